@@ -1,0 +1,253 @@
+//! AVX2 kernels over packed values, used when the processor has them.
+//!
+//! Eight values of width `w` take exactly `w` bytes, so a chunk of eight values starts on a byte.
+//! Two 16-byte loads per chunk, one byte shuffle and one shift per lane bring the eight values
+//! into eight 32-bit lanes. That works up to 25 bits: four values at any bit offset then lie in
+//! 16 bytes, and one value at any bit offset in four bytes. Wider values take the portable path.
+#![cfg(target_arch = "x86_64")]
+
+use std::arch::x86_64::{
+    __m256i, _mm_loadu_si128, _mm256_add_epi64, _mm256_and_si256, _mm256_castsi256_ps,
+    _mm256_castsi256_si128, _mm256_cmpeq_epi32, _mm256_cvtepu32_epi64, _mm256_extracti128_si256,
+    _mm256_min_epu32, _mm256_movemask_ps, _mm256_set_m128i, _mm256_set1_epi32, _mm256_set1_epi64x,
+    _mm256_setr_epi8, _mm256_setr_epi32, _mm256_shuffle_epi8, _mm256_srlv_epi32,
+    _mm256_storeu_si256, _mm256_sub_epi32,
+};
+
+use crate::bitpack::Packed;
+
+/// Widest value the 32-bit lanes can take.
+const MAX_WIDTH: u32 = 25;
+
+/// Values per chunk.
+const CHUNK: usize = 8;
+
+/// Fewest values for which setting up the shuffle pays.
+const WORTHWHILE: usize = 16;
+
+fn usable(width: u32) -> bool {
+    (1..=MAX_WIDTH).contains(&width) && is_x86_feature_detected!("avx2")
+}
+
+/// How the bytes of a chunk move into lanes, for one width.
+#[derive(Clone, Copy)]
+struct Layout {
+    shuffle: __m256i,
+    shift: __m256i,
+    mask: __m256i,
+    /// Bytes from one chunk to the next.
+    stride: usize,
+    /// Offset of the load for the upper four values.
+    upper: usize,
+}
+
+impl Layout {
+    #[target_feature(enable = "avx2")]
+    fn new(width: u32) -> Layout {
+        let width = width as usize;
+        let upper = 4 * width / 8;
+        // Bit offset of each value within the 16 bytes loaded for its half.
+        let bit = |lane: usize| {
+            if lane < 4 {
+                lane * width
+            } else {
+                lane * width - upper * 8
+            }
+        };
+        let byte = |at: usize| (bit(at / 4) / 8 + at % 4) as i8;
+        let shift = |lane: usize| (bit(lane) % 8) as i32;
+        let shuffle = _mm256_setr_epi8(
+            byte(0),
+            byte(1),
+            byte(2),
+            byte(3),
+            byte(4),
+            byte(5),
+            byte(6),
+            byte(7),
+            byte(8),
+            byte(9),
+            byte(10),
+            byte(11),
+            byte(12),
+            byte(13),
+            byte(14),
+            byte(15),
+            byte(16),
+            byte(17),
+            byte(18),
+            byte(19),
+            byte(20),
+            byte(21),
+            byte(22),
+            byte(23),
+            byte(24),
+            byte(25),
+            byte(26),
+            byte(27),
+            byte(28),
+            byte(29),
+            byte(30),
+            byte(31),
+        );
+        let shifts = _mm256_setr_epi32(
+            shift(0),
+            shift(1),
+            shift(2),
+            shift(3),
+            shift(4),
+            shift(5),
+            shift(6),
+            shift(7),
+        );
+        let mask = _mm256_set1_epi32((1i32 << width) - 1);
+        Layout {
+            shuffle,
+            shift: shifts,
+            mask,
+            stride: width,
+            upper,
+        }
+    }
+
+    /// Chunks from the first on whose loads stay within `length` bytes.
+    fn chunks_within(&self, length: usize) -> usize {
+        match length.checked_sub(self.upper + 16) {
+            None => 0,
+            Some(last_start) => last_start / self.stride + 1,
+        }
+    }
+
+    /// The eight values of a chunk, one per lane.
+    ///
+    /// # Safety
+    /// `chunk` must be below `chunks_within(bytes.len())`.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    unsafe fn load(&self, bytes: &[u8], chunk: usize) -> __m256i {
+        // SAFETY: chunk <= (length - upper - 16) / stride, so the chunk starts at or before
+        // length - upper - 16, and both 16-byte loads end within the bytes.
+        let (low, high) = unsafe {
+            let start = bytes.as_ptr().add(chunk * self.stride);
+            (
+                _mm_loadu_si128(start.cast()),
+                _mm_loadu_si128(start.add(self.upper).cast()),
+            )
+        };
+        let bytes = _mm256_shuffle_epi8(_mm256_set_m128i(high, low), self.shuffle);
+        _mm256_and_si256(_mm256_srlv_epi32(bytes, self.shift), self.mask)
+    }
+}
+
+/// Writes selection words like [`Packed::mark_range`]; false when the kernel does not apply.
+pub(crate) fn mark_range(
+    packed: &Packed<'_>,
+    first: usize,
+    words: &mut [u64],
+    low: u64,
+    span: u64,
+) -> bool {
+    if !usable(packed.width()) || packed.count() < WORTHWHILE {
+        return false;
+    }
+    // Cut the range to what the width can hold: differences are taken modulo 2^32 below, and
+    // must not wrap into the range.
+    let largest = (1u64 << packed.width()) - 1;
+    if low > largest {
+        words.fill(0);
+        return true;
+    }
+    let high = low.saturating_add(span).min(largest);
+    // SAFETY: `usable` saw that the processor has AVX2.
+    unsafe { mark_range_avx2(packed, first, words, low as u32, (high - low) as u32) };
+    true
+}
+
+#[target_feature(enable = "avx2")]
+fn mark_range_avx2(packed: &Packed<'_>, first: usize, words: &mut [u64], low: u32, span: u32) {
+    let layout = Layout::new(packed.width());
+    let bytes = packed.bytes();
+    // Only whole chunks below the count, so that no lane holds bits beyond the values.
+    let chunks = layout
+        .chunks_within(bytes.len())
+        .min(packed.count() / CHUNK);
+    let lows = _mm256_set1_epi32(low.cast_signed());
+    let spans = _mm256_set1_epi32(span.cast_signed());
+    for (index, word) in words.iter_mut().enumerate() {
+        let chunk_start = (first + index) * 8;
+        let mut mask = 0u64;
+        for at in 0..8 {
+            let chunk = chunk_start + at;
+            let bits = if chunk < chunks {
+                // SAFETY: the chunk is below `chunks_within`.
+                let values = unsafe { layout.load(bytes, chunk) };
+                let offset = _mm256_sub_epi32(values, lows);
+                let inside = _mm256_cmpeq_epi32(_mm256_min_epu32(offset, spans), offset);
+                u64::from(_mm256_movemask_ps(_mm256_castsi256_ps(inside)).cast_unsigned())
+            } else {
+                let start = chunk * CHUNK;
+                packed.mask_of(start, start + CHUNK, low.into(), span.into())
+            };
+            mask |= bits << (at * CHUNK);
+        }
+        *word = mask;
+    }
+}
+
+/// Decodes as many values of `start..end` as the kernel covers, appends them, and returns where
+/// the caller continues. `end` must not exceed the count.
+pub(crate) fn decode(
+    packed: &Packed<'_>,
+    start: usize,
+    end: usize,
+    base: i64,
+    out: &mut Vec<i64>,
+) -> usize {
+    if end - start < WORTHWHILE || !usable(packed.width()) {
+        return start;
+    }
+    let aligned = start.next_multiple_of(CHUNK).min(end);
+    packed.for_each(start, aligned, |value| {
+        out.push(base.wrapping_add(value as i64))
+    });
+    // SAFETY: `usable` saw that the processor has AVX2.
+    unsafe { decode_avx2(packed, aligned, end, base, out) }
+}
+
+#[target_feature(enable = "avx2")]
+fn decode_avx2(
+    packed: &Packed<'_>,
+    start: usize,
+    end: usize,
+    base: i64,
+    out: &mut Vec<i64>,
+) -> usize {
+    let layout = Layout::new(packed.width());
+    let bytes = packed.bytes();
+    let first = start / CHUNK;
+    let last = layout.chunks_within(bytes.len()).min(end / CHUNK);
+    if first >= last {
+        return start;
+    }
+    let bases = _mm256_set1_epi64x(base);
+    let count = (last - first) * CHUNK;
+    out.reserve(count);
+    let length = out.len();
+    // SAFETY: `reserve` made room for `count` values behind the length.
+    let mut to = unsafe { out.as_mut_ptr().add(length) };
+    for chunk in first..last {
+        // SAFETY: the chunk is below `chunks_within`.
+        let values = unsafe { layout.load(bytes, chunk) };
+        let low = _mm256_cvtepu32_epi64(_mm256_castsi256_si128(values));
+        let high = _mm256_cvtepu32_epi64(_mm256_extracti128_si256::<1>(values));
+        // SAFETY: each round writes eight values, `count` values in all, which were reserved.
+        unsafe {
+            _mm256_storeu_si256(to.cast(), _mm256_add_epi64(low, bases));
+            _mm256_storeu_si256(to.add(4).cast(), _mm256_add_epi64(high, bases));
+            to = to.add(CHUNK);
+        }
+    }
+    // SAFETY: the loop wrote `count` values behind the old length.
+    unsafe { out.set_len(length + count) };
+    last * CHUNK
+}

@@ -1,0 +1,62 @@
+//! Every code that stands in stored bytes, under one roof: the list that `docs/format.md` is
+//! compared with. The type codes are those of [`ColumnType`](crate::column::ColumnType).
+
+pub use crate::boolean::{
+    ALL_FALSE as BOOLEAN_ALL_FALSE, ALL_TRUE as BOOLEAN_ALL_TRUE, BITS as BOOLEAN_BITS,
+};
+pub use crate::bytestring::{
+    DICTIONARY as STRING_DICTIONARY, MAX_DICTIONARY as STRING_MAX_DICTIONARY, PLAIN as STRING_PLAIN,
+};
+pub use crate::column_type::ARRAY_FLAG;
+pub use crate::delta::GROUP as DELTA_GROUP;
+pub use crate::filter::{HEADER_BYTES as FILTER_HEADER_BYTES, LAYOUT as FILTER_LAYOUT};
+pub use crate::float::{
+    CONSTANT as FLOAT_CONSTANT, DECIMAL as FLOAT_DECIMAL, MAX_EXPONENT as FLOAT_MAX_EXPONENT,
+    RAW as FLOAT_RAW,
+};
+pub use crate::frame::{
+    LAYOUT as FRAME_LAYOUT, PRESENCE_ALL as FRAME_PRESENCE_ALL,
+    PRESENCE_BITMAP as FRAME_PRESENCE_BITMAP,
+};
+pub use crate::integer::{
+    CONSTANT as INTEGER_CONSTANT, DELTA as INTEGER_DELTA, DICTIONARY as INTEGER_DICTIONARY,
+    FRAME as INTEGER_FRAME, MAX_DICTIONARY as INTEGER_MAX_DICTIONARY,
+    PROGRESSION as INTEGER_PROGRESSION,
+};
+pub use crate::page::LAYOUT as PAGE_LAYOUT;
+pub use crate::presence::{ALL as PRESENCE_ALL, BITMAP as PRESENCE_BITMAP, RUNS as PRESENCE_RUNS};
+
+/// Zero bytes behind bit-packed values.
+pub const PACKED_PADDING: usize = crate::bitpack::PADDING;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_those_of_the_format() {
+        assert_eq!((PAGE_LAYOUT, FILTER_LAYOUT, FRAME_LAYOUT), (1, 1, 1));
+        assert_eq!([PRESENCE_ALL, PRESENCE_BITMAP, PRESENCE_RUNS], [0, 1, 2]);
+        assert_eq!(
+            [INTEGER_CONSTANT, INTEGER_PROGRESSION, INTEGER_FRAME],
+            [0, 1, 2]
+        );
+        assert_eq!([INTEGER_DELTA, INTEGER_DICTIONARY], [3, 4]);
+        assert_eq!([FLOAT_RAW, FLOAT_DECIMAL, FLOAT_CONSTANT], [0, 1, 2]);
+        assert_eq!(
+            [BOOLEAN_ALL_FALSE, BOOLEAN_ALL_TRUE, BOOLEAN_BITS],
+            [0, 1, 2]
+        );
+        assert_eq!([STRING_PLAIN, STRING_DICTIONARY], [0, 1]);
+        assert_eq!([FRAME_PRESENCE_ALL, FRAME_PRESENCE_BITMAP], [0, 1]);
+        assert_eq!((ARRAY_FLAG, FLOAT_MAX_EXPONENT), (0x10, 18));
+        assert_eq!(
+            (STRING_MAX_DICTIONARY, INTEGER_MAX_DICTIONARY),
+            (65_536, 256)
+        );
+        assert_eq!(
+            (DELTA_GROUP, PACKED_PADDING, FILTER_HEADER_BYTES),
+            (128, 8, 18)
+        );
+    }
+}

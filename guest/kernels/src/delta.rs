@@ -1,0 +1,183 @@
+//! The delta form of integers: groups of 128 values, each with its start and its own bit width.
+//!
+//! Within a group, value 0 is the group's start and value `j` is value `j - 1` plus the group's
+//! smallest difference plus packed slot `j`. Slot 0 is unused, so that full groups take a whole
+//! number of bytes (16 times the width) and every group starts on a byte.
+
+use bytes::Bytes;
+
+use crate::bitpack::{PADDING, Packed};
+use crate::error::PageError;
+use crate::integer::Integers;
+use crate::reader::Reader;
+
+/// Values per group.
+pub const GROUP: usize = 128;
+
+/// What is needed to read a group without touching the ones before it.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    start: i64,
+    step: i64,
+    /// Byte offset of the group's slots.
+    offset: usize,
+    width: u32,
+}
+
+/// Integers in delta form.
+#[derive(Debug, Clone)]
+pub(crate) struct Delta {
+    count: usize,
+    heads: Vec<Head>,
+    bytes: Bytes,
+}
+
+impl Delta {
+    pub(crate) fn open(reader: &mut Reader, count: usize) -> Result<Delta, PageError> {
+        let groups = count.div_ceil(GROUP);
+        let starts = Integers::open(reader, groups, true)?;
+        let steps = Integers::open(reader, groups, true)?;
+        let widths = Integers::open(reader, groups, true)?;
+        let mut heads = Vec::with_capacity(groups);
+        let mut offset = 0;
+        for group in 0..groups {
+            let get = |field: &Integers| field.get(group).unwrap_or_default();
+            let width = match u32::try_from(get(&widths)) {
+                Ok(width) if width <= u64::BITS => width,
+                _ => {
+                    let found = get(&widths).cast_unsigned();
+                    return Err(PageError::Field {
+                        what: "group width",
+                        found,
+                        limit: 64,
+                    });
+                }
+            };
+            heads.push(Head {
+                start: get(&starts),
+                step: get(&steps),
+                offset,
+                width,
+            });
+            offset += group_bytes(count - group * GROUP, width);
+        }
+        let bytes = reader.take("packed differences", (offset + PADDING) as u64)?;
+        Ok(Delta {
+            count,
+            heads,
+            bytes,
+        })
+    }
+
+    pub(crate) fn derived_bytes(&self) -> usize {
+        self.heads.len() * size_of::<Head>()
+    }
+
+    /// The packed slots of a group and its head.
+    #[inline]
+    fn group(&self, group: usize) -> Option<(Head, Packed<'_>)> {
+        let head = *self.heads.get(group)?;
+        let slots = self.count.saturating_sub(group * GROUP).min(GROUP);
+        let packed = Packed::new(self.bytes.get(head.offset..)?, head.width, slots)?;
+        Some((head, packed))
+    }
+
+    /// Value `index`: sums up to 127 differences.
+    pub(crate) fn get(&self, index: usize) -> Option<i64> {
+        let (head, packed) = self.group(index / GROUP)?;
+        let within = index % GROUP;
+        if within >= packed.count() {
+            return None;
+        }
+        let mut value = head
+            .start
+            .wrapping_add(head.step.wrapping_mul(within as i64));
+        packed.for_each(1, within + 1, |slot| {
+            value = value.wrapping_add(slot as i64)
+        });
+        Some(value)
+    }
+
+    /// Appends the values of `start..end`, which is within the count.
+    pub(crate) fn decode(&self, start: usize, end: usize, out: &mut Vec<i64>) {
+        let mut at = start;
+        while at < end {
+            let stop = (at / GROUP * GROUP + GROUP).min(end);
+            self.decode_within(at, stop, out);
+            at = stop;
+        }
+    }
+
+    /// Appends `start..end` of one group.
+    fn decode_within(&self, start: usize, end: usize, out: &mut Vec<i64>) {
+        let Some((head, packed)) = self.group(start / GROUP) else {
+            return;
+        };
+        let (from, to) = (start % GROUP, (end - 1) % GROUP + 1);
+        if head.width == 0 {
+            let value = |j: usize| head.start.wrapping_add(head.step.wrapping_mul(j as i64));
+            return out.extend((from..to).map(value));
+        }
+        let mut value = head.start;
+        if from == 0 {
+            out.push(value);
+        }
+        packed.for_each(1, from, |slot| {
+            value = value.wrapping_add(head.step.wrapping_add(slot as i64));
+        });
+        out.reserve(to - from);
+        packed.for_each(from.max(1), to, |slot| {
+            value = value.wrapping_add(head.step.wrapping_add(slot as i64));
+            out.push(value);
+        });
+    }
+
+    /// Appends the value at each position, 0 beyond the last. Positions that ascend decode each
+    /// group once.
+    pub(crate) fn gather(&self, positions: &[u32], out: &mut Vec<i64>) {
+        let mut buffer = Vec::with_capacity(GROUP);
+        let mut loaded = usize::MAX;
+        for at in positions {
+            let at = *at as usize;
+            if at >= self.count {
+                out.push(0);
+                continue;
+            }
+            let group = at / GROUP;
+            if group != loaded {
+                buffer.clear();
+                self.decode(
+                    group * GROUP,
+                    (group * GROUP + GROUP).min(self.count),
+                    &mut buffer,
+                );
+                loaded = group;
+            }
+            out.push(buffer.get(at % GROUP).copied().unwrap_or(0));
+        }
+    }
+
+    /// Narrows a search for the first value at least `key` in the ascending range `start..end`
+    /// to one group: the answer lies in the range returned, or is its end.
+    pub(crate) fn narrow(&self, start: usize, end: usize, key: i64) -> (usize, usize) {
+        if start >= end {
+            return (start, start);
+        }
+        // Groups that begin inside the range, the first of which may begin after its start.
+        let first = start.div_ceil(GROUP);
+        let behind = end.div_ceil(GROUP);
+        let inside = self.heads.get(first..behind).unwrap_or_default();
+        let below = inside.partition_point(|head| head.start < key);
+        let low = if below == 0 {
+            start
+        } else {
+            (first + below - 1) * GROUP
+        };
+        (low.max(start), ((first + below) * GROUP).min(end))
+    }
+}
+
+/// Bytes of a group's slots when `left` values remain from its first on.
+pub(crate) fn group_bytes(left: usize, width: u32) -> usize {
+    (left.min(GROUP) * width as usize).div_ceil(8)
+}

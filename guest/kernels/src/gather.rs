@@ -1,0 +1,298 @@
+//! Collecting rows of several pages into one column.
+
+use crate::bitmap::Bitmap;
+use crate::column::{Column, MAX_ELEMENTS};
+use crate::column_type::{ColumnType, ValueType};
+use crate::error::{ColumnError, PageError};
+use crate::integer::ABSENT;
+use crate::offsets::Offsets;
+use crate::page::{Page, Stored};
+use crate::values::Values;
+
+/// Rows to collect, one behind the other: output row `i` is row `rows[i]` of `pages[i]`, and
+/// absent where the page is `None`. Both slices have the same length.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// The page of each output row.
+    pub pages: &'a [Option<&'a Page>],
+    /// The row of each output row in its page.
+    pub rows: &'a [u32],
+}
+
+/// Rows in a row that come from one page.
+struct Segment<'a> {
+    page: Option<&'a Page>,
+    rows: &'a [u32],
+}
+
+impl<'a> Source<'a> {
+    /// Cuts the source where the page changes.
+    fn segments(&self) -> Result<impl Iterator<Item = Segment<'a>> + use<'a>, PageError> {
+        let (pages, rows) = (self.pages, self.rows);
+        if pages.len() != rows.len() {
+            let (expected, found) = (rows.len() as u64, pages.len() as u64);
+            return Err(PageError::Request {
+                what: "pages of a gather",
+                expected,
+                found,
+            });
+        }
+        let same = |a: &Option<&Page>, b: &Option<&Page>| match (a, b) {
+            (Some(a), Some(b)) => std::ptr::eq(*a, *b),
+            (None, None) => true,
+            _ => false,
+        };
+        let mut rest = rows;
+        Ok(pages.chunk_by(same).map(move |chunk| {
+            let (head, tail) = rest.split_at_checked(chunk.len()).unwrap_or((rest, &[]));
+            rest = tail;
+            Segment {
+                page: chunk.first().copied().flatten(),
+                rows: head,
+            }
+        }))
+    }
+}
+
+/// Collects rows into a column. Runs of rows from one page are decoded together; consecutive
+/// rows of a page without absent rows are copied as one range.
+///
+/// # Errors
+/// When the slices differ in length, a page is of another type, a row is beyond its page, or the
+/// column would exceed its limits.
+pub fn gather(kind: ColumnType, source: Source<'_>) -> Result<Column, PageError> {
+    let mut output = Output::new(kind, source.rows.len());
+    for segment in source.segments()? {
+        match segment.page {
+            None => output.push_absent(segment.rows.len()),
+            Some(page) => output.push_rows(page, segment.rows)?,
+        }
+    }
+    Ok(output.finish())
+}
+
+/// Byte length of each row's value, 0 for absent rows. For scalar strings and bytes.
+///
+/// # Errors
+/// When the slices differ in length, a page is of another type, or a row is beyond its page.
+pub fn lengths(source: Source<'_>) -> Result<Vec<u32>, PageError> {
+    let mut lengths = Vec::with_capacity(source.rows.len());
+    for segment in source.segments()? {
+        let Some(page) = segment.page else {
+            lengths.resize(lengths.len() + segment.rows.len(), 0);
+            continue;
+        };
+        let Stored::Bytes(strings) = page.stored() else {
+            return Err(type_error(ColumnType::scalar(ValueType::Bytes), page));
+        };
+        if page.kind().array {
+            return Err(type_error(ColumnType::scalar(page.kind().value), page));
+        }
+        for row in segment.rows {
+            check_row(page, *row)?;
+            let position = page.presence().position(*row as usize);
+            let value = position.and_then(|position| strings.get(position));
+            lengths.push(value.map_or(0, |value| value.len() as u32));
+        }
+    }
+    Ok(lengths)
+}
+
+/// The column under construction.
+struct Output {
+    kind: ColumnType,
+    rows: usize,
+    /// Made when the first absent row comes.
+    presence: Option<Bitmap>,
+    ends: Option<Vec<u32>>,
+    values: Values,
+    /// Positions of the current segment's values; kept to reuse its memory.
+    positions: Vec<u32>,
+}
+
+impl Output {
+    fn new(kind: ColumnType, rows: usize) -> Output {
+        Output {
+            kind,
+            rows: 0,
+            presence: None,
+            ends: kind.array.then(|| Vec::with_capacity(rows)),
+            values: Values::with_capacity(kind.value, rows),
+            positions: Vec::new(),
+        }
+    }
+
+    fn finish(self) -> Column {
+        Column::from_checked(self.kind, self.rows, self.presence, self.ends, self.values)
+    }
+
+    fn push_absent(&mut self, count: usize) {
+        if count == 0 {
+            return;
+        }
+        self.presence_so_far().extend_with(false, count);
+        let elements = self.values.len() as u32;
+        match &mut self.ends {
+            Some(ends) => ends.resize(ends.len() + count, elements),
+            None => (0..count).for_each(|_| self.values.push_default()),
+        }
+        self.rows += count;
+    }
+
+    fn presence_so_far(&mut self) -> &mut Bitmap {
+        let rows = self.rows;
+        self.presence.get_or_insert_with(|| Bitmap::ones(rows))
+    }
+
+    fn push_rows(&mut self, page: &Page, rows: &[u32]) -> Result<(), PageError> {
+        if page.kind() != self.kind {
+            return Err(type_error(self.kind, page));
+        }
+        for row in rows {
+            check_row(page, *row)?;
+        }
+        match page.presence().bitmap() {
+            None => {
+                if let Some(presence) = &mut self.presence {
+                    presence.extend_with(true, rows.len());
+                }
+                if let Some(range) = as_range(rows) {
+                    self.push_range(page, range)?;
+                } else {
+                    self.push_positions(page, rows)?;
+                }
+            }
+            Some(present) => {
+                let presence = self.presence_so_far();
+                rows.iter()
+                    .for_each(|row| presence.push(present.get(*row as usize)));
+                let mut positions = std::mem::take(&mut self.positions);
+                positions.clear();
+                positions.extend(rows.iter().map(|row| {
+                    page.presence()
+                        .position(*row as usize)
+                        .map_or(ABSENT, |at| at as u32)
+                }));
+                let result = self.push_positions(page, &positions);
+                self.positions = positions;
+                result?;
+            }
+        }
+        self.rows += rows.len();
+        Ok(())
+    }
+
+    /// Appends values of consecutive positions, all present.
+    fn push_range(&mut self, page: &Page, range: std::ops::Range<usize>) -> Result<(), PageError> {
+        let (Some(lists), Some(ends)) = (page.lists(), &mut self.ends) else {
+            return append(&mut self.values, page.stored(), range);
+        };
+        let cover = lists.cover(range.start, range.end);
+        let base = self.values.len();
+        check_elements(base + cover.len())?;
+        lists.for_each_end(range.start, range.end, |end| {
+            ends.push((base + end as usize - cover.start) as u32);
+        });
+        append(&mut self.values, page.stored(), cover)
+    }
+
+    /// Appends the values at positions, in their order.
+    fn push_positions(&mut self, page: &Page, positions: &[u32]) -> Result<(), PageError> {
+        let Some(lists) = page.lists() else {
+            match (&mut self.values, page.stored()) {
+                (Values::Int(out), Stored::Int(from)) => from.gather(positions, out),
+                (Values::Float(out), Stored::Float(from)) => from.gather(positions, out),
+                (Values::Bool(out), Stored::Bool(from)) => {
+                    out.extend(positions.iter().map(|at| from.get(*at as usize)));
+                }
+                (Values::Bytes(out), Stored::Bytes(from)) => from.gather(positions, out)?,
+                _ => return Err(type_error(self.kind, page)),
+            }
+            return Ok(());
+        };
+        self.push_lists(page, lists, positions)
+    }
+
+    fn push_lists(
+        &mut self,
+        page: &Page,
+        lists: &Offsets,
+        positions: &[u32],
+    ) -> Result<(), PageError> {
+        for at in positions {
+            if *at != ABSENT {
+                let range = lists.range(*at as usize);
+                check_elements(self.values.len() + range.len())?;
+                append(&mut self.values, page.stored(), range)?;
+            }
+            let end = self.values.len() as u32;
+            if let Some(ends) = &mut self.ends {
+                ends.push(end);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Appends the stored values of a range.
+fn append(
+    values: &mut Values,
+    stored: &Stored,
+    range: std::ops::Range<usize>,
+) -> Result<(), PageError> {
+    match (values, stored) {
+        (Values::Int(out), Stored::Int(from)) => from.decode(range.start, range.end, out),
+        (Values::Float(out), Stored::Float(from)) => from.decode(range, out),
+        (Values::Bool(out), Stored::Bool(from)) => out.extend(range.map(|at| from.get(at))),
+        (Values::Bytes(out), Stored::Bytes(from)) => from.decode(range, out)?,
+        _ => {
+            return Err(PageError::Rule {
+                what: "value store of another type",
+                position: 0,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The rows as a range when each follows the one before.
+fn as_range(rows: &[u32]) -> Option<std::ops::Range<usize>> {
+    let (first, last) = (*rows.first()?, *rows.last()?);
+    // The cheap look decides most cases before the pass over all rows.
+    if last.checked_sub(first)? as usize != rows.len() - 1 {
+        return None;
+    }
+    let consecutive = rows
+        .iter()
+        .zip(first..)
+        .all(|(row, expected)| *row == expected);
+    consecutive.then_some(first as usize..last as usize + 1)
+}
+
+fn check_row(page: &Page, row: u32) -> Result<(), PageError> {
+    if row < page.rows() {
+        return Ok(());
+    }
+    Err(PageError::Row {
+        row: row.into(),
+        rows: page.rows().into(),
+    })
+}
+
+fn check_elements(count: usize) -> Result<(), PageError> {
+    if count <= MAX_ELEMENTS {
+        return Ok(());
+    }
+    Err(PageError::Column(ColumnError::TooLarge {
+        what: "array elements",
+        found: count as u64,
+        limit: MAX_ELEMENTS as u64,
+    }))
+}
+
+fn type_error(expected: ColumnType, page: &Page) -> PageError {
+    PageError::Type {
+        expected,
+        found: page.kind(),
+    }
+}

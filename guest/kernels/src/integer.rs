@@ -1,0 +1,319 @@
+//! Encoded integers: constant, progression, frame of reference, dictionary, or delta in groups.
+
+use bytes::Bytes;
+
+use crate::bitpack::{self, Packed};
+use crate::delta::Delta;
+use crate::error::PageError;
+use crate::reader::Reader;
+
+/// Every value is the same.
+pub const CONSTANT: u8 = 0;
+/// Each value is the one before plus a fixed step.
+pub const PROGRESSION: u8 = 1;
+/// Offsets from the smallest value, bit-packed.
+pub const FRAME: u8 = 2;
+/// Differences in groups of 128, bit-packed per group.
+pub const DELTA: u8 = 3;
+/// Up to 256 distinct values and packed codes.
+pub const DICTIONARY: u8 = 4;
+
+/// Most entries of an integer dictionary.
+pub const MAX_DICTIONARY: usize = 256;
+
+/// Marks a row without a value in a list of positions to gather.
+pub(crate) const ABSENT: u32 = u32::MAX;
+
+/// Values decoded at a time when no kernel works on the packed form.
+const CHUNK: usize = 64;
+
+/// Integers as stored, with O(1) access to each (O(128) in the delta form).
+#[derive(Debug, Clone)]
+pub(crate) struct Integers {
+    count: usize,
+    form: Form,
+}
+
+/// The stored form.
+#[derive(Debug, Clone)]
+pub(crate) enum Form {
+    Constant(i64),
+    Progression {
+        first: i64,
+        step: i64,
+    },
+    Frame {
+        base: i64,
+        width: u32,
+        bytes: Bytes,
+    },
+    Delta(Delta),
+    Dictionary {
+        entries: Vec<i64>,
+        width: u32,
+        bytes: Bytes,
+    },
+}
+
+impl Form {
+    /// A constant in disguise as a constant. Writers make none; a hostile page could use one to
+    /// declare millions of values in a few bytes and have them decoded one by one.
+    fn simplified(self) -> Form {
+        match self {
+            Form::Progression { first, step: 0 } => Form::Constant(first),
+            Form::Frame { base, width: 0, .. } => Form::Constant(base),
+            Form::Dictionary {
+                entries, width: 0, ..
+            } => Form::Constant(entries.first().copied().unwrap_or(0)),
+            form => form,
+        }
+    }
+}
+
+impl Integers {
+    /// Reads `count` integers. `nested` refuses the delta form, whose own directory is made of
+    /// the other forms.
+    pub(crate) fn open(
+        reader: &mut Reader,
+        count: usize,
+        nested: bool,
+    ) -> Result<Integers, PageError> {
+        let form = match reader.u8("integer encoding")? {
+            CONSTANT => Form::Constant(reader.i64("constant")?),
+            PROGRESSION => Form::Progression {
+                first: reader.i64("progression start")?,
+                step: reader.i64("progression step")?,
+            },
+            FRAME => {
+                let base = reader.i64("frame base")?;
+                let (width, bytes) = read_packed(reader, count)?;
+                Form::Frame { base, width, bytes }
+            }
+            DICTIONARY => read_dictionary(reader, count)?,
+            DELTA if !nested => Form::Delta(Delta::open(reader, count)?),
+            found => {
+                return Err(PageError::Code {
+                    what: "integer encoding",
+                    found,
+                });
+            }
+        };
+        Ok(Integers {
+            count,
+            form: form.simplified(),
+        })
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn form(&self) -> &Form {
+        &self.form
+    }
+
+    /// Heap bytes beyond the page itself.
+    pub(crate) fn derived_bytes(&self) -> usize {
+        match &self.form {
+            Form::Delta(delta) => delta.derived_bytes(),
+            Form::Dictionary { entries, .. } => entries.len() * 8,
+            _ => 0,
+        }
+    }
+
+    /// The packed values; `open` checked their length, so `None` does not happen.
+    pub(crate) fn packed<'a>(&self, bytes: &'a Bytes, width: u32) -> Option<Packed<'a>> {
+        Packed::new(bytes, width, self.count)
+    }
+
+    /// Value `index`; `None` beyond the last.
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> Option<i64> {
+        if index >= self.count {
+            return None;
+        }
+        match &self.form {
+            Form::Constant(value) => Some(*value),
+            Form::Progression { first, step } => Some(nth(*first, *step, index)),
+            Form::Frame { base, width, bytes } => {
+                Some(base.wrapping_add(self.packed(bytes, *width)?.get(index) as i64))
+            }
+            Form::Delta(delta) => delta.get(index),
+            Form::Dictionary {
+                entries,
+                width,
+                bytes,
+            } => entries
+                .get(self.packed(bytes, *width)?.get(index) as usize)
+                .copied(),
+        }
+    }
+
+    /// Appends the values of `start..end`, cut to the count.
+    pub(crate) fn decode(&self, start: usize, end: usize, out: &mut Vec<i64>) {
+        let end = end.min(self.count);
+        if start >= end {
+            return;
+        }
+        match &self.form {
+            Form::Constant(value) => out.resize(out.len() + (end - start), *value),
+            Form::Progression { first, step } => {
+                out.extend((start..end).map(|index| nth(*first, *step, index)));
+            }
+            Form::Frame { base, width, bytes } => {
+                if let Some(packed) = self.packed(bytes, *width) {
+                    packed.decode(start, end, *base, out);
+                }
+            }
+            Form::Delta(delta) => delta.decode(start, end, out),
+            Form::Dictionary {
+                entries,
+                width,
+                bytes,
+            } => {
+                if let Some(packed) = self.packed(bytes, *width) {
+                    out.reserve(end - start);
+                    packed.for_each(start, end, |code| {
+                        out.push(entries.get(code as usize).copied().unwrap_or(0));
+                    });
+                }
+            }
+        }
+    }
+
+    /// Appends the value at each position, 0 for [`ABSENT`] and beyond the last.
+    pub(crate) fn gather(&self, positions: &[u32], out: &mut Vec<i64>) {
+        out.reserve(positions.len());
+        match &self.form {
+            Form::Delta(delta) => delta.gather(positions, out),
+            Form::Frame { base, width, bytes } => {
+                let Some(packed) = self.packed(bytes, *width) else {
+                    return;
+                };
+                out.extend(positions.iter().map(|at| {
+                    let at = *at as usize;
+                    let value = base.wrapping_add(packed.get(at) as i64);
+                    if at < self.count { value } else { 0 }
+                }));
+            }
+            _ => out.extend(
+                positions
+                    .iter()
+                    .map(|at| self.get(*at as usize).unwrap_or(0)),
+            ),
+        }
+    }
+
+    /// First position in `start..end` whose value is at least `key`, or `end`. The values there
+    /// must ascend; otherwise the answer is some position of the range.
+    pub(crate) fn lower_bound(&self, start: usize, end: usize, key: i64) -> usize {
+        let end = end.min(self.count);
+        let (mut low, mut high) = (start, end);
+        if let Form::Delta(delta) = &self.form {
+            (low, high) = delta.narrow(start, end, key);
+            let mut values = Vec::with_capacity(high.saturating_sub(low));
+            delta.decode(low, high, &mut values);
+            return low + values.partition_point(|value| *value < key);
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.get(middle).is_some_and(|value| value < key) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    /// First position in `start..end` whose value exceeds `key`, or `end`.
+    pub(crate) fn upper_bound(&self, start: usize, end: usize, key: i64) -> usize {
+        match key.checked_add(1) {
+            Some(next) => self.lower_bound(start, end, next),
+            None => end.min(self.count),
+        }
+    }
+}
+
+#[inline]
+fn nth(first: i64, step: i64, index: usize) -> i64 {
+    first.wrapping_add(step.wrapping_mul(index as i64))
+}
+
+/// Reads a width and the packed values behind it.
+fn read_packed(reader: &mut Reader, count: usize) -> Result<(u32, Bytes), PageError> {
+    let width = u32::from(reader.u8("bit width")?);
+    if width > u64::BITS {
+        return Err(PageError::Field {
+            what: "bit width",
+            found: width.into(),
+            limit: 64,
+        });
+    }
+    let bytes = reader.take("packed values", bitpack::packed_bytes(count, width))?;
+    Ok((width, bytes))
+}
+
+fn read_dictionary(reader: &mut Reader, count: usize) -> Result<Form, PageError> {
+    let size = usize::from(reader.u8("integer dictionary size")?) + 1;
+    let mut entries = Vec::with_capacity(size);
+    for position in 0..size {
+        let entry = reader.i64("integer dictionary entry")?;
+        if entries.last().is_some_and(|before| *before >= entry) {
+            let what = "integer dictionary out of order";
+            return Err(PageError::Rule {
+                what,
+                position: position as u64,
+            });
+        }
+        entries.push(entry);
+    }
+    let width = bitpack::width_of(size as u64 - 1);
+    let bytes = reader.take("packed codes", bitpack::packed_bytes(count, width))?;
+    check_codes(&bytes, width, count, size)?;
+    Ok(Form::Dictionary {
+        entries,
+        width,
+        bytes,
+    })
+}
+
+/// Checks once that every code is below the dictionary's size.
+pub(crate) fn check_codes(
+    bytes: &[u8],
+    width: u32,
+    count: usize,
+    size: usize,
+) -> Result<(), PageError> {
+    let what = "code beyond the dictionary";
+    let packed = Packed::new(bytes, width, count);
+    let packed = packed.ok_or(PageError::Rule {
+        what: "packed codes",
+        position: 0,
+    })?;
+    let largest = if width == 0 {
+        0
+    } else {
+        u64::MAX >> (u64::BITS - width)
+    };
+    if count == 0 || largest < size as u64 {
+        return Ok(());
+    }
+    let mut words = [0u64; 16];
+    let step = words.len() * CHUNK;
+    for start in (0..count).step_by(step) {
+        packed.mark_range(
+            start / CHUNK,
+            &mut words,
+            size as u64,
+            largest - size as u64,
+        );
+        if let Some(word) = words.iter().position(|word| *word != 0) {
+            return Err(PageError::Rule {
+                what,
+                position: (start + word * CHUNK) as u64,
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Page encodings and scan kernels of sidx: no I/O, no policy, native and wasm32 alike.
+//!
+//! The way of a column:
+//!
+//! - [`mod@column`]: typed values in memory, built row by row with [`ColumnBuilder`] or from pieces
+//!   with [`Column::new`].
+//! - [`frame`]: columns to plain bytes and back, for the write-ahead log.
+//! - [`encode`](encode()): a column to a page (its present values in their smallest form), plus
+//!   [`stats`] and, where it helps, a [`filter`].
+//! - [`Page::open`]: bytes from storage to a page; checks everything once, so that what follows
+//!   can't fail on bad bytes.
+//! - [`select()`] and [`count()`]: rows of a block by key, order and a [`Program`] of
+//!   [`Test`]s over its pages.
+//! - [`gather()`] and [`lengths()`]: the values of selected rows of many pages as one column.
+//!
+//! Bytes from storage are hostile: opening refuses what contradicts the format, and nothing done
+//! with an open page panics, reads out of bounds or allocates beyond what its checked counts ask
+//! for. The layout of every byte is in `docs/format.md`, its codes in [`codes`].
+//!
+//! ```
+//! use sidx_kernels::{Column, ColumnType, Page, Source, ValueType, Values, encode, gather};
+//!
+//! let kind = ColumnType::scalar(ValueType::Int);
+//! let column = Column::new(kind, 3, None, None, Values::Int(vec![200, 404, 200]))?;
+//! let page = Page::open(encode(&column)?.page.into())?;
+//! let picked = gather(kind, Source { pages: &[Some(&page); 2], rows: &[1, 0] })?;
+//! assert_eq!(picked.values(), &Values::Int(vec![404, 200]));
+//! # Ok::<(), sidx_kernels::PageError>(())
+//! ```
+pub mod bitmap;
+pub mod bitpack;
+#[cfg(target_arch = "x86_64")]
+mod bitpack_avx2;
+mod boolean;
+mod builder;
+mod bytestring;
+pub mod codes;
+pub mod column;
+mod column_type;
+mod delta;
+pub mod encode;
+pub mod error;
+pub mod filter;
+mod float;
+pub mod frame;
+mod gather;
+pub mod hash;
+mod integer;
+mod integer_encode;
+mod integer_mark;
+mod leaf;
+mod offsets;
+mod ones;
+pub mod page;
+pub mod predicate;
+mod presence;
+pub mod program;
+mod reader;
+pub mod select;
+pub mod stats;
+mod value;
+mod values;
+pub mod varint;
+
+pub use bitmap::Bitmap;
+pub use column::{
+    Array, ByteStrings, Column, ColumnBuilder, ColumnType, OwnedValue, Value, ValueType, Values,
+};
+pub use encode::{EncodedColumn, encode, encode_unfiltered};
+pub use error::{ColumnError, PageError, ProgramError};
+pub use filter::Filter;
+pub use page::{Encoding, Page, Source, gather, lengths};
+pub use predicate::Test;
+pub use program::{Program, Step};
+pub use select::{Order, Resume, SelectRequest, Span, count, select};
+pub use stats::{ColumnStats, ValueRange};
+
+#[cfg(test)]
+mod page_tests;
+#[cfg(test)]
+mod program_tests;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod select_tests;

@@ -1,0 +1,265 @@
+//! Pages: one column piece of a block as stored, opened and checked once, then read many times.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::boolean::Booleans;
+use crate::bytestring::Strings;
+use crate::column::{ColumnType, MAX_ELEMENTS, MAX_ROWS};
+use crate::column_type::ValueType;
+use crate::error::PageError;
+use crate::float::Floats;
+use crate::integer::{Form, Integers};
+use crate::offsets::Offsets;
+use crate::presence::Presence;
+use crate::reader::Reader;
+
+pub use crate::gather::{Source, gather, lengths};
+
+/// Page layout this crate writes and reads; the first byte of every page.
+pub const LAYOUT: u8 = 1;
+
+/// How the values of a page are stored, for inspection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Encoding {
+    /// No row has a value.
+    Empty,
+    /// One value for all rows.
+    Constant,
+    /// A fixed step from value to value.
+    Progression,
+    /// Packed offsets from the smallest value.
+    Frame,
+    /// Packed differences in groups.
+    Delta,
+    /// Distinct values and packed codes.
+    Dictionary,
+    /// Integers over a power of ten.
+    Decimal,
+    /// Eight bytes each.
+    Raw,
+    /// One bit each.
+    Bits,
+    /// Lengths and bytes.
+    Plain,
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Encoding::Empty => "empty",
+            Encoding::Constant => "constant",
+            Encoding::Progression => "progression",
+            Encoding::Frame => "frame",
+            Encoding::Delta => "delta",
+            Encoding::Dictionary => "dictionary",
+            Encoding::Decimal => "decimal",
+            Encoding::Raw => "raw",
+            Encoding::Bits => "bits",
+            Encoding::Plain => "plain",
+        })
+    }
+}
+
+/// The values of a page: those of the present rows, or the elements of their arrays.
+#[derive(Debug, Clone)]
+pub(crate) enum Stored {
+    Int(Integers),
+    Float(Floats),
+    Bool(Booleans),
+    Bytes(Strings),
+}
+
+/// An opened page. Holds the page's bytes and what makes access O(1): ranks of the present rows,
+/// ends of strings and arrays, heads of delta groups. All of it was checked on opening, so reads
+/// can't leave the page, whatever its bytes say.
+#[derive(Debug, Clone)]
+pub struct Page {
+    kind: ColumnType,
+    rows: u32,
+    presence: Presence,
+    /// Elements of each present row; arrays only.
+    lists: Option<Offsets>,
+    stored: Stored,
+    memory_bytes: usize,
+}
+
+impl Page {
+    /// Checks and opens a page. Cost: O(1) for packed numbers, one pass over lengths, codes and
+    /// text otherwise; memory besides the bytes stays within 5 bytes per row and per element.
+    ///
+    /// # Errors
+    /// When any byte contradicts the layout; nothing of such a page can be used.
+    pub fn open(bytes: Bytes) -> Result<Page, PageError> {
+        let length = bytes.len();
+        let mut reader = Reader::new(bytes);
+        let layout = reader.u8("page layout")?;
+        if layout != LAYOUT {
+            return Err(PageError::Code {
+                what: "page layout",
+                found: layout,
+            });
+        }
+        let code = reader.u8("column type")?;
+        let kind = ColumnType::from_code(code).ok_or(PageError::Code {
+            what: "column type",
+            found: code,
+        })?;
+        let rows = read_count(&mut reader, "rows", MAX_ROWS)?;
+        let present = read_count(&mut reader, "present rows", rows)?;
+        let most = if kind.array { MAX_ELEMENTS } else { present };
+        let values = read_count(&mut reader, "values", most)?;
+        let presence = Presence::open(&mut reader, rows, present)?;
+        let lists = if kind.array {
+            let what = "array lengths";
+            Some(Offsets::open(
+                &mut reader,
+                present,
+                what,
+                MAX_ELEMENTS as u32,
+            )?)
+        } else {
+            None
+        };
+        let expected = lists.as_ref().map_or(present, Offsets::total);
+        if values != expected {
+            let (found, limit) = (values as u64, expected as u64);
+            return Err(PageError::Field {
+                what: "values",
+                found,
+                limit,
+            });
+        }
+        let stored = open_stored(&mut reader, kind, values)?;
+        reader.finish("bytes behind the page")?;
+        let derived = presence.derived_bytes()
+            + lists.as_ref().map_or(0, Offsets::derived_bytes)
+            + stored.derived_bytes();
+        let memory_bytes = size_of::<Page>() + length + derived;
+        Ok(Page {
+            kind,
+            rows: rows as u32,
+            presence,
+            lists,
+            stored,
+            memory_bytes,
+        })
+    }
+
+    /// Type of the column.
+    #[must_use]
+    pub fn kind(&self) -> ColumnType {
+        self.kind
+    }
+
+    /// Number of rows, present or not.
+    #[must_use]
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// Number of rows that have a value.
+    #[must_use]
+    pub fn present(&self) -> u32 {
+        self.presence.present() as u32
+    }
+
+    /// Bytes the opened page keeps in memory, the page's own bytes included.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+
+    /// How the values (of arrays, the elements) are stored.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        if self.presence.present() == 0 {
+            return Encoding::Empty;
+        }
+        match &self.stored {
+            Stored::Int(integers) => encoding_of(integers),
+            Stored::Float(Floats::Raw { .. }) => Encoding::Raw,
+            Stored::Float(Floats::Decimal { .. }) => Encoding::Decimal,
+            Stored::Float(Floats::Constant { .. }) | Stored::Bool(Booleans::Constant { .. }) => {
+                Encoding::Constant
+            }
+            Stored::Bool(Booleans::Bits(_)) => Encoding::Bits,
+            Stored::Bytes(Strings::Plain(_)) => Encoding::Plain,
+            Stored::Bytes(Strings::Dictionary(_)) => Encoding::Dictionary,
+        }
+    }
+
+    /// Number of entries when the values are dictionary-coded.
+    #[must_use]
+    pub fn distinct(&self) -> Option<u32> {
+        match &self.stored {
+            Stored::Bytes(Strings::Dictionary(dictionary)) => {
+                Some(dictionary.entries().len() as u32)
+            }
+            Stored::Int(integers) => match integers.form() {
+                Form::Dictionary { entries, .. } => Some(entries.len() as u32),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    pub(crate) fn presence(&self) -> &Presence {
+        &self.presence
+    }
+
+    pub(crate) fn lists(&self) -> Option<&Offsets> {
+        self.lists.as_ref()
+    }
+
+    pub(crate) fn stored(&self) -> &Stored {
+        &self.stored
+    }
+}
+
+impl Stored {
+    fn derived_bytes(&self) -> usize {
+        match self {
+            Stored::Int(integers) => integers.derived_bytes(),
+            Stored::Float(floats) => floats.derived_bytes(),
+            Stored::Bool(booleans) => booleans.derived_bytes(),
+            Stored::Bytes(strings) => strings.derived_bytes(),
+        }
+    }
+}
+
+fn open_stored(reader: &mut Reader, kind: ColumnType, values: usize) -> Result<Stored, PageError> {
+    Ok(match kind.value {
+        ValueType::Int | ValueType::Timestamp => {
+            Stored::Int(Integers::open(reader, values, false)?)
+        }
+        ValueType::Float => Stored::Float(Floats::open(reader, values)?),
+        ValueType::Bool => Stored::Bool(Booleans::open(reader, values)?),
+        ValueType::String => Stored::Bytes(Strings::open(reader, values, true)?),
+        ValueType::Bytes => Stored::Bytes(Strings::open(reader, values, false)?),
+    })
+}
+
+fn read_count(reader: &mut Reader, what: &'static str, limit: usize) -> Result<usize, PageError> {
+    let count = reader.u32(what)?;
+    if count as u64 > limit as u64 {
+        return Err(PageError::Field {
+            what,
+            found: count.into(),
+            limit: limit as u64,
+        });
+    }
+    Ok(count as usize)
+}
+
+fn encoding_of(integers: &Integers) -> Encoding {
+    match integers.form() {
+        Form::Constant(_) => Encoding::Constant,
+        Form::Progression { .. } => Encoding::Progression,
+        Form::Frame { .. } => Encoding::Frame,
+        Form::Delta(_) => Encoding::Delta,
+        Form::Dictionary { .. } => Encoding::Dictionary,
+    }
+}

@@ -1,0 +1,364 @@
+//! Picking rows of one block by key, filter and order.
+
+use std::collections::BinaryHeap;
+use std::ops::Range;
+
+use crate::bitmap::Bitmap;
+use crate::column::MAX_ROWS;
+use crate::column_type::{ColumnType, ValueType};
+use crate::error::PageError;
+use crate::integer::Integers;
+use crate::page::{Page, Stored};
+use crate::program::Program;
+
+/// Order of a selection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Smallest key first; equal keys by row.
+    Ascending,
+    /// The exact reverse of ascending.
+    Descending,
+}
+
+/// Rows of one run: `start..end`. Keys ascend within it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// First row.
+    pub start: u32,
+    /// Row behind the last.
+    pub end: u32,
+}
+
+/// Where a selection continues: strictly after this key and row, in the order of the selection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resume {
+    /// Key of the last row seen.
+    pub key: i64,
+    /// The last row seen.
+    pub row: u32,
+}
+
+/// What to select from one block.
+#[derive(Debug, Clone, Copy)]
+pub struct SelectRequest<'a> {
+    /// Keys of the block: integers or timestamps, no row absent.
+    pub keys: &'a Page,
+    /// Pages of the program's slots.
+    pub slots: &'a [Option<&'a Page>],
+    /// Filter; `None` lets every row pass.
+    pub program: Option<&'a Program>,
+    /// Runs to look at, ascending and disjoint.
+    pub spans: &'a [Span],
+    /// Smallest key wanted.
+    pub low: i64,
+    /// Largest key wanted.
+    pub high: i64,
+    /// Order of the result.
+    pub order: Order,
+    /// Where to continue.
+    pub resume: Option<Resume>,
+    /// Most rows returned.
+    pub cap: u32,
+}
+
+/// Appends at most `cap` matching rows and their keys, in the order asked for; the result tells
+/// whether more match. Keys out of order in a span (corrupt data) make the selection arbitrary,
+/// nothing worse.
+///
+/// Cost without a filter: two bisections per span, then one span reads `cap` keys and several
+/// spans keep the best `cap` in a heap. With a filter: the filter over the rows within the key
+/// bounds first.
+///
+/// # Errors
+/// When the key page is not of integers or lacks rows, spans overlap or reach beyond the page,
+/// or a page of the filter has another number of rows.
+pub fn select(
+    request: &SelectRequest<'_>,
+    rows: &mut Vec<u32>,
+    keys: &mut Vec<i64>,
+) -> Result<bool, PageError> {
+    let stored = key_values(request.keys)?;
+    let ranges = narrow(request, stored, request.resume)?;
+    let marks = match request.program {
+        Some(program) if !ranges.is_empty() => Some(evaluate(request, program, &ranges)?),
+        _ => None,
+    };
+    let candidates = Candidates {
+        stored,
+        ranges: &ranges,
+        marks: marks.as_ref(),
+    };
+    let total = candidates.total();
+    let cap = request.cap as usize;
+    if let [only] = ranges.as_slice() {
+        candidates.take_one(only.clone(), cap, request.order, rows, keys);
+    } else if total > FEW && total / 4 > cap {
+        candidates.take_best(cap, request.order, rows, keys);
+    } else {
+        candidates.take_sorted(cap, request.order, rows, keys);
+    }
+    Ok(total > cap)
+}
+
+/// Number of rows that match, whatever the cap, order and resume of the request.
+///
+/// # Errors
+/// As [`select`].
+pub fn count(request: &SelectRequest<'_>) -> Result<u64, PageError> {
+    let stored = key_values(request.keys)?;
+    let ranges = narrow(request, stored, None)?;
+    match request.program {
+        Some(program) if !ranges.is_empty() => {
+            Ok(evaluate(request, program, &ranges)?.count() as u64)
+        }
+        _ => Ok(ranges.iter().map(|range| range.len() as u64).sum()),
+    }
+}
+
+/// Candidates up to which sorting them all is as good as anything.
+const FEW: usize = 64;
+
+/// Bits a row takes beside its key; pages have at most 2^24 rows.
+const ROW_BITS: u32 = MAX_ROWS.trailing_zeros();
+
+fn key_values(page: &Page) -> Result<&Integers, PageError> {
+    match page.stored() {
+        Stored::Int(integers) if !page.kind().array => {
+            if page.present() == page.rows() {
+                return Ok(integers);
+            }
+            let (expected, found) = (page.rows().into(), page.present().into());
+            Err(PageError::Request {
+                what: "present rows of the key page",
+                expected,
+                found,
+            })
+        }
+        _ => {
+            let expected = ColumnType::scalar(ValueType::Int);
+            Err(PageError::Type {
+                expected,
+                found: page.kind(),
+            })
+        }
+    }
+}
+
+/// The rows of each span within the key bounds and behind the resume position; none is empty.
+fn narrow(
+    request: &SelectRequest<'_>,
+    stored: &Integers,
+    resume: Option<Resume>,
+) -> Result<Vec<Range<usize>>, PageError> {
+    let rows = request.keys.rows();
+    let mut ranges = Vec::with_capacity(request.spans.len());
+    let mut behind = 0;
+    for span in request.spans {
+        if span.end > rows || span.start > span.end {
+            return Err(PageError::Row {
+                row: span.end.into(),
+                rows: rows.into(),
+            });
+        }
+        if span.start < behind {
+            let (expected, found) = (behind.into(), span.start.into());
+            return Err(PageError::Request {
+                what: "start of a span",
+                expected,
+                found,
+            });
+        }
+        behind = span.end;
+        if request.low > request.high {
+            continue;
+        }
+        let (mut start, mut end) = (span.start as usize, span.end as usize);
+        if request.low > i64::MIN {
+            start = stored.lower_bound(start, end, request.low);
+        }
+        if request.high < i64::MAX {
+            end = stored.upper_bound(start, end, request.high);
+        }
+        if let Some(resume) = resume {
+            // Rows with the resume key are split by row, which ascends with the position.
+            let first = stored.lower_bound(start, end, resume.key);
+            let last = stored.upper_bound(first, end, resume.key);
+            let row = resume.row as usize;
+            match request.order {
+                Order::Ascending => start = (row + 1).clamp(first, last.max(first)),
+                Order::Descending => end = row.clamp(first, last.max(first)),
+            }
+        }
+        if start < end {
+            ranges.push(start..end);
+        }
+    }
+    Ok(ranges)
+}
+
+fn evaluate(
+    request: &SelectRequest<'_>,
+    program: &Program,
+    ranges: &[Range<usize>],
+) -> Result<Bitmap, PageError> {
+    let rows = request.keys.rows();
+    let mut within = Bitmap::zeros(rows as usize);
+    ranges
+        .iter()
+        .for_each(|range| within.set_range(range.clone()));
+    program.evaluate(request.slots, rows, Some(&within))
+}
+
+/// Rows left after the bounds and the filter.
+struct Candidates<'a> {
+    stored: &'a Integers,
+    ranges: &'a [Range<usize>],
+    /// The rows that passed the filter, all of them inside the ranges.
+    marks: Option<&'a Bitmap>,
+}
+
+impl Candidates<'_> {
+    fn total(&self) -> usize {
+        match self.marks {
+            Some(marks) => marks.count(),
+            None => self.ranges.iter().map(ExactSizeIterator::len).sum(),
+        }
+    }
+
+    /// The first `cap` rows of the only range.
+    fn take_one(
+        &self,
+        range: Range<usize>,
+        cap: usize,
+        order: Order,
+        rows: &mut Vec<u32>,
+        keys: &mut Vec<i64>,
+    ) {
+        let (first_row, first_key) = (rows.len(), keys.len());
+        match (self.marks, order) {
+            (None, Order::Ascending) => {
+                let end = range.start + cap.min(range.len());
+                rows.extend(range.start as u32..end as u32);
+                self.stored.decode(range.start, end, keys);
+            }
+            (None, Order::Descending) => {
+                let start = range.end - cap.min(range.len());
+                rows.extend((start as u32..range.end as u32).rev());
+                self.stored.decode(start, range.end, keys);
+                keys.get_mut(first_key..).unwrap_or_default().reverse();
+            }
+            (Some(marks), order) => {
+                let marked = marks.iter_range(range);
+                match order {
+                    Order::Ascending => rows.extend(marked.take(cap).map(|row| row as u32)),
+                    Order::Descending => rows.extend(marked.rev().take(cap).map(|row| row as u32)),
+                }
+                self.stored
+                    .gather(rows.get(first_row..).unwrap_or_default(), keys);
+            }
+        }
+    }
+
+    /// Sorts all candidates: for few, or when most of them are wanted.
+    fn take_sorted(&self, cap: usize, order: Order, rows: &mut Vec<u32>, keys: &mut Vec<i64>) {
+        let total = self.total();
+        let mut found_rows = Vec::with_capacity(total);
+        let mut found_keys = Vec::with_capacity(total);
+        for range in self.ranges {
+            if let Some(marks) = self.marks {
+                found_rows.extend(marks.iter_range(range.clone()).map(|row| row as u32));
+            } else {
+                found_rows.extend(range.start as u32..range.end as u32);
+                self.stored.decode(range.start, range.end, &mut found_keys);
+            }
+        }
+        if self.marks.is_some() {
+            self.stored.gather(&found_rows, &mut found_keys);
+        }
+        let low = found_keys.iter().copied().min().unwrap_or(0);
+        let high = found_keys.iter().copied().max().unwrap_or(0);
+        let found = found_keys.iter().copied().zip(found_rows);
+        // The ranges are sorted runs one behind the other, which the stable sort merges. Keys
+        // close to each other fit one word with their row, and words sort fastest.
+        if high.wrapping_sub(low).cast_unsigned() < 1 << (u64::BITS - ROW_BITS) {
+            let pack = |(key, row): (i64, u32)| {
+                key.wrapping_sub(low).cast_unsigned() << ROW_BITS | u64::from(row)
+            };
+            let unpack = |packed: u64| {
+                let key = low.wrapping_add((packed >> ROW_BITS) as i64);
+                (key, (packed & ((1 << ROW_BITS) - 1)) as u32)
+            };
+            let mut packed: Vec<u64> = found.map(pack).collect();
+            packed.sort();
+            push_ordered(packed.into_iter().map(unpack), cap, order, rows, keys);
+        } else {
+            let mut pairs: Vec<(i64, u32)> = found.collect();
+            pairs.sort();
+            push_ordered(pairs.into_iter(), cap, order, rows, keys);
+        }
+    }
+
+    /// Keeps the best `cap` candidates in a heap and leaves each range at its first row that
+    /// can't be among them.
+    fn take_best(&self, cap: usize, order: Order, rows: &mut Vec<u32>, keys: &mut Vec<i64>) {
+        // Complements turn descending order into ascending, so that one heap serves both.
+        let flip = match order {
+            Order::Ascending => 0i64,
+            Order::Descending => -1,
+        };
+        let mut heap: BinaryHeap<(i64, u32)> = BinaryHeap::with_capacity(cap);
+        let mut offer = |row: usize| {
+            let key = self.stored.get(row).unwrap_or_default();
+            let entry = (key ^ flip, row as u32 ^ flip as u32);
+            if heap.len() < cap {
+                heap.push(entry);
+                return true;
+            }
+            match heap.peek_mut() {
+                Some(mut worst) if entry < *worst => {
+                    *worst = entry;
+                    true
+                }
+                _ => false,
+            }
+        };
+        for range in self.ranges {
+            let range = range.clone();
+            // `all` stops at the first row that is refused.
+            let _ = match (self.marks, order) {
+                (None, Order::Ascending) => range.clone().all(&mut offer),
+                (None, Order::Descending) => range.clone().rev().all(&mut offer),
+                (Some(marks), Order::Ascending) => marks.iter_range(range).all(&mut offer),
+                (Some(marks), Order::Descending) => marks.iter_range(range).rev().all(&mut offer),
+            };
+        }
+        let best = heap.into_sorted_vec();
+        push_all(
+            best.into_iter()
+                .map(|(k, row)| (k ^ flip, row ^ flip as u32)),
+            rows,
+            keys,
+        );
+    }
+}
+
+/// Appends the first or last `cap` of an ascending list, in the order asked for.
+fn push_ordered(
+    found: impl DoubleEndedIterator<Item = (i64, u32)>,
+    cap: usize,
+    order: Order,
+    rows: &mut Vec<u32>,
+    keys: &mut Vec<i64>,
+) {
+    match order {
+        Order::Ascending => push_all(found.take(cap), rows, keys),
+        Order::Descending => push_all(found.rev().take(cap), rows, keys),
+    }
+}
+
+fn push_all(found: impl Iterator<Item = (i64, u32)>, rows: &mut Vec<u32>, keys: &mut Vec<i64>) {
+    for (key, row) in found {
+        keys.push(key);
+        rows.push(row);
+    }
+}
