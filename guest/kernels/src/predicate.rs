@@ -104,7 +104,7 @@ impl Matcher {
                     .size_limit(REGEX_SIZE_LIMIT)
                     .dfa_size_limit(REGEX_SIZE_LIMIT)
                     .build()
-                    .map_err(|error| error.to_string())?;
+                    .map_err(|error| one_line(&error.to_string()))?;
                 Matcher::Regex(regex)
             }
         })
@@ -187,4 +187,10 @@ fn float_set(mut values: Vec<f64>) -> Matcher {
     } else {
         Matcher::FloatSet(values)
     }
+}
+
+/// The reason in the last line of the compiler's message; the lines before it draw the pattern.
+fn one_line(message: &str) -> String {
+    let last = message.lines().last().unwrap_or(message);
+    last.strip_prefix("error: ").unwrap_or(last).to_owned()
 }

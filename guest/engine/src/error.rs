@@ -1,0 +1,106 @@
+//! The error that leaves the engine: a kind that a caller can act on and a text that names what was
+//! wrong, where, and what to do.
+
+use std::fmt;
+
+/// What the caller can do about an error. Only the kind is stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The call itself is wrong; nothing was changed.
+    InvalidArgument,
+    /// The named thing does not exist.
+    NotFound,
+    /// Someone else holds the lock, or won the race for the next epoch.
+    Conflict,
+    /// Stored bytes failed a check.
+    Corrupt,
+    /// Memory or disk is over its budget.
+    ResourceExhausted,
+    /// A query would exceed one of its own limits.
+    LimitExceeded,
+    /// The deadline of the call passed.
+    DeadlineExceeded,
+    /// The caller cancelled the call.
+    Cancelled,
+    /// The storage failed.
+    Io,
+    /// The store was written by a newer version of the format.
+    UnsupportedVersion,
+    /// Anything else.
+    Other,
+}
+
+impl ErrorKind {
+    /// The name used in messages and on the boundary, for example `invalid-argument`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "invalid-argument",
+            Self::NotFound => "not-found",
+            Self::Conflict => "conflict",
+            Self::Corrupt => "corrupt",
+            Self::ResourceExhausted => "resource-exhausted",
+            Self::LimitExceeded => "limit-exceeded",
+            Self::DeadlineExceeded => "deadline-exceeded",
+            Self::Cancelled => "cancelled",
+            Self::Io => "io",
+            Self::UnsupportedVersion => "unsupported-version",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A failed call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+}
+
+/// Shorthand used all over the engine.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of a kind with its message.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    /// Shorthand for [`ErrorKind::InvalidArgument`].
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::InvalidArgument, message)
+    }
+
+    /// Shorthand for [`ErrorKind::Corrupt`].
+    pub fn corrupt(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Corrupt, message)
+    }
+
+    /// What the caller can do.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The text without the kind.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The same error with the place where it happened in front.
+    #[must_use]
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.name(), self.message)
+    }
+}
+
+impl std::error::Error for Error {}

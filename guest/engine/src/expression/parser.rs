@@ -1,0 +1,329 @@
+//! Recursive descent over the tokens of a filter; one function per rule of the grammar.
+
+use super::constant::Constant;
+use super::lexer::{Lexer, Token, fail, shown};
+use super::{Comparison, Expression, Literal, MAX_DEPTH, MAX_LIST_VALUES, MAX_TEXT_BYTES};
+use crate::error::{Error, Result};
+
+const NOT: Token = Token::Keyword("not");
+const IN: Token = Token::Keyword("in");
+const OPEN: Token = Token::Symbol("(");
+const CLOSE: Token = Token::Symbol(")");
+const COMMA: Token = Token::Symbol(",");
+
+pub(super) fn parse(text: &str) -> Result<Expression> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(Error::invalid(format!(
+            "filter: the text has {} bytes, the limit is {MAX_TEXT_BYTES}",
+            text.len()
+        )));
+    }
+    let mut parser = Parser::new(text)?;
+    let expression = parser.disjunction()?;
+    match parser.token {
+        Token::End => Ok(expression),
+        _ => Err(parser.expected("'and', 'or' or end of text")),
+    }
+}
+
+/// The parser stands on a token that no rule has taken yet.
+struct Parser<'a> {
+    lexer: Lexer<'a>,
+    token: Token,
+    column: usize,
+    /// Parentheses and `not` around this place.
+    depth: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str) -> Result<Self> {
+        let mut lexer = Lexer::new(text);
+        let (column, token) = lexer.next_token()?;
+        Ok(Self {
+            lexer,
+            token,
+            column,
+            depth: 0,
+        })
+    }
+
+    /// Takes the token and goes to the next one.
+    fn advance(&mut self) -> Result<Token> {
+        let (column, token) = self.lexer.next_token()?;
+        self.column = column;
+        Ok(std::mem::replace(&mut self.token, token))
+    }
+
+    /// Takes the token if it is this one.
+    fn accept(&mut self, token: &Token) -> Result<bool> {
+        let found = self.token == *token;
+        if found {
+            self.advance()?;
+        }
+        Ok(found)
+    }
+
+    fn expect(&mut self, token: &Token, wanted: impl std::fmt::Display) -> Result<()> {
+        if self.accept(token)? {
+            Ok(())
+        } else {
+            Err(self.expected(wanted))
+        }
+    }
+
+    /// The error that something else should stand here.
+    fn expected(&self, wanted: impl std::fmt::Display) -> Error {
+        let found = self.token.describe();
+        fail(
+            self.column,
+            format_args!("expected {wanted}, found {found}"),
+        )
+    }
+
+    /// `conjunction { "or" conjunction }`
+    fn disjunction(&mut self) -> Result<Expression> {
+        self.joined("or", Self::conjunction, Expression::Or)
+    }
+
+    /// `negation { "and" negation }`
+    fn conjunction(&mut self) -> Result<Expression> {
+        self.joined("and", Self::negation, Expression::And)
+    }
+
+    /// One part as it is, or several with a keyword between them.
+    fn joined(
+        &mut self,
+        keyword: &'static str,
+        part: fn(&mut Self) -> Result<Expression>,
+        join: fn(Vec<Expression>) -> Expression,
+    ) -> Result<Expression> {
+        let first = part(self)?;
+        if self.token != Token::Keyword(keyword) {
+            return Ok(first);
+        }
+        let mut parts = vec![first];
+        while self.accept(&Token::Keyword(keyword))? {
+            parts.push(part(self)?);
+        }
+        Ok(join(parts))
+    }
+
+    /// `"not" negation | "(" disjunction ")" | "exists" "(" name ")" | name test`
+    fn negation(&mut self) -> Result<Expression> {
+        let column = self.column;
+        if self.accept(&NOT)? {
+            let part = self.nested(column, Self::negation)?;
+            return Ok(Expression::Not(Box::new(part)));
+        }
+        if self.accept(&OPEN)? {
+            let inner = self.nested(column, Self::disjunction)?;
+            let wanted = format_args!("'and', 'or' or ')' for the '(' in column {column}");
+            self.expect(&CLOSE, wanted)?;
+            return Ok(inner);
+        }
+        if self.accept(&Token::Keyword("exists"))? {
+            self.expect(&OPEN, "'(' after 'exists'")?;
+            let tag = self.name("a tag name after 'exists('")?;
+            self.expect(&CLOSE, "')' after the tag name")?;
+            return Ok(Expression::Exists { tag });
+        }
+        let tag = self.name("a tag name, 'not', 'exists' or '('")?;
+        self.test(tag)
+    }
+
+    /// A rule one level further down. This is the only way in which rules call themselves.
+    fn nested(
+        &mut self,
+        column: usize,
+        rule: fn(&mut Self) -> Result<Expression>,
+    ) -> Result<Expression> {
+        if self.depth == MAX_DEPTH {
+            let message = format!("more than {MAX_DEPTH} levels of parentheses and 'not'");
+            return Err(fail(column, message));
+        }
+        self.depth += 1;
+        let expression = rule(self)?;
+        self.depth -= 1;
+        Ok(expression)
+    }
+
+    fn name(&mut self, wanted: &str) -> Result<String> {
+        match &mut self.token {
+            Token::Word(name) | Token::Name(name) => {
+                let name = std::mem::take(name);
+                self.advance()?;
+                Ok(name)
+            }
+            Token::Keyword(word) => Err(fail(
+                self.column,
+                format_args!(
+                    "expected {wanted}, found '{word}' (a tag of that name stands in backquotes)"
+                ),
+            )),
+            _ => Err(self.expected(wanted)),
+        }
+    }
+
+    /// What follows a tag name.
+    fn test(&mut self, tag: String) -> Result<Expression> {
+        match self.token {
+            Token::Symbol("~") => self.matches(tag, false),
+            Token::Symbol("!~") => self.matches(tag, true),
+            Token::Symbol(symbol) => match comparison(symbol) {
+                Some(op) => self.compare(tag, op),
+                None => Err(self.expected_test(&tag)),
+            },
+            Token::Keyword("in") => self.membership(tag, false),
+            Token::Keyword("not") => {
+                self.advance()?;
+                if self.token != IN {
+                    return Err(self.expected(format_args!("'in' after '{} not'", shown(&tag))));
+                }
+                self.membership(tag, true)
+            }
+            Token::Keyword("starts") => self.starts_with(tag),
+            Token::Keyword("contains") => self.contains(tag),
+            _ => Err(self.expected_test(&tag)),
+        }
+    }
+
+    fn expected_test(&self, tag: &str) -> Error {
+        self.expected(format_args!(
+            "a comparison, 'in', 'not in', '~', '!~', 'starts with' or 'contains' after '{}'",
+            shown(tag)
+        ))
+    }
+
+    fn compare(&mut self, tag: String, op: Comparison) -> Result<Expression> {
+        self.advance()?;
+        let column = self.column;
+        let value = self.literal(format_args!("a value after '{op}'"))?;
+        let ordering = !matches!(op, Comparison::Eq | Comparison::Ne);
+        if ordering && matches!(value, Literal::Bool(_)) {
+            let message = format!("bools have no order: '{op}' can't compare with {value}");
+            return Err(fail(column, message));
+        }
+        Ok(Expression::Compare { tag, op, value })
+    }
+
+    fn matches(&mut self, tag: String, negated: bool) -> Result<Expression> {
+        self.advance()?;
+        let op = if negated { "!~" } else { "~" };
+        let pattern = self.string(format_args!("a regular expression in quotes after '{op}'"))?;
+        Ok(Expression::Matches {
+            tag,
+            pattern,
+            negated,
+        })
+    }
+
+    fn starts_with(&mut self, tag: String) -> Result<Expression> {
+        self.advance()?;
+        self.expect(&Token::Keyword("with"), "'with' after 'starts'")?;
+        let column = self.column;
+        let prefix = self.literal("a string or bytes after 'starts with'")?;
+        if !matches!(prefix, Literal::String(_) | Literal::Bytes(_)) {
+            let message = format!("'starts with' takes a string or bytes, found {prefix}");
+            return Err(fail(column, message));
+        }
+        Ok(Expression::StartsWith { tag, prefix })
+    }
+
+    fn membership(&mut self, tag: String, negated: bool) -> Result<Expression> {
+        self.advance()?;
+        let values = self.list("in")?;
+        Ok(Expression::In {
+            tag,
+            values,
+            negated,
+        })
+    }
+
+    fn contains(&mut self, tag: String) -> Result<Expression> {
+        self.advance()?;
+        let all = self.accept(&Token::Keyword("all"))?;
+        if !all {
+            self.expect(&Token::Keyword("any"), "'all' or 'any' after 'contains'")?;
+        }
+        let values = self.list(if all { "contains all" } else { "contains any" })?;
+        Ok(Expression::Contains { tag, all, values })
+    }
+
+    /// `"(" literal { "," literal } ")"`
+    fn list(&mut self, operator: &str) -> Result<Vec<Literal>> {
+        self.expect(&OPEN, format_args!("'(' after '{operator}'"))?;
+        if self.token == CLOSE {
+            let message = format!("the list after '{operator}' is empty");
+            return Err(fail(self.column, message));
+        }
+        let mut values = Vec::new();
+        loop {
+            if values.len() == MAX_LIST_VALUES {
+                let message = format!("more than {MAX_LIST_VALUES} values in one list");
+                return Err(fail(self.column, message));
+            }
+            values.push(self.literal("a value in the list")?);
+            if self.accept(&CLOSE)? {
+                return Ok(values);
+            }
+            self.expect(&COMMA, "',' or ')' in the list")?;
+        }
+    }
+
+    fn literal(&mut self, wanted: impl std::fmt::Display) -> Result<Literal> {
+        let literal = match &mut self.token {
+            Token::Int(value) => Literal::Int(*value),
+            Token::Float(value) => Literal::Float(*value),
+            Token::Text(text) => Literal::String(std::mem::take(text)),
+            Token::Keyword("true") => Literal::Bool(true),
+            Token::Keyword("false") => Literal::Bool(false),
+            Token::Word(word) => match Constant::of_word(word) {
+                Some(constant) => return self.constant(constant),
+                None => {
+                    let wanted = format_args!("{wanted} (strings stand in double quotes)");
+                    return Err(self.expected(wanted));
+                }
+            },
+            _ => return Err(self.expected(wanted)),
+        };
+        self.advance()?;
+        Ok(literal)
+    }
+
+    /// `word "(" string ")"`, standing on the word.
+    fn constant(&mut self, constant: Constant) -> Result<Literal> {
+        let word = constant.word();
+        self.advance()?;
+        self.expect(&OPEN, format_args!("'(' after '{word}'"))?;
+        let column = self.column;
+        let text = self.string(format_args!("{} after '{word}('", constant.content()))?;
+        let literal = constant
+            .read(&text)
+            .map_err(|message| fail(column, message))?;
+        self.expect(&CLOSE, format_args!("')' after the string of '{word}'"))?;
+        Ok(literal)
+    }
+
+    fn string(&mut self, wanted: impl std::fmt::Display) -> Result<String> {
+        match &mut self.token {
+            Token::Text(text) => {
+                let text = std::mem::take(text);
+                self.advance()?;
+                Ok(text)
+            }
+            _ => Err(self.expected(wanted)),
+        }
+    }
+}
+
+fn comparison(symbol: &str) -> Option<Comparison> {
+    Some(match symbol {
+        "=" => Comparison::Eq,
+        "!=" => Comparison::Ne,
+        "<" => Comparison::Lt,
+        "<=" => Comparison::Le,
+        ">" => Comparison::Gt,
+        ">=" => Comparison::Ge,
+        _ => return None,
+    })
+}

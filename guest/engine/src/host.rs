@@ -1,0 +1,308 @@
+//! What the engine asks of the outside: the imports of `wit/`, as one trait.
+//!
+//! The component implements it with the generated bindings; the native build implements it with the
+//! same host code that serves the component. The documents in `wit/` are the contract: units, limits,
+//! errors, and what is durable when a call returns. Handles are plain numbers that belong to one
+//! instance.
+
+use crate::error::Result;
+use sidx_kernels::{Column, ColumnType, Order, Step, ValueRange};
+
+/// Where a file lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// In the memory of the host, until the index is closed.
+    Memory,
+    /// In the store.
+    Durable,
+}
+
+/// How the bytes of a page are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    /// As they are.
+    None,
+    /// Compressed with zstd where that makes them smaller.
+    Zstd,
+}
+
+/// Where one page lies in a file; see `files.extent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Extent {
+    /// First byte in the file.
+    pub offset: u64,
+    /// Bytes in the file.
+    pub stored_bytes: u32,
+    /// Bytes after decompression.
+    pub raw_bytes: u32,
+    /// CRC32C of the stored bytes.
+    pub checksum: u32,
+    /// 0 as is, 1 zstd.
+    pub codec: u32,
+}
+
+/// A finished file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileSummary {
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// CRC32C of the whole file.
+    pub checksum: u32,
+}
+
+/// An object and its version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// The content.
+    pub bytes: Vec<u8>,
+    /// Changes with every write.
+    pub version: String,
+}
+
+/// How far an append to the log must have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogDurability {
+    /// Handed to the operating system.
+    Os,
+    /// On the medium.
+    Sync,
+}
+
+/// One entry of the log.
+pub struct LogEntry<C> {
+    /// Where the next entry starts.
+    pub next_position: u64,
+    /// What the engine wrote with it.
+    pub header: Vec<u8>,
+    /// The columns of the batch.
+    pub columns: C,
+}
+
+/// Budgets; see `limits.usage`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes held by memory parts and the page cache.
+    pub memory_used_bytes: u64,
+    /// Upper bound of the above.
+    pub memory_allowed_bytes: u64,
+    /// Bytes of the index in the store.
+    pub disk_used_bytes: u64,
+    /// Upper bound of the above.
+    pub disk_allowed_bytes: u64,
+    /// Instances that may still be started.
+    pub free_slots: u32,
+}
+
+/// Marks an absent page in a list of page handles, and the start in a list of resume rows.
+pub const ABSENT: u32 = u32::MAX;
+
+/// Wanted rows of several blocks, as parallel flat lists; see `scan.selection`.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// The key page of each block.
+    pub key_pages: Vec<u32>,
+    /// Pages per block in `slot_pages`.
+    pub slots: u32,
+    /// `slots` handles per block, [`ABSENT`] where the block lacks the column.
+    pub slot_pages: Vec<u32>,
+    /// Spans per block.
+    pub span_counts: Vec<u32>,
+    /// Pairs of first row and end row.
+    pub spans: Vec<u32>,
+    /// Least key.
+    pub low: i64,
+    /// Greatest key.
+    pub high: i64,
+    /// Wanted order; `Ascending` by default.
+    pub descending: bool,
+    /// Per block: continue after this key ...
+    pub resume_keys: Vec<i64>,
+    /// ... and row; [`ABSENT`] for the start.
+    pub resume_rows: Vec<u32>,
+    /// Most rows per block.
+    pub cap: u32,
+}
+
+impl Selection {
+    /// The wanted order.
+    pub fn order(&self) -> Order {
+        if self.descending {
+            Order::Descending
+        } else {
+            Order::Ascending
+        }
+    }
+}
+
+/// Rows that passed; see `scan.selected`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selected {
+    /// Rows of each block in the lists below.
+    pub counts: Vec<u32>,
+    /// Row ordinals in their block.
+    pub rows: Vec<u32>,
+    /// Keys of the rows.
+    pub keys: Vec<i64>,
+    /// 1 for each block that has more rows than the cap.
+    pub more: Vec<u8>,
+}
+
+/// One output column gathered from pages; see `scan.page-source`.
+#[derive(Clone, Debug)]
+pub struct PageSource {
+    /// Type of the column.
+    pub kind: ColumnType,
+    /// Page of each output row, [`ABSENT`] for no value.
+    pub pages: Vec<u32>,
+    /// Row in that page.
+    pub rows: Vec<u32>,
+}
+
+/// A page as it was written; see `scan.piece`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Piece {
+    /// Rows in the page.
+    pub rows: u32,
+    /// Rows with a value.
+    pub present: u32,
+    /// Where it lies.
+    pub extent: Extent,
+    /// Its membership filter.
+    pub filter: Option<Extent>,
+    /// Least and greatest value.
+    pub limits: ValueRange,
+}
+
+/// The imports of the component. All calls are synchronous; calls that read or write may fail with
+/// `deadline-exceeded` or `cancelled`, which the engine passes on at once.
+pub trait Host {
+    /// A file under construction; abandoned when dropped.
+    type NewFile;
+    /// Columns held by the host.
+    type Columns;
+    /// A compiled filter.
+    type Filter;
+
+    // ---- files ----
+    /// `new-file.create`
+    fn create_file(&self, path: &str, medium: Medium) -> Result<Self::NewFile>;
+    /// `new-file.append`
+    fn append(
+        &self,
+        file: &Self::NewFile,
+        pages: &[u8],
+        lengths: &[u32],
+        codec: Codec,
+    ) -> Result<Vec<Extent>>;
+    /// `new-file.finish`
+    fn finish(&self, file: Self::NewFile) -> Result<FileSummary>;
+    /// `files.open`
+    fn open_file(&self, path: &str) -> Result<u32>;
+    /// `files.close`
+    fn close_file(&self, file: u32);
+    /// `files.size`
+    fn file_size(&self, file: u32) -> Result<u64>;
+    /// `files.read`
+    fn read_file(&self, file: u32, offset: u64, length: u32) -> Result<Vec<u8>>;
+    /// `files.checksum`
+    fn file_checksum(&self, file: u32) -> Result<u32>;
+    /// `files.pages`
+    fn register_pages(&self, file: u32, extents: &[Extent]) -> Result<u32>;
+    /// `files.prefetch`
+    fn prefetch(&self, pages: &[u32]) -> Result<()>;
+    /// `files.load`
+    fn load_page(&self, page: u32) -> Result<Vec<u8>>;
+    /// `files.list`
+    fn list_files(&self, path: &str, medium: Medium) -> Result<Vec<String>>;
+    /// `files.remove`
+    fn remove_files(&self, path: &str, medium: Medium) -> Result<()>;
+    /// `files.rename`
+    fn rename_files(&self, from: &str, to: &str) -> Result<()>;
+    /// `files.sync`
+    fn sync_files(&self, path: &str) -> Result<()>;
+
+    // ---- objects ----
+    /// `objects.get`
+    fn get_object(&self, name: &str) -> Result<Option<Object>>;
+    /// `objects.put-if-absent`
+    fn put_object_if_absent(&self, name: &str, bytes: &[u8]) -> Result<String>;
+    /// `objects.compare-and-swap`
+    fn swap_object(&self, name: &str, version: &str, bytes: &[u8]) -> Result<String>;
+    /// `objects.list`
+    fn list_objects(&self, prefix: &str) -> Result<Vec<String>>;
+    /// `objects.remove`
+    fn remove_object(&self, name: &str) -> Result<()>;
+
+    // ---- log ----
+    /// `log.append`
+    fn append_log(
+        &self,
+        headers: &[Vec<u8>],
+        columns: &[&Self::Columns],
+        durability: LogDurability,
+    ) -> Result<u64>;
+    /// `log.end`
+    fn log_end(&self) -> Result<u64>;
+    /// `log.read`
+    fn read_log(&self, position: u64) -> Result<Option<LogEntry<Self::Columns>>>;
+    /// `log.drop-before`
+    fn drop_log_before(&self, position: u64) -> Result<()>;
+
+    // ---- columns ----
+    /// `columns.rows`
+    fn column_rows(&self, columns: &Self::Columns) -> u32;
+    /// `columns.kinds`
+    fn column_kinds(&self, columns: &Self::Columns) -> Result<Vec<ColumnType>>;
+    /// `columns.size-bytes`
+    fn column_size_bytes(&self, columns: &Self::Columns) -> u64;
+    /// `columns.longest-bytes`
+    fn column_longest_bytes(&self, columns: &Self::Columns) -> Vec<u32>;
+    /// One column by value (`columns.presence`, `ends` and `values`).
+    fn read_column(&self, columns: &Self::Columns, column: u32) -> Result<Column>;
+
+    // ---- scan ----
+    /// `filter.compile`
+    fn compile_filter(&self, steps: Vec<Step>) -> Result<Self::Filter>;
+    /// `scan.probe`
+    fn probe(&self, pages: &[u32], hashes: &[u64]) -> Result<Vec<u8>>;
+    /// `scan.select`
+    fn select(&self, filter: Option<&Self::Filter>, selection: &Selection) -> Result<Selected>;
+    /// `scan.count`
+    fn count(&self, filter: Option<&Self::Filter>, selection: &Selection) -> Result<Vec<u64>>;
+    /// `scan.gather`
+    fn gather(&self, sources: &[PageSource]) -> Result<Self::Columns>;
+    /// `scan.lengths`
+    fn lengths(&self, source: &PageSource) -> Result<Vec<u32>>;
+    /// `scan.keys`
+    fn keys(&self, page: u32, start: u32, end: u32) -> Result<Vec<i64>>;
+    /// `scan.encode-pages`
+    fn encode_pages(
+        &self,
+        target: &Self::NewFile,
+        filters: Option<&Self::NewFile>,
+        source: &PageSource,
+        page_bytes: u32,
+    ) -> Result<Vec<Piece>>;
+    /// `scan.encode-column`
+    fn encode_column(
+        &self,
+        target: &Self::NewFile,
+        filters: Option<&Self::NewFile>,
+        from: &Self::Columns,
+        column: u32,
+        rows: &[u32],
+        page_bytes: u32,
+    ) -> Result<Vec<Piece>>;
+    /// `scan.encode-ints`
+    fn encode_ints(&self, target: &Self::NewFile, ints: &[i64]) -> Result<Piece>;
+
+    // ---- limits ----
+    /// `limits.usage`
+    fn usage(&self) -> Usage;
+    /// `limits.check`
+    fn check(&self) -> Result<()>;
+    /// `limits.deadline-ms`
+    fn deadline_ms(&self) -> Option<u64>;
+    /// `limits.oldest-reader`
+    fn oldest_reader(&self) -> u64;
+}

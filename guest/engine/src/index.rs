@@ -1,0 +1,192 @@
+//! The exports of the component: one index, one thread.
+
+use crate::describe;
+use crate::dump::DumpCursor;
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::Host;
+use crate::introducer::Introducer;
+use crate::live::Live;
+use crate::merge;
+use crate::query::{self, Cursor};
+use crate::recovery;
+use crate::types::{
+    Batch, Choice, Job, Mode, Outcome, QuerySpec, Retention, Rows, Subject, View, Written,
+};
+use crate::verify;
+use std::sync::Arc;
+
+/// One index as one instance sees it.
+///
+/// An instance is either the introducer (after [`Index::open`]) or a follower (after
+/// [`Index::attach`]). Both answer queries and do merges; only the introducer writes.
+pub struct Index<H: Host> {
+    host: Arc<H>,
+    live: Arc<Live<H>>,
+    introducer: Option<Introducer>,
+    read_only: bool,
+}
+
+/// The first rows of a query and the cursor for the others.
+pub struct Answer<H: Host> {
+    /// The first rows.
+    pub rows: Rows<H::Columns>,
+    /// No row is left; the cursor then serves `explain` only.
+    pub complete: bool,
+    /// For the other rows.
+    pub cursor: Cursor<H>,
+}
+
+/// What a change of the index needs.
+type Writer<'a, H> = (&'a Arc<H>, &'a mut Arc<Live<H>>, &'a mut Introducer);
+
+impl<H: Host> Index<H> {
+    /// An index that is not open yet.
+    pub fn new(host: H) -> Self {
+        Self {
+            host: Arc::new(host),
+            live: Arc::new(Live::empty()),
+            introducer: None,
+            read_only: true,
+        }
+    }
+
+    /// The outside.
+    pub fn host(&self) -> &H {
+        &self.host
+    }
+
+    /// `index.open`
+    pub fn open(&mut self, mode: Mode) -> Result<View> {
+        let recovered = recovery::open(&self.host, mode)?;
+        self.live = recovered.live;
+        self.introducer = Some(recovered.introducer);
+        self.read_only = mode == Mode::Read;
+        Ok(self.live.view())
+    }
+
+    /// `index.attach`
+    pub fn attach(&mut self, view: &View) -> Result<()> {
+        if view.version != self.live.version {
+            self.live = Arc::new(Live::attach(&self.host, &self.live, view)?);
+        }
+        Ok(())
+    }
+
+    fn writer(&mut self) -> Result<Writer<'_, H>> {
+        match &mut self.introducer {
+            Some(introducer) if !self.read_only => Ok((&self.host, &mut self.live, introducer)),
+            _ => Err(Error::invalid(
+                "this instance did not open the index for writing",
+            )),
+        }
+    }
+
+    /// `index.write`
+    pub fn write(&mut self, batches: Vec<Batch<H::Columns>>) -> Result<Written> {
+        let (host, live, introducer) = self.writer()?;
+        introducer.write(host, live, batches)
+    }
+
+    /// `index.plan-flush`
+    pub fn plan_flush(&mut self) -> Result<Option<Job>> {
+        let (_, live, introducer) = self.writer()?;
+        introducer.plan_flush(live)
+    }
+
+    /// `index.plan-merge`
+    pub fn plan_merge(
+        &mut self,
+        choice: Choice,
+        retention: Option<Retention>,
+    ) -> Result<Option<Job>> {
+        let (_, live, introducer) = self.writer()?;
+        if let Some(text) = retention.as_ref().and_then(|rule| rule.drop_where.as_ref()) {
+            crate::expression::parse(text)?;
+        }
+        introducer.plan_merge(live, choice, retention)
+    }
+
+    /// `index.merge`
+    pub fn merge(&mut self, job: &Job) -> Result<Outcome> {
+        merge::run(&self.host, &self.live, job)
+    }
+
+    /// `index.introduce`
+    pub fn introduce(&mut self, outcome: Outcome) -> Result<View> {
+        let (host, live, introducer) = self.writer()?;
+        introducer.introduce(host, live, outcome)?;
+        Ok(live.view())
+    }
+
+    /// `index.abandon`
+    pub fn abandon(&mut self, job: &Job) -> Result<()> {
+        let (host, _, introducer) = self.writer()?;
+        introducer.abandon(&**host, job)
+    }
+
+    /// `index.query`
+    pub fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Answer<H>> {
+        self.refuse_partial()?;
+        let mut cursor = Cursor::start(&self.host, &self.live, query)?;
+        let rows = cursor.first(max_rows)?;
+        Ok(Answer {
+            rows,
+            complete: cursor.is_complete(),
+            cursor,
+        })
+    }
+
+    /// `index.count`
+    pub fn count(&mut self, query: QuerySpec) -> Result<u64> {
+        self.refuse_partial()?;
+        query::count(&self.host, &self.live, query)
+    }
+
+    /// A short result is never passed off as whole.
+    fn refuse_partial(&self) -> Result<()> {
+        let lost = &self.live.quarantined;
+        let Some(first) = lost.first() else {
+            return Ok(());
+        };
+        Err(Error::new(
+            ErrorKind::Corrupt,
+            format!(
+                "{} damaged part(s) were set aside, so no result would be whole; first: part {}: {}",
+                lost.len(),
+                first.part,
+                first.reason
+            ),
+        ))
+    }
+
+    /// `index.labels`
+    pub fn labels(&mut self, series: &[u64]) -> Result<Vec<Option<String>>> {
+        let find = |id: &u64| {
+            for part in &self.live.parts {
+                if let Some(label) = part.labels()?.get(id) {
+                    return Ok(Some(label.clone()));
+                }
+            }
+            Ok(None)
+        };
+        series.iter().map(find).collect()
+    }
+
+    /// `index.dump`
+    pub fn dump(&mut self) -> Result<DumpCursor<H>> {
+        Ok(DumpCursor::new(&self.host, &self.live))
+    }
+
+    /// `index.verify`
+    pub fn verify(&mut self) -> Result<String> {
+        verify::report(&self.host, &self.live)
+    }
+
+    /// `index.describe`
+    pub fn describe(&mut self, subject: Subject) -> Result<String> {
+        match subject {
+            Subject::Parts => describe::parts(&self.live),
+            Subject::Stats => describe::stats(&*self.host, &self.live, self.introducer.as_ref()),
+        }
+    }
+}

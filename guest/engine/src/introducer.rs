@@ -1,0 +1,601 @@
+//! The introducer: the only code that changes the part list. It gives element ids, writes the log and
+//! memory parts, and publishes snapshots.
+
+use crate::batch::{Checked, label_conflict, sorted_rows, write_header};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::{Host, LogDurability, Medium};
+use crate::live::Live;
+use crate::merge::{self, rows_that_fit};
+use crate::merge_policy;
+use crate::part::layout::{BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, part_directory, part_name};
+use crate::part::writer::TagColumn;
+use crate::part::{Part, PartWriter, Values};
+use crate::snapshot::{Quarantined, Snapshot};
+use crate::types::{Batch, Choice, Durability, Job, Outcome, Receipt, Retention, Written};
+use sidx_kernels::Values as ColumnValues;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What only the writer of an index knows.
+pub(crate) struct Introducer {
+    next_id: u64,
+    next_part: u64,
+    next_job: u64,
+    /// Log position that the durable parts have absorbed.
+    log_position: u64,
+    /// Log position after the last entry of each memory part.
+    log_ends: BTreeMap<u64, u64>,
+    /// Jobs that were planned and neither introduced nor abandoned, with their inputs.
+    jobs: BTreeMap<u64, Vec<u64>>,
+    /// Parts that left the list, with the first version that lacks them.
+    dead: Vec<(u64, u64, Medium)>,
+    /// Labels of all series, read when the first labelled batch comes.
+    labels: Option<BTreeMap<u64, String>>,
+    /// Why no more writes are accepted.
+    poisoned: Option<String>,
+}
+
+impl Introducer {
+    /// Goes on from a snapshot.
+    pub(crate) fn new(snapshot: &Snapshot) -> Self {
+        Self {
+            next_id: snapshot.next_element_id,
+            next_part: snapshot.next_part,
+            next_job: 1,
+            log_position: snapshot.log_position,
+            log_ends: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            dead: Vec::new(),
+            labels: None,
+            poisoned: None,
+        }
+    }
+
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
+    pub(crate) fn log_position(&self) -> u64 {
+        self.log_position
+    }
+
+    pub(crate) fn poisoned(&self) -> Option<&str> {
+        self.poisoned.as_deref()
+    }
+
+    // ---- write ----
+
+    /// Adds batches in order; see `index.write`.
+    pub(crate) fn write<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        live: &mut Arc<Live<H>>,
+        batches: Vec<Batch<H::Columns>>,
+    ) -> Result<Written> {
+        self.check_alive()?;
+        let mut receipts = Vec::with_capacity(batches.len());
+        let mut accepted = Vec::new();
+        for batch in batches {
+            match self.accept(&**host, live, batch) {
+                Ok((receipt, checked)) => {
+                    accepted.push((receipt.first_id, checked));
+                    receipts.push(Ok(receipt));
+                }
+                Err(error) => receipts.push(Err(error)),
+            }
+        }
+        if !accepted.is_empty() {
+            let added = self.log_and_add(host, live, &accepted);
+            self.poison_on_error(added)?;
+        }
+        Ok(Written {
+            receipts,
+            view: live.view(),
+            memory_bytes: memory_bytes(live),
+        })
+    }
+
+    fn check_alive(&self) -> Result<()> {
+        match &self.poisoned {
+            None => Ok(()),
+            Some(reason) => Err(Error::new(
+                ErrorKind::Io,
+                format!(
+                    "the index refuses changes since a failure ({reason}); close it and open it again"
+                ),
+            )),
+        }
+    }
+
+    fn poison_on_error<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            self.poisoned = Some(error.to_string());
+        }
+        result
+    }
+
+    /// Checks a batch and gives it its ids.
+    fn accept<H: Host>(
+        &mut self,
+        host: &H,
+        live: &Live<H>,
+        batch: Batch<H::Columns>,
+    ) -> Result<(Receipt, Checked<H::Columns>)> {
+        let checked = crate::batch::check(host, batch)?;
+        self.remember_labels(live, &checked.labels)?;
+        let rows = u32::try_from(checked.keys.len())
+            .map_err(|_| Error::invalid("the batch has more rows than 32 bits count; split it"))?;
+        let receipt = Receipt {
+            first_id: self.next_id,
+            rows,
+        };
+        self.next_id = self
+            .next_id
+            .checked_add(u64::from(rows))
+            .ok_or_else(|| Error::invalid("element ids are used up"))?;
+        Ok((receipt, checked))
+    }
+
+    /// Refuses labels that meet another one under the same id.
+    fn remember_labels<H: Host>(
+        &mut self,
+        live: &Live<H>,
+        labels: &BTreeMap<u64, String>,
+    ) -> Result<()> {
+        if labels.is_empty() {
+            return Ok(());
+        }
+        if self.labels.is_none() {
+            let mut all = BTreeMap::new();
+            for part in &live.parts {
+                all.extend(
+                    part.labels()?
+                        .iter()
+                        .map(|(id, label)| (*id, label.clone())),
+                );
+            }
+            self.labels = Some(all);
+        }
+        let known = self.labels.get_or_insert_default();
+        for (id, label) in labels {
+            if let Some(other) = known.get(id)
+                && other != label
+            {
+                return Err(label_conflict(*id, other, label));
+            }
+        }
+        known.extend(labels.iter().map(|(id, label)| (*id, label.clone())));
+        Ok(())
+    }
+
+    fn log_and_add<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        live: &mut Arc<Live<H>>,
+        accepted: &[(u64, Checked<H::Columns>)],
+    ) -> Result<()> {
+        let logged: Vec<&(u64, Checked<H::Columns>)> = accepted
+            .iter()
+            .filter(|(_, batch)| batch.durability != Durability::None)
+            .collect();
+        let log_end = if logged.is_empty() {
+            self.log_ends
+                .values()
+                .copied()
+                .max()
+                .unwrap_or(self.log_position)
+        } else {
+            let headers: Vec<Vec<u8>> = logged
+                .iter()
+                .map(|(first_id, batch)| write_header(batch, *first_id))
+                .collect();
+            let columns: Vec<&H::Columns> =
+                logged.iter().map(|(_, batch)| &batch.columns).collect();
+            let sync = logged
+                .iter()
+                .any(|(_, batch)| batch.durability == Durability::Sync);
+            let durability = if sync {
+                LogDurability::Sync
+            } else {
+                LogDurability::Os
+            };
+            host.append_log(&headers, &columns, durability)?
+        };
+        for (first_id, batch) in accepted {
+            self.add(host, live, *first_id, batch, log_end)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a memory part of a batch and puts it at the end of the list.
+    fn add<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        live: &mut Arc<Live<H>>,
+        first_id: u64,
+        batch: &Checked<H::Columns>,
+        log_end: u64,
+    ) -> Result<()> {
+        let number = self.take_part_number();
+        let part = write_memory_part(host, number, first_id, batch)?;
+        self.log_ends.insert(number, log_end);
+        let mut parts = live.parts.clone();
+        parts.push(Arc::new(part));
+        self.replace(live, parts, live.epoch);
+        self.fold(host, live)
+    }
+
+    /// Merges small memory parts of similar size in memory, so that many small batches stay cheap to read.
+    fn fold<H: Host>(&mut self, host: &Arc<H>, live: &mut Arc<Live<H>>) -> Result<()> {
+        loop {
+            let free = self.free_tail(live, Medium::Memory);
+            let sizes: Vec<u64> = live
+                .parts
+                .iter()
+                .skip(free.start)
+                .map(|part| part.manifest().raw_bytes)
+                .collect();
+            let Some(range) = merge_policy::choose(&sizes) else {
+                return Ok(());
+            };
+            let range = free.start + range.start..free.start + range.end;
+            let job = self.job(live, range, false, Retention::default());
+            let outcome = merge::run(host, live, &job)?;
+            self.introduce(host, live, outcome)?;
+        }
+    }
+
+    /// Replays one log entry into a memory part.
+    pub(crate) fn replay<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        live: &mut Arc<Live<H>>,
+        first_id: u64,
+        batch: Batch<H::Columns>,
+        log_end: u64,
+    ) -> Result<()> {
+        let checked = crate::batch::check(&**host, batch)?;
+        let end = first_id.checked_add(checked.keys.len() as u64);
+        let least = live
+            .parts
+            .last()
+            .map_or(0, |part| part.manifest().last_id.saturating_add(1));
+        let (true, Some(end)) = (first_id >= least, end) else {
+            return Err(Error::corrupt(format!(
+                "log: an entry begins with element id {first_id}, at least {least} was expected"
+            )));
+        };
+        // The snapshot may know of younger ids: those given while it was being written.
+        self.next_id = self.next_id.max(end);
+        self.add(host, live, first_id, &checked, log_end)
+    }
+
+    // ---- flush and merge ----
+
+    /// Plans to fold all memory parts into one file part.
+    pub(crate) fn plan_flush<H: Host>(&mut self, live: &Live<H>) -> Result<Option<Job>> {
+        self.check_alive()?;
+        let range = self.free_tail(live, Medium::Memory);
+        if range.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(self.job(live, range, true, Retention::default())))
+    }
+
+    /// Plans a merge of file parts; see `index.plan-merge`.
+    pub(crate) fn plan_merge<H: Host>(
+        &mut self,
+        live: &Live<H>,
+        choice: Choice,
+        retention: Option<Retention>,
+    ) -> Result<Option<Job>> {
+        self.check_alive()?;
+        let busy =
+            |part: &Arc<Part<H>>| part.medium() == Medium::Memory || self.is_busy(part.number());
+        // The longest stretch of file parts that no other job has; normally all of them.
+        let mut stretch = 0..0;
+        let mut start = 0;
+        for end in 0..=live.parts.len() {
+            if live.parts.get(end).is_none_or(busy) {
+                if end - start > stretch.len() {
+                    stretch = start..end;
+                }
+                start = end + 1;
+            }
+        }
+        let range = match (choice, &retention) {
+            (_, Some(_)) => Some(stretch.clone()).filter(|range| !range.is_empty()),
+            (Choice::All, None) => Some(stretch.clone()).filter(|range| range.len() > 1),
+            (Choice::SimilarSize, None) => {
+                let parts = live.parts.iter().skip(stretch.start).take(stretch.len());
+                let sizes: Vec<u64> = parts.map(|part| part.manifest().size_bytes()).collect();
+                merge_policy::choose(&sizes)
+                    .map(|range| stretch.start + range.start..stretch.start + range.end)
+            }
+        };
+        Ok(range.map(|range| self.job(live, range, true, retention.unwrap_or_default())))
+    }
+
+    fn is_busy(&self, number: u64) -> bool {
+        self.jobs.values().any(|inputs| inputs.contains(&number))
+    }
+
+    /// The parts at the end of the list that are of one medium and belong to no job.
+    fn free_tail<H: Host>(&self, live: &Live<H>, medium: Medium) -> std::ops::Range<usize> {
+        let other = |part: &Arc<Part<H>>| part.medium() != medium || self.is_busy(part.number());
+        let start = live
+            .parts
+            .iter()
+            .rposition(other)
+            .map_or(0, |index| index + 1);
+        start..live.parts.len()
+    }
+
+    fn job<H: Host>(
+        &mut self,
+        live: &Live<H>,
+        range: std::ops::Range<usize>,
+        durable: bool,
+        retention: Retention,
+    ) -> Job {
+        let parts = live.parts.iter().skip(range.start).take(range.len());
+        let job = Job {
+            id: self.next_job,
+            inputs: parts.map(|part| part.number()).collect(),
+            output: self.take_part_number(),
+            durable,
+            drop_where: retention.drop_where,
+            drop_below: retention.drop_below,
+        };
+        self.next_job += 1;
+        self.jobs.insert(job.id, job.inputs.clone());
+        job
+    }
+
+    fn take_part_number(&mut self) -> u64 {
+        let number = self.next_part;
+        self.next_part += 1;
+        number
+    }
+
+    /// Puts the output of a job in place of its inputs.
+    pub(crate) fn introduce<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        live: &mut Arc<Live<H>>,
+        outcome: Outcome,
+    ) -> Result<()> {
+        self.check_alive()?;
+        let job = &outcome.job;
+        if self.jobs.get(&job.id) != Some(&job.inputs) {
+            return Err(Error::invalid(format!(
+                "job {} was not planned or is over",
+                job.id
+            )));
+        }
+        let first = job.inputs.first().copied();
+        let at = live
+            .parts
+            .iter()
+            .position(|part| Some(part.number()) == first);
+        let at = at.ok_or_else(|| Error::invalid(format!("job {} lost its inputs", job.id)))?;
+        let medium = if job.durable {
+            Medium::Durable
+        } else {
+            Medium::Memory
+        };
+        let mut parts = live.parts.clone();
+        let output = match outcome.rows {
+            0 => None,
+            _ => Some(Arc::new(Part::open(host, job.output, medium)?)),
+        };
+        parts.splice(at..at + job.inputs.len(), output);
+        let log_end = job
+            .inputs
+            .iter()
+            .filter_map(|input| self.log_ends.get(input))
+            .max()
+            .copied();
+        if job.durable {
+            let published = self.publish(host, live, &parts, log_end);
+            self.poison_on_error(published)?;
+        }
+        let epoch = live.epoch + u64::from(job.durable);
+        self.bury(live, &job.inputs);
+        for input in &job.inputs {
+            self.log_ends.remove(input);
+        }
+        if !job.durable
+            && let Some(end) = log_end
+        {
+            self.log_ends.insert(job.output, end);
+        }
+        self.jobs.remove(&job.id);
+        self.replace(live, parts, epoch);
+        if job.durable {
+            self.clean(&**host, live)?;
+        }
+        self.remove_dead(&**host)
+    }
+
+    /// Makes the file parts of a list durable as the next epoch.
+    fn publish<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        live: &Live<H>,
+        parts: &[Arc<Part<H>>],
+        log_end: Option<u64>,
+    ) -> Result<()> {
+        let log_position = self.log_position.max(log_end.unwrap_or(0));
+        let files = parts.iter().filter(|part| part.medium() == Medium::Durable);
+        let snapshot = Snapshot {
+            epoch: live.epoch + 1,
+            parts: files.map(|part| part.name()).collect(),
+            log_position,
+            next_element_id: self.next_id,
+            next_part: self.next_part,
+            quarantined: live.quarantined.clone(),
+        };
+        snapshot.publish(&**host)?;
+        self.log_position = log_position;
+        Ok(())
+    }
+
+    /// Removes what the newest snapshot made superfluous.
+    fn clean<H: Host>(&self, host: &H, live: &Live<H>) -> Result<()> {
+        Snapshot::remove_before(host, live.epoch)?;
+        host.drop_log_before(self.log_position)
+    }
+
+    /// Gives up a job and removes what it wrote.
+    pub(crate) fn abandon<H: Host>(&mut self, host: &H, job: &Job) -> Result<()> {
+        if self.jobs.remove(&job.id).is_none() {
+            return Ok(());
+        }
+        let medium = if job.durable {
+            Medium::Durable
+        } else {
+            Medium::Memory
+        };
+        host.remove_files(&part_directory(job.output, medium), medium)
+    }
+
+    fn replace<H: Host>(&self, live: &mut Arc<Live<H>>, parts: Vec<Arc<Part<H>>>, epoch: u64) {
+        let (version, quarantined) = (live.version + 1, live.quarantined.clone());
+        *live = Arc::new(Live {
+            version,
+            epoch,
+            parts,
+            quarantined,
+        });
+    }
+
+    /// Notes parts that are about to leave the list.
+    fn bury<H: Host>(&mut self, live: &Live<H>, numbers: &[u64]) {
+        for number in numbers {
+            if let Some(part) = live.part(*number) {
+                self.dead.push((live.version + 1, *number, part.medium()));
+            }
+        }
+    }
+
+    /// Removes dead parts that no reader of an older version can need.
+    pub(crate) fn remove_dead<H: Host>(&mut self, host: &H) -> Result<()> {
+        if self.dead.is_empty() {
+            return Ok(());
+        }
+        let oldest = host.oldest_reader();
+        let (removable, kept) = self
+            .dead
+            .drain(..)
+            .partition(|(since, ..)| *since <= oldest);
+        self.dead = kept;
+        let removable: Vec<(u64, u64, Medium)> = removable;
+        for (_, number, medium) in removable {
+            host.remove_files(&part_directory(number, medium), medium)?;
+        }
+        Ok(())
+    }
+
+    /// Publishes a snapshot without the parts that were set aside during recovery.
+    pub(crate) fn publish_quarantine<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        live: &mut Arc<Live<H>>,
+        lost: Vec<Quarantined>,
+    ) -> Result<()> {
+        let (version, epoch) = (live.version, live.epoch);
+        let mut quarantined = live.quarantined.clone();
+        quarantined.extend(lost);
+        let parts = live.parts.clone();
+        *live = Arc::new(Live {
+            version,
+            epoch,
+            parts,
+            quarantined,
+        });
+        let parts = live.parts.clone();
+        self.publish(host, live, &parts, None)?;
+        self.replace(live, parts, epoch + 1);
+        self.clean(&**host, live)
+    }
+}
+
+/// Raw bytes of the parts that are only in memory.
+pub(crate) fn memory_bytes<H: Host>(live: &Live<H>) -> u64 {
+    let memory = live
+        .parts
+        .iter()
+        .filter(|part| part.medium() == Medium::Memory);
+    memory.map(|part| part.manifest().size_bytes()).sum()
+}
+
+/// Sorts a batch and encodes it as a part in the memory of the host.
+fn write_memory_part<H: Host>(
+    host: &Arc<H>,
+    number: u64,
+    first_id: u64,
+    batch: &Checked<H::Columns>,
+) -> Result<Part<H>> {
+    let mut columns: Vec<(TagColumn, u32)> = batch
+        .names
+        .iter()
+        .zip(&batch.kinds)
+        .zip(1u32..)
+        .map(|((name, kind), column)| {
+            (
+                TagColumn {
+                    name: name.clone(),
+                    kind: *kind,
+                },
+                column,
+            )
+        })
+        .collect();
+    columns.sort_unstable();
+    let (columns, order): (Vec<TagColumn>, Vec<u32>) = columns.into_iter().unzip();
+    let mut writer = PartWriter::new(&**host, number, Medium::Memory, &columns)?;
+    let rows = sorted_rows(&batch.series, &batch.keys);
+    let lengths = payload_lengths(&**host, batch)?;
+    let mut left = rows.as_slice();
+    while !left.is_empty() {
+        let most = left.len().min(BLOCK_ROWS);
+        let length = |row: &u32| lengths.get(*row as usize).copied().unwrap_or(0);
+        let count = match lengths.is_empty() {
+            true => most,
+            false => rows_that_fit(left.iter().take(most).map(length)),
+        };
+        let (block, rest) = left.split_at(count);
+        let pick = |row: &u32| batch.series.get(*row as usize).copied().unwrap_or(0);
+        let series: Vec<u64> = block.iter().map(pick).collect();
+        let pick = |row: &u32| batch.keys.get(*row as usize).copied().unwrap_or(0);
+        let keys: Vec<i64> = block.iter().map(pick).collect();
+        let values = Values::Batch {
+            columns: &batch.columns,
+            order: &order,
+            rows: block,
+        };
+        writer.block(&series, &keys, &values)?;
+        left = rest;
+    }
+    let last_id = first_id + (rows.len() as u64).saturating_sub(1);
+    let ids = (first_id, last_id);
+    let manifest = writer.finish(ids, batch.longest_payload_bytes, &batch.labels)?;
+    Part::from_manifest(host, number, Medium::Memory, manifest)
+        .map_err(|error| error.at(part_name(number)))
+}
+
+/// The lengths of all payloads, or nothing when every block of the batch fits anyway.
+fn payload_lengths<H: Host>(host: &H, batch: &Checked<H::Columns>) -> Result<Vec<u32>> {
+    let rows = batch.keys.len().min(BLOCK_ROWS) as u64;
+    if u64::from(batch.longest_payload_bytes) * rows <= BLOCK_PAYLOAD_BYTES {
+        return Ok(Vec::new());
+    }
+    let column = host.read_column(&batch.columns, 0)?;
+    match column.values() {
+        ColumnValues::Bytes(strings) => {
+            Ok(strings.iter().map(|value| value.len() as u32).collect())
+        }
+        _ => Err(Error::invalid("column 0 does not hold bytes")),
+    }
+}

@@ -1,0 +1,53 @@
+//! The index logic of sidx: order, blocks, filters, plans, snapshots and merges.
+//!
+//! The engine is plain Rust without threads, clocks, randomness, files or network. Everything outside
+//! comes through the [`Host`] trait, the mirror of the imports in `wit/`. The same crate is compiled
+//! into the WebAssembly component that users run, and natively for tests and for measuring the price of
+//! the sandbox.
+//!
+//! Where to read on:
+//!
+//! * [`Index`] is the list of exports; each leads to the module that does the work.
+//! * A write: `introducer` checks the batch (`batch`), appends it to the log, encodes a memory part
+//!   (`part::writer`) and puts it in the part list (`live`).
+//! * A flush or merge: `introducer` plans (`merge_policy`), `merge` writes the new part, `introducer`
+//!   publishes it as the next epoch (`snapshot`).
+//! * A query: `query` binds the filter (`predicate`), opens blocks lazily in key order and gathers rows.
+//! * Opening: `recovery` reads the newest snapshot and replays the log.
+
+mod batch;
+mod describe;
+mod dump;
+pub mod error;
+pub mod expression;
+pub mod filter;
+pub mod host;
+mod index;
+mod introducer;
+mod live;
+mod merge;
+mod merge_policy;
+mod part;
+mod predicate;
+mod query;
+mod recovery;
+mod sealed;
+mod snapshot;
+mod types;
+mod verify;
+mod wire;
+
+pub use batch::{
+    BATCH_BYTES_MAX, LABEL_BYTES_MAX, PAYLOAD_BYTES_MAX, TAG_NAME_BYTES_MAX, TAGS_MAX, series_id,
+};
+pub use dump::DumpCursor;
+pub use error::{Error, ErrorKind, Result};
+pub use host::Host;
+pub use index::{Answer, Index};
+pub use part::layout::{
+    BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, FILE_HEADER_BYTES, FILE_MAGIC, FRAME_BYTES, FileKind,
+    PAYLOAD_PAGE_BYTES, tag_file_stem,
+};
+pub use query::Cursor;
+pub use sealed::FORMAT_VERSION;
+pub use types::*;

@@ -1,0 +1,95 @@
+//! The part list as an instance holds it, and the view that carries it to other instances.
+
+use crate::error::Result;
+use crate::host::{Host, Medium};
+use crate::part::Part;
+use crate::snapshot::Quarantined;
+use crate::types::View;
+use crate::wire::{Reader, put, put_bytes};
+use std::sync::Arc;
+
+/// Live parts in order of age; immutable, readers keep the one they began with.
+pub(crate) struct Live<H: Host> {
+    /// Grows with every change in this process.
+    pub(crate) version: u64,
+    /// Grows with every change of the durable list.
+    pub(crate) epoch: u64,
+    pub(crate) parts: Vec<Arc<Part<H>>>,
+    /// Parts that are missing because they were damaged.
+    pub(crate) quarantined: Vec<Quarantined>,
+}
+
+impl<H: Host> Live<H> {
+    pub(crate) fn empty() -> Self {
+        Self {
+            version: 0,
+            epoch: 0,
+            parts: Vec::new(),
+            quarantined: Vec::new(),
+        }
+    }
+
+    /// The list as bytes for [`Live::attach`].
+    pub(crate) fn view(&self) -> View {
+        let mut bytes = Vec::with_capacity(8 + self.parts.len() * 4);
+        put(self.parts.len() as u64, &mut bytes);
+        for part in &self.parts {
+            put(
+                part.number() << 1 | u64::from(part.medium() == Medium::Durable),
+                &mut bytes,
+            );
+        }
+        put(self.quarantined.len() as u64, &mut bytes);
+        for lost in &self.quarantined {
+            put_bytes(lost.part.as_bytes(), &mut bytes);
+            put_bytes(lost.reason.as_bytes(), &mut bytes);
+        }
+        View {
+            version: self.version,
+            epoch: self.epoch,
+            bytes,
+        }
+    }
+
+    /// The list of a view; parts that `known` has already are shared, others are opened.
+    pub(crate) fn attach(host: &Arc<H>, known: &Self, view: &View) -> Result<Self> {
+        let mut reader = Reader::new(&view.bytes, "view");
+        let count = reader.count(1)?;
+        let mut parts = Vec::with_capacity(count);
+        for _ in 0..count {
+            let code = reader.number()?;
+            let number = code >> 1;
+            let medium = if code & 1 == 1 {
+                Medium::Durable
+            } else {
+                Medium::Memory
+            };
+            let found = known.parts.iter().find(|part| part.number() == number);
+            parts.push(match found {
+                Some(part) => Arc::clone(part),
+                None => Arc::new(Part::open(host, number, medium)?),
+            });
+        }
+        let count = reader.count(2)?;
+        let mut quarantined = Vec::with_capacity(count);
+        for _ in 0..count {
+            let part = reader.text()?.to_owned();
+            quarantined.push(Quarantined {
+                part,
+                reason: reader.text()?.to_owned(),
+            });
+        }
+        reader.finish()?;
+        Ok(Self {
+            version: view.version,
+            epoch: view.epoch,
+            parts,
+            quarantined,
+        })
+    }
+
+    /// The part with a number.
+    pub(crate) fn part(&self, number: u64) -> Option<&Arc<Part<H>>> {
+        self.parts.iter().find(|part| part.number() == number)
+    }
+}

@@ -1,0 +1,206 @@
+//! Names and fixed numbers of the part format; `docs/format.md` states what they mean.
+
+use crate::error::{Error, Result};
+use crate::host::{Codec, Host, Medium};
+use crate::sealed::{FORMAT_VERSION, check_version};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// Most rows of a block.
+pub const BLOCK_ROWS: usize = 8_192;
+/// A block is cut before its payloads pass this many raw bytes; a single larger payload has a block of
+/// its own.
+pub const BLOCK_PAYLOAD_BYTES: u64 = 2 << 20;
+/// Raw size at which a payload page is cut, so that reading one row does not cost a block.
+pub const PAYLOAD_PAGE_BYTES: u32 = 64 << 10;
+/// A metadata frame is cut when its records pass this many bytes.
+pub const FRAME_BYTES: usize = 16 << 10;
+/// Bytes before the first page of every binary file.
+pub const FILE_HEADER_BYTES: u32 = 16;
+/// First four bytes of every binary file.
+pub const FILE_MAGIC: &[u8; 4] = b"SIDX";
+
+pub(crate) const MANIFEST: &str = "manifest.json";
+pub(crate) const META: &str = "meta.bin";
+pub(crate) const PRIMARY: &str = "primary.bin";
+pub(crate) const KEYS: &str = "keys.bin";
+pub(crate) const DATA: &str = "data.bin";
+pub(crate) const LABELS: &str = "labels.bin";
+pub(crate) const PARTS: &str = "parts";
+pub(crate) const MEMORY_PARTS: &str = "memory";
+pub(crate) const QUARANTINE: &str = "quarantine";
+
+/// The kinds of binary files: the second four bytes of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// `meta.bin`
+    Meta,
+    /// `primary.bin`
+    Primary,
+    /// `keys.bin`
+    Keys,
+    /// `data.bin`
+    Data,
+    /// `labels.bin`
+    Labels,
+    /// `<tag>.td`
+    TagData,
+    /// `<tag>.tm`
+    TagMeta,
+    /// `<tag>.tf`
+    TagFilter,
+}
+
+impl FileKind {
+    /// All kinds, in the order of the format document.
+    pub const ALL: [Self; 8] = [
+        Self::Meta,
+        Self::Primary,
+        Self::Keys,
+        Self::Data,
+        Self::Labels,
+        Self::TagData,
+        Self::TagMeta,
+        Self::TagFilter,
+    ];
+
+    /// The four bytes that name the kind in the file header.
+    pub fn code(self) -> &'static [u8; 4] {
+        match self {
+            Self::Meta => b"meta",
+            Self::Primary => b"prim",
+            Self::Keys => b"keys",
+            Self::Data => b"data",
+            Self::Labels => b"labl",
+            Self::TagData => b"tagd",
+            Self::TagMeta => b"tagm",
+            Self::TagFilter => b"tagf",
+        }
+    }
+
+    /// The 16 bytes at the front of a file: magic, kind, version, four zero bytes.
+    pub fn header(self) -> [u8; FILE_HEADER_BYTES as usize] {
+        let mut header = [0; FILE_HEADER_BYTES as usize];
+        let version = FORMAT_VERSION.to_le_bytes();
+        let fields = FILE_MAGIC.iter().chain(self.code()).chain(&version);
+        for (to, from) in header.iter_mut().zip(fields) {
+            *to = *from;
+        }
+        header
+    }
+}
+
+/// Starts a binary file with its header.
+pub(crate) fn create<H: Host>(
+    host: &H,
+    directory: &str,
+    name: &str,
+    kind: FileKind,
+    medium: Medium,
+) -> Result<H::NewFile> {
+    let file = host.create_file(&format!("{directory}/{name}"), medium)?;
+    host.append(&file, &kind.header(), &[FILE_HEADER_BYTES], Codec::None)?;
+    Ok(file)
+}
+
+/// Opens a binary file and checks its header.
+pub(crate) fn open<H: Host>(host: &H, directory: &str, name: &str, kind: FileKind) -> Result<u32> {
+    let path = format!("{directory}/{name}");
+    let file = host.open_file(&path)?;
+    match check_header(host, file, &path, kind) {
+        Ok(()) => Ok(file),
+        Err(error) => {
+            host.close_file(file);
+            Err(error)
+        }
+    }
+}
+
+fn check_header<H: Host>(host: &H, file: u32, path: &str, kind: FileKind) -> Result<()> {
+    let found = host.read_file(file, 0, FILE_HEADER_BYTES)?;
+    let expected = kind.header();
+    if found == expected {
+        return Ok(());
+    }
+    if found.get(..8) == expected.get(..8)
+        && let Some(version) = found.get(8..12).and_then(|bytes| bytes.try_into().ok())
+    {
+        check_version(u32::from_le_bytes(version), path)?;
+    }
+    Err(Error::corrupt(format!(
+        "{path}: its first 16 bytes are not the header of a sidx file of this kind"
+    )))
+}
+
+/// The name of a numbered part: 16 hex digits.
+pub(crate) fn part_name(number: u64) -> String {
+    format!("{number:016x}")
+}
+
+/// The number behind a part's name; `None` for names that no part has.
+pub(crate) fn part_number(name: &str) -> Option<u64> {
+    let digits = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    if name.len() != 16 || !name.chars().all(digits) {
+        return None;
+    }
+    u64::from_str_radix(name, 16).ok()
+}
+
+/// The directory of a part.
+pub(crate) fn part_directory(number: u64, medium: Medium) -> String {
+    let parent = match medium {
+        Medium::Memory => MEMORY_PARTS,
+        Medium::Durable => PARTS,
+    };
+    format!("{parent}/{number:016x}")
+}
+
+/// The file name of a tag, without extension: everything but letters, digits, `_` and `-` is written
+/// as `%XX`, so no tag name can leave its directory or meet another file. Names that would grow past
+/// 200 bytes keep their first 150 and end in `%-` and the XXH3-128 of the whole name.
+pub fn tag_file_stem(tag: &str) -> String {
+    let mut stem = String::with_capacity(tag.len());
+    for byte in tag.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' {
+            stem.push(char::from(byte));
+        } else {
+            stem.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    if stem.len() > 200 {
+        stem.truncate(150);
+        stem.push_str(&format!("%-{:032x}", xxh3_128(tag.as_bytes())));
+    }
+    stem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tag_names_stay_in_their_directory() {
+        assert_eq!(tag_file_stem("origin"), "origin");
+        assert_eq!(tag_file_stem("../x"), "%2E%2E%2Fx");
+        assert_eq!(tag_file_stem("a%b"), "a%25b");
+        assert_eq!(tag_file_stem("é"), "%C3%A9");
+        let long = "é".repeat(127);
+        let other = format!("{}x", "é".repeat(127));
+        assert!(tag_file_stem(&long).len() < 200);
+        assert_ne!(tag_file_stem(&long), tag_file_stem(&other));
+    }
+
+    #[test]
+    fn part_names() {
+        assert_eq!(part_number(&part_name(10)), Some(10));
+        assert_eq!(part_name(10), "000000000000000a");
+        for junk in [
+            "",
+            "a",
+            "000000000000000A",
+            "000000000000000g",
+            "0000000000000000a",
+        ] {
+            assert_eq!(part_number(junk), None, "{junk}");
+        }
+    }
+}

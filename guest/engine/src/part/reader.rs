@@ -1,0 +1,483 @@
+//! An opened part: its manifest, its frames, and on demand the metadata of blocks and tags.
+
+use super::block::Block;
+use super::frame::{FrameEntry, read_directory, read_frames};
+use super::labels::{self, Labels};
+use super::layout::{
+    DATA, FileKind, KEYS, LABELS, META, PRIMARY, open, part_directory, part_name, tag_file_stem,
+};
+use super::manifest::Manifest;
+use super::tag::{TagPage, read_page};
+use super::writer::TagColumn;
+use crate::error::{Error, Result};
+use crate::host::{ABSENT, Extent, Host, Medium};
+use crate::wire::Reader;
+use sidx_kernels::{ColumnType, ValueRange};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+/// A part as one instance sees it. Cheap to hold; file and page handles are given back on drop.
+pub(crate) struct Part<H: Host> {
+    host: Arc<H>,
+    number: u64,
+    medium: Medium,
+    directory: String,
+    manifest: Manifest,
+    columns: Vec<PartColumn>,
+    /// Per tag name: its index in the manifest and its types.
+    tag_names: BTreeMap<String, (usize, Vec<ColumnType>)>,
+    opened: OnceLock<Opened>,
+    /// Labels of the part, read when first asked for.
+    labels: OnceLock<Labels>,
+}
+
+/// What the manifest says of one tag column.
+pub(crate) struct PartColumn {
+    pub(crate) column: TagColumn,
+    pub(crate) present: u64,
+    pub(crate) limits: ValueRange,
+}
+
+/// What is read from storage when a part is first used.
+struct Opened {
+    primary: u32,
+    keys: u32,
+    data: u32,
+    frames: Vec<FrameEntry>,
+    blocks: Vec<OnceLock<Arc<Frame>>>,
+    tags: Vec<OnceLock<TagFiles>>,
+}
+
+/// The blocks of one frame with their page handles.
+pub(crate) struct Frame {
+    pub(crate) blocks: Vec<OpenBlock>,
+    /// Per tag of the manifest: pages of each block's columns.
+    tags: Vec<OnceLock<TagFrame>>,
+}
+
+/// A block and the handles of its pages.
+pub(crate) struct OpenBlock {
+    pub(crate) number: u32,
+    pub(crate) block: Block,
+    pub(crate) keys: u32,
+    /// Handle of the first payload page; the others follow.
+    pub(crate) payloads: u32,
+}
+
+struct TagFiles {
+    data: u32,
+    filters: u32,
+    meta: u32,
+    directory: Vec<Option<Extent>>,
+}
+
+/// One tag's metadata of one frame: `columns` entries per block.
+pub(crate) struct TagFrame {
+    columns: usize,
+    pages: Vec<Option<OpenTagPage>>,
+}
+
+/// A tag page and its handles.
+pub(crate) struct OpenTagPage {
+    pub(crate) page: TagPage,
+    pub(crate) handle: u32,
+    /// [`ABSENT`] when the page has no filter.
+    pub(crate) filter: u32,
+}
+
+impl TagFrame {
+    /// The page of a column of the tag in a block of the frame.
+    pub(crate) fn page(&self, block: usize, column: usize) -> Option<&OpenTagPage> {
+        self.pages.get(block * self.columns + column)?.as_ref()
+    }
+}
+
+impl OpenBlock {
+    /// The payload page that holds a row, and the row's number in it.
+    pub(crate) fn payload_of(&self, row: u32, near: &mut usize) -> (u32, u32) {
+        let inside = |index: usize| {
+            self.block
+                .payloads
+                .get(index)
+                .filter(|piece| piece.start <= row && row < piece.end)
+        };
+        if inside(*near).is_none() {
+            *near = self
+                .block
+                .payloads
+                .partition_point(|piece| piece.end <= row);
+        }
+        match inside(*near) {
+            Some(piece) => (self.payloads + *near as u32, row - piece.start),
+            None => (ABSENT, 0),
+        }
+    }
+}
+
+impl<H: Host> Part<H> {
+    /// Opens part `number`: reads the manifest, nothing else.
+    pub(crate) fn open(host: &Arc<H>, number: u64, medium: Medium) -> Result<Self> {
+        let directory = part_directory(number, medium);
+        let manifest = Manifest::read(&**host, &directory, number)?;
+        Self::from_manifest(host, number, medium, manifest)
+    }
+
+    /// The part that was just written with this manifest.
+    pub(crate) fn from_manifest(
+        host: &Arc<H>,
+        number: u64,
+        medium: Medium,
+        manifest: Manifest,
+    ) -> Result<Self> {
+        let mut columns = Vec::new();
+        let mut tag_names = BTreeMap::new();
+        for (index, tag) in manifest.tags.iter().enumerate() {
+            let kinds = tag
+                .columns
+                .iter()
+                .map(|column| column.kind())
+                .collect::<Result<Vec<_>>>()?;
+            tag_names.insert(tag.name.clone(), (index, kinds.clone()));
+            for (column, kind) in tag.columns.iter().zip(kinds) {
+                columns.push(PartColumn {
+                    column: TagColumn {
+                        name: tag.name.clone(),
+                        kind,
+                    },
+                    present: column.present,
+                    limits: column.limits.range(),
+                });
+            }
+        }
+        Ok(Self {
+            host: Arc::clone(host),
+            number,
+            medium,
+            directory: part_directory(number, medium),
+            manifest,
+            columns,
+            tag_names,
+            opened: OnceLock::new(),
+            labels: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn medium(&self) -> Medium {
+        self.medium
+    }
+
+    pub(crate) fn name(&self) -> String {
+        part_name(self.number)
+    }
+
+    pub(crate) fn directory(&self) -> &str {
+        &self.directory
+    }
+
+    pub(crate) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// All tag columns, ascending by name and type.
+    pub(crate) fn columns(&self) -> &[PartColumn] {
+        &self.columns
+    }
+
+    /// The column of a tag in one type.
+    pub(crate) fn column(&self, name: &str, kind: ColumnType) -> Option<&PartColumn> {
+        self.columns
+            .iter()
+            .find(|entry| entry.column.kind == kind && entry.column.name == name)
+    }
+
+    /// The place of a column: index of its tag, and of the type in the tag.
+    pub(crate) fn place_of(&self, name: &str, kind: ColumnType) -> Option<(usize, usize)> {
+        let (tag, kinds) = self.tag_names.get(name)?;
+        Some((*tag, kinds.iter().position(|found| *found == kind)?))
+    }
+
+    /// Checks that every file is there with the size that the manifest says. Reads no content.
+    pub(crate) fn check_files(&self) -> Result<()> {
+        for file in &self.manifest.files {
+            let path = format!("{}/{}", self.directory, file.name);
+            let handle = self.host.open_file(&path)?;
+            let size = self.host.file_size(handle);
+            self.host.close_file(handle);
+            let size = size?;
+            if size != file.size_bytes {
+                return Err(Error::corrupt(format!(
+                    "{path}: {size} bytes, the manifest says {}",
+                    file.size_bytes
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn opened(&self) -> Result<&Opened> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let open = |name, kind| open(&*self.host, &self.directory, name, kind);
+        let meta = open(META, FileKind::Meta)?;
+        let frames = self
+            .page_bytes(meta, self.manifest.meta.into())
+            .and_then(|bytes| read_frames(&bytes))
+            .map_err(|error| error.at(&self.directory));
+        self.host.close_file(meta);
+        let frames = frames?;
+        self.check_frames(&frames)?;
+        let opened = Opened {
+            primary: open(PRIMARY, FileKind::Primary)?,
+            keys: open(KEYS, FileKind::Keys)?,
+            data: open(DATA, FileKind::Data)?,
+            blocks: frames.iter().map(|_| OnceLock::new()).collect(),
+            tags: self.manifest.tags.iter().map(|_| OnceLock::new()).collect(),
+            frames,
+        };
+        if let Err(unused) = self.opened.set(opened) {
+            for file in [unused.primary, unused.keys, unused.data] {
+                self.host.close_file(file);
+            }
+        }
+        self.opened
+            .get()
+            .ok_or_else(|| Error::corrupt("a part could not be opened"))
+    }
+
+    fn check_frames(&self, frames: &[FrameEntry]) -> Result<()> {
+        let (blocks, rows) = frames.last().map_or((0, 0), |last| {
+            (last.first_block + last.blocks, last.first_row + last.rows)
+        });
+        if blocks == self.manifest.blocks && rows == self.manifest.rows {
+            return Ok(());
+        }
+        Err(Error::corrupt(format!(
+            "{}/{META}: {blocks} blocks and {rows} rows, the manifest says {} and {}",
+            self.directory, self.manifest.blocks, self.manifest.rows
+        )))
+    }
+
+    /// The frames of the part, in order.
+    pub(crate) fn frames(&self) -> Result<&[FrameEntry]> {
+        Ok(&self.opened()?.frames)
+    }
+
+    /// Frame `index` with its blocks; read once per instance.
+    pub(crate) fn frame(&self, index: usize) -> Result<Arc<Frame>> {
+        let opened = self.opened()?;
+        let (entry, slot) = match (opened.frames.get(index), opened.blocks.get(index)) {
+            (Some(entry), Some(slot)) => (entry, slot),
+            _ => {
+                return Err(Error::corrupt(format!(
+                    "{}: no frame {index}",
+                    self.directory
+                )));
+            }
+        };
+        if let Some(frame) = slot.get() {
+            return Ok(Arc::clone(frame));
+        }
+        let frame = self.read_frame(opened, entry).map_err(|error| {
+            error.at(format_args!("{}/{PRIMARY}, frame {index}", self.directory))
+        })?;
+        Ok(Arc::clone(slot.get_or_init(|| Arc::new(frame))))
+    }
+
+    fn read_frame(&self, opened: &Opened, entry: &FrameEntry) -> Result<Frame> {
+        let bytes = self.page_bytes(opened.primary, entry.extent)?;
+        let mut reader = Reader::new(&bytes, "block record");
+        let mut records: Vec<Block> = Vec::new();
+        let mut first_row = entry.first_row;
+        for _ in 0..entry.blocks {
+            let block = Block::read(&mut reader, first_row)?;
+            if records
+                .last()
+                .is_some_and(|last| last.last_series() > block.first_series())
+            {
+                return Err(reader.fault("blocks out of order"));
+            }
+            first_row += u64::from(block.rows);
+            records.push(block);
+        }
+        reader.finish()?;
+        if first_row != entry.first_row + entry.rows {
+            return Err(reader.fault("the blocks hold another number of rows than meta.bin says"));
+        }
+        let key_extents: Vec<Extent> = records.iter().map(|block| block.keys).collect();
+        let pieces = records.iter().flat_map(|block| &block.payloads);
+        let payload_extents: Vec<Extent> = pieces.map(|piece| piece.extent).collect();
+        let keys = self.host.register_pages(opened.keys, &key_extents)?;
+        let mut payloads = self.host.register_pages(opened.data, &payload_extents)?;
+        let mut blocks = Vec::with_capacity(records.len());
+        for (index, block) in (0u32..).zip(records) {
+            let count = block.payloads.len() as u32;
+            let number = entry.first_block + index;
+            blocks.push(OpenBlock {
+                number,
+                block,
+                keys: keys + index,
+                payloads,
+            });
+            payloads += count;
+        }
+        let tags = self.manifest.tags.iter().map(|_| OnceLock::new()).collect();
+        Ok(Frame { blocks, tags })
+    }
+
+    /// The metadata of tag `tag` (an index from [`Part::place_of`]) in a frame.
+    pub(crate) fn tag_frame<'f>(
+        &self,
+        frame: &'f Frame,
+        index: usize,
+        tag: usize,
+    ) -> Result<&'f TagFrame> {
+        let slot = frame
+            .tags
+            .get(tag)
+            .ok_or_else(|| Error::corrupt(format!("{}: no tag {tag}", self.directory)))?;
+        if let Some(found) = slot.get() {
+            return Ok(found);
+        }
+        let read = self.read_tag_frame(frame, index, tag).map_err(|error| {
+            let name = self
+                .manifest
+                .tags
+                .get(tag)
+                .map_or("", |tag| tag.name.as_str());
+            error.at(format_args!(
+                "{}, tag {name:?}, frame {index}",
+                self.directory
+            ))
+        })?;
+        Ok(slot.get_or_init(|| read))
+    }
+
+    fn read_tag_frame(&self, frame: &Frame, index: usize, tag: usize) -> Result<TagFrame> {
+        let files = self.tag_files(tag)?;
+        let entry = self
+            .manifest
+            .tags
+            .get(tag)
+            .ok_or_else(|| Error::corrupt("no such tag"))?;
+        let columns = entry.columns.len();
+        let Some(extent) = files.directory.get(index).copied().flatten() else {
+            return Ok(TagFrame {
+                columns,
+                pages: Vec::new(),
+            });
+        };
+        let bytes = self.page_bytes(files.meta, extent)?;
+        let mut reader = Reader::new(&bytes, "tag record");
+        let mut records = Vec::with_capacity(frame.blocks.len() * columns);
+        for block in &frame.blocks {
+            for column in &entry.columns {
+                records.push(read_page(&mut reader, column.kind()?, block.block.rows)?);
+            }
+        }
+        reader.finish()?;
+        let extents: Vec<Extent> = records.iter().flatten().map(|page| page.extent).collect();
+        let filters: Vec<Extent> = records
+            .iter()
+            .flatten()
+            .filter_map(|page| page.filter)
+            .collect();
+        let mut handle = self.host.register_pages(files.data, &extents)?;
+        let mut filter_handle = self.host.register_pages(files.filters, &filters)?;
+        let open = |page: TagPage| {
+            let filter = if page.filter.is_some() {
+                filter_handle
+            } else {
+                ABSENT
+            };
+            filter_handle += u32::from(page.filter.is_some());
+            let made = OpenTagPage {
+                page,
+                handle,
+                filter,
+            };
+            handle += 1;
+            made
+        };
+        let mut open = open;
+        let pages = records
+            .into_iter()
+            .map(|record| record.map(&mut open))
+            .collect();
+        Ok(TagFrame { columns, pages })
+    }
+
+    fn tag_files(&self, tag: usize) -> Result<&TagFiles> {
+        let slot = self.opened()?.tags.get(tag);
+        let (slot, entry) = slot
+            .zip(self.manifest.tags.get(tag))
+            .ok_or_else(|| Error::corrupt(format!("{}: no tag {tag}", self.directory)))?;
+        if let Some(files) = slot.get() {
+            return Ok(files);
+        }
+        let stem = tag_file_stem(&entry.name);
+        let open = |extension: &str, kind| {
+            open(
+                &*self.host,
+                &self.directory,
+                &format!("{stem}.{extension}"),
+                kind,
+            )
+        };
+        let meta = open("tm", FileKind::TagMeta)?;
+        let directory = self.page_bytes(meta, entry.directory.into())?;
+        let files = TagFiles {
+            data: open("td", FileKind::TagData)?,
+            filters: open("tf", FileKind::TagFilter)?,
+            meta,
+            directory: read_directory(&directory, self.manifest_frames()?)?,
+        };
+        Ok(slot.get_or_init(|| files))
+    }
+
+    fn manifest_frames(&self) -> Result<usize> {
+        Ok(self.frames()?.len())
+    }
+
+    /// The labels of the part's series.
+    pub(crate) fn labels(&self) -> Result<&Labels> {
+        if let Some(labels) = self.labels.get() {
+            return Ok(labels);
+        }
+        let labels = match self.manifest.labels {
+            None => Labels::new(),
+            Some(extent) => {
+                let file = open(&*self.host, &self.directory, LABELS, FileKind::Labels)?;
+                let bytes = self.page_bytes(file, extent.into());
+                self.host.close_file(file);
+                labels::decode(&bytes?).map_err(|error| error.at(&self.directory))?
+            }
+        };
+        Ok(self.labels.get_or_init(|| labels))
+    }
+
+    fn page_bytes(&self, file: u32, extent: Extent) -> Result<Vec<u8>> {
+        let page = self.host.register_pages(file, &[extent])?;
+        self.host.load_page(page)
+    }
+}
+
+impl<H: Host> Drop for Part<H> {
+    fn drop(&mut self) {
+        let Some(opened) = self.opened.get() else {
+            return;
+        };
+        for file in [opened.primary, opened.keys, opened.data] {
+            self.host.close_file(file);
+        }
+        for files in opened.tags.iter().filter_map(OnceLock::get) {
+            for file in [files.data, files.filters, files.meta] {
+                self.host.close_file(file);
+            }
+        }
+    }
+}

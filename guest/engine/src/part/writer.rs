@@ -1,0 +1,435 @@
+//! Writes a part: blocks in order, then the indexes over them, then the manifest.
+
+use super::block::{Block, PayloadPiece};
+use super::frame::{FrameEntry, write_directory, write_frames};
+use super::labels::{self, Labels};
+use super::layout::{
+    DATA, FRAME_BYTES, FileKind, KEYS, META, PAYLOAD_PAGE_BYTES, PRIMARY, create, part_directory,
+    part_name, tag_file_stem,
+};
+use super::limits::{LimitsText, union};
+use super::manifest::{ColumnEntry, FileEntry, Manifest, TagEntry};
+use super::tag::{TagPage, put_page};
+use crate::error::{Error, Result};
+use crate::host::{Codec, Extent, FileSummary, Host, Medium, PageSource, Piece};
+use sidx_kernels::{ColumnType, ValueRange};
+
+/// A tag in one of its types.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TagColumn {
+    pub(crate) name: String,
+    pub(crate) kind: ColumnType,
+}
+
+/// Where the values of a block come from.
+pub(crate) enum Values<'a, H: Host> {
+    /// Rows of a batch. `order` names the batch column of each tag column; payloads are column 0.
+    Batch {
+        columns: &'a H::Columns,
+        order: &'a [u32],
+        rows: &'a [u32],
+    },
+    /// Rows of older parts, one source per tag column.
+    Pages {
+        payloads: PageSource,
+        tags: Vec<PageSource>,
+    },
+}
+
+/// A part under construction. Dropping it leaves files that no snapshot names.
+pub(crate) struct PartWriter<'h, H: Host> {
+    host: &'h H,
+    number: u64,
+    medium: Medium,
+    directory: String,
+    keys: H::NewFile,
+    data: H::NewFile,
+    primary: H::NewFile,
+    tags: Vec<TagWriter<H>>,
+    /// Records of the blocks of the current frame, and what `meta.bin` will say of it.
+    frame: Vec<u8>,
+    open_frame: Option<FrameEntry>,
+    frames: Vec<FrameEntry>,
+    blocks: u32,
+    rows: u64,
+    series: u64,
+    last_series: Option<u64>,
+    raw_bytes: u64,
+}
+
+impl<'h, H: Host> PartWriter<'h, H> {
+    /// Starts part `number`. `columns` are distinct and ascending.
+    pub(crate) fn new(
+        host: &'h H,
+        number: u64,
+        medium: Medium,
+        columns: &[TagColumn],
+    ) -> Result<Self> {
+        let directory = part_directory(number, medium);
+        let mut tags: Vec<TagWriter<H>> = Vec::new();
+        for column in columns {
+            match tags.last_mut() {
+                Some(tag) if tag.name == column.name => tag.add(column.kind),
+                _ => tags.push(TagWriter::new(column)),
+            }
+        }
+        Ok(Self {
+            keys: create(host, &directory, KEYS, FileKind::Keys, medium)?,
+            data: create(host, &directory, DATA, FileKind::Data, medium)?,
+            primary: create(host, &directory, PRIMARY, FileKind::Primary, medium)?,
+            host,
+            number,
+            medium,
+            directory,
+            tags,
+            frame: Vec::new(),
+            open_frame: None,
+            frames: Vec::new(),
+            blocks: 0,
+            rows: 0,
+            series: 0,
+            last_series: None,
+            raw_bytes: 0,
+        })
+    }
+
+    /// Appends a block of rows that follow all earlier ones in (series, key, element id).
+    pub(crate) fn block(
+        &mut self,
+        series: &[u64],
+        keys: &[i64],
+        values: &Values<'_, H>,
+    ) -> Result<()> {
+        let runs = Block::runs_of(series, keys);
+        let (min_key, max_key) = Block::key_range(&runs);
+        let key_piece = self.host.encode_ints(&self.keys, keys)?;
+        let payloads = match values {
+            Values::Batch { columns, rows, .. } => {
+                self.host
+                    .encode_column(&self.data, None, columns, 0, rows, PAYLOAD_PAGE_BYTES)?
+            }
+            Values::Pages { payloads, .. } => {
+                self.host
+                    .encode_pages(&self.data, None, payloads, PAYLOAD_PAGE_BYTES)?
+            }
+        };
+        self.raw_bytes += u64::from(key_piece.extent.raw_bytes);
+        self.raw_bytes += payloads
+            .iter()
+            .map(|piece| u64::from(piece.extent.raw_bytes))
+            .sum::<u64>();
+        let block = Block {
+            first_row: self.rows,
+            rows: keys.len() as u32,
+            runs,
+            min_key,
+            max_key,
+            keys: key_piece.extent,
+            payloads: payload_pieces(&payloads),
+        };
+        self.tag_pages(values)?;
+        self.record(&block)
+    }
+
+    /// Encodes every tag column of a block.
+    fn tag_pages(&mut self, values: &Values<'_, H>) -> Result<()> {
+        let mut column = 0;
+        for tag in &mut self.tags {
+            for index in 0..tag.columns.len() {
+                let piece = match values {
+                    Values::Batch {
+                        columns,
+                        order,
+                        rows,
+                    } => {
+                        let from = order.get(column).copied().unwrap_or(u32::MAX);
+                        let (target, filters) =
+                            tag.files(self.host, &self.directory, self.medium)?;
+                        self.host
+                            .encode_column(target, filters, columns, from, rows, u32::MAX)?
+                    }
+                    Values::Pages { tags, .. } => {
+                        let source = tags.get(column).filter(|source| has_page(source));
+                        match source {
+                            None => Vec::new(),
+                            Some(source) => {
+                                let (target, filters) =
+                                    tag.files(self.host, &self.directory, self.medium)?;
+                                self.host.encode_pages(target, filters, source, u32::MAX)?
+                            }
+                        }
+                    }
+                };
+                let page = piece.into_iter().next().and_then(TagPage::of);
+                self.raw_bytes += page
+                    .as_ref()
+                    .map_or(0, |page| u64::from(page.extent.raw_bytes));
+                tag.record(index, page);
+                column += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the record of a block to the current frame.
+    fn record(&mut self, block: &Block) -> Result<()> {
+        let frame = self.open_frame.get_or_insert(FrameEntry {
+            first_block: self.blocks,
+            blocks: 0,
+            first_row: self.rows,
+            rows: 0,
+            min_key: i64::MAX,
+            max_key: i64::MIN,
+            first_series: block.first_series(),
+            last_series: 0,
+            extent: Extent::default(),
+        });
+        frame.blocks += 1;
+        frame.rows += u64::from(block.rows);
+        frame.min_key = frame.min_key.min(block.min_key);
+        frame.max_key = frame.max_key.max(block.max_key);
+        frame.last_series = block.last_series();
+        block.write(&mut self.frame);
+        let repeated = self.last_series == Some(block.first_series());
+        self.series += block.runs.len() as u64 - u64::from(repeated);
+        self.last_series = Some(block.last_series());
+        self.blocks += 1;
+        self.rows += u64::from(block.rows);
+        if self.frame.len() >= FRAME_BYTES {
+            self.cut_frame()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn cut_frame(&mut self) -> Result<()> {
+        let Some(mut entry) = self.open_frame.take() else {
+            return Ok(());
+        };
+        entry.extent = append_page(self.host, &self.primary, &self.frame)?;
+        self.frame.clear();
+        self.frames.push(entry);
+        for tag in &mut self.tags {
+            tag.cut_frame(self.host)?;
+        }
+        Ok(())
+    }
+
+    /// Completes the part; on return it is whole and, on a durable medium, survives a power loss.
+    /// `ids` are the least and greatest element id, `longest_payload_bytes` an upper bound.
+    pub(crate) fn finish(
+        mut self,
+        ids: (u64, u64),
+        longest_payload_bytes: u32,
+        labels: &Labels,
+    ) -> Result<Manifest> {
+        self.cut_frame()?;
+        let mut files = Vec::new();
+        let meta_file = create(
+            self.host,
+            &self.directory,
+            META,
+            FileKind::Meta,
+            self.medium,
+        )?;
+        let meta = append_page(self.host, &meta_file, &write_frames(&self.frames))?;
+        let named = [
+            (META, meta_file),
+            (PRIMARY, self.primary),
+            (KEYS, self.keys),
+            (DATA, self.data),
+        ];
+        for (name, file) in named {
+            files.push(entry(name.to_owned(), self.host.finish(file)?));
+        }
+        let mut label_extent = None;
+        if !labels.is_empty() {
+            let (extent, summary) = labels::write(self.host, &self.directory, self.medium, labels)?;
+            label_extent = Some(extent.into());
+            files.push(entry(super::layout::LABELS.to_owned(), summary));
+        }
+        let mut tags = Vec::new();
+        for tag in self.tags {
+            if let Some(tag) = tag.finish(self.host, &mut files)? {
+                tags.push(tag);
+            }
+        }
+        let bound = |pick: fn(&FrameEntry) -> i64| self.frames.iter().map(pick);
+        let manifest = Manifest {
+            part: part_name(self.number),
+            rows: self.rows,
+            blocks: self.blocks,
+            series: self.series,
+            min_key: bound(|frame| frame.min_key).min().unwrap_or(i64::MAX),
+            max_key: bound(|frame| frame.max_key).max().unwrap_or(i64::MIN),
+            first_id: ids.0,
+            last_id: ids.1,
+            longest_payload_bytes,
+            raw_bytes: self.raw_bytes,
+            meta: meta.into(),
+            labels: label_extent,
+            tags,
+            files,
+        };
+        manifest.write(self.host, &self.directory, self.medium)?;
+        if self.medium == Medium::Durable {
+            self.host.sync_files(&self.directory)?;
+        }
+        Ok(manifest)
+    }
+}
+
+/// The files and records of one tag.
+struct TagWriter<H: Host> {
+    name: String,
+    columns: Vec<TagColumnState>,
+    data: Option<H::NewFile>,
+    meta: Option<H::NewFile>,
+    filters: Option<H::NewFile>,
+    /// Records of the current frame; kept only when any block of it has the tag.
+    frame: Vec<u8>,
+    frame_has_page: bool,
+    frames: Vec<Option<Extent>>,
+}
+
+struct TagColumnState {
+    kind: ColumnType,
+    present: u64,
+    limits: ValueRange,
+}
+
+impl<H: Host> TagWriter<H> {
+    fn new(column: &TagColumn) -> Self {
+        let mut tag = Self {
+            name: column.name.clone(),
+            columns: Vec::new(),
+            data: None,
+            meta: None,
+            filters: None,
+            frame: Vec::new(),
+            frame_has_page: false,
+            frames: Vec::new(),
+        };
+        tag.add(column.kind);
+        tag
+    }
+
+    fn add(&mut self, kind: ColumnType) {
+        self.columns.push(TagColumnState {
+            kind,
+            present: 0,
+            limits: ValueRange::None,
+        });
+    }
+
+    /// The value file and the filter file, created with the metadata file when first asked for.
+    fn files(
+        &mut self,
+        host: &H,
+        directory: &str,
+        medium: Medium,
+    ) -> Result<(&H::NewFile, Option<&H::NewFile>)> {
+        if self.data.is_none() {
+            let stem = tag_file_stem(&self.name);
+            let make = |extension: &str, kind| {
+                create(
+                    host,
+                    directory,
+                    &format!("{stem}.{extension}"),
+                    kind,
+                    medium,
+                )
+            };
+            self.meta = Some(make("tm", FileKind::TagMeta)?);
+            self.filters = Some(make("tf", FileKind::TagFilter)?);
+            self.data = Some(make("td", FileKind::TagData)?);
+        }
+        match &self.data {
+            Some(data) => Ok((data, self.filters.as_ref())),
+            None => Err(Error::invalid("tag file was not created")),
+        }
+    }
+
+    fn record(&mut self, index: usize, page: Option<TagPage>) {
+        put_page(page.as_ref(), &mut self.frame);
+        if let (Some(page), Some(column)) = (page, self.columns.get_mut(index)) {
+            self.frame_has_page = true;
+            column.present += u64::from(page.present);
+            column.limits = union(&column.limits, &page.limits);
+        }
+    }
+
+    fn cut_frame(&mut self, host: &H) -> Result<()> {
+        let extent = match &self.meta {
+            Some(meta) if self.frame_has_page => Some(append_page(host, meta, &self.frame)?),
+            _ => None,
+        };
+        self.frames.push(extent);
+        self.frame.clear();
+        self.frame_has_page = false;
+        Ok(())
+    }
+
+    /// Completes the files; a tag without any value leaves none.
+    fn finish(self, host: &H, files: &mut Vec<FileEntry>) -> Result<Option<TagEntry>> {
+        let (Some(data), Some(meta), Some(filters)) = (self.data, self.meta, self.filters) else {
+            return Ok(None);
+        };
+        if self.columns.iter().all(|column| column.present == 0) {
+            return Ok(None);
+        }
+        let directory = append_page(host, &meta, &write_directory(&self.frames))?;
+        let stem = tag_file_stem(&self.name);
+        for (extension, file) in [("td", data), ("tm", meta), ("tf", filters)] {
+            files.push(entry(format!("{stem}.{extension}"), host.finish(file)?));
+        }
+        let column = |state: &TagColumnState| ColumnEntry {
+            kind: state.kind.to_string(),
+            present: state.present,
+            limits: LimitsText::from(&state.limits),
+        };
+        Ok(Some(TagEntry {
+            name: self.name,
+            directory: directory.into(),
+            columns: self.columns.iter().map(column).collect(),
+        }))
+    }
+}
+
+/// Appends one page of metadata.
+fn append_page<H: Host>(host: &H, file: &H::NewFile, page: &[u8]) -> Result<Extent> {
+    let length = u32::try_from(page.len())
+        .map_err(|_| Error::invalid("a metadata page of more than 4 GiB"))?;
+    let extents = host.append(file, page, &[length], Codec::Zstd)?;
+    extents
+        .first()
+        .copied()
+        .ok_or_else(|| Error::corrupt("the host returned no extent"))
+}
+
+fn payload_pieces(pieces: &[Piece]) -> Vec<PayloadPiece> {
+    let mut start = 0;
+    let piece = |piece: &Piece| {
+        let end = start + piece.rows;
+        let made = PayloadPiece {
+            start,
+            end,
+            extent: piece.extent,
+        };
+        start = end;
+        made
+    };
+    pieces.iter().map(piece).collect()
+}
+
+fn has_page(source: &PageSource) -> bool {
+    source.pages.iter().any(|page| *page != crate::host::ABSENT)
+}
+
+fn entry(name: String, summary: FileSummary) -> FileEntry {
+    FileEntry {
+        name,
+        size_bytes: summary.size_bytes,
+        crc32c: format!("{:08x}", summary.checksum),
+    }
+}

@@ -1,0 +1,67 @@
+//! What a query did: for parts, blocks and pages how many there were, how many each rule dropped.
+
+use serde::Serialize;
+
+/// Counters of one query; `docs/query.md` says what each means.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Explain {
+    pub(crate) epoch: u64,
+    pub(crate) version: u64,
+    pub(crate) parts: PartCounts,
+    pub(crate) blocks: BlockCounts,
+    pub(crate) rows: RowCounts,
+    /// Calls from the engine to the host that read pages.
+    pub(crate) calls: CallCounts,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct PartCounts {
+    pub(crate) total: u64,
+    pub(crate) dropped_by_key_range: u64,
+    pub(crate) dropped_by_tag_range: u64,
+    /// Never needed: the result was complete before their first key was due.
+    pub(crate) not_due: u64,
+    pub(crate) read: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct BlockCounts {
+    /// In all parts.
+    pub(crate) total: u64,
+    /// In dropped parts and in frames whose series or keys are not wanted.
+    pub(crate) dropped_unseen: u64,
+    pub(crate) dropped_by_series: u64,
+    pub(crate) dropped_by_key_range: u64,
+    pub(crate) dropped_by_tag_range: u64,
+    pub(crate) dropped_by_filter: u64,
+    pub(crate) not_due: u64,
+    /// Opened, some more than once when their rows did not fit memory at a time.
+    pub(crate) opened: u64,
+    pub(crate) reopened: u64,
+    /// Opened without any matching row.
+    pub(crate) without_match: u64,
+    /// Answered from metadata without opening any page.
+    pub(crate) counted_from_metadata: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct RowCounts {
+    /// Rows of the wanted series and keys in opened blocks, an upper bound.
+    pub(crate) considered: u64,
+    pub(crate) selected: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) returned: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct CallCounts {
+    pub(crate) select: u64,
+    pub(crate) gather: u64,
+}
+
+impl Explain {
+    /// The JSON object.
+    pub(crate) fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned())
+    }
+}

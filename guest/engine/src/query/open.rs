@@ -1,0 +1,219 @@
+//! Blocks that a query has come to: which of their rows are selected, and up to where.
+
+use super::explain::Explain;
+use super::plan::Plan;
+use super::position::Position;
+use crate::error::{Error, Result};
+use crate::host::{ABSENT, Host, Selected, Selection};
+use crate::part::reader::{Frame, OpenBlock};
+use std::sync::Arc;
+
+/// Bytes of one selected row: its number and its key.
+pub(crate) const SELECTED_ROW_BYTES: usize = 12;
+
+/// A block that a query has planned to open or has opened.
+pub(crate) struct QueryBlock {
+    /// Index of the part in the list; decides between equal keys of one series.
+    pub(crate) rank: usize,
+    pub(crate) frame: Arc<Frame>,
+    pub(crate) frame_index: usize,
+    /// Index in the frame.
+    pub(crate) block: usize,
+    pub(crate) spans: Vec<u32>,
+    pub(crate) all_match: bool,
+    /// Selected rows in result order, and the next of them.
+    rows: Vec<u32>,
+    keys: Vec<i64>,
+    at: usize,
+    /// The block has more rows than were selected.
+    more: bool,
+    resume: Option<(i64, u32)>,
+    near_run: usize,
+    /// Pages of the projection, looked up when the first row is returned.
+    pub(crate) projected: Option<Vec<u32>>,
+    pub(crate) near_payload: usize,
+}
+
+impl QueryBlock {
+    pub(crate) fn new(
+        rank: usize,
+        frame: Arc<Frame>,
+        frame_index: usize,
+        candidate: super::plan::Candidate,
+    ) -> Self {
+        Self {
+            rank,
+            frame,
+            frame_index,
+            block: candidate.block,
+            spans: candidate.spans,
+            all_match: candidate.all_match,
+            rows: Vec::new(),
+            keys: Vec::new(),
+            at: 0,
+            more: false,
+            resume: None,
+            near_run: 0,
+            projected: None,
+            near_payload: 0,
+        }
+    }
+
+    pub(crate) fn open_block(&self) -> Option<&OpenBlock> {
+        self.frame.blocks.get(self.block)
+    }
+
+    /// The next row: its key and number in the block.
+    pub(crate) fn head(&self) -> Option<(i64, u32)> {
+        Some((*self.keys.get(self.at)?, *self.rows.get(self.at)?))
+    }
+
+    pub(crate) fn advance(&mut self) {
+        self.at += 1;
+    }
+
+    /// The position of the next row, and its series.
+    pub(crate) fn position(&mut self, descending: bool) -> Option<(Position, u64)> {
+        let (key, row) = self.head()?;
+        self.position_of(key, row, descending)
+    }
+
+    fn position_of(&mut self, key: i64, row: u32, descending: bool) -> Option<(Position, u64)> {
+        let open = self.frame.blocks.get(self.block)?;
+        let series = open.block.series_of(row, &mut self.near_run);
+        let ordinal = open.block.first_row + u64::from(row);
+        Some((
+            Position::new(key, series, self.rank as u32, ordinal, descending),
+            series,
+        ))
+    }
+
+    /// When the selected rows are used up and the block has more: the position behind them, at which it
+    /// comes due again.
+    pub(crate) fn resume_position(&mut self, descending: bool) -> Option<Position> {
+        let (key, row) = if self.more { self.resume? } else { return None };
+        self.position_of(key, row, descending)
+            .map(|(position, _)| position)
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.rows.len() * SELECTED_ROW_BYTES
+    }
+
+    fn take_selected(&mut self, rows: Vec<u32>, keys: Vec<i64>, more: bool) {
+        if let (Some(key), Some(row)) = (keys.last(), rows.last()) {
+            self.resume = Some((*key, *row));
+        }
+        self.more = more && !rows.is_empty();
+        self.rows = rows;
+        self.keys = keys;
+        self.at = 0;
+    }
+}
+
+/// Selects the next rows of blocks, at most `cap` of each, in at most two calls: one for blocks that need
+/// the filter, one for those that don't.
+pub(crate) fn select_rows<H: Host>(
+    host: &H,
+    plan: &Plan<H>,
+    blocks: &mut [&mut QueryBlock],
+    cap: u32,
+    explain: &mut Explain,
+) -> Result<()> {
+    for filtered in [false, true] {
+        let mut group: Vec<&mut QueryBlock> = blocks
+            .iter_mut()
+            .map(|block| &mut **block)
+            .filter(|block| (plan.predicate.is_some() && !block.all_match) == filtered)
+            .collect();
+        if group.is_empty() {
+            continue;
+        }
+        let selection = selection(plan, &group, filtered, cap)?;
+        let filter = plan.predicate.as_ref().filter(|_| filtered);
+        let selected = host.select(filter.map(|predicate| predicate.compiled()), &selection)?;
+        explain.calls.select += 1;
+        distribute(selected, &mut group, explain)?;
+    }
+    Ok(())
+}
+
+/// The request for a group of blocks.
+pub(crate) fn selection<H: Host, B: std::ops::Deref<Target = QueryBlock>>(
+    plan: &Plan<H>,
+    blocks: &[B],
+    filtered: bool,
+    cap: u32,
+) -> Result<Selection> {
+    let slots = plan
+        .predicate
+        .as_ref()
+        .filter(|_| filtered)
+        .map_or(0, |predicate| predicate.slots());
+    let mut selection = Selection {
+        slots,
+        low: plan.low,
+        high: plan.high,
+        descending: plan.spec.descending,
+        cap,
+        ..Selection::default()
+    };
+    for block in blocks {
+        let open = block
+            .open_block()
+            .ok_or_else(|| Error::corrupt("a block left its frame"))?;
+        selection.key_pages.push(open.keys);
+        selection.span_counts.push(block.spans.len() as u32 / 2);
+        selection.spans.extend_from_slice(&block.spans);
+        let (key, row) = block.resume.unwrap_or((0, ABSENT));
+        selection.resume_keys.push(key);
+        selection.resume_rows.push(row);
+        if filtered {
+            let pages = &mut selection.slot_pages;
+            plan.append_slot_pages(
+                block.rank,
+                &block.frame,
+                block.frame_index,
+                block.block,
+                pages,
+            )?;
+        }
+    }
+    Ok(selection)
+}
+
+fn distribute(
+    selected: Selected,
+    group: &mut [&mut QueryBlock],
+    explain: &mut Explain,
+) -> Result<()> {
+    let short = || Error::corrupt("the host returned fewer rows than it counted");
+    let mut rows = selected.rows.as_slice();
+    let mut keys = selected.keys.as_slice();
+    for (index, block) in group.iter_mut().enumerate() {
+        let count = *selected.counts.get(index).ok_or_else(short)? as usize;
+        let more = selected.more.get(index).is_some_and(|more| *more != 0);
+        let (these, rest) = rows.split_at_checked(count).ok_or_else(short)?;
+        let (these_keys, rest_keys) = keys.split_at_checked(count).ok_or_else(short)?;
+        (rows, keys) = (rest, rest_keys);
+        let limit = block.open_block().map_or(0, |open| open.block.rows);
+        if these.iter().any(|row| *row >= limit) {
+            return Err(Error::corrupt("the host returned a row outside the block"));
+        }
+        match block.resume.is_some() {
+            true => explain.blocks.reopened += 1,
+            false => {
+                explain.blocks.opened += 1;
+                explain.blocks.without_match += u64::from(count == 0);
+                let spans = block.spans.chunks_exact(2).map(|span| match span {
+                    [start, end] => u64::from(end.saturating_sub(*start)),
+                    _ => 0,
+                });
+                explain.rows.considered += spans.sum::<u64>();
+            }
+        }
+        explain.rows.selected += count as u64;
+        block.take_selected(these.to_vec(), these_keys.to_vec(), more);
+    }
+    Ok(())
+}

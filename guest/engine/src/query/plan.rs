@@ -1,0 +1,278 @@
+//! What a query wants, in the terms of parts, frames, blocks and runs.
+
+use super::explain::Explain;
+use super::position::Position;
+use crate::error::Result;
+use crate::filter::Verdict;
+use crate::host::Host;
+use crate::live::Live;
+use crate::part::block::Block;
+use crate::part::frame::FrameEntry;
+use crate::part::reader::Frame;
+use crate::predicate::{Places, Predicate};
+use crate::types::QuerySpec;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// A query against one part list.
+pub(crate) struct Plan<H: Host> {
+    pub(crate) live: Arc<Live<H>>,
+    pub(crate) spec: QuerySpec,
+    /// Inclusive key bounds; nothing is wanted when `low > high`.
+    pub(crate) low: i64,
+    pub(crate) high: i64,
+    /// Wanted series, ascending and distinct; `None` for all.
+    series: Option<Vec<u64>>,
+    pub(crate) predicate: Option<Predicate<H>>,
+    /// Places of the filter's columns, per part of the list.
+    places: Vec<Places>,
+}
+
+/// A block with rows that a query may want.
+pub(crate) struct Candidate {
+    /// Index in the frame.
+    pub(crate) block: usize,
+    /// Pairs of first row and end row; one per run, since keys ascend only inside a run.
+    pub(crate) spans: Vec<u32>,
+    /// The first position that a wanted row could have.
+    pub(crate) bound: Position,
+    /// Limits prove that the filter holds for every row.
+    pub(crate) all_match: bool,
+}
+
+impl<H: Host> Plan<H> {
+    pub(crate) fn new(host: &Arc<H>, live: &Arc<Live<H>>, spec: QuerySpec) -> Result<Self> {
+        let (low, high) = inclusive(spec.low, spec.high);
+        let mut series = spec.series.clone();
+        if let Some(series) = &mut series {
+            series.sort_unstable();
+            series.dedup();
+        }
+        let bind = |text: &String| Predicate::bind(&**host, text, &live.parts);
+        let predicate = spec.filter.as_ref().map(bind).transpose()?;
+        let places = live.parts.iter().map(|part| match &predicate {
+            Some(predicate) => predicate.places(part),
+            None => Places::new(),
+        });
+        let places = places.collect();
+        Ok(Self {
+            live: Arc::clone(live),
+            low,
+            high,
+            series,
+            predicate,
+            places,
+            spec,
+        })
+    }
+
+    /// Whether part `rank` of the list may hold wanted rows; counts why not.
+    pub(crate) fn wants_part(&self, rank: usize, explain: &mut Explain) -> bool {
+        let Some(part) = self.live.parts.get(rank) else {
+            return false;
+        };
+        let manifest = part.manifest();
+        let key_range = self.overlaps(manifest.min_key, manifest.max_key)
+            && self.series.as_ref().is_none_or(|series| !series.is_empty());
+        let judged = || {
+            self.predicate
+                .as_ref()
+                .map(|predicate| predicate.judge_part(part))
+        };
+        if !key_range {
+            explain.parts.dropped_by_key_range += 1;
+        } else if matches!(judged(), Some(Verdict::Nothing)) {
+            explain.parts.dropped_by_tag_range += 1;
+        } else {
+            return true;
+        }
+        explain.blocks.dropped_unseen += u64::from(manifest.blocks);
+        false
+    }
+
+    /// Whether a frame may hold wanted rows.
+    pub(crate) fn wants_frame(&self, frame: &FrameEntry, explain: &mut Explain) -> bool {
+        let wanted = self.overlaps(frame.min_key, frame.max_key)
+            && self.series.as_ref().is_none_or(|series| {
+                let from = series.partition_point(|id| *id < frame.first_series);
+                series.get(from).is_some_and(|id| *id <= frame.last_series)
+            });
+        if !wanted {
+            explain.blocks.dropped_unseen += u64::from(frame.blocks);
+        }
+        wanted
+    }
+
+    /// The first position that a row with keys from `min_key` to `max_key` could have.
+    pub(crate) fn bound(&self, min_key: i64, max_key: i64) -> Position {
+        Position::first_of_key(self.first_key(min_key, max_key), self.spec.descending)
+    }
+
+    fn first_key(&self, min_key: i64, max_key: i64) -> i64 {
+        if self.spec.descending {
+            max_key.min(self.high)
+        } else {
+            min_key.max(self.low)
+        }
+    }
+
+    fn overlaps(&self, min_key: i64, max_key: i64) -> bool {
+        self.low <= self.high && min_key <= self.high && max_key >= self.low
+    }
+
+    /// The blocks of a frame that may hold wanted rows.
+    pub(crate) fn candidates(
+        &self,
+        host: &H,
+        rank: usize,
+        frame: &Frame,
+        frame_index: usize,
+        explain: &mut Explain,
+    ) -> Result<Vec<Candidate>> {
+        let mut candidates = Vec::new();
+        for (index, open) in frame.blocks.iter().enumerate() {
+            if let Some(candidate) = self.candidate(index, &open.block, explain) {
+                candidates.push(candidate);
+            }
+        }
+        let (Some(predicate), Some(part), Some(places)) = (
+            &self.predicate,
+            self.live.parts.get(rank),
+            self.places.get(rank),
+        ) else {
+            return Ok(candidates);
+        };
+        let slots = predicate.slot_frames(part, places, frame, frame_index)?;
+        let blocks: Vec<usize> = candidates.iter().map(|candidate| candidate.block).collect();
+        let judged = predicate.judge_blocks(host, &slots, frame, &blocks)?;
+        let mut kept = Vec::with_capacity(candidates.len());
+        for (mut candidate, found) in candidates.into_iter().zip(judged) {
+            match found.verdict {
+                Verdict::Nothing if found.by_filter => explain.blocks.dropped_by_filter += 1,
+                Verdict::Nothing => explain.blocks.dropped_by_tag_range += 1,
+                verdict => {
+                    candidate.all_match = matches!(verdict, Verdict::Everything);
+                    kept.push(candidate);
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    /// The runs of a block that are wanted by series and key.
+    fn candidate(&self, index: usize, block: &Block, explain: &mut Explain) -> Option<Candidate> {
+        if !self.overlaps(block.min_key, block.max_key) {
+            explain.blocks.dropped_by_key_range += 1;
+            return None;
+        }
+        let mut spans = Vec::new();
+        let mut bound: Option<Position> = None;
+        let mut any_series = false;
+        self.for_each_run(block, |run| {
+            any_series = true;
+            if self.overlaps(run.first_key, run.last_key) {
+                spans.extend([run.start, run.end]);
+                let key = self.first_key(run.first_key, run.last_key);
+                let first = Position::first_of_series(key, run.series, self.spec.descending);
+                bound = Some(bound.map_or(first, |bound| bound.min(first)));
+            }
+        });
+        match bound {
+            Some(bound) => Some(Candidate {
+                block: index,
+                spans,
+                bound,
+                all_match: false,
+            }),
+            None => {
+                if any_series {
+                    explain.blocks.dropped_by_key_range += 1;
+                } else {
+                    explain.blocks.dropped_by_series += 1;
+                }
+                None
+            }
+        }
+    }
+
+    /// Visits the runs of the wanted series, ascending.
+    fn for_each_run(&self, block: &Block, mut visit: impl FnMut(&crate::part::Run)) {
+        let Some(wanted) = &self.series else {
+            block.runs.iter().for_each(visit);
+            return;
+        };
+        let from = wanted.partition_point(|id| *id < block.first_series());
+        let mut runs = block.runs.as_slice();
+        for id in wanted
+            .iter()
+            .skip(from)
+            .take_while(|id| **id <= block.last_series())
+        {
+            let skip = runs.partition_point(|run| run.series < *id);
+            runs = runs.get(skip..).unwrap_or_default();
+            if let Some(run) = runs.first()
+                && run.series == *id
+            {
+                visit(run);
+            }
+        }
+    }
+
+    /// Appends the pages of the filter's slots for a block.
+    pub(crate) fn append_slot_pages(
+        &self,
+        rank: usize,
+        frame: &Frame,
+        frame_index: usize,
+        block: usize,
+        out: &mut Vec<u32>,
+    ) -> Result<()> {
+        let (Some(predicate), Some(part), Some(places)) = (
+            &self.predicate,
+            self.live.parts.get(rank),
+            self.places.get(rank),
+        ) else {
+            return Ok(());
+        };
+        let slots = predicate.slot_frames(part, places, frame, frame_index)?;
+        slots.append_pages(block, out);
+        Ok(())
+    }
+}
+
+/// Key bounds as an inclusive pair; `low > high` when no key fits.
+fn inclusive(low: Bound<i64>, high: Bound<i64>) -> (i64, i64) {
+    const NOTHING: (i64, i64) = (i64::MAX, i64::MIN);
+    let low = match low {
+        Bound::Unbounded => Some(i64::MIN),
+        Bound::Included(key) => Some(key),
+        Bound::Excluded(key) => key.checked_add(1),
+    };
+    let high = match high {
+        Bound::Unbounded => Some(i64::MAX),
+        Bound::Included(key) => Some(key),
+        Bound::Excluded(key) => key.checked_sub(1),
+    };
+    low.zip(high).unwrap_or(NOTHING)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_over_the_whole_range() {
+        use Bound::{Excluded, Included, Unbounded};
+        assert_eq!(inclusive(Unbounded, Unbounded), (i64::MIN, i64::MAX));
+        assert_eq!(inclusive(Included(3), Excluded(3)), (3, 2));
+        assert_eq!(inclusive(Excluded(3), Included(4)), (4, 4));
+        assert_eq!(
+            inclusive(Included(i64::MIN), Included(i64::MAX)),
+            (i64::MIN, i64::MAX)
+        );
+        let (low, high) = inclusive(Excluded(i64::MAX), Unbounded);
+        assert!(low > high);
+        let (low, high) = inclusive(Unbounded, Excluded(i64::MIN));
+        assert!(low > high);
+    }
+}

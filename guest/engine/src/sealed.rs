@@ -1,0 +1,101 @@
+//! JSON documents that protect themselves: `index.json`, snapshots and manifests.
+//!
+//! ```json
+//! {"format_version":1,"xxh3":"9a4c0f1e2b3d5a6f","body":{...}}
+//! ```
+//!
+//! `xxh3` is XXH3-64 of the bytes of `body` exactly as they stand. The version is outside, so that a
+//! newer store is recognised before anything of its body is understood.
+
+use crate::error::{Error, ErrorKind, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The version of every file and document that this engine writes, and the newest it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    format_version: u32,
+    xxh3: String,
+    body: Box<RawValue>,
+}
+
+/// The document around `body`.
+pub(crate) fn seal<T: Serialize>(body: &T) -> Result<Vec<u8>> {
+    let internal = |error| Error::new(ErrorKind::Other, format!("cannot write JSON: {error}"));
+    let body = serde_json::value::to_raw_value(body).map_err(internal)?;
+    let sealed = Sealed {
+        format_version: FORMAT_VERSION,
+        xxh3: format!("{:016x}", xxh3_64(body.get().as_bytes())),
+        body,
+    };
+    let mut bytes = serde_json::to_vec(&sealed).map_err(internal)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// The body of a document, or `corrupt` / `unsupported-version` naming `what`.
+pub(crate) fn unseal<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
+    let damaged = |reason: String| Error::corrupt(format!("{what}: {reason}"));
+    let sealed: Sealed = serde_json::from_slice(bytes)
+        .map_err(|error| damaged(format!("not a sealed JSON document: {error}")))?;
+    check_version(sealed.format_version, what)?;
+    let body = sealed.body.get();
+    let found = format!("{:016x}", xxh3_64(body.as_bytes()));
+    if found != sealed.xxh3 {
+        return Err(damaged(format!(
+            "checksum of the body is {found}, the document says {}",
+            sealed.xxh3
+        )));
+    }
+    serde_json::from_str(body).map_err(|error| damaged(error.to_string()))
+}
+
+/// Refuses versions that this engine does not read.
+pub(crate) fn check_version(version: u32, what: &str) -> Result<()> {
+    match version {
+        FORMAT_VERSION => Ok(()),
+        0 => Err(Error::corrupt(format!(
+            "{what}: format version 0 does not exist"
+        ))),
+        newer => Err(Error::new(
+            ErrorKind::UnsupportedVersion,
+            format!(
+                "{what}: written in format version {newer}, this program reads up to {FORMAT_VERSION}; upgrade sidx"
+            ),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trip_and_every_flipped_byte() {
+        let bytes = seal(&vec![1u64, 2, 3]).unwrap();
+        assert_eq!(unseal::<Vec<u64>>(&bytes, "x").unwrap(), [1, 2, 3]);
+        for position in 0..bytes.len() - 1 {
+            for bit in 0..8 {
+                let mut damaged = bytes.clone();
+                damaged[position] ^= 1 << bit;
+                if let Ok(value) = unseal::<Vec<u64>>(&damaged, "x") {
+                    // Only changes outside of the meaning may pass: a hex digit's case, a space.
+                    assert_eq!(value, [1, 2, 3]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn newer_version_is_named() {
+        let text = String::from_utf8(seal(&1).unwrap()).unwrap();
+        let newer = text.replace("\"format_version\":1", "\"format_version\":2");
+        let error = unseal::<u32>(newer.as_bytes(), "index.json").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnsupportedVersion);
+        assert!(error.message().contains("version 2"), "{error}");
+    }
+}

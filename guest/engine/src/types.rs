@@ -1,0 +1,187 @@
+//! What callers hand to the engine and get back: the records of `wit/index.wit`.
+
+use crate::error::Error;
+
+/// How an index is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Reads the newest snapshot and the log; changes nothing in the store.
+    Read,
+    /// Recovers and allows writes.
+    Write,
+    /// As [`Mode::Write`], and creates the index when it does not exist.
+    Create,
+}
+
+/// What must have happened to a batch when it is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Durability {
+    /// In memory until the next flush.
+    None,
+    /// Handed to the operating system.
+    Os,
+    /// On the medium.
+    Sync,
+}
+
+/// The part list at one moment; opaque outside the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Grows by one with every change in this process.
+    pub version: u64,
+    /// Grows by one with every change of the durable part list.
+    pub epoch: u64,
+    /// The encoded part list.
+    pub bytes: Vec<u8>,
+}
+
+/// Rows to add; see `index.batch`.
+pub struct Batch<C> {
+    /// Labels of series in this batch.
+    pub labels: Vec<String>,
+    /// Series of each row.
+    pub series: Vec<u64>,
+    /// Key of each row.
+    pub keys: Vec<i64>,
+    /// Column 0: payloads; then one column per tag name.
+    pub columns: C,
+    /// Tag names.
+    pub names: Vec<String>,
+    /// When the batch counts as written.
+    pub durability: Durability,
+}
+
+/// A batch that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Element id of the first row.
+    pub first_id: u64,
+    /// Rows written.
+    pub rows: u32,
+}
+
+/// What a write call did.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// One per batch.
+    pub receipts: Vec<Result<Receipt, Error>>,
+    /// The part list that holds the accepted rows.
+    pub view: View,
+    /// Bytes in memory parts.
+    pub memory_bytes: u64,
+}
+
+/// Planned flush or merge; see `index.job`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Names the job between calls.
+    pub id: u64,
+    /// Input part numbers in order of age.
+    pub inputs: Vec<u64>,
+    /// Number of the part to be made.
+    pub output: u64,
+    /// False for a fold of memory parts in memory.
+    pub durable: bool,
+    /// Drop rows for which this is true.
+    pub drop_where: Option<String>,
+    /// Drop rows with smaller keys.
+    pub drop_below: Option<i64>,
+}
+
+/// What came of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The job.
+    pub job: Job,
+    /// Rows in the new part; none was made when 0.
+    pub rows: u64,
+    /// Rows dropped by retention.
+    pub dropped_rows: u64,
+    /// Bytes of the new part.
+    pub bytes_written: u64,
+}
+
+/// What to merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Neighbours of similar size, when there are enough of them.
+    SimilarSize,
+    /// Everything into one part.
+    All,
+}
+
+/// Rows to drop in a merge.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Drop rows for which this expression is true.
+    pub drop_where: Option<String>,
+    /// Drop rows with smaller keys.
+    pub drop_below: Option<i64>,
+}
+
+/// Which tags a query returns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Projection {
+    /// All.
+    All,
+    /// These, in this order.
+    Only(Vec<String>),
+}
+
+/// A query; see `index.query`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuerySpec {
+    /// `None` for all series.
+    pub series: Option<Vec<u64>>,
+    /// Lower key bound.
+    pub low: std::ops::Bound<i64>,
+    /// Upper key bound.
+    pub high: std::ops::Bound<i64>,
+    /// Filter expression.
+    pub filter: Option<String>,
+    /// Descending by key?
+    pub descending: bool,
+    /// Most rows.
+    pub limit: Option<u64>,
+    /// Keep the first row of each payload.
+    pub distinct_payload: bool,
+    /// Tags to return.
+    pub projection: Projection,
+    /// Return payloads?
+    pub payload: bool,
+    /// Memory the query may use in the engine, bytes.
+    pub memory_bytes: u64,
+}
+
+/// Rows in result order.
+pub struct Rows<C> {
+    /// Keys.
+    pub keys: Vec<i64>,
+    /// Series.
+    pub series: Vec<u64>,
+    /// Payload first when asked for, then one column per name.
+    pub columns: Option<C>,
+    /// Names of the tag columns.
+    pub names: Vec<String>,
+}
+
+/// Physical rows of one part.
+pub struct Dumped<C> {
+    /// Part directory name.
+    pub part: String,
+    /// Block number in the part.
+    pub block: u32,
+    /// Ordinal of the first row in the part.
+    pub first_row: u64,
+    /// The rows.
+    pub rows: Rows<C>,
+}
+
+/// What `describe` tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// One entry per part.
+    Parts,
+    /// Counters and sizes.
+    Stats,
+}
