@@ -48,6 +48,9 @@ pub(crate) fn open<H: Host>(host: &Arc<H>, mode: Mode) -> Result<Recovered<H>> {
         }
         remove_unnamed(&**host, &live)?;
         Snapshot::remove_before(&**host, live.epoch)?;
+        // A power loss may have taken entries that were only handed to the operating system but whose
+        // rows a flush has made durable: the log must go on behind the snapshot's position, never below.
+        host.drop_log_before(introducer.log_position())?;
     }
     replay(host, &mut introducer, &mut live)?;
     Ok(Recovered { live, introducer })

@@ -1,5 +1,6 @@
 //! Single values: borrowed from a column, or owned by the caller.
 
+use std::fmt;
 use std::ops::Range;
 
 use crate::column::Column;
@@ -136,6 +137,35 @@ impl OwnedValue {
     }
 }
 
+/// For people: text as it is, floats with their point, bytes in hex, timestamps as nanoseconds, arrays
+/// in brackets.
+impl fmt::Display for OwnedValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OwnedValue::String(text) => f.pad(text),
+            OwnedValue::Int(value) | OwnedValue::Timestamp(value) => f.pad(&value.to_string()),
+            OwnedValue::Float(value) => f.pad(&format!("{value:?}")),
+            OwnedValue::Bool(value) => f.pad(&value.to_string()),
+            OwnedValue::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+            OwnedValue::Array(_, elements) => {
+                f.write_str("[")?;
+                for (index, element) in elements.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    write!(f, "{comma}{element}")?;
+                }
+                f.write_str("]")
+            }
+        }
+    }
+}
+
+/// The same text as that of the [`OwnedValue`].
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.to_owned_value(), f)
+    }
+}
+
 impl From<&str> for OwnedValue {
     fn from(value: &str) -> OwnedValue {
         OwnedValue::String(value.to_owned())
@@ -181,5 +211,21 @@ impl From<&[u8]> for OwnedValue {
 impl From<Value<'_>> for OwnedValue {
     fn from(value: Value<'_>) -> OwnedValue {
         value.to_owned_value()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_as_text() {
+        let text = |value: OwnedValue| value.to_string();
+        assert_eq!(text(OwnedValue::from("a b")), "a b");
+        assert_eq!(text(OwnedValue::Float(1.0)), "1.0");
+        assert_eq!(text(OwnedValue::Bytes(vec![0, 255])), "00ff");
+        let pair = vec![OwnedValue::Int(1), OwnedValue::Int(-2)];
+        assert_eq!(text(OwnedValue::Array(ValueType::Int, pair)), "[1, -2]");
+        assert_eq!(format!("[{:>4}]", OwnedValue::Int(7)), "[   7]");
     }
 }

@@ -40,8 +40,6 @@ pub(crate) struct BlockCounts {
     pub(crate) reopened: u64,
     /// Opened without any matching row.
     pub(crate) without_match: u64,
-    /// Answered from metadata without opening any page.
-    pub(crate) counted_from_metadata: u64,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]

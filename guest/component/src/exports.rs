@@ -1,0 +1,121 @@
+//! The `index` interface over the engine.
+
+use std::cell::RefCell;
+
+use sidx_engine as engine;
+
+use crate::bindings::exports::sidx::engine::index as wit;
+use crate::imports::Imports;
+use crate::{Component, from_engine, to_engine};
+
+thread_local! {
+    /// The index of this instance. A component has one thread and is never entered twice at once.
+    static INDEX: RefCell<engine::Index<Imports>> = RefCell::new(engine::Index::new(Imports));
+}
+
+fn with_index<T>(
+    call: impl FnOnce(&mut engine::Index<Imports>) -> engine::Result<T>,
+) -> Result<T, wit::Error> {
+    INDEX.with_borrow_mut(call).map_err(from_engine::error)
+}
+
+/// A running query.
+pub(crate) struct Cursor(RefCell<engine::Cursor<Imports>>);
+
+/// A running dump.
+pub(crate) struct DumpCursor(RefCell<engine::DumpCursor<Imports>>);
+
+impl wit::Guest for Component {
+    type Cursor = Cursor;
+    type DumpCursor = DumpCursor;
+
+    fn open(mode: wit::Mode) -> Result<wit::View, wit::Error> {
+        with_index(|index| index.open(to_engine::mode(mode))).map(from_engine::view)
+    }
+
+    fn attach(view: wit::View) -> Result<(), wit::Error> {
+        with_index(|index| index.attach(&to_engine::view(view)))
+    }
+
+    fn write(batches: Vec<wit::Batch>) -> Result<wit::Written, wit::Error> {
+        let batches = batches.into_iter().map(to_engine::batch).collect();
+        with_index(|index| index.write(batches)).map(from_engine::written)
+    }
+
+    fn plan_flush() -> Result<Option<wit::Job>, wit::Error> {
+        Ok(with_index(engine::Index::plan_flush)?.map(from_engine::job))
+    }
+
+    fn plan_merge(
+        choice: wit::Choice,
+        retention: Option<wit::Retention>,
+    ) -> Result<Option<wit::Job>, wit::Error> {
+        let choice = to_engine::choice(choice);
+        let retention = retention.map(to_engine::retention);
+        Ok(with_index(|index| index.plan_merge(choice, retention))?.map(from_engine::job))
+    }
+
+    fn merge(job: wit::Job) -> Result<wit::Outcome, wit::Error> {
+        with_index(|index| index.merge(&to_engine::job(job))).map(from_engine::outcome)
+    }
+
+    fn introduce(outcome: wit::Outcome) -> Result<wit::View, wit::Error> {
+        with_index(|index| index.introduce(to_engine::outcome(outcome))).map(from_engine::view)
+    }
+
+    fn abandon(job: wit::Job) -> Result<(), wit::Error> {
+        with_index(|index| index.abandon(&to_engine::job(job)))
+    }
+
+    fn query(query: wit::QuerySpec, max_rows: u32) -> Result<wit::Answer, wit::Error> {
+        let answer = with_index(|index| index.query(to_engine::query(query), max_rows))?;
+        Ok(wit::Answer {
+            rows: from_engine::rows(answer.rows),
+            complete: answer.complete,
+            cursor: wit::Cursor::new(Cursor(RefCell::new(answer.cursor))),
+        })
+    }
+
+    fn count(query: wit::QuerySpec) -> Result<u64, wit::Error> {
+        with_index(|index| index.count(to_engine::query(query)))
+    }
+
+    fn labels(series: Vec<u64>) -> Result<Vec<Option<String>>, wit::Error> {
+        with_index(|index| index.labels(&series))
+    }
+
+    fn dump() -> Result<wit::DumpCursor, wit::Error> {
+        let cursor = with_index(engine::Index::dump)?;
+        Ok(wit::DumpCursor::new(DumpCursor(RefCell::new(cursor))))
+    }
+
+    fn verify() -> Result<String, wit::Error> {
+        with_index(engine::Index::verify)
+    }
+
+    fn describe(subject: wit::Subject) -> Result<String, wit::Error> {
+        with_index(|index| index.describe(to_engine::subject(subject)))
+    }
+}
+
+impl wit::GuestCursor for Cursor {
+    fn next(&self, max_rows: u32) -> Result<Option<wit::Rows>, wit::Error> {
+        let rows = self
+            .0
+            .borrow_mut()
+            .next(max_rows)
+            .map_err(from_engine::error)?;
+        Ok(rows.map(from_engine::rows))
+    }
+
+    fn explain(&self) -> String {
+        self.0.borrow().explain()
+    }
+}
+
+impl wit::GuestDumpCursor for DumpCursor {
+    fn next(&self) -> Result<Option<wit::Dumped>, wit::Error> {
+        let dumped = self.0.borrow_mut().next().map_err(from_engine::error)?;
+        Ok(dumped.map(from_engine::dumped))
+    }
+}

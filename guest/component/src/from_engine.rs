@@ -1,0 +1,233 @@
+//! The engine's records as those of the WIT side.
+
+use std::ops::Bound;
+
+use sidx_engine as engine;
+use sidx_engine::host::{self, PageSource, Selection};
+use sidx_engine::{Error, ErrorKind};
+use sidx_kernels::{Order, Step, Test};
+
+use crate::bindings::exports::sidx::engine::index as wit;
+use crate::bindings::sidx::engine::{files, log, scan, types};
+
+/// An error for the caller.
+pub(crate) fn error(error: Error) -> types::Error {
+    use types::Error as E;
+    let text = error.message().to_owned();
+    match error.kind() {
+        ErrorKind::InvalidArgument => E::InvalidArgument(text),
+        ErrorKind::NotFound => E::NotFound(text),
+        ErrorKind::Conflict => E::Conflict(text),
+        ErrorKind::Corrupt => E::Corrupt(text),
+        ErrorKind::ResourceExhausted => E::ResourceExhausted(text),
+        ErrorKind::LimitExceeded => E::LimitExceeded(text),
+        ErrorKind::DeadlineExceeded => E::DeadlineExceeded(text),
+        ErrorKind::Cancelled => E::Cancelled(text),
+        ErrorKind::Io => E::Io(text),
+        ErrorKind::UnsupportedVersion => E::UnsupportedVersion(text),
+        _ => E::Other(text),
+    }
+}
+
+/// Where a file lives.
+pub(crate) fn medium(medium: host::Medium) -> files::Medium {
+    match medium {
+        host::Medium::Memory => files::Medium::Memory,
+        host::Medium::Durable => files::Medium::Durable,
+    }
+}
+
+/// The number of a codec.
+pub(crate) fn codec(codec: host::Codec) -> u32 {
+    match codec {
+        host::Codec::None => 0,
+        host::Codec::Zstd => 1,
+    }
+}
+
+/// Where pages lie.
+pub(crate) fn extents(extents: &[host::Extent]) -> Vec<files::Extent> {
+    let convert = |extent: &host::Extent| files::Extent {
+        offset: extent.offset,
+        stored_bytes: extent.stored_bytes,
+        raw_bytes: extent.raw_bytes,
+        checksum: extent.checksum,
+        codec: extent.codec,
+    };
+    extents.iter().map(convert).collect()
+}
+
+/// How far an append to the log must have come.
+pub(crate) fn log_durability(durability: host::LogDurability) -> log::Durability {
+    match durability {
+        host::LogDurability::Os => log::Durability::Os,
+        host::LogDurability::Sync => log::Durability::Sync,
+    }
+}
+
+/// Wanted rows, without a copy of the lists.
+pub(crate) fn selection(selection: &Selection) -> scan::Selection<'_> {
+    scan::Selection {
+        key_pages: &selection.key_pages,
+        slots: selection.slots,
+        slot_pages: &selection.slot_pages,
+        span_counts: &selection.span_counts,
+        spans: &selection.spans,
+        low: selection.low,
+        high: selection.high,
+        order: match selection.order() {
+            Order::Ascending => scan::Order::Ascending,
+            Order::Descending => scan::Order::Descending,
+        },
+        resume_keys: &selection.resume_keys,
+        resume_rows: &selection.resume_rows,
+        cap: selection.cap,
+    }
+}
+
+/// Rows of pages, without a copy of the lists.
+pub(crate) fn page_source(source: &PageSource) -> scan::PageSource<'_> {
+    scan::PageSource {
+        kind: source.kind.code(),
+        pages: &source.pages,
+        rows: &source.rows,
+    }
+}
+
+/// Byte values of the set tests of a program as slices; the steps borrow from them.
+pub(crate) fn byte_sets(steps: &[Step]) -> Vec<Vec<&[u8]>> {
+    steps.iter().map(byte_set).collect()
+}
+
+fn byte_set(step: &Step) -> Vec<&[u8]> {
+    match step {
+        Step::Leaf {
+            test: Test::BytesSet(values),
+            ..
+        } => values.iter().map(Vec::as_slice).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A filter program; `sets` come from [`byte_sets`] of the same steps.
+pub(crate) fn steps<'a>(steps: &'a [Step], sets: &'a [Vec<&'a [u8]>]) -> Vec<scan::Step<'a>> {
+    let convert = |(step, set): (&'a Step, &'a Vec<&'a [u8]>)| match step {
+        Step::Leaf {
+            slot,
+            elements,
+            test,
+        } => scan::Step::Leaf(scan::Leaf {
+            slot: *slot,
+            elements: *elements,
+            test: self::test(test, set),
+        }),
+        Step::And => scan::Step::And,
+        Step::Or => scan::Step::Or,
+        Step::Not => scan::Step::Not,
+        Step::True => scan::Step::PassAll,
+        Step::False => scan::Step::PassNone,
+    };
+    steps.iter().zip(sets).map(convert).collect()
+}
+
+fn test<'a>(test: &'a Test, set: &'a [&'a [u8]]) -> scan::Test<'a> {
+    match test {
+        Test::Exists => scan::Test::Exists,
+        Test::IntRange { low, high } => scan::Test::IntRange((*low, *high)),
+        Test::IntSet(values) => scan::Test::IntSet(values),
+        Test::FloatRange { low, high } => {
+            scan::Test::FloatRange((float_bound(*low), float_bound(*high)))
+        }
+        Test::FloatSet(values) => scan::Test::FloatSet(values),
+        Test::Bool(value) => scan::Test::Boolean(*value),
+        Test::BytesRange { low, high } => {
+            scan::Test::BytesRange((bytes_bound(low), bytes_bound(high)))
+        }
+        Test::BytesSet(_) => scan::Test::BytesSet(set),
+        Test::BytesPrefix(prefix) => scan::Test::BytesPrefix(prefix),
+        Test::Regex(pattern) => scan::Test::Regex(pattern),
+    }
+}
+
+fn float_bound(bound: Bound<f64>) -> scan::FloatBound {
+    match bound {
+        Bound::Unbounded => scan::FloatBound::Unbounded,
+        Bound::Included(value) => scan::FloatBound::Inclusive(value),
+        Bound::Excluded(value) => scan::FloatBound::Exclusive(value),
+    }
+}
+
+fn bytes_bound(bound: &Bound<Vec<u8>>) -> scan::BytesBound<'_> {
+    match bound {
+        Bound::Unbounded => scan::BytesBound::Unbounded,
+        Bound::Included(value) => scan::BytesBound::Inclusive(value),
+        Bound::Excluded(value) => scan::BytesBound::Exclusive(value),
+    }
+}
+
+/// A part list.
+pub(crate) fn view(view: engine::View) -> wit::View {
+    wit::View {
+        version: view.version,
+        epoch: view.epoch,
+        bytes: view.bytes,
+    }
+}
+
+/// What a write did.
+pub(crate) fn written(written: engine::Written) -> wit::Written {
+    let receipt = |receipt: Result<engine::Receipt, Error>| match receipt {
+        Ok(receipt) => Ok(wit::Receipt {
+            first_id: receipt.first_id,
+            rows: receipt.rows,
+        }),
+        Err(cause) => Err(error(cause)),
+    };
+    wit::Written {
+        receipts: written.receipts.into_iter().map(receipt).collect(),
+        view: view(written.view),
+        memory_bytes: written.memory_bytes,
+    }
+}
+
+/// Planned work.
+pub(crate) fn job(job: engine::Job) -> wit::Job {
+    wit::Job {
+        id: job.id,
+        inputs: job.inputs,
+        output: job.output,
+        durable: job.durable,
+        drop_where: job.drop_where,
+        drop_below: job.drop_below,
+    }
+}
+
+/// What came of a job.
+pub(crate) fn outcome(outcome: engine::Outcome) -> wit::Outcome {
+    wit::Outcome {
+        job: job(outcome.job),
+        rows: outcome.rows,
+        dropped_rows: outcome.dropped_rows,
+        bytes_written: outcome.bytes_written,
+    }
+}
+
+/// Result rows.
+pub(crate) fn rows(rows: engine::Rows<scan::Columns>) -> wit::Rows {
+    wit::Rows {
+        keys: rows.keys,
+        series: rows.series,
+        columns: rows.columns,
+        names: rows.names,
+    }
+}
+
+/// Physical rows of one part.
+pub(crate) fn dumped(dumped: engine::Dumped<scan::Columns>) -> wit::Dumped {
+    wit::Dumped {
+        part: dumped.part,
+        block: dumped.block,
+        first_row: dumped.first_row,
+        rows: rows(dumped.rows),
+    }
+}

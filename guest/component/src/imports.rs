@@ -1,0 +1,244 @@
+//! The host's functions as the engine's [`Host`].
+
+use sidx_engine::host::{
+    Codec, Extent, FileSummary, LogDurability, LogEntry, Medium, Object, PageSource, Piece,
+    Selected, Selection, Usage,
+};
+use sidx_engine::{Host, Result};
+use sidx_kernels::{Column, ColumnType, Step};
+
+use crate::bindings::sidx::engine::{files, limits, log, objects, scan};
+use crate::{from_engine, to_engine};
+
+/// The world that this instance was linked to.
+pub(crate) struct Imports;
+
+impl Host for Imports {
+    type NewFile = files::NewFile;
+    type Columns = scan::Columns;
+    type Filter = scan::Filter;
+
+    fn create_file(&self, path: &str, medium: Medium) -> Result<files::NewFile> {
+        files::NewFile::create(path, from_engine::medium(medium)).map_err(to_engine::error)
+    }
+
+    fn append(
+        &self,
+        file: &files::NewFile,
+        pages: &[u8],
+        lengths: &[u32],
+        codec: Codec,
+    ) -> Result<Vec<Extent>> {
+        let extents = file
+            .append(pages, lengths, from_engine::codec(codec))
+            .map_err(to_engine::error)?;
+        Ok(extents.into_iter().map(to_engine::extent).collect())
+    }
+
+    fn finish(&self, file: files::NewFile) -> Result<FileSummary> {
+        files::NewFile::finish(file)
+            .map(to_engine::summary)
+            .map_err(to_engine::error)
+    }
+
+    fn open_file(&self, path: &str) -> Result<u32> {
+        files::open(path).map_err(to_engine::error)
+    }
+
+    fn close_file(&self, file: u32) {
+        files::close(file);
+    }
+
+    fn file_size(&self, file: u32) -> Result<u64> {
+        files::size(file).map_err(to_engine::error)
+    }
+
+    fn read_file(&self, file: u32, offset: u64, length: u32) -> Result<Vec<u8>> {
+        files::read(file, offset, length).map_err(to_engine::error)
+    }
+
+    fn file_checksum(&self, file: u32) -> Result<u32> {
+        files::checksum(file).map_err(to_engine::error)
+    }
+
+    fn register_pages(&self, file: u32, extents: &[Extent]) -> Result<u32> {
+        files::pages(file, &from_engine::extents(extents)).map_err(to_engine::error)
+    }
+
+    fn prefetch(&self, pages: &[u32]) -> Result<()> {
+        files::prefetch(pages).map_err(to_engine::error)
+    }
+
+    fn load_page(&self, page: u32) -> Result<Vec<u8>> {
+        files::load(page).map_err(to_engine::error)
+    }
+
+    fn list_files(&self, path: &str, medium: Medium) -> Result<Vec<String>> {
+        files::list(path, from_engine::medium(medium)).map_err(to_engine::error)
+    }
+
+    fn remove_files(&self, path: &str, medium: Medium) -> Result<()> {
+        files::remove(path, from_engine::medium(medium)).map_err(to_engine::error)
+    }
+
+    fn rename_files(&self, from: &str, to: &str) -> Result<()> {
+        files::rename(from, to).map_err(to_engine::error)
+    }
+
+    fn sync_files(&self, path: &str) -> Result<()> {
+        files::sync(path).map_err(to_engine::error)
+    }
+
+    fn get_object(&self, name: &str) -> Result<Option<Object>> {
+        let object = objects::get(name).map_err(to_engine::error)?;
+        Ok(object.map(to_engine::object))
+    }
+
+    fn put_object_if_absent(&self, name: &str, bytes: &[u8]) -> Result<String> {
+        objects::put_if_absent(name, bytes).map_err(to_engine::error)
+    }
+
+    fn swap_object(&self, name: &str, version: &str, bytes: &[u8]) -> Result<String> {
+        objects::compare_and_swap(name, version, bytes).map_err(to_engine::error)
+    }
+
+    fn list_objects(&self, prefix: &str) -> Result<Vec<String>> {
+        objects::list(prefix).map_err(to_engine::error)
+    }
+
+    fn remove_object(&self, name: &str) -> Result<()> {
+        objects::remove(name).map_err(to_engine::error)
+    }
+
+    fn append_log(
+        &self,
+        headers: &[Vec<u8>],
+        columns: &[&scan::Columns],
+        durability: LogDurability,
+    ) -> Result<u64> {
+        let headers: Vec<&[u8]> = headers.iter().map(Vec::as_slice).collect();
+        log::append(&headers, columns, from_engine::log_durability(durability))
+            .map_err(to_engine::error)
+    }
+
+    fn log_end(&self) -> Result<u64> {
+        log::end().map_err(to_engine::error)
+    }
+
+    fn read_log(&self, position: u64) -> Result<Option<LogEntry<scan::Columns>>> {
+        let entry = log::read(position).map_err(to_engine::error)?;
+        Ok(entry.map(to_engine::log_entry))
+    }
+
+    fn drop_log_before(&self, position: u64) -> Result<()> {
+        log::drop_before(position).map_err(to_engine::error)
+    }
+
+    fn column_rows(&self, columns: &scan::Columns) -> u32 {
+        columns.rows()
+    }
+
+    fn column_kinds(&self, columns: &scan::Columns) -> Result<Vec<ColumnType>> {
+        to_engine::kinds(&columns.kinds())
+    }
+
+    fn column_size_bytes(&self, columns: &scan::Columns) -> u64 {
+        columns.size_bytes()
+    }
+
+    fn column_longest_bytes(&self, columns: &scan::Columns) -> Vec<u32> {
+        columns.longest_bytes()
+    }
+
+    fn read_column(&self, columns: &scan::Columns, column: u32) -> Result<Column> {
+        to_engine::column(columns, column)
+    }
+
+    fn compile_filter(&self, steps: Vec<Step>) -> Result<scan::Filter> {
+        let sets = from_engine::byte_sets(&steps);
+        scan::Filter::compile(&from_engine::steps(&steps, &sets)).map_err(to_engine::error)
+    }
+
+    fn probe(&self, pages: &[u32], hashes: &[u64]) -> Result<Vec<u8>> {
+        scan::probe(pages, hashes).map_err(to_engine::error)
+    }
+
+    fn select(&self, filter: Option<&scan::Filter>, selection: &Selection) -> Result<Selected> {
+        scan::select(filter, from_engine::selection(selection))
+            .map(to_engine::selected)
+            .map_err(to_engine::error)
+    }
+
+    fn count(&self, filter: Option<&scan::Filter>, selection: &Selection) -> Result<Vec<u64>> {
+        scan::count(filter, from_engine::selection(selection)).map_err(to_engine::error)
+    }
+
+    fn gather(&self, sources: &[PageSource]) -> Result<scan::Columns> {
+        let sources: Vec<_> = sources.iter().map(from_engine::page_source).collect();
+        scan::gather(&sources).map_err(to_engine::error)
+    }
+
+    fn lengths(&self, source: &PageSource) -> Result<Vec<u32>> {
+        scan::lengths(from_engine::page_source(source)).map_err(to_engine::error)
+    }
+
+    fn keys(&self, page: u32, start: u32, end: u32) -> Result<Vec<i64>> {
+        scan::keys(page, start, end).map_err(to_engine::error)
+    }
+
+    fn encode_pages(
+        &self,
+        target: &files::NewFile,
+        filters: Option<&files::NewFile>,
+        source: &PageSource,
+        page_bytes: u32,
+    ) -> Result<Vec<Piece>> {
+        let source = from_engine::page_source(source);
+        let pieces = scan::encode_pages(target, filters, source, page_bytes);
+        Ok(pieces
+            .map_err(to_engine::error)?
+            .into_iter()
+            .map(to_engine::piece)
+            .collect())
+    }
+
+    fn encode_column(
+        &self,
+        target: &files::NewFile,
+        filters: Option<&files::NewFile>,
+        from: &scan::Columns,
+        column: u32,
+        rows: &[u32],
+        page_bytes: u32,
+    ) -> Result<Vec<Piece>> {
+        let source = scan::ColumnSource { column, rows };
+        let pieces = scan::encode_column(target, filters, from, source, page_bytes);
+        Ok(pieces
+            .map_err(to_engine::error)?
+            .into_iter()
+            .map(to_engine::piece)
+            .collect())
+    }
+
+    fn encode_ints(&self, target: &files::NewFile, ints: &[i64]) -> Result<Piece> {
+        scan::encode_ints(target, ints)
+            .map(to_engine::piece)
+            .map_err(to_engine::error)
+    }
+
+    fn usage(&self) -> Usage {
+        to_engine::usage(limits::usage())
+    }
+
+    fn check(&self) -> Result<()> {
+        limits::check().map_err(to_engine::error)
+    }
+
+    fn deadline_ms(&self) -> Option<u64> {
+        limits::deadline_ms()
+    }
+
+    fn oldest_reader(&self) -> u64 {
+        limits::oldest_reader()
+    }
+}

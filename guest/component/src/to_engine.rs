@@ -1,0 +1,273 @@
+//! Records of the WIT side as the engine's own.
+
+use std::ops::Bound;
+
+use sidx_engine as engine;
+use sidx_engine::host::{self, LogEntry, Object, Piece, Selected, Usage};
+use sidx_engine::{Error, ErrorKind, Result};
+use sidx_kernels::{Bitmap, ByteStrings, Column, ColumnError, ColumnType, ValueRange, Values};
+
+use crate::bindings::exports::sidx::engine::index as wit;
+use crate::bindings::sidx::engine::{files, limits, log, objects, scan, types};
+
+/// An error of the host.
+pub(crate) fn error(error: types::Error) -> Error {
+    use types::Error as E;
+    let (kind, message) = match error {
+        E::InvalidArgument(text) => (ErrorKind::InvalidArgument, text),
+        E::NotFound(text) => (ErrorKind::NotFound, text),
+        E::Conflict(text) => (ErrorKind::Conflict, text),
+        E::Corrupt(text) => (ErrorKind::Corrupt, text),
+        E::ResourceExhausted(text) => (ErrorKind::ResourceExhausted, text),
+        E::LimitExceeded(text) => (ErrorKind::LimitExceeded, text),
+        E::DeadlineExceeded(text) => (ErrorKind::DeadlineExceeded, text),
+        E::Cancelled(text) => (ErrorKind::Cancelled, text),
+        E::Io(text) => (ErrorKind::Io, text),
+        E::UnsupportedVersion(text) => (ErrorKind::UnsupportedVersion, text),
+        E::Other(text) => (ErrorKind::Other, text),
+    };
+    Error::new(kind, message)
+}
+
+/// Where a page lies.
+pub(crate) fn extent(extent: files::Extent) -> host::Extent {
+    host::Extent {
+        offset: extent.offset,
+        stored_bytes: extent.stored_bytes,
+        raw_bytes: extent.raw_bytes,
+        checksum: extent.checksum,
+        codec: extent.codec,
+    }
+}
+
+/// A finished file.
+pub(crate) fn summary(summary: files::Summary) -> host::FileSummary {
+    host::FileSummary {
+        size_bytes: summary.size_bytes,
+        checksum: summary.checksum,
+    }
+}
+
+/// An object with its version.
+pub(crate) fn object(object: objects::Object) -> Object {
+    Object {
+        bytes: object.bytes,
+        version: object.version,
+    }
+}
+
+/// An entry of the log.
+pub(crate) fn log_entry(entry: log::Entry) -> LogEntry<scan::Columns> {
+    LogEntry {
+        next_position: entry.next_position,
+        header: entry.header,
+        columns: entry.columns,
+    }
+}
+
+/// Budgets.
+pub(crate) fn usage(budgets: limits::Budgets) -> Usage {
+    Usage {
+        memory_used_bytes: budgets.memory_used_bytes,
+        memory_allowed_bytes: budgets.memory_allowed_bytes,
+        disk_used_bytes: budgets.disk_used_bytes,
+        disk_allowed_bytes: budgets.disk_allowed_bytes,
+        free_slots: budgets.free_slots,
+    }
+}
+
+/// Rows that passed a selection.
+pub(crate) fn selected(selected: scan::Selected) -> Selected {
+    Selected {
+        counts: selected.counts,
+        rows: selected.rows,
+        keys: selected.keys,
+        more: selected.more,
+    }
+}
+
+/// A written page.
+pub(crate) fn piece(piece: scan::Piece) -> Piece {
+    Piece {
+        rows: piece.rows,
+        present: piece.present,
+        extent: extent(piece.extent),
+        filter: piece.filter.map(extent),
+        limits: value_range(piece.limits),
+    }
+}
+
+/// Least and greatest value of a page.
+fn value_range(range: scan::ValueRange) -> ValueRange {
+    match range {
+        scan::ValueRange::None => ValueRange::None,
+        scan::ValueRange::Ints((min, max)) => ValueRange::Int { min, max },
+        scan::ValueRange::Floats(limits) => ValueRange::Float {
+            min: limits.min,
+            max: limits.max,
+            nan: limits.nan,
+        },
+        scan::ValueRange::Bools((min, max)) => ValueRange::Bool { min, max },
+        scan::ValueRange::ByteStrings(limits) => ValueRange::Bytes {
+            min: limits.min,
+            max: limits.max,
+        },
+    }
+}
+
+/// The types of columns from their codes.
+pub(crate) fn kinds(codes: &[u8]) -> Result<Vec<ColumnType>> {
+    codes.iter().map(|code| kind(*code)).collect()
+}
+
+fn kind(code: u8) -> Result<ColumnType> {
+    ColumnType::from_code(code).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Other,
+            format!("the host named column type {code}"),
+        )
+    })
+}
+
+/// A column from its pieces.
+pub(crate) fn column(columns: &scan::Columns, column: u32) -> Result<Column> {
+    let kinds = columns.kinds();
+    let Some(code) = kinds.get(column as usize) else {
+        let count = kinds.len();
+        return Err(Error::invalid(format!(
+            "column {column} of {count} does not exist"
+        )));
+    };
+    let rows = columns.rows() as usize;
+    let broken = |what: ColumnError| {
+        Error::new(
+            ErrorKind::Other,
+            format!("column {column} from the host: {what}"),
+        )
+    };
+    let presence = match columns.presence(column) {
+        None => None,
+        Some(words) => Some(Bitmap::from_words(words, rows).ok_or_else(|| {
+            let text = format!("column {column} from the host: presence is not {rows} bits long");
+            Error::new(ErrorKind::Other, text)
+        })?),
+    };
+    let values = match columns.values(column) {
+        scan::ValuesResult::Ints(values) => Values::Int(values),
+        scan::ValuesResult::Floats(values) => Values::Float(values),
+        scan::ValuesResult::Bools(values) => {
+            Values::Bool(values.into_iter().map(|value| value != 0).collect())
+        }
+        scan::ValuesResult::ByteStrings(strings) => {
+            Values::Bytes(ByteStrings::new(strings.ends, strings.bytes).map_err(broken)?)
+        }
+    };
+    Column::new(kind(*code)?, rows, presence, columns.ends(column), values).map_err(broken)
+}
+
+/// How to open the index.
+pub(crate) fn mode(mode: wit::Mode) -> engine::Mode {
+    match mode {
+        wit::Mode::Read => engine::Mode::Read,
+        wit::Mode::Write => engine::Mode::Write,
+        wit::Mode::Create => engine::Mode::Create,
+    }
+}
+
+/// A part list.
+pub(crate) fn view(view: wit::View) -> engine::View {
+    engine::View {
+        version: view.version,
+        epoch: view.epoch,
+        bytes: view.bytes,
+    }
+}
+
+/// Rows to add.
+pub(crate) fn batch(batch: wit::Batch) -> engine::Batch<scan::Columns> {
+    engine::Batch {
+        labels: batch.labels,
+        series: batch.series,
+        keys: batch.keys,
+        columns: batch.columns,
+        names: batch.names,
+        durability: match batch.durability {
+            wit::Durability::Sync => engine::Durability::Sync,
+            wit::Durability::Os => engine::Durability::Os,
+            wit::Durability::None => engine::Durability::None,
+        },
+    }
+}
+
+/// Planned work.
+pub(crate) fn job(job: wit::Job) -> engine::Job {
+    engine::Job {
+        id: job.id,
+        inputs: job.inputs,
+        output: job.output,
+        durable: job.durable,
+        drop_where: job.drop_where,
+        drop_below: job.drop_below,
+    }
+}
+
+/// What came of a job.
+pub(crate) fn outcome(outcome: wit::Outcome) -> engine::Outcome {
+    engine::Outcome {
+        job: job(outcome.job),
+        rows: outcome.rows,
+        dropped_rows: outcome.dropped_rows,
+        bytes_written: outcome.bytes_written,
+    }
+}
+
+/// What to merge.
+pub(crate) fn choice(choice: wit::Choice) -> engine::Choice {
+    match choice {
+        wit::Choice::SimilarSize => engine::Choice::SimilarSize,
+        wit::Choice::All => engine::Choice::All,
+    }
+}
+
+/// Rows to drop in a merge.
+pub(crate) fn retention(retention: wit::Retention) -> engine::Retention {
+    engine::Retention {
+        drop_where: retention.drop_where,
+        drop_below: retention.drop_below,
+    }
+}
+
+/// A query.
+pub(crate) fn query(query: wit::QuerySpec) -> engine::QuerySpec {
+    engine::QuerySpec {
+        series: query.series,
+        low: bound(query.low),
+        high: bound(query.high),
+        filter: query.filter,
+        descending: query.order == wit::Order::Descending,
+        limit: query.limit,
+        distinct_payload: query.distinct_payload,
+        projection: match query.projection {
+            wit::Projection::All => engine::Projection::All,
+            wit::Projection::Only(names) => engine::Projection::Only(names),
+        },
+        payload: query.payload,
+        memory_bytes: query.memory_bytes,
+    }
+}
+
+fn bound(bound: wit::Bound) -> Bound<i64> {
+    match bound {
+        wit::Bound::Unbounded => Bound::Unbounded,
+        wit::Bound::Inclusive(key) => Bound::Included(key),
+        wit::Bound::Exclusive(key) => Bound::Excluded(key),
+    }
+}
+
+/// What to describe.
+pub(crate) fn subject(subject: wit::Subject) -> engine::Subject {
+    match subject {
+        wit::Subject::Parts => engine::Subject::Parts,
+        wit::Subject::Stats => engine::Subject::Stats,
+    }
+}

@@ -1,0 +1,291 @@
+//! What the command line accepts, and its help.
+
+pub(crate) mod duration;
+pub(crate) mod keys;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::help;
+use crate::ingest::mapping::TagMapping;
+use keys::KeyRange;
+
+/// An ordered index: rows sorted by an int64 key, filtered by typed tags, queried exactly.
+#[derive(Debug, Parser)]
+#[command(name = "sidx", version, after_help = help::PROGRAM)]
+#[command(arg_required_else_help = true, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// The command.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// One variant per command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Load NDJSON or CSV rows into an index, which is created when it does not exist
+    #[command(after_help = help::INGEST)]
+    Ingest(IngestArguments),
+    /// Print the rows that a query selects, in key order
+    #[command(after_help = help::QUERY)]
+    Query(QueryArguments),
+    /// Write the rows that are still in the log into a part
+    #[command(after_help = help::FLUSH)]
+    Flush(Target),
+    /// Merge parts of similar size, or all of them
+    #[command(after_help = help::MERGE)]
+    Merge(MergeArguments),
+    /// Check every file, page and cross-reference of an index
+    #[command(after_help = help::VERIFY)]
+    Verify(InspectArguments),
+    /// List the parts of an index
+    #[command(after_help = help::PARTS)]
+    Parts(InspectArguments),
+    /// Print counts and sizes of an index
+    #[command(after_help = help::STATS)]
+    Stats(InspectArguments),
+    /// Print every physical row with its part and row ordinal, unsorted
+    #[command(after_help = help::DUMP)]
+    Dump(DumpArguments),
+}
+
+/// Where the index is.
+#[derive(Args, Debug)]
+pub(crate) struct Target {
+    /// A directory, or a file:/// URL of one
+    #[arg(value_name = "STORE", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) store: String,
+    /// Index in the store
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) index: String,
+}
+
+/// `sidx ingest`
+#[derive(Args, Debug)]
+pub(crate) struct IngestArguments {
+    /// A directory, or a file:/// URL of one; made when it does not exist
+    #[arg(value_name = "STORE", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) store: String,
+    /// Input file, or - for standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub(crate) file: PathBuf,
+    /// Index in the store; created when it does not exist
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) index: String,
+    /// Format of the input
+    #[arg(long, value_enum)]
+    pub(crate) format: InputFormat,
+    /// Field with the series label
+    #[arg(long, value_name = "FIELD", conflicts_with = "series_id")]
+    pub(crate) series: Option<String>,
+    /// Field with the series id, an unsigned 64-bit number
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) series_id: Option<String>,
+    /// Field with the key, a signed 64-bit integer
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) key: Option<String>,
+    /// A tag, its type and the field it comes from; repeat for more tags
+    #[arg(long = "tag", value_name = "NAME[:TYPE][=FIELD]")]
+    pub(crate) tags: Vec<TagMapping>,
+    /// Field with the payload, or `row` for the whole record as JSON text
+    #[arg(long, value_name = "FIELD|row")]
+    pub(crate) payload: Option<String>,
+    /// Rows per write; large rows make smaller batches
+    #[arg(long, value_name = "ROWS", default_value_t = 10_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) batch: u32,
+    /// When a batch counts as written
+    #[arg(long, value_enum, default_value_t = DurabilityName::Sync)]
+    pub(crate) durability: DurabilityName,
+    /// Print {"acknowledged": N} with the rows written so far after each durable batch
+    #[arg(long)]
+    pub(crate) ack: bool,
+    /// Count rows with an empty or missing key as skipped instead of stopping at the first
+    #[arg(long)]
+    pub(crate) skip_missing_key: bool,
+}
+
+/// `sidx query`
+#[derive(Args, Debug)]
+pub(crate) struct QueryArguments {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Select the series with this label; repeat for more series (none: all series)
+    #[arg(long, value_name = "LABEL", allow_hyphen_values = true)]
+    pub(crate) series: Vec<String>,
+    /// Select the series with this id; repeat for more series
+    #[arg(long, value_name = "N")]
+    pub(crate) series_id: Vec<u64>,
+    /// Keys to select: A..B without B, A..=B with B; either end may be left out
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
+    pub(crate) keys: Option<KeyRange>,
+    /// Filter by tags; see below
+    #[arg(long = "where", value_name = "EXPR", allow_hyphen_values = true)]
+    pub(crate) filter: Option<String>,
+    /// Order by key
+    #[arg(long, value_enum, default_value_t = OrderName::Asc)]
+    pub(crate) order: OrderName,
+    /// Return at most N rows
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+    /// Keep the first row of each payload, in result order
+    #[arg(long)]
+    pub(crate) distinct_payload: bool,
+    /// Tags to return: names in the wanted order, `none` or `all`
+    #[arg(
+        long,
+        value_name = "TAG,...|none|all",
+        value_delimiter = ',',
+        default_value = "all"
+    )]
+    pub(crate) select: Vec<String>,
+    /// Return no payloads
+    #[arg(long)]
+    pub(crate) no_payload: bool,
+    /// Output format [default: table on a terminal, else ndjson]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<RowFormat>,
+    /// Stop after this time with exit code 7: 500ms, 2s, 1m
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) timeout: Option<Duration>,
+    /// After the rows, print on stderr what the query read and skipped, as one JSON object
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+/// `sidx merge`
+#[derive(Args, Debug)]
+pub(crate) struct MergeArguments {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Merge everything into one part
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// `sidx parts`, `sidx stats` and `sidx verify`
+#[derive(Args, Debug)]
+pub(crate) struct InspectArguments {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Output format [default: table on a terminal, else ndjson for parts, json for the others]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<ReportFormat>,
+}
+
+/// `sidx dump`
+#[derive(Args, Debug)]
+pub(crate) struct DumpArguments {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = DumpFormat::Ndjson)]
+    pub(crate) format: DumpFormat,
+}
+
+/// Format of ingested rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InputFormat {
+    /// One JSON object per line
+    Ndjson,
+    /// Comma-separated values with a header line
+    Csv,
+}
+
+/// Format of query results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RowFormat {
+    /// One JSON object per row; `sidx ingest --format ndjson` reads it back without loss
+    Ndjson,
+    /// A header line and one line per row
+    Csv,
+    /// For reading on a terminal
+    Table,
+}
+
+/// Format of reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For reading on a terminal
+    Table,
+    /// One JSON object per line
+    Ndjson,
+    /// One JSON document
+    Json,
+}
+
+/// Format of dumps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DumpFormat {
+    /// One JSON object per row
+    Ndjson,
+}
+
+/// `--order`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OrderName {
+    /// Least key first
+    Asc,
+    /// Greatest key first
+    Desc,
+}
+
+/// `--durability`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DurabilityName {
+    /// On the medium before the batch counts as written
+    Sync,
+    /// Handed to the operating system: survives the process, not the power
+    Os,
+    /// In memory; everything becomes durable at the end of the load
+    None,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(words: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(words.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn negative_keys_and_labels_need_no_quoting() {
+        let arguments = parse("sidx query s --index i --keys -5..-2 --series -x").unwrap();
+        let Command::Query(query) = arguments.command else {
+            panic!("not a query")
+        };
+        assert_eq!(query.keys, "-5..-2".parse().ok());
+        assert_eq!(query.series, ["-x"]);
+    }
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        for words in [
+            "sidx",
+            "sidx query s",
+            "sidx query s --index i --keys 5",
+            "sidx query s --index i --limit -1",
+            "sidx query s --index i --series-id 18446744073709551616",
+            "sidx ingest s f --index i",
+            "sidx ingest s f --index i --format csv --series a --series-id b",
+            "sidx ingest s f --index i --format csv --batch 0",
+            "sidx ingest s f --index i --format csv --tag a:integer",
+        ] {
+            assert!(parse(words).is_err(), "{words}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The longer part of each command's help: examples first, then what needs explaining.
+
+/// After the list of commands.
+pub(crate) const PROGRAM: &str = r#"STORE is a directory, or a file:/// URL of one.
+
+Examples:
+  sidx ingest ./store rows.ndjson --index events --format ndjson
+  sidx query ./store --index events --keys 100..200 --where 'status = 500' --limit 20
+  sidx stats ./store --index events
+
+Exit codes: 0 done, 1 other error, 2 wrong usage or bad input, 3 not found, 4 conflict or lock held,
+5 corrupt data found, 6 resource or limit, 7 deadline or cancelled."#;
+
+/// `sidx ingest`
+pub(crate) const INGEST: &str = r#"Examples:
+  sidx ingest ./store rows.ndjson --index events --format ndjson
+  zcat flights.csv.gz | sidx ingest ./store - --index delays --format csv \
+      --series carrier --key dep_delay --skip-missing-key \
+      --tag origin --tag distance:int --tag left:timestamp=time_hour --payload row
+  sidx query ./a --index i | sidx ingest ./b --index i --format ndjson
+
+NDJSON: one object per line,
+  {"series": "UA", "key": -12, "tags": {"status": 500, "codes": [1, 2]}, "payload": "text"}
+  series   text is a label, a number an id
+  key      an integer from -9223372036854775808 to 9223372036854775807
+  tags     may be left out; 1 is an int, 1.0 and 1e3 are floats, then true, "text" and arrays of
+           one of these; [1, 2.5] is an array of floats; null is an absent tag. What JSON cannot
+           tell apart is wrapped in its type: {"timestamp": "2013-01-01T10:00:00Z"},
+           {"base64": "AAEC"} for bytes, {"float": "NaN"} (also "inf" and "-inf"),
+           {"int": []} for an empty array; a plain [] has the type that this tag's
+           arrays had before in the load, else string[]
+  payload  text, or {"base64": "..."}; may be left out
+
+CSV: the first line names the fields. --key and --series or --series-id are needed. An empty field
+is an absent tag; without a TYPE a tag is a string. An array field holds a JSON array.
+
+Mapping: --series, --series-id, --key, --tag and --payload name the fields to use. With NDJSON each
+replaces its part of the object above by a top-level field (any --tag replaces "tags"), and fields
+that no mapping names are ignored. TYPE is string, int, float, bool, bytes (base64), timestamp
+(RFC 3339, or integer nanoseconds since 1970), or one of these with [] for an array. A mapped field
+may hold a number as text, and an int with an empty fraction, as in 517.0. In NDJSON a number in the
+--series field is an id. FIELD is NAME when it is left out.
+
+The first bad line stops the load with its number. The rows before it are in the index, and the
+last line on stdout counts them: {"ingested": N, "skipped": M, "elapsed_ms": T}."#;
+
+/// `sidx query`
+pub(crate) const QUERY: &str = r#"Examples:
+  sidx query ./store --index delays --series UA --order desc --limit 20
+  sidx query ./store --index delays --keys -10..=0 --where 'origin in ("EWR", "JFK")'
+  sidx query ./store --index delays --where 'status = 500 and not (endpoint starts with "/api")'
+  sidx query ./store --index delays --select origin,dest --no-payload --format csv
+
+EXPR: TAG = 1, != < <= > >=, TAG in (1, 2), TAG not in ("a"), TAG ~ "regex", TAG !~ "regex",
+TAG starts with "x", TAG contains all (1, 2), TAG contains any ("a"), exists(TAG), joined by and,
+or, not and parentheses. Literals: 1, 1.5, "text", true, false, timestamp("2013-01-01T10:00:00Z"),
+bytes("base64"). A tag name that is not a plain word stands in backquotes: `http status` = 500.
+
+NDJSON has the shape that `sidx ingest` reads, and loses nothing. CSV has the columns series, key,
+one for each tag, and payload; absent and empty look the same there, and a payload that is not UTF-8
+is written as base64:...
+
+Rows come in key order; equal keys by series, then by arrival; --order desc is the exact reverse.
+A query that is stopped ends with a non-zero exit code: a short result never looks whole."#;
+
+/// `sidx flush`
+pub(crate) const FLUSH: &str = r#"Example:
+  sidx flush ./store --index delays
+
+Nothing is lost without a flush: acknowledged rows are in the log. A flush makes the next opening
+faster. It prints one JSON line with the parts before and after."#;
+
+/// `sidx merge`
+pub(crate) const MERGE: &str = r#"Examples:
+  sidx merge ./store --index delays
+  sidx merge ./store --index delays --all
+
+Few parts make queries faster. It may be stopped at any moment without harm, and prints one JSON
+line with the parts, rows and bytes before and after."#;
+
+/// `sidx verify`
+pub(crate) const VERIFY: &str = r#"Example:
+  sidx verify ./store --index delays
+
+Changes nothing. The exit code is 5 when damage was found, and the report says where."#;
+
+/// `sidx parts`
+pub(crate) const PARTS: &str = r#"Examples:
+  sidx parts ./store --index delays
+  sidx parts ./store --index delays --format json"#;
+
+/// `sidx stats`
+pub(crate) const STATS: &str = r#"Examples:
+  sidx stats ./store --index delays
+  sidx stats ./store --index delays --format json"#;
+
+/// `sidx dump`
+pub(crate) const DUMP: &str = r#"Example:
+  sidx dump ./store --index delays > rows.ndjson
+
+Each line is a row as `sidx query` prints it, with "part" and "row" (its ordinal in the part) in
+front. `sidx ingest --format ndjson` reads the lines back and ignores these two."#;

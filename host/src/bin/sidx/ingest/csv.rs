@@ -1,0 +1,395 @@
+//! CSV: a header line, then one record per line or more.
+
+use std::io::{BufReader, Chain, Read};
+
+use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
+use sidx_kernels::{ColumnType, ValueType};
+
+use super::mapping::{Mapping, PayloadSource, SeriesSource, TagSource};
+use super::problem::{Problem, Result, excerpt};
+use super::rows::Rows;
+use super::source::{Counted, Fused, Source};
+use super::text;
+use super::{Kept, RowReader};
+
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Reads records into rows.
+pub(super) struct CsvReader {
+    reader: Reader<Fused<Input>>,
+    record: ByteRecord,
+    /// Whether reading broke off inside a record.
+    is_torn: bool,
+    /// Whether lines end in a carriage return and a line feed.
+    crlf: bool,
+    header: Vec<String>,
+    series: Field,
+    by_label: bool,
+    key: Field,
+    skip_missing_key: bool,
+    payload: Option<Payload>,
+    tags: Vec<Tag>,
+}
+
+/// The source with a line end behind it, so that the last record ends like the others.
+type Input = Chain<BufReader<Counted>, &'static [u8]>;
+
+/// A field's name and position.
+struct Field {
+    name: String,
+    at: usize,
+}
+
+struct Tag {
+    name: String,
+    kind: ColumnType,
+    field: Field,
+}
+
+enum Payload {
+    Field(Field),
+    /// The record as JSON, made in this buffer.
+    Row(Vec<u8>),
+}
+
+impl CsvReader {
+    /// A reader of a source; reads the header and finds the mapped fields in it.
+    pub(super) fn new(source: Source, mapping: &Mapping) -> Result<CsvReader> {
+        let crlf = ends_in_crlf(source.reader.buffer());
+        let line_end: &[u8] = if crlf { b"\r\n" } else { b"\n" };
+        let mut reader = ReaderBuilder::new()
+            .buffer_capacity(BUFFER_BYTES)
+            .from_reader(Fused::new(source.reader.chain(line_end)));
+        let header = reader.byte_headers().map_err(|error| problem(&error))?;
+        let header: Vec<String> = header
+            .iter()
+            .map(|name| text::utf8(name).map(str::to_owned))
+            .collect::<Result<_>>()?;
+        let find = |name: &str| field(&header, name);
+        let tags = match &mapping.tags {
+            TagSource::Object => &[],
+            TagSource::Fields(tags) => tags.as_slice(),
+        };
+        let tags = tags.iter().map(|tag| {
+            let kind = tag.kind.unwrap_or(ColumnType::scalar(ValueType::String));
+            Ok(Tag {
+                name: tag.name.clone(),
+                kind,
+                field: find(&tag.field)?,
+            })
+        });
+        let tags = tags.collect::<Result<Vec<Tag>>>()?;
+        let payload = match &mapping.payload {
+            PayloadSource::None => None,
+            PayloadSource::Field(name) => Some(Payload::Field(find(name)?)),
+            PayloadSource::Row => Some(Payload::Row(Vec::new())),
+        };
+        Ok(CsvReader {
+            series: find(mapping.series_field())?,
+            by_label: matches!(mapping.series, SeriesSource::Label(_)),
+            key: find(&mapping.key)?,
+            skip_missing_key: mapping.skip_missing_key,
+            payload,
+            tags,
+            reader,
+            record: ByteRecord::new(),
+            is_torn: false,
+            crlf,
+            header,
+        })
+    }
+
+    fn series(&self, rows: &mut Rows) -> Result<u64> {
+        let text = value(&self.record, &self.series);
+        if !self.by_label {
+            return text::series_id(text);
+        }
+        if text.is_empty() {
+            return Err(Problem::new(
+                "the series is empty",
+                "give every row a series",
+            ));
+        }
+        rows.label(text::utf8(text)?)
+    }
+
+    fn append_tags(&self, rows: &mut Rows) -> Result<()> {
+        for tag in &self.tags {
+            let text = value(&self.record, &tag.field);
+            if text.is_empty() {
+                continue;
+            }
+            // An int of an array takes eight bytes and may be written in two.
+            let bytes = text
+                .len()
+                .saturating_mul(if tag.kind.array { 4 } else { 1 });
+            rows.tag(&tag.name, tag.kind, bytes)
+                .and_then(|column| text::push(column, text))
+                .map_err(|problem| problem.in_field(&tag.field.name))?;
+        }
+        Ok(())
+    }
+
+    fn append_payload(&mut self, rows: &mut Rows) -> Result<()> {
+        match &mut self.payload {
+            None => Ok(()),
+            Some(Payload::Field(field)) => rows
+                .payload(value(&self.record, field))
+                .map_err(|problem| problem.in_field(&field.name)),
+            Some(Payload::Row(buffer)) => {
+                write_record(&self.header, &self.record, buffer)?;
+                rows.payload(buffer)
+            }
+        }
+    }
+}
+
+impl RowReader for CsvReader {
+    fn advance(&mut self) -> Result<Option<usize>> {
+        self.reader.get_mut().reset();
+        let read = self.reader.read_byte_record(&mut self.record);
+        match read {
+            Ok(true) => Ok(Some(self.record.as_slice().len())),
+            Ok(false) => Ok(None),
+            Err(error) => {
+                self.is_torn = error.is_io_error();
+                Err(problem(&error))
+            }
+        }
+    }
+
+    fn append(&mut self, rows: &mut Rows) -> Result<Kept> {
+        let key = value(&self.record, &self.key);
+        if key.trim_ascii().is_empty() {
+            if self.skip_missing_key {
+                return Ok(Kept::Skipped);
+            }
+            let remedy = "give it, or pass --skip-missing-key to count such rows";
+            return Err(Problem::new("the key is empty", remedy).in_field(&self.key.name));
+        }
+        let key = text::int(key).map_err(|problem| problem.in_field(&self.key.name))?;
+        let series = self
+            .series(rows)
+            .map_err(|problem| problem.in_field(&self.series.name))?;
+        self.append_tags(rows)?;
+        self.append_payload(rows)?;
+        rows.end(series, key);
+        Ok(Kept::Row)
+    }
+
+    /// Counted back from the end of the record: the parser's own position of its start may stand
+    /// before blank lines, and before the line feed that ends the record above.
+    fn line(&self) -> u64 {
+        let inner = self
+            .record
+            .as_slice()
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count() as u64;
+        let after = self.reader.position().line();
+        let ended = u64::from(!self.crlf && !self.is_torn);
+        after.saturating_sub(inner + ended)
+    }
+}
+
+/// Whether the first line of a buffer ends in a carriage return and a line feed.
+fn ends_in_crlf(buffer: &[u8]) -> bool {
+    let end = buffer.iter().position(|byte| *byte == b'\n');
+    let line = end.and_then(|end| buffer.get(..end)).unwrap_or_default();
+    line.ends_with(b"\r")
+}
+
+/// The field of a record; records have as many fields as the header.
+fn value<'r>(record: &'r ByteRecord, field: &Field) -> &'r [u8] {
+    record.get(field.at).unwrap_or_default()
+}
+
+fn field(header: &[String], name: &str) -> Result<Field> {
+    let mut found = header
+        .iter()
+        .enumerate()
+        .filter(|(_, field)| *field == name);
+    match (found.next(), found.next()) {
+        (Some((at, _)), None) => Ok(Field {
+            name: name.to_owned(),
+            at,
+        }),
+        (Some(_), Some(_)) => {
+            let what = "the header has this field twice";
+            Err(Problem::new(what, "rename one of them").in_field(name))
+        }
+        (None, _) if header.is_empty() => {
+            let what = "the input is empty";
+            Err(Problem::new(what, "CSV starts with a line of field names").in_field(name))
+        }
+        (None, _) => {
+            let what = format!("unknown field; the header has {}", excerpt_list(header));
+            Err(Problem::new(what, "correct the name").in_field(name))
+        }
+    }
+}
+
+fn excerpt_list(names: &[String]) -> String {
+    const NAMES_MAX: usize = 40;
+    let mut list = names
+        .iter()
+        .take(NAMES_MAX)
+        .map(|name| excerpt(name))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > NAMES_MAX {
+        list.push_str(", ...");
+    }
+    list
+}
+
+/// The record as a JSON object of strings.
+fn write_record(header: &[String], record: &ByteRecord, out: &mut Vec<u8>) -> Result<()> {
+    out.clear();
+    out.push(b'{');
+    for (at, (name, field)) in header.iter().zip(record).enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        let field = text::utf8(field).map_err(|problem| problem.in_field(name))?;
+        serde_json::to_writer(&mut *out, name)
+            .and_then(|()| {
+                out.push(b':');
+                serde_json::to_writer(&mut *out, field)
+            })
+            .map_err(|error| Problem::new(error.to_string(), "report this as a bug"))?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+fn problem(error: &csv::Error) -> Problem {
+    match error.kind() {
+        ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => {
+            let what = format!("{len} fields, but the header has {expected_len}");
+            Problem::new(
+                what,
+                "correct the line; a field with a comma stands in double quotes",
+            )
+        }
+        ErrorKind::Io(error) => Problem::new(format!("reading failed: {error}"), "check the input"),
+        _ => Problem::new(error.to_string(), "correct the line"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Failure;
+    use crate::ingest::mapping::TagMapping;
+    use crate::ingest::rows::Pieces;
+    use sidx_kernels::Value;
+
+    fn mapping(tags: &[&str], payload: PayloadSource) -> Mapping {
+        let tags: Vec<TagMapping> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
+        Mapping {
+            series: SeriesSource::Label("s".into()),
+            key: "k".into(),
+            key_mapped: true,
+            tags: TagSource::Fields(tags),
+            payload,
+            strict: false,
+            skip_missing_key: true,
+        }
+    }
+
+    fn read(mapping: &Mapping, input: &[u8]) -> std::result::Result<(Pieces, u64), Failure> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("input");
+        std::fs::write(&path, input).unwrap();
+        let opened = CsvReader::new(Source::open(&path)?, mapping);
+        let mut reader = opened.map_err(|problem| problem.at_line(1))?;
+        let (mut rows, mut skipped) = (Rows::new(), 0);
+        loop {
+            let step = reader.advance().and_then(|size| match size {
+                Some(_) => reader.append(&mut rows).map(Some),
+                None => Ok(None),
+            });
+            match step.map_err(|problem| problem.at_line(reader.line()))? {
+                Some(Kept::Row) => {}
+                Some(Kept::Skipped) => skipped += 1,
+                None => return Ok((rows.take().unwrap(), skipped)),
+            }
+        }
+    }
+
+    fn message(mapping: &Mapping, input: &[u8]) -> String {
+        match read(mapping, input) {
+            Err(Failure::Told { message, .. }) => message,
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("accepted"),
+        }
+    }
+
+    #[test]
+    fn records_become_rows() {
+        let mapping = mapping(&["a:int", "b"], PayloadSource::Row);
+        let input = b"s,k,a,b\r\nUA,5.0,517.0,\"x, \"\"y\"\"\"\r\nUA,,1,z\r\n\r\nB6,-7,,\r\n";
+        let (pieces, skipped) = read(&mapping, input).unwrap();
+        assert_eq!((pieces.keys.as_slice(), skipped), ([5, -7].as_slice(), 1));
+        assert_eq!(pieces.labels, ["UA", "B6"]);
+        assert_eq!(pieces.tags[0].1.value(0), Some(Value::Int(517)));
+        assert_eq!(pieces.tags[1].1.value(0), Some(Value::String("x, \"y\"")));
+        assert_eq!(pieces.tags[1].1.value(1), None);
+        let expected = br#"{"s":"UA","k":"5.0","a":"517.0","b":"x, \"y\""}"#;
+        assert_eq!(pieces.payloads.value(0), Some(Value::Bytes(expected)));
+    }
+
+    #[test]
+    fn faults_name_line_and_field() {
+        let mapping = mapping(&["a:int"], PayloadSource::None);
+        let cases: [(&[u8], &str); 11] = [
+            (b"", "line 1: field \"a\": the input is empty"),
+            (
+                b"s,k,b\n",
+                "line 1: field \"a\": unknown field; the header has s, k, b",
+            ),
+            (
+                b"s,k,a,a\n",
+                "line 1: field \"a\": the header has this field twice",
+            ),
+            (
+                b"s,k,a\nx,1,1\nx,1\n",
+                "line 3: 2 fields, but the header has 3",
+            ),
+            (
+                b"s,k,a\r\nx,1,1\r\nx,1\r\n",
+                "line 3: 2 fields, but the header has 3",
+            ),
+            (
+                b"s,k,a\r\nx,1,1\r\nx,y,1\r\n",
+                "line 3: field \"k\": expected an int, found \"y\"",
+            ),
+            (
+                b"s,k,a\n\n\nx,y,1",
+                "line 4: field \"k\": expected an int, found \"y\"",
+            ),
+            (
+                b"s,k,a\r\n\r\nx,y,1",
+                "line 3: field \"k\": expected an int, found \"y\"",
+            ),
+            (
+                b"s,k,a\n\"x\ny\",1,1\n,1,1\n",
+                "line 4: field \"s\": the series is empty",
+            ),
+            (
+                b"s,k,a\nx,1,1.5\n",
+                "line 2: field \"a\": expected an int, found \"1.5\"",
+            ),
+            (
+                b"s,k,a\n\xff,1,1\n",
+                "line 2: field \"s\": byte 1 is not valid UTF-8",
+            ),
+        ];
+        for (input, expected) in cases {
+            assert_eq!(message(&mapping, input), expected);
+        }
+    }
+}

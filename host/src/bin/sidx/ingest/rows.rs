@@ -1,0 +1,428 @@
+//! Rows on their way into a batch, column by column.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use sidx_engine::{LABEL_BYTES_MAX, PAYLOAD_BYTES_MAX, TAG_NAME_BYTES_MAX, TAGS_MAX, series_id};
+use sidx_kernels::{Column, ColumnBuilder, ColumnType, ValueType};
+
+use super::problem::{Problem, Result, excerpt};
+
+/// Collects rows. A row is begun by its first value and ended by [`Rows::end`] or
+/// [`Rows::discard`]; discarded rows keep their place until the batch is made, so that no column
+/// has to shrink.
+pub(super) struct Rows {
+    series: Vec<u64>,
+    keys: Vec<i64>,
+    labels: Vec<String>,
+    label_of: HashMap<u64, usize>,
+    payloads: ColumnBuilder,
+    tags: Vec<Tag>,
+    tag_of: HashMap<String, usize>,
+    /// Where the next tag is looked for first: rows mostly name their tags in the same order.
+    expected: usize,
+    columns: usize,
+    discarded: Vec<u32>,
+    value_bytes: usize,
+    array_types: HashMap<String, ValueType>,
+}
+
+/// One tag name and a column for each type that came under it.
+struct Tag {
+    name: String,
+    /// Row that was given a value last, counted from 1.
+    given: usize,
+    columns: Vec<ColumnBuilder>,
+}
+
+/// A finished batch in pieces.
+pub(super) struct Pieces {
+    /// Series of each row.
+    pub(super) series: Vec<u64>,
+    /// Key of each row.
+    pub(super) keys: Vec<i64>,
+    /// Labels of series in this batch.
+    pub(super) labels: Vec<String>,
+    /// Payload of each row.
+    pub(super) payloads: Column,
+    /// Names and values of the tags.
+    pub(super) tags: Vec<(String, Column)>,
+}
+
+impl Rows {
+    /// No rows yet.
+    pub(super) fn new() -> Rows {
+        Rows {
+            series: Vec::new(),
+            keys: Vec::new(),
+            labels: Vec::new(),
+            label_of: HashMap::new(),
+            payloads: payload_column(),
+            tags: Vec::new(),
+            tag_of: HashMap::new(),
+            expected: 0,
+            columns: 0,
+            discarded: Vec::new(),
+            value_bytes: 0,
+            array_types: HashMap::new(),
+        }
+    }
+
+    /// Rows so far, discarded ones included.
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Rows that will be in the batch.
+    pub(super) fn kept(&self) -> usize {
+        self.keys.len() - self.discarded.len()
+    }
+
+    /// Upper estimate of what the batch takes: every column has a slot for every row.
+    pub(super) fn bytes(&self) -> usize {
+        self.value_bytes + self.keys.len() * (24 + 9 * self.columns)
+    }
+
+    /// The id of a labelled series; the label goes into the batch.
+    pub(super) fn label(&mut self, label: &str) -> Result<u64> {
+        if label.len() > LABEL_BYTES_MAX {
+            let what = format!(
+                "the label has {} bytes, the limit is {LABEL_BYTES_MAX}",
+                label.len()
+            );
+            return Err(Problem::new(what, "shorten the label"));
+        }
+        let id = series_id(label);
+        match self.label_of.entry(id) {
+            Entry::Occupied(known) => {
+                if self
+                    .labels
+                    .get(*known.get())
+                    .is_none_or(|known| known != label)
+                {
+                    let what = format!("label \"{}\" has the id of another label", excerpt(label));
+                    return Err(Problem::new(what, "rename the series"));
+                }
+            }
+            Entry::Vacant(free) => {
+                free.insert(self.labels.len());
+                self.value_bytes += label.len();
+                self.labels.push(label.to_owned());
+            }
+        }
+        Ok(id)
+    }
+
+    /// The payload of the current row.
+    pub(super) fn payload(&mut self, payload: &[u8]) -> Result<()> {
+        if payload.len() > PAYLOAD_BYTES_MAX as usize {
+            let what = format!(
+                "the payload has {} bytes, the limit is 16 MiB",
+                payload.len()
+            );
+            return Err(Problem::new(
+                what,
+                "store large objects elsewhere and keep their name",
+            ));
+        }
+        self.value_bytes += payload.len();
+        self.payloads
+            .push_bytes(payload)
+            .map_err(super::text::refused)
+    }
+
+    /// The column that takes the current row's value of a tag, ready for its push. `bytes` is the
+    /// size of the value at most.
+    pub(super) fn tag(
+        &mut self,
+        name: &str,
+        kind: ColumnType,
+        bytes: usize,
+    ) -> Result<&mut ColumnBuilder> {
+        let row = self.keys.len();
+        let at = self.tag_position(name)?;
+        self.value_bytes += bytes;
+        self.expected = at + 1;
+        let tag = self.tags.get_mut(at).ok_or_else(|| lost(name))?;
+        if tag.given > row {
+            return Err(Problem::new(
+                "given twice in this row",
+                "leave one of them out",
+            ));
+        }
+        tag.given = row + 1;
+        let place = tag.columns.iter().position(|column| column.kind() == kind);
+        let place = place.unwrap_or_else(|| {
+            self.columns += 1;
+            tag.columns.push(ColumnBuilder::new(kind));
+            tag.columns.len() - 1
+        });
+        let column = tag.columns.get_mut(place).ok_or_else(|| lost(name))?;
+        pad(column, row);
+        Ok(column)
+    }
+
+    fn tag_position(&mut self, name: &str) -> Result<usize> {
+        if self
+            .tags
+            .get(self.expected)
+            .is_some_and(|tag| tag.name == name)
+        {
+            return Ok(self.expected);
+        }
+        if let Some(at) = self.tag_of.get(name) {
+            return Ok(*at);
+        }
+        check_tag_name(name)?;
+        if self.tags.len() >= TAGS_MAX {
+            let what = format!("more than {TAGS_MAX} tags");
+            return Err(Problem::of_batch(what, "use fewer tag names"));
+        }
+        let at = self.tags.len();
+        self.tag_of.insert(name.to_owned(), at);
+        self.tags.push(Tag {
+            name: name.to_owned(),
+            given: 0,
+            columns: Vec::new(),
+        });
+        Ok(at)
+    }
+
+    /// The element type of the latest arrays of a tag, in this batch or an earlier one.
+    pub(super) fn array_type(&self, name: &str) -> Option<ValueType> {
+        let tag = self.tag_of.get(name).and_then(|at| self.tags.get(*at));
+        tag.and_then(Tag::array_type)
+            .or_else(|| self.array_types.get(name).copied())
+    }
+
+    /// Ends the current row.
+    pub(super) fn end(&mut self, series: u64, key: i64) {
+        self.series.push(series);
+        self.keys.push(key);
+        self.expected = 0;
+        if self.payloads.rows() < self.keys.len() {
+            // An empty payload can't be refused: it adds no bytes.
+            let _ = self.payloads.push_bytes(b"");
+        }
+    }
+
+    /// Ends the current row, which may be incomplete, and leaves it out of the batch.
+    pub(super) fn discard(&mut self) {
+        self.discarded
+            .push(u32::try_from(self.keys.len()).unwrap_or(u32::MAX));
+        self.end(0, 0);
+    }
+
+    /// The rows as columns; nothing is left behind but what types arrays had.
+    pub(super) fn take(&mut self) -> Result<Pieces> {
+        let mut rows = std::mem::replace(self, Rows::new());
+        self.array_types = std::mem::take(&mut rows.array_types);
+        for tag in &rows.tags {
+            if let Some(kind) = tag.array_type() {
+                self.array_types.insert(tag.name.clone(), kind);
+            }
+        }
+        rows.into_pieces()
+    }
+
+    fn into_pieces(self) -> Result<Pieces> {
+        let total = self.keys.len();
+        let kept = kept_rows(total, &self.discarded);
+        let mut tags = Vec::with_capacity(self.columns);
+        for tag in self.tags {
+            for mut column in tag.columns {
+                pad(&mut column, total);
+                let column = keep(column.finish(), kept.as_deref())?;
+                if column.present_count() > 0 {
+                    tags.push((tag.name.clone(), column));
+                }
+            }
+        }
+        Ok(Pieces {
+            series: select(self.series, kept.as_deref()),
+            keys: select(self.keys, kept.as_deref()),
+            labels: self.labels,
+            payloads: keep(self.payloads.finish(), kept.as_deref())?,
+            tags,
+        })
+    }
+}
+
+impl Tag {
+    fn array_type(&self) -> Option<ValueType> {
+        let array = self
+            .columns
+            .iter()
+            .map(ColumnBuilder::kind)
+            .find(|kind| kind.array);
+        array.map(|kind| kind.value)
+    }
+}
+
+/// Whether a text can be a tag name.
+pub(super) fn check_tag_name(name: &str) -> Result<()> {
+    if name.is_empty() {
+        return Err(Problem::new("a tag name is empty", "name the tag"));
+    }
+    if name.len() > TAG_NAME_BYTES_MAX {
+        let what = format!(
+            "the tag name has {} bytes, the limit is {TAG_NAME_BYTES_MAX}",
+            name.len()
+        );
+        return Err(Problem::new(what, "shorten the name"));
+    }
+    Ok(())
+}
+
+fn payload_column() -> ColumnBuilder {
+    ColumnBuilder::new(ColumnType::scalar(ValueType::Bytes))
+}
+
+/// Makes rows absent up to `rows`.
+fn pad(column: &mut ColumnBuilder, rows: usize) {
+    while column.rows() < rows && column.push_absent().is_ok() {}
+}
+
+/// Rows that stay, or none when all do.
+fn kept_rows(total: usize, discarded: &[u32]) -> Option<Vec<u32>> {
+    if discarded.is_empty() {
+        return None;
+    }
+    let mut gone = discarded.iter().copied().peekable();
+    let total = u32::try_from(total).unwrap_or(u32::MAX);
+    Some(
+        (0..total)
+            .filter(|row| gone.next_if_eq(row).is_none())
+            .collect(),
+    )
+}
+
+fn keep(column: Column, kept: Option<&[u32]>) -> Result<Column> {
+    match kept {
+        None => Ok(column),
+        Some(kept) => column.take(kept).map_err(super::text::refused),
+    }
+}
+
+fn select<T: Copy>(values: Vec<T>, kept: Option<&[u32]>) -> Vec<T> {
+    match kept {
+        None => values,
+        Some(kept) => kept
+            .iter()
+            .filter_map(|row| values.get(*row as usize).copied())
+            .collect(),
+    }
+}
+
+fn lost(name: &str) -> Problem {
+    Problem::new(
+        format!("tag \"{}\" got lost", excerpt(name)),
+        "report this as a bug",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sidx_kernels::Value;
+
+    fn int() -> ColumnType {
+        ColumnType::scalar(ValueType::Int)
+    }
+
+    #[test]
+    fn columns_are_filled_up_with_absent_rows() {
+        let mut rows = Rows::new();
+        let ua = rows.label("UA").unwrap();
+        rows.tag("a", int(), 8).unwrap().push_int(1).unwrap();
+        rows.end(ua, 10);
+        assert_eq!(rows.label("UA"), Ok(ua));
+        rows.tag("b", "string".parse().unwrap(), 1)
+            .unwrap()
+            .push_string("x")
+            .unwrap();
+        rows.payload(b"p").unwrap();
+        rows.end(ua, 11);
+        rows.tag("a", "float".parse().unwrap(), 8)
+            .unwrap()
+            .push_float(0.5)
+            .unwrap();
+        rows.end(7, 12);
+        let pieces = rows.take().unwrap();
+        assert_eq!(
+            (pieces.series, pieces.keys),
+            (vec![ua, ua, 7], vec![10, 11, 12])
+        );
+        assert_eq!(pieces.labels, ["UA"]);
+        assert_eq!(pieces.payloads.value(1), Some(Value::Bytes(b"p")));
+        assert_eq!(pieces.payloads.value(2), Some(Value::Bytes(b"")));
+        let shape: Vec<_> = pieces
+            .tags
+            .iter()
+            .map(|(name, column)| (name.as_str(), column.rows(), column.present_count()))
+            .collect();
+        assert_eq!(shape, [("a", 3, 1), ("a", 3, 1), ("b", 3, 1)]);
+        assert_eq!(rows.len(), 0);
+    }
+
+    #[test]
+    fn discarded_rows_leave_no_trace() {
+        let mut rows = Rows::new();
+        for key in 0..3 {
+            rows.tag("a", int(), 8).unwrap().push_int(key).unwrap();
+            if key == 1 {
+                rows.tag("only here", int(), 8)
+                    .unwrap()
+                    .push_int(key)
+                    .unwrap();
+                rows.discard();
+            } else {
+                rows.end(1, key);
+            }
+        }
+        assert_eq!((rows.len(), rows.kept()), (3, 2));
+        let pieces = rows.take().unwrap();
+        assert_eq!(pieces.keys, [0, 2]);
+        assert_eq!(pieces.payloads.rows(), 2);
+        assert_eq!(pieces.tags.len(), 1);
+        let values: Vec<_> = (0..2).map(|row| pieces.tags[0].1.value(row)).collect();
+        assert_eq!(values, [Some(Value::Int(0)), Some(Value::Int(2))]);
+    }
+
+    #[test]
+    fn limits_and_duplicates_are_refused() {
+        let mut rows = Rows::new();
+        rows.tag("a", int(), 8).unwrap().push_int(1).unwrap();
+        assert!(rows.tag("a", int(), 8).is_err());
+        assert!(rows.tag("a", "bool".parse().unwrap(), 1).is_err());
+        assert!(rows.tag("", int(), 8).is_err());
+        assert!(rows.tag(&"n".repeat(256), int(), 8).is_err());
+        assert!(rows.tag(&"n".repeat(255), int(), 8).is_ok());
+        assert!(
+            rows.payload(&vec![0; PAYLOAD_BYTES_MAX as usize + 1])
+                .is_err()
+        );
+        for n in 0..TAGS_MAX - 2 {
+            rows.tag(&n.to_string(), int(), 8)
+                .unwrap()
+                .push_int(1)
+                .unwrap();
+        }
+        assert!(rows.tag("one more", int(), 8).is_err());
+    }
+
+    #[test]
+    fn the_type_of_arrays_is_remembered_across_batches() {
+        let mut rows = Rows::new();
+        let kind = "int[]".parse().unwrap();
+        rows.tag("codes", kind, 16)
+            .unwrap()
+            .push_array([1, 2])
+            .unwrap();
+        assert_eq!(rows.array_type("codes"), Some(ValueType::Int));
+        rows.end(1, 1);
+        assert!(rows.take().is_ok());
+        assert_eq!(rows.array_type("codes"), Some(ValueType::Int));
+        assert_eq!(rows.array_type("other"), None);
+    }
+}

@@ -1,0 +1,63 @@
+//! The `sidx` command: loads, queries, inspects and maintains ordered indexes.
+
+mod arguments;
+mod console;
+mod exit;
+mod help;
+mod ingest;
+mod inspect;
+mod maintain;
+mod output;
+mod place;
+mod query;
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+use console::Console;
+use exit::Failure;
+
+const OUTPUT_BUFFER_BYTES: usize = 64 << 10;
+
+fn main() -> ExitCode {
+    let stdout = io::stdout();
+    let stderr = io::stderr();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            return exit::report_arguments(&error, &mut stdout.lock(), &mut stderr.lock());
+        }
+    };
+    let mut out = BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, stdout.lock());
+    // Not locked: the progress bar writes there too.
+    let mut err = &stderr;
+    let mut console = Console {
+        out: &mut out,
+        err: &mut err,
+        out_is_terminal: stdout.is_terminal(),
+        err_is_terminal: stderr.is_terminal(),
+    };
+    let outcome = run(&arguments.command, &mut console);
+    // What was found before a failure is printed before the failure is told.
+    let flushed = out.flush().map_err(Failure::output);
+    match outcome.and(flushed) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(&mut err),
+    }
+}
+
+fn run(command: &Command, console: &mut Console<'_>) -> Result<(), Failure> {
+    match command {
+        Command::Ingest(arguments) => ingest::run(arguments, console),
+        Command::Query(arguments) => query::run(arguments, console),
+        Command::Flush(arguments) => maintain::flush(arguments, console),
+        Command::Merge(arguments) => maintain::merge(arguments, console),
+        Command::Verify(arguments) => inspect::verify(arguments, console),
+        Command::Parts(arguments) => inspect::parts(arguments, console),
+        Command::Stats(arguments) => inspect::stats(arguments, console),
+        Command::Dump(arguments) => inspect::dump(arguments, console),
+    }
+}

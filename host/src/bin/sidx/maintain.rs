@@ -1,0 +1,71 @@
+//! `sidx flush` and `sidx merge`: one JSON line says what was done.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use sidx_host::{Index, Merged};
+
+use crate::arguments::{MergeArguments, Target};
+use crate::console::Console;
+use crate::exit::Failure;
+use crate::place::Place;
+
+/// Runs `sidx flush`.
+pub(crate) fn flush(arguments: &Target, console: &mut Console<'_>) -> Result<(), Failure> {
+    maintain(arguments, console, "flush", Index::flush)
+}
+
+/// Runs `sidx merge`. Rows in memory take part.
+pub(crate) fn merge(arguments: &MergeArguments, console: &mut Console<'_>) -> Result<(), Failure> {
+    maintain(&arguments.target, console, "merge", |index| {
+        if arguments.all {
+            return index.merge_all();
+        }
+        index.flush()?;
+        index.merge()
+    })
+}
+
+/// The size of an index at one moment.
+fn extent(index: &Index) -> Result<Value, Failure> {
+    let parts = index.parts()?;
+    let parts = parts.as_array().map(Vec::as_slice).unwrap_or_default();
+    let sum = |name: &str| {
+        parts
+            .iter()
+            .filter_map(|part| part.get(name)?.as_u64())
+            .sum::<u64>()
+    };
+    let in_memory = |part: &&Value| part.get("medium").is_some_and(|medium| medium == "memory");
+    let memory_parts = parts.iter().filter(in_memory).count();
+    Ok(json!({
+        "parts": parts.len() - memory_parts,
+        "memory_parts": memory_parts,
+        "rows": sum("rows"),
+        "bytes": sum("size_bytes"),
+    }))
+}
+
+fn maintain(
+    target: &Target,
+    console: &mut Console<'_>,
+    name: &str,
+    work: impl FnOnce(&Index) -> sidx_host::Result<Merged>,
+) -> Result<(), Failure> {
+    let started = Instant::now();
+    let index = Place::of(target)?.open()?;
+    let before = extent(&index)?;
+    let made = work(&index)?;
+    let after = extent(&index)?;
+    index.close()?;
+    let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let line = json!({
+        "command": name,
+        "before": before,
+        "after": after,
+        "rows_written": made.rows,
+        "bytes_written": made.bytes_written,
+        "elapsed_ms": elapsed_ms,
+    });
+    writeln!(console.out, "{line}").map_err(Failure::output)
+}

@@ -1,0 +1,137 @@
+//! STORE and --index: finding an index, or telling which ones there are.
+
+use std::path::Path;
+
+use sidx_host::{ErrorKind, Index, IndexBuilder, Store};
+
+use crate::arguments::Target;
+use crate::exit::{Code, Failure};
+
+/// Where an index is, or will be.
+pub(crate) struct Place {
+    store: String,
+    index: String,
+}
+
+impl Place {
+    /// Checks what kind of place STORE names; touches nothing.
+    pub(crate) fn new(store: &str, index: &str) -> Result<Place, Failure> {
+        if let Some((scheme, _)) = store.split_once("://")
+            && scheme != "file"
+        {
+            let message = format!("STORE {store}: {scheme}:// is not supported by this version");
+            return Err(Failure::usage(
+                message,
+                "name a directory or a file:/// URL",
+            ));
+        }
+        if store.starts_with("file://") && !store.starts_with("file:///") {
+            let message = format!("STORE {store}: a file URL has three slashes");
+            return Err(Failure::usage(message, "write file:///absolute/path"));
+        }
+        if store.starts_with("memory:") {
+            let message = "STORE memory: a store in memory ends with the command";
+            return Err(Failure::usage(
+                message,
+                "name a directory (./memory: for one so called)",
+            ));
+        }
+        Ok(Place {
+            store: store.to_owned(),
+            index: index.to_owned(),
+        })
+    }
+
+    /// The place that a command's arguments name.
+    pub(crate) fn of(target: &Target) -> Result<Place, Failure> {
+        Place::new(&target.store, &target.index)
+    }
+
+    /// Opens the index for writing; makes store and index when they do not exist.
+    pub(crate) fn create(&self) -> Result<Index, Failure> {
+        Ok(Store::open(&self.store)?.index(&self.index).create()?)
+    }
+
+    /// Opens an index that exists, for maintenance: nothing is merged unless that is asked for.
+    pub(crate) fn open(&self) -> Result<Index, Failure> {
+        self.existing(|index| index.automatic_merge(false).open())
+    }
+
+    /// Opens an index that exists, for reading: no lock is taken and nothing is changed.
+    pub(crate) fn read(&self) -> Result<Index, Failure> {
+        self.existing(IndexBuilder::read_only)
+    }
+
+    fn existing(
+        &self,
+        open: impl FnOnce(IndexBuilder) -> sidx_host::Result<Index>,
+    ) -> Result<Index, Failure> {
+        let store = Store::open(&self.store)?;
+        if !Path::new(&store.location()).is_dir() {
+            let message = format!("there is no store at {}", self.store);
+            return Err(Failure::new(
+                Code::NotFound,
+                message,
+                "check STORE; `sidx ingest` makes one",
+            ));
+        }
+        open(store.index(&self.index)).map_err(|error| {
+            if error.kind() == ErrorKind::NotFound {
+                let message = format!("there is no index {:?} in {}", self.index, self.store);
+                return Failure::new(Code::NotFound, message, self.listed(&store));
+            }
+            error.into()
+        })
+    }
+
+    /// The indexes there are, as a next step.
+    fn listed(&self, store: &Store) -> String {
+        const NAMES_MAX: usize = 20;
+        let names = store.index_names().unwrap_or_default();
+        if names.is_empty() {
+            return format!("{} holds no index yet; `sidx ingest` makes one", self.store);
+        }
+        let more = names.len().saturating_sub(NAMES_MAX);
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        let names = names
+            .into_iter()
+            .take(NAMES_MAX)
+            .collect::<Vec<_>>()
+            .join(", ");
+        format!("indexes there: {names}{more}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_directories_are_stores() {
+        for store in ["s3://bucket/prefix", "http://x/y", "file://x", "memory:"] {
+            assert!(Place::new(store, "i").is_err(), "{store}");
+        }
+        assert!(Place::new("file:///tmp/x", "i").is_ok());
+    }
+
+    #[test]
+    fn reading_a_store_that_is_not_there_makes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = directory.path().join("none");
+        let place = Place::new(&store.to_string_lossy(), "i").unwrap();
+        for opened in [place.read(), place.open()] {
+            assert!(matches!(
+                opened.err(),
+                Some(Failure::Told {
+                    code: Code::NotFound,
+                    ..
+                })
+            ));
+        }
+        assert!(!store.exists());
+    }
+}

@@ -1,0 +1,166 @@
+//! `sidx query`
+
+use serde_json::Value;
+use sidx_host::{ErrorKind, Index};
+
+use crate::arguments::{OrderName, QueryArguments, RowFormat};
+use crate::console::Console;
+use crate::exit::Failure;
+use crate::output::{self, Page, Shape};
+use crate::place::Place;
+
+/// `--select`
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Selection {
+    All,
+    Named(Vec<String>),
+}
+
+/// Runs the command.
+pub(crate) fn run(arguments: &QueryArguments, console: &mut Console<'_>) -> Result<(), Failure> {
+    let selection = selection(&arguments.select)?;
+    let index = Place::of(&arguments.target)?.read()?;
+    let format = arguments.format.unwrap_or(if console.out_is_terminal {
+        RowFormat::Table
+    } else {
+        RowFormat::Ndjson
+    });
+    let shape = shape(arguments, &selection, format, &index)?;
+    let mut cursor = start(arguments, &selection, &index)?;
+    let mut writer = output::writer(format, shape);
+    let printed = cursor.by_ref().try_for_each(|rows| {
+        let rows = rows?;
+        let page = Page::new(&rows)?;
+        writer.write(&page, console.out).map_err(Failure::output)
+    });
+    // Rows that came before a failure are printed; the exit code says that they are not all.
+    let finished = match &printed {
+        Err(Failure::ReaderGone) => Ok(()),
+        _ => writer
+            .finish(printed.is_ok(), console.out)
+            .and_then(|()| console.out.flush()),
+    };
+    if arguments.explain
+        && let Ok(report) = cursor.explain()
+    {
+        // Telling is a courtesy: the rows are out, and a closed stderr is no reason to fail.
+        let _ = writeln!(console.err, "{report}");
+    }
+    printed.and(finished.map_err(Failure::output))
+}
+
+fn start(
+    arguments: &QueryArguments,
+    selection: &Selection,
+    index: &Index,
+) -> Result<sidx_host::Cursor, Failure> {
+    let mut query = index.query();
+    for label in &arguments.series {
+        query = query.series(label.as_str());
+    }
+    for id in &arguments.series_id {
+        query = query.series_id(*id);
+    }
+    if let Some(keys) = arguments.keys {
+        query = query.keys((keys.low, keys.high));
+    }
+    if let Some(filter) = &arguments.filter {
+        query = query.filter(filter.as_str());
+    }
+    if arguments.order == OrderName::Desc {
+        query = query.descending();
+    }
+    if let Some(limit) = arguments.limit {
+        query = query.limit(limit);
+    }
+    if let Selection::Named(names) = selection {
+        query = query.select(names.iter().map(String::as_str));
+    }
+    if arguments.distinct_payload {
+        query = query.distinct_payload();
+    }
+    if let Some(timeout) = arguments.timeout {
+        query = query.timeout(timeout);
+    }
+    query = query
+        .payload(!arguments.no_payload)
+        .timed(arguments.explain);
+    query.run().map_err(|error| {
+        let wrong = error.kind() == ErrorKind::InvalidArgument;
+        let failure = Failure::from(error);
+        if wrong {
+            failure.with_next("see `sidx query --help`")
+        } else {
+            failure
+        }
+    })
+}
+
+fn selection(names: &[String]) -> Result<Selection, Failure> {
+    match names {
+        [name] if name == "all" => Ok(Selection::All),
+        [name] if name == "none" => Ok(Selection::Named(Vec::new())),
+        names => {
+            for (at, name) in names.iter().enumerate() {
+                if name.is_empty() || names.iter().take(at).any(|earlier| earlier == name) {
+                    let message = format!("--select: the tag {name:?} is empty or named twice");
+                    return Err(Failure::usage(message, "name each tag once: --select a,b"));
+                }
+            }
+            Ok(Selection::Named(names.to_vec()))
+        }
+    }
+}
+
+/// What the rows will have. Formats with a header need all tag names before the first row.
+fn shape(
+    arguments: &QueryArguments,
+    selection: &Selection,
+    format: RowFormat,
+    index: &Index,
+) -> Result<Shape, Failure> {
+    let (tags, with_tags) = match selection {
+        Selection::Named(names) => (names.clone(), !names.is_empty()),
+        Selection::All if format == RowFormat::Ndjson => (Vec::new(), true),
+        Selection::All => (tag_names(index)?, true),
+    };
+    Ok(Shape {
+        tags,
+        with_tags,
+        with_payload: !arguments.no_payload,
+    })
+}
+
+/// Every tag that the index has, in the order in which rows have them.
+fn tag_names(index: &Index) -> Result<Vec<String>, Failure> {
+    let stats = index.stats()?;
+    let tags = stats.get("tags").and_then(Value::as_object);
+    Ok(tags
+        .map(|tags| tags.keys().cloned().collect())
+        .unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selections() {
+        let select = |names: &[&str]| {
+            selection(
+                &names
+                    .iter()
+                    .map(|name| String::from(*name))
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(select(&["all"]), Ok(Selection::All));
+        assert_eq!(select(&["none"]), Ok(Selection::Named(vec![])));
+        assert_eq!(
+            select(&["b", "a"]),
+            Ok(Selection::Named(vec!["b".into(), "a".into()]))
+        );
+        assert!(select(&["a", "a"]).is_err());
+        assert!(select(&["a", ""]).is_err());
+    }
+}

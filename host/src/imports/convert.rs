@@ -1,0 +1,183 @@
+//! Records of the boundary as the session's own, and back.
+
+use sidx_engine::host::{self, Codec, Extent, LogDurability, Medium, Object, Piece, Selected};
+use sidx_engine::{Error, ErrorKind, Result};
+use sidx_kernels::{ColumnType, Order, ValueRange};
+
+use super::bindings::sidx::engine::{files, limits, log, objects, scan, types};
+
+/// An error for the component.
+pub(crate) fn to_wit_error(error: Error) -> types::Error {
+    use types::Error as E;
+    let text = error.message().to_owned();
+    match error.kind() {
+        ErrorKind::InvalidArgument => E::InvalidArgument(text),
+        ErrorKind::NotFound => E::NotFound(text),
+        ErrorKind::Conflict => E::Conflict(text),
+        ErrorKind::Corrupt => E::Corrupt(text),
+        ErrorKind::ResourceExhausted => E::ResourceExhausted(text),
+        ErrorKind::LimitExceeded => E::LimitExceeded(text),
+        ErrorKind::DeadlineExceeded => E::DeadlineExceeded(text),
+        ErrorKind::Cancelled => E::Cancelled(text),
+        ErrorKind::Io => E::Io(text),
+        ErrorKind::UnsupportedVersion => E::UnsupportedVersion(text),
+        _ => E::Other(text),
+    }
+}
+
+/// An error of the component.
+pub(crate) fn from_wit_error(error: types::Error) -> Error {
+    use types::Error as E;
+    let (kind, text) = match error {
+        E::InvalidArgument(text) => (ErrorKind::InvalidArgument, text),
+        E::NotFound(text) => (ErrorKind::NotFound, text),
+        E::Conflict(text) => (ErrorKind::Conflict, text),
+        E::Corrupt(text) => (ErrorKind::Corrupt, text),
+        E::ResourceExhausted(text) => (ErrorKind::ResourceExhausted, text),
+        E::LimitExceeded(text) => (ErrorKind::LimitExceeded, text),
+        E::DeadlineExceeded(text) => (ErrorKind::DeadlineExceeded, text),
+        E::Cancelled(text) => (ErrorKind::Cancelled, text),
+        E::Io(text) => (ErrorKind::Io, text),
+        E::UnsupportedVersion(text) => (ErrorKind::UnsupportedVersion, text),
+        E::Other(text) => (ErrorKind::Other, text),
+    };
+    Error::new(kind, text)
+}
+
+pub(super) fn medium(medium: files::Medium) -> Medium {
+    match medium {
+        files::Medium::Memory => Medium::Memory,
+        files::Medium::Durable => Medium::Durable,
+    }
+}
+
+pub(super) fn codec(codec: u32) -> Result<Codec> {
+    match codec {
+        0 => Ok(Codec::None),
+        1 => Ok(Codec::Zstd),
+        _ => Err(Error::invalid(format!(
+            "codec {codec} is unknown; 0 is none, 1 is zstd"
+        ))),
+    }
+}
+
+pub(super) fn column_type(code: u8) -> Result<ColumnType> {
+    ColumnType::from_code(code)
+        .ok_or_else(|| Error::invalid(format!("{code} is not the code of a column type")))
+}
+
+pub(super) fn order(order: scan::Order) -> Order {
+    match order {
+        scan::Order::Ascending => Order::Ascending,
+        scan::Order::Descending => Order::Descending,
+    }
+}
+
+pub(super) fn from_wit_extent(extent: &files::Extent) -> Extent {
+    Extent {
+        offset: extent.offset,
+        stored_bytes: extent.stored_bytes,
+        raw_bytes: extent.raw_bytes,
+        checksum: extent.checksum,
+        codec: extent.codec,
+    }
+}
+
+pub(super) fn extent(extent: Extent) -> files::Extent {
+    files::Extent {
+        offset: extent.offset,
+        stored_bytes: extent.stored_bytes,
+        raw_bytes: extent.raw_bytes,
+        checksum: extent.checksum,
+        codec: extent.codec,
+    }
+}
+
+pub(super) fn summary(summary: host::FileSummary) -> files::Summary {
+    files::Summary {
+        size_bytes: summary.size_bytes,
+        checksum: summary.checksum,
+    }
+}
+
+pub(super) fn object(object: Object) -> objects::Object {
+    objects::Object {
+        bytes: object.bytes,
+        version: object.version,
+    }
+}
+
+pub(super) fn log_durability(durability: log::Durability) -> LogDurability {
+    match durability {
+        log::Durability::Sync => LogDurability::Sync,
+        log::Durability::Os => LogDurability::Os,
+    }
+}
+
+pub(super) fn budgets(usage: host::Usage) -> limits::Budgets {
+    limits::Budgets {
+        memory_used_bytes: usage.memory_used_bytes,
+        memory_allowed_bytes: usage.memory_allowed_bytes,
+        disk_used_bytes: usage.disk_used_bytes,
+        disk_allowed_bytes: usage.disk_allowed_bytes,
+        free_slots: usage.free_slots,
+    }
+}
+
+pub(super) fn selected(selected: Selected) -> scan::Selected {
+    scan::Selected {
+        counts: selected.counts,
+        rows: selected.rows,
+        keys: selected.keys,
+        more: selected.more,
+    }
+}
+
+pub(super) fn piece(piece: Piece) -> scan::Piece {
+    scan::Piece {
+        rows: piece.rows,
+        present: piece.present,
+        extent: extent(piece.extent),
+        filter: piece.filter.map(extent),
+        limits: value_range(piece.limits),
+    }
+}
+
+fn value_range(range: ValueRange) -> scan::ValueRange {
+    match range {
+        ValueRange::None => scan::ValueRange::None,
+        ValueRange::Int { min, max } => scan::ValueRange::Ints((min, max)),
+        ValueRange::Float { min, max, nan } => {
+            scan::ValueRange::Floats(scan::FloatLimits { min, max, nan })
+        }
+        ValueRange::Bool { min, max } => scan::ValueRange::Bools((min, max)),
+        ValueRange::Bytes { min, max } => {
+            scan::ValueRange::ByteStrings(scan::BytesLimits { min, max })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_error_crosses_and_comes_back() {
+        for kind in [
+            ErrorKind::InvalidArgument,
+            ErrorKind::NotFound,
+            ErrorKind::Conflict,
+            ErrorKind::Corrupt,
+            ErrorKind::ResourceExhausted,
+            ErrorKind::LimitExceeded,
+            ErrorKind::DeadlineExceeded,
+            ErrorKind::Cancelled,
+            ErrorKind::Io,
+            ErrorKind::UnsupportedVersion,
+            ErrorKind::Other,
+        ] {
+            let error = Error::new(kind, "text");
+            assert_eq!(from_wit_error(to_wit_error(error.clone())), error);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `sidx:engine/log`.
+
+use sidx_engine::Host;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{LinkerInstance, Resource, WasmList};
+
+use super::bindings::sidx::engine::log;
+use super::{Answer, ImportError, State, answer, convert};
+use crate::session::Columns;
+
+type Store<'a> = StoreContextMut<'a, State>;
+
+pub(super) fn link(log: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    log.func_wrap("append", append)?;
+    log.func_wrap("end", |store: Store<'_>, ()| {
+        answer(store.data().session.log_end().map_err(Into::into))
+    })?;
+    log.func_wrap("read", read)?;
+    log.func_wrap("drop-before", |store: Store<'_>, (position,): (u64,)| {
+        answer(
+            store
+                .data()
+                .session
+                .drop_log_before(position)
+                .map_err(Into::into),
+        )
+    })
+}
+
+type AppendArguments = (Vec<WasmList<u8>>, Vec<Resource<Columns>>, log::Durability);
+
+fn append(store: Store<'_>, (headers, columns, durability): AppendArguments) -> Answer<u64> {
+    let state = store.data();
+    let headers: Vec<&[u8]> = headers
+        .iter()
+        .map(|header| header.as_le_slice(&store))
+        .collect();
+    let columns: Result<Vec<&Columns>, ImportError> = columns
+        .iter()
+        .map(|columns| state.columns(columns))
+        .collect();
+    answer(columns.and_then(|columns| {
+        let durability = convert::log_durability(durability);
+        Ok(state
+            .session
+            .append_log_entries(&headers, &columns, durability)?)
+    }))
+}
+
+fn read(mut store: Store<'_>, (position,): (u64,)) -> Answer<Option<log::Entry>> {
+    let State { session, table, .. } = store.data_mut();
+    let entry = session.read_log(position).map_err(ImportError::from);
+    answer(entry.and_then(|entry| {
+        let Some(entry) = entry else {
+            return Ok(None);
+        };
+        Ok(Some(log::Entry {
+            next_position: entry.next_position,
+            header: entry.header,
+            columns: table.push(entry.columns)?,
+        }))
+    }))
+}

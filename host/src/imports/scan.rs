@@ -1,0 +1,216 @@
+//! The functions of `sidx:engine/scan`. Their lists are read in place.
+
+use sidx_engine::{Host, Result};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{ComponentType, Lift, LinkerInstance, Resource, WasmList};
+
+use super::bindings::sidx::engine::scan;
+use super::{Answer, ImportError, State, answer, columns, convert, filters};
+use crate::session::{Columns, Filter, NewFile, SelectionLists, SourceLists};
+
+type Store<'a> = StoreContextMut<'a, State>;
+
+/// `selection` with its lists in the component's memory.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+struct Selection {
+    #[component(name = "key-pages")]
+    key_pages: WasmList<u32>,
+    slots: u32,
+    #[component(name = "slot-pages")]
+    slot_pages: WasmList<u32>,
+    #[component(name = "span-counts")]
+    span_counts: WasmList<u32>,
+    spans: WasmList<u32>,
+    low: i64,
+    high: i64,
+    order: scan::Order,
+    #[component(name = "resume-keys")]
+    resume_keys: WasmList<i64>,
+    #[component(name = "resume-rows")]
+    resume_rows: WasmList<u32>,
+    cap: u32,
+}
+
+impl Selection {
+    fn lists<'a>(&self, store: &'a Store<'_>) -> SelectionLists<'a> {
+        SelectionLists {
+            key_pages: self.key_pages.as_le_slice(store),
+            slots: self.slots,
+            slot_pages: self.slot_pages.as_le_slice(store),
+            span_counts: self.span_counts.as_le_slice(store),
+            spans: self.spans.as_le_slice(store),
+            low: self.low,
+            high: self.high,
+            order: convert::order(self.order),
+            resume_keys: self.resume_keys.as_le_slice(store),
+            resume_rows: self.resume_rows.as_le_slice(store),
+            cap: self.cap,
+        }
+    }
+}
+
+/// `page-source` with its lists in the component's memory.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+struct PageSource {
+    kind: u8,
+    pages: WasmList<u32>,
+    rows: WasmList<u32>,
+}
+
+impl PageSource {
+    fn lists<'a>(&self, store: &'a Store<'_>) -> Result<SourceLists<'a>> {
+        Ok(SourceLists {
+            kind: convert::column_type(self.kind)?,
+            pages: self.pages.as_le_slice(store),
+            rows: self.rows.as_le_slice(store),
+        })
+    }
+}
+
+/// `column-source` with its list in the component's memory.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+struct ColumnSource {
+    column: u32,
+    rows: WasmList<u32>,
+}
+
+pub(super) fn link(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    columns::link(scan)?;
+    filters::link(scan)?;
+    scan.func_wrap(
+        "probe",
+        |store: Store<'_>, (pages, hashes): (WasmList<u32>, WasmList<u64>)| {
+            let (pages, hashes) = (pages.as_le_slice(&store), hashes.as_le_slice(&store));
+            answer(
+                store
+                    .data()
+                    .session
+                    .probe(pages, hashes)
+                    .map_err(Into::into),
+            )
+        },
+    )?;
+    scan.func_wrap("select", select)?;
+    scan.func_wrap("count", count)?;
+    scan.func_wrap("gather", gather)?;
+    scan.func_wrap("lengths", |store: Store<'_>, (source,): (PageSource,)| {
+        let lengths = |source| store.data().session.length_lists(source);
+        answer(source.lists(&store).and_then(lengths).map_err(Into::into))
+    })?;
+    scan.func_wrap(
+        "keys",
+        |store: Store<'_>, (page, start, end): (u32, u32, u32)| {
+            answer(
+                store
+                    .data()
+                    .session
+                    .keys(page, start, end)
+                    .map_err(Into::into),
+            )
+        },
+    )?;
+    scan.func_wrap("encode-pages", encode_pages)?;
+    scan.func_wrap("encode-column", encode_column)?;
+    scan.func_wrap("encode-ints", encode_ints)
+}
+
+type SelectArguments = (Option<Resource<Filter>>, Selection);
+
+fn select(store: Store<'_>, (filter, selection): SelectArguments) -> Answer<scan::Selected> {
+    let state = store.data();
+    answer(state.filter(filter.as_ref()).and_then(|filter| {
+        let selected = state
+            .session
+            .select_lists(filter, selection.lists(&store))?;
+        Ok(convert::selected(selected))
+    }))
+}
+
+fn count(store: Store<'_>, (filter, selection): SelectArguments) -> Answer<Vec<u64>> {
+    let state = store.data();
+    answer(
+        state
+            .filter(filter.as_ref())
+            .and_then(|filter| Ok(state.session.count_lists(filter, selection.lists(&store))?)),
+    )
+}
+
+fn gather(mut store: Store<'_>, (sources,): (Vec<PageSource>,)) -> Answer<Resource<Columns>> {
+    let sources: Result<Vec<_>> = sources.iter().map(|source| source.lists(&store)).collect();
+    let columns = sources.and_then(|sources| store.data().session.gather_lists(&sources));
+    let push = |columns| Ok(store.data_mut().table.push(columns)?);
+    answer(columns.map_err(ImportError::from).and_then(push))
+}
+
+type EncodePagesArguments = (
+    Resource<NewFile>,
+    Option<Resource<NewFile>>,
+    PageSource,
+    u32,
+);
+
+fn encode_pages(
+    store: Store<'_>,
+    (target, filters, source, page_bytes): EncodePagesArguments,
+) -> Answer<Vec<scan::Piece>> {
+    let state = store.data();
+    let encode = || {
+        let target = state.new_file(&target)?;
+        let filters = filters
+            .as_ref()
+            .map(|file| state.new_file(file))
+            .transpose()?;
+        let source = source.lists(&store)?;
+        let pieces = state
+            .session
+            .encode_page_lists(target, filters, source, page_bytes)?;
+        Ok(pieces.into_iter().map(convert::piece).collect())
+    };
+    answer(encode())
+}
+
+type EncodeColumnArguments = (
+    Resource<NewFile>,
+    Option<Resource<NewFile>>,
+    Resource<Columns>,
+    ColumnSource,
+    u32,
+);
+
+fn encode_column(
+    store: Store<'_>,
+    (target, filters, columns, source, page_bytes): EncodeColumnArguments,
+) -> Answer<Vec<scan::Piece>> {
+    let state = store.data();
+    let encode = || {
+        let target = state.new_file(&target)?;
+        let filters = filters
+            .as_ref()
+            .map(|file| state.new_file(file))
+            .transpose()?;
+        let columns = state.columns(&columns)?;
+        let rows = source.rows.as_le_slice(&store);
+        let column = source.column;
+        let pieces = state
+            .session
+            .encode_column(target, filters, columns, column, rows, page_bytes)?;
+        Ok(pieces.into_iter().map(convert::piece).collect())
+    };
+    answer(encode())
+}
+
+fn encode_ints(
+    store: Store<'_>,
+    (target, ints): (Resource<NewFile>, WasmList<i64>),
+) -> Answer<scan::Piece> {
+    let state = store.data();
+    answer(state.new_file(&target).and_then(|target| {
+        let piece = state
+            .session
+            .encode_ints(target, ints.as_le_slice(&store))?;
+        Ok(convert::piece(piece))
+    }))
+}

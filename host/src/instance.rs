@@ -1,0 +1,68 @@
+//! One running engine: the component in Wasmtime, or its native build.
+
+mod component;
+mod native;
+mod records;
+
+use sidx_engine::{
+    Batch, Choice, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows, Subject, View, Written,
+};
+
+pub(crate) use self::component::ComponentInstance;
+pub(crate) use self::native::NativeInstance;
+
+use crate::error::Result;
+use crate::session::{Columns, Session};
+
+/// Which build of the engine runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// The WebAssembly component, in its sandbox.
+    #[default]
+    Component,
+    /// The same code compiled natively. It exists to test, and to measure the price of the sandbox.
+    Native,
+}
+
+/// The first rows of a query, and the number of its cursor.
+pub(crate) struct Started {
+    pub(crate) rows: Rows<Columns>,
+    pub(crate) complete: bool,
+    pub(crate) cursor: u64,
+}
+
+/// The exports of the component. One instance serves one thread at a time.
+///
+/// Cursors are numbered, so that an instance owns all that belongs to it. An unknown number is
+/// `invalid-argument`. After a trap every call fails, and [`is_usable`](Self::is_usable) is false.
+pub(crate) trait Instance: Send {
+    /// The session of this instance.
+    fn session(&self) -> &Session;
+    /// False after a trap: the instance must be dropped.
+    fn is_usable(&self) -> bool;
+    /// Memory that the instance holds and will not give back, in bytes.
+    fn memory_bytes(&self) -> u64;
+
+    fn open(&mut self, mode: Mode) -> Result<View>;
+    fn attach(&mut self, view: &View) -> Result<()>;
+    fn write(&mut self, batches: Vec<Batch<Columns>>) -> Result<Written>;
+
+    fn plan_flush(&mut self) -> Result<Option<Job>>;
+    fn plan_merge(&mut self, choice: Choice, retention: Option<Retention>) -> Result<Option<Job>>;
+    fn merge(&mut self, job: &Job) -> Result<Outcome>;
+    fn introduce(&mut self, outcome: Outcome) -> Result<View>;
+    fn abandon(&mut self, job: &Job) -> Result<()>;
+
+    fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Started>;
+    fn next(&mut self, cursor: u64, max_rows: u32) -> Result<Option<Rows<Columns>>>;
+    fn explain(&mut self, cursor: u64) -> Result<String>;
+    fn close_cursor(&mut self, cursor: u64);
+    fn count(&mut self, query: QuerySpec) -> Result<u64>;
+    fn labels(&mut self, series: &[u64]) -> Result<Vec<Option<String>>>;
+
+    fn dump(&mut self) -> Result<u64>;
+    fn next_dumped(&mut self, cursor: u64) -> Result<Option<Dumped<Columns>>>;
+    fn close_dump(&mut self, cursor: u64);
+    fn verify(&mut self) -> Result<String>;
+    fn describe(&mut self, subject: Subject) -> Result<String>;
+}

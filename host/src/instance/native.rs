@@ -1,0 +1,153 @@
+//! The native build of the engine.
+
+use std::collections::HashMap;
+
+use sidx_engine::{
+    Batch, Choice, Cursor, DumpCursor, Dumped, Index, Job, Mode, Outcome, QuerySpec, Retention,
+    Rows, Subject, View, Written,
+};
+
+use super::{Instance, Started};
+use crate::error::{Error, Result};
+use crate::session::{Columns, Session};
+
+/// An engine in this process, without a sandbox.
+pub(crate) struct NativeInstance {
+    index: Index<Session>,
+    cursors: HashMap<u64, Cursor<Session>>,
+    dumps: HashMap<u64, DumpCursor<Session>>,
+    next_number: u64,
+}
+
+impl NativeInstance {
+    pub(crate) fn new(session: Session) -> Self {
+        Self {
+            index: Index::new(session),
+            cursors: HashMap::new(),
+            dumps: HashMap::new(),
+            next_number: 0,
+        }
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+}
+
+fn unknown(cursor: u64) -> Error {
+    Error::invalid(format!("cursor {cursor} is not open"))
+}
+
+impl Instance for NativeInstance {
+    fn session(&self) -> &Session {
+        self.index.host()
+    }
+
+    fn is_usable(&self) -> bool {
+        true
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        // What it frees goes back to the process.
+        0
+    }
+
+    fn open(&mut self, mode: Mode) -> Result<View> {
+        Ok(self.index.open(mode)?)
+    }
+
+    fn attach(&mut self, view: &View) -> Result<()> {
+        Ok(self.index.attach(view)?)
+    }
+
+    fn write(&mut self, batches: Vec<Batch<Columns>>) -> Result<Written> {
+        Ok(self.index.write(batches)?)
+    }
+
+    fn plan_flush(&mut self) -> Result<Option<Job>> {
+        Ok(self.index.plan_flush()?)
+    }
+
+    fn plan_merge(&mut self, choice: Choice, retention: Option<Retention>) -> Result<Option<Job>> {
+        Ok(self.index.plan_merge(choice, retention)?)
+    }
+
+    fn merge(&mut self, job: &Job) -> Result<Outcome> {
+        Ok(self.index.merge(job)?)
+    }
+
+    fn introduce(&mut self, outcome: Outcome) -> Result<View> {
+        Ok(self.index.introduce(outcome)?)
+    }
+
+    fn abandon(&mut self, job: &Job) -> Result<()> {
+        Ok(self.index.abandon(job)?)
+    }
+
+    fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Started> {
+        let answer = self.index.query(query, max_rows)?;
+        let cursor = self.number();
+        self.cursors.insert(cursor, answer.cursor);
+        Ok(Started {
+            rows: answer.rows,
+            complete: answer.complete,
+            cursor,
+        })
+    }
+
+    fn next(&mut self, cursor: u64, max_rows: u32) -> Result<Option<Rows<Columns>>> {
+        let open = self
+            .cursors
+            .get_mut(&cursor)
+            .ok_or_else(|| unknown(cursor))?;
+        Ok(open.next(max_rows)?)
+    }
+
+    fn explain(&mut self, cursor: u64) -> Result<String> {
+        Ok(self
+            .cursors
+            .get(&cursor)
+            .ok_or_else(|| unknown(cursor))?
+            .explain())
+    }
+
+    fn close_cursor(&mut self, cursor: u64) {
+        self.cursors.remove(&cursor);
+    }
+
+    fn count(&mut self, query: QuerySpec) -> Result<u64> {
+        Ok(self.index.count(query)?)
+    }
+
+    fn labels(&mut self, series: &[u64]) -> Result<Vec<Option<String>>> {
+        Ok(self.index.labels(series)?)
+    }
+
+    fn dump(&mut self) -> Result<u64> {
+        let dump = self.index.dump()?;
+        let cursor = self.number();
+        self.dumps.insert(cursor, dump);
+        Ok(cursor)
+    }
+
+    fn next_dumped(&mut self, cursor: u64) -> Result<Option<Dumped<Columns>>> {
+        Ok(self
+            .dumps
+            .get_mut(&cursor)
+            .ok_or_else(|| unknown(cursor))?
+            .next()?)
+    }
+
+    fn close_dump(&mut self, cursor: u64) {
+        self.dumps.remove(&cursor);
+    }
+
+    fn verify(&mut self) -> Result<String> {
+        Ok(self.index.verify()?)
+    }
+
+    fn describe(&mut self, subject: Subject) -> Result<String> {
+        Ok(self.index.describe(subject)?)
+    }
+}

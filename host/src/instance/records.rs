@@ -1,0 +1,198 @@
+//! Records of the `index` interface as the engine's own, and back.
+
+use std::ops::Bound;
+
+use sidx_engine as engine;
+use sidx_kernels::Column;
+use wasmtime::component::ResourceTable;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::imports::bindings::exports::sidx::engine::index as wit;
+use crate::imports::from_wit_error;
+use crate::session::Columns;
+
+pub(super) fn mode(mode: engine::Mode) -> wit::Mode {
+    match mode {
+        engine::Mode::Read => wit::Mode::Read,
+        engine::Mode::Write => wit::Mode::Write,
+        engine::Mode::Create => wit::Mode::Create,
+    }
+}
+
+pub(super) fn view(view: wit::View) -> engine::View {
+    engine::View {
+        version: view.version,
+        epoch: view.epoch,
+        bytes: view.bytes,
+    }
+}
+
+pub(super) fn to_wit_view(view: &engine::View) -> wit::View {
+    wit::View {
+        version: view.version,
+        epoch: view.epoch,
+        bytes: view.bytes.clone(),
+    }
+}
+
+/// A batch, whose columns go into the table for the component to take.
+pub(super) fn batch(
+    batch: engine::Batch<Columns>,
+    table: &mut ResourceTable,
+) -> Result<wit::Batch> {
+    let columns = table.push(batch.columns).map_err(|cause| {
+        let text = format!("too many batches at once: {cause}");
+        Error::new(ErrorKind::ResourceExhausted, text)
+    })?;
+    Ok(wit::Batch {
+        labels: batch.labels,
+        series: batch.series,
+        keys: batch.keys,
+        columns,
+        names: batch.names,
+        durability: match batch.durability {
+            engine::Durability::Sync => wit::Durability::Sync,
+            engine::Durability::Os => wit::Durability::Os,
+            engine::Durability::None => wit::Durability::None,
+        },
+    })
+}
+
+pub(super) fn written(written: wit::Written) -> engine::Written {
+    let receipt = |receipt: Result<wit::Receipt, wit::Error>| match receipt {
+        Ok(receipt) => Ok(engine::Receipt {
+            first_id: receipt.first_id,
+            rows: receipt.rows,
+        }),
+        Err(error) => Err(from_wit_error(error)),
+    };
+    engine::Written {
+        receipts: written.receipts.into_iter().map(receipt).collect(),
+        view: view(written.view),
+        memory_bytes: written.memory_bytes,
+    }
+}
+
+pub(super) fn job(job: wit::Job) -> engine::Job {
+    engine::Job {
+        id: job.id,
+        inputs: job.inputs,
+        output: job.output,
+        durable: job.durable,
+        drop_where: job.drop_where,
+        drop_below: job.drop_below,
+    }
+}
+
+pub(super) fn to_wit_job(job: &engine::Job) -> wit::Job {
+    wit::Job {
+        id: job.id,
+        inputs: job.inputs.clone(),
+        output: job.output,
+        durable: job.durable,
+        drop_where: job.drop_where.clone(),
+        drop_below: job.drop_below,
+    }
+}
+
+pub(super) fn outcome(outcome: wit::Outcome) -> engine::Outcome {
+    engine::Outcome {
+        job: job(outcome.job),
+        rows: outcome.rows,
+        dropped_rows: outcome.dropped_rows,
+        bytes_written: outcome.bytes_written,
+    }
+}
+
+pub(super) fn to_wit_outcome(outcome: &engine::Outcome) -> wit::Outcome {
+    wit::Outcome {
+        job: to_wit_job(&outcome.job),
+        rows: outcome.rows,
+        dropped_rows: outcome.dropped_rows,
+        bytes_written: outcome.bytes_written,
+    }
+}
+
+pub(super) fn choice(choice: engine::Choice) -> wit::Choice {
+    match choice {
+        engine::Choice::SimilarSize => wit::Choice::SimilarSize,
+        engine::Choice::All => wit::Choice::All,
+    }
+}
+
+pub(super) fn retention(retention: engine::Retention) -> wit::Retention {
+    wit::Retention {
+        drop_where: retention.drop_where,
+        drop_below: retention.drop_below,
+    }
+}
+
+pub(super) fn query(query: engine::QuerySpec) -> wit::QuerySpec {
+    wit::QuerySpec {
+        series: query.series,
+        low: bound(query.low),
+        high: bound(query.high),
+        filter: query.filter,
+        order: if query.descending {
+            wit::Order::Descending
+        } else {
+            wit::Order::Ascending
+        },
+        limit: query.limit,
+        distinct_payload: query.distinct_payload,
+        projection: match query.projection {
+            engine::Projection::All => wit::Projection::All,
+            engine::Projection::Only(names) => wit::Projection::Only(names),
+        },
+        payload: query.payload,
+        memory_bytes: query.memory_bytes,
+    }
+}
+
+fn bound(bound: Bound<i64>) -> wit::Bound {
+    match bound {
+        Bound::Unbounded => wit::Bound::Unbounded,
+        Bound::Included(key) => wit::Bound::Inclusive(key),
+        Bound::Excluded(key) => wit::Bound::Exclusive(key),
+    }
+}
+
+/// Result rows, whose columns are taken out of the table. Row counts that differ from each other mean
+/// a broken component.
+pub(super) fn rows(rows: wit::Rows, table: &mut ResourceTable) -> Result<engine::Rows<Columns>> {
+    let broken = |text: String| Error::new(ErrorKind::Other, text);
+    let columns = match rows.columns {
+        None => None,
+        Some(columns) => Some(table.delete(columns).map_err(|cause| {
+            broken(format!(
+                "the component returned columns that do not exist: {cause}"
+            ))
+        })?),
+    };
+    let (keys, series) = (rows.keys.len(), rows.series.len());
+    let whole = columns.as_ref().is_none_or(|columns| {
+        columns
+            .all()
+            .iter()
+            .map(Column::rows)
+            .all(|count| count == keys)
+    });
+    if keys != series || !whole {
+        let text =
+            format!("the component returned {keys} keys and {series} series, or other columns");
+        return Err(broken(text));
+    }
+    Ok(engine::Rows {
+        keys: rows.keys,
+        series: rows.series,
+        columns,
+        names: rows.names,
+    })
+}
+
+pub(super) fn subject(subject: engine::Subject) -> wit::Subject {
+    match subject {
+        engine::Subject::Parts => wit::Subject::Parts,
+        engine::Subject::Stats => wit::Subject::Stats,
+    }
+}

@@ -1,0 +1,67 @@
+//! Labels of series, remembered once they were asked for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::error::Result;
+use crate::pool::Pool;
+use crate::session::CallLimits;
+
+/// The memory of labels starts anew when it holds more than this many.
+const MAX_LABELS: usize = 1 << 20;
+
+/// Labels by series. A label never changes once it is known; that a series has none may change with any
+/// write, so that is not remembered.
+pub(crate) struct Labels {
+    pool: Arc<Pool>,
+    known: RwLock<HashMap<u64, Arc<str>>>,
+}
+
+impl Labels {
+    pub(crate) fn new(pool: Arc<Pool>) -> Self {
+        Self {
+            pool,
+            known: RwLock::default(),
+        }
+    }
+
+    /// The label of each of `series`, `None` where there is none. The engine is asked for those not
+    /// known yet, all at once.
+    pub(crate) fn resolve(&self, series: &[u64]) -> Result<HashMap<u64, Arc<str>>> {
+        let mut labels = HashMap::new();
+        let mut unknown = Vec::new();
+        {
+            let known = self.known.read();
+            for id in series {
+                match known.get(id) {
+                    Some(label) => drop(labels.insert(*id, Arc::clone(label))),
+                    None => unknown.push(*id),
+                }
+            }
+        }
+        unknown.sort_unstable();
+        unknown.dedup();
+        if unknown.is_empty() {
+            return Ok(labels);
+        }
+        let found = self
+            .pool
+            .lease(CallLimits::default())?
+            .instance()?
+            .labels(&unknown)?;
+        let mut known = self.known.write();
+        for (id, label) in unknown.into_iter().zip(found) {
+            if let Some(label) = label {
+                if known.len() >= MAX_LABELS {
+                    known.clear();
+                }
+                let label: Arc<str> = label.into();
+                known.insert(id, Arc::clone(&label));
+                labels.insert(id, label);
+            }
+        }
+        Ok(labels)
+    }
+}

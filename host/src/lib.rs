@@ -1,0 +1,60 @@
+//! sidx: an ordered index whose logic runs in a WebAssembly sandbox.
+//!
+//! Each element has a series, an `i64` key that only the caller understands, a payload and typed tags.
+//! The index keeps elements sorted by series and key, filters by tags, and answers "the first N by key"
+//! exactly.
+//!
+//! ```
+//! # fn main() -> sidx_host::Result<()> {
+//! use sidx_host::{Batch, Store};
+//!
+//! let index = Store::memory().index("delays").create()?;
+//! let mut batch = Batch::new();
+//! batch.row("UA", 12).payload(b"UA 1714").tag("origin", "EWR").add()?;
+//! batch.row("AA", 33).payload(b"AA 1141").tag("origin", "JFK").add()?;
+//! index.write(batch)?;
+//!
+//! let mut latest = index.query().filter(r#"origin in ("EWR", "JFK")"#).descending().limit(1).run()?;
+//! let row = latest.rows().next().expect("there are two rows")?;
+//! assert_eq!((row.key, row.label.as_deref()), (33, Some("AA")));
+//! # Ok(()) }
+//! ```
+//!
+//! A [`Store`] is a directory or memory and holds any number of indexes. An [`Index`] takes [`Batch`]es
+//! and answers [`Query`]s from any number of threads. What a write promises is its [`Durability`].
+//!
+//! Inside, one instance of the component makes all changes, a pool of others serves queries, flushes and
+//! merges, and all of them reach storage, log, caches and scan kernels through one session each.
+//! Backends other than directory and memory implement the traits in [`storage`].
+
+mod batch;
+pub mod error;
+mod imports;
+mod index;
+mod instance;
+mod labels;
+mod page_cache;
+mod pool;
+mod query;
+mod rows;
+mod runtime;
+mod session;
+pub mod storage;
+mod store;
+mod value;
+mod writer;
+
+pub use batch::{Batch, RowBuilder, Series};
+pub use error::{Error, ErrorKind, Result};
+pub use index::{Dump, Index, Merged};
+pub use instance::Engine;
+pub use query::{Cursor, Query, RowIter};
+pub use rows::{DumpedRows, Row, Rows};
+pub use runtime::COMPONENT;
+pub use session::CancelToken;
+pub use store::{IndexBuilder, Store};
+pub use value::{Element, TagValue, Timestamp};
+
+pub use sidx_engine::{Durability, Receipt, Retention, series_id};
+pub use sidx_kernels::column::{ColumnBuilder, ColumnType};
+pub use sidx_kernels::{Array, Bitmap, ByteStrings, Column, OwnedValue, Value, ValueType, Values};

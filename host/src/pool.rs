@@ -1,0 +1,172 @@
+//! Instances that serve queries, flushes and merges.
+//!
+//! An instance belongs to one caller at a time and is kept for the next. One that trapped is dropped,
+//! and so is one whose memory grew large, because WebAssembly memory never shrinks.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::instance::{ComponentInstance, Engine, Instance, NativeInstance};
+use crate::page_cache::CacheStats;
+use crate::session::{CallLimits, Pin, Session, Shared};
+
+/// An idle instance with more memory than this is not kept.
+const RECYCLED_BYTES: u64 = 256 << 20;
+
+/// The instances of one open index.
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+    engine: Engine,
+    idle: Mutex<Vec<Worker>>,
+    /// Most idle instances.
+    kept: usize,
+}
+
+struct Worker {
+    instance: Box<dyn Instance>,
+    /// Version of the view that it is attached to.
+    version: Option<u64>,
+}
+
+impl Pool {
+    pub(crate) fn new(shared: Arc<Shared>, engine: Engine) -> Arc<Self> {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        Arc::new(Self {
+            shared,
+            engine,
+            idle: Mutex::default(),
+            kept: processors * 2,
+        })
+    }
+
+    /// An instance that sees the newest view and stops when `limits` say so. The view stays readable
+    /// while the lease lives. `resource-exhausted` when all allowed instances are in use.
+    pub(crate) fn lease(self: &Arc<Self>, limits: CallLimits) -> Result<Lease> {
+        // Pinned first: the files of the view must stay from here on.
+        let pin = self.shared.views.pin();
+        let idle = self.idle.lock().pop();
+        let worker = match idle {
+            Some(worker) => worker,
+            None => Worker {
+                instance: self.start(false)?,
+                version: None,
+            },
+        };
+        let mut lease = Lease {
+            pool: Arc::clone(self),
+            worker: Some(worker),
+            pin,
+        };
+        lease.attach(limits)?;
+        Ok(lease)
+    }
+
+    /// Starts an instance that is not part of the pool but counts like one.
+    pub(crate) fn start(&self, introducer: bool) -> Result<Box<dyn Instance>> {
+        let free = &self.shared.free_slots;
+        let taken = free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        if taken.is_err() {
+            return Err(Error::new(
+                ErrorKind::ResourceExhausted,
+                "all instances are in use; drop cursors that are no longer read, or raise \
+                 `max_instances`",
+            ));
+        }
+        let session = Session::new(Arc::clone(&self.shared), introducer);
+        let started: Result<Box<dyn Instance>> = match self.engine {
+            Engine::Component => {
+                ComponentInstance::start(session).map(|instance| Box::new(instance) as _)
+            }
+            Engine::Native => Ok(Box::new(NativeInstance::new(session))),
+        };
+        if started.is_err() {
+            self.stopped();
+        }
+        started
+    }
+
+    /// Gives back the slot of an instance that was dropped.
+    pub(crate) fn stopped(&self) {
+        self.shared.free_slots.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counters of the page cache that the instances share.
+    pub(crate) fn cache_report(&self) -> Value {
+        let CacheStats {
+            hits,
+            misses,
+            pages,
+            bytes,
+            capacity_bytes,
+        } = self.shared.cache.stats();
+        json!({
+            "hits": hits,
+            "misses": misses,
+            "pages": pages,
+            "bytes": bytes,
+            "capacity_bytes": capacity_bytes,
+        })
+    }
+
+    fn put_back(&self, worker: Worker) {
+        if worker.instance.is_usable() && worker.instance.memory_bytes() <= RECYCLED_BYTES {
+            let mut idle = self.idle.lock();
+            if idle.len() < self.kept {
+                idle.push(worker);
+                return;
+            }
+        }
+        drop(worker);
+        self.stopped();
+    }
+}
+
+/// An instance in use.
+pub(crate) struct Lease {
+    pool: Arc<Pool>,
+    /// `None` only while the lease is being dropped.
+    worker: Option<Worker>,
+    pin: Pin,
+}
+
+impl Lease {
+    /// The instance.
+    pub(crate) fn instance(&mut self) -> Result<&mut dyn Instance> {
+        match &mut self.worker {
+            Some(worker) => Ok(worker.instance.as_mut()),
+            None => Err(Error::new(
+                ErrorKind::Other,
+                "the instance was given back already",
+            )),
+        }
+    }
+
+    fn attach(&mut self, limits: CallLimits) -> Result<()> {
+        let version = self.pin.view().version;
+        let Some(worker) = &mut self.worker else {
+            return Ok(());
+        };
+        worker.instance.session().set_limits(limits);
+        if worker.version != Some(version) {
+            // Cleared first: after a failed attempt it is unknown what the instance sees.
+            worker.version = None;
+            worker.instance.attach(self.pin.view())?;
+            worker.version = Some(version);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            worker.instance.session().set_limits(CallLimits::default());
+            self.pool.put_back(worker);
+        }
+    }
+}

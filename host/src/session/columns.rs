@@ -1,0 +1,77 @@
+//! Columns that the host holds for the engine: a batch on its way in, rows on their way out.
+
+use std::sync::Arc;
+
+use sidx_engine::{Error, Result};
+use sidx_kernels::Column;
+
+/// Columns of equal row count. Clones share them.
+#[derive(Clone, Debug)]
+#[allow(unreachable_pub)] // bindgen re-exports it.
+pub struct Columns {
+    rows: u32,
+    columns: Arc<Vec<Column>>,
+}
+
+impl Columns {
+    /// No columns yet, of `rows` rows.
+    pub(crate) fn new(rows: u32) -> Self {
+        Self {
+            rows,
+            columns: Arc::default(),
+        }
+    }
+
+    /// Columns that must all have `rows` rows.
+    pub(crate) fn from_columns(rows: usize, columns: Vec<Column>) -> Result<Self> {
+        let count = u32::try_from(rows)
+            .map_err(|_| Error::invalid(format!("{rows} rows are more than {}", u32::MAX)))?;
+        let mut result = Self::new(count);
+        if let Some((at, column)) = columns
+            .iter()
+            .enumerate()
+            .find(|(_, column)| column.rows() != rows)
+        {
+            return Err(uneven(at, column.rows(), rows));
+        }
+        result.columns = Arc::new(columns);
+        Ok(result)
+    }
+
+    /// Adds a column, which must have as many rows as the others.
+    pub(crate) fn push(&mut self, column: Column) -> Result<()> {
+        if column.rows() != self.rows as usize {
+            return Err(uneven(
+                self.columns.len(),
+                column.rows(),
+                self.rows as usize,
+            ));
+        }
+        Arc::make_mut(&mut self.columns).push(column);
+        Ok(())
+    }
+
+    /// Rows of each column.
+    pub(crate) fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// The columns in order.
+    pub(crate) fn all(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// One column; `invalid-argument` when there is none at the position.
+    pub(crate) fn get(&self, at: u32) -> Result<&Column> {
+        self.columns.get(at as usize).ok_or_else(|| {
+            let count = self.columns.len();
+            Error::invalid(format!("column {at} does not exist, there are {count}"))
+        })
+    }
+}
+
+fn uneven(at: usize, found: usize, rows: usize) -> Error {
+    Error::invalid(format!(
+        "column {at} has {found} rows, the others have {rows}"
+    ))
+}

@@ -1,0 +1,164 @@
+//! Columns from rows of many pages.
+
+use std::sync::Arc;
+
+use sidx_engine::host::{ABSENT, PageSource};
+use sidx_engine::{Error, ErrorKind, Result};
+use sidx_kernels::{Column, ColumnType, Page, Source, ValueType, Values};
+
+use super::cached_page::{CachedPage, Purpose};
+use super::columns::Columns;
+use super::{Session, kernel_error};
+
+/// Most bytes of values that one call gathers. It is far above what a component asks for in one step,
+/// and keeps a wrong or hostile list of rows from taking the host's memory.
+const MAX_GATHERED_BYTES: u64 = 1 << 30;
+
+/// The rows of one output column, with the lists borrowed.
+#[derive(Clone, Copy)]
+pub(crate) struct SourceLists<'a> {
+    pub(crate) kind: ColumnType,
+    pub(crate) pages: &'a [u32],
+    pub(crate) rows: &'a [u32],
+}
+
+impl<'a> From<&'a PageSource> for SourceLists<'a> {
+    fn from(source: &'a PageSource) -> Self {
+        Self {
+            kind: source.kind,
+            pages: &source.pages,
+            rows: &source.rows,
+        }
+    }
+}
+
+/// The pages of a source: one entry per stretch of rows from the same page.
+struct Stretches {
+    pages: Vec<(Option<Arc<CachedPage>>, usize)>,
+}
+
+impl Stretches {
+    /// The page of each row.
+    fn by_row(&self, rows: usize) -> Result<Vec<Option<&Page>>> {
+        let mut pages = Vec::with_capacity(rows);
+        for (page, count) in &self.pages {
+            let page = page.as_deref().map(CachedPage::column).transpose()?;
+            pages.resize(pages.len() + count, page);
+        }
+        Ok(pages)
+    }
+
+    /// More than the values can take, whichever rows of the pages they are.
+    fn most_bytes(&self) -> u64 {
+        let most = |(page, count): &(Option<Arc<CachedPage>>, usize)| {
+            let bytes = page
+                .as_ref()
+                .and_then(|page| page.column().ok())
+                .map_or(0, |page| page.memory_bytes().max(8));
+            (bytes as u64).saturating_mul(*count as u64)
+        };
+        self.pages.iter().map(most).fold(0, u64::saturating_add)
+    }
+}
+
+impl Session {
+    /// `scan.gather`, with the lists wherever they are.
+    pub(crate) fn gather_lists(&self, sources: &[SourceLists<'_>]) -> Result<Columns> {
+        let _crossing = self.activity.crossing();
+        let rows = sources.first().map_or(0, |source| source.rows.len());
+        let mut columns = Vec::with_capacity(sources.len());
+        for source in sources {
+            self.check_call()?;
+            columns.push(self.gather_column(*source)?);
+        }
+        Columns::from_columns(rows, columns)
+    }
+
+    /// One column of a gather.
+    pub(super) fn gather_column(&self, source: SourceLists<'_>) -> Result<Column> {
+        let stretches = self.stretches(source)?;
+        let pages = stretches.by_row(source.rows.len())?;
+        let request = Source {
+            pages: &pages,
+            rows: source.rows,
+        };
+        if stretches.most_bytes() > MAX_GATHERED_BYTES {
+            check_size(source.kind, request)?;
+        }
+        sidx_kernels::gather(source.kind, request).map_err(kernel_error)
+    }
+
+    /// `scan.lengths`, with the lists wherever they are.
+    pub(crate) fn length_lists(&self, source: SourceLists<'_>) -> Result<Vec<u32>> {
+        let _crossing = self.activity.crossing();
+        self.check_call()?;
+        let stretches = self.stretches(source)?;
+        let pages = stretches.by_row(source.rows.len())?;
+        sidx_kernels::lengths(Source {
+            pages: &pages,
+            rows: source.rows,
+        })
+        .map_err(kernel_error)
+    }
+
+    /// `scan.keys`.
+    pub(super) fn key_range(&self, page: u32, start: u32, end: u32) -> Result<Vec<i64>> {
+        let keys = self.page(&self.handles.lock(), page, Purpose::Column)?;
+        let keys = keys.column()?;
+        if start > end || end > keys.rows() {
+            let rows = keys.rows();
+            let text = format!("rows {start}..{end} do not lie in a key page of {rows} rows");
+            return Err(Error::invalid(text));
+        }
+        let rows: Vec<u32> = (start..end).collect();
+        let source = Source {
+            pages: &vec![Some(keys); rows.len()],
+            rows: &rows,
+        };
+        let column = sidx_kernels::gather(keys.kind(), source).map_err(kernel_error)?;
+        match column.values() {
+            Values::Int(values) if column.presence().is_none() => Ok(values.clone()),
+            _ => Err(Error::corrupt(
+                "a key page does not hold an int in every row",
+            )),
+        }
+    }
+
+    fn stretches(&self, source: SourceLists<'_>) -> Result<Stretches> {
+        if source.pages.len() != source.rows.len() {
+            let (pages, rows) = (source.pages.len(), source.rows.len());
+            return Err(Error::invalid(format!(
+                "{pages} pages are given for {rows} rows"
+            )));
+        }
+        let handles = self.handles.lock();
+        let mut pages = Vec::new();
+        for stretch in source.pages.chunk_by(|a, b| a == b) {
+            let page = match stretch.first() {
+                None | Some(&ABSENT) => None,
+                Some(page) => Some(self.page(&handles, *page, Purpose::Column)?),
+            };
+            pages.push((page, stretch.len()));
+        }
+        Ok(Stretches { pages })
+    }
+}
+
+/// Adds up the values exactly. Only strings and bytes can be large in a small page; of arrays the
+/// kernels themselves limit the number of elements.
+fn check_size(kind: ColumnType, source: Source<'_>) -> Result<()> {
+    if kind.array || !matches!(kind.value, ValueType::String | ValueType::Bytes) {
+        return Ok(());
+    }
+    let lengths = sidx_kernels::lengths(source).map_err(kernel_error)?;
+    let total: u64 = lengths.iter().map(|length| u64::from(*length)).sum();
+    if total > MAX_GATHERED_BYTES {
+        let text = format!(
+            "{} rows of {total} bytes are asked for at once, the limit is {MAX_GATHERED_BYTES} bytes; \
+             ask for fewer rows",
+            lengths.len()
+        );
+        return Err(Error::new(ErrorKind::LimitExceeded, text));
+    }
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! The numbers by which an instance names its open files and their pages.
+//!
+//! Handles come back from the component and are checked on every use: an unknown one is
+//! `invalid-argument`, never a panic.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sidx_engine::host::Extent;
+use sidx_engine::{Error, ErrorKind, Result};
+
+use super::source::SourceFile;
+
+/// Most files an instance may have open.
+const MAX_FILES: usize = 1 << 16;
+/// Most pages an instance may have registered; the table takes 32 bytes for each.
+const MAX_PAGES: usize = 1 << 23;
+
+/// A registered page.
+#[derive(Clone)]
+pub(crate) struct PageHandle {
+    pub(crate) file: Arc<SourceFile>,
+    pub(crate) extent: Extent,
+}
+
+struct OpenFile {
+    source: Arc<SourceFile>,
+    /// First handle and number of the pages registered by each call.
+    pages: Vec<(u32, u32)>,
+}
+
+/// All handles of one instance.
+#[derive(Default)]
+pub(crate) struct Handles {
+    files: Vec<Option<OpenFile>>,
+    pages: Vec<Option<PageHandle>>,
+    /// Unused ranges inside `pages`: length by first handle, never adjacent, never at the end.
+    free: BTreeMap<u32, u32>,
+}
+
+impl Handles {
+    /// A handle for an open file.
+    pub(crate) fn add_file(&mut self, source: Arc<SourceFile>) -> Result<u32> {
+        let file = OpenFile {
+            source,
+            pages: Vec::new(),
+        };
+        let free = self.files.iter().position(Option::is_none);
+        let at = free.unwrap_or(self.files.len());
+        if at >= MAX_FILES {
+            return Err(exhausted("open files", MAX_FILES));
+        }
+        match self.files.get_mut(at) {
+            Some(slot) => *slot = Some(file),
+            None => self.files.push(Some(file)),
+        }
+        Ok(at as u32)
+    }
+
+    /// The file of a handle.
+    pub(crate) fn file(&self, handle: u32) -> Result<&Arc<SourceFile>> {
+        self.open_file(handle).map(|file| &file.source)
+    }
+
+    fn open_file(&self, handle: u32) -> Result<&OpenFile> {
+        let slot = self.files.get(handle as usize).and_then(Option::as_ref);
+        slot.ok_or_else(|| Error::invalid(format!("file handle {handle} is not open")))
+    }
+
+    /// Frees a file and its pages; an unknown handle is ignored.
+    pub(crate) fn remove_file(&mut self, handle: u32) {
+        let Some(file) = self.files.get_mut(handle as usize).and_then(Option::take) else {
+            return;
+        };
+        for (first, count) in file.pages {
+            self.release(first, count);
+        }
+    }
+
+    /// Registers pages of a file under consecutive handles and returns the first.
+    pub(crate) fn add_pages(&mut self, file: u32, extents: &[Extent]) -> Result<u32> {
+        let source = Arc::clone(self.file(file)?);
+        if extents.is_empty() {
+            return Ok(0);
+        }
+        let count = u32::try_from(extents.len()).map_err(|_| exhausted("pages", MAX_PAGES))?;
+        let first = self.allocate(count)?;
+        let handles = extents.iter().map(|extent| {
+            Some(PageHandle {
+                file: Arc::clone(&source),
+                extent: *extent,
+            })
+        });
+        let start = first as usize;
+        let reused = self.pages.len().saturating_sub(start).min(extents.len());
+        let mut handles = handles;
+        if let Some(slots) = self.pages.get_mut(start..start + reused) {
+            slots
+                .iter_mut()
+                .zip(&mut handles)
+                .for_each(|(slot, handle)| *slot = handle);
+        }
+        self.pages.extend(handles);
+        if let Some(file) = self.files.get_mut(file as usize).and_then(Option::as_mut) {
+            file.pages.push((first, count));
+        }
+        Ok(first)
+    }
+
+    /// The page of a handle.
+    pub(crate) fn page(&self, handle: u32) -> Result<&PageHandle> {
+        let slot = self.pages.get(handle as usize).and_then(Option::as_ref);
+        slot.ok_or_else(|| Error::invalid(format!("page handle {handle} is not registered")))
+    }
+
+    /// Room for `count` handles: the first free range that is large enough, else the end.
+    fn allocate(&mut self, count: u32) -> Result<u32> {
+        let found = self.free.iter().find(|(_, length)| **length >= count);
+        if let Some((&first, &length)) = found {
+            self.free.remove(&first);
+            if length > count {
+                self.free.insert(first + count, length - count);
+            }
+            return Ok(first);
+        }
+        if self.pages.len().saturating_add(count as usize) > MAX_PAGES {
+            return Err(exhausted("pages", MAX_PAGES));
+        }
+        Ok(self.pages.len() as u32)
+    }
+
+    /// Frees a range and joins it with its free neighbours.
+    fn release(&mut self, first: u32, count: u32) {
+        let (mut first, mut count) = (first, count);
+        let range = first as usize..(first as usize).saturating_add(count as usize);
+        if let Some(slots) = self.pages.get_mut(range) {
+            slots.fill(None);
+        }
+        if let Some((&before, &length)) = self.free.range(..first).next_back()
+            && before + length == first
+        {
+            self.free.remove(&before);
+            (first, count) = (before, count + length);
+        }
+        if let Some(length) = self.free.remove(&(first + count)) {
+            count += length;
+        }
+        if (first + count) as usize == self.pages.len() {
+            self.pages.truncate(first as usize);
+        } else {
+            self.free.insert(first, count);
+        }
+    }
+}
+
+fn exhausted(what: &str, limit: usize) -> Error {
+    let text =
+        format!("an instance may have {limit} {what}; merge parts or use fewer cursors at once");
+    Error::new(ErrorKind::ResourceExhausted, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::session::memory_files::{MemoryBudget, MemoryFile};
+
+    fn source() -> Arc<SourceFile> {
+        let reservation = MemoryBudget::new(1).reserve();
+        SourceFile::in_memory("mem/x", MemoryFile::new(Bytes::new(), reservation))
+    }
+
+    fn extents(count: usize) -> Vec<Extent> {
+        (0..count)
+            .map(|at| Extent {
+                offset: at as u64,
+                ..Extent::default()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn pages_follow_each_other_and_die_with_their_file() {
+        let mut handles = Handles::default();
+        let first = handles.add_file(source()).unwrap();
+        let second = handles.add_file(source()).unwrap();
+        let a = handles.add_pages(first, &extents(3)).unwrap();
+        let b = handles.add_pages(second, &extents(2)).unwrap();
+        assert_eq!(handles.page(a + 2).unwrap().extent.offset, 2);
+        assert_eq!(handles.page(b + 1).unwrap().extent.offset, 1);
+        handles.remove_file(first);
+        assert!(handles.page(a).is_err() && handles.file(first).is_err());
+        assert!(handles.page(b).is_ok());
+        handles.remove_file(first);
+        handles.remove_file(77);
+    }
+
+    #[test]
+    fn freed_ranges_are_joined_and_used_again() {
+        let mut handles = Handles::default();
+        let files: Vec<u32> = (0..4)
+            .map(|_| handles.add_file(source()).unwrap())
+            .collect();
+        for file in &files {
+            handles.add_pages(*file, &extents(10)).unwrap();
+        }
+        handles.remove_file(files[1]);
+        handles.remove_file(files[2]);
+        let file = handles.add_file(source()).unwrap();
+        assert_eq!(handles.add_pages(file, &extents(15)).unwrap(), 10);
+        assert_eq!(handles.add_pages(file, &extents(5)).unwrap(), 25);
+        assert_eq!(handles.add_pages(file, &extents(1)).unwrap(), 40);
+        for file in 0..5 {
+            handles.remove_file(file);
+        }
+        assert!(handles.pages.is_empty() && handles.free.is_empty());
+    }
+
+    #[test]
+    fn unknown_handles_are_refused() {
+        let mut handles = Handles::default();
+        assert_eq!(
+            handles.page(u32::MAX).err().unwrap().kind(),
+            ErrorKind::InvalidArgument
+        );
+        assert!(handles.add_pages(0, &extents(1)).is_err());
+    }
+}

@@ -1,0 +1,104 @@
+//! The write-ahead log as the engine sees it: a header of its own and columns.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sidx_engine::host::{LogDurability, LogEntry};
+use sidx_engine::{Error, Result};
+use sidx_kernels::{Column, frame};
+
+use super::columns::Columns;
+use crate::storage::Storage;
+use crate::storage::log::{Log, LogAccess};
+
+/// The log of an open index. It is opened when it is first used, which for a writer is after the lock
+/// was taken.
+pub(crate) struct IndexLog {
+    storage: Arc<dyn Storage>,
+    access: LogAccess,
+    log: Mutex<Option<Log>>,
+}
+
+impl IndexLog {
+    pub(crate) fn new(storage: Arc<dyn Storage>, read_only: bool) -> Self {
+        let access = if read_only {
+            LogAccess::Read
+        } else {
+            LogAccess::Write
+        };
+        Self {
+            storage,
+            access,
+            log: Mutex::new(None),
+        }
+    }
+
+    fn with_log<T>(&self, call: impl FnOnce(&mut Log) -> crate::Result<T>) -> Result<T> {
+        let mut slot = self.log.lock();
+        let log = match &mut *slot {
+            Some(log) => log,
+            None => slot.insert(Log::open(Arc::clone(&self.storage), self.access)?),
+        };
+        Ok(call(log)?)
+    }
+
+    /// Appends entries as one write and returns the position after the last, and the bytes added.
+    pub(crate) fn append(
+        &self,
+        headers: &[&[u8]],
+        columns: &[&Columns],
+        durability: LogDurability,
+    ) -> Result<(u64, u64)> {
+        if headers.len() != columns.len() {
+            let (given, needed) = (columns.len(), headers.len());
+            return Err(Error::invalid(format!(
+                "{given} columns for {needed} headers of the log"
+            )));
+        }
+        let bodies: Vec<Vec<u8>> = columns.iter().map(|columns| encode(columns)).collect();
+        let entries: Vec<(&[u8], &[u8])> = headers
+            .iter()
+            .zip(&bodies)
+            .map(|(header, body)| (*header, body.as_slice()))
+            .collect();
+        self.with_log(|log| {
+            let before = log.end();
+            let end = log.append(&entries, durability)?;
+            Ok((end, end.saturating_sub(before)))
+        })
+    }
+
+    /// The position after the last entry.
+    pub(crate) fn end(&self) -> Result<u64> {
+        self.with_log(|log| Ok(log.end()))
+    }
+
+    /// The entry at a position.
+    pub(crate) fn read(&self, position: u64) -> Result<Option<LogEntry<Columns>>> {
+        let Some(entry) = self.with_log(|log| log.read(position))? else {
+            return Ok(None);
+        };
+        let at = |text: String| Error::corrupt(text).at(format_args!("log position {position}"));
+        let columns = frame::read_columns(&entry.body).map_err(|cause| at(cause.to_string()))?;
+        let rows = columns.first().map_or(0, Column::rows);
+        let columns =
+            Columns::from_columns(rows, columns).map_err(|cause| at(cause.message().to_owned()))?;
+        Ok(Some(LogEntry {
+            next_position: entry.next_position,
+            header: entry.header,
+            columns,
+        }))
+    }
+
+    /// Gives up the entries before a position.
+    pub(crate) fn drop_before(&self, position: u64) -> Result<()> {
+        self.with_log(|log| log.drop_before(position))
+    }
+}
+
+fn encode(columns: &Columns) -> Vec<u8> {
+    let columns: Vec<&Column> = columns.all().iter().collect();
+    let mut body = Vec::with_capacity(columns.iter().map(|column| column.size_bytes()).sum());
+    frame::write_columns(&columns, &mut body);
+    body
+}

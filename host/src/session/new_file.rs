@@ -1,0 +1,255 @@
+//! Files under construction: compression, checksums, and the position of each page.
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use sidx_engine::host::{Codec, Extent, FileSummary, Medium};
+use sidx_engine::{Error, ErrorKind, Result};
+use zstd::bulk::Compressor;
+
+use super::cached_page::MAX_PAGE_BYTES;
+use super::memory_files::{MemoryFile, Reservation};
+use super::shared::Shared;
+use super::source::SourceFile;
+use crate::storage;
+
+/// Level 1: on pages of identifiers and payloads it is within a few percent of level 3 in size and
+/// compresses almost twice as fast.
+const ZSTD_LEVEL: i32 = 1;
+/// A zstd frame has some 20 bytes of its own; below this there is nothing to win.
+const LEAST_COMPRESSED_BYTES: usize = 64;
+/// Pages are collected to this size before they are written, as most are smaller than a good write.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// A file under construction; abandoned when dropped.
+#[allow(unreachable_pub)] // bindgen re-exports it.
+pub struct NewFile {
+    // An instance uses its files one call at a time, so the lock is never waited for.
+    draft: Mutex<Draft>,
+}
+
+struct Draft {
+    path: String,
+    sink: Sink,
+    /// Bytes so far, and their checksum.
+    size: u64,
+    checksum: u32,
+    shared: Arc<Shared>,
+}
+
+enum Sink {
+    Memory {
+        bytes: Vec<u8>,
+        reservation: Reservation,
+    },
+    Durable {
+        file: Box<dyn storage::NewFile>,
+        buffer: Vec<u8>,
+    },
+}
+
+impl NewFile {
+    /// Starts a file; `conflict` when the path exists.
+    pub(crate) fn create(shared: &Arc<Shared>, path: &str, medium: Medium) -> Result<Self> {
+        let sink = match medium {
+            Medium::Memory => {
+                if shared.memory_files.contains(path) {
+                    let text = format!("a memory file {path} exists already");
+                    return Err(Error::new(ErrorKind::Conflict, text));
+                }
+                Sink::Memory {
+                    bytes: Vec::new(),
+                    reservation: shared.memory.reserve(),
+                }
+            }
+            Medium::Durable => Sink::Durable {
+                file: shared.storage.create(path)?,
+                buffer: Vec::new(),
+            },
+        };
+        let draft = Draft {
+            path: path.to_owned(),
+            sink,
+            size: 0,
+            checksum: 0,
+            shared: Arc::clone(shared),
+        };
+        Ok(Self {
+            draft: Mutex::new(draft),
+        })
+    }
+
+    /// Appends the pages that lie one after the other in `pages`.
+    pub(crate) fn append(
+        &self,
+        pages: &[u8],
+        lengths: &[u32],
+        codec: Codec,
+    ) -> Result<Vec<Extent>> {
+        let total: u64 = lengths.iter().map(|length| u64::from(*length)).sum();
+        if total != pages.len() as u64 {
+            let given = pages.len();
+            let text = format!("the lengths add up to {total} bytes, {given} bytes are given");
+            return Err(Error::invalid(text));
+        }
+        let mut draft = self.draft.lock();
+        let mut extents = Vec::with_capacity(lengths.len());
+        let mut rest = pages;
+        for length in lengths {
+            // The sum was compared above, so there is always enough left.
+            let (page, behind) = rest
+                .split_at_checked(*length as usize)
+                .unwrap_or((rest, &[]));
+            extents.push(draft.append(page, codec)?);
+            rest = behind;
+        }
+        Ok(extents)
+    }
+
+    /// Appends one page.
+    pub(crate) fn append_page(&self, page: &[u8], codec: Codec) -> Result<Extent> {
+        self.draft.lock().append(page, codec)
+    }
+
+    /// Completes the file; a durable one is on the medium on return.
+    pub(crate) fn finish(self) -> Result<FileSummary> {
+        self.draft.into_inner().finish()
+    }
+}
+
+impl Draft {
+    fn append(&mut self, page: &[u8], codec: Codec) -> Result<Extent> {
+        let raw_bytes = u32::try_from(page.len())
+            .ok()
+            .filter(|n| *n <= MAX_PAGE_BYTES)
+            .ok_or_else(|| {
+                let length = page.len();
+                let text = format!("a page of {length} bytes exceeds {MAX_PAGE_BYTES} bytes");
+                Error::invalid(text).at(&self.path)
+            })?;
+        let worthwhile = codec == Codec::Zstd && page.len() >= LEAST_COMPRESSED_BYTES;
+        let extent = match &self.sink {
+            // Memory files are read far more often than they are large: never compressed.
+            Sink::Durable { .. } if worthwhile => compressed(page, |stored| match stored {
+                Some(stored) => self.store(stored, 1),
+                None => self.store(page, 0),
+            })?,
+            _ => self.store(page, 0)?,
+        };
+        Ok(Extent {
+            raw_bytes,
+            ..extent
+        })
+    }
+
+    /// Takes stored bytes into the file.
+    fn store(&mut self, stored: &[u8], codec: u32) -> Result<Extent> {
+        let added = stored.len() as u64;
+        match &mut self.sink {
+            Sink::Memory { bytes, reservation } => {
+                reservation.grow(added)?;
+                bytes.extend_from_slice(stored);
+            }
+            Sink::Durable { file, buffer } => {
+                self.shared.disk.check_room(self.size + added)?;
+                if stored.len() >= BUFFER_BYTES {
+                    flush(file.as_mut(), buffer)?;
+                    file.append(stored)?;
+                } else {
+                    buffer.extend_from_slice(stored);
+                    if buffer.len() >= BUFFER_BYTES {
+                        flush(file.as_mut(), buffer)?;
+                    }
+                }
+            }
+        }
+        let extent = Extent {
+            offset: self.size,
+            // At most the raw bytes, which were compared with the limit.
+            stored_bytes: added as u32,
+            raw_bytes: 0,
+            checksum: crc32c::crc32c(stored),
+            codec,
+        };
+        self.size += added;
+        self.checksum = crc32c::crc32c_append(self.checksum, stored);
+        Ok(extent)
+    }
+
+    fn finish(self) -> Result<FileSummary> {
+        match self.sink {
+            Sink::Memory { bytes, reservation } => {
+                let file = MemoryFile::new(Bytes::from(bytes), reservation);
+                let source = SourceFile::in_memory(&self.path, file);
+                self.shared.memory_files.insert(&self.path, source)?;
+            }
+            Sink::Durable {
+                mut file,
+                mut buffer,
+            } => {
+                flush(file.as_mut(), &mut buffer)?;
+                file.finish()?;
+                self.shared.disk.grew(self.size);
+            }
+        }
+        Ok(FileSummary {
+            size_bytes: self.size,
+            checksum: self.checksum,
+        })
+    }
+}
+
+fn flush(file: &mut dyn storage::NewFile, buffer: &mut Vec<u8>) -> Result<()> {
+    if !buffer.is_empty() {
+        file.append(buffer)?;
+        buffer.clear();
+    }
+    Ok(())
+}
+
+struct Zstd {
+    compressor: Compressor<'static>,
+    output: Vec<u8>,
+}
+
+thread_local! {
+    /// A compression context takes longer to make than a page takes to compress.
+    static ZSTD: RefCell<Option<Zstd>> = const { RefCell::new(None) };
+}
+
+/// Calls `store` with the compressed page, or with none when zstd does not shrink it.
+fn compressed(page: &[u8], store: impl FnOnce(Option<&[u8]>) -> Result<Extent>) -> Result<Extent> {
+    let broken = |cause: io::Error| {
+        Error::new(
+            ErrorKind::Other,
+            format!("zstd cannot compress a page: {cause}"),
+        )
+    };
+    ZSTD.with_borrow_mut(|slot| {
+        let zstd = match slot {
+            Some(zstd) => zstd,
+            None => {
+                let compressor = Compressor::new(ZSTD_LEVEL).map_err(broken)?;
+                slot.insert(Zstd {
+                    compressor,
+                    output: Vec::new(),
+                })
+            }
+        };
+        zstd.output.clear();
+        zstd.output
+            .reserve(zstd::zstd_safe::compress_bound(page.len()));
+        let written = zstd
+            .compressor
+            .compress_to_buffer(page, &mut zstd.output)
+            .map_err(broken)?;
+        store(
+            zstd.output
+                .get(..written)
+                .filter(|stored| stored.len() < page.len()),
+        )
+    })
+}

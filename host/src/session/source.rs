@@ -1,0 +1,127 @@
+//! Finished files open for reading, shared by all sessions of an index.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use sidx_engine::{Error, Result};
+
+use super::memory_files::MemoryFile;
+use crate::storage::{ReadFile, Storage};
+
+/// Files that nobody uses are closed when more than this many are open.
+const KEPT_OPEN: usize = 512;
+
+/// A finished file.
+pub(crate) struct SourceFile {
+    /// Never given to a second file of the process.
+    pub(crate) id: u64,
+    /// For messages.
+    pub(crate) path: String,
+    pub(crate) body: Body,
+}
+
+/// Where the bytes are.
+pub(crate) enum Body {
+    Memory(MemoryFile),
+    Stored(Arc<dyn ReadFile>),
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl SourceFile {
+    fn new(path: &str, body: Body) -> Arc<Self> {
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self {
+            id,
+            path: path.to_owned(),
+            body,
+        })
+    }
+
+    /// A memory file.
+    pub(crate) fn in_memory(path: &str, file: MemoryFile) -> Arc<Self> {
+        Self::new(path, Body::Memory(file))
+    }
+
+    /// A file of the store.
+    pub(crate) fn stored(path: &str, file: Arc<dyn ReadFile>) -> Arc<Self> {
+        Self::new(path, Body::Stored(file))
+    }
+
+    /// Size in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        match &self.body {
+            Body::Memory(file) => file.bytes.len() as u64,
+            Body::Stored(file) => file.size(),
+        }
+    }
+
+    /// The bytes of a range; `corrupt` when the file is shorter. The range is compared with the size
+    /// before anything is allocated.
+    pub(crate) fn read(&self, offset: u64, length: u32) -> Result<Bytes> {
+        let size = self.size();
+        if offset
+            .checked_add(u64::from(length))
+            .is_none_or(|end| end > size)
+        {
+            return Err(Error::corrupt(format!(
+                "{}: {length} bytes at offset {offset} are asked for, the file has {size} bytes",
+                self.path
+            )));
+        }
+        match &self.body {
+            Body::Memory(file) => {
+                // Both ends are at most the length, as compared above.
+                let start = usize::try_from(offset)
+                    .unwrap_or(usize::MAX)
+                    .min(file.bytes.len());
+                let end = start.saturating_add(length as usize).min(file.bytes.len());
+                Ok(file.bytes.slice(start..end))
+            }
+            Body::Stored(file) => {
+                let mut buffer = vec![0; length as usize];
+                file.read_at(offset, &mut buffer)?;
+                Ok(buffer.into())
+            }
+        }
+    }
+}
+
+/// The stored files that are open. One descriptor and one identity per file, so that instances share
+/// cached pages.
+#[derive(Default)]
+pub(crate) struct OpenFiles {
+    files: Mutex<HashMap<String, Arc<SourceFile>>>,
+}
+
+impl OpenFiles {
+    /// Opens a file, or returns it when it is open already.
+    pub(crate) fn open(&self, storage: &dyn Storage, path: &str) -> Result<Arc<SourceFile>> {
+        if let Some(file) = self.files.lock().get(path) {
+            return Ok(Arc::clone(file));
+        }
+        // Opened without the lock, as a store may be far away. Of two that open at once the first stays.
+        let opened = SourceFile::stored(path, storage.open(path)?);
+        let mut files = self.files.lock();
+        if files.len() >= KEPT_OPEN {
+            files.retain(|_, file| Arc::strong_count(file) > 1);
+        }
+        Ok(Arc::clone(files.entry(path.to_owned()).or_insert(opened)))
+    }
+
+    /// Forgets a file, or all below a directory, and returns what was open.
+    pub(crate) fn forget(&self, path: &str) -> Vec<Arc<SourceFile>> {
+        let is_at = |name: &str| {
+            name.strip_prefix(path)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.files
+            .lock()
+            .extract_if(|name, _| is_at(name))
+            .map(|(_, file)| file)
+            .collect()
+    }
+}

@@ -1,0 +1,176 @@
+//! Where indexes live: the traits that a backend implements, and the two backends that come with
+//! the library.
+//!
+//! A [`Store`] holds indexes by name. A [`Storage`] is the durable place of one of them and holds
+//! three kinds of things: immutable files that are written once, small versioned objects, and files
+//! that grow at their end, which carry the write-ahead log. Readers need no lock and change
+//! nothing; whoever writes holds [`Storage::lock`] first.
+//!
+//! [`conformance`] checks a backend against everything that is promised here. One that passes can
+//! carry an index.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+
+pub mod conformance;
+mod directory;
+pub mod log;
+mod memory;
+mod paths;
+
+pub use directory::{DirectoryStorage, DirectoryStore};
+pub use memory::{MemoryStorage, MemoryStore};
+pub use paths::{
+    MAX_INDEX_NAME_BYTES, MAX_NAME_BYTES, MAX_OBJECT_BYTES, MAX_PATH_BYTES, check_index_name,
+    check_move, check_object_name, check_object_prefix, check_object_size, check_path,
+};
+
+/// Held while an index is written; dropping it lets the next writer in.
+pub type Lock = Box<dyn Send + Sync>;
+
+/// Where indexes live: a directory, a bucket with a prefix, memory.
+///
+/// An index name has 1 to 128 characters of `[A-Za-z0-9_.-]` and does not start with a dot;
+/// anything else is `invalid-argument`.
+pub trait Store: Send + Sync {
+    /// Where the store is, for messages: a path or an address.
+    fn location(&self) -> String;
+
+    /// The names of all indexes, sorted. Empty when the store itself does not exist yet.
+    fn index_names(&self) -> Result<Vec<String>>;
+
+    /// The place of one index. `not-found` when there is none, unless `create`, which makes an
+    /// empty place (and the store, if need be) whose name is durable on return. Takes no lock.
+    fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>>;
+
+    /// Removes an index with everything in it; durable on return. `not-found` when there is none,
+    /// `conflict` while a writer holds its lock. Readers that have files open may go on reading
+    /// them.
+    fn remove_index(&self, name: &str) -> Result<()>;
+}
+
+/// The durable place of one index.
+///
+/// Paths are relative to it: `/` between components, no component `.`, `..` or empty, only
+/// `[0-9a-zA-Z._%-]`, at most 255 bytes per component and 1,024 in all, and `lock` is taken. An
+/// object name is one such component. Anything else is `invalid-argument`, whatever the backend.
+///
+/// Files and objects may share one namespace: do not use an object's name as the path of a file. A
+/// directory exists while something is below it; whether an empty one is still listed is up to the
+/// backend.
+pub trait Storage: Send + Sync {
+    /// Where the index is, for messages: a path or an address.
+    fn location(&self) -> String;
+
+    /// Starts an immutable file; directories on the way are made. `conflict` when the path exists.
+    /// Of several files under construction at one path at most one can be finished.
+    fn create(&self, path: &str) -> Result<Box<dyn NewFile>>;
+
+    /// Opens a finished file, or a growing one at its present size. The bytes stay readable through
+    /// the handle when the name is removed. `not-found` when there is no such file.
+    fn open(&self, path: &str) -> Result<Arc<dyn ReadFile>>;
+
+    /// Names of files and directories directly below a directory, sorted; files under construction
+    /// are not among them. Empty when it does not exist, `conflict` when it is a file.
+    fn list(&self, path: &str) -> Result<Vec<String>>;
+
+    /// Removes a file, or a directory with all below it. Succeeds when there is nothing. Durable on
+    /// return. A crash may leave a part of a directory.
+    fn remove(&self, path: &str) -> Result<()>;
+
+    /// Moves a directory or file; directories on the way to `to` are made. `not-found` when there
+    /// is nothing at `from`, `conflict` when there is something at `to`. Durable on return.
+    fn rename(&self, from: &str, to: &str) -> Result<()>;
+
+    /// Makes the names directly below a directory, and the name of the directory itself, survive a
+    /// power loss. `not-found` when it does not exist.
+    fn sync(&self, path: &str) -> Result<()>;
+
+    /// The bytes of an object and its version; none when it does not exist.
+    fn get(&self, name: &str) -> Result<Option<(Vec<u8>, String)>>;
+
+    /// Creates an object of at most 16 MiB and returns its version; `conflict` when it exists. Of
+    /// any number of concurrent callers, in any process, exactly one succeeds. Durable on return;
+    /// seen whole or not at all.
+    fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<String>;
+
+    /// Replaces an object that still has `version` and returns the new version, which differs even
+    /// when the bytes do not; `conflict` otherwise. Durable on return; readers see the old or the
+    /// new bytes.
+    fn compare_and_swap(&self, name: &str, version: &str, bytes: &[u8]) -> Result<String>;
+
+    /// Names of objects that start with `prefix`, sorted. An empty prefix lists all.
+    fn list_objects(&self, prefix: &str) -> Result<Vec<String>>;
+
+    /// Removes an object; succeeds when it does not exist. Durable on return.
+    fn remove_object(&self, name: &str) -> Result<()>;
+
+    /// Opens a file for appending, or creates it with a name that is durable on return. At most one
+    /// handle of a file may be used at a time; the writer's lock sees to that.
+    fn append_file(&self, path: &str) -> Result<Box<dyn AppendFile>>;
+
+    /// Takes the lock of the writer, and clears away what a crashed writer left under construction:
+    /// call it before starting files. `conflict` when it is held, here or elsewhere; never waits.
+    /// The lock goes when the value is dropped, or with the process.
+    fn lock(&self) -> Result<Lock>;
+
+    /// Bytes of everything in the index. A sum over all files, so not for every call.
+    fn size_bytes(&self) -> Result<u64>;
+}
+
+/// An immutable file under construction. It has no name yet: dropping it without
+/// [`finish`](Self::finish) leaves nothing.
+pub trait NewFile: Send {
+    /// Adds bytes at the end; nothing is durable yet. After an error the file cannot be finished.
+    fn append(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Gives the file its name. On return the bytes are durable; the name is after
+    /// [`Storage::sync`] of its directory. `conflict` when the path exists by now. After an error
+    /// nothing is left.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// A file open for reading, from any thread.
+pub trait ReadFile: Send + Sync {
+    /// Bytes in the file when it was opened.
+    fn size(&self) -> u64;
+
+    /// Fills `buffer` with the bytes at `offset`. `corrupt` when the file ends before that; the
+    /// content of `buffer` is then undefined.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()>;
+}
+
+/// A file that grows at its end.
+pub trait AppendFile: Send {
+    /// Adds bytes at the end in one write. On return they survive the end of the process, not of
+    /// the power. After an error [`size`](Self::size) is as before and the bytes after it are
+    /// undefined; the caller must truncate before it trusts the file again.
+    fn append(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Makes all bytes, and the size, survive a power loss. After an error it is unknown which of
+    /// the bytes since the last success do.
+    fn sync(&mut self) -> Result<()>;
+
+    /// Bytes in the file.
+    fn size(&self) -> u64;
+
+    /// Cuts the file to `size` bytes, durable after the next [`sync`](Self::sync);
+    /// `invalid-argument` when it is shorter than that.
+    fn truncate(&mut self, size: u64) -> Result<()>;
+}
+
+/// The error of a read behind the end of a file.
+fn too_short(name: &str, offset: u64, length: usize, size: u64) -> Error {
+    Error::corrupt(format!(
+        "{name} has {size} bytes, but {length} bytes were to be read at offset {offset}; the file \
+         was cut or what points into it is damaged"
+    ))
+}
+
+/// The error of a truncation that would make a file longer.
+fn cannot_grow(name: &str, from: u64, to: u64) -> Error {
+    Error::invalid(format!(
+        "cannot truncate {name} from {from} to {to} bytes, which is more"
+    ))
+}

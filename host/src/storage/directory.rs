@@ -1,0 +1,295 @@
+//! A store in a directory of the local file system: one directory per index.
+//!
+//! Nothing is visible under its name before it is whole and on the medium: bytes go to a temporary
+//! file in the same directory, are synced, and get their name by a link, which fails when the name
+//! is taken, or by a rename, which replaces. Temporary names begin with `~`, which no path or
+//! object may contain, so they are never listed, opened or hit by accident; [`Storage::lock`]
+//! removes what a crash left.
+//!
+//! Reading opens files for reading and lists directories, no more: a read-only medium will do.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use self::disk::{TempFile, sync_directory};
+use self::files::{DirectoryAppendFile, DirectoryNewFile, DirectoryReadFile};
+use super::paths::{LOCK_NAME, check_index_name, check_move, check_path, is_component};
+use super::{AppendFile, Lock, NewFile, ReadFile, Storage, Store};
+use crate::error::{Error, ErrorKind, Result};
+
+mod disk;
+mod files;
+mod lock;
+mod objects;
+#[cfg(test)]
+mod tests;
+
+/// A directory with one sub-directory per index.
+pub struct DirectoryStore {
+    root: PathBuf,
+}
+
+impl DirectoryStore {
+    /// A store at a path. Touches nothing: the directory is made when its first index is created.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The directory of an index that exists.
+    fn existing(&self, name: &str) -> Result<PathBuf> {
+        check_index_name(name)?;
+        let path = self.root.join(name);
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => Ok(path),
+            Ok(_) => Err(Error::conflict(format!(
+                "{} is a file, not an index",
+                path.display()
+            ))),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                Err(Error::not_found(format!(
+                    "store {} has no index {name}; check the name or create it first",
+                    self.root.display()
+                )))
+            }
+            Err(cause) => Err(Error::io("look at", &path, cause)),
+        }
+    }
+}
+
+impl Store for DirectoryStore {
+    fn location(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn index_names(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in disk::entries(&self.root)? {
+            let is_index = check_index_name(&entry.name).is_ok();
+            // A link to a directory is as good as a directory here.
+            if is_index && (entry.is_directory || self.root.join(&entry.name).is_dir()) {
+                names.push(entry.name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>> {
+        let path = match self.existing(name) {
+            Ok(path) => path,
+            Err(error) if create && error.kind() == ErrorKind::NotFound => {
+                let path = self.root.join(name);
+                disk::make_directories(&path)?;
+                path
+            }
+            Err(error) => return Err(error),
+        };
+        if create {
+            // Also for one that exists: who made it may have died before this.
+            sync_directory(&self.root)?;
+        }
+        Ok(Arc::new(DirectoryStorage::new(path)))
+    }
+
+    fn remove_index(&self, name: &str) -> Result<()> {
+        let path = self.existing(name)?;
+        let storage = DirectoryStorage::new(&path);
+        let _lock = storage.lock()?;
+        // First out of sight in one step, so that a crash does not leave half an index under its
+        // name.
+        let removed = disk::temporary_path(&self.root);
+        fs::rename(&path, &removed).map_err(|cause| Error::io("remove", &path, cause))?;
+        sync_directory(&self.root)?;
+        disk::remove_leftovers(&self.root, false)
+    }
+}
+
+/// One index in a directory.
+pub struct DirectoryStorage {
+    root: PathBuf,
+}
+
+impl DirectoryStorage {
+    /// The index in an existing directory. Touches nothing.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn full(&self, path: &str) -> Result<PathBuf> {
+        check_path(path)?;
+        Ok(self.root.join(path))
+    }
+
+    /// Makes the directories between the index and `path`, but not the index itself, which would
+    /// bring a removed one back.
+    fn make_parents(&self, path: &str) -> Result<PathBuf> {
+        let mut directory = self.root.clone();
+        let parents = path.rsplit_once('/').map(|(parents, _)| parents);
+        for name in parents.into_iter().flat_map(|parents| parents.split('/')) {
+            directory.push(name);
+            match fs::create_dir(&directory) {
+                Ok(()) => {}
+                Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(cause) => return Err(Error::io("make directory", &directory, cause)),
+            }
+        }
+        Ok(directory)
+    }
+
+    /// Syncs a directory and all above it up to the index: a name is durable when all on the way
+    /// are.
+    fn sync_up(&self, directory: &Path) -> Result<()> {
+        for each in directory.ancestors() {
+            sync_directory(each)?;
+            if each == self.root {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The directory that holds `path`.
+fn parent_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(path)
+}
+
+/// Whether something has that name, be it a dangling link.
+fn exists(path: &Path) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(cause) if is_absent(&cause) => Ok(false),
+        Err(cause) => Err(Error::io("look at", path, cause)),
+    }
+}
+
+/// Whether an error says that there is nothing; `a/b` is not there either when `a` is a file.
+fn is_absent(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+impl Storage for DirectoryStorage {
+    fn location(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn create(&self, path: &str) -> Result<Box<dyn NewFile>> {
+        let full = self.full(path)?;
+        if exists(&full)? {
+            return Err(Error::conflict(format!("{} exists", full.display())));
+        }
+        let directory = self.make_parents(path)?;
+        Ok(Box::new(DirectoryNewFile::new(
+            TempFile::create(&directory)?,
+            full,
+        )))
+    }
+
+    fn open(&self, path: &str) -> Result<Arc<dyn ReadFile>> {
+        Ok(Arc::new(DirectoryReadFile::open(&self.full(path)?)?))
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<String>> {
+        let entries = disk::entries(&self.full(path)?)?;
+        let names = entries.into_iter().map(|entry| entry.name);
+        let mut names: Vec<String> = names.filter(|name| is_component(name)).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn remove(&self, path: &str) -> Result<()> {
+        let full = self.full(path)?;
+        let result = match fs::symlink_metadata(&full) {
+            Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(&full),
+            Ok(_) => fs::remove_file(&full),
+            Err(cause) => Err(cause),
+        };
+        match result {
+            Ok(()) => sync_directory(parent_of(&full)),
+            Err(cause) if is_absent(&cause) => Ok(()),
+            Err(cause) => Err(Error::io("remove", &full, cause)),
+        }
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        check_move(from, to)?;
+        let (source, target) = (self.full(from)?, self.full(to)?);
+        if !exists(&source)? {
+            return Err(Error::not_found(format!(
+                "there is no {} to rename",
+                source.display()
+            )));
+        }
+        if exists(&target)? {
+            return Err(Error::conflict(format!("{} exists", target.display())));
+        }
+        let directory = self.make_parents(to)?;
+        fs::rename(&source, &target).map_err(|cause| Error::io("rename", &source, cause))?;
+        // The new name first: a power loss in between may show both, never none.
+        self.sync_up(&directory)?;
+        sync_directory(parent_of(&source))
+    }
+
+    fn sync(&self, path: &str) -> Result<()> {
+        let full = self.full(path)?;
+        if !full.is_dir() {
+            return Err(Error::not_found(format!(
+                "there is no directory {}",
+                full.display()
+            )));
+        }
+        self.sync_up(&full)
+    }
+
+    fn get(&self, name: &str) -> Result<Option<(Vec<u8>, String)>> {
+        objects::get(&self.root, name)
+    }
+
+    fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<String> {
+        objects::put_if_absent(&self.root, name, bytes)
+    }
+
+    fn compare_and_swap(&self, name: &str, version: &str, bytes: &[u8]) -> Result<String> {
+        objects::compare_and_swap(&self.root, name, version, bytes)
+    }
+
+    fn list_objects(&self, prefix: &str) -> Result<Vec<String>> {
+        objects::list(&self.root, prefix)
+    }
+
+    fn remove_object(&self, name: &str) -> Result<()> {
+        objects::remove(&self.root, name)
+    }
+
+    fn append_file(&self, path: &str) -> Result<Box<dyn AppendFile>> {
+        let full = self.full(path)?;
+        let directory = self.make_parents(path)?;
+        let is_new = !exists(&full)?;
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&full);
+        let file = file.map_err(|cause| Error::io("open for appending", &full, cause))?;
+        if is_new {
+            self.sync_up(&directory)?;
+        }
+        Ok(Box::new(DirectoryAppendFile::new(file, full)?))
+    }
+
+    fn lock(&self) -> Result<Lock> {
+        let lock = lock::take(&self.root.join(LOCK_NAME))?;
+        disk::remove_leftovers(&self.root, true)?;
+        Ok(Box::new(lock))
+    }
+
+    fn size_bytes(&self) -> Result<u64> {
+        disk::size_bytes(&self.root)
+    }
+}

@@ -1,0 +1,182 @@
+//! The files of the directory backend.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::disk::TempFile;
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::{AppendFile, NewFile, ReadFile, cannot_grow, too_short};
+
+pub(super) struct DirectoryNewFile {
+    temporary: TempFile,
+    target: PathBuf,
+    failed: bool,
+}
+
+impl DirectoryNewFile {
+    pub(super) fn new(temporary: TempFile, target: PathBuf) -> Self {
+        Self {
+            temporary,
+            target,
+            failed: false,
+        }
+    }
+}
+
+impl NewFile for DirectoryNewFile {
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let result = self.temporary.write(bytes);
+        self.failed |= result.is_err();
+        result.map_err(|error| error.at(self.target.display()))
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        let target = self.target.as_path();
+        if self.failed {
+            let name = target.display();
+            let problem = format!("{name} cannot be finished: an append failed; write it again");
+            return Err(Error::new(ErrorKind::Io, problem));
+        }
+        self.temporary.sync()?;
+        self.temporary
+            .link(target)
+            .map_err(|cause| link_error(target, cause))
+    }
+}
+
+/// What went wrong when a file got its name.
+pub(super) fn link_error(target: &Path, cause: io::Error) -> Error {
+    let name = target.display();
+    match cause.kind() {
+        io::ErrorKind::AlreadyExists => Error::conflict(format!("{name} exists")),
+        io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied => Error::new(
+            ErrorKind::Io,
+            format!("cannot link {name}: {cause}; the store needs a file system with hard links"),
+        )
+        .with_source(cause),
+        _ => Error::io("link", target, cause),
+    }
+}
+
+pub(super) struct DirectoryReadFile {
+    file: File,
+    size: u64,
+    path: PathBuf,
+}
+
+impl DirectoryReadFile {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let not_found = || Error::not_found(format!("there is no file {}", path.display()));
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(cause) if super::is_absent(&cause) => return Err(not_found()),
+            Err(cause) => return Err(Error::io("open", path, cause)),
+        };
+        let metadata = file
+            .metadata()
+            .map_err(|cause| Error::io("look at", path, cause))?;
+        if !metadata.is_file() {
+            return Err(not_found());
+        }
+        Ok(Self {
+            file,
+            size: metadata.len(),
+            path: path.to_owned(),
+        })
+    }
+}
+
+impl ReadFile for DirectoryReadFile {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        let length = buffer.len();
+        let too_short = |size| too_short(&self.path.to_string_lossy(), offset, length, size);
+        let end = offset.checked_add(length as u64);
+        if end.is_none_or(|end| end > self.size) {
+            return Err(too_short(self.size));
+        }
+        match self.file.read_exact_at(buffer, offset) {
+            Ok(()) => Ok(()),
+            Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => Err(too_short(
+                self.file.metadata().map_or(0, |metadata| metadata.len()),
+            )),
+            Err(cause) => Err(Error::io("read", &self.path, cause)),
+        }
+    }
+}
+
+/// Writes at a position that it keeps, not at the end that the file has: after a failed write the
+/// next one covers what the failed one left.
+pub(super) struct DirectoryAppendFile {
+    file: File,
+    size: u64,
+    path: PathBuf,
+}
+
+impl DirectoryAppendFile {
+    pub(super) fn new(file: File, path: PathBuf) -> Result<Self> {
+        let metadata = file
+            .metadata()
+            .map_err(|cause| Error::io("look at", &path, cause))?;
+        Ok(Self {
+            file,
+            size: metadata.len(),
+            path,
+        })
+    }
+}
+
+impl AppendFile for DirectoryAppendFile {
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file
+            .write_all_at(bytes, self.size)
+            .map_err(|cause| Error::io("append to", &self.path, cause))?;
+        self.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        // Without the times of the file, but with its size.
+        self.file
+            .sync_data()
+            .map_err(|cause| Error::io("sync", &self.path, cause))
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn truncate(&mut self, size: u64) -> Result<()> {
+        if size > self.size {
+            return Err(cannot_grow(&self.path.to_string_lossy(), self.size, size));
+        }
+        self.file
+            .set_len(size)
+            .map_err(|cause| Error::io("truncate", &self.path, cause))?;
+        self.size = size;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_lost_an_append_cannot_be_finished() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let target = directory.path().join("a");
+        let temporary = TempFile::create(directory.path()).expect("new");
+        let mut file = Box::new(DirectoryNewFile::new(temporary, target));
+        file.append(b"bytes").expect("writable");
+        file.failed = true;
+        let error = file.finish().expect_err("failed before");
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert_eq!(directory.path().read_dir().expect("readable").count(), 0);
+    }
+}

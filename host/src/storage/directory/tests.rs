@@ -1,0 +1,245 @@
+//! The directory backend against the rules of all backends, and what only a directory can show.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::{DirectoryStorage, DirectoryStore};
+use crate::error::ErrorKind;
+use crate::storage::log::{Log, LogAccess, LogDurability};
+use crate::storage::{Storage, Store, conformance};
+
+fn storage(directory: &Path) -> Arc<dyn Storage> {
+    DirectoryStore::new(directory)
+        .open_index("x", true)
+        .expect("the directory is ours")
+}
+
+/// Every name below a directory with its bytes and times.
+fn tree(directory: &Path) -> BTreeMap<String, (Vec<u8>, Option<SystemTime>)> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(directory).expect("readable") {
+        let path = entry.expect("readable").path();
+        let modified = fs::metadata(&path).expect("readable").modified().ok();
+        if path.is_dir() {
+            found.extend(tree(&path));
+            found.insert(format!("{}/", path.display()), (Vec::new(), modified));
+        } else {
+            let bytes = fs::read(&path).expect("readable");
+            found.insert(path.display().to_string(), (bytes, modified));
+        }
+    }
+    found
+}
+
+#[test]
+fn keeps_to_the_rules_of_all_backends() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let number = std::cell::Cell::new(0);
+    let next = || {
+        number.set(number.get() + 1);
+        directory.path().join(number.get().to_string())
+    };
+    conformance::check_all(|| storage(&next())).expect("storage");
+    conformance::check_store(|| Arc::new(DirectoryStore::new(next().join("deep/er"))))
+        .expect("store");
+}
+
+#[test]
+fn reading_changes_nothing() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let missing = directory.path().join("missing");
+    let store = DirectoryStore::new(&missing);
+    assert_eq!(
+        store.index_names().expect("an empty list"),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        store.open_index("x", false).err().map(|e| e.kind()),
+        Some(ErrorKind::NotFound)
+    );
+    assert!(!missing.exists());
+
+    let writer = storage(directory.path());
+    let mut file = writer.create("parts/1/a").expect("new");
+    file.append(b"bytes").expect("writable");
+    file.finish().expect("finished");
+    writer.put_if_absent("index.json", b"{}").expect("new");
+    let mut log = Log::open(Arc::clone(&writer), LogAccess::Write).expect("new");
+    log.append(&[(b"header", b"body")], LogDurability::Sync)
+        .expect("appended");
+    drop((log, writer));
+    // A torn end and a file under construction, as a crash leaves them.
+    let segment = directory.path().join("x/log/0000000000000000.log");
+    let mut bytes = fs::read(&segment).expect("readable");
+    bytes.extend_from_slice(b"torn");
+    fs::write(&segment, bytes).expect("writable");
+    fs::write(directory.path().join("x/parts/1/~9-9.tmp"), b"left").expect("writable");
+
+    let before = tree(directory.path());
+    let store = DirectoryStore::new(directory.path());
+    assert_eq!(store.index_names().expect("listed"), ["x"]);
+    let reader = store.open_index("x", false).expect("there");
+    assert_eq!(reader.list("parts/1").expect("listed"), ["a"]);
+    reader
+        .open("parts/1/a")
+        .expect("there")
+        .read_at(0, &mut [0; 5])
+        .expect("readable");
+    assert_eq!(reader.list_objects("").expect("listed"), ["index.json"]);
+    assert!(reader.get("index.json").expect("readable").is_some());
+    assert!(reader.get("other").expect("readable").is_none());
+    assert!(reader.open("log/none").is_err());
+    assert!(reader.size_bytes().expect("summed") > 0);
+    let mut log = Log::open(reader, LogAccess::Read).expect("there");
+    assert!(log.read(0).expect("readable").is_some());
+    assert_eq!(tree(directory.path()), before);
+}
+
+#[test]
+fn the_lock_clears_away_what_a_crash_left_and_nothing_else() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let index = storage(directory.path());
+    let root = directory.path().join("x");
+    let mut file = index.create("parts/1/a.tmp").expect("new");
+    file.append(b"bytes").expect("writable");
+    // A crash: neither finished nor dropped.
+    std::mem::forget(index.create("parts/1/b").expect("new"));
+    file.finish().expect("finished");
+    fs::write(root.join("~7-0.tmp"), b"left").expect("writable");
+    assert_eq!(
+        fs::read_dir(root.join("parts/1"))
+            .expect("readable")
+            .count(),
+        2
+    );
+    assert_eq!(index.list("parts/1").expect("listed"), ["a.tmp"]);
+    drop(index.lock().expect("free"));
+    assert_eq!(
+        fs::read_dir(root.join("parts/1"))
+            .expect("readable")
+            .count(),
+        1
+    );
+    assert!(!root.join("~7-0.tmp").exists());
+    assert_eq!(index.list("parts/1").expect("listed"), ["a.tmp"]);
+}
+
+#[test]
+fn a_file_under_construction_is_not_under_its_name() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let index = storage(directory.path());
+    let mut file = index.create("d/a").expect("new");
+    file.append(b"half").expect("writable");
+    let names: Vec<_> = tree(&directory.path().join("x")).into_keys().collect();
+    assert!(names.iter().all(|name| !name.ends_with("/a")), "{names:?}");
+    file.finish().expect("finished");
+    let names: Vec<_> = tree(&directory.path().join("x")).into_keys().collect();
+    assert!(names.iter().all(|name| !name.contains('~')), "{names:?}");
+}
+
+#[test]
+fn the_lock_message_names_path_process_and_next_step() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let index = storage(directory.path());
+    let path = directory.path().join("x/lock");
+    let held = index.lock().expect("free");
+    let pid = std::process::id();
+    assert_eq!(
+        fs::read_to_string(&path).expect("readable"),
+        format!("{pid}\n")
+    );
+    let message = index
+        .lock()
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default();
+    let wanted = format!(
+        "conflict: another writer of this process (pid {pid}) holds the lock at {}; close it or \
+         open read-only",
+        path.display()
+    );
+    assert_eq!(message, wanted);
+    drop(held);
+    assert_eq!(fs::read_to_string(&path).expect("readable"), "");
+}
+
+/// Runs itself as a second process, which holds the lock until it is killed.
+#[test]
+fn the_lock_goes_with_its_process() {
+    const NAME: &str = "SIDX_TEST_LOCK_DIRECTORY";
+    if let Some(path) = std::env::var_os(NAME) {
+        let _held = DirectoryStorage::new(path).lock().expect("free");
+        std::thread::sleep(std::time::Duration::from_secs(60));
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let index = storage(directory.path());
+    let mut child = std::process::Command::new(std::env::current_exe().expect("our path"))
+        .args(["the_lock_goes_with_its_process", "--test-threads=1"])
+        .env(NAME, directory.path().join("x"))
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("a second process");
+    let pid = format!("{}\n", child.id());
+    let path = directory.path().join("x/lock");
+    for _ in 0..4000 {
+        if fs::read_to_string(&path).ok().as_ref() == Some(&pid) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let error = index.lock().err().expect("held by the other process");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(
+        error
+            .message()
+            .starts_with(&format!("another process (pid {})", child.id()))
+    );
+    child.kill().expect("ours to kill");
+    child.wait().expect("killed");
+    index.lock().expect("free after the process is gone");
+}
+
+#[test]
+fn a_removed_index_is_not_brought_back_by_who_still_has_it() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let index = storage(directory.path());
+    DirectoryStore::new(directory.path())
+        .remove_index("x")
+        .expect("free");
+    assert!(index.create("d/a").is_err());
+    assert!(index.append_file("log/a").is_err());
+    assert!(index.put_if_absent("a", b"").is_err());
+    assert!(index.lock().is_err());
+    assert_eq!(fs::read_dir(directory.path()).expect("readable").count(), 0);
+}
+
+#[test]
+fn an_object_that_is_too_large_is_corrupt() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let index = storage(directory.path());
+    let file = fs::File::create(directory.path().join("x/large")).expect("writable");
+    file.set_len(17 << 20).expect("sparse");
+    let error = index.get("large").expect_err("more than 16 MiB");
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(
+        error.message().contains("x/large has 17825792 bytes"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_store_lists_directories_that_can_be_indexes() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for name in ["good", ".hidden", "lost+found", "~1-1.tmp"] {
+        fs::create_dir(directory.path().join(name)).expect("made");
+    }
+    fs::write(directory.path().join("file"), b"").expect("written");
+    let store = DirectoryStore::new(directory.path());
+    assert_eq!(store.index_names().expect("listed"), ["good"]);
+    let error = store.open_index("file", true).err().expect("a file");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+}

@@ -1,0 +1,346 @@
+//! The write-ahead log of an index: entries in one order, each a header and a body of bytes that
+//! mean nothing here.
+//!
+//! A position is the number of bytes of all frames before it since the log began; it only grows,
+//! across segments and reopening. The bytes of a frame are in `log/frame.rs`, those of a file in
+//! `log/segment.rs`, and what is done after a crash in `log/recovery.rs`.
+
+use std::sync::Arc;
+
+pub use sidx_engine::host::LogDurability;
+
+use self::segment::Segment;
+use super::{AppendFile, ReadFile, Storage};
+use crate::error::{Error, ErrorKind, Result};
+
+mod frame;
+mod opening;
+mod recovery;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+/// A segment that has this many bytes of frames is followed by a new one: 64 MiB.
+const SEGMENT_BYTES: u64 = 64 << 20;
+/// From this size on, the newest segment is replaced when all of it was given up, so that the next
+/// opening has little to scan: 1 MiB.
+const WORTH_REPLACING_BYTES: u64 = 1 << 20;
+/// A reader that finds a listed segment gone lists again: the writer removes old ones at any time.
+const LISTING_ATTEMPTS: usize = 10;
+
+/// What a log is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogAccess {
+    /// Reading: changes nothing and needs no lock. Sees what was there when it was opened.
+    Read,
+    /// Reading and appending: the caller holds [`Storage::lock`].
+    Write,
+}
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Where the next entry starts.
+    pub next_position: u64,
+    /// The first of the slices given to [`Log::append`].
+    pub header: Vec<u8>,
+    /// The second.
+    pub body: Vec<u8>,
+}
+
+/// The log of one index.
+pub struct Log {
+    storage: Arc<dyn Storage>,
+    /// Oldest first, each beginning where the one before ends.
+    segments: Vec<Segment>,
+    /// The newest segment, once it was appended to.
+    newest: Option<Box<dyn AppendFile>>,
+    /// The segment read last, by its first position.
+    reading: Option<(u64, Arc<dyn ReadFile>)>,
+    /// Position after the last entry.
+    end: u64,
+    /// Everything before this position is on the medium.
+    durable: u64,
+    segment_bytes: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    ReadOnly,
+    Good,
+    /// A write failed: what is in the newest segment is not known.
+    Failed,
+}
+
+impl Log {
+    /// Opens the log of an index; a new one has no files and ends at 0.
+    ///
+    /// The newest segment is read and checked. With [`LogAccess::Write`] the torn end that a crash
+    /// left is cut off and all the rest is synced; with [`LogAccess::Read`] the log just ends
+    /// before it. `corrupt`, with file and offset, when a frame is damaged or a segment is missing.
+    pub fn open(storage: Arc<dyn Storage>, access: LogAccess) -> Result<Self> {
+        let mut log = Self {
+            storage,
+            segments: Vec::new(),
+            newest: None,
+            reading: None,
+            end: 0,
+            durable: 0,
+            segment_bytes: SEGMENT_BYTES,
+            state: State::ReadOnly,
+        };
+        log.load()?;
+        if access == LogAccess::Write {
+            log.state = State::Good;
+            log.repair()?;
+        }
+        Ok(log)
+    }
+
+    /// Appends entries in order, as one write; with [`LogDurability::Sync`] they, and all before
+    /// them, are on the medium on return, with [`LogDurability::Os`] with the operating system.
+    /// Returns the position after the last. Without entries it is a sync, or nothing.
+    ///
+    /// `invalid-argument` when an entry is larger than 1 GiB; nothing was changed then. After any
+    /// other error none of the entries counts, and the log refuses everything but reading until it
+    /// is opened again.
+    pub fn append(&mut self, entries: &[(&[u8], &[u8])], durability: LogDurability) -> Result<u64> {
+        self.check_writable()?;
+        for (header, body) in entries {
+            frame::payload_bytes(header, body)?;
+        }
+        let result = self.write(entries, durability);
+        self.fail_on_error(result)?;
+        Ok(self.end)
+    }
+
+    /// The position after the last entry; 0 for a new log.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// The position of the first entry that is still there, or the end when there is none.
+    pub fn start(&self) -> u64 {
+        self.segments
+            .first()
+            .map_or(self.end, |segment| segment.first)
+    }
+
+    /// Reads the entry at a position that is 0 or was returned before; none at the end. `not-found`
+    /// when it was given up, `invalid-argument` behind the end, `corrupt`, with file and offset,
+    /// when what is there is not an entry or is damaged.
+    pub fn read(&mut self, position: u64) -> Result<Option<LogEntry>> {
+        if position == self.end {
+            return Ok(None);
+        }
+        if position > self.end {
+            return self.behind_end(position);
+        }
+        let later = self
+            .segments
+            .partition_point(|segment| segment.first <= position);
+        let Some(segment) = later
+            .checked_sub(1)
+            .and_then(|i| self.segments.get(i))
+            .copied()
+        else {
+            let (place, start) = (self.storage.location(), self.start());
+            return Err(Error::not_found(format!(
+                "position {position} of the log of {place} was given up; it begins at {start}"
+            )));
+        };
+        let offset = segment.offset_of(position);
+        self.read_frame(&segment, position)
+            .map(Some)
+            .map_err(|error| match error.kind() {
+                ErrorKind::Corrupt => {
+                    let place = segment::place(self.storage.as_ref(), segment.first);
+                    error.at(format!("{place}: offset {offset}"))
+                }
+                _ => error,
+            })
+    }
+
+    /// A snapshot may have absorbed entries that a power loss took from the log, or that were
+    /// appended after it was opened for reading. A reader misses nothing then; a writer must not
+    /// use their positions again.
+    fn behind_end(&self, position: u64) -> Result<Option<LogEntry>> {
+        if self.state == State::ReadOnly {
+            return Ok(None);
+        }
+        let (place, end) = (self.storage.location(), self.end);
+        Err(Error::invalid(format!(
+            "position {position} is behind the end of the log of {place}, which is {end}; if a \
+             snapshot absorbed what was before it, drop the log before it first"
+        )))
+    }
+
+    /// Gives up the entries before a position. Segments that end there or before are removed, never
+    /// the newest; the rest may still be read. A position behind the end moves the end there: that
+    /// is what a writer needs whose snapshot absorbed entries that a power loss took from the log,
+    /// because their positions must not be used again.
+    pub fn drop_before(&mut self, position: u64) -> Result<()> {
+        self.check_writable()?;
+        if position > segment::MAX_POSITION {
+            return Err(Error::invalid(format!(
+                "no log has a position as large as {position}"
+            )));
+        }
+        let held = self
+            .segments
+            .last()
+            .map_or(0, |segment| self.end - segment.first);
+        if position > self.end || (position == self.end && held >= WORTH_REPLACING_BYTES) {
+            let result = self.start_segment(position, None);
+            self.fail_on_error(result)?;
+        }
+        while let [oldest, _, ..] = self.segments.as_slice() {
+            if oldest.end > position {
+                break;
+            }
+            self.storage.remove(&segment::path(oldest.first))?;
+            self.segments.remove(0);
+        }
+        Ok(())
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        let place = self.storage.location();
+        match self.state {
+            State::Good => Ok(()),
+            State::ReadOnly => Err(Error::invalid(format!(
+                "the log of {place} was opened for reading; open the index for writing"
+            ))),
+            State::Failed => Err(Error::new(
+                ErrorKind::Io,
+                format!(
+                    "the log of {place} failed before and takes no more writes; reopen the index"
+                ),
+            )),
+        }
+    }
+
+    /// After a failed write nobody knows what is in the file: takes back what can be taken back,
+    /// and lets no write follow.
+    fn fail_on_error<T>(&mut self, result: Result<T>) -> Result<T> {
+        if result.is_err() {
+            self.state = State::Failed;
+            if let (Some(file), Some(segment)) = (&mut self.newest, self.segments.last()) {
+                // Best effort. If it fails too, the next opening may find entries that were
+                // reported as failed, which an outcome unknown to everybody allows.
+                let _ = file
+                    .truncate(segment.offset_of(self.end))
+                    .and_then(|()| file.sync());
+            }
+        }
+        result
+    }
+
+    fn write(&mut self, entries: &[(&[u8], &[u8])], durability: LogDurability) -> Result<()> {
+        let full = |segment: &Segment| self.end - segment.first >= self.segment_bytes;
+        if !entries.is_empty() && self.segments.last().is_none_or(full) {
+            self.sync_newest()?;
+            self.start_segment(self.end, Some(self.end))?;
+        }
+        let mut bytes = Vec::new();
+        let mut end = self.end;
+        for &entry in entries {
+            end = frame::encode(&mut bytes, end, self.durable, entry)?;
+        }
+        if !bytes.is_empty() {
+            self.newest_file()?.append(&bytes)?;
+        }
+        if durability == LogDurability::Sync && self.durable < end {
+            self.newest_file()?.sync()?;
+            self.durable = end;
+        }
+        self.end = end;
+        if let Some(segment) = self.segments.last_mut() {
+            segment.end = end;
+        }
+        Ok(())
+    }
+
+    /// The newest segment, open for appending.
+    fn newest_file(&mut self) -> Result<&mut Box<dyn AppendFile>> {
+        if self.newest.is_none() {
+            let first = self
+                .segments
+                .last()
+                .map_or(self.end, |segment| segment.first);
+            self.newest = Some(self.storage.append_file(&segment::path(first))?);
+        }
+        let lost = || Error::new(ErrorKind::Other, "the newest log segment is not open");
+        self.newest.as_mut().ok_or_else(lost)
+    }
+
+    /// Brings everything to the medium.
+    fn sync_newest(&mut self) -> Result<()> {
+        if self.durable < self.end {
+            self.newest_file()?.sync()?;
+            self.durable = self.end;
+        }
+        Ok(())
+    }
+
+    /// Begins a segment at a position. It follows what is there and on the medium up to a position,
+    /// or nothing, when everything before it is given up.
+    fn start_segment(&mut self, first: u64, follows: Option<u64>) -> Result<()> {
+        let mut file = self.storage.append_file(&segment::path(first))?;
+        // One whose making was interrupted may be there.
+        file.truncate(0)?;
+        file.append(&segment::header(first, follows))?;
+        file.sync()?;
+        self.segments.push(Segment {
+            first,
+            follows,
+            end: first,
+        });
+        self.newest = Some(file);
+        self.end = first;
+        self.durable = first;
+        Ok(())
+    }
+
+    fn read_frame(&mut self, segment: &Segment, position: u64) -> Result<LogEntry> {
+        let file = self.reader(segment)?;
+        let offset = segment.offset_of(position);
+        let damaged = |what: &str| {
+            Error::corrupt(format!(
+                "the entry at position {position} of the log fails its check ({what}); restore the \
+                 file from a backup"
+            ))
+        };
+        let mut head = [0; frame::HEAD_BYTES];
+        file.read_at(offset, &mut head)?;
+        let head = frame::Head::decode(&head, position).ok_or_else(|| damaged("head"))?;
+        if position + head.frame_bytes() > segment.end {
+            return Err(damaged("length"));
+        }
+        let mut payload = vec![0; usize::try_from(head.length).unwrap_or(0)];
+        file.read_at(offset + frame::HEAD_BYTES as u64, &mut payload)?;
+        if crc32c::crc32c(&payload) != head.checksum {
+            return Err(damaged("payload"));
+        }
+        let (header, body) = frame::split(payload).ok_or_else(|| damaged("header length"))?;
+        Ok(LogEntry {
+            next_position: position + head.frame_bytes(),
+            header,
+            body,
+        })
+    }
+
+    /// The segment open for reading, at a size that covers what it holds now.
+    fn reader(&mut self, segment: &Segment) -> Result<Arc<dyn ReadFile>> {
+        if let Some((first, file)) = &self.reading
+            && *first == segment.first
+            && file.size() >= segment.offset_of(segment.end)
+        {
+            return Ok(Arc::clone(file));
+        }
+        let file = self.storage.open(&segment::path(segment.first))?;
+        self.reading = Some((segment.first, Arc::clone(&file)));
+        Ok(file)
+    }
+}

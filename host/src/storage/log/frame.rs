@@ -1,0 +1,178 @@
+//! One entry of the log as bytes.
+//!
+//! ```text
+//! head     length u32 | checksum u32 | durable u64 | head checksum u32
+//! payload  header length u32 | header | body                            `length` bytes
+//! ```
+//!
+//! All little endian. `checksum` is the CRC32C of the payload. The head checksum covers the
+//! position of the frame and the head before it: a frame that lies elsewhere than it was written is
+//! no frame, and the next frame behind a damage can be found by its head alone. `durable` is the
+//! position up to which the log was on the medium when the frame was written: what lies before it
+//! can't be a torn write.
+
+use crate::error::{Error, Result};
+use crate::storage::ReadFile;
+
+/// Bytes of a head.
+pub(super) const HEAD_BYTES: usize = 20;
+/// Most bytes of a payload: 1 GiB.
+pub(super) const MAX_PAYLOAD_BYTES: usize = 1 << 30;
+/// Bytes of the length of the header, the least payload.
+const PREFIX_BYTES: usize = 4;
+/// How much is read at once where all of it need not be in memory.
+const PIECE_BYTES: u64 = 1 << 20;
+
+/// A head whose checksum is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Bytes of the payload.
+    pub(super) length: u32,
+    /// CRC32C of the payload.
+    pub(super) checksum: u32,
+    /// Everything before this position was on the medium.
+    pub(super) durable: u64,
+}
+
+impl Head {
+    /// Bytes of head and payload.
+    pub(super) fn frame_bytes(&self) -> u64 {
+        HEAD_BYTES as u64 + u64::from(self.length)
+    }
+
+    /// The head in front of `bytes`, none unless it was written for this position.
+    pub(super) fn decode(bytes: &[u8], position: u64) -> Option<Self> {
+        let (fields, checksum) = bytes.get(..HEAD_BYTES)?.split_at_checked(HEAD_BYTES - 4)?;
+        let length = u32::from_le_bytes(fields.get(..4)?.try_into().ok()?);
+        let plausible = PREFIX_BYTES..=MAX_PAYLOAD_BYTES;
+        if !plausible.contains(&usize::try_from(length).ok()?) {
+            return None;
+        }
+        if head_checksum(position, fields).to_le_bytes() != checksum {
+            return None;
+        }
+        let checksum = u32::from_le_bytes(fields.get(4..8)?.try_into().ok()?);
+        let durable = u64::from_le_bytes(fields.get(8..)?.try_into().ok()?);
+        Some(Self {
+            length,
+            checksum,
+            durable,
+        })
+    }
+
+    fn encode(&self, position: u64) -> [u8; HEAD_BYTES] {
+        let mut bytes = [0; HEAD_BYTES];
+        let (fields, checksum) = bytes.split_at_mut(HEAD_BYTES - 4);
+        let (length, rest) = fields.split_at_mut(4);
+        let (payload, durable) = rest.split_at_mut(4);
+        length.copy_from_slice(&self.length.to_le_bytes());
+        payload.copy_from_slice(&self.checksum.to_le_bytes());
+        durable.copy_from_slice(&self.durable.to_le_bytes());
+        checksum.copy_from_slice(&head_checksum(position, fields).to_le_bytes());
+        bytes
+    }
+}
+
+fn head_checksum(position: u64, fields: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&position.to_le_bytes()), fields)
+}
+
+/// Bytes of the payload of an entry; `invalid-argument` when it is too large.
+pub(super) fn payload_bytes(header: &[u8], body: &[u8]) -> Result<u32> {
+    let bytes = header
+        .len()
+        .saturating_add(body.len())
+        .saturating_add(PREFIX_BYTES);
+    u32::try_from(bytes)
+        .ok()
+        .filter(|_| bytes <= MAX_PAYLOAD_BYTES)
+        .ok_or_else(|| {
+            Error::invalid(format!(
+                "a log entry has {bytes} bytes, the most is {MAX_PAYLOAD_BYTES}; split the batch"
+            ))
+        })
+}
+
+/// Adds a frame for `position` to `output` and returns the position after it.
+pub(super) fn encode(
+    output: &mut Vec<u8>,
+    position: u64,
+    durable: u64,
+    (header, body): (&[u8], &[u8]),
+) -> Result<u64> {
+    let length = payload_bytes(header, body)?;
+    // Fits: the payload as a whole does.
+    let prefix = u32::try_from(header.len())
+        .unwrap_or(u32::MAX)
+        .to_le_bytes();
+    let checksum = [header, body]
+        .iter()
+        .fold(crc32c::crc32c(&prefix), |checksum, part| {
+            crc32c::crc32c_append(checksum, part)
+        });
+    let head = Head {
+        length,
+        checksum,
+        durable,
+    };
+    output.extend_from_slice(&head.encode(position));
+    output.extend_from_slice(&prefix);
+    output.extend_from_slice(header);
+    output.extend_from_slice(body);
+    Ok(position + head.frame_bytes())
+}
+
+/// Splits a payload into header and body; none when the length of the header is wrong.
+pub(super) fn split(mut payload: Vec<u8>) -> Option<(Vec<u8>, Vec<u8>)> {
+    let prefix = payload.get(..PREFIX_BYTES)?.try_into().ok()?;
+    let end = PREFIX_BYTES.checked_add(usize::try_from(u32::from_le_bytes(prefix)).ok()?)?;
+    if end > payload.len() {
+        return None;
+    }
+    let body = payload.split_off(end);
+    payload.drain(..PREFIX_BYTES);
+    Some((payload, body))
+}
+
+/// The frame at an offset of a file that ends at `end`: none when head or payload are incomplete or
+/// fail their checks. The payload is read in pieces and not kept.
+pub(super) fn verify(
+    file: &dyn ReadFile,
+    offset: u64,
+    end: u64,
+    position: u64,
+) -> Result<Option<Head>> {
+    let mut head = [0; HEAD_BYTES];
+    if end.saturating_sub(offset) < HEAD_BYTES as u64 {
+        return Ok(None);
+    }
+    file.read_at(offset, &mut head)?;
+    match Head::decode(&head, position) {
+        Some(head) if payload_is_right(file, offset, end, &head)? => Ok(Some(head)),
+        _ => Ok(None),
+    }
+}
+
+/// Whether the payload of the frame at `offset` is all there and as its head says.
+pub(super) fn payload_is_right(
+    file: &dyn ReadFile,
+    offset: u64,
+    end: u64,
+    head: &Head,
+) -> Result<bool> {
+    let frame_end = offset + head.frame_bytes();
+    if frame_end > end {
+        return Ok(false);
+    }
+    let mut at = offset + HEAD_BYTES as u64;
+    let mut checksum = 0;
+    let mut piece = Vec::new();
+    while at < frame_end {
+        let bytes = PIECE_BYTES.min(frame_end - at);
+        piece.resize(usize::try_from(bytes).unwrap_or(0), 0);
+        file.read_at(at, &mut piece)?;
+        checksum = crc32c::crc32c_append(checksum, &piece);
+        at += bytes;
+    }
+    Ok(checksum == head.checksum)
+}

@@ -1,0 +1,120 @@
+//! Where the newest segment ends after a crash: what is a torn write, and what is damage.
+//!
+//! A write that a crash interrupted may have left anything from nothing to all of its bytes, in no
+//! order, and with a power loss so may every write since the last sync. None of that was
+//! acknowledged as durable, so it is cut. A frame that is wrong for any other reason is damage, and
+//! is reported, because cutting there would drop entries that were acknowledged:
+//!
+//! 1. Nothing valid comes after it: torn.
+//! 2. A later frame says that the bad one was on the medium when it was written: damage.
+//! 3. Otherwise both were written since the last sync. Sectors that never reached the medium read
+//!    as zeroes: if the bad stretch has such a sector it is torn, else damage.
+
+use super::frame::{self, HEAD_BYTES, Head};
+use super::segment::{HEADER_BYTES, Segment};
+use crate::error::{Error, Result};
+use crate::storage::ReadFile;
+
+/// The unit in which a medium loses writes, in bytes. Larger units are multiples of it.
+const SECTOR_BYTES: u64 = 512;
+/// How much is read at once in the search for a frame.
+const WINDOW_BYTES: u64 = 1 << 20;
+
+/// Finds the position after the last whole frame; what the file has behind it is torn. `corrupt`,
+/// with the offset, when there is damage.
+pub(super) fn find_end(file: &dyn ReadFile, segment: &Segment) -> Result<u64> {
+    let size = file.size();
+    let mut offset = HEADER_BYTES as u64;
+    while offset < size {
+        match frame::verify(file, offset, size, position_at(segment, offset))? {
+            Some(head) => offset += head.frame_bytes(),
+            None => {
+                check_torn(file, segment, offset)?;
+                break;
+            }
+        }
+    }
+    Ok(position_at(segment, offset))
+}
+
+fn position_at(segment: &Segment, offset: u64) -> u64 {
+    segment.first + (offset - HEADER_BYTES as u64)
+}
+
+/// Fails with `corrupt` unless the bad frame at `offset` can be the trace of an interrupted write.
+fn check_torn(file: &dyn ReadFile, segment: &Segment, offset: u64) -> Result<()> {
+    let Some(later) = find_later(file, segment, offset)? else {
+        return Ok(());
+    };
+    let was_durable = later.durable > position_at(segment, offset);
+    if !was_durable && has_lost_sector(file, offset, later.first_offset)? {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "offset {offset}: the entry at position {} of the log fails its check, but a good one \
+         follows at offset {}; restore the file from backup, or remove it to give up what it holds",
+        position_at(segment, offset),
+        later.first_offset
+    )))
+}
+
+/// The good frames behind a bad one.
+struct Later {
+    first_offset: u64,
+    /// The greatest of what they say.
+    durable: u64,
+}
+
+/// Looks at every offset behind a bad frame for good ones.
+fn find_later(file: &dyn ReadFile, segment: &Segment, bad: u64) -> Result<Option<Later>> {
+    let size = file.size();
+    let mut found: Option<Later> = None;
+    let mut window = Vec::new();
+    let mut next = bad + 1;
+    while next + HEAD_BYTES as u64 <= size {
+        let start = next;
+        // Windows overlap by a head less one byte, so that each offset sees a whole one.
+        let bytes = (WINDOW_BYTES + HEAD_BYTES as u64 - 1).min(size - start);
+        window.resize(usize::try_from(bytes).unwrap_or(0), 0);
+        file.read_at(start, &mut window)?;
+        for (offset, bytes) in (start..).zip(window.windows(HEAD_BYTES)) {
+            if offset < next {
+                continue;
+            }
+            next = offset + 1;
+            let Some(head) = Head::decode(bytes, position_at(segment, offset)) else {
+                continue;
+            };
+            if frame::payload_is_right(file, offset, size, &head)? {
+                let later = found.get_or_insert(Later {
+                    first_offset: offset,
+                    durable: 0,
+                });
+                later.durable = later.durable.max(head.durable);
+                next = offset + head.frame_bytes();
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether some sector has only zeroes from `from`, or from its beginning, up to its end, which is
+/// at most `to`.
+fn has_lost_sector(file: &dyn ReadFile, from: u64, to: u64) -> Result<bool> {
+    let mut sector = [0; SECTOR_BYTES as usize];
+    let mut start = from;
+    loop {
+        let end = (start / SECTOR_BYTES + 1) * SECTOR_BYTES;
+        if end > to {
+            return Ok(false);
+        }
+        let bytes = usize::try_from(end - start).unwrap_or(0);
+        if let Some(part) = sector.get_mut(..bytes) {
+            file.read_at(start, part)?;
+            if part.iter().all(|&byte| byte == 0) {
+                return Ok(true);
+            }
+        }
+        start = end;
+    }
+}

@@ -1,0 +1,174 @@
+//! Writes that fail, and power losses.
+
+use std::sync::Arc;
+
+use super::faulty::{Call, Faulty};
+use super::{bytes_of, content, contents, fill, open, replace, replay};
+use crate::error::ErrorKind;
+use crate::storage::log::{Log, LogDurability};
+use crate::storage::{MemoryStorage, Storage};
+
+#[test]
+fn after_a_failed_write_nothing_more_is_taken_and_nothing_of_it_counts() {
+    for failing in [
+        &[Call::Append][..],
+        &[Call::Sync],
+        // What arrived can't be taken back, but it is torn.
+        &[Call::Append, Call::Truncate],
+    ] {
+        let faulty = Faulty::new();
+        let storage: Arc<dyn Storage> = Arc::clone(&faulty) as _;
+        let mut log = open(&storage);
+        fill(&mut log, 0..3, LogDurability::Os);
+        let end = log.end();
+        faulty.fail(failing);
+        let (header, body) = content(3);
+        let error = log
+            .append(&[(&header, &body)], LogDurability::Sync)
+            .expect_err("failing");
+        assert_eq!(error.kind(), ErrorKind::Io);
+        faulty.fail(&[]);
+        for result in [
+            log.append(&[(&header, &body)], LogDurability::Os).map(drop),
+            log.drop_before(end),
+        ] {
+            let error = result.expect_err("failed before");
+            assert_eq!(error.kind(), ErrorKind::Io);
+            assert!(error.message().contains("reopen the index"), "{error}");
+        }
+        assert_eq!(log.end(), end);
+        assert_eq!(replay(&mut log, 0), contents(0..3));
+        let mut log = open(&storage);
+        assert_eq!(log.end(), end, "{failing:?}");
+        fill(&mut log, 3..5, LogDurability::Sync);
+        assert_eq!(replay(&mut log, 0), contents(0..5));
+    }
+}
+
+#[test]
+fn a_failed_start_of_a_segment_fails_the_log() {
+    let faulty = Faulty::new();
+    let storage: Arc<dyn Storage> = Arc::clone(&faulty) as _;
+    let mut log = Log {
+        segment_bytes: 1,
+        ..open(&storage)
+    };
+    fill(&mut log, 0..2, LogDurability::Os);
+    faulty.fail(&[Call::Append]);
+    assert!(log.append(&[(b"h", b"b")], LogDurability::Os).is_err());
+    faulty.fail(&[]);
+    assert!(log.append(&[(b"h", b"b")], LogDurability::Os).is_err());
+    let mut log = open(&storage);
+    assert_eq!(replay(&mut log, 0), contents(0..2));
+    fill(&mut log, 2..4, LogDurability::Os);
+    assert_eq!(replay(&mut open(&storage), 0), contents(0..4));
+}
+
+#[test]
+fn each_durability_syncs_as_it_says() {
+    let faulty = Faulty::new();
+    let storage: Arc<dyn Storage> = Arc::clone(&faulty) as _;
+    let mut log = open(&storage);
+    let path = super::FIRST;
+    fill(&mut log, 0..3, LogDurability::Os);
+    assert_eq!(faulty.synced(path), 32);
+    fill(&mut log, 3..4, LogDurability::Sync);
+    assert_eq!(faulty.synced(path), 32 + log.end());
+    let synced = faulty.synced(path);
+    fill(&mut log, 4..6, LogDurability::Os);
+    assert_eq!(faulty.synced(path), synced);
+    log.append(&[], LogDurability::Sync).expect("a sync");
+    assert_eq!(faulty.synced(path), 32 + log.end());
+    fill(&mut log, 6..8, LogDurability::Os);
+    drop(log);
+    let log = open(&storage);
+    assert_eq!(faulty.synced(path), 32 + log.end());
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// What a power loss may leave of a file: all that was synced, and any sectors of the rest.
+fn after_power_loss(bytes: &[u8], synced: usize, random: &mut Random) -> Vec<u8> {
+    let size = synced + random.below((bytes.len() - synced) as u64 + 1) as usize;
+    let mut left = bytes[..size].to_vec();
+    for start in (0..size).step_by(512) {
+        let end = (start + 512).min(size);
+        if end > synced && random.below(3) == 0 {
+            left[start.max(synced)..end].fill(0);
+        }
+    }
+    left
+}
+
+/// Whatever the writes and whatever a power loss leaves of them: the log opens, it has the entries
+/// that were synced, and after them others in the order they were written, whole.
+#[test]
+fn a_power_loss_takes_nothing_that_was_synced() {
+    let mut cut_short = 0;
+    for seed in 0..600 {
+        let mut random = Random(seed);
+        let faulty = Faulty::new();
+        let storage: Arc<dyn Storage> = Arc::clone(&faulty) as _;
+        let mut log = Log {
+            segment_bytes: 20_000,
+            ..open(&storage)
+        };
+        let mut entries: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        let mut synced_entries = 0;
+        for _ in 0..random.below(12) {
+            let batch: Vec<_> = (0..1 + random.below(4))
+                .map(|i| {
+                    let size = random.below(if i == 0 { 6000 } else { 100 }) as usize;
+                    (
+                        content(random.below(100)).0,
+                        vec![random.below(255) as u8 + 1; size],
+                    )
+                })
+                .collect();
+            let slices: Vec<(&[u8], &[u8])> = batch.iter().map(|(h, b)| (&h[..], &b[..])).collect();
+            let sync = random.below(4) == 0;
+            let durability = if sync {
+                LogDurability::Sync
+            } else {
+                LogDurability::Os
+            };
+            log.append(&slices, durability).expect("appended");
+            entries.extend(batch);
+            if sync {
+                synced_entries = entries.len();
+            }
+        }
+        let left: Arc<dyn Storage> = Arc::new(MemoryStorage::new("x"));
+        for name in storage.list("log").expect("listed") {
+            let path = format!("log/{name}");
+            let bytes = bytes_of(&storage, &path);
+            let bytes = after_power_loss(&bytes, faulty.synced(&path) as usize, &mut random);
+            replace(&left, &path, &bytes);
+        }
+        let mut again = open(&left);
+        let found = replay(&mut again, 0);
+        assert!(
+            found.len() >= synced_entries,
+            "seed {seed}: {} of {synced_entries}",
+            found.len()
+        );
+        assert_eq!(found, entries[..found.len()], "seed {seed}");
+        cut_short += u64::from(found.len() < entries.len());
+        fill(&mut again, 0..2, LogDurability::Os);
+        assert_eq!(replay(&mut open(&left), 0).len(), found.len() + 2);
+    }
+    assert!(
+        cut_short > 150,
+        "only {cut_short} losses took anything: the test tests nothing"
+    );
+}

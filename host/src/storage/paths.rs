@@ -1,0 +1,188 @@
+//! The rules for names and paths, the same for every backend, so that an index can move between
+//! them.
+//!
+//! A backend must call these before it touches anything: a component is untrusted, and they are
+//! what keeps it inside its index.
+
+use crate::error::{Error, Result};
+
+/// Most bytes in a path.
+pub const MAX_PATH_BYTES: usize = 1024;
+/// Most bytes between two slashes, which is what common file systems take.
+pub const MAX_NAME_BYTES: usize = 255;
+/// Most bytes in the name of an index.
+pub const MAX_INDEX_NAME_BYTES: usize = 128;
+/// Most bytes in an object: 16 MiB.
+pub const MAX_OBJECT_BYTES: usize = 16 << 20;
+
+/// The name that the writer's lock has in a directory; not free for anything else.
+pub(super) const LOCK_NAME: &str = "lock";
+
+/// Checks a path below an index; see [`Storage`](super::Storage) for the rule.
+pub fn check_path(path: &str) -> Result<()> {
+    if path.len() > MAX_PATH_BYTES {
+        return Err(refused(
+            "path",
+            path,
+            &format!("is longer than {MAX_PATH_BYTES} bytes"),
+        ));
+    }
+    for name in path.split('/') {
+        check_component("path", path, name)?;
+    }
+    if path.split('/').next() == Some(LOCK_NAME) {
+        return Err(refused("path", path, "is the place of the writer's lock"));
+    }
+    Ok(())
+}
+
+/// Checks both ends of a move: a directory can't go below itself.
+pub fn check_move(from: &str, to: &str) -> Result<()> {
+    check_path(from)?;
+    check_path(to)?;
+    if to
+        .strip_prefix(from)
+        .is_some_and(|rest| rest.starts_with('/'))
+    {
+        return Err(refused(
+            "path",
+            to,
+            &format!("is below {from}, which was to be moved there"),
+        ));
+    }
+    Ok(())
+}
+
+/// Checks the name of an object: one component of a path.
+pub fn check_object_name(name: &str) -> Result<()> {
+    check_component("object name", name, name)?;
+    if name == LOCK_NAME {
+        return Err(refused(
+            "object name",
+            name,
+            "is the place of the writer's lock",
+        ));
+    }
+    Ok(())
+}
+
+/// Checks the beginning of an object's name, which may be empty.
+pub fn check_object_prefix(prefix: &str) -> Result<()> {
+    if prefix.len() > MAX_NAME_BYTES {
+        return Err(refused(
+            "prefix",
+            prefix,
+            &format!("is longer than {MAX_NAME_BYTES} bytes"),
+        ));
+    }
+    check_characters("prefix", prefix)
+}
+
+/// Checks the size of an object.
+pub fn check_object_size(name: &str, bytes: &[u8]) -> Result<()> {
+    if bytes.len() > MAX_OBJECT_BYTES {
+        let size = bytes.len();
+        return Err(Error::invalid(format!(
+            "object {name} has {size} bytes, the most is {MAX_OBJECT_BYTES}; use a file instead"
+        )));
+    }
+    Ok(())
+}
+
+/// Checks the name of an index; see [`Store`](super::Store) for the rule.
+pub fn check_index_name(name: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let fits = (1..=MAX_INDEX_NAME_BYTES).contains(&name.len());
+    if fits && !name.starts_with('.') && name.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(refused(
+        "index name",
+        name,
+        "is not allowed; use 1 to 128 characters of A-Z a-z 0-9 _ . - and no dot in front",
+    ))
+}
+
+/// Whether a name found in a directory can be one of ours.
+pub(super) fn is_component(name: &str) -> bool {
+    check_component("name", name, name).is_ok()
+}
+
+fn check_component(what: &str, whole: &str, name: &str) -> Result<()> {
+    match name {
+        "" => return Err(refused(what, whole, "has an empty component")),
+        "." | ".." => return Err(refused(what, whole, "has a component '.' or '..'")),
+        _ if name.len() > MAX_NAME_BYTES => {
+            let problem = format!("has a component of more than {MAX_NAME_BYTES} bytes");
+            return Err(refused(what, whole, &problem));
+        }
+        _ => {}
+    }
+    check_characters(what, name)
+}
+
+fn check_characters(what: &str, name: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._%-".contains(&byte);
+    if name.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(refused(
+        what,
+        name,
+        "has a character other than 0-9 a-z A-Z . _ % -",
+    ))
+}
+
+/// Names what was refused; a long name is cut, an odd character made visible.
+fn refused(what: &str, name: &str, problem: &str) -> Error {
+    let shown: String = name.chars().take(80).collect();
+    let dots = if shown.len() < name.len() { "..." } else { "" };
+    Error::invalid(format!("{what} {shown:?}{dots} {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn index_names() {
+        for good in ["a", "delays-2013", "A_b.c", &"x".repeat(128)] {
+            assert!(check_index_name(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "a/b",
+            "a b",
+            "é",
+            "a%20",
+            &"x".repeat(129),
+        ] {
+            let error = check_index_name(bad).expect_err(bad);
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+            assert!(error.message().contains("A-Z a-z 0-9 _ . -"), "{error}");
+        }
+    }
+
+    #[test]
+    fn longest_paths() {
+        let longest = "x".repeat(255);
+        assert!(check_path(&longest).is_ok());
+        assert!(check_path(&format!("{longest}y")).is_err());
+        let deep = vec!["x".repeat(63); 16].join("/");
+        assert_eq!(deep.len(), 1023);
+        assert!(check_path(&format!("{deep}y")).is_ok());
+        assert!(check_path(&format!("{deep}yz")).is_err());
+    }
+
+    #[test]
+    fn a_message_shows_odd_characters_and_cuts_long_names() {
+        let error = check_path("a\nb").expect_err("a newline is not allowed");
+        assert!(error.message().contains(r#""a\nb""#), "{error}");
+        let error = check_path(&"x".repeat(5000)).expect_err("too long");
+        assert!(error.message().len() < 200, "{error}");
+    }
+}

@@ -1,0 +1,278 @@
+//! Stores, and how an index in them is opened.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sidx_engine::{Durability, Mode};
+
+use crate::error::{Error, Result};
+use crate::index::{Index, Settings};
+use crate::instance::Engine;
+use crate::session::Budgets;
+use crate::storage::{self, DirectoryStore, MemoryStore};
+
+/// Where indexes live: a directory or memory. Clones are the same store.
+///
+/// ```
+/// # fn main() -> sidx_host::Result<()> {
+/// use sidx_host::{Batch, Store};
+///
+/// let directory = tempfile::tempdir().expect("a temporary directory");
+/// let store = Store::open(directory.path().to_str().expect("a path in UTF-8"))?;
+/// let index = store.index("delays").create()?;
+/// let mut batch = Batch::new();
+/// batch.row("UA", 42).payload(b"late").tag("origin", "EWR").add()?;
+/// let receipt = index.write(batch)?;
+/// assert_eq!((receipt.first_id, receipt.rows), (0, 1));
+/// index.close()?;
+///
+/// assert_eq!(store.index_names()?, ["delays"]);
+/// let index = store.index("delays").open()?;
+/// assert_eq!(index.query().keys(40..).count()?, 1);
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Store {
+    backend: Arc<dyn storage::Store>,
+}
+
+impl Store {
+    /// The store at a location: a path, `file:///path` with `%XX` escapes, or `memory:` for a new and
+    /// empty one in memory. A directory is made when the first index in it is.
+    ///
+    /// # Errors
+    /// `invalid-argument` for another scheme.
+    pub fn open(location: &str) -> Result<Self> {
+        if location == "memory:" {
+            return Ok(Self::memory());
+        }
+        let path = match location.split_once("://") {
+            None => PathBuf::from(location),
+            Some(("file", path)) if path.starts_with('/') => file_path(path)?,
+            Some((scheme, _)) => {
+                let text = format!(
+                    "`{location}`: `{scheme}://` stores are not supported; give a path, \
+                     `file:///path` or `memory:`"
+                );
+                return Err(Error::invalid(text));
+            }
+        };
+        if path.as_os_str().is_empty() {
+            return Err(Error::invalid(
+                "the location of the store is empty; `.` is this directory",
+            ));
+        }
+        Ok(Self::with_backend(Arc::new(DirectoryStore::new(path))))
+    }
+
+    /// A new and empty store in memory.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self::with_backend(Arc::new(MemoryStore::new()))
+    }
+
+    /// A store of another kind; see [`storage`].
+    #[must_use]
+    pub fn with_backend(backend: Arc<dyn storage::Store>) -> Self {
+        Self { backend }
+    }
+
+    /// Where it is, for messages.
+    #[must_use]
+    pub fn location(&self) -> String {
+        self.backend.location()
+    }
+
+    /// The names of all indexes, sorted.
+    ///
+    /// # Errors
+    /// `io`.
+    pub fn index_names(&self) -> Result<Vec<String>> {
+        self.backend.index_names()
+    }
+
+    /// Starts to open an index.
+    pub fn index(&self, name: &str) -> IndexBuilder {
+        IndexBuilder {
+            store: self.clone(),
+            name: name.to_owned(),
+            settings: Settings {
+                mode: Mode::Write,
+                engine: Engine::Component,
+                durability: Durability::Sync,
+                budgets: Budgets {
+                    page_cache_bytes: 256 << 20,
+                    memory_bytes: 1 << 30,
+                    disk_bytes: u64::MAX,
+                    instances: 256,
+                },
+                flush_bytes: 64 << 20,
+                automatic_merge: true,
+            },
+        }
+    }
+
+    /// Removes an index with everything in it; durable on return.
+    ///
+    /// # Errors
+    /// `not-found`, or `conflict` while it is open for writing.
+    pub fn remove_index(&self, name: &str) -> Result<()> {
+        self.backend.remove_index(name)
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("location", &self.location())
+            .finish()
+    }
+}
+
+/// The path of a `file://` location.
+fn file_path(escaped: &str) -> Result<PathBuf> {
+    let mut bytes = Vec::with_capacity(escaped.len());
+    let mut rest = escaped.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
+        let (Some(high), Some(low)) = (digit(), digit()) else {
+            let text = format!("`file://{escaped}`: `%` is not followed by two hex digits");
+            return Err(Error::invalid(text));
+        };
+        // Two hex digits make at most 255.
+        bytes.push((high * 16 + low) as u8);
+    }
+    String::from_utf8(bytes).map(PathBuf::from).map_err(|_| {
+        Error::invalid(format!(
+            "`file://{escaped}` is not UTF-8; give the plain path"
+        ))
+    })
+}
+
+/// How an index is opened. Ends with [`create`](Self::create), [`open`](Self::open) or
+/// [`read_only`](Self::read_only).
+#[derive(Clone, Debug)]
+#[must_use = "a builder opens nothing until `create`, `open` or `read_only`"]
+pub struct IndexBuilder {
+    store: Store,
+    name: String,
+    settings: Settings,
+}
+
+impl IndexBuilder {
+    /// What must have happened to a batch before its write returns; [`Durability::Sync`] by default.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.settings.durability = durability;
+        self
+    }
+
+    /// Which build of the engine runs; the component by default.
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.settings.engine = engine;
+        self
+    }
+
+    /// Bytes of pages that are kept after use; 256 MiB by default.
+    pub fn page_cache_bytes(mut self, bytes: u64) -> Self {
+        self.settings.budgets.page_cache_bytes = bytes;
+        self
+    }
+
+    /// Bytes of rows in memory from which a write also flushes; 64 MiB by default.
+    pub fn flush_bytes(mut self, bytes: u64) -> Self {
+        self.settings.flush_bytes = bytes;
+        self
+    }
+
+    /// Bytes that rows in memory may take. Near it writes are slowed, then refused with
+    /// `resource-exhausted`. 1 GiB by default.
+    pub fn memory_bytes(mut self, bytes: u64) -> Self {
+        self.settings.budgets.memory_bytes = bytes;
+        self
+    }
+
+    /// Bytes that the index may take in the store; no limit by default.
+    pub fn disk_bytes(mut self, bytes: u64) -> Self {
+        self.settings.budgets.disk_bytes = bytes;
+        self
+    }
+
+    /// Whether a flush is followed by the merges that are worth it; yes by default.
+    pub fn automatic_merge(mut self, automatic: bool) -> Self {
+        self.settings.automatic_merge = automatic;
+        self
+    }
+
+    /// Instances of the engine that may run at once: one for writes, one for each open cursor, flush and
+    /// merge. 256 by default, at least 2.
+    pub fn max_instances(mut self, instances: u32) -> Self {
+        self.settings.budgets.instances = instances.max(2);
+        self
+    }
+
+    /// Opens the index for reading and writing, and creates it when it does not exist.
+    ///
+    /// # Errors
+    /// `invalid-argument` for a name that is not 1 to 128 of `[A-Za-z0-9_.-]` or starts with a dot,
+    /// `conflict` when it is open for writing elsewhere, `corrupt`, `unsupported-version`, `io`.
+    pub fn create(self) -> Result<Index> {
+        self.open_as(Mode::Create)
+    }
+
+    /// Opens the index for reading and writing.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and `not-found`.
+    pub fn open(self) -> Result<Index> {
+        self.open_as(Mode::Write)
+    }
+
+    /// Opens the index for reading, as it is now: its newest snapshot and its log. Takes no lock and
+    /// changes nothing; a writer may be at work, whose merges can remove parts before they are read here.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn read_only(self) -> Result<Index> {
+        self.open_as(Mode::Read)
+    }
+
+    fn open_as(mut self, mode: Mode) -> Result<Index> {
+        self.settings.mode = mode;
+        let storage = self
+            .store
+            .backend
+            .open_index(&self.name, mode == Mode::Create)?;
+        Index::open(&self.name, storage, self.settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations_are_paths_file_addresses_or_memory() {
+        assert!(Store::open("/tmp/x").unwrap().location().contains("/tmp/x"));
+        assert!(
+            Store::open("file:///tmp/a%20b")
+                .unwrap()
+                .location()
+                .contains("/tmp/a b")
+        );
+        assert!(Store::open("memory:").is_ok());
+        for wrong in [
+            "",
+            "s3://bucket/x",
+            "file://host/x",
+            "file:///a%2",
+            "file:///a%zz",
+        ] {
+            assert!(Store::open(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! One command per development task: `cargo xtask TASK`.
+
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Development tasks of sidx")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Check what the compiler does not: lengths of files and functions, names, reasons of dependencies
+    Tidy,
+    /// Build the component and print where it lies
+    Component,
+}
+
+fn main() -> ExitCode {
+    let root = root();
+    match Arguments::parse().task {
+        Task::Tidy => {
+            let faults = tidy::check(&root);
+            for fault in &faults {
+                println!("{fault}");
+            }
+            println!("tidy: {} fault(s)", faults.len());
+            if faults.is_empty() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+        Task::Component => component(&root),
+    }
+}
+
+/// The workspace that this task belongs to.
+fn root() -> PathBuf {
+    let mut path = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    path.pop();
+    path
+}
+
+/// Builds the host, whose build script makes the component, and finds the newest artefact.
+fn component(root: &std::path::Path) -> ExitCode {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = std::process::Command::new(cargo)
+        .current_dir(root)
+        .args(["build", "--package", "sidx-host", "--lib"])
+        .status();
+    if !status.is_ok_and(|status| status.success()) {
+        return ExitCode::FAILURE;
+    }
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let mut found: Vec<(std::time::SystemTime, PathBuf)> = Vec::new();
+    for entry in std::fs::read_dir(target.join("debug/build"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let path = entry.path().join("out/sidx.wasm");
+        if let Ok(modified) = path.metadata().and_then(|metadata| metadata.modified()) {
+            found.push((modified, path));
+        }
+    }
+    found.sort();
+    match found.pop() {
+        Some((_, path)) => {
+            println!("{}", path.display());
+            ExitCode::SUCCESS
+        }
+        None => ExitCode::FAILURE,
+    }
+}
