@@ -103,6 +103,9 @@ pub(crate) struct IngestArguments {
     /// Print {"acknowledged": N} with the rows written so far after each durable batch
     #[arg(long)]
     pub(crate) ack: bool,
+    /// CSV: take a key or tag field with this text as empty; repeat for more
+    #[arg(long = "null", value_name = "TEXT")]
+    pub(crate) nulls: Vec<String>,
     /// Count rows with an empty or missing key as skipped instead of stopping at the first
     #[arg(long)]
     pub(crate) skip_missing_key: bool,

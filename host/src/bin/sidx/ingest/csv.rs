@@ -27,6 +27,7 @@ pub(super) struct CsvReader {
     by_label: bool,
     key: Field,
     skip_missing_key: bool,
+    nulls: Vec<String>,
     payload: Option<Payload>,
     tags: Vec<Tag>,
 }
@@ -89,6 +90,7 @@ impl CsvReader {
             by_label: matches!(mapping.series, SeriesSource::Label(_)),
             key: find(&mapping.key)?,
             skip_missing_key: mapping.skip_missing_key,
+            nulls: mapping.nulls.clone(),
             payload,
             tags,
             reader,
@@ -113,10 +115,15 @@ impl CsvReader {
         rows.label(text::utf8(text)?)
     }
 
+    /// Whether a field stands for no value.
+    fn is_missing(&self, text: &[u8]) -> bool {
+        text.is_empty() || self.nulls.iter().any(|null| null.as_bytes() == text)
+    }
+
     fn append_tags(&self, rows: &mut Rows) -> Result<()> {
         for tag in &self.tags {
             let text = value(&self.record, &tag.field);
-            if text.is_empty() {
+            if self.is_missing(text) {
                 continue;
             }
             // An int of an array takes eight bytes and may be written in two.
@@ -160,7 +167,7 @@ impl RowReader for CsvReader {
 
     fn append(&mut self, rows: &mut Rows) -> Result<Kept> {
         let key = value(&self.record, &self.key);
-        if key.trim_ascii().is_empty() {
+        if self.is_missing(key.trim_ascii()) {
             if self.skip_missing_key {
                 return Ok(Kept::Skipped);
             }
@@ -297,6 +304,7 @@ mod tests {
             payload,
             strict: false,
             skip_missing_key: true,
+            nulls: vec!["NA".into()],
         }
     }
 
@@ -331,9 +339,9 @@ mod tests {
     #[test]
     fn records_become_rows() {
         let mapping = mapping(&["a:int", "b"], PayloadSource::Row);
-        let input = b"s,k,a,b\r\nUA,5.0,517.0,\"x, \"\"y\"\"\"\r\nUA,,1,z\r\n\r\nB6,-7,,\r\n";
+        let input = b"s,k,a,b\r\nUA,5.0,517.0,\"x, \"\"y\"\"\"\r\nUA,,1,z\r\n\r\nUA,NA,1,z\r\nB6,-7,NA,\r\n";
         let (pieces, skipped) = read(&mapping, input).unwrap();
-        assert_eq!((pieces.keys.as_slice(), skipped), ([5, -7].as_slice(), 1));
+        assert_eq!((pieces.keys.as_slice(), skipped), ([5, -7].as_slice(), 2));
         assert_eq!(pieces.labels, ["UA", "B6"]);
         assert_eq!(pieces.tags[0].1.value(0), Some(Value::Int(517)));
         assert_eq!(pieces.tags[1].1.value(0), Some(Value::String("x, \"y\"")));

@@ -95,6 +95,8 @@ pub(super) struct Mapping {
     pub(super) strict: bool,
     /// Whether rows without a key are counted instead of refused.
     pub(super) skip_missing_key: bool,
+    /// Texts of CSV fields that count as empty.
+    pub(super) nulls: Vec<String>,
 }
 
 impl Mapping {
@@ -135,6 +137,7 @@ impl Mapping {
             payload,
             strict: !mapped,
             skip_missing_key: arguments.skip_missing_key,
+            nulls: arguments.nulls.clone(),
         })
     }
 

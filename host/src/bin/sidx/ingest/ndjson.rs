@@ -300,6 +300,7 @@ mod tests {
             payload: PayloadSource::Field("payload".into()),
             strict: true,
             skip_missing_key: false,
+            nulls: Vec::new(),
         }
     }
 
