@@ -83,6 +83,7 @@ fn measure(
         .engine(engine)
         .durability(Durability::Os)
         .flush_bytes(u64::MAX)
+        .automatic_merge(false)
         .create()?;
     let generator = Generator::new(arguments.series);
     let mut seconds = 0.0;

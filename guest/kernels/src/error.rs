@@ -192,7 +192,7 @@ pub enum ProgramError {
         limit: u32,
     },
     /// A regular expression that does not compile or is too large.
-    #[error("step {step}: {message}")]
+    #[error("bad regular expression: {message}")]
     Regex {
         /// Position of the step.
         step: usize,
