@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::Value;
-use sidx_engine::{Choice, Durability, Mode, Outcome, Receipt, Retention, Subject};
+use sidx_engine::{Choice, Durability, INDEX_OBJECT, Mode, Outcome, Receipt, Retention, Subject};
 
 use crate::batch::Batch;
+use crate::dump::Dump;
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::{Engine, Instance};
 use crate::labels::Labels;
 use crate::pool::{Lease, Pool};
 use crate::query::Query;
-use crate::rows::{DumpedRows, Rows};
 use crate::session::{Budgets, CallLimits, Shared};
 use crate::storage::{Lock, Storage};
 use crate::writer::Writer;
@@ -78,6 +78,11 @@ impl Merged {
 impl Index {
     pub(crate) fn open(name: &str, storage: Arc<dyn Storage>, settings: Settings) -> Result<Self> {
         let read_only = settings.mode == Mode::Read;
+        // Looked for before the lock is taken, so that a folder which is no index stays as it is.
+        if settings.mode != Mode::Create && storage.get(INDEX_OBJECT)?.is_none() {
+            let text = format!("index `{name}` does not exist; create it by writing to it");
+            return Err(Error::not_found(text));
+        }
         let lock = if read_only {
             None
         } else {
@@ -245,9 +250,11 @@ impl Index {
         // A flush beside the merge would leave a part that the merge does not know.
         let _flushing = self.inner.flushing.lock();
         let writer = &self.inner.writer;
-        writer.run(|introducer| introducer.plan_flush())?;
+        let flushed = writer.run(|introducer| introducer.plan_flush())?;
+        let rewritten = writer.run(|introducer| introducer.plan_merge(Choice::All, rule))?;
         let mut merged = Merged::default();
-        if let Some(outcome) = writer.run(|introducer| introducer.plan_merge(Choice::All, rule))? {
+        // A single part that the flush made needs no merge, and rows are not told twice.
+        if let Some(outcome) = rewritten.or(flushed) {
             merged.add(&outcome);
         }
         Ok(merged)
@@ -303,14 +310,7 @@ impl Index {
     /// # Errors
     /// Those of a read.
     pub fn dump(&self) -> Result<Dump> {
-        let mut lease = self.lease()?;
-        let number = lease.instance()?.dump()?;
-        Ok(Dump {
-            number,
-            lease,
-            done: false,
-            index: self.clone(),
-        })
+        Dump::start(self.clone(), self.lease()?)
     }
 
     /// Flushes what is in memory and lets go of this handle.
@@ -353,54 +353,10 @@ fn parse(text: &str) -> Result<Value> {
     })
 }
 
-/// An iterator over the physical rows of an index.
-#[must_use = "a dump does nothing until rows are asked for"]
-pub struct Dump {
-    number: u64,
-    lease: Lease,
-    done: bool,
-    index: Index,
-}
-
-impl Dump {
-    fn fetch(&mut self) -> Result<Option<DumpedRows>> {
-        let Some(dumped) = self.lease.instance()?.next_dumped(self.number)? else {
-            return Ok(None);
-        };
-        Ok(Some(DumpedRows {
-            part: dumped.part,
-            block: dumped.block,
-            first_row: dumped.first_row,
-            rows: Rows::new(dumped.rows, true, self.index.labels())?,
-        }))
-    }
-}
-
-impl Iterator for Dump {
-    type Item = Result<DumpedRows>;
-
-    fn next(&mut self) -> Option<Result<DumpedRows>> {
-        if self.done {
-            return None;
-        }
-        let fetched = self.fetch();
-        self.done = !matches!(fetched, Ok(Some(_)));
-        fetched.transpose()
-    }
-}
-
-impl Drop for Dump {
-    fn drop(&mut self) {
-        // There is an instance until the lease itself is dropped, after this.
-        if let Ok(instance) = self.lease.instance() {
-            instance.close_dump(self.number);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Cursor, Rows};
 
     #[test]
     fn handles_and_cursors_may_move_between_threads() {
@@ -409,7 +365,7 @@ mod tests {
         shared::<Index>();
         shared::<Rows>();
         shared::<Query>();
-        sent::<crate::Cursor>();
+        sent::<Cursor>();
         sent::<Dump>();
     }
 }

@@ -28,6 +28,8 @@
 //! Backends other than directory and memory implement the traits in [`storage`].
 
 mod batch;
+mod cursor;
+mod dump;
 pub mod error;
 mod imports;
 mod index;
@@ -45,10 +47,12 @@ mod value;
 mod writer;
 
 pub use batch::{Batch, RowBuilder, Series};
+pub use cursor::{Cursor, RowIter};
+pub use dump::Dump;
 pub use error::{Error, ErrorKind, Result};
-pub use index::{Dump, Index, Merged};
+pub use index::{Index, Merged};
 pub use instance::Engine;
-pub use query::{Cursor, Query, RowIter};
+pub use query::Query;
 pub use rows::{DumpedRows, Row, Rows};
 pub use runtime::COMPONENT;
 pub use session::CancelToken;

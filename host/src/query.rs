@@ -1,16 +1,13 @@
-//! Queries and their cursors.
+//! Queries.
 
-use std::borrow::BorrowMut;
 use std::ops::RangeBounds;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use serde_json::Value;
 use sidx_engine::{Projection, QuerySpec, series_id};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::cursor::{Asked, Cursor};
+use crate::error::Result;
 use crate::index::Index;
-use crate::pool::Lease;
-use crate::rows::{Row, Rows};
 use crate::session::{CallLimits, CancelToken};
 
 /// Rows in one batch of a cursor, unless the query says otherwise.
@@ -187,25 +184,13 @@ impl Query {
     /// `resource-exhausted` when too many cursors are open.
     pub fn run(self) -> Result<Cursor> {
         let limits = CallLimits::new(self.timeout, self.cancel);
-        let mut lease = self.index.pool().lease(limits)?;
-        let has_payload = self.spec.payload;
-        let instance = lease.instance()?;
-        instance.session().activity().reset(self.timed);
-        let start = self.timed.then(Instant::now);
-        let started = instance.query(self.spec, self.rows_per_batch)?;
-        let mut cursor = Cursor {
-            number: started.cursor,
-            lease,
-            has_payload,
+        let lease = self.index.pool().lease(limits)?;
+        let asked = Asked {
+            has_payload: self.spec.payload,
             rows_per_batch: self.rows_per_batch,
-            first: None,
-            complete: started.complete,
-            nanoseconds: nanoseconds_since(start),
             timed: self.timed,
-            index: self.index,
         };
-        cursor.first = Some(cursor.rows_of(started.rows)?).filter(|rows| !rows.is_empty());
-        Ok(cursor)
+        Cursor::start(self.index, lease, self.spec, asked)
     }
 
     /// The number of rows that the query would return.
@@ -219,141 +204,5 @@ impl Query {
             .lease(limits)?
             .instance()?
             .count(self.spec)
-    }
-}
-
-fn nanoseconds_since(start: Option<Instant>) -> u64 {
-    start.map_or(0, |start| {
-        u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    })
-}
-
-/// The rows of a query: an iterator of batches, or with [`rows`](Self::rows) of single rows. It reads
-/// the index as it was when the query started, and holds an instance of the engine until it is dropped.
-/// After an error it is at its end; what was returned before is right, but not whole.
-#[must_use = "a cursor does nothing until rows are asked for"]
-pub struct Cursor {
-    number: u64,
-    lease: Lease,
-    has_payload: bool,
-    rows_per_batch: u32,
-    first: Option<Rows>,
-    complete: bool,
-    nanoseconds: u64,
-    timed: bool,
-    /// Keeps the index open, and its lock held, as long as rows can be read.
-    index: Index,
-}
-
-impl Cursor {
-    /// Single rows, leaving the cursor for [`explain`](Self::explain).
-    pub fn rows(&mut self) -> RowIter<&mut Self> {
-        RowIter {
-            cursor: self,
-            batch: None,
-            next: 0,
-        }
-    }
-
-    /// Single rows.
-    pub fn into_rows(self) -> RowIter<Self> {
-        RowIter {
-            cursor: self,
-            batch: None,
-            next: 0,
-        }
-    }
-
-    /// What the query did so far, as a JSON object: for parts, blocks and pages how many there were and
-    /// how many each rule dropped, and under `host` the crossings, pages, cache hits and bytes read, with
-    /// times if the query was [`timed`](Query::timed).
-    ///
-    /// # Errors
-    /// Only those of an engine that failed before.
-    pub fn explain(&mut self) -> Result<Value> {
-        let instance = self.lease.instance()?;
-        let host = instance.session().activity().to_json(self.nanoseconds);
-        let text = instance.explain(self.number)?;
-        let mut report: Value = serde_json::from_str(&text).map_err(|cause| {
-            let text = format!("the engine's explanation is not JSON: {cause}");
-            Error::new(ErrorKind::Other, text)
-        })?;
-        if let Some(report) = report.as_object_mut() {
-            report.insert("host".into(), host);
-        }
-        Ok(report)
-    }
-
-    fn rows_of(&self, rows: sidx_engine::Rows<crate::session::Columns>) -> Result<Rows> {
-        Rows::new(rows, self.has_payload, self.index.labels())
-    }
-
-    fn fetch(&mut self) -> Result<Option<Rows>> {
-        let start = self.timed.then(Instant::now);
-        let rows = self
-            .lease
-            .instance()?
-            .next(self.number, self.rows_per_batch);
-        self.nanoseconds = self.nanoseconds.saturating_add(nanoseconds_since(start));
-        rows?.map(|rows| self.rows_of(rows)).transpose()
-    }
-}
-
-impl Iterator for Cursor {
-    type Item = Result<Rows>;
-
-    fn next(&mut self) -> Option<Result<Rows>> {
-        if let Some(rows) = self.first.take() {
-            return Some(Ok(rows));
-        }
-        while !self.complete {
-            match self.fetch() {
-                Ok(Some(rows)) if rows.is_empty() => {}
-                Ok(Some(rows)) => return Some(Ok(rows)),
-                Ok(None) => self.complete = true,
-                Err(error) => {
-                    self.complete = true;
-                    return Some(Err(error));
-                }
-            }
-        }
-        None
-    }
-}
-
-impl Drop for Cursor {
-    fn drop(&mut self) {
-        // There is an instance until the lease itself is dropped, after this.
-        if let Ok(instance) = self.lease.instance() {
-            instance.close_cursor(self.number);
-        }
-    }
-}
-
-/// The rows of a cursor one by one.
-#[must_use = "an iterator does nothing until rows are asked for"]
-pub struct RowIter<C: BorrowMut<Cursor>> {
-    cursor: C,
-    batch: Option<Rows>,
-    next: usize,
-}
-
-impl<C: BorrowMut<Cursor>> Iterator for RowIter<C> {
-    type Item = Result<Row>;
-
-    fn next(&mut self) -> Option<Result<Row>> {
-        loop {
-            if let Some(batch) = &self.batch {
-                let row = batch.row(self.next);
-                self.next += 1;
-                if let Some(row) = row.transpose() {
-                    return Some(row);
-                }
-            }
-            match self.cursor.borrow_mut().next()? {
-                Ok(batch) => (self.batch, self.next) = (Some(batch), 0),
-                Err(error) => return Some(Err(error)),
-            }
-        }
     }
 }

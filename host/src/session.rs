@@ -12,12 +12,15 @@ mod disk;
 mod encode;
 mod gather;
 mod handles;
+mod host;
 mod log;
 mod memory_files;
 mod new_file;
 mod scan;
 mod shared;
 mod source;
+#[cfg(test)]
+mod tests;
 mod views;
 
 use std::sync::Arc;
@@ -25,12 +28,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use sidx_engine::host::{
-    Codec, Extent, FileSummary, LogDurability, LogEntry, Medium, Object, PageSource, Piece,
-    Selected, Selection, Usage,
-};
-use sidx_engine::{Error, Host, Result};
-use sidx_kernels::{Column, ColumnError, ColumnType, PageError, Program, Step};
+use sidx_engine::host::LogDurability;
+use sidx_engine::{Error, Result};
+use sidx_kernels::{ColumnError, PageError, Program};
 
 pub use self::call::CancelToken;
 // bindgen re-exports these two, which asks for more visibility than the crate needs.
@@ -46,12 +46,6 @@ pub(crate) use self::views::Pin;
 
 use self::cached_page::{CachedPage, Purpose};
 use self::handles::Handles;
-use crate::storage::{check_object_size, check_path};
-
-/// Most bytes of one raw read, which must fit a list of the component model.
-const MAX_READ_BYTES: u32 = (1 << 28) - 1;
-/// Bytes read at a time when a whole file is checked.
-const CHECK_BYTES: u32 = 1 << 20;
 
 /// A compiled filter program.
 #[derive(Clone, Debug)]
@@ -149,328 +143,4 @@ fn kernel_error(cause: PageError) -> Error {
 /// A column that the engine described wrongly.
 fn column_error(cause: ColumnError) -> Error {
     Error::invalid(cause.to_string())
-}
-
-impl Host for Session {
-    type NewFile = NewFile;
-    type Columns = Columns;
-    type Filter = Filter;
-
-    fn create_file(&self, path: &str, medium: Medium) -> Result<NewFile> {
-        let _crossing = self.activity.crossing();
-        self.check_call()?;
-        check_path(path)?;
-        NewFile::create(&self.shared, path, medium)
-    }
-
-    fn append(
-        &self,
-        file: &NewFile,
-        pages: &[u8],
-        lengths: &[u32],
-        codec: Codec,
-    ) -> Result<Vec<Extent>> {
-        let _crossing = self.activity.crossing();
-        self.check_call()?;
-        file.append(pages, lengths, codec)
-    }
-
-    fn finish(&self, file: NewFile) -> Result<FileSummary> {
-        let _crossing = self.activity.crossing();
-        self.check_call()?;
-        file.finish()
-    }
-
-    fn open_file(&self, path: &str) -> Result<u32> {
-        let _crossing = self.activity.crossing();
-        self.check_call()?;
-        check_path(path)?;
-        let source = match self.shared.memory_files.get(path) {
-            Some(source) => source,
-            None => self
-                .shared
-                .open_files
-                .open(self.shared.storage.as_ref(), path)?,
-        };
-        self.handles.lock().add_file(source)
-    }
-
-    fn close_file(&self, file: u32) {
-        let _crossing = self.activity.crossing();
-        self.handles.lock().remove_file(file);
-    }
-
-    fn file_size(&self, file: u32) -> Result<u64> {
-        let _crossing = self.activity.crossing();
-        Ok(self.handles.lock().file(file)?.size())
-    }
-
-    fn read_file(&self, file: u32, offset: u64, length: u32) -> Result<Vec<u8>> {
-        let _crossing = self.activity.crossing();
-        self.check_call()?;
-        if length > MAX_READ_BYTES {
-            let text = format!("a read of {length} bytes exceeds {MAX_READ_BYTES} bytes");
-            return Err(Error::invalid(text));
-        }
-        let source = Arc::clone(self.handles.lock().file(file)?);
-        let bytes = source.read(offset, length)?;
-        self.activity.read(u64::from(length));
-        Ok(bytes.into())
-    }
-
-    fn file_checksum(&self, file: u32) -> Result<u32> {
-        let _crossing = self.activity.crossing();
-        let source = Arc::clone(self.handles.lock().file(file)?);
-        let (size, mut offset, mut checksum) = (source.size(), 0, 0);
-        while offset < size {
-            self.check_call()?;
-            let length = u64::from(CHECK_BYTES).min(size - offset);
-            let bytes = source.read(offset, length as u32)?;
-            checksum = crc32c::crc32c_append(checksum, &bytes);
-            offset += length;
-        }
-        self.activity.read(size);
-        Ok(checksum)
-    }
-
-    fn register_pages(&self, file: u32, extents: &[Extent]) -> Result<u32> {
-        let _crossing = self.activity.crossing();
-        self.handles.lock().add_pages(file, extents)
-    }
-
-    fn prefetch(&self, pages: &[u32]) -> Result<()> {
-        let _crossing = self.activity.crossing();
-        let handles = self.handles.lock();
-        for page in pages {
-            self.check_call()?;
-            self.page(&handles, *page, Purpose::Raw)?;
-        }
-        Ok(())
-    }
-
-    fn load_page(&self, page: u32) -> Result<Vec<u8>> {
-        Ok(self.page_bytes(page)?.into())
-    }
-
-    fn list_files(&self, path: &str, medium: Medium) -> Result<Vec<String>> {
-        let _crossing = self.activity.crossing();
-        self.check_call()?;
-        check_path(path)?;
-        match medium {
-            Medium::Memory => Ok(self.shared.memory_files.list(path)),
-            Medium::Durable => Ok(self.shared.storage.list(path)?),
-        }
-    }
-
-    fn remove_files(&self, path: &str, medium: Medium) -> Result<()> {
-        let _crossing = self.activity.crossing();
-        self.check_call()?;
-        check_path(path)?;
-        match medium {
-            Medium::Memory => self.shared.memory_files.remove(path),
-            Medium::Durable => {
-                self.shared.storage.remove(path)?;
-                self.shared.forget(path);
-            }
-        }
-        Ok(())
-    }
-
-    fn rename_files(&self, from: &str, to: &str) -> Result<()> {
-        let _crossing = self.activity.crossing();
-        self.check_call()?;
-        check_path(from)?;
-        check_path(to)?;
-        self.shared.storage.rename(from, to)?;
-        self.shared.forget(from);
-        Ok(())
-    }
-
-    fn sync_files(&self, path: &str) -> Result<()> {
-        let _crossing = self.activity.crossing();
-        self.check_call()?;
-        check_path(path)?;
-        Ok(self.shared.storage.sync(path)?)
-    }
-
-    fn get_object(&self, name: &str) -> Result<Option<Object>> {
-        let _crossing = self.activity.crossing();
-        self.check_call()?;
-        let object = self.shared.storage.get(name)?;
-        Ok(object.map(|(bytes, version)| Object { bytes, version }))
-    }
-
-    fn put_object_if_absent(&self, name: &str, bytes: &[u8]) -> Result<String> {
-        let _crossing = self.activity.crossing();
-        self.check_call()?;
-        check_object_size(name, bytes)?;
-        let version = self.shared.storage.put_if_absent(name, bytes)?;
-        self.shared.disk.grew(bytes.len() as u64);
-        Ok(version)
-    }
-
-    fn swap_object(&self, name: &str, version: &str, bytes: &[u8]) -> Result<String> {
-        let _crossing = self.activity.crossing();
-        self.check_call()?;
-        check_object_size(name, bytes)?;
-        Ok(self.shared.storage.compare_and_swap(name, version, bytes)?)
-    }
-
-    fn list_objects(&self, prefix: &str) -> Result<Vec<String>> {
-        let _crossing = self.activity.crossing();
-        self.check_call()?;
-        Ok(self.shared.storage.list_objects(prefix)?)
-    }
-
-    fn remove_object(&self, name: &str) -> Result<()> {
-        let _crossing = self.activity.crossing();
-        self.check_call()?;
-        self.shared.storage.remove_object(name)?;
-        self.shared.disk.shrank();
-        Ok(())
-    }
-
-    fn append_log(
-        &self,
-        headers: &[Vec<u8>],
-        columns: &[&Columns],
-        durability: LogDurability,
-    ) -> Result<u64> {
-        let headers: Vec<&[u8]> = headers.iter().map(Vec::as_slice).collect();
-        self.append_log_entries(&headers, columns, durability)
-    }
-
-    fn log_end(&self) -> Result<u64> {
-        let _crossing = self.activity.crossing();
-        self.shared.log.end()
-    }
-
-    fn read_log(&self, position: u64) -> Result<Option<LogEntry<Columns>>> {
-        let _crossing = self.activity.crossing();
-        self.check_call()?;
-        self.shared.log.read(position)
-    }
-
-    fn drop_log_before(&self, position: u64) -> Result<()> {
-        let _crossing = self.activity.crossing();
-        self.shared.log.drop_before(position)?;
-        self.shared.disk.shrank();
-        Ok(())
-    }
-
-    fn column_rows(&self, columns: &Columns) -> u32 {
-        columns.rows()
-    }
-
-    fn column_kinds(&self, columns: &Columns) -> Result<Vec<ColumnType>> {
-        Ok(columns.all().iter().map(Column::kind).collect())
-    }
-
-    fn column_size_bytes(&self, columns: &Columns) -> u64 {
-        columns
-            .all()
-            .iter()
-            .map(|column| column.size_bytes() as u64)
-            .sum()
-    }
-
-    fn column_longest_bytes(&self, columns: &Columns) -> Vec<u32> {
-        let longest = |column: &Column| u32::try_from(column.max_value_bytes()).unwrap_or(u32::MAX);
-        columns.all().iter().map(longest).collect()
-    }
-
-    fn read_column(&self, columns: &Columns, column: u32) -> Result<Column> {
-        columns.get(column).cloned()
-    }
-
-    fn compile_filter(&self, steps: Vec<Step>) -> Result<Filter> {
-        let _crossing = self.activity.crossing();
-        let program = Program::compile(steps).map_err(|cause| Error::invalid(cause.to_string()))?;
-        Ok(Filter(Arc::new(program)))
-    }
-
-    fn probe(&self, pages: &[u32], hashes: &[u64]) -> Result<Vec<u8>> {
-        self.probe_pages(pages, hashes)
-    }
-
-    fn select(&self, filter: Option<&Filter>, selection: &Selection) -> Result<Selected> {
-        self.select_lists(filter, selection.into())
-    }
-
-    fn count(&self, filter: Option<&Filter>, selection: &Selection) -> Result<Vec<u64>> {
-        self.count_lists(filter, selection.into())
-    }
-
-    fn gather(&self, sources: &[PageSource]) -> Result<Columns> {
-        let sources: Vec<SourceLists<'_>> = sources.iter().map(SourceLists::from).collect();
-        self.gather_lists(&sources)
-    }
-
-    fn lengths(&self, source: &PageSource) -> Result<Vec<u32>> {
-        self.length_lists(source.into())
-    }
-
-    fn keys(&self, page: u32, start: u32, end: u32) -> Result<Vec<i64>> {
-        let _crossing = self.activity.crossing();
-        self.check_call()?;
-        self.key_range(page, start, end)
-    }
-
-    fn encode_pages(
-        &self,
-        target: &NewFile,
-        filters: Option<&NewFile>,
-        source: &PageSource,
-        page_bytes: u32,
-    ) -> Result<Vec<Piece>> {
-        self.encode_page_lists(target, filters, source.into(), page_bytes)
-    }
-
-    fn encode_column(
-        &self,
-        target: &NewFile,
-        filters: Option<&NewFile>,
-        from: &Columns,
-        column: u32,
-        rows: &[u32],
-        page_bytes: u32,
-    ) -> Result<Vec<Piece>> {
-        let _crossing = self.activity.crossing();
-        self.encode_column_rows(target, filters, from, column, rows, page_bytes)
-    }
-
-    fn encode_ints(&self, target: &NewFile, ints: &[i64]) -> Result<Piece> {
-        let _crossing = self.activity.crossing();
-        self.encode_int_page(target, ints.to_vec())
-    }
-
-    fn usage(&self) -> Usage {
-        let _crossing = self.activity.crossing();
-        Usage {
-            memory_used_bytes: self.shared.memory.used(),
-            memory_allowed_bytes: self.shared.memory.allowed(),
-            disk_used_bytes: self.shared.disk.used(),
-            disk_allowed_bytes: self.shared.disk.allowed(),
-            free_slots: self.shared.free_slots.load(Ordering::Relaxed),
-        }
-    }
-
-    fn check(&self) -> Result<()> {
-        let _crossing = self.activity.crossing();
-        self.check_call()
-    }
-
-    fn deadline_ms(&self) -> Option<u64> {
-        let remaining = self.limits.lock().remaining()?;
-        Some(u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    fn oldest_reader(&self) -> u64 {
-        let _crossing = self.activity.crossing();
-        if self.introducer {
-            self.shared.views.oldest_or_seal()
-        } else {
-            self.shared.views.oldest()
-        }
-    }
 }

@@ -81,7 +81,7 @@ pub struct LogEntry<C> {
 /// Budgets; see `limits.usage`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Bytes held by memory parts and the page cache.
+    /// Bytes held by memory parts.
     pub memory_used_bytes: u64,
     /// Upper bound of the above.
     pub memory_allowed_bytes: u64,

@@ -50,4 +50,5 @@ pub use part::layout::{
 };
 pub use query::Cursor;
 pub use sealed::FORMAT_VERSION;
+pub use snapshot::INDEX_OBJECT;
 pub use types::*;

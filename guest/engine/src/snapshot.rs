@@ -7,7 +7,7 @@ use crate::sealed::{seal, unseal};
 use serde::{Deserialize, Serialize};
 
 /// The object that holds the options of the index and marks its existence.
-pub(crate) const INDEX_OBJECT: &str = "index.json";
+pub const INDEX_OBJECT: &str = "index.json";
 const EXTENSION: &str = ".snapshot";
 
 /// The content of `index.json`.

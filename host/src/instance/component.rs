@@ -249,3 +249,45 @@ impl Instance for ComponentInstance {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use wasmtime::component::Resource;
+
+    use super::*;
+    use crate::session::{Budgets, Shared};
+    use crate::storage::MemoryStorage;
+
+    #[test]
+    fn a_trap_ends_the_instance_and_names_the_export() {
+        let budgets = Budgets {
+            page_cache_bytes: 0,
+            memory_bytes: 1 << 20,
+            disk_bytes: u64::MAX,
+            instances: 1,
+        };
+        let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);
+        let mut instance = ComponentInstance::start(Session::new(shared, true)).unwrap();
+        instance.open(Mode::Create).unwrap();
+        // The component asks for the rows of columns that the host does not have.
+        let batch = wit::Batch {
+            labels: Vec::new(),
+            series: vec![1],
+            keys: vec![1],
+            columns: Resource::new_own(99),
+            names: Vec::new(),
+            durability: wit::Durability::Os,
+        };
+        let trap = instance.call("write", |index, store| index.call_write(store, &[batch]));
+        let error = trap.expect_err("the component traps");
+        assert_eq!(error.kind(), ErrorKind::Other);
+        assert!(error.message().contains("`write`"), "{error}");
+        assert!(!instance.is_usable());
+        let after = instance
+            .verify()
+            .expect_err("the instance is of no use any more");
+        assert!(after.message().contains("had trapped"), "{after}");
+    }
+}

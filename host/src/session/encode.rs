@@ -116,12 +116,17 @@ fn row_bytes(column: &Column, row: usize) -> usize {
 }
 
 fn write_page(target: &NewFile, filters: Option<&NewFile>, column: &Column) -> Result<Piece> {
+    // A filter is the dearest part of a page: it is made only where it is kept.
+    let encoded = match filters {
+        Some(_) => sidx_kernels::encode(column),
+        None => sidx_kernels::encode_unfiltered(column),
+    };
     let EncodedColumn {
         page,
         compress,
         filter,
         stats,
-    } = sidx_kernels::encode(column).map_err(column_error)?;
+    } = encoded.map_err(column_error)?;
     let codec = if compress { Codec::Zstd } else { Codec::None };
     let extent = target.append_page(&page, codec)?;
     let filter = match (filters, filter) {

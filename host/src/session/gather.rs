@@ -1,5 +1,6 @@
 //! Columns from rows of many pages.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sidx_engine::host::{ABSENT, PageSource};
@@ -13,6 +14,9 @@ use super::{Session, kernel_error};
 /// Most bytes of values that one call gathers. It is far above what a component asks for in one step,
 /// and keeps a wrong or hostile list of rows from taking the host's memory.
 const MAX_GATHERED_BYTES: u64 = 1 << 30;
+
+/// Most pages that a gather finds again without asking the cache; a power of two.
+const RECENT_PAGES: usize = 1024;
 
 /// The rows of one output column, with the lists borrowed.
 #[derive(Clone, Copy)]
@@ -32,32 +36,60 @@ impl<'a> From<&'a PageSource> for SourceLists<'a> {
     }
 }
 
-/// The pages of a source: one entry per stretch of rows from the same page.
+/// The pages of a source: each page once, and which of them each stretch of rows comes from.
+#[derive(Default)]
 struct Stretches {
-    pages: Vec<(Option<Arc<CachedPage>>, usize)>,
+    pages: Vec<Arc<CachedPage>>,
+    /// Position in `pages`, or none where the rows are absent, and number of rows.
+    runs: Vec<(Option<usize>, usize)>,
 }
 
 impl Stretches {
     /// The page of each row.
     fn by_row(&self, rows: usize) -> Result<Vec<Option<&Page>>> {
+        let opened = self
+            .pages
+            .iter()
+            .map(|page| page.column())
+            .collect::<Result<Vec<_>>>()?;
         let mut pages = Vec::with_capacity(rows);
-        for (page, count) in &self.pages {
-            let page = page.as_deref().map(CachedPage::column).transpose()?;
+        for (at, count) in &self.runs {
+            let page = at.and_then(|at| opened.get(at)).copied();
             pages.resize(pages.len() + count, page);
         }
         Ok(pages)
     }
 
     /// More than the values can take, whichever rows of the pages they are.
-    fn most_bytes(&self) -> u64 {
-        let most = |(page, count): &(Option<Arc<CachedPage>>, usize)| {
-            let bytes = page
-                .as_ref()
-                .and_then(|page| page.column().ok())
-                .map_or(0, |page| page.memory_bytes().max(8));
-            (bytes as u64).saturating_mul(*count as u64)
-        };
-        self.pages.iter().map(most).fold(0, u64::saturating_add)
+    fn most_bytes(&self, rows: usize) -> u64 {
+        let bytes = self
+            .pages
+            .iter()
+            .filter_map(|page| page.column().ok())
+            .map(Page::memory_bytes);
+        (bytes.max().unwrap_or(0) as u64).saturating_mul(rows as u64)
+    }
+}
+
+/// Finds pages that the same call used shortly before: rows in key order jump back and forth between a
+/// few pages of many blocks, and the page cache costs more than a look into this table.
+struct Recent {
+    /// As many as a power of two; each a page and its position.
+    places: Vec<(u32, u32)>,
+}
+
+impl Recent {
+    fn new(rows: usize) -> Self {
+        let places = rows.next_power_of_two().clamp(1, RECENT_PAGES);
+        Self {
+            places: vec![(ABSENT, 0); places],
+        }
+    }
+
+    /// The place for a page. It holds that page or another.
+    fn place(&mut self, page: u32) -> Option<&mut (u32, u32)> {
+        let mask = self.places.len() - 1;
+        self.places.get_mut(page as usize & mask)
     }
 }
 
@@ -82,10 +114,24 @@ impl Session {
             pages: &pages,
             rows: source.rows,
         };
-        if stretches.most_bytes() > MAX_GATHERED_BYTES {
+        if stretches.most_bytes(source.rows.len()) > MAX_GATHERED_BYTES {
             check_size(source.kind, request)?;
         }
-        sidx_kernels::gather(source.kind, request).map_err(kernel_error)
+        sidx_kernels::gather(source.kind, request)
+            .map_err(|cause| self.at_source(kernel_error(cause), source))
+    }
+
+    /// The error with the files that the rows come from, as the kernels do not know them.
+    fn at_source(&self, error: Error, source: SourceLists<'_>) -> Error {
+        let handles = self.handles.lock();
+        let paths: BTreeSet<&str> = source
+            .pages
+            .iter()
+            .filter_map(|page| handles.page(*page).ok())
+            .map(|page| page.file.path.as_str())
+            .collect();
+        let paths: Vec<&str> = paths.into_iter().collect();
+        error.at(format_args!("rows of {}", paths.join(", ")))
     }
 
     /// `scan.lengths`, with the lists wherever they are.
@@ -94,11 +140,11 @@ impl Session {
         self.check_call()?;
         let stretches = self.stretches(source)?;
         let pages = stretches.by_row(source.rows.len())?;
-        sidx_kernels::lengths(Source {
+        let request = Source {
             pages: &pages,
             rows: source.rows,
-        })
-        .map_err(kernel_error)
+        };
+        sidx_kernels::lengths(request).map_err(|cause| self.at_source(kernel_error(cause), source))
     }
 
     /// `scan.keys`.
@@ -132,15 +178,28 @@ impl Session {
             )));
         }
         let handles = self.handles.lock();
-        let mut pages = Vec::new();
-        for stretch in source.pages.chunk_by(|a, b| a == b) {
-            let page = match stretch.first() {
+        let mut recent = Recent::new(source.rows.len());
+        let mut stretches = Stretches::default();
+        for run in source.pages.chunk_by(|a, b| a == b) {
+            let at = match run.first() {
                 None | Some(&ABSENT) => None,
-                Some(page) => Some(self.page(&handles, *page, Purpose::Column)?),
+                Some(&page) => Some(match recent.place(page) {
+                    Some((known, at)) if *known == page => *at as usize,
+                    place => {
+                        let at = stretches.pages.len();
+                        stretches
+                            .pages
+                            .push(self.page(&handles, page, Purpose::Column)?);
+                        if let Some(place) = place {
+                            *place = (page, at as u32);
+                        }
+                        at
+                    }
+                }),
             };
-            pages.push((page, stretch.len()));
+            stretches.runs.push((at, run.len()));
         }
-        Ok(Stretches { pages })
+        Ok(stretches)
     }
 }
 

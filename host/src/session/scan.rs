@@ -198,7 +198,7 @@ impl Session {
             self.load_slots(&handles, block.slot_pages, &mut scratch.slots)?;
             let slots = opened(&scratch.slots)?;
             read_spans(block.spans, &mut scratch.spans)?;
-            scan(&SelectRequest {
+            let request = SelectRequest {
                 keys: keys.column()?,
                 slots: &slots,
                 program,
@@ -208,7 +208,8 @@ impl Session {
                 order: lists.order,
                 resume: block.resume,
                 cap: lists.cap,
-            })?;
+            };
+            scan(&request).map_err(|error| at_page(error, &handles, block.key_page))?;
         }
         Ok(())
     }
@@ -253,6 +254,17 @@ fn opened(slots: &[Option<Arc<CachedPage>>]) -> Result<Vec<Option<&Page>>> {
         .iter()
         .map(|slot| slot.as_deref().map(CachedPage::column).transpose())
         .collect()
+}
+
+/// The error with the place of the block's key page, as the kernels know neither files nor offsets.
+fn at_page(error: Error, handles: &Handles, page: u32) -> Error {
+    match handles.page(page) {
+        Ok(page) => error.at(format_args!(
+            "block with keys in {} offset {}",
+            page.file.path, page.extent.offset
+        )),
+        Err(_) => error,
+    }
 }
 
 /// Spans from pairs of numbers; they must ascend and not overlap.

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 pub use sidx_engine::host::LogDurability;
 
+pub(crate) use self::segment::DIRECTORY;
+
 use self::segment::Segment;
 use super::{AppendFile, ReadFile, Storage};
 use crate::error::{Error, ErrorKind, Result};

@@ -66,7 +66,8 @@ pub(crate) struct OpenBlock {
 
 struct TagFiles {
     data: u32,
-    filters: u32,
+    /// Opened when the first filter is met; parts in memory have none.
+    filters: OnceLock<u32>,
     meta: u32,
     directory: Vec<Option<Extent>>,
 }
@@ -387,7 +388,7 @@ impl<H: Host> Part<H> {
             .filter_map(|page| page.filter)
             .collect();
         let mut handle = self.host.register_pages(files.data, &extents)?;
-        let mut filter_handle = self.host.register_pages(files.filters, &filters)?;
+        let mut filter_handle = self.register_filters(tag, files, &filters)?;
         let open = |page: TagPage| {
             let filter = if page.filter.is_some() {
                 filter_handle
@@ -432,11 +433,32 @@ impl<H: Host> Part<H> {
         let directory = self.page_bytes(meta, entry.directory.into())?;
         let files = TagFiles {
             data: open("td", FileKind::TagData)?,
-            filters: open("tf", FileKind::TagFilter)?,
+            filters: OnceLock::new(),
             meta,
             directory: read_directory(&directory, self.manifest_frames()?)?,
         };
         Ok(slot.get_or_init(|| files))
+    }
+
+    /// The handle of the first of some filter pages.
+    fn register_filters(&self, tag: usize, files: &TagFiles, extents: &[Extent]) -> Result<u32> {
+        if extents.is_empty() {
+            return Ok(ABSENT);
+        }
+        let file = match files.filters.get() {
+            Some(file) => *file,
+            None => {
+                let stem = self
+                    .manifest
+                    .tags
+                    .get(tag)
+                    .map(|tag| tag_file_stem(&tag.name));
+                let name = format!("{}.tf", stem.unwrap_or_default());
+                let file = open(&*self.host, &self.directory, &name, FileKind::TagFilter)?;
+                *files.filters.get_or_init(|| file)
+            }
+        };
+        self.host.register_pages(file, extents)
     }
 
     fn manifest_frames(&self) -> Result<usize> {
@@ -475,7 +497,8 @@ impl<H: Host> Drop for Part<H> {
             self.host.close_file(file);
         }
         for files in opened.tags.iter().filter_map(OnceLock::get) {
-            for file in [files.data, files.filters, files.meta] {
+            let filters = files.filters.get().copied();
+            for file in [files.data, files.meta].into_iter().chain(filters) {
                 self.host.close_file(file);
             }
         }

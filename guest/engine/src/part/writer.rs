@@ -322,7 +322,8 @@ impl<H: Host> TagWriter<H> {
         });
     }
 
-    /// The value file and the filter file, created with the metadata file when first asked for.
+    /// The value file and the filter file, created with the metadata file when first asked for. Parts in
+    /// memory have no filters: building them costs more than reading the few blocks they could spare.
     fn files(
         &mut self,
         host: &H,
@@ -341,7 +342,9 @@ impl<H: Host> TagWriter<H> {
                 )
             };
             self.meta = Some(make("tm", FileKind::TagMeta)?);
-            self.filters = Some(make("tf", FileKind::TagFilter)?);
+            if medium == Medium::Durable {
+                self.filters = Some(make("tf", FileKind::TagFilter)?);
+            }
             self.data = Some(make("td", FileKind::TagData)?);
         }
         match &self.data {
@@ -372,7 +375,7 @@ impl<H: Host> TagWriter<H> {
 
     /// Completes the files; a tag without any value leaves none.
     fn finish(self, host: &H, files: &mut Vec<FileEntry>) -> Result<Option<TagEntry>> {
-        let (Some(data), Some(meta), Some(filters)) = (self.data, self.meta, self.filters) else {
+        let (Some(data), Some(meta)) = (self.data, self.meta) else {
             return Ok(None);
         };
         if self.columns.iter().all(|column| column.present == 0) {
@@ -380,8 +383,11 @@ impl<H: Host> TagWriter<H> {
         }
         let directory = append_page(host, &meta, &write_directory(&self.frames))?;
         let stem = tag_file_stem(&self.name);
-        for (extension, file) in [("td", data), ("tm", meta), ("tf", filters)] {
-            files.push(entry(format!("{stem}.{extension}"), host.finish(file)?));
+        let named = [("td", Some(data)), ("tm", Some(meta)), ("tf", self.filters)];
+        for (extension, file) in named {
+            if let Some(file) = file {
+                files.push(entry(format!("{stem}.{extension}"), host.finish(file)?));
+            }
         }
         let column = |state: &TagColumnState| ColumnEntry {
             kind: state.kind.to_string(),

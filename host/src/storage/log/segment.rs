@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{ReadFile, Storage};
 
 /// Where segments are.
-pub(super) const DIRECTORY: &str = "log";
+pub(crate) const DIRECTORY: &str = "log";
 /// Bytes before the first frame.
 pub(super) const HEADER_BYTES: usize = 32;
 

@@ -1,0 +1,179 @@
+//! Rows of a running query.
+
+use std::borrow::BorrowMut;
+use std::time::Instant;
+
+use serde_json::Value;
+use sidx_engine::QuerySpec;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::Index;
+use crate::pool::Lease;
+use crate::rows::{Row, Rows};
+use crate::session::Columns;
+
+fn nanoseconds_since(start: Option<Instant>) -> u64 {
+    start.map_or(0, |start| {
+        u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    })
+}
+
+/// What a cursor must know of its query.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) has_payload: bool,
+    pub(crate) rows_per_batch: u32,
+    pub(crate) timed: bool,
+}
+
+/// The rows of a query: an iterator of batches, or with [`rows`](Self::rows) of single rows. It reads
+/// the index as it was when the query started, and holds an instance of the engine until it is dropped.
+/// After an error it is at its end; what was returned before is right, but not whole.
+#[must_use = "a cursor does nothing until rows are asked for"]
+pub struct Cursor {
+    number: u64,
+    lease: Lease,
+    asked: Asked,
+    first: Option<Rows>,
+    complete: bool,
+    nanoseconds: u64,
+    /// Keeps the index open, and its lock held, as long as rows can be read.
+    index: Index,
+}
+
+impl Cursor {
+    /// Starts a query on an instance and fetches its first rows.
+    pub(crate) fn start(
+        index: Index,
+        mut lease: Lease,
+        query: QuerySpec,
+        asked: Asked,
+    ) -> Result<Self> {
+        let instance = lease.instance()?;
+        instance.session().activity().reset(asked.timed);
+        let start = asked.timed.then(Instant::now);
+        let started = instance.query(query, asked.rows_per_batch)?;
+        let mut cursor = Self {
+            number: started.cursor,
+            lease,
+            asked,
+            first: None,
+            complete: started.complete,
+            nanoseconds: nanoseconds_since(start),
+            index,
+        };
+        cursor.first = Some(cursor.rows_of(started.rows)?).filter(|rows| !rows.is_empty());
+        Ok(cursor)
+    }
+
+    /// Single rows, leaving the cursor for [`explain`](Self::explain).
+    pub fn rows(&mut self) -> RowIter<&mut Self> {
+        RowIter {
+            cursor: self,
+            batch: None,
+            next: 0,
+        }
+    }
+
+    /// Single rows.
+    pub fn into_rows(self) -> RowIter<Self> {
+        RowIter {
+            cursor: self,
+            batch: None,
+            next: 0,
+        }
+    }
+
+    /// What the query did so far, as a JSON object: for parts, blocks and pages how many there were and
+    /// how many each rule dropped, and under `host` the crossings, pages, cache hits and bytes read, with
+    /// times if the query was [`timed`](crate::Query::timed).
+    ///
+    /// # Errors
+    /// Only those of an engine that failed before.
+    pub fn explain(&mut self) -> Result<Value> {
+        let instance = self.lease.instance()?;
+        let host = instance.session().activity().to_json(self.nanoseconds);
+        let text = instance.explain(self.number)?;
+        let mut report: Value = serde_json::from_str(&text).map_err(|cause| {
+            let text = format!("the engine's explanation is not JSON: {cause}");
+            Error::new(ErrorKind::Other, text)
+        })?;
+        if let Some(report) = report.as_object_mut() {
+            report.insert("host".into(), host);
+        }
+        Ok(report)
+    }
+
+    fn rows_of(&self, rows: sidx_engine::Rows<Columns>) -> Result<Rows> {
+        Rows::new(rows, self.asked.has_payload, self.index.labels())
+    }
+
+    fn fetch(&mut self) -> Result<Option<Rows>> {
+        let start = self.asked.timed.then(Instant::now);
+        let rows = self
+            .lease
+            .instance()?
+            .next(self.number, self.asked.rows_per_batch);
+        self.nanoseconds = self.nanoseconds.saturating_add(nanoseconds_since(start));
+        rows?.map(|rows| self.rows_of(rows)).transpose()
+    }
+}
+
+impl Iterator for Cursor {
+    type Item = Result<Rows>;
+
+    fn next(&mut self) -> Option<Result<Rows>> {
+        if let Some(rows) = self.first.take() {
+            return Some(Ok(rows));
+        }
+        while !self.complete {
+            match self.fetch() {
+                Ok(Some(rows)) if rows.is_empty() => {}
+                Ok(Some(rows)) => return Some(Ok(rows)),
+                Ok(None) => self.complete = true,
+                Err(error) => {
+                    self.complete = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        // There is an instance until the lease itself is dropped, after this.
+        if let Ok(instance) = self.lease.instance() {
+            instance.close_cursor(self.number);
+        }
+    }
+}
+
+/// The rows of a cursor one by one.
+#[must_use = "an iterator does nothing until rows are asked for"]
+pub struct RowIter<C: BorrowMut<Cursor>> {
+    cursor: C,
+    batch: Option<Rows>,
+    next: usize,
+}
+
+impl<C: BorrowMut<Cursor>> Iterator for RowIter<C> {
+    type Item = Result<Row>;
+
+    fn next(&mut self) -> Option<Result<Row>> {
+        loop {
+            if let Some(batch) = &self.batch {
+                let row = batch.row(self.next);
+                self.next += 1;
+                if let Some(row) = row.transpose() {
+                    return Some(row);
+                }
+            }
+            match self.cursor.borrow_mut().next()? {
+                Ok(batch) => (self.batch, self.next) = (Some(batch), 0),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}

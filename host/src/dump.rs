@@ -1,0 +1,61 @@
+//! Every physical row of an index.
+
+use crate::error::Result;
+use crate::index::Index;
+use crate::pool::Lease;
+use crate::rows::{DumpedRows, Rows};
+
+/// An iterator over the physical rows of an index.
+#[must_use = "a dump does nothing until rows are asked for"]
+pub struct Dump {
+    number: u64,
+    lease: Lease,
+    done: bool,
+    index: Index,
+}
+
+impl Dump {
+    pub(crate) fn start(index: Index, mut lease: Lease) -> Result<Self> {
+        let number = lease.instance()?.dump()?;
+        Ok(Self {
+            number,
+            lease,
+            done: false,
+            index,
+        })
+    }
+
+    fn fetch(&mut self) -> Result<Option<DumpedRows>> {
+        let Some(dumped) = self.lease.instance()?.next_dumped(self.number)? else {
+            return Ok(None);
+        };
+        Ok(Some(DumpedRows {
+            part: dumped.part,
+            block: dumped.block,
+            first_row: dumped.first_row,
+            rows: Rows::new(dumped.rows, true, self.index.labels())?,
+        }))
+    }
+}
+
+impl Iterator for Dump {
+    type Item = Result<DumpedRows>;
+
+    fn next(&mut self) -> Option<Result<DumpedRows>> {
+        if self.done {
+            return None;
+        }
+        let fetched = self.fetch();
+        self.done = !matches!(fetched, Ok(Some(_)));
+        fetched.transpose()
+    }
+}
+
+impl Drop for Dump {
+    fn drop(&mut self) {
+        // There is an instance until the lease itself is dropped, after this.
+        if let Ok(instance) = self.lease.instance() {
+            instance.close_dump(self.number);
+        }
+    }
+}

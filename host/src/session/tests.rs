@@ -1,0 +1,223 @@
+//! The session against calls that no working engine would make.
+
+use std::sync::Arc;
+
+use sidx_engine::host::{ABSENT, Codec, Extent, Medium, PageSource, Selection};
+use sidx_engine::{ErrorKind, Host, Result};
+use sidx_kernels::{ColumnType, Step, Test, ValueType, Values};
+
+use super::*;
+use crate::storage::MemoryStorage;
+
+fn session(memory_bytes: u64) -> Session {
+    let budgets = Budgets {
+        page_cache_bytes: 1 << 20,
+        memory_bytes,
+        disk_bytes: 1 << 20,
+        instances: 2,
+    };
+    let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);
+    Session::new(shared, true)
+}
+
+fn kind<T>(result: Result<T>) -> ErrorKind {
+    result.map(drop).expect_err("the call is refused").kind()
+}
+
+const INTS: ColumnType = ColumnType::scalar(ValueType::Int);
+
+/// Writes a file with one page of the keys 0, 2, 4 ... and returns the handle of the page.
+fn key_page(session: &Session, path: &str, medium: Medium, rows: i64) -> u32 {
+    let file = session.create_file(path, medium).unwrap();
+    let keys: Vec<i64> = (0..rows).map(|row| row * 2).collect();
+    let piece = session.encode_ints(&file, &keys).unwrap();
+    session.finish(file).unwrap();
+    let file = session.open_file(path).unwrap();
+    session.register_pages(file, &[piece.extent]).unwrap()
+}
+
+fn selection(page: u32) -> Selection {
+    Selection {
+        key_pages: vec![page],
+        span_counts: vec![1],
+        spans: vec![0, 100],
+        low: 10,
+        high: 20,
+        resume_keys: vec![0],
+        resume_rows: vec![ABSENT],
+        cap: 4,
+        ..Selection::default()
+    }
+}
+
+#[test]
+fn both_media_serve_selections_and_gathers() {
+    for medium in [Medium::Memory, Medium::Durable] {
+        let session = session(1 << 20);
+        let page = key_page(&session, "parts/1/keys.bin", medium, 100);
+        let selected = session.select(None, &selection(page)).unwrap();
+        assert_eq!(
+            (selected.rows, selected.keys),
+            (vec![5, 6, 7, 8], vec![10, 12, 14, 16])
+        );
+        assert_eq!((selected.counts, selected.more), (vec![4], vec![1]));
+        assert_eq!(session.count(None, &selection(page)).unwrap(), [6]);
+        assert_eq!(session.keys(page, 3, 5).unwrap(), [6, 8]);
+        let source = PageSource {
+            kind: INTS,
+            pages: vec![page, ABSENT, page],
+            rows: vec![9, 0, 1],
+        };
+        let columns = session.gather(&[source]).unwrap();
+        let column = session.read_column(&columns, 0).unwrap();
+        assert!(!column.is_present(1));
+        assert!(
+            matches!(column.values(), Values::Int(values) if values[0] == 18 && values[2] == 2)
+        );
+    }
+}
+
+#[test]
+fn lists_that_contradict_each_other_are_refused() {
+    let session = session(1 << 20);
+    let page = key_page(&session, "mem/1/keys.bin", Medium::Memory, 100);
+    let broken: [fn(&mut Selection); 9] = [
+        |s| s.span_counts = vec![2],
+        |s| s.span_counts = vec![u32::MAX],
+        |s| s.spans = vec![0],
+        |s| s.spans = vec![9, 3],
+        |s| s.slots = u32::MAX,
+        |s| s.slot_pages = vec![1],
+        |s| s.resume_keys.clear(),
+        |s| s.resume_rows.push(0),
+        |s| s.key_pages = vec![77],
+    ];
+    for break_it in broken {
+        let mut selection = selection(page);
+        break_it(&mut selection);
+        assert_eq!(
+            kind(session.select(None, &selection)),
+            ErrorKind::InvalidArgument
+        );
+        assert_eq!(
+            kind(session.count(None, &selection)),
+            ErrorKind::InvalidArgument
+        );
+    }
+    let step = Step::Leaf {
+        slot: 5,
+        elements: false,
+        test: Test::Exists,
+    };
+    let filter = session.compile_filter(vec![step]).unwrap();
+    assert_eq!(
+        kind(session.select(Some(&filter), &selection(page))),
+        ErrorKind::InvalidArgument
+    );
+    let uneven = PageSource {
+        kind: INTS,
+        pages: vec![page],
+        rows: vec![1, 2],
+    };
+    assert_eq!(
+        kind(session.gather(std::slice::from_ref(&uneven))),
+        ErrorKind::InvalidArgument
+    );
+    assert_eq!(kind(session.lengths(&uneven)), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn rows_and_types_that_a_page_does_not_have_are_errors() {
+    let session = session(1 << 20);
+    let page = key_page(&session, "mem/1/keys.bin", Medium::Memory, 100);
+    let mut beyond = selection(page);
+    beyond.spans = vec![0, u32::MAX];
+    // An error or the rows that exist, but neither a panic nor a wait.
+    let _ = session.select(None, &beyond);
+    let source = |kind, row| PageSource {
+        kind,
+        pages: vec![page],
+        rows: vec![row],
+    };
+    let error = session
+        .gather(&[source(INTS, 100)])
+        .expect_err("the row does not exist");
+    assert!(error.message().contains("mem/1/keys.bin"), "{error}");
+    let strings = ColumnType::scalar(ValueType::String);
+    assert!(session.gather(&[source(strings, 1)]).is_err());
+    assert!(session.lengths(&source(INTS, 1)).is_err());
+    assert!(session.keys(page, 5, 101).is_err() && session.keys(page, 5, 4).is_err());
+    assert!(session.probe(&[page], &[1]).is_err());
+    assert_eq!(session.probe(&[ABSENT], &[1]).unwrap(), [1]);
+}
+
+#[test]
+fn extents_are_not_trusted() {
+    let session = session(1 << 20);
+    let file = session.create_file("a", Medium::Durable).unwrap();
+    let extents = session
+        .append(&file, &[7; 1000], &[1000], Codec::Zstd)
+        .unwrap();
+    assert!(extents[0].stored_bytes < 1000);
+    session.finish(file).unwrap();
+    let file = session.open_file("a").unwrap();
+    let wrong: [fn(&mut Extent); 7] = [
+        |e| e.offset = u64::MAX,
+        |e| e.stored_bytes = u32::MAX,
+        |e| e.stored_bytes -= 1,
+        |e| e.raw_bytes = u32::MAX,
+        |e| e.raw_bytes += 1,
+        |e| e.checksum ^= 1,
+        |e| e.codec = 9,
+    ];
+    for make_wrong in wrong {
+        let mut extent = extents[0];
+        make_wrong(&mut extent);
+        let page = session.register_pages(file, &[extent]).unwrap();
+        let error = session.load_page(page).expect_err("the page is refused");
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(
+            error.message().starts_with('a') && error.message().contains("offset"),
+            "{error}"
+        );
+    }
+    let page = session.register_pages(file, &extents).unwrap();
+    assert_eq!(session.load_page(page).unwrap(), [7; 1000]);
+    session.close_file(file);
+    assert_eq!(kind(session.load_page(page)), ErrorKind::InvalidArgument);
+    assert_eq!(kind(session.file_size(file)), ErrorKind::InvalidArgument);
+}
+
+#[test]
+fn files_are_bounded_and_their_paths_checked() {
+    let session = session(100);
+    let file = session.create_file("mem/a", Medium::Memory).unwrap();
+    assert_eq!(
+        kind(session.append(&file, &[1; 10], &[11], Codec::None)),
+        ErrorKind::InvalidArgument
+    );
+    session
+        .append(&file, &[1; 60], &[20, 40], Codec::None)
+        .unwrap();
+    assert_eq!(
+        kind(session.append(&file, &[1; 60], &[60], Codec::None)),
+        ErrorKind::ResourceExhausted
+    );
+    drop(file);
+    assert_eq!(session.usage().memory_used_bytes, 0);
+    let large = session.create_file("b", Medium::Durable).unwrap();
+    let bytes = vec![1; 2 << 20];
+    let refused = session.append(&large, &bytes, &[2 << 20], Codec::None);
+    assert_eq!(kind(refused), ErrorKind::ResourceExhausted);
+    for path in ["", "..", "a/../b", "/a", "a//b", "a b", "lock"] {
+        assert_eq!(
+            kind(session.create_file(path, Medium::Memory)),
+            ErrorKind::InvalidArgument
+        );
+        assert_eq!(kind(session.open_file(path)), ErrorKind::InvalidArgument);
+        assert_eq!(
+            kind(session.remove_files(path, Medium::Durable)),
+            ErrorKind::InvalidArgument
+        );
+    }
+}
