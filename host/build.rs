@@ -128,11 +128,25 @@ fn compile(workspace: &Path, target_dir: &Path) -> Result<Compilation, String> {
     command
         .env("RUSTFLAGS", "-C target-feature=+simd128")
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3")
-        .env("CARGO_PROFILE_RELEASE_LTO", "fat")
-        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
         .env("CARGO_PROFILE_RELEASE_PANIC", "abort")
         .env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo")
         .env("CARGO_PROFILE_RELEASE_DEBUG", "false");
+    // Released components are as fast as can be; in development a change must not cost half a minute.
+    let settings = match env::var("PROFILE").as_deref() {
+        Ok("release") => [
+            ("LTO", "fat"),
+            ("CODEGEN_UNITS", "1"),
+            ("INCREMENTAL", "false"),
+        ],
+        _ => [
+            ("LTO", "off"),
+            ("CODEGEN_UNITS", "16"),
+            ("INCREMENTAL", "true"),
+        ],
+    };
+    for (name, value) in settings {
+        command.env(format!("CARGO_PROFILE_RELEASE_{name}"), value);
+    }
     let output = command
         .output()
         .map_err(|error| format!("cannot start {}: {error}", Path::new(&cargo).display()))?;

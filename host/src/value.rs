@@ -112,7 +112,8 @@ macro_rules! numbers {
     )+};
 }
 
-numbers!(i64 => Int, i32 => Int, i16 => Int, u32 => Int, u16 => Int, f64 => Float, f32 => Float, bool => Bool);
+numbers!(i64 => Int, i32 => Int, i16 => Int, u32 => Int, u16 => Int);
+numbers!(f64 => Float, f32 => Float, bool => Bool);
 
 impl Element for &str {
     const TYPE: ValueType = ValueType::String;

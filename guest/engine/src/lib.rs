@@ -25,6 +25,7 @@ pub mod host;
 mod index;
 mod introducer;
 mod live;
+mod memory_part;
 mod merge;
 mod merge_policy;
 mod part;

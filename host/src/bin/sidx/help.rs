@@ -32,7 +32,8 @@ NDJSON: one object per line,
   payload  text, or {"base64": "..."}; may be left out
 
 CSV: the first line names the fields. --key and --series or --series-id are needed. An empty field,
-or one with the text of a --null, is an absent tag; without a TYPE a tag is a string. An array field holds a JSON array.
+or one with the text of a --null, is an absent tag; without a TYPE a tag is a string. An array
+field holds a JSON array.
 
 Mapping: --series, --series-id, --key, --tag and --payload name the fields to use. With NDJSON each
 replaces its part of the object above by a top-level field (any --tag replaces "tags"), and fields

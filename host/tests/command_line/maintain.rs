@@ -1,0 +1,153 @@
+//! Several processes, crashes, upkeep and damage.
+
+use super::*;
+
+/// Starts a load that has written a row and waits for more.
+fn open_writer(place: &Place) -> Child {
+    let arguments = [
+        "ingest",
+        &place.store,
+        "-",
+        "--index",
+        "i",
+        "--format",
+        "ndjson",
+        "--batch",
+        "1",
+        "--ack",
+    ];
+    let mut child = command(&arguments).spawn().expect("sidx starts");
+    let stdin = child.stdin.as_mut().expect("a pipe");
+    stdin.write_all(row(1).as_bytes()).expect("written");
+    stdin.flush().expect("written");
+    let mut line = String::new();
+    let out = child.stdout.as_mut().expect("a pipe");
+    BufReader::with_capacity(1, out)
+        .read_line(&mut line)
+        .expect("readable");
+    assert_eq!(line, "{\"acknowledged\": 1}\n");
+    child
+}
+
+#[test]
+fn one_writer_at_a_time_and_readers_beside_it() {
+    let place = Place::new();
+    let mut writer = open_writer(&place);
+    let run = place.load(row(2).as_bytes(), &[]).expect(4);
+    assert!(run.err.contains("lock"), "{}", run.err);
+    assert_eq!(run.last()["ingested"], 0);
+    place.run("merge", &[]).expect(4);
+    assert_eq!(place.keys(&[]), [1]);
+    drop(writer.stdin.take());
+    assert!(writer.wait().expect("ends").success());
+    place.load(row(2).as_bytes(), &[]).expect(0);
+    assert_eq!(place.keys(&[]), [1, 2]);
+}
+
+#[test]
+fn a_killed_load_keeps_what_it_acknowledged() {
+    let place = Place::new();
+    let mut writer = open_writer(&place);
+    writer.kill().expect("killed");
+    writer.wait().expect("ends");
+    assert_eq!(place.keys(&[]), [1]);
+    place.load(row(2).as_bytes(), &[]).expect(0);
+    assert_eq!(place.keys(&[]), [1, 2]);
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    let place = Place::new();
+    let input: String = (0..50_000).map(row).collect();
+    place.load(input.as_bytes(), &[]).expect(0);
+    let arguments = ["query", &place.store, "--index", "i"];
+    let mut child = command(&arguments).spawn().expect("sidx starts");
+    let mut start = [0; 10];
+    child
+        .stdout
+        .take()
+        .expect("a pipe")
+        .read_exact(&mut start)
+        .expect("readable");
+    let output = child.wait_with_output().expect("sidx ends");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn maintenance_says_what_it_did() {
+    let place = Place::new();
+    for key in 0..3 {
+        place.load(row(key).as_bytes(), &[]).expect(0);
+    }
+    let flushed = place.run("flush", &[]).expect(0).last();
+    assert_eq!(flushed["after"]["rows"], 3);
+    let merged = place.run("merge", &["--all"]).expect(0).last();
+    assert_eq!(
+        (&merged["before"]["parts"], &merged["after"]["parts"]),
+        (&3.into(), &1.into())
+    );
+    assert_eq!(merged["after"]["rows"], 3);
+    assert_eq!(place.keys(&[]), [0, 1, 2]);
+    assert_eq!(place.run("parts", &[]).expect(0).out.lines().count(), 1);
+    assert_eq!(place.run("parts", &[]).expect(0).last()["rows"], 3);
+    let stats: Value = serde_json::from_str(&place.run("stats", &[]).expect(0).out).expect("JSON");
+    assert_eq!(stats["rows"], 3);
+    let table = place.run("parts", &["--format", "table"]).expect(0).out;
+    assert!(table.contains("rows"), "{table}");
+}
+
+/// The files of the parts.
+fn part_files(place: &Place) -> Vec<PathBuf> {
+    let parts = Path::new(&place.store).join("i/parts");
+    let mut files = Vec::new();
+    for part in fs::read_dir(parts).expect("parts") {
+        for file in fs::read_dir(part.expect("readable").path()).expect("files") {
+            files.push(file.expect("readable").path());
+        }
+    }
+    files
+}
+
+#[test]
+fn damage_is_found() {
+    let place = Place::new();
+    let input: String = (0..100).map(row).collect();
+    place.load(input.as_bytes(), &[]).expect(0);
+    let report: Value =
+        serde_json::from_str(&place.run("verify", &[]).expect(0).out).expect("JSON");
+    assert_eq!(report["ok"], true);
+    let data = part_files(&place)
+        .into_iter()
+        .find(|path| path.ends_with("data.bin"));
+    let data = data.expect("a payload file");
+    let mut bytes = fs::read(&data).expect("readable");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x40;
+    fs::write(&data, bytes).expect("writable");
+    let run = place.run("verify", &[]).expect(5);
+    let report: Value = serde_json::from_str(&run.out).expect("JSON");
+    assert_eq!(report["ok"], false);
+    place.run("query", &[]).expect(5);
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let place = Place::new();
+    place.load(row(1).as_bytes(), &[]).expect(0);
+    let path = Path::new(&place.store).join("i/index.json");
+    let text = fs::read_to_string(&path).expect("readable");
+    let newer = text.replacen("\"format_version\":1", "\"format_version\":2", 1);
+    assert_ne!(text, newer, "index.json: {text}");
+    fs::write(&path, &newer).expect("writable");
+    for name in ["query", "verify", "merge"] {
+        let run = place.run(name, &[]).expect(1);
+        assert!(
+            run.err.contains("version") && run.err.contains('2'),
+            "{}",
+            run.err
+        );
+    }
+    place.load(row(2).as_bytes(), &[]).expect(1);
+    assert_eq!(fs::read_to_string(&path).expect("readable"), newer);
+}
