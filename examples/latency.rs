@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        let micros = ((state >> 33) % 1_000) as i64 * if state % 97 == 0 { 40 } else { 1 };
+        let micros = ((state >> 33) % 1_000) as i64 * if state.is_multiple_of(97) { 40 } else { 1 };
         batch
             .row(
                 ["/search", "/cart", "/pay"][(state >> 20) as usize % 3],

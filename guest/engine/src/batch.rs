@@ -38,6 +38,8 @@ pub(crate) struct Checked<C> {
     /// Type of each tag column, parallel to `names`.
     pub(crate) kinds: Vec<ColumnType>,
     pub(crate) longest_payload_bytes: u32,
+    /// Raw bytes of everything in the batch.
+    pub(crate) size_bytes: u64,
     pub(crate) durability: Durability,
 }
 
@@ -84,6 +86,7 @@ pub(crate) fn check<H: Host>(host: &H, batch: Batch<H::Columns>) -> Result<Check
         names: batch.names,
         kinds: tag_kinds,
         longest_payload_bytes: longest,
+        size_bytes: size,
         durability: batch.durability,
     })
 }
@@ -300,6 +303,7 @@ mod tests {
             names: vec!["a".into(), "../x".into()],
             kinds: Vec::new(),
             longest_payload_bytes: 0,
+            size_bytes: 0,
             durability: Durability::Sync,
         };
         let bytes = write_header(&checked, 77);

@@ -10,6 +10,7 @@ use crate::merge;
 use crate::merge_policy;
 use crate::part::Part;
 use crate::part::layout::part_directory;
+use crate::pressure::{check_memory, needed_bytes};
 use crate::snapshot::{Quarantined, Snapshot};
 use crate::types::{Batch, Choice, Durability, Job, Outcome, Receipt, Retention, Written};
 use std::collections::BTreeMap;
@@ -74,9 +75,11 @@ impl Introducer {
         self.check_alive()?;
         let mut receipts = Vec::with_capacity(batches.len());
         let mut accepted = Vec::new();
+        let mut promised_bytes = 0;
         for batch in batches {
-            match self.accept(&**host, live, batch) {
+            match self.accept(&**host, live, batch, promised_bytes) {
                 Ok((receipt, checked)) => {
+                    promised_bytes += needed_bytes(checked.size_bytes);
                     accepted.push((receipt.first_id, checked));
                     receipts.push(Ok(receipt));
                 }
@@ -119,8 +122,10 @@ impl Introducer {
         host: &H,
         live: &Live<H>,
         batch: Batch<H::Columns>,
+        promised_bytes: u64,
     ) -> Result<(Receipt, Checked<H::Columns>)> {
         let checked = crate::batch::check(host, batch)?;
+        check_memory(host, checked.size_bytes, promised_bytes)?;
         self.remember_labels(live, &checked.labels)?;
         let rows = u32::try_from(checked.keys.len())
             .map_err(|_| Error::invalid("the batch has more rows than 32 bits count; split it"))?;
@@ -239,12 +244,19 @@ impl Introducer {
             };
             let range = free.start + range.start..free.start + range.end;
             let job = self.job(live, range, false, Retention::default());
-            let outcome = merge::run(host, live, &job)?;
-            self.introduce(host, live, outcome)?;
+            match merge::run(host, live, &job) {
+                Ok(outcome) => self.introduce(host, live, outcome)?,
+                // Folding needs room for both at a time; without it the parts just stay as they are.
+                Err(error) if error.kind() == ErrorKind::ResourceExhausted => {
+                    return self.abandon(&**host, &job);
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
 
-    /// Replays one log entry into a memory part.
+    /// Replays one log entry into a memory part. With `may_flush`, what was replayed before is flushed
+    /// when memory runs out: a log may hold more than memory does.
     pub(crate) fn replay<H: Host>(
         &mut self,
         host: &Arc<H>,
@@ -252,8 +264,12 @@ impl Introducer {
         first_id: u64,
         batch: Batch<H::Columns>,
         log_end: u64,
+        may_flush: bool,
     ) -> Result<()> {
         let checked = crate::batch::check(&**host, batch)?;
+        if may_flush && check_memory(&**host, checked.size_bytes, 0).is_err() {
+            self.flush(host, live)?;
+        }
         let end = first_id.checked_add(checked.keys.len() as u64);
         let least = live
             .parts
@@ -270,6 +286,17 @@ impl Introducer {
     }
 
     // ---- flush and merge ----
+
+    /// Flushes at once, in this instance.
+    fn flush<H: Host>(&mut self, host: &Arc<H>, live: &mut Arc<Live<H>>) -> Result<()> {
+        match self.plan_flush(live)? {
+            Some(job) => {
+                let outcome = merge::run(host, live, &job)?;
+                self.introduce(host, live, outcome)
+            }
+            None => Ok(()),
+        }
+    }
 
     /// Plans to fold all memory parts into one file part.
     pub(crate) fn plan_flush<H: Host>(&mut self, live: &Live<H>) -> Result<Option<Job>> {

@@ -30,6 +30,7 @@ mod merge;
 mod merge_policy;
 mod part;
 mod predicate;
+mod pressure;
 mod query;
 mod recovery;
 mod sealed;

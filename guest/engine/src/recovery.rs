@@ -52,7 +52,7 @@ pub(crate) fn open<H: Host>(host: &Arc<H>, mode: Mode) -> Result<Recovered<H>> {
         // rows a flush has made durable: the log must go on behind the snapshot's position, never below.
         host.drop_log_before(introducer.log_position())?;
     }
-    replay(host, &mut introducer, &mut live)?;
+    replay(host, &mut introducer, &mut live, mode != Mode::Read)?;
     Ok(Recovered { live, introducer })
 }
 
@@ -105,7 +105,8 @@ fn open_parts<H: Host>(host: &Arc<H>, mode: Mode) -> Result<OpenedParts<H>> {
     }
 }
 
-fn is_damage(kind: ErrorKind) -> bool {
+/// Whether an error is about the bytes of a part, not about reaching them.
+pub(crate) fn is_damage(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::UnsupportedVersion
@@ -150,6 +151,7 @@ fn replay<H: Host>(
     host: &Arc<H>,
     introducer: &mut Introducer,
     live: &mut Arc<Live<H>>,
+    may_flush: bool,
 ) -> Result<()> {
     let mut position = introducer.log_position();
     while let Some(entry) = host.read_log(position)? {
@@ -157,7 +159,7 @@ fn replay<H: Host>(
         let (first_id, batch) =
             read_header(&entry.header, entry.columns).map_err(|error| error.at(&place))?;
         introducer
-            .replay(host, live, first_id, batch, entry.next_position)
+            .replay(host, live, first_id, batch, entry.next_position, may_flush)
             .map_err(|error| error.at(&place))?;
         position = entry.next_position;
     }

@@ -8,6 +8,7 @@ use crate::part::Part;
 use crate::part::layout::MANIFEST;
 use crate::part::manifest::{FileEntry, Manifest};
 use crate::part::reader::OpenBlock;
+use crate::recovery::is_damage;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -80,7 +81,7 @@ pub(crate) fn report<H: Host>(host: &Arc<H>, live: &Live<H>) -> Result<String> {
 /// Puts damage into the report and passes other errors on.
 fn note<H: Host>(report: &mut Report, part: &Part<H>, result: Result<()>) -> Result<()> {
     match result {
-        Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => {
+        Err(error) if is_damage(error.kind()) => {
             report.damage.push(Damage {
                 part: part.name(),
                 what: error.message().to_owned(),

@@ -1,0 +1,49 @@
+//! The one integration binary: every behaviour of the library, natively and through the component.
+//!
+//! `SIDX_PROPERTY_CASES=N` runs more random cases, `SIDX_PROPERTY_SEED=N` other ones.
+
+// Tests fail by panicking, and need no documentation beyond their names.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation here is a failed test"
+)]
+
+mod suite {
+    mod acceptance_filters;
+    mod acceptance_iteration;
+    mod acceptance_merge;
+    mod acceptance_overlap;
+    mod acceptance_query;
+    mod acceptance_write;
+    mod bad_input;
+    mod bad_places;
+    mod boundary;
+    mod concurrency;
+    mod explain;
+    mod format_document;
+    mod golden;
+    mod pressure;
+    mod property;
+    mod reopen;
+    mod store_damage;
+}
+
+/// A file that is not listed above would be silently left out.
+#[test]
+fn every_file_of_the_suite_is_listed() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite");
+    let listed = include_str!("suite.rs");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        assert_eq!(path.extension().unwrap(), "rs", "{}", path.display());
+        assert!(
+            listed.contains(&format!("\n    mod {name};\n")),
+            "{name} is not listed"
+        );
+    }
+}

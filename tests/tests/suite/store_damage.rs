@@ -1,0 +1,281 @@
+//! Reopening a store that was damaged: it opens, bad parts are set aside and reported, and queries say
+//! `corrupt` rather than give fewer rows.
+
+use std::fs;
+use std::path::PathBuf;
+
+use sidx_host::{ErrorKind, Index};
+use sidx_tests::model::{Found, Row};
+use sidx_tests::subject::{Subject, error_of, keys_of, on_both_engines, read, rows_of};
+
+/// An index with two parts of three rows each, closed.
+fn two_parts(index: &mut Subject) -> [PathBuf; 2] {
+    for first in [0, 3] {
+        let row = |key: i64| {
+            Row::new(1, key, format!("payload {key}"))
+                .tag("name", "a")
+                .tag("code", key)
+        };
+        index.write_part(&(first..first + 3).map(row).collect::<Vec<_>>());
+    }
+    let parts = index.parts("file");
+    index.leave();
+    [0, 1].map(|at| {
+        index
+            .path()
+            .join("parts")
+            .join(parts[at]["part"].as_str().unwrap())
+    })
+}
+
+fn name(part: &std::path::Path) -> String {
+    part.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+/// Checks that a part was isolated and that everybody who asks is told.
+fn assert_set_aside(index: &Subject, part: &std::path::Path) {
+    let name = name(part);
+    let aside = index.path().join("quarantine");
+    assert!(!part.exists(), "{name} is still among the parts");
+    let reason = fs::read_to_string(aside.join(format!("{name}.reason"))).unwrap();
+    assert!(!reason.trim().is_empty());
+    let report = index.index().verify().unwrap();
+    assert_eq!(report["ok"], false);
+    assert_eq!(report["damage"][0]["part"], name);
+    assert_eq!(
+        index.index().stats().unwrap()["quarantined"][0]["part"],
+        name
+    );
+    for query in [index.ask(), index.ask().keys(100..), index.ask().limit(1)] {
+        let error = error_of(query.clone());
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.message().contains(&name), "{error}");
+        assert_eq!(query.count().unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+    // What is left can still be saved.
+    assert_eq!(index.dump().len(), 3);
+}
+
+/// Damages the first part, and checks that it is set aside now and after another opening.
+fn damaged(damage: impl Fn(&std::path::Path)) {
+    on_both_engines(|mut index| {
+        let [part, other] = two_parts(&mut index);
+        damage(&part);
+        index.enter();
+        assert_set_aside(&index, &part);
+        assert!(other.exists());
+        index.reopen();
+        assert_set_aside(&index, &part);
+    });
+}
+
+#[test]
+fn junk_beside_the_parts_is_left_alone() {
+    on_both_engines(|mut index| {
+        let [part, _] = two_parts(&mut index);
+        let parts = part.parent().unwrap();
+        fs::create_dir(parts.join("junk directory")).unwrap();
+        fs::write(parts.join("junk directory").join("notes"), "mine").unwrap();
+        fs::write(parts.join("junk.file"), "mine").unwrap();
+        fs::write(index.path().join("README"), "mine").unwrap();
+        index.enter();
+        assert_eq!(keys_of(index.ask()), [0, 1, 2, 3, 4, 5]);
+        index.assert_sound(6);
+        index.merge_all();
+        index.reopen();
+        assert_eq!(fs::read_to_string(parts.join("junk.file")).unwrap(), "mine");
+        assert!(parts.join("junk directory").join("notes").exists());
+        assert!(index.path().join("README").exists());
+    });
+}
+
+#[test]
+fn a_part_that_no_snapshot_names_is_removed() {
+    on_both_engines(|mut index| {
+        let [part, _] = two_parts(&mut index);
+        let orphan = part.with_file_name("00000000000fffff");
+        fs::create_dir(&orphan).unwrap();
+        for file in fs::read_dir(&part).unwrap() {
+            let file = file.unwrap().path();
+            fs::copy(&file, orphan.join(file.file_name().unwrap())).unwrap();
+        }
+        index.enter();
+        assert_eq!(keys_of(index.ask()), [0, 1, 2, 3, 4, 5]);
+        assert!(!orphan.exists());
+        index.assert_sound(6);
+    });
+}
+
+#[test]
+fn a_part_without_its_manifest() {
+    damaged(|part| fs::remove_file(part.join("manifest.json")).unwrap());
+}
+
+#[test]
+fn a_part_with_a_truncated_manifest() {
+    damaged(|part| {
+        let path = part.join("manifest.json");
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    });
+}
+
+#[test]
+fn a_part_with_a_truncated_data_file() {
+    damaged(|part| {
+        let path = part.join("data.bin");
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    });
+}
+
+#[test]
+fn a_part_with_a_missing_tag_file() {
+    damaged(|part| fs::remove_file(part.join("code.td")).unwrap());
+}
+
+#[test]
+fn a_part_that_is_gone() {
+    damaged(|part| fs::remove_dir_all(part).unwrap());
+}
+
+#[test]
+fn a_part_that_is_a_file() {
+    damaged(|part| {
+        fs::remove_dir_all(part).unwrap();
+        fs::write(part, "not a directory").unwrap();
+    });
+}
+
+#[test]
+fn a_reader_reports_damage_and_moves_nothing() {
+    on_both_engines(|mut index| {
+        let [part, _] = two_parts(&mut index);
+        fs::remove_file(part.join("manifest.json")).unwrap();
+        let reader = index.options().read_only().unwrap();
+        assert_eq!(error_of(reader.query()).kind(), ErrorKind::Corrupt);
+        assert_eq!(reader.verify().unwrap()["ok"], false);
+        assert!(part.exists() && !index.path().join("quarantine").exists());
+        drop(reader);
+        index.enter();
+        assert_set_aside(&index, &part);
+    });
+}
+
+/// The rows that an index gives, if it gives any: they must be all and the right ones.
+fn rows_or_corrupt(index: &Index, expected: &[Found], what: &str) -> bool {
+    match index.query().run().and_then(read) {
+        Ok(rows) => {
+            assert_eq!(rows, expected, "{what}");
+            false
+        }
+        Err(error) => {
+            // A damaged version number can only be read as that of a newer format.
+            let kinds = [ErrorKind::Corrupt, ErrorKind::UnsupportedVersion];
+            assert!(kinds.contains(&error.kind()), "{what}: {error}");
+            true
+        }
+    }
+}
+
+/// One byte at a time, all over every file of a part: nothing may panic, no row may change, and the full
+/// check must notice.
+#[test]
+fn a_flipped_byte_anywhere_in_a_part_is_noticed() {
+    on_both_engines(|mut index| {
+        let [part, _] = two_parts(&mut index);
+        index.enter();
+        let expected = rows_of(index.ask());
+        index.leave();
+        let mut missed = Vec::new();
+        for file in fs::read_dir(&part).unwrap() {
+            let path = file.unwrap().path();
+            let bytes = fs::read(&path).unwrap();
+            // Every byte of a header, where each has a meaning of its own, then every fifth.
+            for at in (0..bytes.len()).filter(|at| *at < 16 || at % 5 == 0) {
+                let what = format!("byte {at} of {}", name(&path));
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 0x10;
+                fs::write(&path, &flipped).unwrap();
+                let reader = index.options().read_only().unwrap();
+                let failed = rows_or_corrupt(&reader, &expected, &what);
+                match reader.verify() {
+                    Ok(report) if report["ok"] == false => {}
+                    Ok(_) if !failed && is_space(bytes[at]) => {}
+                    Ok(_) => missed.push(what),
+                    Err(error) => missed.push(format!("{what}: verify failed: {error}")),
+                }
+            }
+            fs::write(&path, &bytes).unwrap();
+        }
+        assert!(
+            missed.is_empty(),
+            "not in the report:\n{}",
+            missed.join("\n")
+        );
+        index.enter();
+        assert_eq!(rows_of(index.ask()), expected);
+        index.assert_sound(6);
+    });
+}
+
+/// The line end behind a JSON document carries no meaning.
+fn is_space(byte: u8) -> bool {
+    byte == b'\n'
+}
+
+#[test]
+fn a_damaged_snapshot_or_settings_file_is_an_error_and_not_an_empty_index() {
+    on_both_engines(|mut index| {
+        two_parts(&mut index);
+        let files = fs::read_dir(index.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let extensions = ["snapshot", "json"];
+        let matters = |path: &PathBuf| {
+            path.extension()
+                .is_some_and(|e| extensions.iter().any(|x| e == *x))
+        };
+        for path in files.filter(matters).collect::<Vec<_>>() {
+            let bytes = fs::read(&path).unwrap();
+            for damage in [&bytes[..bytes.len() / 2], &b""[..]] {
+                fs::write(&path, damage).unwrap();
+                let error = index.options().open().unwrap_err();
+                assert_eq!(
+                    error.kind(),
+                    ErrorKind::Corrupt,
+                    "{}: {error}",
+                    path.display()
+                );
+                let file = name(&path);
+                assert!(error.message().contains(&file), "no {file} in: {error}");
+            }
+            fs::write(&path, bytes).unwrap();
+        }
+        index.enter();
+        assert_eq!(keys_of(index.ask()), [0, 1, 2, 3, 4, 5]);
+    });
+}
+
+/// A write that was cut by a crash was never acknowledged.
+#[test]
+fn half_an_entry_at_the_end_of_the_log_is_ignored() {
+    on_both_engines(|mut index| {
+        index.write(&[Row::new(1, 1, "acknowledged")]);
+        index.leave();
+        let log = index.path().join("log");
+        let segment = fs::read_dir(&log).unwrap().next().unwrap().unwrap().path();
+        let whole = fs::read(&segment).unwrap();
+        for torn in [&[0u8; 3][..], &[0xff; 5], &[9, 0, 0, 0, 1, 2, 3, 4, 5]] {
+            fs::write(&segment, [&whole, torn].concat()).unwrap();
+            index.enter();
+            assert_eq!(keys_of(index.ask()), [1]);
+            index.assert_sound(1);
+            index.leave();
+        }
+        index.enter();
+        index.write(&[Row::new(1, 2, "next")]);
+        index.reopen();
+        assert_eq!(keys_of(index.ask()), [1, 2]);
+    });
+}
