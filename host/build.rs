@@ -50,6 +50,10 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 fn announce_inputs(workspace: &Path) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "cargo::rerun-if-env-changed={PREBUILT}")?;
+    if let Some(prebuilt) = env::var_os(PREBUILT) {
+        let prebuilt = Path::new(&prebuilt).display();
+        writeln!(stdout, "cargo::rerun-if-changed={prebuilt}")?;
+    }
     let inputs = [
         "guest/kernels/src",
         "guest/kernels/Cargo.toml",

@@ -4,7 +4,7 @@ mod columns;
 
 use std::collections::HashMap;
 
-use sidx_engine::{Durability, series_id};
+use sidx_engine::{BATCH_BYTES_MAX, Durability, series_id};
 use sidx_kernels::{Column, ColumnType, ValueType};
 
 use self::columns::{RowColumns, broken, fill};
@@ -195,11 +195,19 @@ impl Batch {
         };
         let (names, columns): (Vec<String>, Vec<Column>) = tags.into_iter().unzip();
         let columns = std::iter::once(payloads).chain(columns).collect();
+        let columns = Columns::from_columns(rows, columns)?;
+        // The engine checks the same; here it keeps an oversized batch out of its memory.
+        let size_bytes = columns.size_bytes().saturating_add(16 * rows as u64);
+        if size_bytes > BATCH_BYTES_MAX {
+            return Err(Error::invalid(format!(
+                "the batch holds {size_bytes} bytes, the limit is {BATCH_BYTES_MAX} bytes (64 MiB); split it"
+            )));
+        }
         Ok(sidx_engine::Batch {
             labels: self.labels,
             series: self.series,
             keys: self.keys,
-            columns: Columns::from_columns(rows, columns)?,
+            columns,
             names,
             durability,
         })

@@ -148,7 +148,15 @@ impl Index {
     /// As [`write`](Self::write).
     pub fn write_with(&self, batch: Batch, durability: Durability) -> Result<Receipt> {
         self.check_writable()?;
-        let acknowledged = self.inner.writer.write(batch.into_engine(durability)?)?;
+        let written = self.inner.writer.write(batch.into_engine(durability)?);
+        if let Err(error) = &written
+            && error.kind() == ErrorKind::ResourceExhausted
+            && self.inner.settings.flush_bytes < u64::MAX
+            && let Err(error) = self.flush_in_passing(None)
+        {
+            tracing::warn!(index = self.name(), %error, "a flush to make room failed");
+        }
+        let acknowledged = written?;
         if acknowledged
             .memory_bytes
             .is_some_and(|bytes| bytes >= self.inner.settings.flush_bytes)
@@ -201,7 +209,10 @@ impl Index {
         }
         if self.inner.settings.automatic_merge {
             let _guard = self.inner.merging.lock();
-            self.merge_similar()?;
+            // The rows are durable whatever becomes of the merge.
+            if let Err(error) = self.merge_similar() {
+                tracing::warn!(index = self.name(), %error, "an automatic merge failed");
+            }
         }
         Ok(merged)
     }

@@ -52,6 +52,7 @@ pub(crate) trait Instance: Send {
     fn merge(&mut self, job: &Job) -> Result<Outcome>;
     fn introduce(&mut self, outcome: Outcome) -> Result<View>;
     fn abandon(&mut self, job: &Job) -> Result<()>;
+    fn collect(&mut self) -> Result<()>;
 
     fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Started>;
     fn next(&mut self, cursor: u64, max_rows: u32) -> Result<Option<Rows<Columns>>>;

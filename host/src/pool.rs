@@ -95,6 +95,17 @@ impl Pool {
         self.shared.free_slots.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Drops idle instances that see another view than this.
+    pub(crate) fn drop_outdated(&self, version: u64) {
+        let idle = std::mem::take(&mut *self.idle.lock());
+        for worker in idle {
+            match worker.version == Some(version) {
+                true => self.put_back(worker),
+                false => self.stopped(),
+            }
+        }
+    }
+
     /// Counters of the page cache that the instances share.
     pub(crate) fn cache_report(&self) -> Value {
         let CacheStats {
@@ -114,7 +125,10 @@ impl Pool {
     }
 
     fn put_back(&self, worker: Worker) {
-        if worker.instance.is_usable() && worker.instance.memory_bytes() <= RECYCLED_BYTES {
+        if !thread::panicking()
+            && worker.instance.is_usable()
+            && worker.instance.memory_bytes() <= RECYCLED_BYTES
+        {
             let mut idle = self.idle.lock();
             if idle.len() < self.kept {
                 idle.push(worker);

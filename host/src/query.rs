@@ -163,7 +163,7 @@ impl Query {
         self
     }
 
-    /// Most rows in one [`Rows`] of the cursor; 8,192 by default, at least 1.
+    /// Most rows in one [`Rows`](crate::Rows) of the cursor; 8,192 by default, at least 1.
     pub fn rows_per_batch(mut self, rows: u32) -> Self {
         self.rows_per_batch = rows.max(1);
         self

@@ -61,7 +61,7 @@ pub(crate) struct Session {
     limits: Mutex<CallLimits>,
     limited: AtomicBool,
     activity: Activity,
-    /// The introducer's question for the oldest reader holds new readers back; see [`views`].
+    /// The introducer gets another answer when it asks for the oldest reader; see [`views`].
     introducer: bool,
 }
 

@@ -209,9 +209,9 @@ impl IndexBuilder {
     }
 
     /// Instances of the engine that may run at once: one for writes, one for each open cursor, flush and
-    /// merge. 256 by default, at least 2.
+    /// merge, and one for labels. 256 by default, at least 3.
     pub fn max_instances(mut self, instances: u32) -> Self {
-        self.settings.budgets.instances = instances.max(2);
+        self.settings.budgets.instances = instances.max(3);
         self
     }
 
@@ -243,6 +243,12 @@ impl IndexBuilder {
 
     fn open_as(mut self, mode: Mode) -> Result<Index> {
         self.settings.mode = mode;
+        // A threshold that the memory budget never lets a write reach would refuse writes for ever;
+        // the greatest number means that the caller flushes.
+        if self.settings.flush_bytes < u64::MAX {
+            let half = self.settings.budgets.memory_bytes / 2;
+            self.settings.flush_bytes = self.settings.flush_bytes.min(half);
+        }
         let storage = self
             .store
             .backend

@@ -41,6 +41,32 @@ struct Queue {
     is_led: bool,
 }
 
+/// The leader's duty: whatever happens, a panic of a storage backend included, those that wait get an
+/// answer and a new leader.
+struct Led<'a> {
+    writer: &'a Writer,
+    tickets: Vec<u64>,
+    results: Vec<Result<Receipt>>,
+}
+
+impl Drop for Led<'_> {
+    fn drop(&mut self) {
+        let unanswered = || {
+            Err(Error::new(
+                ErrorKind::Other,
+                "the write broke off; reopen the index",
+            ))
+        };
+        self.results.resize_with(self.tickets.len(), unanswered);
+        let mut queue = self.writer.queue.lock();
+        queue
+            .results
+            .extend(self.tickets.drain(..).zip(self.results.drain(..)));
+        queue.is_led = false;
+        self.writer.written.notify_all();
+    }
+}
+
 /// What came of a write.
 pub(crate) struct Acknowledged {
     pub(crate) receipt: Receipt,
@@ -93,12 +119,14 @@ impl Writer {
             queue.is_led = true;
             let (tickets, batches) = queue.take();
             drop(queue);
-            let (results, bytes) = self.write_batches(batches);
-            memory_bytes = bytes;
+            let mut led = Led {
+                writer: self,
+                tickets,
+                results: Vec::new(),
+            };
+            (led.results, memory_bytes) = self.write_batches(batches);
+            drop(led);
             queue = self.queue.lock();
-            queue.results.extend(tickets.into_iter().zip(results));
-            queue.is_led = false;
-            self.written.notify_all();
         }
     }
 
@@ -134,7 +162,6 @@ impl Writer {
     fn change<T>(&self, call: impl FnOnce(&mut dyn Instance) -> Result<(T, View)>) -> Result<T> {
         let mut introducer = self.introducer.lock();
         introducer.check()?;
-        let _unseal = self.shared.views.unseal_later();
         match call(introducer.instance.as_mut()) {
             Ok((value, view)) => {
                 self.shared.views.publish(view);
@@ -142,8 +169,13 @@ impl Writer {
             }
             Err(error) => {
                 tracing::error!(%error, "the index takes no more changes until it is reopened");
-                introducer.failed = Some(error.clone());
-                Err(error)
+                introducer.failed = Some(error);
+                // Not the kind of the cause: `resource-exhausted`, say, would promise that nothing happened.
+                introducer.check()?;
+                Err(Error::new(
+                    ErrorKind::Other,
+                    "the index takes no more changes",
+                ))
             }
         }
     }
@@ -154,7 +186,6 @@ impl Writer {
         call: impl FnOnce(&mut dyn Instance) -> Result<T>,
     ) -> Result<T> {
         let mut introducer = self.introducer.lock();
-        let _unseal = self.shared.views.unseal_later();
         let result = call(introducer.instance.as_mut());
         if let Err(error) = &result
             && !introducer.instance.is_usable()
@@ -182,6 +213,12 @@ impl Writer {
             Ok(outcome) => {
                 let introduced = outcome.clone();
                 self.change(|introducer| Ok(((), introducer.introduce(introduced)?)))?;
+                // Idle instances that know the old parts would keep their memory and files.
+                self.pool.drop_outdated(self.shared.views.newest_version());
+                // The change is done whatever becomes of this; the next one tries again.
+                if let Err(error) = self.consult(|introducer| introducer.collect()) {
+                    tracing::warn!(%error, "files of replaced parts could not be removed");
+                }
                 Ok(Some(outcome))
             }
             Err(error) => {

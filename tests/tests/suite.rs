@@ -26,6 +26,7 @@ mod suite {
     mod explain;
     mod format_document;
     mod golden;
+    mod large_values;
     mod pressure;
     mod property;
     mod reopen;

@@ -67,6 +67,10 @@ impl wit::Guest for Component {
         with_index(|index| index.abandon(&to_engine::job(job)))
     }
 
+    fn collect() -> Result<(), wit::Error> {
+        with_index(|index| index.collect())
+    }
+
     fn query(query: wit::QuerySpec, max_rows: u32) -> Result<wit::Answer, wit::Error> {
         let answer = with_index(|index| index.query(to_engine::query(query), max_rows))?;
         Ok(wit::Answer {

@@ -10,6 +10,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Longest payload, bytes.
 pub const PAYLOAD_BYTES_MAX: u32 = 16 << 20;
+/// Longest value of a tag, bytes; of an array all its elements together.
+pub const TAG_BYTES_MAX: u32 = 16 << 20;
 /// Longest tag name, bytes.
 pub const TAG_NAME_BYTES_MAX: usize = 255;
 /// Most distinct tag names in a batch.
@@ -38,6 +40,8 @@ pub(crate) struct Checked<C> {
     /// Type of each tag column, parallel to `names`.
     pub(crate) kinds: Vec<ColumnType>,
     pub(crate) longest_payload_bytes: u32,
+    /// The longest value of any tag.
+    pub(crate) longest_tag_bytes: u32,
     /// Raw bytes of everything in the batch.
     pub(crate) size_bytes: u64,
     pub(crate) durability: Durability,
@@ -59,17 +63,8 @@ pub(crate) fn check<H: Host>(host: &H, batch: Batch<H::Columns>) -> Result<Check
     check_names(&batch.names)?;
     let kinds = host.column_kinds(&batch.columns)?;
     let tag_kinds = check_kinds(&kinds, &batch.names)?;
-    check_single_types(host, &batch, &tag_kinds)?;
-    let longest = host
-        .column_longest_bytes(&batch.columns)
-        .first()
-        .copied()
-        .unwrap_or(0);
-    if longest > PAYLOAD_BYTES_MAX {
-        return Err(Error::invalid(format!(
-            "a payload of {longest} bytes exceeds the limit of {PAYLOAD_BYTES_MAX} bytes (16 MiB); store it elsewhere and index a reference"
-        )));
-    }
+    let longest_bytes = host.column_longest_bytes(&batch.columns);
+    let (longest, longest_tag_bytes) = check_lengths(&longest_bytes, &batch.names)?;
     let labels = check_labels(&batch.labels)?;
     let label_bytes: u64 = labels.values().map(|label| label.len() as u64).sum();
     let size = host.column_size_bytes(&batch.columns) + 16 * rows as u64 + label_bytes;
@@ -78,6 +73,7 @@ pub(crate) fn check<H: Host>(host: &H, batch: Batch<H::Columns>) -> Result<Check
             "the batch holds {size} bytes, the limit is {BATCH_BYTES_MAX} bytes (64 MiB); split it"
         )));
     }
+    check_single_types(host, &batch, &tag_kinds)?;
     Ok(Checked {
         labels,
         series: batch.series,
@@ -86,9 +82,28 @@ pub(crate) fn check<H: Host>(host: &H, batch: Batch<H::Columns>) -> Result<Check
         names: batch.names,
         kinds: tag_kinds,
         longest_payload_bytes: longest,
+        longest_tag_bytes,
         size_bytes: size,
         durability: batch.durability,
     })
+}
+
+/// Checks the longest values of the columns; returns those of payloads and of tags.
+fn check_lengths(longest_bytes: &[u32], names: &[String]) -> Result<(u32, u32)> {
+    let payload = longest_bytes.first().copied().unwrap_or(0);
+    if payload > PAYLOAD_BYTES_MAX {
+        return Err(Error::invalid(format!(
+            "a payload of {payload} bytes exceeds the limit of {PAYLOAD_BYTES_MAX} bytes (16 MiB); \
+             store it elsewhere and index a reference"
+        )));
+    }
+    let tags = || names.iter().zip(longest_bytes.iter().skip(1));
+    if let Some((name, bytes)) = tags().find(|(_, bytes)| **bytes > TAG_BYTES_MAX) {
+        return Err(Error::invalid(format!(
+            "tag {name:?} has a value of {bytes} bytes, the limit is {TAG_BYTES_MAX} bytes (16 MiB)"
+        )));
+    }
+    Ok((payload, tags().map(|(_, bytes)| *bytes).max().unwrap_or(0)))
 }
 
 fn check_names(names: &[String]) -> Result<()> {
@@ -303,6 +318,7 @@ mod tests {
             names: vec!["a".into(), "../x".into()],
             kinds: Vec::new(),
             longest_payload_bytes: 0,
+            longest_tag_bytes: 0,
             size_bytes: 0,
             durability: Durability::Sync,
         };

@@ -89,8 +89,8 @@ impl<H: Host> Index<H> {
 
     /// `index.plan-flush`
     pub fn plan_flush(&mut self) -> Result<Option<Job>> {
-        let (_, live, introducer) = self.writer()?;
-        introducer.plan_flush(live)
+        let (host, live, introducer) = self.writer()?;
+        introducer.plan_flush(&**host, live)
     }
 
     /// `index.plan-merge`
@@ -99,11 +99,11 @@ impl<H: Host> Index<H> {
         choice: Choice,
         retention: Option<Retention>,
     ) -> Result<Option<Job>> {
-        let (_, live, introducer) = self.writer()?;
+        let (host, live, introducer) = self.writer()?;
         if let Some(text) = retention.as_ref().and_then(|rule| rule.drop_where.as_ref()) {
             crate::expression::parse(text)?;
         }
-        introducer.plan_merge(live, choice, retention)
+        introducer.plan_merge(&**host, live, choice, retention)
     }
 
     /// `index.merge`
@@ -122,6 +122,13 @@ impl<H: Host> Index<H> {
     pub fn abandon(&mut self, job: &Job) -> Result<()> {
         let (host, _, introducer) = self.writer()?;
         introducer.abandon(&**host, job)
+    }
+
+    /// `index.collect`
+    pub fn collect(&mut self) -> Result<()> {
+        let (host, _, introducer) = self.writer()?;
+        introducer.remove_dead(&**host);
+        Ok(())
     }
 
     /// `index.query`

@@ -73,6 +73,7 @@ impl Introducer {
         batches: Vec<Batch<H::Columns>>,
     ) -> Result<Written> {
         self.check_alive()?;
+        self.remove_dead(&**host);
         let mut receipts = Vec::with_capacity(batches.len());
         let mut accepted = Vec::new();
         let mut promised_bytes = 0;
@@ -208,7 +209,7 @@ impl Introducer {
         for (first_id, batch) in accepted {
             self.add(host, live, *first_id, batch, log_end)?;
         }
-        Ok(())
+        self.fold(host, live)
     }
 
     /// Makes a memory part of a batch and puts it at the end of the list.
@@ -226,7 +227,7 @@ impl Introducer {
         let mut parts = live.parts.clone();
         parts.push(Arc::new(part));
         self.replace(live, parts, live.epoch);
-        self.fold(host, live)
+        Ok(())
     }
 
     /// Merges small memory parts of similar size in memory, so that many small batches stay cheap to read.
@@ -242,15 +243,16 @@ impl Introducer {
             let Some(range) = merge_policy::choose(&sizes) else {
                 return Ok(());
             };
+            let bytes: u64 = sizes.iter().skip(range.start).take(range.len()).sum();
+            if check_memory(&**host, bytes, 0).is_err() {
+                return Ok(());
+            }
             let range = free.start + range.start..free.start + range.end;
             let job = self.job(live, range, false, Retention::default());
             match merge::run(host, live, &job) {
                 Ok(outcome) => self.introduce(host, live, outcome)?,
-                // Folding needs room for both at a time; without it the parts just stay as they are.
-                Err(error) if error.kind() == ErrorKind::ResourceExhausted => {
-                    return self.abandon(&**host, &job);
-                }
-                Err(error) => return Err(error),
+                // A fold only saves time: whatever hinders it, the parts just stay as they are.
+                Err(_) => return self.abandon(&**host, &job),
             }
         }
     }
@@ -282,14 +284,15 @@ impl Introducer {
         };
         // The snapshot may know of younger ids: those given while it was being written.
         self.next_id = self.next_id.max(end);
-        self.add(host, live, first_id, &checked, log_end)
+        self.add(host, live, first_id, &checked, log_end)?;
+        self.fold(host, live)
     }
 
     // ---- flush and merge ----
 
     /// Flushes at once, in this instance.
     fn flush<H: Host>(&mut self, host: &Arc<H>, live: &mut Arc<Live<H>>) -> Result<()> {
-        match self.plan_flush(live)? {
+        match self.plan_flush(&**host, live)? {
             Some(job) => {
                 let outcome = merge::run(host, live, &job)?;
                 self.introduce(host, live, outcome)
@@ -299,10 +302,14 @@ impl Introducer {
     }
 
     /// Plans to fold all memory parts into one file part.
-    pub(crate) fn plan_flush<H: Host>(&mut self, live: &Live<H>) -> Result<Option<Job>> {
+    pub(crate) fn plan_flush<H: Host>(&mut self, host: &H, live: &Live<H>) -> Result<Option<Job>> {
         self.check_alive()?;
+        self.remove_dead(host);
         let range = self.free_tail(live, Medium::Memory);
-        if range.is_empty() {
+        let earlier = live.parts.iter().take(range.start);
+        // While an older flush is under way the younger rows wait: the log is given up in order.
+        let waits = earlier.clone().any(|part| part.medium() == Medium::Memory);
+        if range.is_empty() || waits {
             return Ok(None);
         }
         Ok(Some(self.job(live, range, true, Retention::default())))
@@ -311,11 +318,13 @@ impl Introducer {
     /// Plans a merge of file parts; see `index.plan-merge`.
     pub(crate) fn plan_merge<H: Host>(
         &mut self,
+        host: &H,
         live: &Live<H>,
         choice: Choice,
         retention: Option<Retention>,
     ) -> Result<Option<Job>> {
         self.check_alive()?;
+        self.remove_dead(host);
         let busy =
             |part: &Arc<Part<H>>| part.medium() == Medium::Memory || self.is_busy(part.number());
         // The longest stretch of file parts that no other job has; normally all of them.
@@ -439,9 +448,10 @@ impl Introducer {
         self.jobs.remove(&job.id);
         self.replace(live, parts, epoch);
         if job.durable {
-            self.clean(&**host, live)?;
+            self.clean(&**host, live);
         }
-        self.remove_dead(&**host)
+        self.remove_dead(&**host);
+        Ok(())
     }
 
     /// Makes the file parts of a list durable as the next epoch.
@@ -467,15 +477,17 @@ impl Introducer {
         Ok(())
     }
 
-    /// Removes what the newest snapshot made superfluous.
-    fn clean<H: Host>(&self, host: &H, live: &Live<H>) -> Result<()> {
-        Snapshot::remove_before(host, live.epoch)?;
-        host.drop_log_before(self.log_position)
+    /// Removes what the newest snapshot made superfluous. What cannot be removed now is harmless, and
+    /// goes with the next epoch or opening.
+    fn clean<H: Host>(&self, host: &H, live: &Live<H>) {
+        let _ = Snapshot::remove_before(host, live.epoch);
+        let _ = host.drop_log_before(self.log_position);
     }
 
     /// Gives up a job and removes what it wrote.
     pub(crate) fn abandon<H: Host>(&mut self, host: &H, job: &Job) -> Result<()> {
-        if self.jobs.remove(&job.id).is_none() {
+        // After a publish that failed in doubt, the newest snapshot may name the output.
+        if self.jobs.remove(&job.id).is_none() || self.poisoned.is_some() {
             return Ok(());
         }
         let medium = if job.durable {
@@ -505,22 +517,19 @@ impl Introducer {
         }
     }
 
-    /// Removes dead parts that no reader of an older version can need.
-    pub(crate) fn remove_dead<H: Host>(&mut self, host: &H) -> Result<()> {
+    /// Removes dead parts that no reader of an older version can need. Those that cannot be removed are
+    /// tried again next time.
+    pub(crate) fn remove_dead<H: Host>(&mut self, host: &H) {
         if self.dead.is_empty() {
-            return Ok(());
+            return;
         }
         let oldest = host.oldest_reader();
-        let (removable, kept) = self
-            .dead
-            .drain(..)
-            .partition(|(since, ..)| *since <= oldest);
-        self.dead = kept;
-        let removable: Vec<(u64, u64, Medium)> = removable;
-        for (_, number, medium) in removable {
-            host.remove_files(&part_directory(number, medium), medium)?;
-        }
-        Ok(())
+        self.dead.retain(|(since, number, medium)| {
+            *since > oldest
+                || host
+                    .remove_files(&part_directory(*number, *medium), *medium)
+                    .is_err()
+        });
     }
 
     /// Publishes a snapshot without the parts that were set aside during recovery.
@@ -543,7 +552,8 @@ impl Introducer {
         let parts = live.parts.clone();
         self.publish(host, live, &parts, None)?;
         self.replace(live, parts, epoch + 1);
-        self.clean(&**host, live)
+        self.clean(&**host, live);
+        Ok(())
     }
 }
 

@@ -40,15 +40,16 @@ mod verify;
 mod wire;
 
 pub use batch::{
-    BATCH_BYTES_MAX, LABEL_BYTES_MAX, PAYLOAD_BYTES_MAX, TAG_NAME_BYTES_MAX, TAGS_MAX, series_id,
+    BATCH_BYTES_MAX, LABEL_BYTES_MAX, PAYLOAD_BYTES_MAX, TAG_BYTES_MAX, TAG_NAME_BYTES_MAX,
+    TAGS_MAX, series_id,
 };
 pub use dump::DumpCursor;
 pub use error::{Error, ErrorKind, Result};
 pub use host::Host;
 pub use index::{Answer, Index};
 pub use part::layout::{
-    BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, FILE_HEADER_BYTES, FILE_MAGIC, FRAME_BYTES, FileKind,
-    PAYLOAD_PAGE_BYTES, tag_file_stem,
+    BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, BLOCK_TAG_BYTES, FILE_HEADER_BYTES, FILE_MAGIC, FRAME_BYTES,
+    FileKind, PAYLOAD_PAGE_BYTES, tag_file_stem,
 };
 pub use query::Cursor;
 pub use sealed::FORMAT_VERSION;

@@ -4,8 +4,8 @@ use crate::batch::{Checked, sorted_rows};
 use crate::error::{Error, Result};
 use crate::host::{Host, Medium};
 use crate::merge::rows_that_fit;
-use crate::part::layout::{BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, part_name};
-use crate::part::writer::TagColumn;
+use crate::part::layout::{BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, block_rows_max, part_name};
+use crate::part::writer::{Longest, TagColumn};
 use crate::part::{Part, PartWriter, Values};
 use sidx_kernels::Values as ColumnValues;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(crate) fn write_memory_part<H: Host>(
     let lengths = payload_lengths(&**host, batch)?;
     let mut left = rows.as_slice();
     while !left.is_empty() {
-        let most = left.len().min(BLOCK_ROWS);
+        let most = left.len().min(block_rows_max(batch.longest_tag_bytes));
         let length = |row: &u32| lengths.get(*row as usize).copied().unwrap_or(0);
         let count = match lengths.is_empty() {
             true => most,
@@ -60,7 +60,11 @@ pub(crate) fn write_memory_part<H: Host>(
     }
     let last_id = first_id + (rows.len() as u64).saturating_sub(1);
     let ids = (first_id, last_id);
-    let manifest = writer.finish(ids, batch.longest_payload_bytes, &batch.labels)?;
+    let longest = Longest {
+        payload_bytes: batch.longest_payload_bytes,
+        tag_bytes: batch.longest_tag_bytes,
+    };
+    let manifest = writer.finish(ids, longest, &batch.labels)?;
     Part::from_manifest(host, number, Medium::Memory, manifest)
         .map_err(|error| error.at(part_name(number)))
 }

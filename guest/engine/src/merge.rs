@@ -8,15 +8,20 @@ use crate::error::{Error, Result};
 use crate::host::{ABSENT, Host, Medium, PageSource, Selection};
 use crate::live::Live;
 use crate::part::labels::Labels;
-use crate::part::layout::{BLOCK_PAYLOAD_BYTES, BLOCK_ROWS};
-use crate::part::reader::Frame;
-use crate::part::writer::TagColumn;
+use crate::part::layout::{BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, block_rows_max};
+use crate::part::reader::{Frame, OpenBlock};
+use crate::part::writer::{Longest, TagColumn};
 use crate::part::{Part, PartWriter, Values};
 use crate::predicate::{Places, Predicate};
 use crate::types::{Job, Outcome};
 use sidx_kernels::{ColumnType, ValueType};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+const PAYLOAD: ColumnType = ColumnType {
+    value: ValueType::Bytes,
+    array: false,
+};
 
 /// Does a job: writes the output part next to the inputs and changes nothing else.
 pub(crate) fn run<H: Host>(host: &Arc<H>, live: &Live<H>, job: &Job) -> Result<Outcome> {
@@ -55,7 +60,6 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, live: &Live<H>, job: &Job) -> Result<O
             }
             if output.push(head, input)? {
                 host.check()?;
-                output.begin(input);
             }
             input.advance(&retain)?;
             output.follow(input);
@@ -170,6 +174,8 @@ struct Input<H: Host> {
     places: Places,
     place: Option<Place<H>>,
     keys: Vec<i64>,
+    /// Lengths of the payloads, when they can matter for where blocks are cut.
+    lengths: Vec<u32>,
     dropped: Vec<bool>,
     row: u32,
     run: usize,
@@ -191,6 +197,7 @@ impl<H: Host> Input<H> {
             places: places.unwrap_or_default(),
             place: None,
             keys: Vec::new(),
+            lengths: Vec::new(),
             dropped: Vec::new(),
             row: 0,
             run: 0,
@@ -261,6 +268,7 @@ impl<H: Host> Input<H> {
                         open.block.rows
                     )));
                 }
+                self.lengths = self.payload_lengths(open)?;
                 let part = Arc::clone(&self.part);
                 let place = Place {
                     part,
@@ -282,16 +290,45 @@ impl<H: Host> Input<H> {
     }
 }
 
+impl<H: Host> Input<H> {
+    /// The length of the payload of the current row; 0 when lengths cannot matter.
+    fn payload_bytes(&self) -> u64 {
+        self.lengths
+            .get(self.row as usize)
+            .copied()
+            .map_or(0, u64::from)
+    }
+
+    fn payload_lengths(&self, open: &OpenBlock) -> Result<Vec<u32>> {
+        let longest = u64::from(self.part.manifest().longest_payload_bytes);
+        if longest * BLOCK_ROWS as u64 <= BLOCK_PAYLOAD_BYTES {
+            return Ok(Vec::new());
+        }
+        let mut near = 0;
+        let (pages, rows) = (0..open.block.rows)
+            .map(|row| open.payload_of(row, &mut near))
+            .unzip();
+        self.host.lengths(&PageSource {
+            kind: PAYLOAD,
+            pages,
+            rows,
+        })
+    }
+}
+
 /// Collects rows and writes them as blocks.
 struct Output<'h, H: Host> {
-    host: &'h Arc<H>,
     writer: PartWriter<'h, H>,
     columns: Vec<TagColumn>,
     /// Labels of the inputs, and of the series that the output holds.
     labels: Labels,
     kept_labels: Labels,
     ids: (u64, u64),
-    longest_payload_bytes: u32,
+    longest: Longest,
+    /// Most rows of a block by the lengths of tags.
+    block_rows: usize,
+    /// Payload bytes of the pending rows, where they can matter.
+    pending_bytes: u64,
     series: Vec<u64>,
     keys: Vec<i64>,
     /// Index into `places`, and row, of each pending row.
@@ -325,8 +362,17 @@ impl<'h, H: Host> Output<'h, H> {
             );
         }
         let manifests = || parts.iter().map(|part| part.manifest());
+        let longest = Longest {
+            payload_bytes: manifests()
+                .map(|part| part.longest_payload_bytes)
+                .max()
+                .unwrap_or(0),
+            tag_bytes: manifests()
+                .map(|part| part.longest_tag_bytes)
+                .max()
+                .unwrap_or(0),
+        };
         Ok(Self {
-            host,
             writer: PartWriter::new(&**host, job.output, medium, &columns)?,
             columns,
             labels,
@@ -341,10 +387,9 @@ impl<'h, H: Host> Output<'h, H> {
                     .max()
                     .unwrap_or(0),
             ),
-            longest_payload_bytes: manifests()
-                .map(|manifest| manifest.longest_payload_bytes)
-                .max()
-                .unwrap_or(0),
+            longest,
+            block_rows: block_rows_max(longest.tag_bytes),
+            pending_bytes: 0,
             series: Vec::new(),
             keys: Vec::new(),
             from: Vec::new(),
@@ -383,41 +428,39 @@ impl<'h, H: Host> Output<'h, H> {
         }
     }
 
-    /// Adds the head row of an input; true when blocks were written and `begin` must be called.
+    /// Adds the head row of an input; true when a block was written and `begin` must be called.
     fn push(&mut self, head: Head, input: &Input<H>) -> Result<bool> {
+        let bytes = input.payload_bytes();
+        let full = self.rows.len() >= self.block_rows
+            || self.pending_bytes.saturating_add(bytes) > BLOCK_PAYLOAD_BYTES;
+        let written = full && !self.rows.is_empty();
+        if written {
+            self.write_block()?;
+            self.begin(input);
+        }
         self.series.push(head.0);
         self.keys.push(head.1);
         self.from.push(self.current);
         self.rows.push(input.row);
-        if self.rows.len() < BLOCK_ROWS {
-            return Ok(false);
-        }
-        self.write_block()?;
-        Ok(true)
+        self.pending_bytes = self.pending_bytes.saturating_add(bytes);
+        Ok(written)
     }
 
-    /// Writes the first block of the pending rows and keeps the others.
+    /// Writes the pending rows as a block.
     fn write_block(&mut self) -> Result<()> {
-        let payloads = self.payload_source();
-        let rows = self.block_rows(&payloads)?;
-        let cut = |source: PageSource| PageSource {
-            kind: source.kind,
-            pages: source.pages.into_iter().take(rows).collect(),
-            rows: source.rows.into_iter().take(rows).collect(),
-        };
-        let tags = self.tag_sources(rows)?;
         let values = Values::Pages {
-            payloads: cut(payloads),
-            tags,
+            payloads: self.payload_source(),
+            tags: self.tag_sources()?,
         };
-        let series: Vec<u64> = self.series.drain(..rows).collect();
-        let keys: Vec<i64> = self.keys.drain(..rows).collect();
-        self.writer.block(&series, &keys, &values)?;
+        self.writer.block(&self.series, &self.keys, &values)?;
+        let series = std::mem::take(&mut self.series);
         self.keep_labels(&series);
-        self.from.drain(..rows);
-        self.rows.drain(..rows);
-        self.written += rows as u64;
-        self.forget_unused_places();
+        self.written += self.rows.len() as u64;
+        self.keys.clear();
+        self.from.clear();
+        self.rows.clear();
+        self.places.clear();
+        self.pending_bytes = 0;
         Ok(())
     }
 
@@ -434,22 +477,9 @@ impl<'h, H: Host> Output<'h, H> {
         }
     }
 
-    /// How many of the pending rows fit one block by their payload bytes; at least one.
-    fn block_rows(&self, payloads: &PageSource) -> Result<usize> {
-        let most = self.rows.len().min(BLOCK_ROWS);
-        if u64::from(self.longest_payload_bytes) * most as u64 <= BLOCK_PAYLOAD_BYTES {
-            return Ok(most);
-        }
-        let lengths = self.host.lengths(payloads)?;
-        Ok(rows_that_fit(lengths.into_iter().take(most)))
-    }
-
     fn payload_source(&self) -> PageSource {
         let mut source = PageSource {
-            kind: ColumnType {
-                value: ValueType::Bytes,
-                array: false,
-            },
+            kind: PAYLOAD,
             pages: Vec::with_capacity(self.rows.len()),
             rows: Vec::with_capacity(self.rows.len()),
         };
@@ -466,7 +496,7 @@ impl<'h, H: Host> Output<'h, H> {
         source
     }
 
-    fn tag_sources(&self, rows: usize) -> Result<Vec<PageSource>> {
+    fn tag_sources(&self) -> Result<Vec<PageSource>> {
         let mut sources = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
             let mut pages = Vec::with_capacity(self.places.len());
@@ -483,29 +513,11 @@ impl<'h, H: Host> Output<'h, H> {
             let page = |from: &u32| pages.get(*from as usize).copied().unwrap_or(ABSENT);
             sources.push(PageSource {
                 kind: column.kind,
-                pages: self.from.iter().take(rows).map(page).collect(),
-                rows: self.rows.iter().take(rows).copied().collect(),
+                pages: self.from.iter().map(page).collect(),
+                rows: self.rows.clone(),
             });
         }
         Ok(sources)
-    }
-
-    /// Drops places that no pending row refers to.
-    fn forget_unused_places(&mut self) {
-        if self.rows.is_empty() {
-            self.places.clear();
-            return;
-        }
-        let mut used: Vec<u32> = self.from.clone();
-        used.sort_unstable();
-        used.dedup();
-        let kept = used
-            .iter()
-            .filter_map(|index| self.places.get(*index as usize).cloned());
-        self.places = kept.collect();
-        for from in &mut self.from {
-            *from = used.binary_search(from).unwrap_or(0) as u32;
-        }
     }
 
     fn finish(mut self, job: &Job, input_rows: u64) -> Result<Outcome> {
@@ -516,8 +528,9 @@ impl<'h, H: Host> Output<'h, H> {
         let dropped_rows = input_rows.saturating_sub(rows);
         let mut bytes_written = 0;
         if rows > 0 {
-            let longest = self.longest_payload_bytes;
-            let manifest = self.writer.finish(self.ids, longest, &self.kept_labels)?;
+            let manifest = self
+                .writer
+                .finish(self.ids, self.longest, &self.kept_labels)?;
             bytes_written = manifest.size_bytes();
         }
         Ok(Outcome {

@@ -85,7 +85,7 @@ fn open_parts<H: Host>(host: &Arc<H>, mode: Mode) -> Result<OpenedParts<H>> {
                 .and_then(|part| part.check_files().map(|()| part));
             match opened {
                 Ok(part) => parts.push(Arc::new(part)),
-                Err(error) if is_damage(error.kind()) => {
+                Err(error) if is_damage(error.kind()) && !refuses(mode, error.kind()) => {
                     lost.push(Quarantined {
                         part: part_name(number),
                         reason: error.to_string(),
@@ -105,6 +105,11 @@ fn open_parts<H: Host>(host: &Arc<H>, mode: Mode) -> Result<OpenedParts<H>> {
     }
 }
 
+/// A part of a newer format is no damage to be set aside: opening for writing says to upgrade.
+fn refuses(mode: Mode, kind: ErrorKind) -> bool {
+    mode != Mode::Read && kind == ErrorKind::UnsupportedVersion
+}
+
 /// Whether an error is about the bytes of a part, not about reaching them.
 pub(crate) fn is_damage(kind: ErrorKind) -> bool {
     matches!(
@@ -115,6 +120,7 @@ pub(crate) fn is_damage(kind: ErrorKind) -> bool {
 
 /// Moves damaged parts aside, untouched, and writes the reason beside each.
 fn quarantine<H: Host>(host: &H, lost: &[Quarantined]) -> Result<()> {
+    let known = host.list_files(QUARANTINE, Medium::Durable)?;
     for part in lost {
         let from = format!("{PARTS}/{}", part.part);
         let to = format!("{QUARANTINE}/{}", part.part);
@@ -125,6 +131,10 @@ fn quarantine<H: Host>(host: &H, lost: &[Quarantined]) -> Result<()> {
         }
         let note = format!("{}\n", part.reason);
         let path = format!("{to}.reason");
+        // After a crash in here the part is gone from its place; the first reason is the true one.
+        if known.contains(&format!("{}.reason", part.part)) {
+            continue;
+        }
         host.remove_files(&path, Medium::Durable)?;
         let file = host.create_file(&path, Medium::Durable)?;
         host.append(&file, note.as_bytes(), &[note.len() as u32], Codec::None)?;

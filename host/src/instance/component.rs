@@ -158,6 +158,10 @@ impl Instance for ComponentInstance {
         self.call("abandon", |index, store| index.call_abandon(store, &job))
     }
 
+    fn collect(&mut self) -> Result<()> {
+        self.call("collect", |index, store| index.call_collect(store))
+    }
+
     fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Started> {
         let query = records::query(query);
         let answer = self.call("query", |index, store| {

@@ -85,6 +85,10 @@ impl Instance for NativeInstance {
         Ok(self.index.abandon(job)?)
     }
 
+    fn collect(&mut self) -> Result<()> {
+        Ok(self.index.collect()?)
+    }
+
     fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Started> {
         let answer = self.index.query(query, max_rows)?;
         let cursor = self.number();

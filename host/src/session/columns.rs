@@ -22,6 +22,14 @@ impl Columns {
         }
     }
 
+    /// Raw bytes of all values.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.columns
+            .iter()
+            .map(|column| column.size_bytes() as u64)
+            .sum()
+    }
+
     /// Columns that must all have `rows` rows.
     pub(crate) fn from_columns(rows: usize, columns: Vec<Column>) -> Result<Self> {
         let count = u32::try_from(rows)

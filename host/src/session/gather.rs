@@ -11,9 +11,11 @@ use super::cached_page::{CachedPage, Purpose};
 use super::columns::Columns;
 use super::{Session, kernel_error};
 
-/// Most bytes of values that one call gathers. It is far above what a component asks for in one step,
+/// Most bytes of values that one call gathers for a column. It is far above what a component asks for in one step,
 /// and keeps a wrong or hostile list of rows from taking the host's memory.
 const MAX_GATHERED_BYTES: u64 = 1 << 30;
+/// The same for all columns of a call together.
+const MAX_GATHERED_BYTES_IN_ALL: u64 = 4 << 30;
 
 /// Most pages that a gather finds again without asking the cache; a power of two.
 const RECENT_PAGES: usize = 1024;
@@ -99,9 +101,25 @@ impl Session {
         let _crossing = self.activity.crossing();
         let rows = sources.first().map_or(0, |source| source.rows.len());
         let mut columns = Vec::with_capacity(sources.len());
+        let mut gathered_bytes = 0u64;
         for source in sources {
             self.check_call()?;
-            columns.push(self.gather_column(*source)?);
+            if source.rows.len() != rows {
+                return Err(Error::invalid(
+                    "the sources of a gather differ in their number of rows",
+                ));
+            }
+            let column = self.gather_column(*source)?;
+            gathered_bytes = gathered_bytes.saturating_add(column.size_bytes() as u64);
+            if gathered_bytes > MAX_GATHERED_BYTES_IN_ALL {
+                return Err(Error::new(
+                    ErrorKind::LimitExceeded,
+                    format!(
+                        "the columns of one batch pass {MAX_GATHERED_BYTES_IN_ALL} bytes; ask for fewer rows"
+                    ),
+                ));
+            }
+            columns.push(column);
         }
         Columns::from_columns(rows, columns)
     }

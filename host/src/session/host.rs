@@ -247,11 +247,7 @@ impl Host for Session {
     }
 
     fn column_size_bytes(&self, columns: &Columns) -> u64 {
-        columns
-            .all()
-            .iter()
-            .map(|column| column.size_bytes() as u64)
-            .sum()
+        columns.size_bytes()
     }
 
     fn column_longest_bytes(&self, columns: &Columns) -> Vec<u32> {
@@ -348,7 +344,7 @@ impl Host for Session {
     fn oldest_reader(&self) -> u64 {
         let _crossing = self.activity.crossing();
         if self.introducer {
-            self.shared.views.oldest_or_seal()
+            self.shared.views.oldest_or_newest()
         } else {
             self.shared.views.oldest()
         }

@@ -181,7 +181,12 @@ impl Draft {
 
     fn finish(self) -> Result<FileSummary> {
         match self.sink {
-            Sink::Memory { bytes, reservation } => {
+            Sink::Memory {
+                mut bytes,
+                reservation,
+            } => {
+                // Only the length is reserved, not what the buffer grew to.
+                bytes.shrink_to_fit();
                 let file = MemoryFile::new(Bytes::from(bytes), reservation);
                 let source = SourceFile::in_memory(&self.path, file);
                 self.shared.memory_files.insert(&self.path, source)?;

@@ -3,26 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use sidx_engine::View;
 
 /// The newest view and the readers of it and of older ones.
 ///
-/// Files of parts that left the list may be removed once nobody reads a view that names them. The
-/// introducer learns that from [`oldest_or_seal`](Self::oldest_or_seal) before it returns the view that
-/// replaces the newest one, so a reader that came between the two would lose its files. Therefore an
-/// answer that does not protect the newest view closes the door to new readers until the next view is
-/// published or the introducer's call has failed.
+/// Files of parts that left the list may be removed once nobody reads a view that names them. A new
+/// reader takes the newest view that was published, so the introducer must take that one for read as
+/// well: what leaves the list during a call is removed in a later one.
 pub(crate) struct Views {
     state: Mutex<State>,
-    unsealed: Condvar,
 }
 
 struct State {
     newest: Arc<View>,
     /// Readers by version.
     readers: BTreeMap<u64, usize>,
-    sealed: bool,
 }
 
 impl Views {
@@ -35,20 +31,15 @@ impl Views {
         let state = State {
             newest,
             readers: BTreeMap::new(),
-            sealed: false,
         };
         Arc::new(Self {
             state: Mutex::new(state),
-            unsealed: Condvar::new(),
         })
     }
 
-    /// Begins to read the newest view. Waits while the introducer removes files.
+    /// Begins to read the newest view.
     pub(crate) fn pin(self: &Arc<Self>) -> Pin {
         let mut state = self.state.lock();
-        while state.sealed {
-            self.unsealed.wait(&mut state);
-        }
         let view = Arc::clone(&state.newest);
         *state.readers.entry(view.version).or_default() += 1;
         Pin {
@@ -57,18 +48,14 @@ impl Views {
         }
     }
 
-    /// Makes a view the newest and lets readers in again.
+    /// Makes a view the newest.
     pub(crate) fn publish(&self, view: View) {
-        let mut state = self.state.lock();
-        state.newest = Arc::new(view);
-        state.sealed = false;
-        self.unsealed.notify_all();
+        self.state.lock().newest = Arc::new(view);
     }
 
-    /// Lets readers in again when the result is dropped: every call of the introducer ends with this,
-    /// whatever becomes of it.
-    pub(crate) fn unseal_later(&self) -> Unseal<'_> {
-        Unseal { views: self }
+    /// The version of the newest view.
+    pub(crate) fn newest_version(&self) -> u64 {
+        self.state.lock().newest.version
     }
 
     /// The least version that is being read, or the greatest number when there is none.
@@ -76,30 +63,20 @@ impl Views {
         self.state.lock().oldest()
     }
 
-    /// As [`oldest`](Self::oldest), for the introducer: the answer stays true until its call ends.
-    pub(crate) fn oldest_or_seal(&self) -> u64 {
-        let mut state = self.state.lock();
-        let oldest = state.oldest();
-        state.sealed = oldest > state.newest.version;
-        oldest
+    /// The least version that is being read or may be from now on: the newest one that was published.
+    /// Before the first, nobody can read.
+    pub(crate) fn oldest_or_newest(&self) -> u64 {
+        let state = self.state.lock();
+        match state.newest.version {
+            0 => state.oldest(),
+            newest => state.oldest().min(newest),
+        }
     }
 }
 
 impl State {
     fn oldest(&self) -> u64 {
         self.readers.keys().next().copied().unwrap_or(u64::MAX)
-    }
-}
-
-/// Held during a call of the introducer.
-pub(crate) struct Unseal<'a> {
-    views: &'a Views,
-}
-
-impl Drop for Unseal<'_> {
-    fn drop(&mut self) {
-        self.views.state.lock().sealed = false;
-        self.views.unsealed.notify_all();
     }
 }
 
@@ -130,8 +107,6 @@ impl Drop for Pin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::thread;
-    use std::time::Duration;
 
     fn view(version: u64) -> View {
         View {
@@ -159,28 +134,15 @@ mod tests {
     }
 
     #[test]
-    fn readers_wait_while_nothing_protects_the_newest_view() {
+    fn the_introducer_takes_the_newest_view_for_read() {
         let views = Views::new();
-        views.publish(view(1));
-        assert_eq!(views.oldest_or_seal(), u64::MAX);
-        let reader = thread::spawn({
-            let views = Arc::clone(&views);
-            move || views.pin().view().version
-        });
-        thread::sleep(Duration::from_millis(20));
-        views.publish(view(2));
-        assert_eq!(reader.join().unwrap(), 2);
-    }
-
-    #[test]
-    fn a_pinned_newest_view_needs_no_seal() {
-        let views = Views::new();
+        assert_eq!(views.oldest_or_newest(), u64::MAX);
+        views.publish(view(4));
+        assert_eq!((views.oldest(), views.oldest_or_newest()), (u64::MAX, 4));
         let pin = views.pin();
-        assert_eq!(views.oldest_or_seal(), 0);
-        drop(views.pin());
+        views.publish(view(6));
+        assert_eq!(views.oldest_or_newest(), 4);
         drop(pin);
-        assert_eq!(views.oldest_or_seal(), u64::MAX);
-        drop(views.unseal_later());
-        drop(views.pin());
+        assert_eq!(views.oldest_or_newest(), 6);
     }
 }

@@ -45,6 +45,8 @@ fn constants() {
         constant("TAG_NAME_BYTES_MAX"),
         engine::TAG_NAME_BYTES_MAX as u64
     );
+    assert_eq!(constant("BLOCK_TAG_BYTES"), engine::BLOCK_TAG_BYTES);
+    assert_eq!(constant("TAG_BYTES_MAX"), u64::from(engine::TAG_BYTES_MAX));
     assert_eq!(constant("TAGS_MAX"), engine::TAGS_MAX as u64);
     assert_eq!(constant("BATCH_BYTES_MAX"), engine::BATCH_BYTES_MAX);
     assert_eq!(constant("LABEL_BYTES_MAX"), engine::LABEL_BYTES_MAX as u64);

@@ -9,24 +9,35 @@ use std::collections::BTreeMap;
 /// Labels by series id.
 pub(crate) type Labels = BTreeMap<u64, String>;
 
-/// The bytes of the one page of `labels.bin`: ids ascending as differences, each with its text.
-fn encode(labels: &Labels) -> Vec<u8> {
-    let mut out = Vec::new();
-    put(labels.len() as u64, &mut out);
-    let mut last = 0;
+/// Raw size at which a page of labels is cut.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// The pages of `labels.bin`: ids ascending as differences, each with its text. Every page begins anew.
+fn encode(labels: &Labels) -> Vec<Vec<u8>> {
+    let mut pages = Vec::new();
+    let (mut count, mut last, mut records) = (0u64, 0, Vec::new());
+    let mut left = labels.len();
     for (series, label) in labels {
-        put(series - last, &mut out);
-        put_bytes(label.as_bytes(), &mut out);
+        put(series - last, &mut records);
+        put_bytes(label.as_bytes(), &mut records);
         last = *series;
+        count += 1;
+        left -= 1;
+        if records.len() >= PAGE_BYTES || left == 0 {
+            let mut page = Vec::with_capacity(records.len() + 10);
+            put(count, &mut page);
+            page.append(&mut records);
+            pages.push(page);
+            (count, last) = (0, 0);
+        }
     }
-    out
+    pages
 }
 
-/// Reads the page back.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Labels> {
+/// Reads a page back and adds its labels; its first id must follow those that are there.
+pub(crate) fn decode(bytes: &[u8], labels: &mut Labels) -> Result<()> {
     let mut reader = Reader::new(bytes, "labels.bin");
     let count = reader.count(2)?;
-    let mut labels = Labels::new();
     let mut last = 0u64;
     for index in 0..count {
         let step = reader.number()?;
@@ -36,42 +47,64 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Labels> {
         last = last
             .checked_add(step)
             .ok_or_else(|| reader.fault("series out of order"))?;
+        if labels
+            .last_key_value()
+            .is_some_and(|(before, _)| *before >= last)
+        {
+            return Err(reader.fault("series out of order"));
+        }
         labels.insert(last, reader.text()?.to_owned());
     }
-    reader.finish()?;
-    Ok(labels)
+    reader.finish()
 }
 
-/// Writes the file and returns where its page lies.
+/// Writes the file and returns where its pages lie.
 pub(crate) fn write<H: Host>(
     host: &H,
     directory: &str,
     medium: Medium,
     labels: &Labels,
-) -> Result<(Extent, FileSummary)> {
+) -> Result<(Vec<Extent>, FileSummary)> {
     let file = create(host, directory, LABELS, FileKind::Labels, medium)?;
-    let page = encode(labels);
-    let length = u32::try_from(page.len())
-        .map_err(|_| crate::Error::invalid("the labels of one part pass 4 GiB"))?;
-    let extents = host.append(&file, &page, &[length], Codec::Zstd)?;
-    let summary = host.finish(file)?;
-    let extent = extents.first().copied().unwrap_or_default();
-    Ok((extent, summary))
+    let mut extents = Vec::new();
+    for page in encode(labels) {
+        // A page is cut at 1 MiB and a label has at most 64 KiB.
+        extents.extend(host.append(&file, &page, &[page.len() as u32], Codec::Zstd)?);
+    }
+    Ok((extents, host.finish(file)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn decode_all(pages: &[Vec<u8>]) -> Result<Labels> {
+        let mut labels = Labels::new();
+        pages
+            .iter()
+            .try_for_each(|page| decode(page, &mut labels))
+            .map(|()| labels)
+    }
+
     #[test]
     fn labels_return() {
         let labels: Labels = [(0, String::new()), (7, "UA".into()), (u64::MAX, "é".into())]
             .into_iter()
             .collect();
-        let bytes = encode(&labels);
-        assert_eq!(decode(&bytes).unwrap(), labels);
-        for cut in 0..bytes.len() {
-            assert!(decode(&bytes[..cut]).is_err());
+        let pages = encode(&labels);
+        assert_eq!(decode_all(&pages).unwrap(), labels);
+        for cut in 0..pages[0].len() {
+            assert!(decode(&pages[0][..cut], &mut Labels::new()).is_err());
         }
+        assert!(decode_all(&[pages[0].clone(), pages[0].clone()]).is_err());
+    }
+
+    #[test]
+    fn many_labels_take_several_pages() {
+        let labels: Labels = (0..100).map(|id| (id * 3, "x".repeat(50_000))).collect();
+        let pages = encode(&labels);
+        assert!(pages.len() > 3 && pages.iter().all(|page| page.len() < 2 * PAGE_BYTES));
+        assert_eq!(decode_all(&pages).unwrap(), labels);
+        assert!(encode(&Labels::new()).is_empty());
     }
 }

@@ -10,6 +10,8 @@ pub const BLOCK_ROWS: usize = 8_192;
 /// A block is cut before its payloads pass this many raw bytes; a single larger payload has a block of
 /// its own.
 pub const BLOCK_PAYLOAD_BYTES: u64 = 2 << 20;
+/// A block has so few rows that no column of a tag passes this many raw bytes, or one row.
+pub const BLOCK_TAG_BYTES: u64 = 32 << 20;
 /// Raw size at which a payload page is cut, so that reading one row does not cost a block.
 pub const PAYLOAD_PAGE_BYTES: u32 = 64 << 10;
 /// A metadata frame is cut when its records pass this many bytes.
@@ -28,6 +30,14 @@ pub(crate) const LABELS: &str = "labels.bin";
 pub(crate) const PARTS: &str = "parts";
 pub(crate) const MEMORY_PARTS: &str = "memory";
 pub(crate) const QUARANTINE: &str = "quarantine";
+
+/// Most rows of a block when tags have values of up to `longest_tag_bytes`.
+pub(crate) fn block_rows_max(longest_tag_bytes: u32) -> usize {
+    let fitting = BLOCK_TAG_BYTES / u64::from(longest_tag_bytes.max(1));
+    BLOCK_ROWS
+        .min(usize::try_from(fitting).unwrap_or(BLOCK_ROWS))
+        .max(1)
+}
 
 /// The kinds of binary files: the second four bytes of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

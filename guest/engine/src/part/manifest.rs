@@ -27,13 +27,15 @@ pub(crate) struct Manifest {
     pub(crate) last_id: u64,
     /// Raw bytes of all payloads, and of the longest.
     pub(crate) longest_payload_bytes: u32,
+    /// Upper bound of the longest value of a tag.
+    pub(crate) longest_tag_bytes: u32,
     /// Raw bytes of all pages.
     pub(crate) raw_bytes: u64,
     /// The page of `meta.bin`.
     pub(crate) meta: ExtentText,
-    /// The page of `labels.bin`, when any series has a label.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) labels: Option<ExtentText>,
+    /// The pages of `labels.bin`, when any series has a label.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) labels: Vec<ExtentText>,
     pub(crate) tags: Vec<TagEntry>,
     pub(crate) files: Vec<FileEntry>,
 }

@@ -374,7 +374,8 @@ impl<H: Host> Part<H> {
         };
         let bytes = self.page_bytes(files.meta, extent)?;
         let mut reader = Reader::new(&bytes, "tag record");
-        let mut records = Vec::with_capacity(frame.blocks.len() * columns);
+        let mut records =
+            Vec::with_capacity(frame.blocks.len().saturating_mul(columns).min(bytes.len()));
         for block in &frame.blocks {
             for column in &entry.columns {
                 records.push(read_page(&mut reader, column.kind()?, block.block.rows)?);
@@ -470,15 +471,20 @@ impl<H: Host> Part<H> {
         if let Some(labels) = self.labels.get() {
             return Ok(labels);
         }
-        let labels = match self.manifest.labels {
-            None => Labels::new(),
-            Some(extent) => {
-                let file = open(&*self.host, &self.directory, LABELS, FileKind::Labels)?;
-                let bytes = self.page_bytes(file, extent.into());
-                self.host.close_file(file);
-                labels::decode(&bytes?).map_err(|error| error.at(&self.directory))?
+        let mut labels = Labels::new();
+        if !self.manifest.labels.is_empty() {
+            let file = open(&*self.host, &self.directory, LABELS, FileKind::Labels)?;
+            for extent in &self.manifest.labels {
+                let read = self
+                    .page_bytes(file, (*extent).into())
+                    .and_then(|bytes| labels::decode(&bytes, &mut labels));
+                if let Err(error) = read {
+                    self.host.close_file(file);
+                    return Err(error.at(&self.directory));
+                }
             }
-        };
+            self.host.close_file(file);
+        }
         Ok(self.labels.get_or_init(|| labels))
     }
 

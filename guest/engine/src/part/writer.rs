@@ -21,6 +21,13 @@ pub(crate) struct TagColumn {
     pub(crate) kind: ColumnType,
 }
 
+/// Upper bounds of the lengths of values, bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Longest {
+    pub(crate) payload_bytes: u32,
+    pub(crate) tag_bytes: u32,
+}
+
 /// Where the values of a block come from.
 pub(crate) enum Values<'a, H: Host> {
     /// Rows of a batch. `order` names the batch column of each tag column; payloads are column 0.
@@ -216,11 +223,11 @@ impl<'h, H: Host> PartWriter<'h, H> {
     }
 
     /// Completes the part; on return it is whole and, on a durable medium, survives a power loss.
-    /// `ids` are the least and greatest element id, `longest_payload_bytes` an upper bound.
+    /// `ids` are the least and greatest element id, `longest` bounds of the lengths of payloads and tags.
     pub(crate) fn finish(
         mut self,
         ids: (u64, u64),
-        longest_payload_bytes: u32,
+        longest: Longest,
         labels: &Labels,
     ) -> Result<Manifest> {
         self.cut_frame()?;
@@ -242,10 +249,11 @@ impl<'h, H: Host> PartWriter<'h, H> {
         for (name, file) in named {
             files.push(entry(name.to_owned(), self.host.finish(file)?));
         }
-        let mut label_extent = None;
+        let mut label_extents = Vec::new();
         if !labels.is_empty() {
-            let (extent, summary) = labels::write(self.host, &self.directory, self.medium, labels)?;
-            label_extent = Some(extent.into());
+            let (extents, summary) =
+                labels::write(self.host, &self.directory, self.medium, labels)?;
+            label_extents = extents.into_iter().map(Into::into).collect();
             files.push(entry(super::layout::LABELS.to_owned(), summary));
         }
         let mut tags = Vec::new();
@@ -264,10 +272,11 @@ impl<'h, H: Host> PartWriter<'h, H> {
             max_key: bound(|frame| frame.max_key).max().unwrap_or(i64::MIN),
             first_id: ids.0,
             last_id: ids.1,
-            longest_payload_bytes,
+            longest_payload_bytes: longest.payload_bytes,
+            longest_tag_bytes: longest.tag_bytes,
             raw_bytes: self.raw_bytes,
             meta: meta.into(),
-            labels: label_extent,
+            labels: label_extents,
             tags,
             files,
         };

@@ -25,6 +25,9 @@ const OPEN_MAX: usize = 64;
 /// Most rows of one batch.
 const BATCH_ROWS_MAX: usize = 64 << 10;
 
+/// Most bytes of one column of a batch, unless it has one row.
+const BATCH_COLUMN_BYTES_MAX: u64 = 256 << 20;
+
 /// The rows of a query, a batch at a time, on the part list that it began with.
 pub struct Cursor<H: Host> {
     host: Arc<H>,
@@ -39,6 +42,8 @@ pub struct Cursor<H: Host> {
     /// Blocks whose rows are used up but may be needed to gather the current batch.
     used_up: Vec<usize>,
     distinct: Option<Distinct>,
+    /// Most rows of a batch by the lengths of their values.
+    rows_per_batch: usize,
     selected_bytes: usize,
     left: u64,
     finished: bool,
@@ -89,6 +94,7 @@ impl<H: Host> Cursor<H> {
             blocks: Vec::new(),
             free: Vec::new(),
             used_up: Vec::new(),
+            rows_per_batch: rows_per_batch(&plan.spec, live),
             distinct: plan.spec.distinct_payload.then(Distinct::default),
             selected_bytes: 0,
             left,
@@ -157,7 +163,9 @@ impl<H: Host> Cursor<H> {
     }
 
     fn batch(&mut self, max_rows: u32) -> Result<Option<Rows<H::Columns>>> {
-        let most = (max_rows as usize).min(BATCH_ROWS_MAX);
+        let most = (max_rows as usize)
+            .min(BATCH_ROWS_MAX)
+            .min(self.rows_per_batch);
         let want = most.min(usize::try_from(self.left).unwrap_or(most));
         let mut batch = Batch::default();
         loop {
@@ -230,6 +238,8 @@ impl<H: Host> Cursor<H> {
             } else if let Some(resume) = block.resume_position(descending) {
                 self.pending.push(Reverse((resume, Pending::Block(index))));
             } else {
+                self.selected_bytes = self.selected_bytes.saturating_sub(block.memory_bytes());
+                block.forget_selected();
                 self.used_up.push(index);
             }
         }
@@ -351,8 +361,9 @@ impl<H: Host> Cursor<H> {
         let share = (SELECTED_ROWS_MAX / blocks).clamp(CAP_MIN, CAP_MAX);
         let exact = self.plan.spec.limit.is_some() && self.distinct.is_none();
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        // A block that turns out to hold more of the result is resumed.
         let cap = if exact {
-            share.min(left).max(want.min(CAP_MAX))
+            share.min(left).min(want.max(CAP_MIN))
         } else {
             share
         };
@@ -402,6 +413,23 @@ impl<H: Host> Cursor<H> {
             }
         }
     }
+}
+
+/// How many rows of the longest values the host can gather at a time.
+fn rows_per_batch<H: Host>(spec: &QuerySpec, live: &Live<H>) -> usize {
+    let manifests = live.parts.iter().map(|part| part.manifest());
+    let longest = manifests.map(|part| {
+        let payload = if spec.payload || spec.distinct_payload {
+            part.longest_payload_bytes
+        } else {
+            0
+        };
+        payload.max(part.longest_tag_bytes)
+    });
+    let longest = u64::from(longest.max().unwrap_or(0).max(1));
+    usize::try_from(BATCH_COLUMN_BYTES_MAX / longest)
+        .unwrap_or(usize::MAX)
+        .max(1)
 }
 
 /// Keeps the members before `start`, and those after it whose flag is set.

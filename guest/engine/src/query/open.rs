@@ -100,6 +100,11 @@ impl QueryBlock {
         self.rows.len() * SELECTED_ROW_BYTES
     }
 
+    /// Gives up the memory of selected rows that were all used.
+    pub(crate) fn forget_selected(&mut self) {
+        (self.rows, self.keys, self.at) = (Vec::new(), Vec::new(), 0);
+    }
+
     fn take_selected(&mut self, rows: Vec<u32>, keys: Vec<i64>, more: bool) {
         if let (Some(key), Some(row)) = (keys.last(), rows.last()) {
             self.resume = Some((*key, *row));

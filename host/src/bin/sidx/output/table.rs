@@ -14,6 +14,9 @@ const CELL_CHARACTERS_MAX: usize = 60;
 /// Rows of one table; more rows make further tables, so that results of any length stream.
 const TABLE_ROWS_MAX: usize = 1_000;
 
+/// Narrower terminals get tables as wide as they are.
+const WIDTH_MIN: u16 = 40;
+
 /// Writes tables.
 pub(crate) struct TableRows {
     shape: Shape,
@@ -97,7 +100,10 @@ fn empty(shape: &Shape) -> Table {
 pub(crate) fn grid(header: Vec<Cell>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.set_content_arrangement(ContentArrangement::Dynamic);
+    // Some terminals do not know their width; folding to it would leave a letter per line.
+    if table.width().is_some_and(|width| width >= WIDTH_MIN) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
     table.set_header(header);
     table
 }
