@@ -11,8 +11,8 @@ use super::cached_page::{CachedPage, Purpose};
 use super::columns::Columns;
 use super::{Session, kernel_error};
 
-/// Most bytes of values that one call gathers for a column. It is far above what a component asks for in one step,
-/// and keeps a wrong or hostile list of rows from taking the host's memory.
+/// Most bytes of values that one call gathers for a column. It is far above what a component asks for
+/// in one step, and keeps a wrong or hostile list of rows from taking the host's memory.
 const MAX_GATHERED_BYTES: u64 = 1 << 30;
 /// The same for all columns of a call together.
 const MAX_GATHERED_BYTES_IN_ALL: u64 = 4 << 30;
