@@ -26,6 +26,26 @@ struct PartReport<'a> {
     tags: &'a [TagEntry],
 }
 
+impl<'a> PartReport<'a> {
+    fn of<H: Host>(part: &'a Part<H>) -> Self {
+        let manifest = part.manifest();
+        Self {
+            part: part.name(),
+            medium: medium_name(part.medium()),
+            rows: manifest.rows,
+            blocks: manifest.blocks,
+            series: manifest.series,
+            min_key: manifest.min_key,
+            max_key: manifest.max_key,
+            first_id: manifest.first_id,
+            last_id: manifest.last_id,
+            size_bytes: manifest.size_bytes(),
+            raw_bytes: manifest.raw_bytes,
+            tags: &manifest.tags,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct StatsReport<'a> {
     epoch: u64,
@@ -67,30 +87,8 @@ fn json<T: Serialize>(value: &T) -> Result<String> {
 
 /// One entry per part, in order of age.
 pub(crate) fn parts<H: Host>(live: &Live<H>) -> Result<String> {
-    let report = |part: &std::sync::Arc<Part<H>>| {
-        let manifest = part.manifest();
-        serde_json::to_value(PartReport {
-            part: part.name(),
-            medium: medium_name(part.medium()),
-            rows: manifest.rows,
-            blocks: manifest.blocks,
-            series: manifest.series,
-            min_key: manifest.min_key,
-            max_key: manifest.max_key,
-            first_id: manifest.first_id,
-            last_id: manifest.last_id,
-            size_bytes: manifest.size_bytes(),
-            raw_bytes: manifest.raw_bytes,
-            tags: &manifest.tags,
-        })
-        .map_err(|error| {
-            Error::new(
-                ErrorKind::Other,
-                format!("cannot write the report: {error}"),
-            )
-        })
-    };
-    json(&live.parts.iter().map(report).collect::<Result<Vec<_>>>()?)
+    let reports: Vec<PartReport<'_>> = live.parts.iter().map(|part| PartReport::of(part)).collect();
+    json(&reports)
 }
 
 /// Counters and sizes of the index.
