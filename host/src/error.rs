@@ -91,9 +91,17 @@ fn classify(kind: io::ErrorKind) -> (ErrorKind, &'static str) {
         Io::AlreadyExists | Io::NotADirectory | Io::IsADirectory | Io::DirectoryNotEmpty => {
             (ErrorKind::Conflict, "")
         }
-        Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => (
+        Io::StorageFull => (
             ErrorKind::ResourceExhausted,
-            "; free space or move the store, then retry",
+            "; the medium is full: free space or move the store, then retry",
+        ),
+        Io::QuotaExceeded => (
+            ErrorKind::ResourceExhausted,
+            "; the medium is full for this user: free space, raise the quota or move the store, then retry",
+        ),
+        Io::FileTooLarge => (
+            ErrorKind::ResourceExhausted,
+            "; raise the limit of the file system or move the store, then retry",
         ),
         Io::PermissionDenied => (
             ErrorKind::Io,
@@ -151,6 +159,21 @@ mod tests {
                 .ends_with("free space or move the store, then retry")
         );
         assert!(error.source().is_some());
+    }
+
+    #[test]
+    fn a_full_medium_or_a_used_up_quota_exhausts_a_resource() {
+        // What Linux answers: ENOSPC and EDQUOT.
+        for number in [28, 122] {
+            let cause = io::Error::from_raw_os_error(number);
+            let error = Error::io("append to", Path::new("/data/log"), cause);
+            assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
+            let text = error.message();
+            assert!(
+                text.contains("/data/log") && text.contains("medium is full"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

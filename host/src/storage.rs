@@ -9,6 +9,7 @@
 //! [`conformance`] checks a backend against everything that is promised here. One that passes can
 //! carry an index.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -26,7 +27,7 @@ pub use paths::{
     check_move, check_object_name, check_object_prefix, check_object_size, check_path,
 };
 
-/// Held while an index is written; dropping it lets the next writer in.
+/// Held while an index is written, or while a reader needs an epoch; dropping it gives that up.
 pub type Lock = Box<dyn Send + Sync>;
 
 /// Where indexes live: a directory, a bucket with a prefix, memory.
@@ -53,8 +54,9 @@ pub trait Store: Send + Sync {
 /// The durable place of one index.
 ///
 /// Paths are relative to it: `/` between components, no component `.`, `..` or empty, only
-/// `[0-9a-zA-Z._%-]`, at most 255 bytes per component and 1,024 in all, and `lock` is taken. An
-/// object name is one such component. Anything else is `invalid-argument`, whatever the backend.
+/// `[0-9a-zA-Z._%-]`, at most 255 bytes per component and 1,024 in all, and `lock` and `readers` are
+/// taken. An object name is one such component. Anything else is `invalid-argument`, whatever the
+/// backend.
 ///
 /// Files and objects may share one namespace: do not use an object's name as the path of a file. A
 /// directory exists while something is below it; whether an empty one is still listed is up to the
@@ -114,6 +116,35 @@ pub trait Storage: Send + Sync {
     /// call it before starting files. `conflict` when it is held, here or elsewhere; never waits.
     /// The lock goes when the value is dropped, or with the process.
     fn lock(&self) -> Result<Lock>;
+
+    /// Tells writers, in any process, that somebody reads the snapshot of `epoch`; they see it by
+    /// [`oldest_pin`](Self::oldest_pin) as soon as this returns. A snapshot may go before it is
+    /// pinned: look again whether it is there. The pin ends when the value is dropped, or with the
+    /// process, or the power. None when nothing can be written in the place, because the medium is
+    /// read-only or the process may not: who reads there reads unprotected. Needs no lock.
+    fn pin(&self, epoch: u64) -> Result<Option<Lock>>;
+
+    /// The least epoch that is pinned, in this process or another; none when no reader is at work.
+    /// Clears away what readers left that ended without dropping their pin. A pin that this process
+    /// is not allowed to look at counts. One listing when there are none.
+    fn oldest_pin(&self) -> Result<Option<u64>>;
+
+    /// Where a finished file lies in the local file system, for [`link`](Self::link); whether it
+    /// exists is not looked at. None when it lies nowhere there.
+    fn local_path(&self, path: &str) -> Option<PathBuf> {
+        let _ = path;
+        None
+    }
+
+    /// Gives a finished file of another index, at its [`local_path`](Self::local_path), a second name
+    /// here in place of a copy; directories on the way are made. False when that can't be done here:
+    /// copy the bytes then. The name is durable after [`sync`](Self::sync) of its directory.
+    /// `not-found` when there is no file at `from`, `conflict` when `path` exists. Growing files must
+    /// not be linked.
+    fn link(&self, path: &str, from: &Path) -> Result<bool> {
+        let _ = (path, from);
+        Ok(false)
+    }
 
     /// Bytes of everything in the index. A sum over all files, so not for every call.
     fn size_bytes(&self) -> Result<u64>;

@@ -21,6 +21,7 @@ mod files;
 mod growing;
 mod names;
 mod objects;
+mod readers;
 mod stores;
 
 pub use files::{
@@ -31,6 +32,7 @@ pub use names::check_names;
 pub use objects::{
     check_object_lists, check_object_races, check_object_swaps, check_objects, check_swap_races,
 };
+pub use readers::{check_links, check_pins};
 pub use stores::check_store;
 
 /// The first broken rule.
@@ -55,6 +57,8 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("swap races", check_swap_races),
     ("append files", check_append_files),
     ("lock", check_lock),
+    ("pins", check_pins),
+    ("links", check_links),
     ("size", check_size),
 ];
 

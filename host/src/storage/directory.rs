@@ -23,6 +23,7 @@ mod disk;
 mod files;
 mod lock;
 mod objects;
+mod pins;
 #[cfg(test)]
 mod tests;
 
@@ -287,6 +288,43 @@ impl Storage for DirectoryStorage {
         let lock = lock::take(&self.root.join(LOCK_NAME))?;
         disk::remove_leftovers(&self.root, true)?;
         Ok(Box::new(lock))
+    }
+
+    fn pin(&self, epoch: u64) -> Result<Option<Lock>> {
+        let pin = pins::take(&self.root, epoch)?;
+        Ok(pin.map(|pin| Box::new(pin) as Lock))
+    }
+
+    fn oldest_pin(&self) -> Result<Option<u64>> {
+        pins::oldest(&self.root)
+    }
+
+    fn local_path(&self, path: &str) -> Option<PathBuf> {
+        self.full(path).ok()
+    }
+
+    fn link(&self, path: &str, from: &Path) -> Result<bool> {
+        use io::ErrorKind as Io;
+        let full = self.full(path)?;
+        if exists(&full)? {
+            return Err(Error::conflict(format!("{} exists", full.display())));
+        }
+        match fs::symlink_metadata(from) {
+            Ok(metadata) if metadata.is_file() => {}
+            // A link to a link would hang on a name that is not ours.
+            Ok(_) => return Ok(false),
+            Err(cause) => return Err(Error::io("look at", from, cause)),
+        }
+        self.make_parents(path)?;
+        match fs::hard_link(from, &full) {
+            Ok(()) => Ok(true),
+            Err(cause) => match cause.kind() {
+                Io::CrossesDevices | Io::Unsupported | Io::PermissionDenied | Io::TooManyLinks => {
+                    Ok(false)
+                }
+                _ => Err(files::link_error(&full, cause)),
+            },
+        }
     }
 
     fn size_bytes(&self) -> Result<u64> {

@@ -1,5 +1,6 @@
 //! A store in memory: for tests and for indexes that may vanish with the process.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -115,7 +116,11 @@ pub struct MemoryStorage {
     name: String,
     state: Arc<Mutex<State>>,
     locked: Arc<AtomicBool>,
+    pins: Arc<Pins>,
 }
+
+/// How many readers hold each epoch.
+type Pins = Mutex<BTreeMap<u64, usize>>;
 
 impl MemoryStorage {
     /// An empty place; the name is for messages.
@@ -299,6 +304,16 @@ impl Storage for MemoryStorage {
         Ok(Box::new(MemoryLock(Arc::clone(&self.locked))))
     }
 
+    fn pin(&self, epoch: u64) -> Result<Option<Lock>> {
+        *self.pins.lock().entry(epoch).or_insert(0) += 1;
+        let pins = Arc::clone(&self.pins);
+        Ok(Some(Box::new(MemoryPin { pins, epoch })))
+    }
+
+    fn oldest_pin(&self) -> Result<Option<u64>> {
+        Ok(self.pins.lock().keys().next().copied())
+    }
+
     fn size_bytes(&self) -> Result<u64> {
         let state = self.state.lock();
         let files: u64 = state
@@ -320,6 +335,22 @@ struct MemoryLock(Arc<AtomicBool>);
 impl Drop for MemoryLock {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
+    }
+}
+
+struct MemoryPin {
+    pins: Arc<Pins>,
+    epoch: u64,
+}
+
+impl Drop for MemoryPin {
+    fn drop(&mut self) {
+        if let Entry::Occupied(mut readers) = self.pins.lock().entry(self.epoch) {
+            *readers.get_mut() -= 1;
+            if *readers.get() == 0 {
+                readers.remove();
+            }
+        }
     }
 }
 

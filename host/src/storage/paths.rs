@@ -18,6 +18,18 @@ pub const MAX_OBJECT_BYTES: usize = 16 << 20;
 /// The name that the writer's lock has in a directory; not free for anything else.
 pub(super) const LOCK_NAME: &str = "lock";
 
+/// The directory of the pins of readers; not free for anything else.
+pub(super) const READERS_NAME: &str = "readers";
+
+/// What a name in the uppermost directory of an index is kept for, if it is.
+fn reserved(name: &str) -> Option<&'static str> {
+    match name {
+        LOCK_NAME => Some("is the place of the writer's lock"),
+        READERS_NAME => Some("is the place of the readers' pins"),
+        _ => None,
+    }
+}
+
 /// Checks a path below an index; see [`Storage`](super::Storage) for the rule.
 pub fn check_path(path: &str) -> Result<()> {
     if path.len() > MAX_PATH_BYTES {
@@ -30,10 +42,10 @@ pub fn check_path(path: &str) -> Result<()> {
     for name in path.split('/') {
         check_component("path", path, name)?;
     }
-    if path.split('/').next() == Some(LOCK_NAME) {
-        return Err(refused("path", path, "is the place of the writer's lock"));
+    match path.split('/').next().and_then(reserved) {
+        Some(problem) => Err(refused("path", path, problem)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Checks both ends of a move: a directory can't go below itself.
@@ -56,14 +68,10 @@ pub fn check_move(from: &str, to: &str) -> Result<()> {
 /// Checks the name of an object: one component of a path.
 pub fn check_object_name(name: &str) -> Result<()> {
     check_component("object name", name, name)?;
-    if name == LOCK_NAME {
-        return Err(refused(
-            "object name",
-            name,
-            "is the place of the writer's lock",
-        ));
+    match reserved(name) {
+        Some(problem) => Err(refused("object name", name, problem)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Checks the beginning of an object's name, which may be empty.

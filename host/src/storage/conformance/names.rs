@@ -9,6 +9,7 @@ use crate::error::ErrorKind::InvalidArgument;
 fn bad_names() -> Vec<String> {
     let mut names: Vec<String> = [
         "", ".", "..", "a b", "a\0b", "a\\b", "ä", "a\nb", "~1-1.tmp", "a:b", "*", "lock",
+        "readers",
     ]
     .map(str::to_owned)
     .to_vec();
@@ -20,7 +21,18 @@ fn bad_names() -> Vec<String> {
 fn bad_paths() -> Vec<String> {
     let mut paths = bad_names();
     let more = [
-        "/", "/a", "a/", "a//b", "../x", "a/../b", "a/./b", "a/..", "./a", "lock/x", "a/b c",
+        "/",
+        "/a",
+        "a/",
+        "a//b",
+        "../x",
+        "a/../b",
+        "a/./b",
+        "a/..",
+        "./a",
+        "lock/x",
+        "a/b c",
+        "readers/x",
     ];
     paths.extend(more.map(str::to_owned));
     paths.push(vec!["x".repeat(63); 17].join("/"));
@@ -97,6 +109,8 @@ fn check_good_names(storage: &Arc<dyn Storage>) -> Verdict {
         "d/-",
         "d/a.tmp",
         "d/lock",
+        "d/readers",
+        "readers2/x",
     ];
     for path in good.into_iter().chain([longest_path.as_str()]) {
         write_file(storage, path, &[path.as_bytes()])?;

@@ -3,7 +3,7 @@
 //! only.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -30,11 +30,7 @@ pub(super) fn take(path: &Path) -> Result<FileLock> {
         Err(TryLockError::Error(cause)) => return Err(Error::io("lock", path, cause)),
     }
     // The index may have been removed between opening and locking; then this lock protects nothing.
-    let found = fs::metadata(path).map_err(|cause| Error::io("lock", path, cause))?;
-    let ours = file
-        .metadata()
-        .map_err(|cause| Error::io("lock", path, cause))?;
-    if (found.dev(), found.ino()) != (ours.dev(), ours.ino()) {
+    if !is_at(&file, path)? {
         let path = path.display();
         return Err(Error::conflict(format!(
             "{path} was replaced while it was locked; try again"
@@ -45,6 +41,18 @@ pub(super) fn take(path: &Path) -> Result<FileLock> {
         .and_then(|()| file.write_all(text.as_bytes()))
         .map_err(|cause| Error::io("write lock", path, cause))?;
     Ok(FileLock { file })
+}
+
+/// Whether a path still names an open file.
+pub(super) fn is_at(file: &File, path: &Path) -> Result<bool> {
+    let ours = file
+        .metadata()
+        .map_err(|cause| Error::io("look at", path, cause))?;
+    match fs::metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino()) == (ours.dev(), ours.ino())),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(cause) => Err(Error::io("look at", path, cause)),
+    }
 }
 
 fn held(path: &Path, file: &mut File) -> Error {

@@ -203,6 +203,52 @@ fn the_lock_goes_with_its_process() {
     index.lock().expect("free after the process is gone");
 }
 
+/// Runs itself as a second process, which pins an epoch until it is killed.
+#[test]
+fn a_pin_counts_in_other_processes_and_goes_with_its_own() {
+    const NAME: &str = "SIDX_TEST_PIN_DIRECTORY";
+    if let Some(path) = std::env::var_os(NAME) {
+        let _held = DirectoryStorage::new(path).pin(3).expect("writable");
+        std::thread::sleep(std::time::Duration::from_secs(60));
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let index = storage(directory.path());
+    let _younger = index.pin(4).expect("writable").expect("taken");
+    let mut child = std::process::Command::new(std::env::current_exe().expect("our path"))
+        .args([
+            "a_pin_counts_in_other_processes_and_goes_with_its_own",
+            "--test-threads=1",
+        ])
+        .env(NAME, directory.path().join("x"))
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("a second process");
+    let seen = (0..4000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        index.oldest_pin().expect("readable") == Some(3)
+    });
+    child.kill().expect("ours to kill");
+    child.wait().expect("killed");
+    assert!(seen, "the pin of the other process never counted");
+    assert_eq!(index.oldest_pin().expect("readable"), Some(4));
+    let pins = fs::read_dir(directory.path().join("x/readers")).expect("readable");
+    assert_eq!(pins.count(), 1, "what the dead process left is removed");
+}
+
+#[test]
+fn names_among_the_pins_that_are_none_stay() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let index = storage(directory.path());
+    drop(index.pin(1).expect("writable").expect("taken"));
+    let readers = directory.path().join("x/readers");
+    fs::write(readers.join("note"), b"").expect("writable");
+    fs::write(readers.join("7.1-1"), b"").expect("writable");
+    fs::write(readers.join("0000000000000007.1-1"), b"").expect("writable");
+    assert_eq!(index.oldest_pin().expect("readable"), None);
+    assert_eq!(fs::read_dir(&readers).expect("readable").count(), 2);
+}
+
 #[test]
 fn a_removed_index_is_not_brought_back_by_who_still_has_it() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -213,6 +259,7 @@ fn a_removed_index_is_not_brought_back_by_who_still_has_it() {
     assert!(index.create("d/a").is_err());
     assert!(index.append_file("log/a").is_err());
     assert!(index.put_if_absent("a", b"").is_err());
+    assert!(index.pin(1).is_err());
     assert!(index.lock().is_err());
     assert_eq!(fs::read_dir(directory.path()).expect("readable").count(), 0);
 }

@@ -157,6 +157,14 @@ impl Storage for Faulty {
         self.inner.lock()
     }
 
+    fn pin(&self, epoch: u64) -> Result<Option<Lock>> {
+        self.inner.pin(epoch)
+    }
+
+    fn oldest_pin(&self) -> Result<Option<u64>> {
+        self.inner.oldest_pin()
+    }
+
     fn size_bytes(&self) -> Result<u64> {
         self.inner.size_bytes()
     }

@@ -1,0 +1,143 @@
+//! What readers and copies of an index need: pins, and second names of finished files.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Storage, Verdict, ensure, fails, read_file, same, works, write_file};
+use crate::error::ErrorKind::{Conflict, InvalidArgument, NotFound};
+use crate::error::Result;
+use crate::storage::Lock;
+
+/// The least pinned epoch is known at once to everybody, until its last pin is dropped, whoever holds
+/// the writer's lock. A place that takes no pins says so each time.
+pub fn check_pins(storage: &Arc<dyn Storage>) -> Verdict {
+    let least = |wanted: Option<u64>, when: &str| {
+        same(&works(storage.oldest_pin(), "oldest_pin")?, &wanted, when)
+    };
+    least(None, "the oldest pin before there is one")?;
+    let Some(seven) = works(storage.pin(7), "pinning")? else {
+        return least(None, "the oldest pin of a place that takes none");
+    };
+    least(Some(7), "the oldest pin with one reader")?;
+    let taken = |pin: Result<Option<Lock>>| {
+        works(pin, "pinning again")?.ok_or("a second pin must be taken as the first was".to_owned())
+    };
+    let writer = works(storage.lock(), "taking the lock while somebody reads")?;
+    let greatest = taken(storage.pin(u64::MAX))?;
+    let five = taken(storage.pin(5))?;
+    let other_five = taken(storage.pin(5))?;
+    least(Some(5), "the oldest pin of four")?;
+    drop(writer);
+    drop(five);
+    least(Some(5), "the oldest pin while a second reader holds it")?;
+    drop(other_five);
+    least(Some(7), "the oldest pin after the oldest was dropped")?;
+    drop(seven);
+    least(Some(u64::MAX), "the oldest pin of the last reader")?;
+    drop(greatest);
+    least(None, "the oldest pin after all were dropped")?;
+    let zero = taken(storage.pin(0))?;
+    drop(works(
+        storage.lock(),
+        "taking the lock while somebody reads",
+    )?);
+    least(Some(0), "a pin after a writer came and went")?;
+    drop(zero);
+    check_pins_of_many(storage)
+}
+
+/// Readers that come and go while a writer looks all the time.
+fn check_pins_of_many(storage: &Arc<dyn Storage>) -> Verdict {
+    let floor = works(storage.pin(100), "pinning")?;
+    let read = |reader: u64| -> Verdict {
+        for round in 0..50 {
+            let epoch = 100 - (round + reader) % 3;
+            let pin = works(storage.pin(epoch), "pinning beside others")?;
+            let oldest = works(storage.oldest_pin(), "oldest_pin beside others")?;
+            ensure(
+                oldest.is_some_and(|oldest| oldest <= epoch),
+                format!("epoch {epoch} is pinned, but the oldest pin is {oldest:?}"),
+            )?;
+            drop(pin);
+        }
+        Ok(())
+    };
+    let verdicts: Vec<Verdict> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|reader| scope.spawn(move || read(reader)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or(Err("a reader panicked".into())))
+            .collect()
+    });
+    verdicts.into_iter().collect::<Verdict>()?;
+    same(
+        &works(storage.oldest_pin(), "oldest_pin")?,
+        &Some(100),
+        "the oldest pin after the other readers left",
+    )?;
+    drop(floor);
+    same(
+        &works(storage.oldest_pin(), "oldest_pin")?,
+        &None,
+        "the oldest pin after all readers left",
+    )
+}
+
+/// A link is a whole file under a second name, or is refused and changes nothing.
+pub fn check_links(storage: &Arc<dyn Storage>) -> Verdict {
+    write_file(storage, "d/x", &[b"bytes"])?;
+    let nowhere = Path::new("/nowhere/at/all");
+    for path in ["", "..", "readers/x", "lock"] {
+        ensure(
+            storage.local_path(path).is_none(),
+            format!("{path:?} must not be a local path"),
+        )?;
+    }
+    let Some(from) = storage.local_path("d/x") else {
+        let linked = works(storage.link("e/y", nowhere), "linking without local files")?;
+        return ensure(!linked, "a place without local files links none");
+    };
+    fails(
+        storage.link("../y", &from),
+        InvalidArgument,
+        "linking to the outside",
+    )?;
+    fails(
+        storage.link("d/x", &from),
+        Conflict,
+        "linking to a name that is taken",
+    )?;
+    fails(
+        storage.link("d", &from),
+        Conflict,
+        "linking to the name of a directory",
+    )?;
+    fails(
+        storage.link("d/x/y", &from),
+        Conflict,
+        "linking below a file",
+    )?;
+    fails(
+        storage.link("e/z", nowhere),
+        NotFound,
+        "linking what does not exist",
+    )?;
+    if works(storage.link("e/f/y", &from), "linking")? {
+        works(storage.sync("e/f"), "syncing the directory of a link")?;
+        works(storage.remove("d"), "removing the first name")?;
+        same(
+            &read_file(storage, "e/f/y")?,
+            &b"bytes".to_vec(),
+            "a linked file",
+        )?;
+    } else {
+        fails(
+            storage.open("e/f/y"),
+            NotFound,
+            "opening what could not be linked",
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! Pins of readers: an empty file per pin in `readers`, named `<epoch, 16 hex digits>.<unique>`, under
+//! an advisory lock for as long as its reader reads. The operating system releases the lock with the
+//! process, so that a file without one is what a dead reader left, and may go.
+//!
+//! A name is only ever removed by who holds the lock of the file that it names. Between the making of
+//! a file and its locking it looks like one of a dead reader; a reader whose file was removed, or is
+//! just being looked at, makes another one.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{disk, lock};
+use crate::error::{Error, Result};
+use crate::storage::paths::READERS_NAME;
+
+/// A writer looks at a file for a moment and once per change of the part list, so a few attempts are
+/// plenty.
+const ATTEMPTS: usize = 100;
+
+/// A pin, held.
+pub(super) struct FilePin {
+    path: PathBuf,
+    /// Locked.
+    _file: File,
+}
+
+impl Drop for FilePin {
+    fn drop(&mut self) {
+        // What can't be removed is unlocked all the same, and goes when a writer looks.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Pins an epoch; none where nothing can be written.
+pub(super) fn take(root: &Path, epoch: u64) -> Result<Option<FilePin>> {
+    let directory = root.join(READERS_NAME);
+    match fs::create_dir(&directory) {
+        Ok(()) => {}
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(cause) if is_forbidden(&cause) => return Ok(None),
+        Err(cause) => return Err(Error::io("make directory", &directory, cause)),
+    }
+    for _ in 0..ATTEMPTS {
+        let path = directory.join(new_name(epoch));
+        let file = match File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+        {
+            Ok(file) => file,
+            // Left by a process that had our process id: the next number will do.
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => continue,
+            Err(cause) if is_forbidden(&cause) => return Ok(None),
+            Err(cause) => return Err(Error::io("create", &path, cause)),
+        };
+        match file.try_lock() {
+            Ok(()) if lock::is_at(&file, &path)? => return Ok(Some(FilePin { path, _file: file })),
+            // Removed by a writer before it was locked, or about to be.
+            Ok(()) | Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(cause)) => {
+                let _ = fs::remove_file(&path);
+                if is_forbidden(&cause) {
+                    return Ok(None);
+                }
+                return Err(Error::io("lock", &path, cause));
+            }
+        }
+    }
+    Err(Error::conflict(format!(
+        "{}: a new file was removed {ATTEMPTS} times before it was locked; try again",
+        directory.display()
+    )))
+}
+
+/// The least pinned epoch. Files of dead readers are removed on the way to it.
+pub(super) fn oldest(root: &Path) -> Result<Option<u64>> {
+    let directory = root.join(READERS_NAME);
+    let mut pins: Vec<(u64, String)> = disk::entries(&directory)?
+        .into_iter()
+        .filter_map(|entry| Some((epoch_of(&entry.name)?, entry.name)))
+        .collect();
+    pins.sort_unstable();
+    for (epoch, name) in pins {
+        if is_held(&directory.join(name))? {
+            return Ok(Some(epoch));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the reader of a pin is alive; if not, the file is removed.
+fn is_held(path: &Path) -> Result<bool> {
+    // Some network file systems lock only what is open for writing; another user's file may not be.
+    let opened = match File::options().read(true).write(true).open(path) {
+        Err(cause) if is_forbidden(&cause) => File::open(path),
+        opened => opened,
+    };
+    let file = match opened {
+        Ok(file) => file,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(cause) if is_forbidden(&cause) => return Ok(true),
+        Err(cause) => return Err(Error::io("open", path, cause)),
+    };
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(true),
+        Err(TryLockError::Error(cause)) => return Err(Error::io("lock", path, cause)),
+    }
+    if lock::is_at(&file, path)? {
+        match fs::remove_file(path) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound && !is_forbidden(&cause) => {
+                return Err(Error::io("remove", path, cause));
+            }
+            _ => {}
+        }
+    }
+    Ok(false)
+}
+
+/// A name that no other pin of this or another process has.
+fn new_name(epoch: u64) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{epoch:016x}.{}-{number}", std::process::id())
+}
+
+fn epoch_of(name: &str) -> Option<u64> {
+    let (epoch, _) = name.split_once('.')?;
+    (epoch.len() == 16)
+        .then(|| u64::from_str_radix(epoch, 16).ok())
+        .flatten()
+}
+
+/// Whether an error says that this medium or process can't do that, whatever is tried.
+fn is_forbidden(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::Unsupported
+    )
+}
