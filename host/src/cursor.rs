@@ -104,6 +104,16 @@ impl Cursor {
         Ok(report)
     }
 
+    /// What the result lacks, one text for each damaged place; empty for a whole result, and always
+    /// unless the query [allowed a partial one](crate::Query::allow_partial). Ask at the end: damage is
+    /// found as it is met.
+    ///
+    /// # Errors
+    /// Only those of an engine that failed before.
+    pub fn missing(&mut self) -> Result<Vec<String>> {
+        self.lease.instance()?.missing(self.number)
+    }
+
     fn rows_of(&self, rows: sidx_engine::Rows<Columns>) -> Result<Rows> {
         Rows::new(rows, self.asked.has_payload, self.index.labels())
     }

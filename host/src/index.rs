@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::thread;
 
 use parking_lot::Mutex;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sidx_engine::{Choice, Durability, INDEX_OBJECT, Mode, Outcome, Receipt, Retention, Subject};
 
 use crate::batch::Batch;
@@ -31,6 +32,7 @@ pub struct Index {
 
 struct Inner {
     name: String,
+    shared: Arc<Shared>,
     settings: Settings,
     writer: Writer,
     pool: Arc<Pool>,
@@ -90,10 +92,11 @@ impl Index {
         };
         let shared = Shared::new(storage, settings.budgets, read_only);
         let pool = Pool::new(Arc::clone(&shared), settings.engine);
-        let writer = Writer::open(shared, Arc::clone(&pool), settings.mode)
+        let writer = Writer::open(Arc::clone(&shared), Arc::clone(&pool), settings.mode)
             .map_err(|error| error.at(format_args!("index `{name}`")))?;
         let inner = Inner {
             name: name.to_owned(),
+            shared,
             settings,
             writer,
             labels: Arc::new(Labels::new(Arc::clone(&pool))),
@@ -165,6 +168,10 @@ impl Index {
             if let Err(error) = self.flush_in_passing(acknowledged.memory_bytes) {
                 tracing::warn!(index = self.name(), %error, "an automatic flush or merge failed");
             }
+        }
+        let (_, delay) = self.inner.writer.pressure();
+        if !delay.is_zero() {
+            thread::sleep(delay);
         }
         Ok(acknowledged.receipt)
     }
@@ -307,13 +314,25 @@ impl Index {
         Ok(report)
     }
 
-    /// Checks every file, page and cross-reference of every part. Damage is in the report, which is a
-    /// JSON object.
+    /// Checks every file, page and cross-reference of every part, and every entry of the log. Damage is
+    /// in the report, which is a JSON object.
     ///
     /// # Errors
     /// Only when the check itself could not run.
     pub fn verify(&self) -> Result<Value> {
-        parse(&self.lease()?.instance()?.verify()?)
+        let mut report = parse(&self.lease()?.instance()?.verify()?)?;
+        let log = self.inner.shared.log.check()?;
+        if let Some(report) = report.as_object_mut() {
+            report.insert("log_entries".into(), log.entries.into());
+            if let Some(Value::Array(damage)) = report.get_mut("damage") {
+                let found = log.damage.iter();
+                damage.extend(found.map(|what| json!({ "part": "log", "what": what })));
+            }
+            if !log.damage.is_empty() {
+                report.insert("ok".into(), false.into());
+            }
+        }
+        Ok(report)
     }
 
     /// Every physical row of every part, a block at a time, unsorted.

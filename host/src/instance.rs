@@ -5,7 +5,8 @@ mod native;
 mod records;
 
 use sidx_engine::{
-    Batch, Choice, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows, Subject, View, Written,
+    Batch, Choice, Contents, Counted, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows,
+    Subject, View, Written,
 };
 
 pub(crate) use self::component::ComponentInstance;
@@ -44,6 +45,7 @@ pub(crate) trait Instance: Send {
     fn memory_bytes(&self) -> u64;
 
     fn open(&mut self, mode: Mode) -> Result<View>;
+    fn repair(&mut self, accept_loss: bool) -> Result<String>;
     fn attach(&mut self, view: &View) -> Result<()>;
     fn write(&mut self, batches: Vec<Batch<Columns>>) -> Result<Written>;
 
@@ -58,12 +60,14 @@ pub(crate) trait Instance: Send {
     fn next(&mut self, cursor: u64, max_rows: u32) -> Result<Option<Rows<Columns>>>;
     fn explain(&mut self, cursor: u64) -> Result<String>;
     fn close_cursor(&mut self, cursor: u64);
-    fn count(&mut self, query: QuerySpec) -> Result<u64>;
+    fn missing(&mut self, cursor: u64) -> Result<Vec<String>>;
+    fn count(&mut self, query: QuerySpec) -> Result<Counted>;
     fn labels(&mut self, series: &[u64]) -> Result<Vec<Option<String>>>;
 
     fn dump(&mut self) -> Result<u64>;
     fn next_dumped(&mut self, cursor: u64) -> Result<Option<Dumped<Columns>>>;
     fn close_dump(&mut self, cursor: u64);
     fn verify(&mut self) -> Result<String>;
+    fn contents(&mut self) -> Result<Contents>;
     fn describe(&mut self, subject: Subject) -> Result<String>;
 }

@@ -38,6 +38,7 @@ mod labels;
 mod page_cache;
 mod pool;
 mod query;
+mod repair;
 mod rows;
 mod runtime;
 mod session;
@@ -59,6 +60,6 @@ pub use session::CancelToken;
 pub use store::{IndexBuilder, Store};
 pub use value::{Element, TagValue, Timestamp};
 
-pub use sidx_engine::{Durability, Receipt, Retention, series_id};
+pub use sidx_engine::{Counted, Durability, Pressure, Receipt, Retention, series_id};
 pub use sidx_kernels::column::{ColumnBuilder, ColumnType};
 pub use sidx_kernels::{Array, Bitmap, ByteStrings, Column, OwnedValue, Value, ValueType, Values};

@@ -3,7 +3,7 @@
 use std::ops::RangeBounds;
 use std::time::Duration;
 
-use sidx_engine::{Projection, QuerySpec, series_id};
+use sidx_engine::{Counted, Projection, QuerySpec, series_id};
 
 use crate::cursor::{Asked, Cursor};
 use crate::error::Result;
@@ -63,6 +63,7 @@ impl Query {
             projection: Projection::All,
             payload: true,
             memory_bytes: QUERY_MEMORY_BYTES,
+            allow_partial: false,
         };
         Self {
             index,
@@ -163,6 +164,14 @@ impl Query {
         self
     }
 
+    /// Returns what is left when rows of the query are lost or cannot be read, where it would otherwise
+    /// fail with `corrupt`. [`Cursor::missing`] then tells what the result lacks; it is partial when that
+    /// is not empty. Such a query reads every block whole before it uses it.
+    pub fn allow_partial(mut self) -> Self {
+        self.spec.allow_partial = true;
+        self
+    }
+
     /// Most rows in one [`Rows`](crate::Rows) of the cursor; 8,192 by default, at least 1.
     pub fn rows_per_batch(mut self, rows: u32) -> Self {
         self.rows_per_batch = rows.max(1);
@@ -198,6 +207,15 @@ impl Query {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn count(self) -> Result<u64> {
+        Ok(self.count_partial()?.rows)
+    }
+
+    /// As [`count`](Self::count), and whether rows are missing in the count, which can only be after
+    /// [`allow_partial`](Self::allow_partial).
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn count_partial(self) -> Result<Counted> {
         let limits = CallLimits::new(self.timeout, self.cancel);
         self.index
             .pool()

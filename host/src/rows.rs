@@ -52,6 +52,7 @@ impl Rows {
             series,
             columns,
             names,
+            partial: _,
         } = rows;
         let found = columns.as_ref().map_or(0, |columns| columns.all().len());
         let expected = names.len() + usize::from(has_payload);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::Value;
 use sidx_engine::{Durability, Mode};
 
 use crate::error::{Error, Result};
@@ -232,8 +233,24 @@ impl IndexBuilder {
         self.open_as(Mode::Write)
     }
 
+    /// Repairs a damaged index: saves every row that can be read whole, moves what is damaged to
+    /// `quarantine/` inside the index, each with the reason beside it, and makes an index of the rest that
+    /// opens. Queries that touch what was lost fail with `corrupt` from then on, or say that they are
+    /// partial, until a repair with `accept_loss`. A sound index stays as it is. Reads everything.
+    /// Returns a report as a JSON object; see docs/durability.md.
+    ///
+    /// # Errors
+    /// `conflict` while it is open for writing elsewhere, `not-found`, `unsupported-version`, `io`. The
+    /// repair may be started again after any of them.
+    pub fn repair(mut self, accept_loss: bool) -> Result<Value> {
+        self.settings.mode = Mode::Write;
+        let storage = self.store.backend.open_index(&self.name, false)?;
+        crate::repair::run(&self.name, storage, &self.settings, accept_loss)
+    }
+
     /// Opens the index for reading, as it is now: its newest snapshot and its log. Takes no lock and
-    /// changes nothing; a writer may be at work, whose merges can remove parts before they are read here.
+    /// changes no data; a writer may be at work, here or in another process, and leaves what is read here
+    /// in its place until this is closed. On a medium that cannot be written to it takes no note of that.
     ///
     /// # Errors
     /// As [`open`](Self::open).

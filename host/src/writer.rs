@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use sidx_engine::{Batch, Job, Mode, Outcome, Receipt, View, Written};
+use sidx_engine::{Batch, Job, Mode, Outcome, Pressure, Receipt, View, Written};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Instance;
@@ -23,6 +24,8 @@ pub(crate) struct Writer {
     introducer: Mutex<Introducer>,
     queue: Mutex<Queue>,
     written: Condvar,
+    /// As the last write found it, and how long it made writers wait.
+    pressure: Mutex<(Pressure, Duration)>,
 }
 
 struct Introducer {
@@ -95,6 +98,7 @@ impl Writer {
             }),
             queue: Mutex::default(),
             written: Condvar::new(),
+            pressure: Mutex::default(),
         })
     }
 
@@ -130,6 +134,11 @@ impl Writer {
         }
     }
 
+    /// The pressure that the last write found, and how long writers wait because of it.
+    pub(crate) fn pressure(&self) -> (Pressure, Duration) {
+        *self.pressure.lock()
+    }
+
     /// One result per batch, and the bytes in memory parts if the write came about.
     fn write_batches(&self, batches: Vec<Batch<Columns>>) -> (Vec<Result<Receipt>>, Option<u64>) {
         let count = batches.len();
@@ -138,7 +147,10 @@ impl Writer {
                 receipts,
                 view,
                 memory_bytes,
+                pressure,
+                delay_ms,
             } = introducer.write(batches)?;
+            *self.pressure.lock() = (pressure, Duration::from_millis(delay_ms.into()));
             if receipts.len() != count {
                 let found = receipts.len();
                 let text = format!("the engine returned {found} receipts for {count} batches");
@@ -205,10 +217,7 @@ impl Writer {
         let Some(job) = self.consult(plan)? else {
             return Ok(None);
         };
-        let merged = self
-            .pool
-            .lease(CallLimits::default())
-            .and_then(|mut lease| lease.instance()?.merge(&job));
+        let merged = self.merge(&job);
         match merged {
             Ok(outcome) => {
                 let introduced = outcome.clone();
@@ -228,6 +237,19 @@ impl Writer {
                 Err(error)
             }
         }
+    }
+}
+
+impl Writer {
+    /// Does a job on another instance, once there is room for what it writes.
+    fn merge(&self, job: &Job) -> Result<Outcome> {
+        // Flushes and retention make room in the end.
+        let is_urgent = job.flush || job.drop_where.is_some() || job.drop_below.is_some();
+        let _space = self.shared.disk.reserve(job.space_bytes, is_urgent)?;
+        self.pool
+            .lease(CallLimits::default())?
+            .instance()?
+            .merge(job)
     }
 }
 

@@ -33,6 +33,10 @@ impl wit::Guest for Component {
         with_index(|index| index.open(to_engine::mode(mode))).map(from_engine::view)
     }
 
+    fn repair(accept_loss: bool) -> Result<String, wit::Error> {
+        with_index(|index| index.repair(accept_loss))
+    }
+
     fn attach(view: wit::View) -> Result<(), wit::Error> {
         with_index(|index| index.attach(&to_engine::view(view)))
     }
@@ -80,8 +84,8 @@ impl wit::Guest for Component {
         })
     }
 
-    fn count(query: wit::QuerySpec) -> Result<u64, wit::Error> {
-        with_index(|index| index.count(to_engine::query(query)))
+    fn count(query: wit::QuerySpec) -> Result<wit::Counted, wit::Error> {
+        with_index(|index| index.count(to_engine::query(query))).map(from_engine::counted)
     }
 
     fn labels(series: Vec<u64>) -> Result<Vec<Option<String>>, wit::Error> {
@@ -95,6 +99,10 @@ impl wit::Guest for Component {
 
     fn verify() -> Result<String, wit::Error> {
         with_index(engine::Index::verify)
+    }
+
+    fn contents() -> Result<wit::StoredContents, wit::Error> {
+        with_index(|index| index.contents()).map(from_engine::contents)
     }
 
     fn describe(subject: wit::Subject) -> Result<String, wit::Error> {
@@ -114,6 +122,10 @@ impl wit::GuestCursor for Cursor {
 
     fn explain(&self) -> String {
         self.0.borrow().explain()
+    }
+
+    fn missing(&self) -> Vec<String> {
+        self.0.borrow().missing().to_vec()
     }
 }
 

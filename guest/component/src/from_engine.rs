@@ -187,6 +187,13 @@ pub(crate) fn written(written: engine::Written) -> wit::Written {
         receipts: written.receipts.into_iter().map(receipt).collect(),
         view: view(written.view),
         memory_bytes: written.memory_bytes,
+        pressure: match written.pressure {
+            engine::Pressure::None => wit::Pressure::None,
+            engine::Pressure::Moderate => wit::Pressure::Moderate,
+            engine::Pressure::Severe => wit::Pressure::Severe,
+            engine::Pressure::Critical => wit::Pressure::Critical,
+        },
+        delay_ms: written.delay_ms,
     }
 }
 
@@ -199,6 +206,9 @@ pub(crate) fn job(job: engine::Job) -> wit::Job {
         durable: job.durable,
         drop_where: job.drop_where,
         drop_below: job.drop_below,
+        rows: job.rows,
+        space_bytes: job.space_bytes,
+        flush: job.flush,
     }
 }
 
@@ -219,6 +229,25 @@ pub(crate) fn rows(rows: engine::Rows<scan::Columns>) -> wit::Rows {
         series: rows.series,
         columns: rows.columns,
         names: rows.names,
+        partial: rows.partial,
+    }
+}
+
+/// What a count found.
+pub(crate) fn counted(counted: engine::Counted) -> wit::Counted {
+    wit::Counted {
+        rows: counted.rows,
+        partial: counted.partial,
+    }
+}
+
+/// Everything durable that makes up the index.
+pub(crate) fn contents(contents: engine::Contents) -> wit::StoredContents {
+    let object = |(name, bytes)| wit::StoredObject { name, bytes };
+    wit::StoredContents {
+        objects: contents.objects.into_iter().map(object).collect(),
+        files: contents.files,
+        log_position: contents.log_position,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use sidx_engine::host::{
     Codec, Extent, FileSummary, LogDurability, LogEntry, Medium, Object, PageSource, Piece,
-    Selected, Selection, Usage,
+    Readers, SalvagedLog, Selected, Selection, Usage,
 };
 use sidx_engine::{Host, Result};
 use sidx_kernels::{Column, ColumnType, Step};
@@ -134,6 +134,12 @@ impl Host for Imports {
         log::drop_before(position).map_err(to_engine::error)
     }
 
+    fn salvage_log(&self) -> Result<SalvagedLog> {
+        log::salvage()
+            .map(to_engine::salvaged_log)
+            .map_err(to_engine::error)
+    }
+
     fn column_rows(&self, columns: &scan::Columns) -> u32 {
         columns.rows()
     }
@@ -238,7 +244,13 @@ impl Host for Imports {
         limits::deadline_ms()
     }
 
-    fn oldest_reader(&self) -> u64 {
+    fn oldest_reader(&self) -> Result<Readers> {
         limits::oldest_reader()
+            .map(to_engine::readers)
+            .map_err(to_engine::error)
+    }
+
+    fn pin_epoch(&self, epoch: u64) -> Result<()> {
+        limits::pin_epoch(epoch).map_err(to_engine::error)
     }
 }

@@ -76,6 +76,23 @@ pub(crate) fn usage(budgets: limits::Budgets) -> Usage {
     }
 }
 
+/// Who reads what is no longer newest.
+pub(crate) fn readers(readers: limits::Readers) -> host::Readers {
+    host::Readers {
+        version: readers.version,
+        epoch: readers.epoch,
+    }
+}
+
+/// What can be read of a damaged log.
+pub(crate) fn salvaged_log(salvaged: log::Salvaged) -> host::SalvagedLog {
+    let spans = salvaged.spans.iter();
+    host::SalvagedLog {
+        spans: spans.map(|span| (span.start, span.end)).collect(),
+        damage: salvaged.damage,
+    }
+}
+
 /// Rows that passed a selection.
 pub(crate) fn selected(selected: scan::Selected) -> Selected {
     Selected {
@@ -208,6 +225,9 @@ pub(crate) fn job(job: wit::Job) -> engine::Job {
         durable: job.durable,
         drop_where: job.drop_where,
         drop_below: job.drop_below,
+        rows: job.rows,
+        space_bytes: job.space_bytes,
+        flush: job.flush,
     }
 }
 
@@ -253,6 +273,7 @@ pub(crate) fn query(query: wit::QuerySpec) -> engine::QuerySpec {
         },
         payload: query.payload,
         memory_bytes: query.memory_bytes,
+        allow_partial: query.allow_partial,
     }
 }
 

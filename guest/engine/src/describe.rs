@@ -4,9 +4,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium};
 use crate::introducer::{Introducer, memory_bytes};
 use crate::live::Live;
+use crate::loss::Quarantined;
 use crate::part::Part;
 use crate::part::manifest::TagEntry;
-use crate::snapshot::Quarantined;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -78,6 +78,24 @@ pub struct LogEntry<C> {
     pub columns: C,
 }
 
+/// What can be read of a damaged log; see `log.salvage`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SalvagedLog {
+    /// Positions of the first entry of each stretch, and after its last.
+    pub spans: Vec<(u64, u64)>,
+    /// What is damaged and where, for people.
+    pub damage: Vec<String>,
+}
+
+/// Who reads what is no longer newest; see `limits.oldest-reader`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readers {
+    /// The oldest view version that is read in this process.
+    pub version: u64,
+    /// The oldest epoch that is read in any process.
+    pub epoch: u64,
+}
+
 /// Budgets; see `limits.usage`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
@@ -247,6 +265,8 @@ pub trait Host {
     fn read_log(&self, position: u64) -> Result<Option<LogEntry<Self::Columns>>>;
     /// `log.drop-before`
     fn drop_log_before(&self, position: u64) -> Result<()>;
+    /// `log.salvage`
+    fn salvage_log(&self) -> Result<SalvagedLog>;
 
     // ---- columns ----
     /// `columns.rows`
@@ -304,5 +324,7 @@ pub trait Host {
     /// `limits.deadline-ms`
     fn deadline_ms(&self) -> Option<u64>;
     /// `limits.oldest-reader`
-    fn oldest_reader(&self) -> u64;
+    fn oldest_reader(&self) -> Result<Readers>;
+    /// `limits.pin-epoch`
+    fn pin_epoch(&self, epoch: u64) -> Result<()>;
 }

@@ -1,16 +1,19 @@
 //! The exports of the component: one index, one thread.
 
+use crate::contents;
 use crate::describe;
 use crate::dump::DumpCursor;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::introducer::Introducer;
 use crate::live::Live;
 use crate::merge;
 use crate::query::{self, Cursor};
 use crate::recovery;
+use crate::repair;
 use crate::types::{
-    Batch, Choice, Job, Mode, Outcome, QuerySpec, Retention, Rows, Subject, View, Written,
+    Batch, Choice, Contents, Counted, Job, Mode, Outcome, QuerySpec, Retention, Rows, Subject,
+    View, Written,
 };
 use crate::verify;
 use std::sync::Arc;
@@ -62,6 +65,11 @@ impl<H: Host> Index<H> {
         self.introducer = Some(recovered.introducer);
         self.read_only = mode == Mode::Read;
         Ok(self.live.view())
+    }
+
+    /// `index.repair`
+    pub fn repair(&mut self, accept_loss: bool) -> Result<String> {
+        repair::run(&self.host, accept_loss)
     }
 
     /// `index.attach`
@@ -127,13 +135,12 @@ impl<H: Host> Index<H> {
     /// `index.collect`
     pub fn collect(&mut self) -> Result<()> {
         let (host, _, introducer) = self.writer()?;
-        introducer.remove_dead(&**host);
+        introducer.remove_obsolete(&**host);
         Ok(())
     }
 
     /// `index.query`
     pub fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Answer<H>> {
-        self.refuse_partial()?;
         let mut cursor = Cursor::start(&self.host, &self.live, query)?;
         let rows = cursor.first(max_rows)?;
         Ok(Answer {
@@ -144,26 +151,8 @@ impl<H: Host> Index<H> {
     }
 
     /// `index.count`
-    pub fn count(&mut self, query: QuerySpec) -> Result<u64> {
-        self.refuse_partial()?;
+    pub fn count(&mut self, query: QuerySpec) -> Result<Counted> {
         query::count(&self.host, &self.live, query)
-    }
-
-    /// A short result is never passed off as whole.
-    fn refuse_partial(&self) -> Result<()> {
-        let lost = &self.live.quarantined;
-        let Some(first) = lost.first() else {
-            return Ok(());
-        };
-        Err(Error::new(
-            ErrorKind::Corrupt,
-            format!(
-                "{} damaged part(s) were set aside, so no result would be whole; first: part {}: {}",
-                lost.len(),
-                first.part,
-                first.reason
-            ),
-        ))
     }
 
     /// `index.labels`
@@ -187,6 +176,14 @@ impl<H: Host> Index<H> {
     /// `index.verify`
     pub fn verify(&mut self) -> Result<String> {
         verify::report(&self.host, &self.live)
+    }
+
+    /// `index.contents`
+    pub fn contents(&mut self) -> Result<Contents> {
+        match &self.introducer {
+            Some(introducer) => contents::of(&*self.host, &self.live, introducer),
+            None => Err(Error::invalid("this instance did not open the index")),
+        }
     }
 
     /// `index.describe`

@@ -5,13 +5,15 @@ use crate::batch::{Checked, label_conflict, write_header};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, LogDurability, Medium};
 use crate::live::Live;
+use crate::loss::Quarantined;
 use crate::memory_part::write_memory_part;
 use crate::merge;
 use crate::merge_policy;
+use crate::obsolete::Obsolete;
 use crate::part::Part;
 use crate::part::layout::part_directory;
-use crate::pressure::{check_memory, needed_bytes};
-use crate::snapshot::{Quarantined, Snapshot};
+use crate::pressure::{check_memory, check_room, level, needed_bytes};
+use crate::snapshot::Snapshot;
 use crate::types::{Batch, Choice, Durability, Job, Outcome, Receipt, Retention, Written};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,8 +29,7 @@ pub(crate) struct Introducer {
     log_ends: BTreeMap<u64, u64>,
     /// Jobs that were planned and neither introduced nor abandoned, with their inputs.
     jobs: BTreeMap<u64, Vec<u64>>,
-    /// Parts that left the list, with the first version that lacks them.
-    dead: Vec<(u64, u64, Medium)>,
+    obsolete: Obsolete,
     /// Labels of all series, read when the first labelled batch comes.
     labels: Option<BTreeMap<u64, String>>,
     /// Why no more writes are accepted.
@@ -45,7 +46,7 @@ impl Introducer {
             log_position: snapshot.log_position,
             log_ends: BTreeMap::new(),
             jobs: BTreeMap::new(),
-            dead: Vec::new(),
+            obsolete: Obsolete::default(),
             labels: None,
             poisoned: None,
         }
@@ -53,6 +54,10 @@ impl Introducer {
 
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id
+    }
+
+    pub(crate) fn next_part(&self) -> u64 {
+        self.next_part
     }
 
     pub(crate) fn log_position(&self) -> u64 {
@@ -73,7 +78,7 @@ impl Introducer {
         batches: Vec<Batch<H::Columns>>,
     ) -> Result<Written> {
         self.check_alive()?;
-        self.remove_dead(&**host);
+        self.remove_obsolete(&**host);
         let mut receipts = Vec::with_capacity(batches.len());
         let mut accepted = Vec::new();
         let mut promised_bytes = 0;
@@ -91,10 +96,13 @@ impl Introducer {
             let added = self.log_and_add(host, live, &accepted);
             self.poison_on_error(added)?;
         }
+        let (pressure, delay_ms) = level(&host.usage());
         Ok(Written {
             receipts,
             view: live.view(),
             memory_bytes: memory_bytes(live),
+            pressure,
+            delay_ms,
         })
     }
 
@@ -126,7 +134,8 @@ impl Introducer {
         promised_bytes: u64,
     ) -> Result<(Receipt, Checked<H::Columns>)> {
         let checked = crate::batch::check(host, batch)?;
-        check_memory(host, checked.size_bytes, promised_bytes)?;
+        let is_logged = checked.durability != Durability::None;
+        check_room(host, checked.size_bytes, promised_bytes, is_logged)?;
         self.remember_labels(live, &checked.labels)?;
         let rows = u32::try_from(checked.keys.len())
             .map_err(|_| Error::invalid("the batch has more rows than 32 bits count; split it"))?;
@@ -244,7 +253,7 @@ impl Introducer {
                 return Ok(());
             };
             let bytes: u64 = sizes.iter().skip(range.start).take(range.len()).sum();
-            if check_memory(&**host, bytes, 0).is_err() {
+            if check_memory(&**host, bytes).is_err() {
                 return Ok(());
             }
             let range = free.start + range.start..free.start + range.end;
@@ -269,7 +278,7 @@ impl Introducer {
         may_flush: bool,
     ) -> Result<()> {
         let checked = crate::batch::check(&**host, batch)?;
-        if may_flush && check_memory(&**host, checked.size_bytes, 0).is_err() {
+        if may_flush && check_memory(&**host, checked.size_bytes).is_err() {
             self.flush(host, live)?;
         }
         let end = first_id.checked_add(checked.keys.len() as u64);
@@ -291,7 +300,7 @@ impl Introducer {
     // ---- flush and merge ----
 
     /// Flushes at once, in this instance.
-    fn flush<H: Host>(&mut self, host: &Arc<H>, live: &mut Arc<Live<H>>) -> Result<()> {
+    pub(crate) fn flush<H: Host>(&mut self, host: &Arc<H>, live: &mut Arc<Live<H>>) -> Result<()> {
         match self.plan_flush(&**host, live)? {
             Some(job) => {
                 let outcome = merge::run(host, live, &job)?;
@@ -304,7 +313,7 @@ impl Introducer {
     /// Plans to fold all memory parts into one file part.
     pub(crate) fn plan_flush<H: Host>(&mut self, host: &H, live: &Live<H>) -> Result<Option<Job>> {
         self.check_alive()?;
-        self.remove_dead(host);
+        self.remove_obsolete(host);
         let range = self.free_tail(live, Medium::Memory);
         let earlier = live.parts.iter().take(range.start);
         // While an older flush is under way the younger rows wait: the log is given up in order.
@@ -324,7 +333,7 @@ impl Introducer {
         retention: Option<Retention>,
     ) -> Result<Option<Job>> {
         self.check_alive()?;
-        self.remove_dead(host);
+        self.remove_obsolete(host);
         let busy =
             |part: &Arc<Part<H>>| part.medium() == Medium::Memory || self.is_busy(part.number());
         // The longest stretch of file parts that no other job has; normally all of them.
@@ -373,21 +382,24 @@ impl Introducer {
         durable: bool,
         retention: Retention,
     ) -> Job {
-        let parts = live.parts.iter().skip(range.start).take(range.len());
+        let parts = || live.parts.iter().skip(range.start).take(range.len());
         let job = Job {
             id: self.next_job,
-            inputs: parts.map(|part| part.number()).collect(),
+            inputs: parts().map(|part| part.number()).collect(),
             output: self.take_part_number(),
             durable,
             drop_where: retention.drop_where,
             drop_below: retention.drop_below,
+            rows: parts().map(|part| part.manifest().rows).sum(),
+            space_bytes: space_bytes(parts().map(|part| part.manifest().size_bytes()).sum()),
+            flush: durable && parts().any(|part| part.medium() == Medium::Memory),
         };
         self.next_job += 1;
         self.jobs.insert(job.id, job.inputs.clone());
         job
     }
 
-    fn take_part_number(&mut self) -> u64 {
+    pub(crate) fn take_part_number(&mut self) -> u64 {
         let number = self.next_part;
         self.next_part += 1;
         number
@@ -436,7 +448,7 @@ impl Introducer {
             self.poison_on_error(published)?;
         }
         let epoch = live.epoch + u64::from(job.durable);
-        self.bury(live, &job.inputs);
+        self.obsolete.bury(live, &job.inputs, epoch);
         for input in &job.inputs {
             self.log_ends.remove(input);
         }
@@ -450,7 +462,7 @@ impl Introducer {
         if job.durable {
             self.clean(&**host, live);
         }
-        self.remove_dead(&**host);
+        self.remove_obsolete(&**host);
         Ok(())
     }
 
@@ -463,25 +475,46 @@ impl Introducer {
         log_end: Option<u64>,
     ) -> Result<()> {
         let log_position = self.log_position.max(log_end.unwrap_or(0));
-        let files = parts.iter().filter(|part| part.medium() == Medium::Durable);
-        let snapshot = Snapshot {
-            epoch: live.epoch + 1,
-            parts: files.map(|part| part.name()).collect(),
-            log_position,
-            next_element_id: self.next_id,
-            next_part: self.next_part,
-            quarantined: live.quarantined.clone(),
-        };
-        snapshot.publish(&**host)?;
+        self.snapshot(live.epoch + 1, parts, log_position, &live.quarantined)
+            .publish(&**host)?;
         self.log_position = log_position;
         Ok(())
     }
 
+    /// The snapshot of a part list.
+    pub(crate) fn snapshot<H: Host>(
+        &self,
+        epoch: u64,
+        parts: &[Arc<Part<H>>],
+        log_position: u64,
+        quarantined: &[Quarantined],
+    ) -> Snapshot {
+        let files = parts.iter().filter(|part| part.medium() == Medium::Durable);
+        Snapshot {
+            epoch,
+            parts: files.map(|part| part.name()).collect(),
+            log_position,
+            next_element_id: self.next_id,
+            next_part: self.next_part,
+            quarantined: quarantined.to_vec(),
+        }
+    }
+
     /// Removes what the newest snapshot made superfluous. What cannot be removed now is harmless, and
     /// goes with the next epoch or opening.
-    fn clean<H: Host>(&self, host: &H, live: &Live<H>) {
-        let _ = Snapshot::remove_before(host, live.epoch);
+    pub(crate) fn clean<H: Host>(&mut self, host: &H, live: &Live<H>) {
+        self.clean_parts(host, live);
         let _ = host.drop_log_before(self.log_position);
+    }
+
+    /// As [`clean`](Self::clean), but leaves the log.
+    pub(crate) fn clean_parts<H: Host>(&mut self, host: &H, live: &Live<H>) {
+        self.obsolete.forget_snapshots(host, live.epoch);
+    }
+
+    /// Everything in the log before a position is in the parts, or lost.
+    pub(crate) fn absorb_log(&mut self, position: u64) {
+        self.log_position = self.log_position.max(position);
     }
 
     /// Gives up a job and removes what it wrote.
@@ -508,40 +541,24 @@ impl Introducer {
         });
     }
 
-    /// Notes parts that are about to leave the list.
-    fn bury<H: Host>(&mut self, live: &Live<H>, numbers: &[u64]) {
-        for number in numbers {
-            if let Some(part) = live.part(*number) {
-                self.dead.push((live.version + 1, *number, part.medium()));
-            }
-        }
+    /// Removes parts that left the list and that no reader can need.
+    pub(crate) fn remove_obsolete<H: Host>(&mut self, host: &H) {
+        self.obsolete.remove(host);
     }
 
-    /// Removes dead parts that no reader of an older version can need. Those that cannot be removed are
-    /// tried again next time.
-    pub(crate) fn remove_dead<H: Host>(&mut self, host: &H) {
-        if self.dead.is_empty() {
-            return;
-        }
-        let oldest = host.oldest_reader();
-        self.dead.retain(|(since, number, medium)| {
-            *since > oldest
-                || host
-                    .remove_files(&part_directory(*number, *medium), *medium)
-                    .is_err()
-        });
+    /// Notes a part that an earlier process left and a reader in another one may still need.
+    pub(crate) fn inherit<H: Host>(&mut self, live: &Live<H>, number: u64) {
+        self.obsolete.inherit(live, number);
     }
 
-    /// Publishes a snapshot without the parts that were set aside during recovery.
+    /// Publishes the part list with another list of what was set aside.
     pub(crate) fn publish_quarantine<H: Host>(
         &mut self,
         host: &Arc<H>,
         live: &mut Arc<Live<H>>,
-        lost: Vec<Quarantined>,
+        quarantined: Vec<Quarantined>,
     ) -> Result<()> {
         let (version, epoch) = (live.version, live.epoch);
-        let mut quarantined = live.quarantined.clone();
-        quarantined.extend(lost);
         let parts = live.parts.clone();
         *live = Arc::new(Live {
             version,
@@ -555,6 +572,14 @@ impl Introducer {
         self.clean(&**host, live);
         Ok(())
     }
+}
+
+/// Bytes that the output of a job may take, at most: that of its inputs, and room for the membership
+/// filters that parts in memory lack.
+fn space_bytes(input_bytes: u64) -> u64 {
+    input_bytes
+        .saturating_add(input_bytes / 4)
+        .saturating_add(64 << 10)
 }
 
 /// Raw bytes of the parts that are only in memory.

@@ -16,6 +16,7 @@
 //! * Opening: `recovery` reads the newest snapshot and replays the log.
 
 mod batch;
+mod contents;
 mod describe;
 mod dump;
 pub mod error;
@@ -25,14 +26,19 @@ pub mod host;
 mod index;
 mod introducer;
 mod live;
+mod loss;
 mod memory_part;
 mod merge;
 mod merge_policy;
+mod obsolete;
 mod part;
 mod predicate;
 mod pressure;
+mod quarantine;
 mod query;
 mod recovery;
+mod repair;
+mod salvage;
 mod sealed;
 mod snapshot;
 mod types;

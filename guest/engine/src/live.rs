@@ -1,9 +1,9 @@
 //! The part list as an instance holds it, and the view that carries it to other instances.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::{Host, Medium};
+use crate::loss::Quarantined;
 use crate::part::Part;
-use crate::snapshot::Quarantined;
 use crate::types::View;
 use crate::wire::{Reader, put, put_bytes};
 use std::sync::Arc;
@@ -39,11 +39,12 @@ impl<H: Host> Live<H> {
                 &mut bytes,
             );
         }
-        put(self.quarantined.len() as u64, &mut bytes);
-        for lost in &self.quarantined {
-            put_bytes(lost.part.as_bytes(), &mut bytes);
-            put_bytes(lost.reason.as_bytes(), &mut bytes);
-        }
+        // Rare and short, so its format is that of the snapshot.
+        let quarantined = match self.quarantined.is_empty() {
+            true => Vec::new(),
+            false => serde_json::to_vec(&self.quarantined).unwrap_or_default(),
+        };
+        put_bytes(&quarantined, &mut bytes);
         View {
             version: self.version,
             epoch: self.epoch,
@@ -70,15 +71,12 @@ impl<H: Host> Live<H> {
                 None => Arc::new(Part::open(host, number, medium)?),
             });
         }
-        let count = reader.count(2)?;
-        let mut quarantined = Vec::with_capacity(count);
-        for _ in 0..count {
-            let part = reader.text()?.to_owned();
-            quarantined.push(Quarantined {
-                part,
-                reason: reader.text()?.to_owned(),
-            });
-        }
+        let quarantined = match reader.bytes()? {
+            [] => Vec::new(),
+            json => serde_json::from_slice(json).map_err(|cause| {
+                Error::invalid(format!("the view's list of lost parts is broken: {cause}"))
+            })?,
+        };
         reader.finish()?;
         Ok(Self {
             version: view.version,

@@ -10,6 +10,7 @@ mod count;
 mod cursor;
 mod distinct;
 mod explain;
+mod missing;
 mod open;
 mod plan;
 mod position;

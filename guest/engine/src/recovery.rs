@@ -2,15 +2,20 @@
 
 use crate::batch::read_header;
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{Codec, Host, Medium};
+use crate::host::{Host, Medium};
 use crate::introducer::Introducer;
 use crate::live::Live;
+use crate::loss::{Quarantined, Region};
 use crate::part::Part;
-use crate::part::layout::{PARTS, QUARANTINE, part_directory, part_name, part_number};
+use crate::part::layout::{PARTS, part_directory, part_name, part_number};
+use crate::quarantine;
 use crate::sealed::{seal, unseal};
-use crate::snapshot::{INDEX_OBJECT, Quarantined, Settings, Snapshot};
+use crate::snapshot::{INDEX_OBJECT, Settings, Snapshot};
 use crate::types::Mode;
 use std::sync::Arc;
+
+/// How often a reader begins again because a writer replaced what it was opening.
+const READ_ATTEMPTS: usize = 32;
 
 /// The state of a freshly opened index.
 pub(crate) struct Recovered<H: Host> {
@@ -21,39 +26,80 @@ pub(crate) struct Recovered<H: Host> {
 /// Opens the index as `mode` says.
 pub(crate) fn open<H: Host>(host: &Arc<H>, mode: Mode) -> Result<Recovered<H>> {
     read_settings(&**host, mode)?;
-    let (snapshot, parts, lost) = open_parts(host, mode)?;
+    match mode {
+        Mode::Read => open_to_read(host),
+        Mode::Write | Mode::Create => open_to_write(host),
+    }
+}
+
+/// Recovers: what a crash left is removed, what is damaged is set aside, the log is replayed.
+fn open_to_write<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
+    let snapshot = Snapshot::newest(&**host)?.unwrap_or_default();
+    let (parts, lost) = open_parts(host, &snapshot, true)?;
     let mut introducer = Introducer::new(&snapshot);
-    let mut live = Arc::new(Live {
+    let mut live = first_list(&snapshot, parts, Vec::new());
+    if !lost.is_empty() {
+        let all = [live.quarantined.clone(), lost].concat();
+        introducer.publish_quarantine(host, &mut live, all)?;
+    }
+    // Before anything is removed: a crash may have kept the damaged parts from being moved.
+    quarantine::set_aside(&**host, &live.quarantined)?;
+    introducer.clean(&**host, &live);
+    remove_unnamed(&**host, &mut introducer, &live)?;
+    // A power loss may have taken entries that were only handed to the operating system but whose
+    // rows a flush has made durable: the log must go on behind the snapshot's position, never below.
+    host.drop_log_before(introducer.log_position())?;
+    replay(host, &mut introducer, &mut live, true)?;
+    Ok(Recovered { live, introducer })
+}
+
+/// Reads beside a writer, in this process or another, that may replace and remove at any moment. Once
+/// the pin is set and the snapshot is still there, its parts stay; the log may still move on, and then
+/// there is a newer snapshot to begin with.
+fn open_to_read<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
+    let mut attempt = 1;
+    loop {
+        let snapshot = Snapshot::newest(&**host)?.unwrap_or_default();
+        host.pin_epoch(snapshot.epoch)?;
+        let is_newest = || -> Result<bool> {
+            let newest = Snapshot::epochs(&**host)?.pop().unwrap_or_default();
+            Ok(newest == snapshot.epoch)
+        };
+        if !is_newest()? && attempt < READ_ATTEMPTS {
+            attempt += 1;
+            continue;
+        }
+        let recovered = read_snapshot(host, &snapshot);
+        let is_whole = match &recovered {
+            Ok(recovered) => recovered.live.quarantined == snapshot.quarantined,
+            Err(_) => false,
+        };
+        if is_whole || attempt == READ_ATTEMPTS || is_newest()? {
+            return recovered;
+        }
+        attempt += 1;
+    }
+}
+
+fn read_snapshot<H: Host>(host: &Arc<H>, snapshot: &Snapshot) -> Result<Recovered<H>> {
+    let (parts, lost) = open_parts(host, snapshot, false)?;
+    let mut introducer = Introducer::new(snapshot);
+    let mut live = first_list(snapshot, parts, lost);
+    replay(host, &mut introducer, &mut live, false)?;
+    Ok(Recovered { live, introducer })
+}
+
+fn first_list<H: Host>(
+    snapshot: &Snapshot,
+    parts: Vec<Arc<Part<H>>>,
+    lost: Vec<Quarantined>,
+) -> Arc<Live<H>> {
+    Arc::new(Live {
         version: 1,
         epoch: snapshot.epoch,
         parts,
-        quarantined: snapshot.quarantined.clone(),
-    });
-    if mode == Mode::Read {
-        if !lost.is_empty() {
-            let mut quarantined = live.quarantined.clone();
-            quarantined.extend(lost);
-            let (parts, epoch) = (live.parts.clone(), live.epoch);
-            live = Arc::new(Live {
-                version: 1,
-                epoch,
-                parts,
-                quarantined,
-            });
-        }
-    } else {
-        if !lost.is_empty() {
-            quarantine(&**host, &lost)?;
-            introducer.publish_quarantine(host, &mut live, lost)?;
-        }
-        remove_unnamed(&**host, &live)?;
-        Snapshot::remove_before(&**host, live.epoch)?;
-        // A power loss may have taken entries that were only handed to the operating system but whose
-        // rows a flush has made durable: the log must go on behind the snapshot's position, never below.
-        host.drop_log_before(introducer.log_position())?;
-    }
-    replay(host, &mut introducer, &mut live, mode != Mode::Read)?;
-    Ok(Recovered { live, introducer })
+        quarantined: [snapshot.quarantined.clone(), lost].concat(),
+    })
 }
 
 /// Checks that the index exists and that its format is known; creates it where that is asked for.
@@ -67,47 +113,56 @@ fn read_settings<H: Host>(host: &H, mode: Mode) -> Result<()> {
             "the index does not exist; create it by writing to it",
         ));
     }
-    let created_by = concat!("sidx ", env!("CARGO_PKG_VERSION")).to_owned();
-    host.put_object_if_absent(INDEX_OBJECT, &seal(&Settings { created_by })?)?;
+    host.put_object_if_absent(INDEX_OBJECT, &new_settings()?)?;
     Ok(())
 }
 
-type OpenedParts<H> = (Snapshot, Vec<Arc<Part<H>>>, Vec<Quarantined>);
+/// The content of a new `index.json`.
+pub(crate) fn new_settings() -> Result<Vec<u8>> {
+    let created_by = concat!("sidx ", env!("CARGO_PKG_VERSION")).to_owned();
+    seal(&Settings { created_by })
+}
 
-/// Reads the newest snapshot and opens its parts; damaged ones are returned by name. A reader beside a
-/// writer may see parts vanish: it then starts over with the snapshot that took their place.
-fn open_parts<H: Host>(host: &Arc<H>, mode: Mode) -> Result<OpenedParts<H>> {
-    let mut snapshot = Snapshot::newest(&**host)?.unwrap_or_default();
-    loop {
-        let (mut parts, mut lost) = (Vec::new(), Vec::new());
-        for number in snapshot.part_numbers()? {
-            let opened = Part::open(host, number, Medium::Durable)
-                .and_then(|part| part.check_files().map(|()| part));
-            match opened {
-                Ok(part) => parts.push(Arc::new(part)),
-                Err(error) if is_damage(error.kind()) && !refuses(mode, error.kind()) => {
-                    lost.push(Quarantined {
-                        part: part_name(number),
-                        reason: error.to_string(),
-                    });
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        if mode == Mode::Read && !lost.is_empty() {
-            let newest = Snapshot::newest(&**host)?.unwrap_or_default();
-            if newest.epoch > snapshot.epoch {
-                snapshot = newest;
+type OpenedParts<H> = (Vec<Arc<Part<H>>>, Vec<Quarantined>);
+
+/// Opens the parts of a snapshot; damaged ones are returned with what is lost with them.
+fn open_parts<H: Host>(
+    host: &Arc<H>,
+    snapshot: &Snapshot,
+    to_write: bool,
+) -> Result<OpenedParts<H>> {
+    let (mut parts, mut lost) = (Vec::new(), Vec::new());
+    for number in snapshot.part_numbers()? {
+        let part = match Part::open(host, number, Medium::Durable) {
+            Ok(part) => part,
+            Err(error) if is_damage(error.kind()) && !refuses(to_write, error.kind()) => {
+                lost.push(Quarantined {
+                    part: part_name(number),
+                    reason: error.to_string(),
+                    lost: vec![Region::everywhere(None)],
+                });
                 continue;
             }
+            Err(error) => return Err(error),
+        };
+        match part.check_files() {
+            Ok(()) => parts.push(Arc::new(part)),
+            Err(error) if is_damage(error.kind()) && !refuses(to_write, error.kind()) => {
+                lost.push(Quarantined {
+                    part: part_name(number),
+                    reason: error.to_string(),
+                    lost: vec![Region::of_part(&part)],
+                });
+            }
+            Err(error) => return Err(error),
         }
-        return Ok((snapshot, parts, lost));
     }
+    Ok((parts, lost))
 }
 
 /// A part of a newer format is no damage to be set aside: opening for writing says to upgrade.
-fn refuses(mode: Mode, kind: ErrorKind) -> bool {
-    mode != Mode::Read && kind == ErrorKind::UnsupportedVersion
+fn refuses(to_write: bool, kind: ErrorKind) -> bool {
+    to_write && kind == ErrorKind::UnsupportedVersion
 }
 
 /// Whether an error is about the bytes of a part, not about reaching them.
@@ -118,38 +173,26 @@ pub(crate) fn is_damage(kind: ErrorKind) -> bool {
     )
 }
 
-/// Moves damaged parts aside, untouched, and writes the reason beside each.
-fn quarantine<H: Host>(host: &H, lost: &[Quarantined]) -> Result<()> {
-    let known = host.list_files(QUARANTINE, Medium::Durable)?;
-    for part in lost {
-        let from = format!("{PARTS}/{}", part.part);
-        let to = format!("{QUARANTINE}/{}", part.part);
-        match host.rename_files(&from, &to) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-        let note = format!("{}\n", part.reason);
-        let path = format!("{to}.reason");
-        // After a crash in here the part is gone from its place; the first reason is the true one.
-        if known.contains(&format!("{}.reason", part.part)) {
+/// Removes part directories that the snapshot does not name: what a crash left of flushes and merges,
+/// and what no reader needs any more. Names that no part can have are not ours and stay.
+pub(crate) fn remove_unnamed<H: Host>(
+    host: &H,
+    introducer: &mut Introducer,
+    live: &Live<H>,
+) -> Result<()> {
+    let readers = host.oldest_reader()?;
+    for name in host.list_files(PARTS, Medium::Durable)? {
+        let Some(number) = part_number(&name) else {
+            continue;
+        };
+        if live.part(number).is_some() {
             continue;
         }
-        host.remove_files(&path, Medium::Durable)?;
-        let file = host.create_file(&path, Medium::Durable)?;
-        host.append(&file, note.as_bytes(), &[note.len() as u32], Codec::None)?;
-        host.finish(file)?;
-    }
-    host.sync_files(QUARANTINE)
-}
-
-/// Removes part directories that the snapshot does not name: what a crash left of flushes and merges.
-/// Names that no part can have are not ours and stay.
-fn remove_unnamed<H: Host>(host: &H, live: &Live<H>) -> Result<()> {
-    for name in host.list_files(PARTS, Medium::Durable)? {
-        if let Some(number) = part_number(&name)
-            && live.part(number).is_none()
-        {
+        // A part that some snapshot named has a number that was given by then. Others never were live,
+        // and their numbers will be given again.
+        if readers.epoch < live.epoch && number < introducer.next_part() {
+            introducer.inherit(live, number);
+        } else {
             host.remove_files(&part_directory(number, Medium::Durable), Medium::Durable)?;
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
+use crate::loss::Quarantined;
 use crate::part::layout::part_number;
 use crate::sealed::{seal, unseal};
 use serde::{Deserialize, Serialize};
@@ -33,15 +34,8 @@ pub(crate) struct Snapshot {
     pub(crate) quarantined: Vec<Quarantined>,
 }
 
-/// A part that was set aside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Quarantined {
-    pub(crate) part: String,
-    pub(crate) reason: String,
-}
-
 impl Snapshot {
-    fn name(epoch: u64) -> String {
+    pub(crate) fn name(epoch: u64) -> String {
         format!("{epoch:016x}{EXTENSION}")
     }
 

@@ -69,6 +69,24 @@ pub struct Written {
     pub view: View,
     /// Bytes in memory parts.
     pub memory_bytes: u64,
+    /// How near the budgets are.
+    pub pressure: Pressure,
+    /// How long the callers should wait before they are acknowledged.
+    pub delay_ms: u32,
+}
+
+/// How near memory parts and files are to their budgets; see `index.pressure`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pressure {
+    /// Below 80 %.
+    #[default]
+    None,
+    /// From 80 %: writes are delayed.
+    Moderate,
+    /// From 90 %: writes are delayed more, and merges do not start.
+    Severe,
+    /// From 95 %: writes are refused.
+    Critical,
 }
 
 /// Planned flush or merge; see `index.job`.
@@ -86,6 +104,12 @@ pub struct Job {
     pub drop_where: Option<String>,
     /// Drop rows with smaller keys.
     pub drop_below: Option<i64>,
+    /// Rows in the inputs.
+    pub rows: u64,
+    /// Bytes that the output may take in the store, at most.
+    pub space_bytes: u64,
+    /// The inputs are in memory: doing this job relieves pressure.
+    pub flush: bool,
 }
 
 /// What came of a job.
@@ -151,6 +175,8 @@ pub struct QuerySpec {
     pub payload: bool,
     /// Memory the query may use in the engine, bytes.
     pub memory_bytes: u64,
+    /// Return what is left when rows are lost, instead of failing.
+    pub allow_partial: bool,
 }
 
 /// Rows in result order.
@@ -163,6 +189,28 @@ pub struct Rows<C> {
     pub columns: Option<C>,
     /// Names of the tag columns.
     pub names: Vec<String>,
+    /// Rows of the query, of this batch or an earlier one, are lost or cannot be read.
+    pub partial: bool,
+}
+
+/// What a count found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Rows.
+    pub rows: u64,
+    /// Rows of the query are lost or cannot be read, and are not counted.
+    pub partial: bool,
+}
+
+/// Everything durable that makes up an index; see `index.contents`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Names and bytes of objects, in the order in which they are to be put, after the files.
+    pub objects: Vec<(String, Vec<u8>)>,
+    /// Paths of files.
+    pub files: Vec<String>,
+    /// Log entries from here on belong to it.
+    pub log_position: u64,
 }
 
 /// Physical rows of one part.

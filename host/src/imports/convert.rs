@@ -124,6 +124,21 @@ pub(super) fn budgets(usage: host::Usage) -> limits::Budgets {
     }
 }
 
+pub(super) fn readers(readers: host::Readers) -> limits::Readers {
+    limits::Readers {
+        version: readers.version,
+        epoch: readers.epoch,
+    }
+}
+
+pub(super) fn salvaged_log(salvaged: host::SalvagedLog) -> log::Salvaged {
+    let spans = salvaged.spans.into_iter();
+    log::Salvaged {
+        spans: spans.map(|(start, end)| log::Span { start, end }).collect(),
+        damage: salvaged.damage,
+    }
+}
+
 pub(super) fn selected(selected: Selected) -> scan::Selected {
     scan::Selected {
         counts: selected.counts,

@@ -16,6 +16,14 @@ pub(super) fn link(log: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> 
         answer(store.data().session.log_end().map_err(Into::into))
     })?;
     log.func_wrap("read", read)?;
+    log.func_wrap("salvage", |store: Store<'_>, ()| {
+        let salvaged = store.data().session.salvage_log();
+        answer(
+            salvaged
+                .map(convert::salvaged_log)
+                .map_err(ImportError::from),
+        )
+    })?;
     log.func_wrap("drop-before", |store: Store<'_>, (position,): (u64,)| {
         answer(
             store

@@ -60,7 +60,11 @@ impl limits::Host for State {
         Ok(self.session.deadline_ms())
     }
 
-    fn oldest_reader(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.session.oldest_reader())
+    fn oldest_reader(&mut self) -> Result<limits::Readers, ImportError> {
+        Ok(convert::readers(self.session.oldest_reader()?))
+    }
+
+    fn pin_epoch(&mut self, epoch: u64) -> Result<(), ImportError> {
+        Ok(self.session.pin_epoch(epoch)?)
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use sidx_engine::{
-    Batch, Choice, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows, Subject, View, Written,
+    Batch, Choice, Contents, Counted, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows,
+    Subject, View, Written,
 };
 use wasmtime::Store;
 use wasmtime::component::ResourceAny;
@@ -109,6 +110,12 @@ impl Instance for ComponentInstance {
             .map(records::view)
     }
 
+    fn repair(&mut self, accept_loss: bool) -> Result<String> {
+        self.call("repair", |index, store| {
+            index.call_repair(store, accept_loss)
+        })
+    }
+
     fn attach(&mut self, view: &View) -> Result<()> {
         let view = records::to_wit_view(view);
         self.call("attach", |index, store| index.call_attach(store, &view))
@@ -198,9 +205,17 @@ impl Instance for ComponentInstance {
         }
     }
 
-    fn count(&mut self, query: QuerySpec) -> Result<u64> {
+    fn missing(&mut self, cursor: u64) -> Result<Vec<String>> {
+        let open = *self.cursors.get(&cursor).ok_or_else(|| unknown(cursor))?;
+        self.call("cursor.missing", |index, store| {
+            index.cursor().call_missing(store, open).map(Ok)
+        })
+    }
+
+    fn count(&mut self, query: QuerySpec) -> Result<Counted> {
         let query = records::query(query);
         self.call("count", |index, store| index.call_count(store, &query))
+            .map(records::counted)
     }
 
     fn labels(&mut self, series: &[u64]) -> Result<Vec<Option<String>>> {
@@ -244,6 +259,11 @@ impl Instance for ComponentInstance {
 
     fn verify(&mut self) -> Result<String> {
         self.call("verify", |index, store| index.call_verify(store))
+    }
+
+    fn contents(&mut self) -> Result<Contents> {
+        self.call("contents", |index, store| index.call_contents(store))
+            .map(records::contents)
     }
 
     fn describe(&mut self, subject: Subject) -> Result<String> {

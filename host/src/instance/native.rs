@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use sidx_engine::{
-    Batch, Choice, Cursor, DumpCursor, Dumped, Index, Job, Mode, Outcome, QuerySpec, Retention,
-    Rows, Subject, View, Written,
+    Batch, Choice, Contents, Counted, Cursor, DumpCursor, Dumped, Index, Job, Mode, Outcome,
+    QuerySpec, Retention, Rows, Subject, View, Written,
 };
 
 use super::{Instance, Started};
@@ -55,6 +55,10 @@ impl Instance for NativeInstance {
 
     fn open(&mut self, mode: Mode) -> Result<View> {
         Ok(self.index.open(mode)?)
+    }
+
+    fn repair(&mut self, accept_loss: bool) -> Result<String> {
+        Ok(self.index.repair(accept_loss)?)
     }
 
     fn attach(&mut self, view: &View) -> Result<()> {
@@ -120,7 +124,12 @@ impl Instance for NativeInstance {
         self.cursors.remove(&cursor);
     }
 
-    fn count(&mut self, query: QuerySpec) -> Result<u64> {
+    fn missing(&mut self, cursor: u64) -> Result<Vec<String>> {
+        let open = self.cursors.get(&cursor).ok_or_else(|| unknown(cursor))?;
+        Ok(open.missing().to_vec())
+    }
+
+    fn count(&mut self, query: QuerySpec) -> Result<Counted> {
         Ok(self.index.count(query)?)
     }
 
@@ -149,6 +158,10 @@ impl Instance for NativeInstance {
 
     fn verify(&mut self) -> Result<String> {
         Ok(self.index.verify()?)
+    }
+
+    fn contents(&mut self) -> Result<Contents> {
+        Ok(self.index.contents()?)
     }
 
     fn describe(&mut self, subject: Subject) -> Result<String> {

@@ -70,6 +70,13 @@ pub(super) fn written(written: wit::Written) -> engine::Written {
         receipts: written.receipts.into_iter().map(receipt).collect(),
         view: view(written.view),
         memory_bytes: written.memory_bytes,
+        pressure: match written.pressure {
+            wit::Pressure::None => engine::Pressure::None,
+            wit::Pressure::Moderate => engine::Pressure::Moderate,
+            wit::Pressure::Severe => engine::Pressure::Severe,
+            wit::Pressure::Critical => engine::Pressure::Critical,
+        },
+        delay_ms: written.delay_ms,
     }
 }
 
@@ -81,6 +88,9 @@ pub(super) fn job(job: wit::Job) -> engine::Job {
         durable: job.durable,
         drop_where: job.drop_where,
         drop_below: job.drop_below,
+        rows: job.rows,
+        space_bytes: job.space_bytes,
+        flush: job.flush,
     }
 }
 
@@ -92,6 +102,9 @@ pub(super) fn to_wit_job(job: &engine::Job) -> wit::Job {
         durable: job.durable,
         drop_where: job.drop_where.clone(),
         drop_below: job.drop_below,
+        rows: job.rows,
+        space_bytes: job.space_bytes,
+        flush: job.flush,
     }
 }
 
@@ -146,6 +159,7 @@ pub(super) fn query(query: engine::QuerySpec) -> wit::QuerySpec {
         },
         payload: query.payload,
         memory_bytes: query.memory_bytes,
+        allow_partial: query.allow_partial,
     }
 }
 
@@ -187,7 +201,24 @@ pub(super) fn rows(rows: wit::Rows, table: &mut ResourceTable) -> Result<engine:
         series: rows.series,
         columns,
         names: rows.names,
+        partial: rows.partial,
     })
+}
+
+pub(super) fn counted(counted: wit::Counted) -> engine::Counted {
+    engine::Counted {
+        rows: counted.rows,
+        partial: counted.partial,
+    }
+}
+
+pub(super) fn contents(contents: wit::StoredContents) -> engine::Contents {
+    let objects = contents.objects.into_iter();
+    engine::Contents {
+        objects: objects.map(|object| (object.name, object.bytes)).collect(),
+        files: contents.files,
+        log_position: contents.log_position,
+    }
 }
 
 pub(super) fn subject(subject: engine::Subject) -> wit::Subject {

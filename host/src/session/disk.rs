@@ -13,7 +13,21 @@ pub(crate) struct DiskUse {
     storage: Arc<dyn Storage>,
     used: AtomicU64,
     stale: AtomicBool,
+    /// Bytes that running jobs may still write.
+    reserved: AtomicU64,
     allowed: u64,
+}
+
+/// Room for what a job writes, given back when dropped.
+pub(crate) struct Reservation<'a> {
+    reserved: &'a AtomicU64,
+    bytes: u64,
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.reserved.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl DiskUse {
@@ -22,6 +36,7 @@ impl DiskUse {
             storage,
             used: AtomicU64::new(0),
             stale: AtomicBool::new(true),
+            reserved: AtomicU64::new(0),
             allowed,
         }
     }
@@ -50,6 +65,34 @@ impl DiskUse {
             }
         }
         self.used.load(Ordering::Relaxed)
+    }
+
+    /// Sets room for a job aside. An urgent one may use all there is; others leave a tenth of the budget
+    /// free, so that it does not stop writers.
+    pub(crate) fn reserve(&self, bytes: u64, is_urgent: bool) -> Result<Reservation<'_>> {
+        let reservation = |bytes| {
+            let reserved = &self.reserved;
+            Reservation { reserved, bytes }
+        };
+        if self.allowed == u64::MAX {
+            return Ok(reservation(0));
+        }
+        let allowed = match is_urgent {
+            true => self.allowed,
+            false => self.allowed - self.allowed / 10,
+        };
+        let before = self.reserved.fetch_add(bytes, Ordering::Relaxed);
+        let reserved = reservation(bytes);
+        let used = self.used();
+        if used.saturating_add(before).saturating_add(bytes) <= allowed {
+            return Ok(reserved);
+        }
+        let text = format!(
+            "a flush or merge may write {bytes} bytes, but {used} of {} bytes on disk are in use and {before} are \
+             reserved; remove rows with a retention rule or raise the disk limit",
+            self.allowed
+        );
+        Err(Error::new(ErrorKind::ResourceExhausted, text))
     }
 
     /// `resource-exhausted` when a file of this size would not fit.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use sidx_engine::host::{
     Codec, Extent, FileSummary, LogDurability, LogEntry, Medium, Object, PageSource, Piece,
-    Selected, Selection, Usage,
+    Readers, SalvagedLog, Selected, Selection, Usage,
 };
 use sidx_engine::{Error, Host, Result};
 use sidx_kernels::{Column, ColumnType, Program, Step};
@@ -238,6 +238,11 @@ impl Host for Session {
         Ok(())
     }
 
+    fn salvage_log(&self) -> Result<SalvagedLog> {
+        let _crossing = self.activity.crossing();
+        self.shared.log.salvage()
+    }
+
     fn column_rows(&self, columns: &Columns) -> u32 {
         columns.rows()
     }
@@ -341,12 +346,19 @@ impl Host for Session {
         Some(u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX))
     }
 
-    fn oldest_reader(&self) -> u64 {
+    fn oldest_reader(&self) -> Result<Readers> {
         let _crossing = self.activity.crossing();
-        if self.introducer {
+        let version = if self.introducer {
             self.shared.views.oldest_or_newest()
         } else {
             self.shared.views.oldest()
-        }
+        };
+        let epoch = self.shared.storage.oldest_pin()?.unwrap_or(u64::MAX);
+        Ok(Readers { version, epoch })
+    }
+
+    fn pin_epoch(&self, epoch: u64) -> Result<()> {
+        let _crossing = self.activity.crossing();
+        Ok(self.shared.pin_epoch(epoch)?)
     }
 }

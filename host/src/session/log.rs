@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sidx_engine::host::{LogDurability, LogEntry};
+use sidx_engine::host::{LogDurability, LogEntry, SalvagedLog};
 use sidx_engine::{Error, Result};
 use sidx_kernels::{Column, frame};
 
 use super::columns::Columns;
 use crate::storage::Storage;
-use crate::storage::log::{Log, LogAccess};
+use crate::storage::log::{Log, LogAccess, LogReport, check};
 
 /// The log of an open index. It is opened when it is first used, which for a writer is after the lock
 /// was taken.
@@ -88,6 +88,33 @@ impl IndexLog {
             header: entry.header,
             columns,
         }))
+    }
+
+    /// Opens the log although it may be damaged, and says what can be read.
+    pub(crate) fn salvage(&self) -> Result<SalvagedLog> {
+        let mut slot = self.log.lock();
+        if slot.is_some() {
+            return Err(Error::invalid(
+                "the log is open already; salvage comes first",
+            ));
+        }
+        if self.access == LogAccess::Read {
+            return Err(Error::invalid(
+                "an index that is open for reading is not repaired",
+            ));
+        }
+        let (log, report) = Log::salvage(Arc::clone(&self.storage))?;
+        *slot = Some(log);
+        Ok(SalvagedLog {
+            spans: report.spans,
+            damage: report.damage,
+        })
+    }
+
+    /// Reads and checks every entry. Appends go on meanwhile; what they add is not looked at.
+    pub(crate) fn check(&self) -> Result<LogReport> {
+        let segments = self.with_log(|log| Ok(log.segments()))?;
+        Ok(check(&self.storage, &segments)?)
     }
 
     /// Gives up the entries before a position.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use parking_lot::Mutex;
+
 use super::cached_page::CachedPage;
 use super::disk::DiskUse;
 use super::log::IndexLog;
@@ -10,7 +12,7 @@ use super::memory_files::{MemoryBudget, MemoryFiles};
 use super::source::OpenFiles;
 use super::views::Views;
 use crate::page_cache::PageCache;
-use crate::storage::Storage;
+use crate::storage::{Lock, Storage};
 
 /// Sizes that the caller chose.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) disk: DiskUse,
     /// Instances that may still be started.
     pub(crate) free_slots: AtomicU32,
+    /// The epoch that this index keeps in the store while it reads.
+    pin: Mutex<Option<(u64, Option<Lock>)>>,
 }
 
 impl Shared {
@@ -46,8 +50,27 @@ impl Shared {
             views: Views::new(),
             disk: DiskUse::new(Arc::clone(&storage), budgets.disk_bytes),
             free_slots: AtomicU32::new(budgets.instances),
+            pin: Mutex::new(None),
             storage,
         })
+    }
+
+    /// Keeps the parts of an epoch in the store until the index is closed, or another epoch is pinned.
+    pub(crate) fn pin_epoch(&self, epoch: u64) -> crate::Result<()> {
+        let mut pin = self.pin.lock();
+        if pin.as_ref().is_some_and(|(pinned, _)| *pinned == epoch) {
+            return Ok(());
+        }
+        let lock = self.storage.pin(epoch)?;
+        if lock.is_none() {
+            let place = self.storage.location();
+            tracing::debug!(
+                place,
+                "nothing can be pinned here; a writer may remove what is read"
+            );
+        }
+        *pin = Some((epoch, lock));
+        Ok(())
     }
 
     /// Forgets what is open and cached of a file or directory that was removed or moved. Who has a file

@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 pub use sidx_engine::host::LogDurability;
 
-pub(crate) use self::segment::DIRECTORY;
+pub use self::check::LogReport;
+pub(crate) use self::check::check;
+pub(crate) use self::segment::{DIRECTORY, Segment};
 
-use self::segment::Segment;
 use super::{AppendFile, ReadFile, Storage};
 use crate::error::{Error, ErrorKind, Result};
 
+mod check;
 mod frame;
 mod opening;
 mod recovery;
@@ -65,6 +67,8 @@ pub struct Log {
     durable: u64,
     segment_bytes: u64,
     state: State,
+    /// First positions of damaged segments, which are kept when they are given up.
+    damaged: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +77,8 @@ enum State {
     Good,
     /// A write failed: what is in the newest segment is not known.
     Failed,
+    /// Damaged, and open to be read as far as that goes.
+    Damaged,
 }
 
 impl Log {
@@ -82,7 +88,17 @@ impl Log {
     /// left is cut off and all the rest is synced; with [`LogAccess::Read`] the log just ends
     /// before it. `corrupt`, with file and offset, when a frame is damaged or a segment is missing.
     pub fn open(storage: Arc<dyn Storage>, access: LogAccess) -> Result<Self> {
-        let mut log = Self {
+        let mut log = Self::unopened(storage);
+        log.load()?;
+        if access == LogAccess::Write {
+            log.state = State::Good;
+            log.repair()?;
+        }
+        Ok(log)
+    }
+
+    fn unopened(storage: Arc<dyn Storage>) -> Self {
+        Self {
             storage,
             segments: Vec::new(),
             newest: None,
@@ -91,13 +107,38 @@ impl Log {
             durable: 0,
             segment_bytes: SEGMENT_BYTES,
             state: State::ReadOnly,
-        };
-        log.load()?;
-        if access == LogAccess::Write {
-            log.state = State::Good;
-            log.repair()?;
+            damaged: Vec::new(),
         }
-        Ok(log)
+    }
+
+    /// Opens the log of an index for writing, damaged or not, and reads all of it: the report says which
+    /// entries can be read. With damage the log takes no appends until [`drop_before`](Self::drop_before)
+    /// of its end, which moves damaged segments to `quarantine/`, untouched.
+    pub fn salvage(storage: Arc<dyn Storage>) -> Result<(Self, LogReport)> {
+        match Self::open(Arc::clone(&storage), LogAccess::Write) {
+            Ok(log) => {
+                let report = check(&log.storage, &log.segments)?;
+                if report.damage.is_empty() {
+                    return Ok((log, report));
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Corrupt => {}
+            Err(error) => return Err(error),
+        }
+        let (report, segments) = check::salvage(storage.as_ref())?;
+        let mut log = Self::unopened(storage);
+        log.end = report.spans.last().map_or(0, |(_, end)| *end);
+        // Positions are never used again, whatever was at them.
+        log.end = segments.iter().map(|it| it.end).fold(log.end, u64::max);
+        log.segments = segments;
+        log.damaged = report.damaged.clone();
+        log.state = State::Damaged;
+        Ok((log, report))
+    }
+
+    /// What [`check`] reads.
+    pub(crate) fn segments(&self) -> Vec<Segment> {
+        self.segments.clone()
     }
 
     /// Appends entries in order, as one write; with [`LogDurability::Sync`] they, and all before
@@ -183,6 +224,9 @@ impl Log {
     /// is what a writer needs whose snapshot absorbed entries that a power loss took from the log,
     /// because their positions must not be used again.
     pub fn drop_before(&mut self, position: u64) -> Result<()> {
+        if self.state == State::Damaged {
+            return self.set_aside(position);
+        }
         self.check_writable()?;
         if position > segment::MAX_POSITION {
             return Err(Error::invalid(format!(
@@ -207,6 +251,32 @@ impl Log {
         Ok(())
     }
 
+    /// Moves the damaged segments to the quarantine and begins anew at a position, once nothing before
+    /// it is needed.
+    fn set_aside(&mut self, position: u64) -> Result<()> {
+        if position < self.end {
+            return Ok(());
+        }
+        for first in std::mem::take(&mut self.damaged) {
+            let from = segment::path(first);
+            let mut to = format!("quarantine/log-{first:016x}.log");
+            let known = self.storage.list("quarantine")?;
+            let taken = |path: &String| known.iter().any(|name| path.ends_with(name.as_str()));
+            let mut number = 1;
+            while taken(&to) {
+                to = format!("quarantine/log-{first:016x}.{number}.log");
+                number += 1;
+            }
+            self.storage.rename(&from, &to)?;
+            self.segments.retain(|segment| segment.first != first);
+        }
+        self.reading = None;
+        self.state = State::Good;
+        let result = self.start_segment(position, None);
+        self.fail_on_error(result)?;
+        self.drop_before(position)
+    }
+
     fn check_writable(&self) -> Result<()> {
         let place = self.storage.location();
         match self.state {
@@ -214,6 +284,7 @@ impl Log {
             State::ReadOnly => Err(Error::invalid(format!(
                 "the log of {place} was opened for reading; open the index for writing"
             ))),
+            State::Damaged => Err(check::not_repaired(&place)),
             State::Failed => Err(Error::new(
                 ErrorKind::Io,
                 format!(

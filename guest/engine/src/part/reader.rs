@@ -4,13 +4,15 @@ use super::block::Block;
 use super::frame::{FrameEntry, read_directory, read_frames};
 use super::labels::{self, Labels};
 use super::layout::{
-    DATA, FileKind, KEYS, LABELS, META, PRIMARY, open, part_directory, part_name, tag_file_stem,
+    DATA, FileKind, KEYS, LABELS, MANIFEST, META, PRIMARY, open, part_directory, part_name,
+    tag_file_stem,
 };
 use super::manifest::Manifest;
 use super::tag::{TagPage, read_page};
 use super::writer::TagColumn;
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Extent, Host, Medium};
+use crate::recovery::is_damage;
 use crate::wire::Reader;
 use sidx_kernels::{ColumnType, ValueRange};
 use std::collections::BTreeMap;
@@ -29,6 +31,8 @@ pub(crate) struct Part<H: Host> {
     opened: OnceLock<Opened>,
     /// Labels of the part, read when first asked for.
     labels: OnceLock<Labels>,
+    /// Whether membership filters are looked at; without them nothing is dropped too early.
+    uses_filters: bool,
 }
 
 /// What the manifest says of one tag column.
@@ -160,7 +164,14 @@ impl<H: Host> Part<H> {
             tag_names,
             opened: OnceLock::new(),
             labels: OnceLock::new(),
+            uses_filters: true,
         })
+    }
+
+    /// The part as it can be read when its filters are damaged.
+    pub(crate) fn without_filters(mut self) -> Self {
+        self.uses_filters = false;
+        self
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -177,6 +188,15 @@ impl<H: Host> Part<H> {
 
     pub(crate) fn directory(&self) -> &str {
         &self.directory
+    }
+
+    /// Paths of all its files; the manifest last.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let files = self.manifest.files.iter().map(|file| file.name.as_str());
+        files
+            .chain([MANIFEST])
+            .map(|name| format!("{}/{name}", self.directory))
+            .collect()
     }
 
     pub(crate) fn manifest(&self) -> &Manifest {
@@ -396,7 +416,7 @@ impl<H: Host> Part<H> {
             } else {
                 ABSENT
             };
-            filter_handle += u32::from(page.filter.is_some());
+            filter_handle = filter_handle.saturating_add(u32::from(page.filter.is_some()));
             let made = OpenTagPage {
                 page,
                 handle,
@@ -443,7 +463,7 @@ impl<H: Host> Part<H> {
 
     /// The handle of the first of some filter pages.
     fn register_filters(&self, tag: usize, files: &TagFiles, extents: &[Extent]) -> Result<u32> {
-        if extents.is_empty() {
+        if extents.is_empty() || !self.uses_filters {
             return Ok(ABSENT);
         }
         let file = match files.filters.get() {
@@ -486,6 +506,38 @@ impl<H: Host> Part<H> {
             self.host.close_file(file);
         }
         Ok(self.labels.get_or_init(|| labels))
+    }
+
+    /// The labels that can be read, and what cannot.
+    pub(crate) fn readable_labels(&self) -> Result<(Labels, Vec<Error>)> {
+        let (mut labels, mut damage) = (Labels::new(), Vec::new());
+        if self.manifest.labels.is_empty() {
+            return Ok((labels, damage));
+        }
+        let file = match open(&*self.host, &self.directory, LABELS, FileKind::Labels) {
+            Ok(file) => file,
+            Err(error) if is_damage(error.kind()) => {
+                damage.push(error);
+                return Ok((labels, damage));
+            }
+            Err(error) => return Err(error),
+        };
+        for extent in &self.manifest.labels {
+            let mut these = Labels::new();
+            let read = self
+                .page_bytes(file, (*extent).into())
+                .and_then(|bytes| labels::decode(&bytes, &mut these));
+            match read {
+                Ok(()) => labels.extend(these),
+                Err(error) if is_damage(error.kind()) => damage.push(error.at(&self.directory)),
+                Err(error) => {
+                    self.host.close_file(file);
+                    return Err(error);
+                }
+            }
+        }
+        self.host.close_file(file);
+        Ok((labels, damage))
     }
 
     fn page_bytes(&self, file: u32, extent: Extent) -> Result<Vec<u8>> {

@@ -2,13 +2,14 @@
 
 use super::cursor::Cursor;
 use super::explain::Explain;
+use super::missing::Missing;
 use super::open::{QueryBlock, selection};
 use super::plan::{Candidate, Plan};
 use crate::error::Result;
 use crate::host::Host;
 use crate::live::Live;
 use crate::part::reader::Frame;
-use crate::types::{Projection, QuerySpec};
+use crate::types::{Counted, Projection, QuerySpec};
 use std::sync::Arc;
 
 /// Blocks counted in one call.
@@ -18,12 +19,26 @@ const BATCH_ROWS: u32 = 8_192;
 
 /// The number of rows a query would return. Runs whose keys are all wanted, in blocks whose limits
 /// prove the filter, are counted from metadata alone.
-pub(crate) fn count<H: Host>(host: &Arc<H>, live: &Arc<Live<H>>, spec: QuerySpec) -> Result<u64> {
-    let limit = spec.limit.unwrap_or(u64::MAX);
-    if spec.distinct_payload {
-        return count_distinct(host, live, spec);
+pub(crate) fn count<H: Host>(
+    host: &Arc<H>,
+    live: &Arc<Live<H>>,
+    spec: QuerySpec,
+) -> Result<Counted> {
+    // Metadata cannot tell which rows are readable, nor which payloads are equal.
+    if spec.distinct_payload || spec.allow_partial {
+        return count_rows(host, live, spec);
     }
+    let rows = count_by_metadata(host, live, spec)?;
+    Ok(Counted {
+        rows,
+        partial: false,
+    })
+}
+
+fn count_by_metadata<H: Host>(host: &Arc<H>, live: &Arc<Live<H>>, spec: QuerySpec) -> Result<u64> {
+    let limit = spec.limit.unwrap_or(u64::MAX);
     let plan = Plan::new(host, live, spec)?;
+    Missing::of(&plan)?;
     let mut explain = Explain::default();
     let mut total = 0u64;
     let mut waiting: [Vec<QueryBlock>; 2] = [Vec::new(), Vec::new()];
@@ -101,13 +116,20 @@ fn count_blocks<H: Host>(
     Ok(counts.into_iter().fold(0, u64::saturating_add))
 }
 
-fn count_distinct<H: Host>(host: &Arc<H>, live: &Arc<Live<H>>, mut spec: QuerySpec) -> Result<u64> {
-    spec.projection = Projection::Only(Vec::new());
-    spec.payload = false;
+/// Counts row by row.
+fn count_rows<H: Host>(host: &Arc<H>, live: &Arc<Live<H>>, mut spec: QuerySpec) -> Result<Counted> {
+    // A partial result lacks the rows whose wanted columns cannot be read.
+    if !spec.allow_partial {
+        spec.projection = Projection::Only(Vec::new());
+        spec.payload = false;
+    }
     let mut cursor = Cursor::start(host, live, spec)?;
     let mut total = 0;
     while let Some(rows) = cursor.next(BATCH_ROWS)? {
         total += rows.keys.len() as u64;
     }
-    Ok(total)
+    Ok(Counted {
+        rows: total,
+        partial: cursor.is_partial(),
+    })
 }

@@ -2,6 +2,7 @@
 
 use super::distinct::Distinct;
 use super::explain::Explain;
+use super::missing::Missing;
 use super::open::{QueryBlock, select_rows};
 use super::plan::Plan;
 use super::position::Position;
@@ -9,6 +10,7 @@ use super::projection::{Projection, payload_source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::live::Live;
+use crate::part::readable::{intersection, readable_rows};
 use crate::types::{QuerySpec, Rows};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -47,6 +49,7 @@ pub struct Cursor<H: Host> {
     selected_bytes: usize,
     left: u64,
     finished: bool,
+    missing: Missing,
     explain: Explain,
 }
 
@@ -71,6 +74,7 @@ impl<H: Host> Cursor<H> {
         host.check()?;
         let projection = Projection::new(&spec, live);
         let plan = Plan::new(host, live, spec)?;
+        let missing = Missing::of(&plan)?;
         let mut explain = Explain {
             epoch: live.epoch,
             version: live.version,
@@ -100,6 +104,7 @@ impl<H: Host> Cursor<H> {
             left,
             finished: left == 0,
             plan,
+            missing,
             explain,
         })
     }
@@ -111,8 +116,11 @@ impl<H: Host> Cursor<H> {
             series: Vec::new(),
             columns: None,
             names: Vec::new(),
+            partial: false,
         };
-        Ok(self.next(max_rows)?.unwrap_or(empty))
+        let mut rows = self.next(max_rows)?.unwrap_or(empty);
+        rows.partial = self.missing.any();
+        Ok(rows)
     }
 
     /// `cursor.next`
@@ -133,6 +141,16 @@ impl<H: Host> Cursor<H> {
     /// Whether no row is left. May say no when the last row was just returned.
     pub(crate) fn is_complete(&self) -> bool {
         self.finished || self.left == 0 || (self.open.is_empty() && self.pending.is_empty())
+    }
+
+    /// `cursor.missing`
+    pub fn missing(&self) -> Vec<String> {
+        self.missing.told()
+    }
+
+    /// Whether anything is missing so far.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.missing.any()
     }
 
     /// `cursor.explain`
@@ -203,6 +221,7 @@ impl<H: Host> Cursor<H> {
             series,
             columns,
             names: self.projection.names(),
+            partial: self.missing.any(),
         }))
     }
 
@@ -292,7 +311,10 @@ impl<H: Host> Cursor<H> {
             return Ok(());
         };
         self.explain.parts.read += 1;
-        for (index, frame) in part.frames()?.iter().enumerate() {
+        let Some(frames) = self.missing.tolerate(part.frames())? else {
+            return Ok(());
+        };
+        for (index, frame) in frames.iter().enumerate() {
             if self.plan.wants_frame(frame, &mut self.explain) {
                 let bound = self.plan.bound(frame.min_key, frame.max_key);
                 self.pending
@@ -306,12 +328,15 @@ impl<H: Host> Cursor<H> {
         let Some(part) = self.plan.live.parts.get(rank) else {
             return Ok(());
         };
-        let frame = part.frame(index)?;
-        let explain = &mut self.explain;
-        for candidate in self
-            .plan
-            .candidates(&*self.host, rank, &frame, index, explain)?
-        {
+        let (plan, explain) = (&self.plan, &mut self.explain);
+        let candidates = part.frame(index).and_then(|frame| {
+            let candidates = plan.candidates(&*self.host, rank, &frame, index, explain)?;
+            Ok((frame, candidates))
+        });
+        let Some((frame, candidates)) = self.missing.tolerate(candidates)? else {
+            return Ok(());
+        };
+        for candidate in candidates {
             let bound = candidate.bound;
             let block = Some(QueryBlock::new(rank, Arc::clone(&frame), index, candidate));
             let slot = match self.free.pop() {
@@ -333,8 +358,11 @@ impl<H: Host> Cursor<H> {
         let cap = self.cap(want);
         let mut taken: Vec<(usize, QueryBlock)> = Vec::with_capacity(indexes.len());
         for index in indexes {
-            if let Some(block) = self.blocks.get_mut(*index).and_then(Option::take) {
+            if let Some(mut block) = self.blocks.get_mut(*index).and_then(Option::take) {
                 self.selected_bytes = self.selected_bytes.saturating_sub(block.memory_bytes());
+                if self.missing.allowed() {
+                    self.leave_out_unreadable(&mut block)?;
+                }
                 taken.push((*index, block));
             }
         }
@@ -352,6 +380,37 @@ impl<H: Host> Cursor<H> {
             }
         }
         self.check_memory()
+    }
+
+    /// Takes the rows that cannot be read whole out of a block that is opened for the first time.
+    fn leave_out_unreadable(&mut self, block: &mut QueryBlock) -> Result<()> {
+        if block.is_checked {
+            return Ok(());
+        }
+        block.is_checked = true;
+        let pages = self.projection.look_up(&self.plan.live, Some(block));
+        let pages = pages.and_then(|()| {
+            let mut pages = block.projected.clone().unwrap_or_default();
+            let (rank, frame) = (block.rank, &block.frame);
+            self.plan
+                .append_slot_pages(rank, frame, block.frame_index, block.block, &mut pages)?;
+            Ok(pages)
+        });
+        let Some(mut pages) = self.missing.tolerate(pages)? else {
+            block.spans.clear();
+            return Ok(());
+        };
+        let Some(open) = block.frame.blocks.get(block.block) else {
+            return Ok(());
+        };
+        pages.push(open.keys);
+        let with_payloads = self.plan.spec.payload || self.distinct.is_some();
+        let readable = readable_rows(&*self.host, open, &pages, with_payloads)?;
+        for damage in readable.damage {
+            self.missing.add(damage.message().to_owned());
+        }
+        block.spans = intersection(&block.spans, &readable.spans);
+        Ok(())
     }
 
     /// How many rows to select of a block: no more than can be returned, and so few that all blocks

@@ -32,6 +32,8 @@ pub(crate) struct QueryBlock {
     /// Pages of the projection, looked up when the first row is returned.
     pub(crate) projected: Option<Vec<u32>>,
     pub(crate) near_payload: usize,
+    /// What cannot be read was taken out of the spans; only for partial results.
+    pub(crate) is_checked: bool,
 }
 
 impl QueryBlock {
@@ -56,6 +58,7 @@ impl QueryBlock {
             near_run: 0,
             projected: None,
             near_payload: 0,
+            is_checked: false,
         }
     }
 

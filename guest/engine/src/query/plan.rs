@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::filter::Verdict;
 use crate::host::Host;
 use crate::live::Live;
+use crate::loss::Region;
 use crate::part::block::Block;
 use crate::part::frame::FrameEntry;
 use crate::part::reader::Frame;
@@ -101,6 +102,15 @@ impl<H: Host> Plan<H> {
             explain.blocks.dropped_unseen += u64::from(frame.blocks);
         }
         wanted
+    }
+
+    /// Whether rows of a lost region may be wanted.
+    pub(crate) fn touches(&self, region: &Region) -> bool {
+        self.overlaps(region.min_key, region.max_key)
+            && self.series.as_ref().is_none_or(|series| {
+                let from = series.partition_point(|id| *id < region.first_series);
+                series.get(from).is_some_and(|id| *id <= region.last_series)
+            })
     }
 
     /// The first position that a row with keys from `min_key` to `max_key` could have.

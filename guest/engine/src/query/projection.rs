@@ -84,7 +84,11 @@ impl Projection {
     }
 
     /// Finds the pages of the columns in a block, once.
-    fn look_up<H: Host>(&self, live: &Live<H>, block: Option<&mut QueryBlock>) -> Result<()> {
+    pub(crate) fn look_up<H: Host>(
+        &self,
+        live: &Live<H>,
+        block: Option<&mut QueryBlock>,
+    ) -> Result<()> {
         let Some(block) = block.filter(|block| block.projected.is_none()) else {
             return Ok(());
         };

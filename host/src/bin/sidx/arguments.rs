@@ -41,6 +41,9 @@ pub(crate) enum Command {
     /// Check every file, page and cross-reference of an index
     #[command(after_help = help::VERIFY)]
     Verify(InspectArguments),
+    /// Save what can be read of a damaged index, and set the rest aside
+    #[command(after_help = help::REPAIR)]
+    Repair(RepairArguments),
     /// List the parts of an index
     #[command(after_help = help::PARTS)]
     Parts(InspectArguments),
@@ -155,6 +158,9 @@ pub(crate) struct QueryArguments {
     /// Stop after this time with exit code 7: 500ms, 2s, 1m
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) timeout: Option<Duration>,
+    /// Return what is left when rows are lost or cannot be read; tells so on stderr, exit code 5
+    #[arg(long)]
+    pub(crate) allow_partial: bool,
     /// After the rows, print on stderr what the query read and skipped, as one JSON object
     #[arg(long)]
     pub(crate) explain: bool,
@@ -178,6 +184,20 @@ pub(crate) struct InspectArguments {
     #[command(flatten)]
     pub(crate) target: Target,
     /// Output format [default: table on a terminal, else ndjson for parts, json for the others]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<ReportFormat>,
+}
+
+/// `sidx repair`
+#[derive(Args, Debug)]
+pub(crate) struct RepairArguments {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Take what is lost for gone: queries no longer fail because of it
+    #[arg(long)]
+    pub(crate) accept_loss: bool,
+    /// Output format [default: table on a terminal, else json]
     #[arg(long, value_enum)]
     pub(crate) format: Option<ReportFormat>,
 }

@@ -83,7 +83,20 @@ line with the parts, rows and bytes before and after."#;
 pub(crate) const VERIFY: &str = r#"Example:
   sidx verify ./store --index delays
 
-Changes nothing. The exit code is 5 when damage was found, and the report says where."#;
+Changes nothing. The exit code is 5 when damage was found, and the report says where; `sidx repair`
+saves what can be saved."#;
+
+/// `sidx repair`
+pub(crate) const REPAIR: &str = r#"Examples:
+  sidx repair ./store --index delays
+  sidx repair ./store --index delays --accept-loss
+
+Reads everything. What is damaged moves to quarantine/ inside the index, untouched, with the reason
+beside it; every row that can be read whole goes into new parts. The report names what was damaged,
+what was saved, and which series and key ranges have lost rows. Queries that touch these fail with
+exit code 5, or return what is left with --allow-partial, until the loss is accepted.
+
+A sound index stays as it is. The exit code is 5 while a loss is not accepted."#;
 
 /// `sidx parts`
 pub(crate) const PARTS: &str = r#"Examples:

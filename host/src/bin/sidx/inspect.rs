@@ -1,10 +1,12 @@
-//! `sidx parts`, `stats`, `verify` and `dump`: what an index is made of.
+//! `sidx parts`, `stats`, `verify`, `repair` and `dump`: what an index is made of, and what of it is whole.
 
 mod report;
 
 use serde_json::Value;
 
-use crate::arguments::{DumpArguments, DumpFormat, InspectArguments, ReportFormat};
+use crate::arguments::{
+    DumpArguments, DumpFormat, InspectArguments, RepairArguments, ReportFormat,
+};
 use crate::console::Console;
 use crate::exit::{Code, Failure};
 use crate::output::{self, Page, Shape};
@@ -16,7 +18,7 @@ pub(crate) fn parts(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let parts = Place::of(&arguments.target)?.read()?.parts()?;
-    let format = format(arguments, console, ReportFormat::Ndjson);
+    let format = format(arguments.format, console, ReportFormat::Ndjson);
     print(&parts, format, console)
 }
 
@@ -26,7 +28,7 @@ pub(crate) fn stats(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let stats = Place::of(&arguments.target)?.read()?.stats()?;
-    let format = format(arguments, console, ReportFormat::Json);
+    let format = format(arguments.format, console, ReportFormat::Json);
     print(&stats, format, console)
 }
 
@@ -36,9 +38,24 @@ pub(crate) fn verify(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let report = Place::of(&arguments.target)?.read()?.verify()?;
-    let format = format(arguments, console, ReportFormat::Json);
+    let format = format(arguments.format, console, ReportFormat::Json);
     print(&report, format, console)?;
     if report::is_sound(&report) {
+        Ok(())
+    } else {
+        Err(Failure::Reported(Code::Corrupt))
+    }
+}
+
+/// Saves what can be saved; a loss that is not accepted gives an exit code of its own.
+pub(crate) fn repair(
+    arguments: &RepairArguments,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let report = Place::of(&arguments.target)?.repair(arguments.accept_loss)?;
+    let format = format(arguments.format, console, ReportFormat::Json);
+    print(&report, format, console)?;
+    if report::is_without_loss(&report) {
         Ok(())
     } else {
         Err(Failure::Reported(Code::Corrupt))
@@ -72,7 +89,7 @@ pub(crate) fn dump(arguments: &DumpArguments, console: &mut Console<'_>) -> Resu
 }
 
 fn format(
-    arguments: &InspectArguments,
+    asked: Option<ReportFormat>,
     console: &Console<'_>,
     elsewhere: ReportFormat,
 ) -> ReportFormat {
@@ -81,7 +98,7 @@ fn format(
     } else {
         elsewhere
     };
-    arguments.format.unwrap_or(usual)
+    asked.unwrap_or(usual)
 }
 
 fn print(report: &Value, format: ReportFormat, console: &mut Console<'_>) -> Result<(), Failure> {

@@ -56,6 +56,7 @@ fn run(command: &Command, console: &mut Console<'_>) -> Result<(), Failure> {
         Command::Flush(arguments) => maintain::flush(arguments, console),
         Command::Merge(arguments) => maintain::merge(arguments, console),
         Command::Verify(arguments) => inspect::verify(arguments, console),
+        Command::Repair(arguments) => inspect::repair(arguments, console),
         Command::Parts(arguments) => inspect::parts(arguments, console),
         Command::Stats(arguments) => inspect::stats(arguments, console),
         Command::Dump(arguments) => inspect::dump(arguments, console),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use serde_json::Value;
 use sidx_host::{ErrorKind, Index, IndexBuilder, Store};
 
 use crate::arguments::Target;
@@ -62,10 +63,15 @@ impl Place {
         self.existing(IndexBuilder::read_only)
     }
 
-    fn existing(
+    /// Repairs an index that exists and returns the report.
+    pub(crate) fn repair(&self, accept_loss: bool) -> Result<Value, Failure> {
+        self.existing(|index| index.repair(accept_loss))
+    }
+
+    fn existing<T>(
         &self,
-        open: impl FnOnce(IndexBuilder) -> sidx_host::Result<Index>,
-    ) -> Result<Index, Failure> {
+        open: impl FnOnce(IndexBuilder) -> sidx_host::Result<T>,
+    ) -> Result<T, Failure> {
         let store = Store::open(&self.store)?;
         if !Path::new(&store.location()).is_dir() {
             let message = format!("there is no store at {}", self.store);

@@ -5,7 +5,7 @@ use sidx_host::{ErrorKind, Index};
 
 use crate::arguments::{OrderName, QueryArguments, RowFormat};
 use crate::console::Console;
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::output::{self, Page, Shape};
 use crate::place::Place;
 
@@ -46,7 +46,23 @@ pub(crate) fn run(arguments: &QueryArguments, console: &mut Console<'_>) -> Resu
         // Telling is a courtesy: the rows are out, and a closed stderr is no reason to fail.
         let _ = writeln!(console.err, "{report}");
     }
-    printed.and(finished.map_err(Failure::output))
+    printed.and(finished.map_err(Failure::output))?;
+    tell_missing(&cursor.missing()?, console)
+}
+
+/// A partial result never looks whole: what it lacks is told, and the exit code is that of damage.
+fn tell_missing(missing: &[String], console: &mut Console<'_>) -> Result<(), Failure> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for place in missing {
+        let _ = writeln!(console.err, "sidx: missing: {place}");
+    }
+    Err(Failure::new(
+        Code::Corrupt,
+        format!("the result is partial: {} damaged place(s)", missing.len()),
+        "`sidx repair` saves what can be saved and accepts the loss of the rest",
+    ))
 }
 
 fn start(
@@ -81,6 +97,9 @@ fn start(
     }
     if let Some(timeout) = arguments.timeout {
         query = query.timeout(timeout);
+    }
+    if arguments.allow_partial {
+        query = query.allow_partial();
     }
     query = query
         .payload(!arguments.no_payload)

@@ -59,14 +59,18 @@ fn check_torn(file: &dyn ReadFile, segment: &Segment, offset: u64) -> Result<()>
 }
 
 /// The good frames behind a bad one.
-struct Later {
-    first_offset: u64,
+pub(super) struct Later {
+    pub(super) first_offset: u64,
     /// The greatest of what they say.
     durable: u64,
 }
 
 /// Looks at every offset behind a bad frame for good ones.
-fn find_later(file: &dyn ReadFile, segment: &Segment, bad: u64) -> Result<Option<Later>> {
+pub(super) fn find_later(
+    file: &dyn ReadFile,
+    segment: &Segment,
+    bad: u64,
+) -> Result<Option<Later>> {
     let size = file.size();
     let mut found: Option<Later> = None;
     let mut window = Vec::new();

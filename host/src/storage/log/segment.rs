@@ -32,7 +32,7 @@ const NOTHING: u64 = u64::MAX;
 
 /// A segment and the positions in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Segment {
+pub(crate) struct Segment {
     /// Position of its first frame.
     pub(super) first: u64,
     /// Where the log ended when it was made; none when everything before it is given up.

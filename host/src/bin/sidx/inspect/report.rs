@@ -150,6 +150,16 @@ pub(super) fn is_sound(report: &Value) -> bool {
     report.get("ok").and_then(Value::as_bool).unwrap_or(false)
 }
 
+/// Whether a report of `repair` tells of no rows that are lost and not accepted.
+pub(super) fn is_without_loss(report: &Value) -> bool {
+    let lost = report.get("lost").and_then(Value::as_array);
+    let is_empty = |entry: &Value| {
+        let regions = entry.get("lost").and_then(Value::as_array);
+        regions.is_some_and(Vec::is_empty)
+    };
+    lost.is_some_and(|lost| lost.iter().all(is_empty))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

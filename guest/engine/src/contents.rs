@@ -1,0 +1,36 @@
+//! Everything durable that makes up an index: what a backup copies.
+
+use crate::error::{Error, Result};
+use crate::host::{Host, Medium};
+use crate::introducer::Introducer;
+use crate::live::Live;
+use crate::sealed::seal;
+use crate::snapshot::{INDEX_OBJECT, Snapshot};
+use crate::types::Contents;
+
+/// The durable contents of a part list; see `index.contents`. Reads `index.json` and nothing else.
+pub(crate) fn of<H: Host>(host: &H, live: &Live<H>, introducer: &Introducer) -> Result<Contents> {
+    let settings = host
+        .get_object(INDEX_OBJECT)?
+        .ok_or_else(|| Error::corrupt(format!("{INDEX_OBJECT} is gone; repair the index")))?;
+    let log_position = introducer.log_position();
+    let mut objects = Vec::new();
+    // Epoch 0 is the state before the first snapshot. The snapshot is written anew: in the store it may
+    // have made way for a newer one.
+    if live.epoch > 0 {
+        let snapshot =
+            introducer.snapshot(live.epoch, &live.parts, log_position, &live.quarantined);
+        objects.push((Snapshot::name(live.epoch), seal(&snapshot)?));
+    }
+    objects.push((INDEX_OBJECT.to_owned(), settings.bytes));
+    let parts = live.parts.iter();
+    let files = parts
+        .filter(|part| part.medium() == Medium::Durable)
+        .flat_map(|part| part.paths())
+        .collect();
+    Ok(Contents {
+        objects,
+        files,
+        log_position,
+    })
+}

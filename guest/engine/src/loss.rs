@@ -1,0 +1,151 @@
+//! What was lost: parts that were set aside because they were damaged, and which rows they may have held.
+
+use crate::part::Part;
+use crate::part::frame::FrameEntry;
+use crate::part::reader::OpenBlock;
+use crate::{error::Result, host::Host};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Something that was set aside, as the snapshot remembers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Quarantined {
+    /// Name of the part, or `log`.
+    pub(crate) part: String,
+    pub(crate) reason: String,
+    /// Where rows are missing; nowhere when all of them could be saved.
+    #[serde(default = "everywhere")]
+    pub(crate) lost: Vec<Region>,
+}
+
+/// Where rows may be missing: all of these series with all of these keys, bounds included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Region {
+    pub(crate) first_series: u64,
+    pub(crate) last_series: u64,
+    pub(crate) min_key: i64,
+    pub(crate) max_key: i64,
+    /// How many at most; unknown when what would tell is damaged too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rows: Option<u64>,
+}
+
+fn everywhere() -> Vec<Region> {
+    vec![Region::everywhere(None)]
+}
+
+impl Region {
+    /// Any series, any key.
+    pub(crate) fn everywhere(rows: Option<u64>) -> Self {
+        Self {
+            first_series: 0,
+            last_series: u64::MAX,
+            min_key: i64::MIN,
+            max_key: i64::MAX,
+            rows,
+        }
+    }
+
+    /// All rows of a part, as far as its metadata can be read.
+    pub(crate) fn of_part<H: Host>(part: &Part<H>) -> Self {
+        let manifest = part.manifest();
+        let ends = || -> Result<(u64, u64)> {
+            let frames = part.frames()?;
+            let first = frames.iter().map(|frame| frame.first_series).min();
+            let last = frames.iter().map(|frame| frame.last_series).max();
+            Ok((first.unwrap_or(0), last.unwrap_or(u64::MAX)))
+        };
+        let (first_series, last_series) = ends().unwrap_or((0, u64::MAX));
+        Self {
+            first_series,
+            last_series,
+            min_key: manifest.min_key,
+            max_key: manifest.max_key,
+            rows: Some(manifest.rows),
+        }
+    }
+
+    /// All rows of a frame.
+    pub(crate) fn of_frame(frame: &FrameEntry) -> Self {
+        Self {
+            first_series: frame.first_series,
+            last_series: frame.last_series,
+            min_key: frame.min_key,
+            max_key: frame.max_key,
+            rows: Some(frame.rows),
+        }
+    }
+
+    /// Rows `start..end` of a block.
+    pub(crate) fn of_rows(open: &OpenBlock, start: u32, end: u32) -> Self {
+        let touched = || {
+            let runs = open.block.runs.iter();
+            runs.filter(|run| run.start < end && start < run.end)
+        };
+        let block = &open.block;
+        Self {
+            first_series: touched()
+                .next()
+                .map_or(block.first_series(), |run| run.series),
+            last_series: touched()
+                .last()
+                .map_or(block.last_series(), |run| run.series),
+            min_key: touched()
+                .map(|run| run.first_key)
+                .min()
+                .unwrap_or(block.min_key),
+            max_key: touched()
+                .map(|run| run.last_key)
+                .max()
+                .unwrap_or(block.max_key),
+            rows: Some(u64::from(end.saturating_sub(start))),
+        }
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.rows {
+            Some(rows) => write!(f, "at most {rows} rows")?,
+            None => write!(f, "an unknown number of rows")?,
+        }
+        match (self.first_series, self.last_series) {
+            (0, u64::MAX) => write!(f, " of any series")?,
+            (first, last) if first == last => write!(f, " of series {first}")?,
+            (first, last) => write!(f, " of series {first} to {last}")?,
+        }
+        match (self.min_key, self.max_key) {
+            (i64::MIN, i64::MAX) => write!(f, " with any key"),
+            (min, max) if min == max => write!(f, " with key {min}"),
+            (min, max) => write!(f, " with keys {min} to {max}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_older_snapshot_does_not_tell_may_be_anywhere() {
+        let text = r#"{"part":"000000000000000a","reason":"gone"}"#;
+        let quarantined: Quarantined = serde_json::from_str(text).unwrap();
+        assert_eq!(quarantined.lost, [Region::everywhere(None)]);
+    }
+
+    #[test]
+    fn regions_are_told_in_words() {
+        let mut region = Region::everywhere(None);
+        assert_eq!(
+            region.to_string(),
+            "an unknown number of rows of any series with any key"
+        );
+        region.rows = Some(7);
+        (region.first_series, region.last_series) = (3, 3);
+        (region.min_key, region.max_key) = (-1, 5);
+        assert_eq!(
+            region.to_string(),
+            "at most 7 rows of series 3 with keys -1 to 5"
+        );
+    }
+}

@@ -1,0 +1,124 @@
+//! Parts that left the part list: they are removed once no reader can need them, in this process or
+//! another.
+
+use crate::host::{Host, Medium, Readers};
+use crate::live::Live;
+use crate::part::layout::part_directory;
+use crate::snapshot::Snapshot;
+
+/// Parts that left the list and are still there.
+#[derive(Default)]
+pub(crate) struct Obsolete {
+    parts: Vec<ObsoletePart>,
+    /// Snapshots of earlier epochs are gone, so no reader can begin with one.
+    first_epoch: u64,
+}
+
+struct ObsoletePart {
+    number: u64,
+    medium: Medium,
+    /// First version and first epoch that lack it.
+    version: u64,
+    epoch: u64,
+}
+
+impl ObsoletePart {
+    /// Whether some reader may read it, or may begin to.
+    fn is_needed(&self, oldest: &Readers, first_epoch: u64) -> bool {
+        let by_epoch = self.epoch > oldest.epoch || self.epoch > first_epoch;
+        self.version > oldest.version || (self.medium == Medium::Durable && by_epoch)
+    }
+}
+
+impl Obsolete {
+    /// Notes parts of `live` that leave the list with its next version, and with epoch `epoch`.
+    pub(crate) fn bury<H: Host>(&mut self, live: &Live<H>, numbers: &[u64], epoch: u64) {
+        let parts = numbers.iter().filter_map(|number| live.part(*number));
+        self.parts.extend(parts.map(|part| ObsoletePart {
+            number: part.number(),
+            medium: part.medium(),
+            version: live.version + 1,
+            epoch,
+        }));
+    }
+
+    /// Notes a file part that an earlier process left and a reader in another one may still need.
+    pub(crate) fn inherit<H: Host>(&mut self, live: &Live<H>, number: u64) {
+        self.parts.push(ObsoletePart {
+            number,
+            medium: Medium::Durable,
+            version: 0,
+            epoch: live.epoch,
+        });
+    }
+
+    /// Removes the snapshots before an epoch. Until that has succeeded their parts stay: a reader in
+    /// another process could still begin with one.
+    pub(crate) fn forget_snapshots<H: Host>(&mut self, host: &H, epoch: u64) {
+        if Snapshot::remove_before(host, epoch).is_ok() {
+            self.first_epoch = self.first_epoch.max(epoch);
+        }
+    }
+
+    /// Removes the parts that nobody can need. Those that cannot be removed are tried again next time.
+    pub(crate) fn remove<H: Host>(&mut self, host: &H) {
+        let Some(newest) = self.parts.iter().map(|part| part.epoch).max() else {
+            return;
+        };
+        if newest > self.first_epoch {
+            self.forget_snapshots(host, newest);
+        }
+        // Asked after the snapshots are gone: who begins later finds them missing. Who cannot be asked
+        // may be reading.
+        let Ok(oldest) = host.oldest_reader() else {
+            return;
+        };
+        let first_epoch = self.first_epoch;
+        self.parts.retain(|part| {
+            let directory = part_directory(part.number, part.medium);
+            part.is_needed(&oldest, first_epoch)
+                || host.remove_files(&directory, part.medium).is_err()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_needed(medium: Medium, version: u64, epoch: u64) -> bool {
+        let part = ObsoletePart {
+            number: 1,
+            medium,
+            version: 10,
+            epoch: 5,
+        };
+        part.is_needed(&Readers { version, epoch }, 5)
+    }
+
+    #[test]
+    fn a_part_stays_for_readers_of_earlier_versions_and_epochs() {
+        assert!(is_needed(Medium::Durable, 9, u64::MAX));
+        assert!(!is_needed(Medium::Durable, 10, u64::MAX));
+        assert!(is_needed(Medium::Durable, u64::MAX, 4));
+        assert!(!is_needed(Medium::Durable, u64::MAX, 5));
+        // No other process can see what is in memory.
+        assert!(!is_needed(Medium::Memory, u64::MAX, 4));
+    }
+
+    #[test]
+    fn a_part_stays_while_a_snapshot_that_names_it_can_be_found() {
+        let part = ObsoletePart {
+            number: 1,
+            medium: Medium::Durable,
+            version: 10,
+            epoch: 5,
+        };
+        let nobody = Readers {
+            version: u64::MAX,
+            epoch: u64::MAX,
+        };
+        assert!(part.is_needed(&nobody, 4));
+        assert!(!part.is_needed(&nobody, 5));
+    }
+}

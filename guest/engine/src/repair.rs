@@ -1,0 +1,325 @@
+//! Repair: makes an index of what a damaged one still holds. Nothing is thrown away: what is damaged
+//! goes to `quarantine/`, and queries that touch what was lost fail until the loss is accepted.
+
+use crate::batch::read_header;
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::{Host, Medium, SalvagedLog};
+use crate::introducer::Introducer;
+use crate::live::Live;
+use crate::loss::{Quarantined, Region};
+use crate::part::Part;
+use crate::part::layout::{PARTS, QUARANTINE, part_name, part_number};
+use crate::quarantine;
+use crate::recovery::{is_damage, new_settings, remove_unnamed};
+use crate::salvage;
+use crate::sealed::unseal;
+use crate::snapshot::{INDEX_OBJECT, Settings, Snapshot};
+use crate::verify;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Name of the log among the parts that were set aside.
+const LOG: &str = "log";
+
+/// The report of `index.repair`.
+#[derive(Default, Serialize)]
+struct Report {
+    /// Nothing was damaged, and nothing was changed but an accepted loss.
+    ok: bool,
+    /// What was damaged, in words.
+    damage: Vec<Finding>,
+    /// Rows of damaged parts that are in new ones.
+    saved_rows: u64,
+    /// What was lost, by this repair or before, and is not accepted.
+    lost: Vec<Quarantined>,
+    /// What queries no longer fail for.
+    accepted: Vec<Quarantined>,
+    rows: u64,
+    epoch: u64,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    what: String,
+    problem: String,
+    /// What was done about it.
+    action: &'static str,
+}
+
+/// Repairs the index; see `index.repair`.
+pub(crate) fn run<H: Host>(host: &Arc<H>, accept_loss: bool) -> Result<String> {
+    let mut report = Report::default();
+    let log = host.salvage_log()?;
+    repair_settings(&**host, &mut report)?;
+    let snapshot = usable_snapshot(host, &mut report)?;
+    let mut introducer = Introducer::new(&snapshot);
+    let mut quarantined = snapshot.quarantined.clone();
+    let mut parts = Vec::new();
+    for number in snapshot.part_numbers()? {
+        let checked = check_part(host, number, &mut introducer, &mut report)?;
+        parts.extend(checked.part);
+        quarantined.extend(checked.lost);
+    }
+    let log_end = host.log_end()?;
+    let lost_entries = lost_of_log(&log, introducer.log_position(), log_end, &mut report);
+    let mut live = Arc::new(Live {
+        version: 1,
+        epoch: snapshot.epoch,
+        parts,
+        quarantined: snapshot.quarantined.clone(),
+    });
+    if !report.damage.is_empty() {
+        introducer.publish_quarantine(host, &mut live, quarantined)?;
+        quarantine::set_aside(&**host, &live.quarantined)?;
+        introducer.clean_parts(&**host, &live);
+        remove_unnamed(&**host, &mut introducer, &live)?;
+        repair_log(host, &mut introducer, &mut live, &log, lost_entries)?;
+    }
+    if accept_loss && !live.quarantined.is_empty() {
+        report.accepted = live.quarantined.clone();
+        introducer.publish_quarantine(host, &mut live, Vec::new())?;
+        introducer.clean_parts(&**host, &live);
+    }
+    report.lost = live.quarantined.clone();
+    report.epoch = live.epoch;
+    report.rows = live.parts.iter().map(|part| part.manifest().rows).sum();
+    report.ok = report.damage.is_empty();
+    serde_json::to_string(&report).map_err(|error| {
+        let text = format!("cannot write the report: {error}");
+        Error::new(ErrorKind::Other, text)
+    })
+}
+
+impl Report {
+    fn found(&mut self, what: impl Into<String>, problem: impl ToString, action: &'static str) {
+        self.damage.push(Finding {
+            what: what.into(),
+            problem: problem.to_string(),
+            action,
+        });
+    }
+}
+
+/// Writes `index.json` anew when it is gone or unreadable. Its being there, or anything else of an index,
+/// shows that there is one to repair.
+fn repair_settings<H: Host>(host: &H, report: &mut Report) -> Result<()> {
+    let object = host.get_object(INDEX_OBJECT)?;
+    let problem = match &object {
+        None => {
+            let is_index = !Snapshot::epochs(host)?.is_empty()
+                || !host.list_files(PARTS, Medium::Durable)?.is_empty();
+            if !is_index {
+                let text = "the index does not exist: there is nothing to repair";
+                return Err(Error::new(ErrorKind::NotFound, text));
+            }
+            Error::new(ErrorKind::NotFound, "it is gone")
+        }
+        Some(object) => match unseal::<Settings>(&object.bytes, INDEX_OBJECT) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::UnsupportedVersion => return Err(error),
+            Err(error) => error,
+        },
+    };
+    match &object {
+        None => host.put_object_if_absent(INDEX_OBJECT, &new_settings()?)?,
+        Some(object) => {
+            quarantine::keep(host, INDEX_OBJECT, &object.bytes)?;
+            host.sync_files(QUARANTINE)?;
+            host.swap_object(INDEX_OBJECT, &object.version, &new_settings()?)?
+        }
+    };
+    report.found(INDEX_OBJECT, problem, "written anew");
+    Ok(())
+}
+
+/// The newest snapshot, or one that is made up from the parts when that cannot be read. An older one
+/// would not do: its parts are gone.
+fn usable_snapshot<H: Host>(host: &Arc<H>, report: &mut Report) -> Result<Snapshot> {
+    let problem = match Snapshot::newest(&**host) {
+        Ok(Some(snapshot)) => return Ok(snapshot),
+        Ok(None) if host.list_files(PARTS, Medium::Durable)?.is_empty() => {
+            return Ok(Snapshot::default());
+        }
+        Ok(None) => Error::new(ErrorKind::NotFound, "there are parts but no snapshot"),
+        Err(error) if error.kind() == ErrorKind::Corrupt => error,
+        Err(error) => return Err(error),
+    };
+    let epoch = Snapshot::epochs(&**host)?.pop().unwrap_or_default();
+    let name = Snapshot::name(epoch);
+    if let Some(object) = host.get_object(&name)? {
+        quarantine::keep(&**host, &name, &object.bytes)?;
+        host.sync_files(QUARANTINE)?;
+    }
+    report.found(name, problem, "made up from the parts that are there");
+    made_up(host, epoch)
+}
+
+/// A snapshot of the parts that are there. Where one covers the element ids of others it was merged from
+/// them; of those that overlap the one with most ids is taken, sound ones before damaged ones.
+fn made_up<H: Host>(host: &Arc<H>, epoch: u64) -> Result<Snapshot> {
+    let mut found = Vec::new();
+    let mut next_part = 0;
+    for directory in [PARTS, QUARANTINE] {
+        for name in host.list_files(directory, Medium::Durable)? {
+            let Some(number) = part_number(&name) else {
+                continue;
+            };
+            next_part = next_part.max(number + 1);
+            if directory == PARTS
+                && let Ok(part) = Part::open(host, number, Medium::Durable)
+            {
+                let is_sound = verify::part_damage(host, &part)?.is_empty();
+                let (first, last) = (part.manifest().first_id, part.manifest().last_id);
+                found.push((
+                    !is_sound,
+                    u64::MAX - (last - first),
+                    u64::MAX - number,
+                    first,
+                    last,
+                ));
+            }
+        }
+    }
+    found.sort_unstable();
+    let mut taken: Vec<(u64, u64, u64)> = Vec::new();
+    for (_, _, inverse, first, last) in found {
+        let overlaps = |(from, to, _): &(u64, u64, u64)| *from <= last && first <= *to;
+        if !taken.iter().any(overlaps) {
+            taken.push((first, last, u64::MAX - inverse));
+        }
+    }
+    taken.sort_unstable();
+    Ok(Snapshot {
+        epoch,
+        next_element_id: taken.last().map_or(0, |(_, last, _)| last + 1),
+        parts: taken
+            .into_iter()
+            .map(|(_, _, number)| part_name(number))
+            .collect(),
+        // Entries whose rows are in a part are known by their ids.
+        log_position: 0,
+        next_part,
+        quarantined: Vec::new(),
+    })
+}
+
+/// A part that may stay or be replaced, and what is lost.
+struct CheckedPart<H: Host> {
+    part: Option<Arc<Part<H>>>,
+    lost: Option<Quarantined>,
+}
+
+fn check_part<H: Host>(
+    host: &Arc<H>,
+    number: u64,
+    introducer: &mut Introducer,
+    report: &mut Report,
+) -> Result<CheckedPart<H>> {
+    let name = part_name(number);
+    let part = match Part::open(host, number, Medium::Durable) {
+        Ok(part) => part,
+        Err(error) if error.kind() == ErrorKind::UnsupportedVersion => return Err(error),
+        Err(error) if is_damage(error.kind()) => {
+            report.found(&name, &error, "set aside; nothing could be saved");
+            let lost = Quarantined {
+                part: name,
+                reason: error.to_string(),
+                lost: vec![Region::everywhere(None)],
+            };
+            return Ok(CheckedPart {
+                part: None,
+                lost: Some(lost),
+            });
+        }
+        Err(error) => return Err(error),
+    };
+    let damage = verify::part_damage(host, &part)?;
+    let Some(first) = damage.first() else {
+        let part = Some(Arc::new(part));
+        return Ok(CheckedPart { part, lost: None });
+    };
+    let output = introducer.take_part_number();
+    let salvaged = salvage::run(&**host, &part.without_filters(), output)?;
+    let saved = salvaged.manifest.map_or(0, |manifest| manifest.rows);
+    report.saved_rows += saved;
+    let action = match (saved > 0, salvaged.lost.is_empty(), salvaged.lost_labels) {
+        (false, ..) => "set aside; nothing could be saved",
+        (true, false, _) => "set aside; the rows that can be read are in a new part",
+        (true, true, false) => "set aside; all rows are in a new part",
+        (true, true, true) => "set aside; all rows are in a new part, some labels are lost",
+    };
+    for problem in &damage {
+        report.found(&name, problem, action);
+    }
+    let part = match saved {
+        0 => None,
+        _ => Some(Arc::new(Part::open(host, output, Medium::Durable)?)),
+    };
+    let lost = Quarantined {
+        part: name,
+        reason: first.to_string(),
+        lost: salvaged.lost,
+    };
+    Ok(CheckedPart {
+        part,
+        lost: Some(lost),
+    })
+}
+
+/// What is damaged of the log, and whether entries are lost that no part holds.
+fn lost_of_log(log: &SalvagedLog, position: u64, log_end: u64, report: &mut Report) -> bool {
+    let mut expected = position;
+    let mut lost = false;
+    for (start, end) in &log.spans {
+        lost |= *end > position && *start > expected;
+        expected = expected.max(*end);
+    }
+    for problem in &log.damage {
+        report.found(
+            LOG,
+            problem,
+            "set aside; the entries that can be read are in a part",
+        );
+    }
+    // Damage behind the last entry that can be read hides an unknown number of them.
+    lost || (!log.damage.is_empty() && log_end > expected)
+}
+
+/// Brings what can be read of the log into a part, and lets the log go on behind it.
+fn repair_log<H: Host>(
+    host: &Arc<H>,
+    introducer: &mut Introducer,
+    live: &mut Arc<Live<H>>,
+    log: &SalvagedLog,
+    lost_entries: bool,
+) -> Result<()> {
+    for (start, span_end) in &log.spans {
+        let mut position = (*start).max(introducer.log_position());
+        while position < *span_end {
+            let Some(entry) = host.read_log(position)? else {
+                break;
+            };
+            let (first_id, batch) = read_header(&entry.header, entry.columns)?;
+            let last = live.parts.last().map(|part| part.manifest().last_id);
+            // The parts hold it already.
+            if last.is_none_or(|last| first_id > last) {
+                introducer.replay(host, live, first_id, batch, entry.next_position, true)?;
+            }
+            position = entry.next_position;
+        }
+    }
+    let end = host.log_end()?.max(introducer.log_position());
+    introducer.flush(host, live)?;
+    introducer.absorb_log(end);
+    let mut quarantined = live.quarantined.clone();
+    if lost_entries {
+        quarantined.push(Quarantined {
+            part: LOG.to_owned(),
+            reason: log.damage.first().cloned().unwrap_or_default(),
+            lost: vec![Region::everywhere(None)],
+        });
+    }
+    introducer.publish_quarantine(host, live, quarantined)?;
+    introducer.clean_parts(&**host, live);
+    host.drop_log_before(end)
+}

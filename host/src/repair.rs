@@ -1,0 +1,31 @@
+//! Repairing a damaged index.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::Settings;
+use crate::pool::Pool;
+use crate::session::Shared;
+use crate::storage::Storage;
+
+/// Repairs an index that nobody has open, with an instance of its own.
+pub(crate) fn run(
+    name: &str,
+    storage: Arc<dyn Storage>,
+    settings: &Settings,
+    accept_loss: bool,
+) -> Result<Value> {
+    let _lock = storage.lock()?;
+    let shared = Shared::new(storage, settings.budgets, false);
+    let pool = Pool::new(shared, settings.engine);
+    let report = pool
+        .start(true)?
+        .repair(accept_loss)
+        .map_err(|error| error.at(format_args!("index `{name}`")))?;
+    serde_json::from_str(&report).map_err(|cause| {
+        let text = format!("the engine's report is not JSON: {cause}");
+        Error::new(ErrorKind::Other, text)
+    })
+}
