@@ -27,9 +27,12 @@ mod suite {
     mod format_document;
     mod golden;
     mod large_values;
+    mod partial;
     mod pressure;
     mod property;
+    mod readers;
     mod reopen;
+    mod repair;
     mod store_damage;
 }
 

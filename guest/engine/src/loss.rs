@@ -50,7 +50,7 @@ impl Region {
     pub(crate) fn of_part<H: Host>(part: &Part<H>) -> Self {
         let manifest = part.manifest();
         let ends = || -> Result<(u64, u64)> {
-            let frames = part.frames()?;
+            let frames = part.read_frames()?;
             let first = frames.iter().map(|frame| frame.first_series).min();
             let last = frames.iter().map(|frame| frame.last_series).max();
             Ok((first.unwrap_or(0), last.unwrap_or(u64::MAX)))

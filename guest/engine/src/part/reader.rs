@@ -244,14 +244,7 @@ impl<H: Host> Part<H> {
             return Ok(opened);
         }
         let open = |name, kind| open(&*self.host, &self.directory, name, kind);
-        let meta = open(META, FileKind::Meta)?;
-        let frames = self
-            .page_bytes(meta, self.manifest.meta.into())
-            .and_then(|bytes| read_frames(&bytes))
-            .map_err(|error| error.at(&self.directory));
-        self.host.close_file(meta);
-        let frames = frames?;
-        self.check_frames(&frames)?;
+        let frames = self.read_frames()?;
         let opened = Opened {
             primary: open(PRIMARY, FileKind::Primary)?,
             keys: open(KEYS, FileKind::Keys)?,
@@ -268,6 +261,19 @@ impl<H: Host> Part<H> {
         self.opened
             .get()
             .ok_or_else(|| Error::corrupt("a part could not be opened"))
+    }
+
+    /// Reads what `meta.bin` says, whatever the state of the other files.
+    pub(crate) fn read_frames(&self) -> Result<Vec<FrameEntry>> {
+        let meta = open(&*self.host, &self.directory, META, FileKind::Meta)?;
+        let frames = self
+            .page_bytes(meta, self.manifest.meta.into())
+            .and_then(|bytes| read_frames(&bytes))
+            .map_err(|error| error.at(&self.directory));
+        self.host.close_file(meta);
+        let frames = frames?;
+        self.check_frames(&frames)?;
+        Ok(frames)
     }
 
     fn check_frames(&self, frames: &[FrameEntry]) -> Result<()> {

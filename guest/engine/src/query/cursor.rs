@@ -366,7 +366,11 @@ impl<H: Host> Cursor<H> {
                 taken.push((*index, block));
             }
         }
-        let mut blocks: Vec<&mut QueryBlock> = taken.iter_mut().map(|(_, block)| block).collect();
+        let mut blocks: Vec<&mut QueryBlock> = taken
+            .iter_mut()
+            .map(|(_, block)| block)
+            .filter(|block| !block.spans.is_empty())
+            .collect();
         select_rows(&*self.host, &self.plan, &mut blocks, cap, &mut self.explain)?;
         let descending = self.plan.spec.descending;
         for (index, mut block) in taken {
