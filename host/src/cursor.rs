@@ -22,6 +22,7 @@ fn nanoseconds_since(start: Option<Instant>) -> u64 {
 #[derive(Clone, Copy)]
 pub(crate) struct Asked {
     pub(crate) has_payload: bool,
+    pub(crate) allows_partial: bool,
     pub(crate) rows_per_batch: u32,
     pub(crate) timed: bool,
 }
@@ -115,7 +116,8 @@ impl Cursor {
     }
 
     fn rows_of(&self, rows: sidx_engine::Rows<Columns>) -> Result<Rows> {
-        Rows::new(rows, self.asked.has_payload, self.index.labels())
+        let rows = Rows::new(rows, self.asked.has_payload, self.index.labels())?;
+        Ok(rows.allowing_partial(self.asked.allows_partial))
     }
 
     fn fetch(&mut self) -> Result<Option<Rows>> {

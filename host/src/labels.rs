@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::pool::Pool;
 use crate::session::CallLimits;
 
@@ -25,6 +25,26 @@ impl Labels {
             pool,
             known: RwLock::default(),
         }
+    }
+
+    /// As [`resolve`](Self::resolve), without the labels that cannot be read.
+    pub(crate) fn resolve_readable(&self, series: &[u64]) -> Result<HashMap<u64, Arc<str>>> {
+        let all = self.resolve(series);
+        if !matches!(&all, Err(error) if error.kind() == ErrorKind::Corrupt) {
+            return all;
+        }
+        let mut labels = HashMap::new();
+        let mut distinct = series.to_vec();
+        distinct.sort_unstable();
+        distinct.dedup();
+        for id in distinct {
+            match self.resolve(&[id]) {
+                Ok(found) => labels.extend(found),
+                Err(error) if error.kind() == ErrorKind::Corrupt => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(labels)
     }
 
     /// The label of each of `series`, `None` where there is none. The engine is asked for those not

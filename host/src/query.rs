@@ -196,6 +196,7 @@ impl Query {
         let lease = self.index.pool().lease(limits)?;
         let asked = Asked {
             has_payload: self.spec.payload,
+            allows_partial: self.spec.allow_partial,
             rows_per_batch: self.rows_per_batch,
             timed: self.timed,
         };

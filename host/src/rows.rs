@@ -38,6 +38,8 @@ pub struct Rows {
     names: Vec<String>,
     labels: Arc<Labels>,
     resolved: OnceLock<HashMap<u64, Arc<str>>>,
+    /// Labels that cannot be read are left out.
+    allows_partial: bool,
 }
 
 impl Rows {
@@ -68,7 +70,14 @@ impl Rows {
             names,
             labels,
             resolved: OnceLock::new(),
+            allows_partial: false,
         })
+    }
+
+    /// The same rows, as those of a query that allows a partial result.
+    pub(crate) fn allowing_partial(mut self, allowed: bool) -> Self {
+        self.allows_partial = allowed;
+        self
     }
 
     /// Number of rows.
@@ -105,7 +114,10 @@ impl Rows {
             return Ok(None);
         };
         if self.resolved.get().is_none() {
-            let labels = self.labels.resolve(&self.series)?;
+            let labels = match self.allows_partial {
+                true => self.labels.resolve_readable(&self.series)?,
+                false => self.labels.resolve(&self.series)?,
+            };
             // Another thread may have been faster; both found the same.
             let _ = self.resolved.set(labels);
         }

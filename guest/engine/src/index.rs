@@ -9,7 +9,7 @@ use crate::introducer::Introducer;
 use crate::live::Live;
 use crate::merge;
 use crate::query::{self, Cursor};
-use crate::recovery;
+use crate::recovery::{self, is_damage};
 use crate::repair;
 use crate::types::{
     Batch, Choice, Contents, Counted, Job, Mode, Outcome, QuerySpec, Retention, Rows, Subject,
@@ -158,12 +158,20 @@ impl<H: Host> Index<H> {
     /// `index.labels`
     pub fn labels(&mut self, series: &[u64]) -> Result<Vec<Option<String>>> {
         let find = |id: &u64| {
+            let mut damage = None;
             for part in &self.live.parts {
-                if let Some(label) = part.labels()?.get(id) {
-                    return Ok(Some(label.clone()));
+                match part.labels() {
+                    Ok(labels) => {
+                        if let Some(label) = labels.get(id) {
+                            return Ok(Some(label.clone()));
+                        }
+                    }
+                    // Another part may know it too.
+                    Err(error) if is_damage(error.kind()) => damage = Some(error),
+                    Err(error) => return Err(error),
                 }
             }
-            Ok(None)
+            damage.map_or(Ok(None), Err)
         };
         series.iter().map(find).collect()
     }

@@ -8,7 +8,7 @@ use crate::introducer::Introducer;
 use crate::live::Live;
 use crate::loss::{Quarantined, Region};
 use crate::part::Part;
-use crate::part::layout::{PARTS, QUARANTINE, part_name, part_number};
+use crate::part::layout::{PARTS, QUARANTINE, part_directory, part_name, part_number};
 use crate::quarantine;
 use crate::recovery::{is_damage, new_settings, remove_unnamed};
 use crate::salvage;
@@ -52,6 +52,7 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, accept_loss: bool) -> Result<String> {
     let log = host.salvage_log()?;
     repair_settings(&**host, &mut report)?;
     let snapshot = usable_snapshot(host, &mut report)?;
+    remove_unborn(&**host, &snapshot)?;
     let mut introducer = Introducer::new(&snapshot);
     let mut quarantined = snapshot.quarantined.clone();
     let mut parts = Vec::new();
@@ -201,6 +202,18 @@ fn made_up<H: Host>(host: &Arc<H>, epoch: u64) -> Result<Snapshot> {
         next_part,
         quarantined: Vec::new(),
     })
+}
+
+/// Removes what a crash left of parts that never were live: their numbers are given again.
+fn remove_unborn<H: Host>(host: &H, snapshot: &Snapshot) -> Result<()> {
+    for name in host.list_files(PARTS, Medium::Durable)? {
+        if let Some(number) = part_number(&name)
+            && number >= snapshot.next_part
+        {
+            host.remove_files(&part_directory(number, Medium::Durable), Medium::Durable)?;
+        }
+    }
+    Ok(())
 }
 
 /// A part that may stay or be replaced, and what is lost.

@@ -151,3 +151,50 @@ fn a_newer_format_is_refused() {
     place.load(row(2).as_bytes(), &[]).expect(1);
     assert_eq!(fs::read_to_string(&path).expect("readable"), newer);
 }
+
+/// Damages the newest part of a closed index: its file with this name loses its last byte's value.
+fn spoil_part(place: &Place, file: &str) {
+    let parts = std::path::Path::new(&place.store).join("i/parts");
+    let parts = std::fs::read_dir(parts).expect("parts");
+    let part = parts.map(|part| part.expect("a part").path()).max();
+    let path = part.expect("a part").join(file);
+    let mut bytes = std::fs::read(&path).expect("readable");
+    *bytes.last_mut().expect("not empty") ^= 0xff;
+    std::fs::write(&path, bytes).expect("written");
+}
+
+#[test]
+fn a_damaged_index_is_told_repaired_and_goes_on() {
+    let place = Place::new();
+    place.load(row(1).as_bytes(), &[]).expect(0);
+    place.run("flush", &[]).expect(0);
+    place.load(row(2).as_bytes(), &[]).expect(0);
+    place.run("flush", &[]).expect(0);
+    place.run("repair", &[]).expect(0);
+    spoil_part(&place, "data.bin");
+    let run = place.run("verify", &[]).expect(5);
+    assert!(run.out.contains("data.bin"), "{}", run.out);
+    let run = place.run("query", &[]).expect(5);
+    assert!(run.err.contains("repair"), "{}", run.err);
+    let run = place.run("query", &["--allow-partial"]).expect(5);
+    assert!(
+        run.out.contains("\"key\":1") && !run.out.contains("\"key\":2"),
+        "{}",
+        run.out
+    );
+    assert!(
+        run.err.contains("missing") && run.err.contains("partial"),
+        "{}",
+        run.err
+    );
+    let run = place.run("repair", &[]).expect(5);
+    assert!(run.out.contains("min_key"), "{}", run.out);
+    let run = place.run("query", &[]).expect(5);
+    assert!(run.err.contains("accept"), "{}", run.err);
+    place.run("query", &["--keys", "..=1"]).expect(0);
+    place.run("repair", &["--accept-loss"]).expect(0);
+    assert_eq!(place.keys(&[]), [1]);
+    place.run("verify", &[]).expect(0);
+    place.load(row(3).as_bytes(), &[]).expect(0);
+    assert_eq!(place.keys(&[]), [1, 3]);
+}

@@ -139,3 +139,27 @@ fn damage_met_on_the_way_costs_the_rows_that_it_hit() {
         }
     }
 }
+
+#[test]
+fn a_label_that_cannot_be_read_is_left_out_of_a_partial_result() {
+    on_both_engines(|mut subject| {
+        subject.write_part(&[row(1, 1).of("first"), row(1, 2).of("both")]);
+        subject.write_part(&[row(1, 3).of("both"), row(1, 4).of("second")]);
+        subject.leave();
+        let path = part_files(&subject, "labels.bin").remove(0);
+        let mut bytes = fs::read(&path).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 0xff;
+        fs::write(&path, bytes).unwrap();
+        subject.enter();
+        let rows = || subject.ask().run().unwrap().into_rows();
+        let error = rows().find_map(Result::err).expect("a label is needed");
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        let rows = subject.ask().allow_partial().run().unwrap().into_rows();
+        let labels: Vec<_> = rows
+            .map(|row| row.unwrap().label.map(|label| label.to_string()))
+            .collect();
+        let text = |label: &str| Some(label.to_owned());
+        assert_eq!(labels, [None, text("both"), text("both"), text("second")]);
+    });
+}

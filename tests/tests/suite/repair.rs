@@ -176,6 +176,25 @@ fn a_sound_index_stays_as_it_is() {
     });
 }
 
+/// What a crash in a flush leaves lies where the repair's new part is to be.
+#[test]
+fn leftovers_of_a_crash_are_no_hindrance() {
+    on_both_engines(|mut subject| {
+        let all = closed(&mut subject);
+        let [first, last] = parts(&subject).try_into().unwrap();
+        spoil(&first.join("data.bin"));
+        for number in 1..9 {
+            let last = last.file_name().unwrap().to_str().unwrap();
+            let number = u64::from_str_radix(last, 16).unwrap() + number;
+            let left = subject.path().join(format!("parts/{number:016x}"));
+            fs::create_dir(&left).unwrap();
+            fs::write(left.join("data.bin"), "half").unwrap();
+        }
+        let report = repair(&subject, false);
+        assert_repaired(&mut subject, &all, &report);
+    });
+}
+
 #[test]
 fn an_index_that_does_not_exist_is_not_made() {
     let mut subject = Subject::create(Engine::Native);

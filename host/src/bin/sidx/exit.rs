@@ -163,7 +163,7 @@ fn advice(kind: ErrorKind) -> (Code, &'static str) {
         ),
         ErrorKind::Corrupt => (
             Code::Corrupt,
-            "run `sidx verify STORE --index NAME` to see the extent of the damage",
+            "`sidx verify` tells the extent of the damage, `sidx repair` saves what can be saved",
         ),
         ErrorKind::ResourceExhausted => (
             Code::Resource,
