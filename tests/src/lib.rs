@@ -5,6 +5,7 @@
 //! * [`expression`] says what a filter means, row by row.
 //! * [`model`] answers queries by sorting everything.
 //! * [`generate`] makes rows and queries.
+//! * [`simulated_disk`] is a disk that loses power, and calls that fail.
 //! * [`subject`] is an index under test, for both engines.
 
 // This crate exists only for tests: a failed expectation is a failed test.
@@ -20,4 +21,5 @@
 pub mod expression;
 pub mod generate;
 pub mod model;
+pub mod simulated_disk;
 pub mod subject;
