@@ -266,13 +266,12 @@ impl FileSystem for Machine {
                 false => FileKind::File,
             };
             let names = state.names(file)?;
-            // Not in the order of names: nobody may rely on that.
-            let mut entries: Vec<_> = names
-                .iter()
-                .map(|(name, file)| (OsString::from(name), kind(file)))
-                .collect();
-            entries.reverse();
-            Ok(entries)
+            // Not in the order of names, which nobody may rely on, and of which temporary ones differ
+            // from process to process: the youngest first.
+            let mut files: Vec<_> = names.iter().collect();
+            files.sort_by_key(|(_, file)| std::cmp::Reverse(*file));
+            let entry = |(name, file): (&String, u64)| (OsString::from(name), kind(file));
+            Ok(files.into_iter().map(entry).collect())
         })
     }
 

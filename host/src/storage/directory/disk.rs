@@ -102,8 +102,15 @@ pub(super) fn sync_directory(fs: &dyn FileSystem, path: &Path) -> Result<()> {
 pub(super) fn make_directories(fs: &dyn FileSystem, path: &Path) -> Result<()> {
     // The parent of a plain relative name is the empty path, which stands for the current
     // directory.
-    if path.as_os_str().is_empty() || is_directory(fs, path) {
+    if path.as_os_str().is_empty() {
         return Ok(());
+    }
+    match fs.metadata(path) {
+        Ok(metadata) if metadata.kind == FileKind::Directory => return Ok(()),
+        Ok(_) => {}
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound && path.parent().is_some() => {}
+        // Not to be taken for a missing directory, which for the uppermost would never end.
+        Err(cause) => return Err(Error::io("look at", path, cause)),
     }
     let parent = parent_of(path);
     make_directories(fs, parent)?;
