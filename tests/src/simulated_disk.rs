@@ -94,7 +94,7 @@ struct State {
     /// Files that are locked, with the handle that holds the lock.
     locks: BTreeMap<u64, u64>,
     next_handle: u64,
-    /// The calls since the last boot, when they are recorded.
+    /// All calls, when they are recorded.
     journal: Option<Vec<String>>,
 }
 
@@ -162,10 +162,17 @@ impl SimulatedDisk {
 
     /// Starts to record calls, for messages.
     pub fn record(&self) {
-        self.lock().journal = Some(Vec::new());
+        self.lock().journal.get_or_insert_default();
     }
 
-    /// The calls since the last boot, if they are recorded.
+    /// Adds a line to the record, if there is one.
+    pub fn note(&self, text: impl FnOnce() -> String) {
+        if let Some(journal) = &mut self.lock().journal {
+            journal.push(text());
+        }
+    }
+
+    /// All calls so far, if they are recorded.
     pub fn journal(&self) -> Vec<String> {
         self.lock().journal.clone().unwrap_or_default()
     }
@@ -205,7 +212,7 @@ impl SimulatedDisk {
         state.boot += 1;
         state.locks.clear();
         if let Some(journal) = &mut state.journal {
-            journal.clear();
+            journal.push(format!("---- {crash:?} ----"));
         }
     }
 

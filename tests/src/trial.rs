@@ -75,6 +75,17 @@ pub struct Trial {
     rows: u64,
 }
 
+/// Tells what happened on the disk of a failed test that recorded it.
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for line in self.disk.journal() {
+                eprintln!("{line}");
+            }
+        }
+    }
+}
+
 impl Trial {
     /// A trial on an empty disk. The index is not open yet.
     pub fn new(disk: SimulatedDisk, setup: Setup) -> Self {
@@ -95,7 +106,8 @@ impl Trial {
             index: None,
             readers: Vec::new(),
             ledger: self.ledger.clone(),
-            ..*self
+            setup: self.setup,
+            rows: self.rows,
         }
     }
 
@@ -122,6 +134,18 @@ impl Trial {
     /// Does one step. The ledger knows of it whatever comes of it. Panics when the index shows
     /// something else than it must.
     pub fn step(&mut self, step: Step, random: &mut SmallRng) -> Result<()> {
+        self.disk.note(|| format!("{step:?}"));
+        let result = self.take_step(step, random);
+        let outcome = |()| "done".to_owned();
+        self.disk.note(|| {
+            result
+                .clone()
+                .map_or_else(|error| error.to_string(), outcome)
+        });
+        result
+    }
+
+    fn take_step(&mut self, step: Step, random: &mut SmallRng) -> Result<()> {
         if self.index.is_none() {
             self.open()?;
         }

@@ -109,6 +109,9 @@ fn live(seed: u64, engine: Engine) -> u64 {
         automatic_merge: random.random(),
     };
     let mut trial = Trial::new(SimulatedDisk::new(seed), setup);
+    if variable("SIDX_SIM_SEED").is_some() {
+        trial.disk().record();
+    }
     let mut crashes = 0;
     while crashes < CRASHES {
         work(&mut trial, &mut random);
@@ -125,7 +128,9 @@ impl Drop for Told {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let Told(seed, engine) = self;
-            eprintln!("SIDX_SIM_SEED={seed} repeats this life of the {engine:?} engine");
+            eprintln!(
+                "SIDX_SIM_SEED={seed} repeats this life of the {engine:?} engine and tells every call"
+            );
         }
     }
 }

@@ -106,25 +106,36 @@ pub(super) fn make_directories(fs: &dyn FileSystem, path: &Path) -> Result<()> {
         return Ok(());
     }
     match fs.metadata(path) {
-        Ok(metadata) if metadata.kind == FileKind::Directory => return Ok(()),
+        Ok(metadata) if metadata.kind == FileKind::Directory => {
+            // Who made it may have died before its name was durable. In a parent that can't be read
+            // it was made by somebody else.
+            return match fs.sync_directory(parent_or_here(path)) {
+                Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+                result => result.map_err(|cause| Error::io("sync directory", path, cause)),
+            };
+        }
         Ok(_) => {}
         Err(cause) if cause.kind() == io::ErrorKind::NotFound && path.parent().is_some() => {}
         // Not to be taken for a missing directory, which for the uppermost would never end.
         Err(cause) => return Err(Error::io("look at", path, cause)),
     }
-    let parent = parent_of(path);
-    make_directories(fs, parent)?;
+    make_directories(fs, parent_of(path))?;
     match fs.create_directory(path) {
         Ok(()) => {}
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && is_directory(fs, path) => {}
         Err(cause) => return Err(Error::io("make directory", path, cause)),
     }
-    let parent = if parent.as_os_str().is_empty() {
+    sync_directory(fs, parent_or_here(path))
+}
+
+/// The directory that holds `path`, never the empty path.
+fn parent_or_here(path: &Path) -> &Path {
+    let parent = parent_of(path);
+    if parent.as_os_str().is_empty() {
         Path::new(".")
     } else {
         parent
-    };
-    sync_directory(fs, parent)
+    }
 }
 
 /// Removes a directory with all below it, the deepest first. What vanishes meanwhile is gone as well.
