@@ -86,8 +86,8 @@ struct State {
     clock: i64,
     calls: u64,
     plan: Option<(u64, Plan)>,
-    /// Whether the plan came about.
-    struck: bool,
+    /// The call at which the plan came about first.
+    struck: Option<u64>,
     crashed: bool,
     /// Handles of an earlier boot are dead.
     boot: u64,
@@ -127,7 +127,7 @@ impl SimulatedDisk {
             clock: 1,
             calls: 0,
             plan: None,
-            struck: false,
+            struck: None,
             crashed: false,
             boot: 0,
             locks: BTreeMap::new(),
@@ -189,8 +189,8 @@ impl SimulatedDisk {
         self.lock().plan = Some((call, Plan::Fail { fault, lasts }));
     }
 
-    /// Whether what was planned came about.
-    pub fn struck(&self) -> bool {
+    /// The call at which what was planned came about first.
+    pub fn struck(&self) -> Option<u64> {
         self.lock().struck
     }
 
@@ -207,7 +207,7 @@ impl SimulatedDisk {
         }
         state.calls = 0;
         state.plan = None;
-        state.struck = false;
+        state.struck = None;
         state.crashed = false;
         state.boot += 1;
         state.locks.clear();
@@ -267,7 +267,7 @@ impl State {
         }
         match plan {
             Plan::Crash => {
-                self.struck = true;
+                self.struck = Some(at);
                 self.crashed = true;
                 let comes_about = call != Call::Look && self.random.random();
                 if comes_about {
@@ -277,11 +277,11 @@ impl State {
                 }
             }
             Plan::Fail { fault, lasts } => {
-                let again = self.struck;
+                let again = self.struck.is_some();
                 if !fault.concerns(call) || (again && !lasts) {
                     return Ok(Course::Normal);
                 }
-                self.struck = true;
+                self.struck.get_or_insert(self.calls);
                 match (fault, call) {
                     (Fault::Io, Call::Sync) => Ok(Course::LostSync),
                     (Fault::ShortWrite, Call::Write) if !again => Ok(Course::Short),

@@ -280,13 +280,14 @@ impl Storage for DirectoryStorage {
 
     fn sync(&self, path: &str) -> Result<()> {
         let full = self.full(path)?;
-        if !is_directory(self.fs.as_ref(), &full) {
-            return Err(Error::not_found(format!(
+        match self.fs.metadata(&full) {
+            Ok(metadata) if metadata.kind == FileKind::Directory => self.sync_up(&full),
+            Err(cause) if !is_absent(&cause) => Err(Error::io("look at", &full, cause)),
+            _ => Err(Error::not_found(format!(
                 "there is no directory {}",
                 full.display()
-            )));
+            ))),
         }
-        self.sync_up(&full)
     }
 
     fn get(&self, name: &str) -> Result<Option<(Vec<u8>, String)>> {
@@ -312,12 +313,10 @@ impl Storage for DirectoryStorage {
     fn append_file(&self, path: &str) -> Result<Box<dyn AppendFile>> {
         let full = self.full(path)?;
         let directory = self.make_parents(path)?;
-        let is_new = !exists(self.fs.as_ref(), &full)?;
         let file = self.fs.open(&full, Access::WriteOrCreate);
         let file = file.map_err(|cause| Error::io("open for appending", &full, cause))?;
-        if is_new {
-            self.sync_up(&directory)?;
-        }
+        // Also for one that exists: who made it may have died before this.
+        self.sync_up(&directory)?;
         Ok(Box::new(DirectoryAppendFile::new(file, full)?))
     }
 
