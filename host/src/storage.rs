@@ -20,7 +20,10 @@ pub mod log;
 mod memory;
 mod paths;
 
-pub use directory::{DirectoryStorage, DirectoryStore};
+pub use directory::{
+    Access, DirectoryStorage, DirectoryStore, FileKind, FileMetadata, FileSystem, LocalFileSystem,
+    OpenFile,
+};
 pub use memory::{MemoryStorage, MemoryStore};
 pub use paths::{
     MAX_INDEX_NAME_BYTES, MAX_NAME_BYTES, MAX_OBJECT_BYTES, MAX_PATH_BYTES, check_index_name,

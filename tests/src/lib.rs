@@ -5,6 +5,9 @@
 //! * [`expression`] says what a filter means, row by row.
 //! * [`model`] answers queries by sorting everything.
 //! * [`generate`] makes rows and queries.
+//! * [`simulated_disk`] is a disk that loses power, and calls that fail.
+//! * [`ledger`] says what an index must, and may, hold after a crash.
+//! * [`trial`] is an index on such a disk with its ledger.
 //! * [`subject`] is an index under test, for both engines.
 
 // This crate exists only for tests: a failed expectation is a failed test.
@@ -19,5 +22,8 @@
 
 pub mod expression;
 pub mod generate;
+pub mod ledger;
 pub mod model;
+pub mod simulated_disk;
 pub mod subject;
+pub mod trial;

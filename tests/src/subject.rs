@@ -139,36 +139,7 @@ impl Subject {
 
     /// A query of the library that asks for the same.
     pub fn query(&self, query: &Query) -> sidx_host::Query {
-        let mut asked = self
-            .index()
-            .query()
-            .keys((query.low, query.high))
-            .payload(query.payload);
-        if query.series.is_some() {
-            asked = asked.series_ids([]);
-        }
-        for name in query.series.iter().flatten() {
-            asked = match name {
-                SeriesName::Label(label) => asked.series(label),
-                SeriesName::Id(id) => asked.series_id(*id),
-            };
-        }
-        if let Some(filter) = &query.filter {
-            asked = asked.filter(filter.text());
-        }
-        if query.descending {
-            asked = asked.descending();
-        }
-        if let Some(limit) = query.limit {
-            asked = asked.limit(limit);
-        }
-        if query.distinct_payload {
-            asked = asked.distinct_payload();
-        }
-        if let Projection::Only(names) = &query.projection {
-            asked = asked.select(names.iter().cloned());
-        }
-        asked
+        ask(self.index(), query)
     }
 
     /// The rows of a query, taken from the cursor at most `batch_rows` at a time.
@@ -226,6 +197,39 @@ impl Drop for Subject {
             eprintln!("the index of the failed test ran on {:?}", self.engine);
         }
     }
+}
+
+/// A query of the library that asks an index for the same.
+pub fn ask(index: &Index, query: &Query) -> sidx_host::Query {
+    let mut asked = index
+        .query()
+        .keys((query.low, query.high))
+        .payload(query.payload);
+    if query.series.is_some() {
+        asked = asked.series_ids([]);
+    }
+    for name in query.series.iter().flatten() {
+        asked = match name {
+            SeriesName::Label(label) => asked.series(label),
+            SeriesName::Id(id) => asked.series_id(*id),
+        };
+    }
+    if let Some(filter) = &query.filter {
+        asked = asked.filter(filter.text());
+    }
+    if query.descending {
+        asked = asked.descending();
+    }
+    if let Some(limit) = query.limit {
+        asked = asked.limit(limit);
+    }
+    if query.distinct_payload {
+        asked = asked.distinct_payload();
+    }
+    if let Projection::Only(names) = &query.projection {
+        asked = asked.select(names.iter().cloned());
+    }
+    asked
 }
 
 /// A batch of the library.

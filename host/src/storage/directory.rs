@@ -8,42 +8,54 @@
 //!
 //! Reading opens files for reading and lists directories, no more: a read-only medium will do.
 
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::disk::{TempFile, sync_directory};
+use self::file_system::Fs;
 use self::files::{DirectoryAppendFile, DirectoryNewFile, DirectoryReadFile};
 use super::paths::{LOCK_NAME, check_index_name, check_move, check_path, is_component};
 use super::{AppendFile, Lock, NewFile, ReadFile, Storage, Store};
 use crate::error::{Error, ErrorKind, Result};
 
 mod disk;
+mod file_system;
 mod files;
+mod local;
 mod lock;
 mod objects;
 mod pins;
 #[cfg(test)]
 mod tests;
 
+pub use self::file_system::{Access, FileKind, FileMetadata, FileSystem, OpenFile};
+pub use self::local::LocalFileSystem;
+
 /// A directory with one sub-directory per index.
 pub struct DirectoryStore {
+    fs: Fs,
     root: PathBuf,
 }
 
 impl DirectoryStore {
     /// A store at a path. Touches nothing: the directory is made when its first index is created.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self::on(local(), root)
+    }
+
+    /// The same on another file system.
+    pub fn on(fs: Arc<dyn FileSystem>, root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        Self { fs, root }
     }
 
     /// The directory of an index that exists.
     fn existing(&self, name: &str) -> Result<PathBuf> {
         check_index_name(name)?;
         let path = self.root.join(name);
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => Ok(path),
+        match self.fs.metadata(&path) {
+            Ok(metadata) if metadata.kind == FileKind::Directory => Ok(path),
             Ok(_) => Err(Error::conflict(format!(
                 "{} is a file, not an index",
                 path.display()
@@ -66,10 +78,13 @@ impl Store for DirectoryStore {
 
     fn index_names(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in disk::entries(&self.root)? {
+        for entry in disk::entries(self.fs.as_ref(), &self.root)? {
             let is_index = check_index_name(&entry.name).is_ok();
             // A link to a directory is as good as a directory here.
-            if is_index && (entry.is_directory || self.root.join(&entry.name).is_dir()) {
+            if is_index
+                && (entry.is_directory
+                    || is_directory(self.fs.as_ref(), &self.root.join(&entry.name)))
+            {
                 names.push(entry.name);
             }
         }
@@ -82,40 +97,49 @@ impl Store for DirectoryStore {
             Ok(path) => path,
             Err(error) if create && error.kind() == ErrorKind::NotFound => {
                 let path = self.root.join(name);
-                disk::make_directories(&path)?;
+                disk::make_directories(self.fs.as_ref(), &path)?;
                 path
             }
             Err(error) => return Err(error),
         };
         if create {
             // Also for one that exists: who made it may have died before this.
-            sync_directory(&self.root)?;
+            sync_directory(self.fs.as_ref(), &self.root)?;
         }
-        Ok(Arc::new(DirectoryStorage::new(path)))
+        Ok(Arc::new(DirectoryStorage::on(Arc::clone(&self.fs), path)))
     }
 
     fn remove_index(&self, name: &str) -> Result<()> {
         let path = self.existing(name)?;
-        let storage = DirectoryStorage::new(&path);
+        let storage = DirectoryStorage::on(Arc::clone(&self.fs), &path);
         let _lock = storage.lock()?;
         // First out of sight in one step, so that a crash does not leave half an index under its
         // name.
         let removed = disk::temporary_path(&self.root);
-        fs::rename(&path, &removed).map_err(|cause| Error::io("remove", &path, cause))?;
-        sync_directory(&self.root)?;
-        disk::remove_leftovers(&self.root, false)
+        self.fs
+            .rename(&path, &removed)
+            .map_err(|cause| Error::io("remove", &path, cause))?;
+        sync_directory(self.fs.as_ref(), &self.root)?;
+        disk::remove_leftovers(self.fs.as_ref(), &self.root, false)
     }
 }
 
 /// One index in a directory.
 pub struct DirectoryStorage {
+    fs: Fs,
     root: PathBuf,
 }
 
 impl DirectoryStorage {
     /// The index in an existing directory. Touches nothing.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self::on(local(), root)
+    }
+
+    /// The same on another file system.
+    pub fn on(fs: Arc<dyn FileSystem>, root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        Self { fs, root }
     }
 
     fn full(&self, path: &str) -> Result<PathBuf> {
@@ -130,7 +154,7 @@ impl DirectoryStorage {
         let parents = path.rsplit_once('/').map(|(parents, _)| parents);
         for name in parents.into_iter().flat_map(|parents| parents.split('/')) {
             directory.push(name);
-            match fs::create_dir(&directory) {
+            match self.fs.create_directory(&directory) {
                 Ok(()) => {}
                 Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(cause) => return Err(Error::io("make directory", &directory, cause)),
@@ -143,7 +167,7 @@ impl DirectoryStorage {
     /// are.
     fn sync_up(&self, directory: &Path) -> Result<()> {
         for each in directory.ancestors() {
-            sync_directory(each)?;
+            sync_directory(self.fs.as_ref(), each)?;
             if each == self.root {
                 break;
             }
@@ -157,9 +181,20 @@ fn parent_of(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
 }
 
+/// The file system of the operating system.
+fn local() -> Fs {
+    Arc::new(LocalFileSystem)
+}
+
+/// Whether a path leads to a directory that can be reached.
+fn is_directory(fs: &dyn FileSystem, path: &Path) -> bool {
+    fs.metadata(path)
+        .is_ok_and(|metadata| metadata.kind == FileKind::Directory)
+}
+
 /// Whether something has that name, be it a dangling link.
-fn exists(path: &Path) -> Result<bool> {
-    match fs::symlink_metadata(path) {
+fn exists(fs: &dyn FileSystem, path: &Path) -> Result<bool> {
+    match fs.link_metadata(path) {
         Ok(_) => Ok(true),
         Err(cause) if is_absent(&cause) => Ok(false),
         Err(cause) => Err(Error::io("look at", path, cause)),
@@ -181,22 +216,25 @@ impl Storage for DirectoryStorage {
 
     fn create(&self, path: &str) -> Result<Box<dyn NewFile>> {
         let full = self.full(path)?;
-        if exists(&full)? {
+        if exists(self.fs.as_ref(), &full)? {
             return Err(Error::conflict(format!("{} exists", full.display())));
         }
         let directory = self.make_parents(path)?;
         Ok(Box::new(DirectoryNewFile::new(
-            TempFile::create(&directory)?,
+            TempFile::create(&self.fs, &directory)?,
             full,
         )))
     }
 
     fn open(&self, path: &str) -> Result<Arc<dyn ReadFile>> {
-        Ok(Arc::new(DirectoryReadFile::open(&self.full(path)?)?))
+        Ok(Arc::new(DirectoryReadFile::open(
+            self.fs.as_ref(),
+            &self.full(path)?,
+        )?))
     }
 
     fn list(&self, path: &str) -> Result<Vec<String>> {
-        let entries = disk::entries(&self.full(path)?)?;
+        let entries = disk::entries(self.fs.as_ref(), &self.full(path)?)?;
         let names = entries.into_iter().map(|entry| entry.name);
         let mut names: Vec<String> = names.filter(|name| is_component(name)).collect();
         names.sort_unstable();
@@ -205,13 +243,15 @@ impl Storage for DirectoryStorage {
 
     fn remove(&self, path: &str) -> Result<()> {
         let full = self.full(path)?;
-        let result = match fs::symlink_metadata(&full) {
-            Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(&full),
-            Ok(_) => fs::remove_file(&full),
+        let result = match self.fs.link_metadata(&full) {
+            Ok(metadata) if metadata.kind == FileKind::Directory => {
+                disk::remove_tree(self.fs.as_ref(), &full)
+            }
+            Ok(_) => self.fs.remove_file(&full),
             Err(cause) => Err(cause),
         };
         match result {
-            Ok(()) => sync_directory(parent_of(&full)),
+            Ok(()) => sync_directory(self.fs.as_ref(), parent_of(&full)),
             Err(cause) if is_absent(&cause) => Ok(()),
             Err(cause) => Err(Error::io("remove", &full, cause)),
         }
@@ -220,83 +260,79 @@ impl Storage for DirectoryStorage {
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         check_move(from, to)?;
         let (source, target) = (self.full(from)?, self.full(to)?);
-        if !exists(&source)? {
+        if !exists(self.fs.as_ref(), &source)? {
             return Err(Error::not_found(format!(
                 "there is no {} to rename",
                 source.display()
             )));
         }
-        if exists(&target)? {
+        if exists(self.fs.as_ref(), &target)? {
             return Err(Error::conflict(format!("{} exists", target.display())));
         }
         let directory = self.make_parents(to)?;
-        fs::rename(&source, &target).map_err(|cause| Error::io("rename", &source, cause))?;
+        self.fs
+            .rename(&source, &target)
+            .map_err(|cause| Error::io("rename", &source, cause))?;
         // The new name first: a power loss in between may show both, never none.
         self.sync_up(&directory)?;
-        sync_directory(parent_of(&source))
+        sync_directory(self.fs.as_ref(), parent_of(&source))
     }
 
     fn sync(&self, path: &str) -> Result<()> {
         let full = self.full(path)?;
-        if !full.is_dir() {
-            return Err(Error::not_found(format!(
+        match self.fs.metadata(&full) {
+            Ok(metadata) if metadata.kind == FileKind::Directory => self.sync_up(&full),
+            Err(cause) if !is_absent(&cause) => Err(Error::io("look at", &full, cause)),
+            _ => Err(Error::not_found(format!(
                 "there is no directory {}",
                 full.display()
-            )));
+            ))),
         }
-        self.sync_up(&full)
     }
 
     fn get(&self, name: &str) -> Result<Option<(Vec<u8>, String)>> {
-        objects::get(&self.root, name)
+        objects::get(self.fs.as_ref(), &self.root, name)
     }
 
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<String> {
-        objects::put_if_absent(&self.root, name, bytes)
+        objects::put_if_absent(&self.fs, &self.root, name, bytes)
     }
 
     fn compare_and_swap(&self, name: &str, version: &str, bytes: &[u8]) -> Result<String> {
-        objects::compare_and_swap(&self.root, name, version, bytes)
+        objects::compare_and_swap(&self.fs, &self.root, name, version, bytes)
     }
 
     fn list_objects(&self, prefix: &str) -> Result<Vec<String>> {
-        objects::list(&self.root, prefix)
+        objects::list(self.fs.as_ref(), &self.root, prefix)
     }
 
     fn remove_object(&self, name: &str) -> Result<()> {
-        objects::remove(&self.root, name)
+        objects::remove(self.fs.as_ref(), &self.root, name)
     }
 
     fn append_file(&self, path: &str) -> Result<Box<dyn AppendFile>> {
         let full = self.full(path)?;
         let directory = self.make_parents(path)?;
-        let is_new = !exists(&full)?;
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&full);
+        let file = self.fs.open(&full, Access::WriteOrCreate);
         let file = file.map_err(|cause| Error::io("open for appending", &full, cause))?;
-        if is_new {
-            self.sync_up(&directory)?;
-        }
+        // Also for one that exists: who made it may have died before this.
+        self.sync_up(&directory)?;
         Ok(Box::new(DirectoryAppendFile::new(file, full)?))
     }
 
     fn lock(&self) -> Result<Lock> {
-        let lock = lock::take(&self.root.join(LOCK_NAME))?;
-        disk::remove_leftovers(&self.root, true)?;
+        let lock = lock::take(self.fs.as_ref(), &self.root.join(LOCK_NAME))?;
+        disk::remove_leftovers(self.fs.as_ref(), &self.root, true)?;
         Ok(Box::new(lock))
     }
 
     fn pin(&self, epoch: u64) -> Result<Option<Lock>> {
-        let pin = pins::take(&self.root, epoch)?;
+        let pin = pins::take(&self.fs, &self.root, epoch)?;
         Ok(pin.map(|pin| Box::new(pin) as Lock))
     }
 
     fn oldest_pin(&self) -> Result<Option<u64>> {
-        pins::oldest(&self.root)
+        pins::oldest(self.fs.as_ref(), &self.root)
     }
 
     fn local_path(&self, path: &str) -> Option<PathBuf> {
@@ -306,17 +342,17 @@ impl Storage for DirectoryStorage {
     fn link(&self, path: &str, from: &Path) -> Result<bool> {
         use io::ErrorKind as Io;
         let full = self.full(path)?;
-        if exists(&full)? {
+        if exists(self.fs.as_ref(), &full)? {
             return Err(Error::conflict(format!("{} exists", full.display())));
         }
-        match fs::symlink_metadata(from) {
-            Ok(metadata) if metadata.is_file() => {}
+        match self.fs.link_metadata(from) {
+            Ok(metadata) if metadata.kind == FileKind::File => {}
             // A link to a link would hang on a name that is not ours.
             Ok(_) => return Ok(false),
             Err(cause) => return Err(Error::io("look at", from, cause)),
         }
         self.make_parents(path)?;
-        match fs::hard_link(from, &full) {
+        match self.fs.link(from, &full) {
             Ok(()) => Ok(true),
             Err(cause) => match cause.kind() {
                 Io::CrossesDevices | Io::Unsupported | Io::PermissionDenied | Io::TooManyLinks => {
@@ -328,6 +364,6 @@ impl Storage for DirectoryStorage {
     }
 
     fn size_bytes(&self) -> Result<u64> {
-        disk::size_bytes(&self.root)
+        disk::size_bytes(self.fs.as_ref(), &self.root)
     }
 }

@@ -1,12 +1,13 @@
-//! What the directory backend needs from the file system beyond the standard library: temporary
-//! files, durable directories, listings that bear changes.
+//! What the directory backend needs beyond single calls of the file system: temporary files, durable
+//! directories, whole trees, listings that bear changes.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::parent_of;
+use super::file_system::{FileKind, FileSystem, Fs, OpenFile};
+use super::{is_directory, parent_of};
 use crate::error::{Error, Result};
 
 /// In front of every name that is not for the eyes of a caller.
@@ -16,17 +17,26 @@ const LEFTOVER: &str = ".tmp";
 
 /// A file without a lasting name; removed when dropped.
 pub(super) struct TempFile {
-    file: File,
+    fs: Fs,
+    file: Box<dyn OpenFile>,
+    size: u64,
     path: PathBuf,
 }
 
 impl TempFile {
     /// Makes an empty one in `directory`, which exists.
-    pub(super) fn create(directory: &Path) -> Result<Self> {
+    pub(super) fn create(fs: &Fs, directory: &Path) -> Result<Self> {
         loop {
             let path = temporary_path(directory);
-            match File::options().write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok(Self { file, path }),
+            match fs.create_new(&path) {
+                Ok(file) => {
+                    return Ok(Self {
+                        fs: Arc::clone(fs),
+                        file,
+                        size: 0,
+                        path,
+                    });
+                }
                 // Left by a process that had our process id: the next number will do.
                 Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(cause) => return Err(Error::io("create", &path, cause)),
@@ -36,36 +46,38 @@ impl TempFile {
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.file
-            .write_all(bytes)
-            .map_err(|cause| Error::io("write", &self.path, cause))
+            .write_all_at(bytes, self.size)
+            .map_err(|cause| Error::io("write", &self.path, cause))?;
+        self.size += bytes.len() as u64;
+        Ok(())
     }
 
     /// Brings bytes and size to the medium.
     pub(super) fn sync(&self) -> Result<()> {
         self.file
-            .sync_all()
+            .sync()
             .map_err(|cause| Error::io("sync", &self.path, cause))
     }
 
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    pub(super) fn file(&self) -> &dyn OpenFile {
+        self.file.as_ref()
     }
 
     /// Gives the content a second, lasting name, unless that is taken.
     pub(super) fn link(&self, target: &Path) -> io::Result<()> {
-        fs::hard_link(&self.path, target)
+        self.fs.link(&self.path, target)
     }
 
     /// Puts the file in the place of `target`.
     pub(super) fn replace(&self, target: &Path) -> io::Result<()> {
-        fs::rename(&self.path, target)
+        self.fs.rename(&self.path, target)
     }
 }
 
 impl Drop for TempFile {
     fn drop(&mut self) {
         // Gone already after a rename; else what can't be removed goes with the next lock.
-        let _ = fs::remove_file(&self.path);
+        let _ = self.fs.remove_file(&self.path);
     }
 }
 
@@ -81,31 +93,73 @@ fn is_leftover(name: &str) -> bool {
 }
 
 /// Makes the names in a directory survive a power loss.
-pub(super) fn sync_directory(path: &Path) -> Result<()> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
+pub(super) fn sync_directory(fs: &dyn FileSystem, path: &Path) -> Result<()> {
+    fs.sync_directory(path)
         .map_err(|cause| Error::io("sync directory", path, cause))
 }
 
 /// Makes a directory and all above it that are missing, each with a durable name.
-pub(super) fn make_directories(path: &Path) -> Result<()> {
+pub(super) fn make_directories(fs: &dyn FileSystem, path: &Path) -> Result<()> {
     // The parent of a plain relative name is the empty path, which stands for the current
     // directory.
-    if path.as_os_str().is_empty() || path.is_dir() {
+    if path.as_os_str().is_empty() {
         return Ok(());
     }
-    let parent = parent_of(path);
-    make_directories(parent)?;
-    match fs::create_dir(path) {
+    match fs.metadata(path) {
+        Ok(metadata) if metadata.kind == FileKind::Directory => {
+            // Who made it may have died before its name was durable. In a parent that can't be read
+            // it was made by somebody else.
+            return match fs.sync_directory(parent_or_here(path)) {
+                Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+                result => result.map_err(|cause| Error::io("sync directory", path, cause)),
+            };
+        }
+        Ok(_) => {}
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound && path.parent().is_some() => {}
+        // Not to be taken for a missing directory, which for the uppermost would never end.
+        Err(cause) => return Err(Error::io("look at", path, cause)),
+    }
+    make_directories(fs, parent_of(path))?;
+    match fs.create_directory(path) {
         Ok(()) => {}
-        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && is_directory(fs, path) => {}
         Err(cause) => return Err(Error::io("make directory", path, cause)),
     }
-    sync_directory(if parent.as_os_str().is_empty() {
+    sync_directory(fs, parent_or_here(path))
+}
+
+/// The directory that holds `path`, never the empty path.
+fn parent_or_here(path: &Path) -> &Path {
+    let parent = parent_of(path);
+    if parent.as_os_str().is_empty() {
         Path::new(".")
     } else {
         parent
-    })
+    }
+}
+
+/// Removes a directory with all below it, the deepest first. What vanishes meanwhile is gone as well.
+pub(super) fn remove_tree(fs: &dyn FileSystem, path: &Path) -> io::Result<()> {
+    let entries = match fs.list(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for (name, kind) in entries {
+        let below = path.join(name);
+        if kind == FileKind::Directory {
+            remove_tree(fs, &below)?;
+        } else {
+            bear_absence(fs.remove_file(&below))?;
+        }
+    }
+    bear_absence(fs.remove_directory(path))
+}
+
+fn bear_absence(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
 }
 
 /// A name in a directory.
@@ -117,62 +171,51 @@ pub(super) struct Entry {
 
 /// What is in a directory, in no order; nothing when it does not exist. Names that are not UTF-8,
 /// which can't be ours, are left out.
-pub(super) fn entries(path: &Path) -> Result<Vec<Entry>> {
-    let listing = match fs::read_dir(path) {
+pub(super) fn entries(fs: &dyn FileSystem, path: &Path) -> Result<Vec<Entry>> {
+    let listing = match fs.list(path) {
         Ok(listing) => listing,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(cause) => return Err(Error::io("list", path, cause)),
     };
-    let mut entries = Vec::new();
-    for entry in listing {
-        let entry = entry.map_err(|cause| Error::io("list", path, cause))?;
-        let is_directory = match entry.file_type() {
-            Ok(kind) => kind.is_dir(),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
-            Err(cause) => return Err(Error::io("list", path, cause)),
-        };
-        if let Ok(name) = entry.file_name().into_string() {
-            entries.push(Entry { name, is_directory });
-        }
-    }
-    Ok(entries)
+    let entry = |(name, kind): (std::ffi::OsString, FileKind)| {
+        Some(Entry {
+            name: name.into_string().ok()?,
+            is_directory: kind == FileKind::Directory,
+        })
+    };
+    Ok(listing.into_iter().filter_map(entry).collect())
 }
 
 /// Removes what is left of files and directories under construction, `deep` also below
 /// sub-directories.
-pub(super) fn remove_leftovers(directory: &Path, deep: bool) -> Result<()> {
-    for entry in entries(directory)? {
+pub(super) fn remove_leftovers(fs: &dyn FileSystem, directory: &Path, deep: bool) -> Result<()> {
+    for entry in entries(fs, directory)? {
         let path = directory.join(&entry.name);
         let removed = match (is_leftover(&entry.name), entry.is_directory) {
-            (true, true) => fs::remove_dir_all(&path),
-            (true, false) => fs::remove_file(&path),
+            (true, true) => remove_tree(fs, &path),
+            (true, false) => bear_absence(fs.remove_file(&path)),
             (false, true) if deep => {
-                remove_leftovers(&path, deep)?;
+                remove_leftovers(fs, &path, deep)?;
                 Ok(())
             }
             (false, _) => Ok(()),
         };
-        match removed {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::io("remove", &path, cause));
-            }
-            _ => {}
-        }
+        removed.map_err(|cause| Error::io("remove", &path, cause))?;
     }
     Ok(())
 }
 
 /// Bytes of all files in a directory and below. What vanishes meanwhile does not count.
-pub(super) fn size_bytes(directory: &Path) -> Result<u64> {
+pub(super) fn size_bytes(fs: &dyn FileSystem, directory: &Path) -> Result<u64> {
     let mut bytes = 0;
-    for entry in entries(directory)? {
+    for entry in entries(fs, directory)? {
         let path = directory.join(&entry.name);
         if entry.is_directory {
-            bytes += size_bytes(&path)?;
+            bytes += size_bytes(fs, &path)?;
             continue;
         }
-        match fs::symlink_metadata(&path) {
-            Ok(metadata) => bytes += metadata.len(),
+        match fs.link_metadata(&path) {
+            Ok(metadata) => bytes += metadata.size,
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
             Err(cause) => return Err(Error::io("look at", &path, cause)),
         }

@@ -1,11 +1,10 @@
 //! The files of the directory backend.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::disk::TempFile;
+use super::file_system::{Access, FileKind, FileSystem, OpenFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{AppendFile, NewFile, ReadFile, cannot_grow, too_short};
 
@@ -61,15 +60,15 @@ pub(super) fn link_error(target: &Path, cause: io::Error) -> Error {
 }
 
 pub(super) struct DirectoryReadFile {
-    file: File,
+    file: Box<dyn OpenFile>,
     size: u64,
     path: PathBuf,
 }
 
 impl DirectoryReadFile {
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(fs: &dyn FileSystem, path: &Path) -> Result<Self> {
         let not_found = || Error::not_found(format!("there is no file {}", path.display()));
-        let file = match File::open(path) {
+        let file = match fs.open(path, Access::Read) {
             Ok(file) => file,
             Err(cause) if super::is_absent(&cause) => return Err(not_found()),
             Err(cause) => return Err(Error::io("open", path, cause)),
@@ -77,12 +76,12 @@ impl DirectoryReadFile {
         let metadata = file
             .metadata()
             .map_err(|cause| Error::io("look at", path, cause))?;
-        if !metadata.is_file() {
+        if metadata.kind != FileKind::File {
             return Err(not_found());
         }
         Ok(Self {
             file,
-            size: metadata.len(),
+            size: metadata.size,
             path: path.to_owned(),
         })
     }
@@ -100,11 +99,9 @@ impl ReadFile for DirectoryReadFile {
         if end.is_none_or(|end| end > self.size) {
             return Err(too_short(self.size));
         }
-        match self.file.read_exact_at(buffer, offset) {
-            Ok(()) => Ok(()),
-            Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => Err(too_short(
-                self.file.metadata().map_or(0, |metadata| metadata.len()),
-            )),
+        match self.file.read_up_to(buffer, offset) {
+            Ok(count) if count == length => Ok(()),
+            Ok(count) => Err(too_short(offset + count as u64)),
             Err(cause) => Err(Error::io("read", &self.path, cause)),
         }
     }
@@ -113,19 +110,19 @@ impl ReadFile for DirectoryReadFile {
 /// Writes at a position that it keeps, not at the end that the file has: after a failed write the
 /// next one covers what the failed one left.
 pub(super) struct DirectoryAppendFile {
-    file: File,
+    file: Box<dyn OpenFile>,
     size: u64,
     path: PathBuf,
 }
 
 impl DirectoryAppendFile {
-    pub(super) fn new(file: File, path: PathBuf) -> Result<Self> {
+    pub(super) fn new(file: Box<dyn OpenFile>, path: PathBuf) -> Result<Self> {
         let metadata = file
             .metadata()
             .map_err(|cause| Error::io("look at", &path, cause))?;
         Ok(Self {
             file,
-            size: metadata.len(),
+            size: metadata.size,
             path,
         })
     }
@@ -141,9 +138,8 @@ impl AppendFile for DirectoryAppendFile {
     }
 
     fn sync(&mut self) -> Result<()> {
-        // Without the times of the file, but with its size.
         self.file
-            .sync_data()
+            .sync()
             .map_err(|cause| Error::io("sync", &self.path, cause))
     }
 
@@ -156,7 +152,7 @@ impl AppendFile for DirectoryAppendFile {
             return Err(cannot_grow(&self.path.to_string_lossy(), self.size, size));
         }
         self.file
-            .set_len(size)
+            .set_size(size)
             .map_err(|cause| Error::io("truncate", &self.path, cause))?;
         self.size = size;
         Ok(())
@@ -171,7 +167,8 @@ mod tests {
     fn a_file_that_lost_an_append_cannot_be_finished() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let target = directory.path().join("a");
-        let temporary = TempFile::create(directory.path()).expect("new");
+        let temporary =
+            TempFile::create(&crate::storage::directory::local(), directory.path()).expect("new");
         let mut file = Box::new(DirectoryNewFile::new(temporary, target));
         file.append(b"bytes").expect("writable");
         file.failed = true;

@@ -5,12 +5,11 @@
 //! removals happen one at a time under a lock of their own; creation needs none, because a link
 //! fails when its name is taken. While a swap compares and replaces, the name is never free.
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::Path;
 
 use super::disk::{self, TempFile, sync_directory};
+use super::file_system::{Access, FileKind, FileMetadata, FileSystem, Fs, OpenFile};
 use super::files::link_error;
 use crate::error::{Error, Result};
 use crate::storage::paths::{
@@ -23,10 +22,14 @@ const SWAP_LOCK_NAME: &str = "~swap.lock";
 /// the wrong moment. That happens once per writer, so a few attempts are plenty.
 const ATTEMPTS: usize = 20;
 
-pub(super) fn get(root: &Path, name: &str) -> Result<Option<(Vec<u8>, String)>> {
+pub(super) fn get(
+    fs: &dyn FileSystem,
+    root: &Path,
+    name: &str,
+) -> Result<Option<(Vec<u8>, String)>> {
     check_object_name(name)?;
     let path = root.join(name);
-    let file = match File::open(&path) {
+    let file = match fs.open(&path, Access::Read) {
         Ok(file) => file,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => return Err(Error::io("open", &path, cause)),
@@ -34,33 +37,35 @@ pub(super) fn get(root: &Path, name: &str) -> Result<Option<(Vec<u8>, String)>> 
     let metadata = file
         .metadata()
         .map_err(|cause| Error::io("look at", &path, cause))?;
-    if !metadata.is_file() {
+    if metadata.kind != FileKind::File {
         return Ok(None);
     }
-    if metadata.len() > MAX_OBJECT_BYTES as u64 {
+    if metadata.size > MAX_OBJECT_BYTES as u64 {
         return Err(Error::corrupt(format!(
             "{} has {} bytes, but an object has at most {MAX_OBJECT_BYTES}",
             path.display(),
-            metadata.len()
+            metadata.size
         )));
     }
-    let mut bytes = Vec::new();
-    file.take(MAX_OBJECT_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)
+    let mut bytes = vec![0; usize::try_from(metadata.size).unwrap_or(0)];
+    let count = file
+        .read_up_to(&mut bytes, 0)
         .map_err(|cause| Error::io("read", &path, cause))?;
+    bytes.truncate(count);
     let version = version_of(&bytes, &metadata);
     Ok(Some((bytes, version)))
 }
 
-pub(super) fn put_if_absent(root: &Path, name: &str, bytes: &[u8]) -> Result<String> {
+pub(super) fn put_if_absent(fs: &Fs, root: &Path, name: &str, bytes: &[u8]) -> Result<String> {
     check_object_name(name)?;
     check_object_size(name, bytes)?;
     let path = root.join(name);
     // Spares the losers of a race their writes; the link decides.
-    if super::exists(&path)? {
+    if super::exists(fs.as_ref(), &path)? {
         return Err(Error::conflict(format!("{} exists", path.display())));
     }
     publish(
+        fs,
         root,
         bytes,
         |file| file.link(&path),
@@ -69,6 +74,7 @@ pub(super) fn put_if_absent(root: &Path, name: &str, bytes: &[u8]) -> Result<Str
 }
 
 pub(super) fn compare_and_swap(
+    fs: &Fs,
     root: &Path,
     name: &str,
     version: &str,
@@ -77,8 +83,8 @@ pub(super) fn compare_and_swap(
     check_object_name(name)?;
     check_object_size(name, bytes)?;
     let path = root.join(name);
-    let _swapping = lock_swaps(root)?;
-    let problem = match get(root, name)? {
+    let _swapping = lock_swaps(fs.as_ref(), root)?;
+    let problem = match get(fs.as_ref(), root, name)? {
         Some((_, present)) if present == version => None,
         Some(_) => Some("was changed by another writer; read it again"),
         None => Some("is gone"),
@@ -87,6 +93,7 @@ pub(super) fn compare_and_swap(
         return Err(Error::conflict(format!("{} {problem}", path.display())));
     }
     publish(
+        fs,
         root,
         bytes,
         |file| file.replace(&path),
@@ -94,7 +101,7 @@ pub(super) fn compare_and_swap(
     )
 }
 
-pub(super) fn list(root: &Path, prefix: &str) -> Result<Vec<String>> {
+pub(super) fn list(fs: &dyn FileSystem, root: &Path, prefix: &str) -> Result<Vec<String>> {
     check_object_prefix(prefix)?;
     let wanted = |entry: &disk::Entry| {
         !entry.is_directory
@@ -102,18 +109,18 @@ pub(super) fn list(root: &Path, prefix: &str) -> Result<Vec<String>> {
             && entry.name != LOCK_NAME
             && check_object_name(&entry.name).is_ok()
     };
-    let entries = disk::entries(root)?.into_iter().filter(wanted);
+    let entries = disk::entries(fs, root)?.into_iter().filter(wanted);
     let mut names: Vec<String> = entries.map(|entry| entry.name).collect();
     names.sort_unstable();
     Ok(names)
 }
 
-pub(super) fn remove(root: &Path, name: &str) -> Result<()> {
+pub(super) fn remove(fs: &dyn FileSystem, root: &Path, name: &str) -> Result<()> {
     check_object_name(name)?;
     let path = root.join(name);
-    let _swapping = lock_swaps(root)?;
-    match fs::remove_file(&path) {
-        Ok(()) => sync_directory(root),
+    let _swapping = lock_swaps(fs, root)?;
+    match fs.remove_file(&path) {
+        Ok(()) => sync_directory(fs, root),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(cause) => Err(Error::io("remove", &path, cause)),
     }
@@ -122,6 +129,7 @@ pub(super) fn remove(root: &Path, name: &str) -> Result<()> {
 /// Writes a temporary file, brings it to the medium, gives it its name with `name` and makes that
 /// durable. Returns the version.
 fn publish(
+    fs: &Fs,
     root: &Path,
     bytes: &[u8],
     name: impl Fn(&TempFile) -> io::Result<()>,
@@ -130,7 +138,7 @@ fn publish(
     let mut attempt = 0;
     loop {
         attempt += 1;
-        let mut file = TempFile::create(root)?;
+        let mut file = TempFile::create(fs, root)?;
         file.write(bytes)?;
         file.sync()?;
         let metadata = file
@@ -140,7 +148,7 @@ fn publish(
         match name(&file) {
             Ok(()) => {
                 drop(file);
-                sync_directory(root)?;
+                sync_directory(fs.as_ref(), root)?;
                 return Ok(version_of(bytes, &metadata));
             }
             Err(cause) if cause.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => {}
@@ -149,20 +157,16 @@ fn publish(
     }
 }
 
-fn version_of(bytes: &[u8], metadata: &Metadata) -> String {
+fn version_of(bytes: &[u8], metadata: &FileMetadata) -> String {
     let content = xxhash_rust::xxh3::xxh3_128(bytes);
-    let (inode, seconds, nanos) = (metadata.ino(), metadata.mtime(), metadata.mtime_nsec());
+    let ((_, inode), (seconds, nanos)) = (metadata.identity, metadata.modified);
     format!("{content:032x}-{inode:x}-{seconds:x}.{nanos:x}")
 }
 
 /// Waits for the others; they hold it for one small write.
-fn lock_swaps(root: &Path) -> Result<File> {
+fn lock_swaps(fs: &dyn FileSystem, root: &Path) -> Result<Box<dyn OpenFile>> {
     let path = root.join(SWAP_LOCK_NAME);
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path);
+    let file = fs.open(&path, Access::WriteOrCreate);
     let file = file.map_err(|cause| Error::io("open lock", &path, cause))?;
     file.lock()
         .map_err(|cause| Error::io("lock", &path, cause))?;
@@ -172,6 +176,7 @@ fn lock_swaps(root: &Path) -> Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::directory::local;
     use std::cell::Cell;
 
     /// Publishes while another writer clears temporary files before the first `clearings` links.
@@ -181,11 +186,13 @@ mod tests {
         let name = |file: &TempFile| {
             attempts.set(attempts.get() + 1);
             if attempts.get() <= clearings {
-                disk::remove_leftovers(root, true).expect("cleared");
+                disk::remove_leftovers(local().as_ref(), root, true).expect("cleared");
             }
             file.link(&path)
         };
-        let result = publish(root, b"bytes", name, |cause| link_error(&path, cause));
+        let result = publish(&local(), root, b"bytes", name, |cause| {
+            link_error(&path, cause)
+        });
         (result, attempts.get())
     }
 
@@ -193,7 +200,7 @@ mod tests {
     fn a_put_bears_writers_that_clear_its_temporary_file() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (result, attempts) = publish_against(directory.path(), 2);
-        let (bytes, version) = get(directory.path(), "a")
+        let (bytes, version) = get(local().as_ref(), directory.path(), "a")
             .expect("readable")
             .expect("there");
         assert_eq!(

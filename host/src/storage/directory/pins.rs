@@ -6,11 +6,12 @@
 //! a file and its locking it looks like one of a dead reader; a reader whose file was removed, or is
 //! just being looked at, makes another one.
 
-use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::file_system::{Access, FileSystem, Fs, OpenFile};
 use super::{disk, lock};
 use crate::error::{Error, Result};
 use crate::storage::paths::READERS_NAME;
@@ -21,22 +22,23 @@ const ATTEMPTS: usize = 100;
 
 /// A pin, held.
 pub(super) struct FilePin {
+    fs: Fs,
     path: PathBuf,
     /// Locked.
-    _file: File,
+    _file: Box<dyn OpenFile>,
 }
 
 impl Drop for FilePin {
     fn drop(&mut self) {
         // What can't be removed is unlocked all the same, and goes when a writer looks.
-        let _ = fs::remove_file(&self.path);
+        let _ = self.fs.remove_file(&self.path);
     }
 }
 
 /// Pins an epoch; none where nothing can be written.
-pub(super) fn take(root: &Path, epoch: u64) -> Result<Option<FilePin>> {
+pub(super) fn take(fs: &Fs, root: &Path, epoch: u64) -> Result<Option<FilePin>> {
     let directory = root.join(READERS_NAME);
-    match fs::create_dir(&directory) {
+    match fs.create_directory(&directory) {
         Ok(()) => {}
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
         Err(cause) if is_forbidden(&cause) => return Ok(None),
@@ -44,12 +46,7 @@ pub(super) fn take(root: &Path, epoch: u64) -> Result<Option<FilePin>> {
     }
     for _ in 0..ATTEMPTS {
         let path = directory.join(new_name(epoch));
-        let file = match File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
-        {
+        let file = match fs.create_new(&path) {
             Ok(file) => file,
             // Left by a process that had our process id: the next number will do.
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => continue,
@@ -57,11 +54,18 @@ pub(super) fn take(root: &Path, epoch: u64) -> Result<Option<FilePin>> {
             Err(cause) => return Err(Error::io("create", &path, cause)),
         };
         match file.try_lock() {
-            Ok(()) if lock::is_at(&file, &path)? => return Ok(Some(FilePin { path, _file: file })),
+            Ok(true) if lock::is_at(fs.as_ref(), file.as_ref(), &path)? => {
+                let fs = Arc::clone(fs);
+                return Ok(Some(FilePin {
+                    fs,
+                    path,
+                    _file: file,
+                }));
+            }
             // Removed by a writer before it was locked, or about to be.
-            Ok(()) | Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(cause)) => {
-                let _ = fs::remove_file(&path);
+            Ok(_) => {}
+            Err(cause) => {
+                let _ = fs.remove_file(&path);
                 if is_forbidden(&cause) {
                     return Ok(None);
                 }
@@ -76,15 +80,15 @@ pub(super) fn take(root: &Path, epoch: u64) -> Result<Option<FilePin>> {
 }
 
 /// The least pinned epoch. Files of dead readers are removed on the way to it.
-pub(super) fn oldest(root: &Path) -> Result<Option<u64>> {
+pub(super) fn oldest(fs: &dyn FileSystem, root: &Path) -> Result<Option<u64>> {
     let directory = root.join(READERS_NAME);
-    let mut pins: Vec<(u64, String)> = disk::entries(&directory)?
+    let mut pins: Vec<(u64, String)> = disk::entries(fs, &directory)?
         .into_iter()
         .filter_map(|entry| Some((epoch_of(&entry.name)?, entry.name)))
         .collect();
     pins.sort_unstable();
     for (epoch, name) in pins {
-        if is_held(&directory.join(name))? {
+        if is_held(fs, &directory.join(name))? {
             return Ok(Some(epoch));
         }
     }
@@ -92,10 +96,10 @@ pub(super) fn oldest(root: &Path) -> Result<Option<u64>> {
 }
 
 /// Whether the reader of a pin is alive; if not, the file is removed.
-fn is_held(path: &Path) -> Result<bool> {
+fn is_held(fs: &dyn FileSystem, path: &Path) -> Result<bool> {
     // Some network file systems lock only what is open for writing; another user's file may not be.
-    let opened = match File::options().read(true).write(true).open(path) {
-        Err(cause) if is_forbidden(&cause) => File::open(path),
+    let opened = match fs.open(path, Access::Write) {
+        Err(cause) if is_forbidden(&cause) => fs.open(path, Access::Read),
         opened => opened,
     };
     let file = match opened {
@@ -105,12 +109,12 @@ fn is_held(path: &Path) -> Result<bool> {
         Err(cause) => return Err(Error::io("open", path, cause)),
     };
     match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(true),
-        Err(TryLockError::Error(cause)) => return Err(Error::io("lock", path, cause)),
+        Ok(true) => {}
+        Ok(false) => return Ok(true),
+        Err(cause) => return Err(Error::io("lock", path, cause)),
     }
-    if lock::is_at(&file, path)? {
-        match fs::remove_file(path) {
+    if lock::is_at(fs, file.as_ref(), path)? {
+        match fs.remove_file(path) {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound && !is_forbidden(&cause) => {
                 return Err(Error::io("remove", path, cause));
             }

@@ -1,0 +1,311 @@
+//! An index on a simulated disk, with the ledger of what was done to it.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use rand::Rng;
+use rand::rngs::SmallRng;
+use sidx_host::storage::DirectoryStore;
+use sidx_host::{Durability, Engine, Index, IndexBuilder, Result, Retention, Store};
+use sidx_kernels::OwnedValue;
+
+use crate::expression::{Expression, Op};
+use crate::ledger::Ledger;
+use crate::model::{Found, Query, Row};
+use crate::simulated_disk::{Crash, SimulatedDisk};
+use crate::subject::{NAME, ask, batch, read};
+
+/// Something that is done to an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A batch of that many rows.
+    Write(u32, Durability),
+    /// Memory parts become a file part.
+    Flush,
+    /// Merges of what is similar.
+    Merge,
+    /// One part of everything.
+    MergeAll,
+    /// Rows with smaller keys go.
+    Drop(i64),
+    /// Everything is read and compared.
+    Read,
+    /// A second reader opens the index, reads everything, and stays.
+    OpenReader,
+    /// The reader that came last reads again, and goes.
+    CloseReader,
+    /// Leaves the index without a flush and opens it again.
+    Reopen,
+    /// Flushes, leaves the index and opens it again.
+    Close,
+}
+
+/// How the index is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// What runs it.
+    pub engine: Engine,
+    /// Bytes in memory after which a write flushes.
+    pub flush_bytes: u64,
+    /// Whether flushes merge.
+    pub automatic_merge: bool,
+}
+
+impl Setup {
+    /// Flushes and merges happen only when they are asked for.
+    pub fn manual(engine: Engine) -> Self {
+        Self {
+            engine,
+            flush_bytes: u64::MAX,
+            automatic_merge: false,
+        }
+    }
+}
+
+/// See the module.
+pub struct Trial {
+    disk: SimulatedDisk,
+    setup: Setup,
+    index: Option<Index>,
+    /// Other readers, each with what it saw first.
+    readers: Vec<(Index, Vec<Found>)>,
+    ledger: Ledger,
+    /// Rows written so far, for unique payloads.
+    rows: u64,
+}
+
+/// Tells what happened on the disk of a failed test that recorded it.
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for line in self.disk.journal() {
+                eprintln!("{line}");
+            }
+        }
+    }
+}
+
+impl Trial {
+    /// A trial on an empty disk. The index is not open yet.
+    pub fn new(disk: SimulatedDisk, setup: Setup) -> Self {
+        Self {
+            disk,
+            setup,
+            index: None,
+            readers: Vec::new(),
+            ledger: Ledger::default(),
+            rows: 0,
+        }
+    }
+
+    /// The same past on a copy of the disk; the machine of the copy is off.
+    pub fn fork(&self, seed: u64) -> Self {
+        Self {
+            disk: self.disk.fork(seed),
+            index: None,
+            readers: Vec::new(),
+            ledger: self.ledger.clone(),
+            setup: self.setup,
+            rows: self.rows,
+        }
+    }
+
+    /// The disk below.
+    pub fn disk(&self) -> &SimulatedDisk {
+        &self.disk
+    }
+
+    fn options(&self) -> IndexBuilder {
+        let backend = DirectoryStore::on(self.disk.mount(), "/store");
+        Store::with_backend(Arc::new(backend))
+            .index(NAME)
+            .engine(self.setup.engine)
+            .flush_bytes(self.setup.flush_bytes)
+            .automatic_merge(self.setup.automatic_merge)
+    }
+
+    /// Opens the index, and creates it if need be.
+    pub fn open(&mut self) -> Result<()> {
+        self.index = Some(self.options().create()?);
+        Ok(())
+    }
+
+    /// Does one step. The ledger knows of it whatever comes of it. Panics when the index shows
+    /// something else than it must.
+    pub fn step(&mut self, step: Step, random: &mut SmallRng) -> Result<()> {
+        self.disk.note(|| format!("{step:?}"));
+        let result = self.take_step(step, random);
+        let outcome = |()| "done".to_owned();
+        self.disk.note(|| {
+            result
+                .clone()
+                .map_or_else(|error| error.to_string(), outcome)
+        });
+        result
+    }
+
+    fn take_step(&mut self, step: Step, random: &mut SmallRng) -> Result<()> {
+        if self.index.is_none() {
+            self.open()?;
+        }
+        let index = self.index.clone().unwrap();
+        match step {
+            Step::Write(count, durability) => {
+                let rows = self.make_rows(count, random);
+                self.ledger.begin(&rows, durability);
+                index.write_with(batch(&rows)?, durability)?;
+                self.ledger.acknowledge();
+            }
+            Step::Flush => {
+                index.flush()?;
+                self.ledger.flushed();
+            }
+            Step::Merge => drop(index.merge()?),
+            Step::MergeAll => {
+                index.merge_all()?;
+                self.ledger.flushed();
+            }
+            Step::Drop(below) => {
+                self.ledger.begin_drop(below);
+                index.retain(Retention {
+                    drop_where: None,
+                    drop_below: Some(below),
+                })?;
+                self.ledger.dropped();
+            }
+            Step::Read => {
+                let found = all_rows(&index)?;
+                let model = self.ledger.judge(&found).unwrap();
+                assert_eq!(found, model.query(&Query::default()));
+            }
+            Step::OpenReader => {
+                let reader = self.options().read_only()?;
+                let found = all_rows(&reader)?;
+                self.ledger.judge_reader(&found).unwrap();
+                self.readers.push((reader, found));
+            }
+            Step::CloseReader => {
+                if let Some((reader, first)) = self.readers.pop() {
+                    assert_eq!(all_rows(&reader)?, first, "a reader lost its snapshot");
+                }
+            }
+            Step::Reopen | Step::Close => {
+                self.index = None;
+                if step == Step::Close {
+                    index.close()?;
+                    self.ledger.flushed();
+                } else {
+                    drop(index);
+                    // Nothing was killed, but what was only in memory is gone all the same.
+                    self.ledger.crashed(Crash::Kill);
+                }
+                self.open()?;
+                self.settle(random)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn make_rows(&mut self, count: u32, random: &mut SmallRng) -> Vec<Row> {
+        let row = |number: u64| {
+            let key = random.random_range(0..12);
+            let row = Row::new(random.random_range(0..3), key, format!("payload {number}"));
+            let row = match random.random_range(0..4) {
+                0 => row.of("first label"),
+                1 => row.of("second label"),
+                _ => row,
+            };
+            let row = row.tag("n", i64::from(random.random_range(0..5u8)));
+            match random.random_range(0..3) {
+                0 => row.tag("text", ["x", "yy", "zzz"][random.random_range(0..3)]),
+                1 => row.tag("half", random.random_range(0..9) as f64 / 2.0),
+                _ => row,
+            }
+        };
+        let first = self.rows;
+        self.rows += u64::from(count);
+        (first..self.rows).map(row).collect()
+    }
+
+    /// Ends the machine and everybody on it, and starts the next.
+    pub fn reboot(&mut self, crash: Crash) {
+        // Off first: what is dropped must not get to the disk any more.
+        self.disk.reboot(crash);
+        self.index = None;
+        self.readers.clear();
+        self.ledger.crashed(crash);
+    }
+
+    /// After an opening that succeeded: reads everything and judges it, from now on that is what must
+    /// be there. Panics when it is not what it may be.
+    pub fn settle(&mut self, random: &mut SmallRng) -> Result<()> {
+        let index = self.index.clone().unwrap();
+        let found = all_rows(&index)?;
+        let model = match self.ledger.settle(&found) {
+            Ok(model) => model,
+            Err(problem) => panic!("{problem}"),
+        };
+        for query in [Query::default(), random_query(random), random_query(random)] {
+            let found = read(ask(&index, &query).run()?)?;
+            assert_eq!(found, model.query(&query), "{query:?}");
+        }
+        Ok(())
+    }
+
+    /// Checks an index that was settled and is not being changed: its own check finds nothing, and
+    /// nothing lies about that belongs to nobody.
+    pub fn assert_clean(&self) {
+        let index = self.index.as_ref().unwrap();
+        let report = index.verify().unwrap();
+        assert_eq!(report["ok"], true, "{report:#}");
+        assert_eq!(report["rows"], self.ledger.certain_rows(), "{report:#}");
+        let parts = index.parts().unwrap();
+        let stored = |part: &&serde_json::Value| part["medium"] == "file";
+        let name = |part: &serde_json::Value| part["part"].as_str().unwrap().to_owned();
+        let parts = parts.as_array().unwrap().iter().filter(stored).map(name);
+        let parts: BTreeSet<String> = parts.collect();
+        let mut snapshots = 0;
+        for path in self.disk.tree().into_keys() {
+            let path = path.trim_start_matches("/store/subject/");
+            assert!(!path.ends_with(".tmp"), "{path} was left");
+            assert!(!path.starts_with("quarantine"), "{path}");
+            snapshots += usize::from(path.ends_with(".snapshot"));
+            if let Some(part) = path.strip_prefix("parts/").filter(|path| !path.is_empty()) {
+                let part = part.split('/').next().unwrap();
+                assert!(parts.contains(part), "{path} was left");
+            }
+        }
+        assert!(snapshots <= 1, "{snapshots} snapshots");
+    }
+}
+
+fn all_rows(index: &Index) -> Result<Vec<Found>> {
+    read(ask(index, &Query::default()).run()?)
+}
+
+fn random_query(random: &mut SmallRng) -> Query {
+    let bound = |random: &mut SmallRng| match random.random_range(0..3) {
+        0 => Bound::Unbounded,
+        1 => Bound::Included(random.random_range(0..12)),
+        _ => Bound::Excluded(random.random_range(0..12)),
+    };
+    let name = |random: &mut SmallRng| Row::new(random.random_range(0..4), 0, "").series;
+    let filter = |random: &mut SmallRng| {
+        let literal = OwnedValue::Int(random.random_range(0..5));
+        Expression::Compare(
+            "n".to_owned(),
+            Op::ALL[random.random_range(0..Op::ALL.len())],
+            literal,
+        )
+    };
+    Query {
+        series: random.random_bool(0.3).then(|| vec![name(random)]),
+        low: bound(random),
+        high: bound(random),
+        filter: random.random_bool(0.5).then(|| filter(random)),
+        descending: random.random(),
+        limit: random.random_bool(0.3).then(|| random.random_range(0..8)),
+        ..Query::default()
+    }
+}
