@@ -46,6 +46,8 @@ impl Pool {
     /// An instance that sees the newest view and stops when `limits` say so. The view stays readable
     /// while the lease lives. `resource-exhausted` when all allowed instances are in use.
     pub(crate) fn lease(self: &Arc<Self>, limits: CallLimits) -> Result<Lease> {
+        // An answer from metadata alone would never ask.
+        limits.check()?;
         // Pinned first: the files of the view must stay from here on.
         let pin = self.shared.views.pin();
         let idle = self.idle.lock().pop();

@@ -6,6 +6,7 @@
 //! * [`model`] answers queries by sorting everything.
 //! * [`generate`] makes rows and queries.
 //! * [`subject`] is an index under test, for both engines.
+//! * [`watched`] is a store that tells of every access.
 
 // This crate exists only for tests: a failed expectation is a failed test.
 #![allow(
@@ -21,3 +22,4 @@ pub mod expression;
 pub mod generate;
 pub mod model;
 pub mod subject;
+pub mod watched;

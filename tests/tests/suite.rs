@@ -26,10 +26,13 @@ mod suite {
     mod explain;
     mod format_document;
     mod golden;
+    mod health;
     mod large_values;
     mod pressure;
     mod property;
+    mod query_limits;
     mod reopen;
+    mod stopping;
     mod store_damage;
 }
 

@@ -76,6 +76,10 @@ impl fmt::Debug for Stop<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        ColumnBuilder, ColumnType, Page, Program, Source, Step, Test, ValueType, encode,
+        gather_until,
+    };
 
     #[test]
     fn the_owner_is_asked_once_per_64_kib_and_never_after_a_yes() {
@@ -90,5 +94,58 @@ mod tests {
         assert_eq!(stop.check(), Err(PageError::Stopped));
         assert!(stop.after(1) && asked.get() == 3);
         assert!((0..1000).all(|_| !Stop::never().after(usize::MAX)));
+    }
+    /// Strings of 4 KiB, all different or all of a few.
+    fn page(distinct: usize) -> Page {
+        let mut column = ColumnBuilder::new(ColumnType::scalar(ValueType::String));
+        for row in 0..1000 {
+            let text = format!("{:04}{}", row % distinct, "x".repeat(4092));
+            column.push_string(&text).unwrap();
+        }
+        Page::open(encode(&column.finish()).unwrap().page.into()).unwrap()
+    }
+
+    #[test]
+    fn a_filter_and_a_gather_end_at_the_first_question_that_is_answered_yes() {
+        let test = Test::Regex("0999x+$".to_owned());
+        let leaf = |elements| Step::Leaf {
+            slot: 0,
+            elements,
+            test: test.clone(),
+        };
+        // Plain strings, and a dictionary of 400 entries.
+        for distinct in [1000, 400] {
+            let page = page(distinct);
+            let program = Program::compile(vec![leaf(false), Step::Not]).unwrap();
+            for yes_at in [1, 3, 20] {
+                let asked = Cell::new(0);
+                let wanted = || {
+                    asked.set(asked.get() + 1);
+                    asked.get() >= yes_at
+                };
+                let slots = [Some(&page)];
+                let stopped = program.evaluate_until(&slots, 1000, None, &Stop::when(&wanted));
+                assert_eq!(stopped.map(drop), Err(PageError::Stopped));
+                assert_eq!(asked.get(), yes_at, "{distinct} distinct strings");
+                asked.set(0);
+                // From one row of the page to another far away, so that each is a stretch of its own.
+                let rows: Vec<u32> = (0..1000).map(|row| row * 7 % 1000).collect();
+                let other = self::page(distinct);
+                let pages: Vec<Option<&Page>> = rows
+                    .iter()
+                    .map(|row| Some(if row % 2 == 0 { &page } else { &other }))
+                    .collect();
+                let source = Source {
+                    pages: &pages,
+                    rows: &rows,
+                };
+                let stopped = gather_until(page.kind(), source, &Stop::when(&wanted));
+                assert_eq!(stopped.map(drop), Err(PageError::Stopped));
+                assert_eq!(asked.get(), yes_at);
+            }
+            let passed = program.evaluate_until(&[Some(&page)], 1000, None, &Stop::never());
+            let matching = if distinct == 1000 { 1 } else { 0 };
+            assert_eq!(passed.unwrap().count(), 1000 - matching);
+        }
     }
 }
