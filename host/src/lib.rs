@@ -27,6 +27,7 @@
 //! merges, and all of them reach storage, log, caches and scan kernels through one session each.
 //! Backends other than directory and memory implement the traits in [`storage`].
 
+mod backup;
 mod batch;
 mod cursor;
 mod dump;
@@ -51,6 +52,7 @@ mod value;
 mod work;
 mod writer;
 
+pub use backup::BackupReport;
 pub use batch::{Batch, RowBuilder, Series};
 pub use cursor::{Cursor, RowIter};
 pub use dump::Dump;

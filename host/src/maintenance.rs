@@ -1,19 +1,21 @@
-//! Long work on an index that may be stopped: flushes, merges, retention, checks, dumps.
+//! Long work on an index that may be stopped: flushes, merges, retention, checks, dumps, backups.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use sidx_engine::{Choice, Job, Outcome, Retention};
 
+use crate::backup::{self, BackupReport};
 use crate::dump::Dump;
 use crate::error::{Error, Result};
 use crate::index::{Index, Merged, parse};
 use crate::instance::Instance;
 use crate::session::{CallLimits, CancelToken};
 use crate::storage::log::LogReport;
+use crate::store::Store;
 use crate::work::{Operation, Task};
 
-/// A flush, merge, check or dump that is being put together; [`Index::maintain`] begins one, and the
+/// A flush, merge, check, dump or backup that is being put together; [`Index::maintain`] begins one, and the
 /// methods of the same names on [`Index`] are short for one without limits.
 ///
 /// Stopping is without harm: what was written for a job that was not introduced is removed, and the index
@@ -202,6 +204,22 @@ impl Maintenance {
         let report = parse(&instance.verify()?)?;
         limits.check()?;
         Ok(with_log(report, &self.index.shared().log.check()?))
+    }
+
+    /// As [`Index::backup`]. Stopped, it leaves no index in the other store.
+    ///
+    /// # Errors
+    /// As [`Index::backup`], `deadline-exceeded`, `cancelled`.
+    pub fn backup(self, target: &Store, name: &str) -> Result<BackupReport> {
+        let limits = self.limits();
+        if !self.index.is_read_only() {
+            let _guard = limits.wait_for(&self.index.locks().flushing)?;
+            self.run_flush(&limits)?;
+        }
+        let mut task = self.index.work().begin(Operation::Backup);
+        let report = backup::run(&self.index, target, name, &limits, &task);
+        end(&mut task, &report);
+        report
     }
 
     /// As [`Index::dump`]; the limits hold until the last row.

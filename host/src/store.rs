@@ -81,6 +81,10 @@ impl Store {
         Self { backend }
     }
 
+    pub(crate) fn backend(&self) -> &dyn storage::Store {
+        self.backend.as_ref()
+    }
+
     /// Where it is, for messages.
     #[must_use]
     pub fn location(&self) -> String {

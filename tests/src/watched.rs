@@ -1,5 +1,6 @@
 //! A store that tells a test of every read and write before it happens.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sidx_host::Result;
@@ -131,6 +132,23 @@ impl Storage for Watched {
 
     fn lock(&self) -> Result<Lock> {
         self.inner.lock()
+    }
+
+    fn pin(&self, epoch: u64) -> Result<Option<Lock>> {
+        self.inner.pin(epoch)
+    }
+
+    fn oldest_pin(&self) -> Result<Option<u64>> {
+        self.inner.oldest_pin()
+    }
+
+    fn local_path(&self, path: &str) -> Option<PathBuf> {
+        self.inner.local_path(path)
+    }
+
+    fn link(&self, path: &str, from: &Path) -> Result<bool> {
+        (self.watch)(Access::Write, path)?;
+        self.inner.link(path, from)
     }
 
     fn size_bytes(&self) -> Result<u64> {

@@ -19,6 +19,7 @@ mod suite {
     mod acceptance_overlap;
     mod acceptance_query;
     mod acceptance_write;
+    mod backup;
     mod bad_input;
     mod bad_places;
     mod boundary;

@@ -3,9 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use sidx_host::{
-    CancelToken, Durability, Engine, Error, ErrorKind, Index, Operation, PressureLevel,
-};
+use sidx_host::{CancelToken, Durability, Engine, Error, ErrorKind, Index, Operation, Pressure};
 use sidx_tests::model::Row;
 use sidx_tests::subject::{batch, error_of, keys_of, on_both_engines};
 use sidx_tests::watched::{Access, WatchedStore};
@@ -195,9 +193,9 @@ fn pressure_rises_with_the_use_of_a_budget() {
             .memory_bytes(1 << 20)
             .flush_bytes(u64::MAX);
         let index = builder.open().unwrap();
-        assert_eq!(index.health().pressure, PressureLevel::None);
+        assert_eq!(index.health().pressure, Pressure::None);
         assert_eq!(index.health().disk.allowed_bytes, None);
-        let mut highest = PressureLevel::None;
+        let mut highest = Pressure::None;
         for key in 0..200 {
             let row = Row::new(1, key, vec![key as u8; 16 << 10]);
             let written = index.write_with(batch(&[row]).unwrap(), Durability::Os);
@@ -209,9 +207,9 @@ fn pressure_rises_with_the_use_of_a_budget() {
                 break;
             }
         }
-        assert!(highest >= PressureLevel::Severe, "{highest:?}");
+        assert!(highest >= Pressure::Severe, "{highest:?}");
         index.flush().unwrap();
-        assert_eq!(index.health().pressure, PressureLevel::None);
+        assert_eq!(index.health().pressure, Pressure::None);
     });
 }
 
