@@ -9,8 +9,10 @@ use sidx_engine::QuerySpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Index;
 use crate::pool::Lease;
+use crate::query::too_many_rows;
 use crate::rows::{Row, Rows};
 use crate::session::Columns;
+use crate::work::Task;
 
 fn nanoseconds_since(start: Option<Instant>) -> u64 {
     start.map_or(0, |start| {
@@ -24,7 +26,18 @@ pub(crate) struct Asked {
     pub(crate) has_payload: bool,
     pub(crate) allows_partial: bool,
     pub(crate) rows_per_batch: u32,
+    pub(crate) max_rows: u64,
     pub(crate) timed: bool,
+}
+
+impl Asked {
+    /// Rows to ask for when so many were returned: one too many is enough to know.
+    fn batch_rows(&self, returned: u64) -> u32 {
+        let left = self.max_rows.saturating_sub(returned).saturating_add(1);
+        let most = u64::from(self.rows_per_batch);
+        // At most what was chosen.
+        left.min(most) as u32
+    }
 }
 
 /// The rows of a query: an iterator of batches, or with [`rows`](Self::rows) of single rows. It reads
@@ -38,6 +51,7 @@ pub struct Cursor {
     first: Option<Rows>,
     complete: bool,
     nanoseconds: u64,
+    task: Task,
     /// Keeps the index open, and its lock held, as long as rows can be read.
     index: Index,
 }
@@ -47,13 +61,23 @@ impl Cursor {
     pub(crate) fn start(
         index: Index,
         mut lease: Lease,
+        mut task: Task,
         query: QuerySpec,
         asked: Asked,
     ) -> Result<Self> {
-        let instance = lease.instance()?;
-        instance.session().activity().reset(asked.timed);
         let start = asked.timed.then(Instant::now);
-        let started = instance.query(query, asked.rows_per_batch)?;
+        let started = lease.instance().and_then(|instance| {
+            instance.session().activity().reset(asked.timed);
+            task.follow(instance.session().activity());
+            instance.query(query, asked.batch_rows(0))
+        });
+        let started = match started {
+            Ok(started) => started,
+            Err(error) => {
+                task.end(Err(&error));
+                return Err(error);
+            }
+        };
         let mut cursor = Self {
             number: started.cursor,
             lease,
@@ -61,10 +85,23 @@ impl Cursor {
             first: None,
             complete: started.complete,
             nanoseconds: nanoseconds_since(start),
+            task,
             index,
         };
-        cursor.first = Some(cursor.rows_of(started.rows)?).filter(|rows| !rows.is_empty());
+        let first = cursor.rows_of(started.rows);
+        cursor.first = Some(cursor.noted(first)?).filter(|rows| !rows.is_empty());
+        if cursor.complete {
+            cursor.task.end(Ok(()));
+        }
         Ok(cursor)
+    }
+
+    /// Notes an error as the end of the query.
+    fn noted<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            self.task.end(Err(error));
+        }
+        result
     }
 
     /// Single rows, leaving the cursor for [`explain`](Self::explain).
@@ -115,7 +152,12 @@ impl Cursor {
         self.lease.instance()?.missing(self.number)
     }
 
+    /// Rows of the engine, unless they are more than the query may have.
     fn rows_of(&self, rows: sidx_engine::Rows<Columns>) -> Result<Rows> {
+        self.task.add_rows(rows.keys.len() as u64);
+        if self.task.rows() > self.asked.max_rows {
+            return Err(too_many_rows(self.asked.max_rows));
+        }
         let rows = Rows::new(rows, self.asked.has_payload, self.index.labels())?;
         Ok(rows.allowing_partial(self.asked.allows_partial))
     }
@@ -125,7 +167,7 @@ impl Cursor {
         let rows = self
             .lease
             .instance()?
-            .next(self.number, self.asked.rows_per_batch);
+            .next(self.number, self.asked.batch_rows(self.task.rows()));
         self.nanoseconds = self.nanoseconds.saturating_add(nanoseconds_since(start));
         rows?.map(|rows| self.rows_of(rows)).transpose()
     }
@@ -142,9 +184,13 @@ impl Iterator for Cursor {
             match self.fetch() {
                 Ok(Some(rows)) if rows.is_empty() => {}
                 Ok(Some(rows)) => return Some(Ok(rows)),
-                Ok(None) => self.complete = true,
+                Ok(None) => {
+                    self.complete = true;
+                    self.task.end(Ok(()));
+                }
                 Err(error) => {
                     self.complete = true;
+                    self.task.end(Err(&error));
                     return Some(Err(error));
                 }
             }

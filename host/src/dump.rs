@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::index::Index;
 use crate::pool::Lease;
 use crate::rows::{DumpedRows, Rows};
+use crate::work::Task;
 
 /// An iterator over the physical rows of an index.
 #[must_use = "a dump does nothing until rows are asked for"]
@@ -11,18 +12,29 @@ pub struct Dump {
     number: u64,
     lease: Lease,
     done: bool,
+    task: Task,
     index: Index,
 }
 
 impl Dump {
-    pub(crate) fn start(index: Index, mut lease: Lease) -> Result<Self> {
-        let number = lease.instance()?.dump()?;
-        Ok(Self {
-            number,
-            lease,
-            done: false,
-            index,
-        })
+    pub(crate) fn start(index: Index, mut lease: Lease, mut task: Task) -> Result<Self> {
+        let begun = lease.instance().and_then(|instance| {
+            task.follow(instance.session().activity());
+            instance.dump()
+        });
+        match begun {
+            Ok(number) => Ok(Self {
+                number,
+                lease,
+                done: false,
+                task,
+                index,
+            }),
+            Err(error) => {
+                task.end(Err(&error));
+                Err(error)
+            }
+        }
     }
 
     fn fetch(&mut self) -> Result<Option<DumpedRows>> {
@@ -47,6 +59,11 @@ impl Iterator for Dump {
         }
         let fetched = self.fetch();
         self.done = !matches!(fetched, Ok(Some(_)));
+        match &fetched {
+            Ok(Some(dumped)) => self.task.add_rows(dumped.rows.len() as u64),
+            Ok(None) => self.task.end(Ok(())),
+            Err(error) => self.task.end(Err(error)),
+        }
         fetched.transpose()
     }
 }

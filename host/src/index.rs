@@ -5,18 +5,24 @@ use std::sync::Arc;
 use std::thread;
 
 use parking_lot::Mutex;
-use serde_json::{Value, json};
-use sidx_engine::{Choice, Durability, INDEX_OBJECT, Mode, Outcome, Receipt, Retention, Subject};
+use serde_json::Value;
+use sidx_engine::{Durability, INDEX_OBJECT, Mode, Outcome, Receipt, Retention, Subject};
 
+use crate::backup::BackupReport;
 use crate::batch::Batch;
 use crate::dump::Dump;
 use crate::error::{Error, ErrorKind, Result};
+use crate::health::{Health, levels};
 use crate::instance::{Engine, Instance};
 use crate::labels::Labels;
+use crate::maintenance::Maintenance;
 use crate::pool::{Lease, Pool};
-use crate::query::Query;
-use crate::session::{Budgets, CallLimits, Shared};
+use crate::query::{Query, QueryLimits};
+use crate::rate::Rate;
+use crate::session::{Budgets, CallLimits, Columns, Shared};
 use crate::storage::{Lock, Storage};
+use crate::store::Store;
+use crate::work::{Operation, Task, Work};
 use crate::writer::Writer;
 
 /// A handle of an open index. Clones are handles of the same index and may be used from any thread; the
@@ -37,11 +43,18 @@ struct Inner {
     writer: Writer,
     pool: Arc<Pool>,
     labels: Arc<Labels>,
-    /// One flush, and one merge, at a time; a flush need not wait for a long merge.
-    flushing: Mutex<()>,
-    merging: Mutex<()>,
+    locks: Locks,
+    write_rate: Option<Arc<Rate>>,
+    merge_rate: Option<Arc<Rate>>,
     /// Dropped last: nobody else may write before everything above is gone.
     _lock: Option<Lock>,
+}
+
+/// One flush, and one merge, at a time; a flush need not wait for a long merge.
+#[derive(Default)]
+pub(crate) struct Locks {
+    pub(crate) flushing: Mutex<()>,
+    pub(crate) merging: Mutex<()>,
 }
 
 /// How an index is opened.
@@ -53,6 +66,10 @@ pub(crate) struct Settings {
     pub(crate) budgets: Budgets,
     pub(crate) flush_bytes: u64,
     pub(crate) automatic_merge: bool,
+    pub(crate) query: QueryLimits,
+    pub(crate) max_queries: u32,
+    pub(crate) write_bytes_per_second: Option<u64>,
+    pub(crate) merge_bytes_per_second: Option<u64>,
 }
 
 /// What a flush or merge did.
@@ -69,7 +86,7 @@ pub struct Merged {
 }
 
 impl Merged {
-    fn add(&mut self, outcome: &Outcome) {
+    pub(crate) fn add(&mut self, outcome: &Outcome) {
         self.parts += u64::from(outcome.rows > 0);
         self.rows += outcome.rows;
         self.dropped_rows += outcome.dropped_rows;
@@ -101,8 +118,9 @@ impl Index {
             writer,
             labels: Arc::new(Labels::new(Arc::clone(&pool))),
             pool,
-            flushing: Mutex::new(()),
-            merging: Mutex::new(()),
+            locks: Locks::default(),
+            write_rate: rate(settings.write_bytes_per_second),
+            merge_rate: rate(settings.merge_bytes_per_second),
             _lock: lock,
         };
         Ok(Self {
@@ -125,6 +143,36 @@ impl Index {
 
     pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.inner.pool
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.inner.writer
+    }
+
+    pub(crate) fn locks(&self) -> &Locks {
+        &self.inner.locks
+    }
+
+    pub(crate) fn merge_rate(&self) -> Option<&Arc<Rate>> {
+        self.inner.merge_rate.as_ref()
+    }
+
+    pub(crate) fn work(&self) -> &Arc<Work> {
+        &self.inner.shared.work
+    }
+
+    /// Notes a query, count or dump, unless there are too many.
+    pub(crate) fn begin_query(&self, operation: Operation) -> Result<Task> {
+        self.work()
+            .begin_query(operation, self.inner.settings.max_queries)
     }
 
     pub(crate) fn labels(&self) -> Arc<Labels> {
@@ -151,11 +199,17 @@ impl Index {
     /// As [`write`](Self::write).
     pub fn write_with(&self, batch: Batch, durability: Durability) -> Result<Receipt> {
         self.check_writable()?;
-        let written = self.inner.writer.write(batch.into_engine(durability)?);
+        let batch = batch.into_engine(durability)?;
+        if let Some(rate) = &self.inner.write_rate {
+            rate.take(raw_bytes(&batch), || Ok::<_, Error>(()))?;
+        }
+        let written = self.inner.writer.write(batch);
+        let receipt = written.as_ref().map(|acknowledged| &acknowledged.receipt);
+        self.work().wrote(receipt);
         if let Err(error) = &written
             && error.kind() == ErrorKind::ResourceExhausted
             && self.inner.settings.flush_bytes < u64::MAX
-            && let Err(error) = self.flush_in_passing(None)
+            && let Err(error) = self.maintain().flush_in_passing(None)
         {
             tracing::warn!(index = self.name(), %error, "a flush to make room failed");
         }
@@ -165,7 +219,7 @@ impl Index {
             .is_some_and(|bytes| bytes >= self.inner.settings.flush_bytes)
         {
             // The rows are safe whatever becomes of the flush; the next write tries again.
-            if let Err(error) = self.flush_in_passing(acknowledged.memory_bytes) {
+            if let Err(error) = self.maintain().flush_in_passing(acknowledged.memory_bytes) {
                 tracing::warn!(index = self.name(), %error, "an automatic flush or merge failed");
             }
         }
@@ -176,74 +230,27 @@ impl Index {
         Ok(acknowledged.receipt)
     }
 
-    /// Flushes unless another thread does so already; waits for that one only when memory fills up
-    /// faster than it flushes.
-    fn flush_in_passing(&self, memory_bytes: Option<u64>) -> Result<()> {
-        let inner = &self.inner;
-        let overdue = inner.settings.flush_bytes.saturating_mul(2);
-        let guard = match inner.flushing.try_lock() {
-            Some(guard) => guard,
-            None if memory_bytes.is_some_and(|bytes| bytes >= overdue) => inner.flushing.lock(),
-            None => return Ok(()),
-        };
-        inner.writer.run(|introducer| introducer.plan_flush())?;
-        drop(guard);
-        if inner.settings.automatic_merge
-            && let Some(_guard) = inner.merging.try_lock()
-        {
-            self.merge_similar()?;
-        }
-        Ok(())
+    /// Starts to put a flush, merge, check, dump or backup together that may be stopped.
+    pub fn maintain(&self) -> Maintenance {
+        Maintenance::new(self.clone())
     }
 
     /// Writes all rows that are in memory to a part in the store. They are durable on return, whatever
-    /// durability they were written with.
+    /// durability they were written with. One flush runs at a time; others wait for it.
     ///
     /// # Errors
     /// `resource-exhausted` when the store is full. After `io` or `conflict` reopen the index.
     pub fn flush(&self) -> Result<Merged> {
-        self.check_writable()?;
-        let mut merged = Merged::default();
-        {
-            let _guard = self.inner.flushing.lock();
-            if let Some(outcome) = self
-                .inner
-                .writer
-                .run(|introducer| introducer.plan_flush())?
-            {
-                merged.add(&outcome);
-            }
-        }
-        if self.inner.settings.automatic_merge {
-            let _guard = self.inner.merging.lock();
-            // The rows are durable whatever becomes of the merge.
-            if let Err(error) = self.merge_similar() {
-                tracing::warn!(index = self.name(), %error, "an automatic merge failed");
-            }
-        }
-        Ok(merged)
+        self.maintain().flush()
     }
 
     /// Merges parts of similar size until nothing is worth merging. Queries and writes go on meanwhile.
+    /// One merge runs at a time; others wait for it, flushes do not.
     ///
     /// # Errors
     /// As [`flush`](Self::flush). A merge that fails leaves the index as it was.
     pub fn merge(&self) -> Result<Merged> {
-        self.check_writable()?;
-        let _guard = self.inner.merging.lock();
-        self.merge_similar()
-    }
-
-    fn merge_similar(&self) -> Result<Merged> {
-        let mut merged = Merged::default();
-        while let Some(outcome) = self
-            .inner
-            .writer
-            .run(|introducer| introducer.plan_merge(Choice::SimilarSize, None))?
-        {
-            merged.add(&outcome);
-        }
-        Ok(merged)
+        self.maintain().merge()
     }
 
     /// Flushes, then merges everything into one part.
@@ -251,7 +258,7 @@ impl Index {
     /// # Errors
     /// As [`merge`](Self::merge).
     pub fn merge_all(&self) -> Result<Merged> {
-        self.rewrite(None)
+        self.maintain().merge_all()
     }
 
     /// Flushes, then rewrites every part without the rows that the rule drops.
@@ -259,23 +266,7 @@ impl Index {
     /// # Errors
     /// `invalid-argument` for an expression that cannot be read; else as [`merge`](Self::merge).
     pub fn retain(&self, rule: Retention) -> Result<Merged> {
-        self.rewrite(Some(rule))
-    }
-
-    fn rewrite(&self, rule: Option<Retention>) -> Result<Merged> {
-        self.check_writable()?;
-        let _merging = self.inner.merging.lock();
-        // A flush beside the merge would leave a part that the merge does not know.
-        let _flushing = self.inner.flushing.lock();
-        let writer = &self.inner.writer;
-        let flushed = writer.run(|introducer| introducer.plan_flush())?;
-        let rewritten = writer.run(|introducer| introducer.plan_merge(Choice::All, rule))?;
-        let mut merged = Merged::default();
-        // A single part that the flush made needs no merge, and rows are not told twice.
-        if let Some(outcome) = rewritten.or(flushed) {
-            merged.add(&outcome);
-        }
-        Ok(merged)
+        self.maintain().retain(rule)
     }
 
     /// Starts to put a query together.
@@ -300,18 +291,34 @@ impl Index {
         parse(&self.lease()?.instance()?.describe(Subject::Parts)?)
     }
 
-    /// Counters and sizes, as JSON; under `page_cache` those of this index's page cache.
+    /// Counters and sizes, as JSON; under `page_cache` those of this index's page cache, under `levels`
+    /// the file parts by size, under `health` what [`health`](Self::health) tells.
     ///
     /// # Errors
     /// Those of a read.
     pub fn stats(&self) -> Result<Value> {
         // The introducer alone knows what comes next: element ids, log position, refusals.
-        let stats = |introducer: &mut dyn Instance| introducer.describe(Subject::Stats);
-        let mut report = parse(&self.inner.writer.consult(stats)?)?;
+        let described = |introducer: &mut dyn Instance| {
+            let parts = introducer.describe(Subject::Parts)?;
+            Ok((introducer.describe(Subject::Stats)?, parts))
+        };
+        let (stats, parts) = self.inner.writer.consult(described)?;
+        let (mut report, parts) = (parse(&stats)?, parse(&parts)?);
         if let Some(report) = report.as_object_mut() {
-            report.insert("page_cache".into(), self.inner.pool.cache_report());
+            let health = self.health().to_json();
+            let cache = health.get("page_cache").cloned().unwrap_or_default();
+            report.insert("page_cache".into(), cache);
+            report.insert("levels".into(), levels(&parts));
+            report.insert("health".into(), health);
         }
         Ok(report)
+    }
+
+    /// How the index is: budgets, backlog, running work, counters, failures. It waits for no write, flush
+    /// or merge and reads no page, so it may be asked every second.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        Health::of(self)
     }
 
     /// Checks every file, page and cross-reference of every part, and every entry of the log. Damage is
@@ -320,19 +327,7 @@ impl Index {
     /// # Errors
     /// Only when the check itself could not run.
     pub fn verify(&self) -> Result<Value> {
-        let mut report = parse(&self.lease()?.instance()?.verify()?)?;
-        let log = self.inner.shared.log.check()?;
-        if let Some(report) = report.as_object_mut() {
-            report.insert("log_entries".into(), log.entries.into());
-            if let Some(Value::Array(damage)) = report.get_mut("damage") {
-                let found = log.damage.iter();
-                damage.extend(found.map(|what| json!({ "part": "log", "what": what })));
-            }
-            if !log.damage.is_empty() {
-                report.insert("ok".into(), false.into());
-            }
-        }
-        Ok(report)
+        self.maintain().verify()
     }
 
     /// Every physical row of every part, a block at a time, unsorted.
@@ -340,7 +335,39 @@ impl Index {
     /// # Errors
     /// Those of a read.
     pub fn dump(&self) -> Result<Dump> {
-        Dump::start(self.clone(), self.lease()?)
+        self.maintain().dump()
+    }
+
+    /// Copies the index, as it is now, to another store, under a name that is free there. Files are hard
+    /// links where both stores are directories of one file system, which costs next to nothing, and copies
+    /// elsewhere. Opening the copy is all that restoring it takes.
+    ///
+    /// Writes, flushes and merges go on meanwhile. Every row that was acknowledged before the call is in
+    /// the copy, whatever its durability, because it begins with a flush; of rows that are written
+    /// meanwhile, those that were first. An index that was opened read-only may be copied while another
+    /// process writes it: then rows of durability `none` that were not flushed are missing. Parts in
+    /// quarantine are not copied.
+    ///
+    /// ```
+    /// # fn main() -> sidx_host::Result<()> {
+    /// use sidx_host::{Batch, Store};
+    ///
+    /// let index = Store::memory().index("delays").create()?;
+    /// let mut batch = Batch::new();
+    /// batch.row("UA", 42).add()?;
+    /// index.write(batch)?;
+    /// let other = Store::memory();
+    /// index.backup(&other, "delays")?;
+    /// assert_eq!(other.index("delays").open()?.query().count()?, 1);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// `conflict` when the name is taken there, `resource-exhausted` when the other store is full, those of
+    /// a read and of a flush. Whatever the error, there is no index of that name afterwards, and what was
+    /// copied is removed, at the latest by the next backup to the same place.
+    pub fn backup(&self, target: &Store, name: &str) -> Result<BackupReport> {
+        self.maintain().backup(target, name)
     }
 
     /// Flushes what is in memory and lets go of this handle.
@@ -354,7 +381,7 @@ impl Index {
         Ok(())
     }
 
-    fn check_writable(&self) -> Result<()> {
+    pub(crate) fn check_writable(&self) -> Result<()> {
         if self.is_read_only() {
             let name = self.name();
             let text =
@@ -374,7 +401,16 @@ impl fmt::Debug for Index {
     }
 }
 
-fn parse(text: &str) -> Result<Value> {
+fn rate(bytes_per_second: Option<u64>) -> Option<Arc<Rate>> {
+    bytes_per_second.map(|bytes| Arc::new(Rate::new(bytes)))
+}
+
+/// Bytes of a batch: its values, and 16 for the series and key of each row.
+fn raw_bytes(batch: &sidx_engine::Batch<Columns>) -> u64 {
+    batch.columns.size_bytes() + 16 * batch.keys.len() as u64
+}
+
+pub(crate) fn parse(text: &str) -> Result<Value> {
     serde_json::from_str(text).map_err(|cause| {
         Error::new(
             ErrorKind::Other,

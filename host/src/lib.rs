@@ -27,17 +27,21 @@
 //! merges, and all of them reach storage, log, caches and scan kernels through one session each.
 //! Backends other than directory and memory implement the traits in [`storage`].
 
+mod backup;
 mod batch;
 mod cursor;
 mod dump;
 pub mod error;
+mod health;
 mod imports;
 mod index;
 mod instance;
 mod labels;
+mod maintenance;
 mod page_cache;
 mod pool;
 mod query;
+mod rate;
 mod repair;
 mod rows;
 mod runtime;
@@ -45,20 +49,25 @@ mod session;
 pub mod storage;
 mod store;
 mod value;
+mod work;
 mod writer;
 
+pub use backup::BackupReport;
 pub use batch::{Batch, RowBuilder, Series};
 pub use cursor::{Cursor, RowIter};
 pub use dump::Dump;
 pub use error::{Error, ErrorKind, Result};
+pub use health::{Budget, CacheHealth, Health, InstanceHealth};
 pub use index::{Index, Merged};
 pub use instance::Engine;
+pub use maintenance::Maintenance;
 pub use query::Query;
 pub use rows::{DumpedRows, Row, Rows};
 pub use runtime::COMPONENT;
 pub use session::CancelToken;
 pub use store::{IndexBuilder, Store};
 pub use value::{Element, TagValue, Timestamp};
+pub use work::{Counters, Failure, Operation, QueryCounters, RunningWork};
 
 pub use sidx_engine::{Counted, Durability, Pressure, Receipt, Retention, series_id};
 pub use sidx_kernels::column::{ColumnBuilder, ColumnType};

@@ -8,11 +8,10 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use parking_lot::Mutex;
-use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::health::InstanceHealth;
 use crate::instance::{ComponentInstance, Engine, Instance, NativeInstance};
-use crate::page_cache::CacheStats;
 use crate::session::{CallLimits, Pin, Session, Shared};
 
 /// An idle instance with more memory than this is not kept.
@@ -47,6 +46,8 @@ impl Pool {
     /// An instance that sees the newest view and stops when `limits` say so. The view stays readable
     /// while the lease lives. `resource-exhausted` when all allowed instances are in use.
     pub(crate) fn lease(self: &Arc<Self>, limits: CallLimits) -> Result<Lease> {
+        // An answer from metadata alone would never ask.
+        limits.check()?;
         // Pinned first: the files of the view must stay from here on.
         let pin = self.shared.views.pin();
         let idle = self.idle.lock().pop();
@@ -106,22 +107,17 @@ impl Pool {
         }
     }
 
-    /// Counters of the page cache that the instances share.
-    pub(crate) fn cache_report(&self) -> Value {
-        let CacheStats {
-            hits,
-            misses,
-            pages,
-            bytes,
-            capacity_bytes,
-        } = self.shared.cache.stats();
-        json!({
-            "hits": hits,
-            "misses": misses,
-            "pages": pages,
-            "bytes": bytes,
-            "capacity_bytes": capacity_bytes,
-        })
+    /// The instances that wait, and how many more there may be.
+    pub(crate) fn health(&self) -> InstanceHealth {
+        let idle = self.idle.lock();
+        InstanceHealth {
+            free: self.shared.free_slots.load(Ordering::Relaxed),
+            idle: idle.len() as u32,
+            idle_memory_bytes: idle
+                .iter()
+                .map(|worker| worker.instance.memory_bytes())
+                .sum(),
+        }
     }
 
     fn put_back(&self, worker: Worker) {
@@ -165,7 +161,9 @@ impl Lease {
         let Some(worker) = &mut self.worker else {
             return Ok(());
         };
-        worker.instance.session().set_limits(limits);
+        let session = worker.instance.session();
+        session.set_limits(limits);
+        session.activity().reset(false);
         if worker.version != Some(version) {
             // Cleared first: after a failed attempt it is unknown what the instance sees.
             worker.version = None;

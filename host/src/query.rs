@@ -6,14 +6,31 @@ use std::time::Duration;
 use sidx_engine::{Counted, Projection, QuerySpec, series_id};
 
 use crate::cursor::{Asked, Cursor};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::index::Index;
 use crate::session::{CallLimits, CancelToken};
+use crate::work::Operation;
 
 /// Rows in one batch of a cursor, unless the query says otherwise.
 const ROWS_PER_BATCH: u32 = 8192;
-/// Memory that a query may use in the engine, unless it says otherwise.
-const QUERY_MEMORY_BYTES: u64 = 256 << 20;
+
+/// What a query may use unless it says otherwise; the index is opened with it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueryLimits {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) memory_bytes: u64,
+    pub(crate) max_rows: u64,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        Self {
+            timeout: None,
+            memory_bytes: 256 << 20,
+            max_rows: u64::MAX,
+        }
+    }
+}
 
 /// A query that is being put together; [`run`](Self::run) starts it.
 ///
@@ -45,6 +62,7 @@ pub struct Query {
     index: Index,
     spec: QuerySpec,
     timeout: Option<Duration>,
+    max_rows: u64,
     cancel: Option<CancelToken>,
     rows_per_batch: u32,
     timed: bool,
@@ -52,6 +70,7 @@ pub struct Query {
 
 impl Query {
     pub(crate) fn new(index: Index) -> Self {
+        let limits = index.settings().query;
         let spec = QuerySpec {
             series: None,
             low: std::ops::Bound::Unbounded,
@@ -62,13 +81,14 @@ impl Query {
             distinct_payload: false,
             projection: Projection::All,
             payload: true,
-            memory_bytes: QUERY_MEMORY_BYTES,
+            memory_bytes: limits.memory_bytes,
             allow_partial: false,
         };
         Self {
             index,
             spec,
-            timeout: None,
+            timeout: limits.timeout,
+            max_rows: limits.max_rows,
             cancel: None,
             rows_per_batch: ROWS_PER_BATCH,
             timed: false,
@@ -118,7 +138,8 @@ impl Query {
         self
     }
 
-    /// At most this many rows, and fewer only when there are fewer.
+    /// At most this many rows, and fewer only when there are fewer. To be told when there are more, see
+    /// [`max_rows`](Self::max_rows).
     pub fn limit(mut self, rows: u64) -> Self {
         self.spec.limit = Some(rows);
         self
@@ -145,7 +166,8 @@ impl Query {
     }
 
     /// Stops with `deadline-exceeded` when the query, with the time that its rows wait for their reader,
-    /// is not done after this long.
+    /// is not done after this long. `Duration::MAX` is no timeout, whatever the
+    /// [`query_timeout`](crate::IndexBuilder::query_timeout) of the index.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -157,8 +179,18 @@ impl Query {
         self
     }
 
+    /// Ends with `limit-exceeded` when the query has more rows than this, which guards against a result
+    /// that nobody meant to ask for; [`limit`](Self::limit) cuts without an error. A cursor may have
+    /// returned up to so many rows by then. No limit by default, unless the index was opened with a
+    /// [`query_max_rows`](crate::IndexBuilder::query_max_rows); `u64::MAX` is none.
+    pub fn max_rows(mut self, rows: u64) -> Self {
+        self.max_rows = rows;
+        self
+    }
+
     /// Memory that the query may use in the engine, in bytes; beyond it ends with `limit-exceeded`.
-    /// 256 MiB by default.
+    /// 256 MiB by default, or the
+    /// [`query_memory_bytes`](crate::IndexBuilder::query_memory_bytes) of the index.
     pub fn memory_bytes(mut self, bytes: u64) -> Self {
         self.spec.memory_bytes = bytes;
         self
@@ -192,15 +224,22 @@ impl Query {
     /// `limit-exceeded`, `deadline-exceeded` or `cancelled` when the query was stopped, and
     /// `resource-exhausted` when too many cursors are open.
     pub fn run(self) -> Result<Cursor> {
+        let mut task = self.index.begin_query(Operation::Query)?;
         let limits = CallLimits::new(self.timeout, self.cancel);
-        let lease = self.index.pool().lease(limits)?;
         let asked = Asked {
             has_payload: self.spec.payload,
             allows_partial: self.spec.allow_partial,
             rows_per_batch: self.rows_per_batch,
+            max_rows: self.max_rows,
             timed: self.timed,
         };
-        Cursor::start(self.index, lease, self.spec, asked)
+        match self.index.pool().lease(limits) {
+            Ok(lease) => Cursor::start(self.index, lease, task, self.spec, asked),
+            Err(error) => {
+                task.end(Err(&error));
+                Err(error)
+            }
+        }
     }
 
     /// The number of rows that the query would return.
@@ -216,12 +255,30 @@ impl Query {
     ///
     /// # Errors
     /// As [`run`](Self::run).
-    pub fn count_partial(self) -> Result<Counted> {
+    pub fn count_partial(mut self) -> Result<Counted> {
+        let mut task = self.index.begin_query(Operation::Count)?;
+        let (asked, max_rows) = (self.spec.limit.unwrap_or(u64::MAX), self.max_rows);
+        // One row too many is enough to know.
+        self.spec.limit = Some(asked.min(max_rows.saturating_add(1)));
         let limits = CallLimits::new(self.timeout, self.cancel);
-        self.index
-            .pool()
-            .lease(limits)?
-            .instance()?
-            .count(self.spec)
+        let counted = self.index.pool().lease(limits).and_then(|mut lease| {
+            let instance = lease.instance()?;
+            task.follow(instance.session().activity());
+            match instance.count(self.spec)? {
+                counted if counted.rows > max_rows => Err(too_many_rows(max_rows)),
+                counted => Ok(counted),
+            }
+        });
+        task.end(counted.as_ref().map(drop));
+        counted
     }
+}
+
+/// The error of a query with more rows than it may have.
+pub(crate) fn too_many_rows(max_rows: u64) -> Error {
+    let text = format!(
+        "the query has more than the {max_rows} rows it may have; narrow it, give it a `limit`, or \
+         raise `max_rows`"
+    );
+    Error::new(ErrorKind::LimitExceeded, text)
 }

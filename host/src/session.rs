@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use sidx_engine::host::LogDurability;
-use sidx_engine::{Error, Result};
+use sidx_engine::{Error, ErrorKind, Result};
 use sidx_kernels::{ColumnError, PageError, Program};
 
 pub use self::call::CancelToken;
@@ -60,7 +60,7 @@ pub(crate) struct Session {
     handles: Mutex<Handles>,
     limits: Mutex<CallLimits>,
     limited: AtomicBool,
-    activity: Activity,
+    activity: Arc<Activity>,
     /// The introducer gets another answer when it asks for the oldest reader; see [`views`].
     introducer: bool,
 }
@@ -72,7 +72,7 @@ impl Session {
             handles: Mutex::default(),
             limits: Mutex::default(),
             limited: AtomicBool::new(false),
-            activity: Activity::default(),
+            activity: Arc::default(),
             introducer,
         }
     }
@@ -84,7 +84,7 @@ impl Session {
     }
 
     /// What was done for the engine.
-    pub(crate) fn activity(&self) -> &Activity {
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
         &self.activity
     }
 
@@ -97,8 +97,16 @@ impl Session {
         }
     }
 
-    /// A registered page.
+    /// Waits after bytes were written, if the current call is held to a rate.
+    fn pace(&self, bytes: u64) -> Result<()> {
+        self.activity.wrote(bytes);
+        // The lock is only this session's own: nobody waits for it meanwhile.
+        self.limits.lock().pace(bytes)
+    }
+
+    /// A registered page, unless the current call must stop: a call of the engine may handle many.
     fn page(&self, handles: &Handles, page: u32, purpose: Purpose) -> Result<Arc<CachedPage>> {
+        self.check_call()?;
         let page = handles.page(page)?;
         cached_page::fetch(
             &self.shared.cache,
@@ -112,7 +120,6 @@ impl Session {
     /// `files.load`, without a copy.
     pub(crate) fn page_bytes(&self, page: u32) -> Result<Bytes> {
         let _crossing = self.activity.crossing();
-        self.check_call()?;
         let page = self.page(&self.handles.lock(), page, Purpose::Raw)?;
         Ok(page.raw().clone())
     }
@@ -127,7 +134,23 @@ impl Session {
         let _crossing = self.activity.crossing();
         let (end, bytes) = self.shared.log.append(headers, columns, durability)?;
         self.shared.disk.grew(bytes);
+        self.shared
+            .work
+            .logged(headers.len() as u64, durability == LogDurability::Sync);
         Ok(end)
+    }
+}
+
+impl Session {
+    /// The error of a kernel that ran on behalf of the current call.
+    fn kernel_error(&self, cause: PageError) -> Error {
+        match cause {
+            PageError::Stopped => match self.check_call() {
+                Err(error) => error,
+                Ok(()) => Error::new(ErrorKind::Cancelled, "the call was stopped"),
+            },
+            cause => kernel_error(cause),
+        }
     }
 }
 

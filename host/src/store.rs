@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use sidx_engine::{Durability, Mode};
@@ -10,6 +11,7 @@ use sidx_engine::{Durability, Mode};
 use crate::error::{Error, Result};
 use crate::index::{Index, Settings};
 use crate::instance::Engine;
+use crate::query::QueryLimits;
 use crate::session::Budgets;
 use crate::storage::{self, DirectoryStore, MemoryStore};
 
@@ -79,6 +81,10 @@ impl Store {
         Self { backend }
     }
 
+    pub(crate) fn backend(&self) -> &dyn storage::Store {
+        self.backend.as_ref()
+    }
+
     /// Where it is, for messages.
     #[must_use]
     pub fn location(&self) -> String {
@@ -110,6 +116,10 @@ impl Store {
                 },
                 flush_bytes: 64 << 20,
                 automatic_merge: true,
+                query: QueryLimits::default(),
+                max_queries: u32::MAX,
+                write_bytes_per_second: None,
+                merge_bytes_per_second: None,
             },
         }
     }
@@ -213,6 +223,49 @@ impl IndexBuilder {
     /// merge, and one for labels. 256 by default, at least 3.
     pub fn max_instances(mut self, instances: u32) -> Self {
         self.settings.budgets.instances = instances.max(3);
+        self
+    }
+
+    /// How long a query may take unless it says otherwise with
+    /// [`Query::timeout`](crate::Query::timeout); no limit by default.
+    pub fn query_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.query.timeout = Some(timeout);
+        self
+    }
+
+    /// Memory that a query may use in the engine unless it says otherwise with
+    /// [`Query::memory_bytes`](crate::Query::memory_bytes); 256 MiB by default.
+    pub fn query_memory_bytes(mut self, bytes: u64) -> Self {
+        self.settings.query.memory_bytes = bytes;
+        self
+    }
+
+    /// Rows that a query may have before it ends with `limit-exceeded`, unless it says otherwise with
+    /// [`Query::max_rows`](crate::Query::max_rows); no limit by default.
+    pub fn query_max_rows(mut self, rows: u64) -> Self {
+        self.settings.query.max_rows = rows;
+        self
+    }
+
+    /// Queries, counts and dumps that may run at once, open cursors included; one more is
+    /// `resource-exhausted`. By default only [`max_instances`](Self::max_instances) limits them; keep
+    /// it at least 4 below that, so that writes, labels, a flush and a merge always find an instance.
+    pub fn max_queries(mut self, queries: u32) -> Self {
+        self.settings.max_queries = queries;
+        self
+    }
+
+    /// Bytes of rows that may be written per second, all threads together: a write waits before it
+    /// queues. A second's worth may go at once after a pause. At least 1; no limit by default.
+    pub fn write_bytes_per_second(mut self, bytes: u64) -> Self {
+        self.settings.write_bytes_per_second = Some(bytes);
+        self
+    }
+
+    /// Bytes that merges may write per second: they wait between pages, and may be stopped there.
+    /// Flushes are not slowed, since memory would fill up behind them. At least 1; no limit by default.
+    pub fn merge_bytes_per_second(mut self, bytes: u64) -> Self {
+        self.settings.merge_bytes_per_second = Some(bytes);
         self
     }
 

@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Instance;
 use crate::pool::Pool;
 use crate::session::{CallLimits, Columns, Shared};
+use crate::work::Task;
 
 /// Most batches in one call of the engine, which copies their keys and series into its memory.
 const MAX_BATCHES: usize = 256;
@@ -197,7 +198,16 @@ impl Writer {
         &self,
         call: impl FnOnce(&mut dyn Instance) -> Result<T>,
     ) -> Result<T> {
-        let mut introducer = self.introducer.lock();
+        self.consult_within(&CallLimits::default(), call)
+    }
+
+    /// As [`consult`](Self::consult), but waits for others only until the call must stop.
+    fn consult_within<T>(
+        &self,
+        limits: &CallLimits,
+        call: impl FnOnce(&mut dyn Instance) -> Result<T>,
+    ) -> Result<T> {
+        let mut introducer = limits.wait_for(&self.introducer)?;
         let result = call(introducer.instance.as_mut());
         if let Err(error) = &result
             && !introducer.instance.is_usable()
@@ -208,16 +218,18 @@ impl Writer {
     }
 
     /// Plans a job, does it on another instance and introduces what came of it; none when there was
-    /// nothing to do. A job that fails is given up and changes nothing.
+    /// nothing to do. A job that fails or is stopped is given up and changes nothing.
     pub(crate) fn run(
         &self,
+        limits: CallLimits,
+        task: &Task,
         plan: impl FnOnce(&mut dyn Instance) -> Result<Option<Job>>,
     ) -> Result<Option<Outcome>> {
-        self.introducer.lock().check()?;
-        let Some(job) = self.consult(plan)? else {
+        limits.wait_for(&self.introducer)?.check()?;
+        let Some(job) = self.consult_within(&limits, plan)? else {
             return Ok(None);
         };
-        let merged = self.merge(&job);
+        let merged = self.merge(&job, limits, task);
         match merged {
             Ok(outcome) => {
                 let introduced = outcome.clone();
@@ -242,14 +254,17 @@ impl Writer {
 
 impl Writer {
     /// Does a job on another instance, once there is room for what it writes.
-    fn merge(&self, job: &Job) -> Result<Outcome> {
+    fn merge(&self, job: &Job, limits: CallLimits, task: &Task) -> Result<Outcome> {
         // Flushes and retention make room in the end.
         let is_urgent = job.flush || job.drop_where.is_some() || job.drop_below.is_some();
         let _space = self.shared.disk.reserve(job.space_bytes, is_urgent)?;
-        self.pool
-            .lease(CallLimits::default())?
-            .instance()?
-            .merge(job)
+        let mut lease = self.pool.lease(limits.clone())?;
+        let instance = lease.instance()?;
+        task.follow(instance.session().activity());
+        let outcome = instance.merge(job)?;
+        // The last moment to stop it.
+        limits.check()?;
+        Ok(outcome)
     }
 }
 

@@ -164,7 +164,7 @@ fn usage() {
         run.err
     );
     for command in [
-        "ingest", "query", "flush", "merge", "verify", "parts", "stats", "dump",
+        "ingest", "query", "flush", "merge", "verify", "parts", "stats", "backup", "dump",
     ] {
         let run = sidx(&["help", command]).expect(0);
         assert!(run.out.contains("Example"), "{}", run.out);

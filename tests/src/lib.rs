@@ -9,6 +9,7 @@
 //! * [`ledger`] says what an index must, and may, hold after a crash.
 //! * [`trial`] is an index on such a disk with its ledger.
 //! * [`subject`] is an index under test, for both engines.
+//! * [`watched`] is a store that tells of every access.
 
 // This crate exists only for tests: a failed expectation is a failed test.
 #![allow(
@@ -27,3 +28,4 @@ pub mod model;
 pub mod simulated_disk;
 pub mod subject;
 pub mod trial;
+pub mod watched;

@@ -19,6 +19,7 @@ mod suite {
     mod acceptance_overlap;
     mod acceptance_query;
     mod acceptance_write;
+    mod backup;
     mod bad_input;
     mod bad_places;
     mod boundary;
@@ -26,13 +27,16 @@ mod suite {
     mod explain;
     mod format_document;
     mod golden;
+    mod health;
     mod large_values;
     mod partial;
     mod pressure;
     mod property;
+    mod query_limits;
     mod readers;
     mod reopen;
     mod repair;
+    mod stopping;
     mod store_damage;
 }
 

@@ -148,6 +148,9 @@ pub enum PageError {
         /// What was given.
         found: u64,
     },
+    /// The caller of a kernel no longer wants its result.
+    #[error("stopped by the caller")]
+    Stopped,
     /// The decoded values break a rule of their column.
     #[error("decoded column: {0}")]
     Column(#[from] ColumnError),

@@ -7,6 +7,7 @@ use crate::error::{ColumnError, PageError};
 use crate::integer::ABSENT;
 use crate::offsets::Offsets;
 use crate::page::{Page, Stored};
+use crate::stop::Stop;
 use crate::values::Values;
 
 /// Rows to collect, one behind the other: output row `i` is row `rows[i]` of `pages[i]`, and
@@ -61,8 +62,26 @@ impl<'a> Source<'a> {
 /// When the slices differ in length, a page is of another type, a row is beyond its page, or the
 /// column would exceed its limits.
 pub fn gather(kind: ColumnType, source: Source<'_>) -> Result<Column, PageError> {
+    gather_until(kind, source, &Stop::never())
+}
+
+/// As [`gather`], and may be stopped between stretches of rows of one page.
+///
+/// # Errors
+/// As [`gather`], and [`PageError::Stopped`].
+pub fn gather_until(
+    kind: ColumnType,
+    source: Source<'_>,
+    stop: &Stop<'_>,
+) -> Result<Column, PageError> {
     let mut output = Output::new(kind, source.rows.len());
+    let mut bytes = 0;
     for segment in source.segments()? {
+        let before = std::mem::replace(&mut bytes, output.bytes());
+        // A row counts as much as looking it up takes, also where its value is short or absent.
+        if stop.after(bytes - before + segment.rows.len() * ROW_BYTES) {
+            return Err(PageError::Stopped);
+        }
         match segment.page {
             None => output.push_absent(segment.rows.len()),
             Some(page) => output.push_rows(page, segment.rows)?,
@@ -98,6 +117,9 @@ pub fn lengths(source: Source<'_>) -> Result<Vec<u32>, PageError> {
     Ok(lengths)
 }
 
+/// What finding one row is worth in bytes of work.
+const ROW_BYTES: usize = 16;
+
 /// The column under construction.
 struct Output {
     kind: ColumnType,
@@ -124,6 +146,14 @@ impl Output {
 
     fn finish(self) -> Column {
         Column::from_checked(self.kind, self.rows, self.presence, self.ends, self.values)
+    }
+
+    /// Bytes of strings so far; other values are counted by their rows.
+    fn bytes(&self) -> usize {
+        match &self.values {
+            Values::Bytes(strings) => strings.total_bytes(),
+            _ => 0,
+        }
     }
 
     fn push_absent(&mut self, count: usize) {

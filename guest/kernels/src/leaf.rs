@@ -9,6 +9,7 @@ use crate::integer_mark::{mark_codes, mark_table};
 use crate::offsets::Offsets;
 use crate::page::{Page, Stored};
 use crate::predicate::{Matcher, exceeds, reaches};
+use crate::stop::Stop;
 
 /// The rows whose answer matters.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) window: Range<usize>,
     /// The rows themselves, where they are known; a result may be wrong for others.
     pub(crate) within: Option<&'a Bitmap>,
+    /// What may end the work; the result then means nothing.
+    pub(crate) stop: &'a Stop<'a>,
 }
 
 /// The rows of the page that pass, as far as the scope goes.
@@ -39,14 +42,14 @@ pub(crate) fn select_rows(
     }
     let positions = page.presence().positions(scope.window.clone());
     let dense = match page.lists() {
-        Some(lists) => select_lists(page, lists, matcher, positions),
+        Some(lists) => select_lists(page, lists, matcher, positions, scope.stop),
         None => {
             let candidates = match (page.stored(), scope.within) {
                 // Only comparisons of bytes cost enough to look at each candidate alone.
                 (Stored::Bytes(_), Some(within)) => Some(page.presence().compress(within)),
                 _ => None,
             };
-            mark(page, matcher, positions, candidates.as_ref())
+            mark(page, matcher, positions, candidates.as_ref(), scope.stop)
         }
     };
     page.presence().spread(dense, scope.window.clone())
@@ -58,6 +61,7 @@ fn select_lists(
     lists: &Offsets,
     matcher: &Matcher,
     positions: Range<usize>,
+    stop: &Stop<'_>,
 ) -> Bitmap {
     let mut dense = Bitmap::zeros(lists.count());
     if matches!(matcher, Matcher::Exists) {
@@ -71,6 +75,7 @@ fn select_lists(
         matcher,
         lists.cover(positions.start, positions.end),
         None,
+        stop,
     );
     for at in positions {
         if marks.iter_range(lists.range(at)).next().is_some() {
@@ -86,6 +91,7 @@ fn mark(
     matcher: &Matcher,
     positions: Range<usize>,
     candidates: Option<&Bitmap>,
+    stop: &Stop<'_>,
 ) -> Bitmap {
     let count = page
         .lists()
@@ -116,11 +122,14 @@ fn mark(
         }
         (Stored::Bytes(Strings::Plain(plain)), matcher) => {
             mark_plain(plain, first, words, candidates, |value| {
-                matcher.bytes_pass(value)
+                if stop.after(value.len()) {
+                    return None;
+                }
+                Some(matcher.bytes_pass(value))
             });
         }
         (Stored::Bytes(Strings::Dictionary(dictionary)), matcher) => {
-            mark_dictionary(dictionary, first, words, matcher);
+            mark_dictionary(dictionary, first, words, matcher, stop);
         }
         _ => words.fill(0),
     }
@@ -168,13 +177,13 @@ fn mark_equal(
     }
 }
 
-/// Tests values one by one, only the candidates where they are known.
+/// Tests values one by one, only the candidates where they are known, until the test says none.
 fn mark_plain(
     plain: &Plain,
     first: usize,
     words: &mut [u64],
     candidates: Option<&Bitmap>,
-    test: impl Fn(&[u8]) -> bool,
+    test: impl Fn(&[u8]) -> Option<bool>,
 ) {
     for (index, word) in words.iter_mut().enumerate() {
         let at = first + index;
@@ -185,8 +194,9 @@ fn mark_plain(
         while left != 0 {
             let bit = left.trailing_zeros() as usize;
             left &= left - 1;
-            match plain.get(at * 64 + bit) {
-                Some(value) => *word |= u64::from(test(value)) << bit,
+            match plain.get(at * 64 + bit).map(&test) {
+                Some(Some(passes)) => *word |= u64::from(passes) << bit,
+                Some(None) => return,
                 None => break,
             }
         }
@@ -195,7 +205,13 @@ fn mark_plain(
 
 /// Tests each entry of a dictionary once and maps the answer to codes. Tests that keep to the
 /// order of the entries turn into one range of codes by bisection.
-fn mark_dictionary(dictionary: &Dictionary, first: usize, words: &mut [u64], matcher: &Matcher) {
+fn mark_dictionary(
+    dictionary: &Dictionary,
+    first: usize,
+    words: &mut [u64],
+    matcher: &Matcher,
+    stop: &Stop<'_>,
+) {
     let entries = dictionary.entries();
     let Some(codes) = dictionary.codes() else {
         return words.fill(0);
@@ -223,6 +239,7 @@ fn mark_dictionary(dictionary: &Dictionary, first: usize, words: &mut [u64], mat
             let passing = entries
                 .iter()
                 .enumerate()
+                .take_while(|(_, entry)| !stop.after(entry.len()))
                 .filter(|(_, entry)| matcher.bytes_pass(entry));
             let found: Vec<usize> = passing.map(|(code, _)| code).collect();
             return mark_found(entries.len(), &found, &codes, first, words);

@@ -58,6 +58,7 @@ pub mod program;
 mod reader;
 pub mod select;
 pub mod stats;
+mod stop;
 mod value;
 mod values;
 pub mod varint;
@@ -69,11 +70,12 @@ pub use column::{
 pub use encode::{EncodedColumn, encode, encode_unfiltered};
 pub use error::{ColumnError, PageError, ProgramError};
 pub use filter::Filter;
-pub use page::{Encoding, Page, Source, gather, lengths};
+pub use page::{Encoding, Page, Source, gather, gather_until, lengths};
 pub use predicate::Test;
 pub use program::{Program, Step};
-pub use select::{Order, Resume, SelectRequest, Span, count, select};
+pub use select::{Order, Resume, SelectRequest, Span, count, count_until, select, select_until};
 pub use stats::{ColumnStats, ValueRange};
+pub use stop::Stop;
 
 #[cfg(test)]
 mod page_tests;

@@ -15,7 +15,7 @@ use crate::offsets::Offsets;
 use crate::presence::Presence;
 use crate::reader::Reader;
 
-pub use crate::gather::{Source, gather, lengths};
+pub use crate::gather::{Source, gather, gather_until, lengths};
 
 /// Page layout this crate writes and reads; the first byte of every page.
 pub const LAYOUT: u8 = 1;

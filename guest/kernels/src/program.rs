@@ -1,12 +1,11 @@
 //! Filters as postfix programs: leaves push a selection of rows, operators combine them.
 
-use std::ops::Range;
-
 use crate::bitmap::Bitmap;
 use crate::error::{PageError, ProgramError};
 use crate::leaf::{self, Scope};
 use crate::page::Page;
 use crate::predicate::{Matcher, Test};
+use crate::stop::Stop;
 
 /// Most results pending at once.
 pub const MAX_DEPTH: usize = 1_000;
@@ -149,6 +148,20 @@ impl Program {
         rows: u32,
         within: Option<&Bitmap>,
     ) -> Result<Bitmap, PageError> {
+        self.evaluate_until(slots, rows, within, &Stop::never())
+    }
+
+    /// As [`evaluate`](Self::evaluate), and may be stopped while strings and bytes are looked at.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate), and [`PageError::Stopped`].
+    pub fn evaluate_until(
+        &self,
+        slots: &[Option<&Page>],
+        rows: u32,
+        within: Option<&Bitmap>,
+        stop: &Stop<'_>,
+    ) -> Result<Bitmap, PageError> {
         let count = rows as usize;
         check_rows(
             "rows of the selection",
@@ -162,7 +175,13 @@ impl Program {
         let mut stack: Vec<Bitmap> = Vec::new();
         if !window.is_empty() {
             for operation in &self.operations {
-                let result = operation.run(&mut stack, slots, count, &window, within);
+                let scope = Scope {
+                    window: window.clone(),
+                    within,
+                    stop,
+                };
+                let result = operation.run(&mut stack, slots, count, &scope);
+                stop.check()?;
                 stack.push(result);
             }
         }
@@ -192,20 +211,12 @@ impl Operation {
         stack: &mut Vec<Bitmap>,
         slots: &[Option<&Page>],
         rows: usize,
-        window: &Range<usize>,
-        within: Option<&Bitmap>,
+        scope: &Scope<'_>,
     ) -> Bitmap {
         match self {
             Operation::True => Bitmap::ones(rows),
             Operation::False => Bitmap::zeros(rows),
-            Operation::Leaf(leaf) => leaf.run(
-                slots,
-                rows,
-                &Scope {
-                    window: window.clone(),
-                    within,
-                },
-            ),
+            Operation::Leaf(leaf) => leaf.run(slots, rows, scope),
             operation => {
                 // `compile` made sure that the results are there.
                 let mut last = stack.pop().unwrap_or_default();
@@ -215,11 +226,12 @@ impl Operation {
                     Operation::Not => last.invert(),
                     Operation::AndLeaf(leaf) => {
                         let hull = last.hull();
-                        let start = hull.start.max(window.start);
-                        let window = start..hull.end.min(window.end).max(start);
+                        let start = hull.start.max(scope.window.start);
+                        let window = start..hull.end.min(scope.window.end).max(start);
                         let scope = Scope {
                             window,
                             within: Some(&last),
+                            stop: scope.stop,
                         };
                         let passed = leaf.run(slots, rows, &scope);
                         last.and_with(&passed);

@@ -10,6 +10,7 @@ use crate::error::PageError;
 use crate::integer::Integers;
 use crate::page::{Page, Stored};
 use crate::program::Program;
+use crate::stop::Stop;
 
 /// Order of a selection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,10 +78,23 @@ pub fn select(
     rows: &mut Vec<u32>,
     keys: &mut Vec<i64>,
 ) -> Result<bool, PageError> {
+    select_until(request, &Stop::never(), rows, keys)
+}
+
+/// As [`select`], and may be stopped while the filter looks at values.
+///
+/// # Errors
+/// As [`select`], and [`PageError::Stopped`].
+pub fn select_until(
+    request: &SelectRequest<'_>,
+    stop: &Stop<'_>,
+    rows: &mut Vec<u32>,
+    keys: &mut Vec<i64>,
+) -> Result<bool, PageError> {
     let stored = key_values(request.keys)?;
     let ranges = narrow(request, stored, request.resume)?;
     let marks = match request.program {
-        Some(program) if !ranges.is_empty() => Some(evaluate(request, program, &ranges)?),
+        Some(program) if !ranges.is_empty() => Some(evaluate(request, program, &ranges, stop)?),
         _ => None,
     };
     let candidates = Candidates {
@@ -105,11 +119,19 @@ pub fn select(
 /// # Errors
 /// As [`select`].
 pub fn count(request: &SelectRequest<'_>) -> Result<u64, PageError> {
+    count_until(request, &Stop::never())
+}
+
+/// As [`count`], and may be stopped while the filter looks at values.
+///
+/// # Errors
+/// As [`count`], and [`PageError::Stopped`].
+pub fn count_until(request: &SelectRequest<'_>, stop: &Stop<'_>) -> Result<u64, PageError> {
     let stored = key_values(request.keys)?;
     let ranges = narrow(request, stored, None)?;
     match request.program {
         Some(program) if !ranges.is_empty() => {
-            Ok(evaluate(request, program, &ranges)?.count() as u64)
+            Ok(evaluate(request, program, &ranges, stop)?.count() as u64)
         }
         _ => Ok(ranges.iter().map(|range| range.len() as u64).sum()),
     }
@@ -200,13 +222,14 @@ fn evaluate(
     request: &SelectRequest<'_>,
     program: &Program,
     ranges: &[Range<usize>],
+    stop: &Stop<'_>,
 ) -> Result<Bitmap, PageError> {
     let rows = request.keys.rows();
     let mut within = Bitmap::zeros(rows as usize);
     ranges
         .iter()
         .for_each(|range| within.set_range(range.clone()));
-    program.evaluate(request.slots, rows, Some(&within))
+    program.evaluate_until(request.slots, rows, Some(&within), stop)
 }
 
 /// Rows left after the bounds and the filter.

@@ -1,4 +1,4 @@
-//! Counters of one session, for `explain`.
+//! Counters of one session, for `explain` and for telling how far a call has come.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -13,6 +13,8 @@ pub(crate) struct Activity {
     pages_used: AtomicU64,
     pages_loaded: AtomicU64,
     bytes_read: AtomicU64,
+    rows_written: AtomicU64,
+    bytes_written: AtomicU64,
     nanoseconds: AtomicU64,
     /// Reading the clock twice costs as much as an empty crossing, so it is done on request.
     timed: AtomicBool,
@@ -26,6 +28,8 @@ impl Activity {
             &self.pages_used,
             &self.pages_loaded,
             &self.bytes_read,
+            &self.rows_written,
+            &self.bytes_written,
             &self.nanoseconds,
         ] {
             counter.store(0, Ordering::Relaxed);
@@ -56,6 +60,27 @@ impl Activity {
     /// Counts bytes read from storage.
     pub(crate) fn read(&self, bytes: u64) {
         self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts rows whose keys were written to a file.
+    pub(crate) fn wrote_rows(&self, rows: u64) {
+        self.rows_written.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// Counts bytes written to files.
+    pub(crate) fn wrote(&self, bytes: u64) {
+        self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Rows written to files, and bytes.
+    pub(crate) fn written(&self) -> (u64, u64) {
+        let rows = self.rows_written.load(Ordering::Relaxed);
+        (rows, self.bytes_written.load(Ordering::Relaxed))
+    }
+
+    /// Bytes read from storage.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::Relaxed)
     }
 
     /// The counters as a JSON object. `total_nanoseconds` is the time of the calls into the engine; what

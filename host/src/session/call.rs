@@ -1,12 +1,18 @@
-//! What may stop a call: its deadline and its caller.
+//! What may stop or slow a call: its deadline, its caller, a rate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use sidx_engine::{Error, ErrorKind, Result};
 
-/// Stops a query from another thread. Clones stop the same queries.
+use crate::rate::Rate;
+
+/// Who waits for a lock looks this often whether to go on waiting.
+const LOCK_SLICE: Duration = Duration::from_millis(5);
+
+/// Stops a query, or a flush, merge or check, from another thread. Clones stop the same calls.
 ///
 /// ```
 /// let token = sidx_host::CancelToken::new();
@@ -24,8 +30,9 @@ impl CancelToken {
         Self::default()
     }
 
-    /// Stops every query that carries this token at its next read, with `cancelled`. There is no way
-    /// back; a new query needs a new token.
+    /// Stops every call that carries this token, with `cancelled`: at the next page, at the next 64 KiB
+    /// of values that a filter looks at or a result is built from, or while waiting. There is no way
+    /// back; a new call needs a new token.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -37,11 +44,12 @@ impl CancelToken {
     }
 }
 
-/// When a call must stop.
+/// When a call must stop, and how fast it may write.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallLimits {
     deadline: Option<(Instant, Duration)>,
     cancel: Option<CancelToken>,
+    rate: Option<Arc<Rate>>,
 }
 
 impl CallLimits {
@@ -52,7 +60,16 @@ impl CallLimits {
                 .checked_add(timeout)
                 .map(|end| (end, timeout))
         });
-        Self { deadline, cancel }
+        Self {
+            deadline,
+            cancel,
+            rate: None,
+        }
+    }
+
+    /// The same limits, and pages are written at this rate.
+    pub(crate) fn with_rate(self, rate: Option<Arc<Rate>>) -> Self {
+        Self { rate, ..self }
     }
 
     /// Whether there is anything to check.
@@ -65,12 +82,12 @@ impl CallLimits {
         if self.cancel.as_ref().is_some_and(CancelToken::is_cancelled) {
             return Err(Error::new(
                 ErrorKind::Cancelled,
-                "the caller cancelled the query",
+                "the caller cancelled the call",
             ));
         }
         match self.deadline {
             Some((end, timeout)) if Instant::now() >= end => {
-                let text = format!("the query did not end within its timeout of {timeout:?}");
+                let text = format!("the call did not end within its timeout of {timeout:?}");
                 Err(Error::new(ErrorKind::DeadlineExceeded, text))
             }
             _ => Ok(()),
@@ -81,6 +98,27 @@ impl CallLimits {
     pub(crate) fn remaining(&self) -> Option<Duration> {
         self.deadline
             .map(|(end, _)| end.saturating_duration_since(Instant::now()))
+    }
+
+    /// Waits until `bytes` may be written, or the call must stop.
+    pub(crate) fn pace(&self, bytes: u64) -> Result<()> {
+        match &self.rate {
+            Some(rate) => rate.take(bytes, || self.check()),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for a lock until the call must stop.
+    pub(crate) fn wait_for<'a, T>(&self, lock: &'a Mutex<T>) -> Result<MutexGuard<'a, T>> {
+        if !self.is_limited() {
+            return Ok(lock.lock());
+        }
+        loop {
+            self.check()?;
+            if let Some(guard) = lock.try_lock_for(LOCK_SLICE) {
+                return Ok(guard);
+            }
+        }
     }
 }
 
@@ -109,5 +147,20 @@ mod tests {
         assert!(limits.check().is_ok());
         token.cancel();
         assert_eq!(limits.check().unwrap_err().kind(), ErrorKind::Cancelled);
+    }
+
+    #[test]
+    fn waiting_for_a_lock_or_a_rate_ends_when_the_call_must_stop() {
+        let (lock, token) = (Mutex::new(()), CancelToken::new());
+        let rate = Some(Arc::new(Rate::new(1)));
+        let limits = CallLimits::new(None, Some(token.clone())).with_rate(rate);
+        assert!(limits.wait_for(&lock).is_ok());
+        let held = lock.lock();
+        token.cancel();
+        let waited = limits.wait_for(&lock).map(drop);
+        assert_eq!(waited.unwrap_err().kind(), ErrorKind::Cancelled);
+        let paced = limits.pace(u64::MAX >> 16);
+        assert_eq!(paced.unwrap_err().kind(), ErrorKind::Cancelled);
+        drop(held);
     }
 }

@@ -12,6 +12,8 @@ use crate::storage::Storage;
 pub(crate) struct DiskUse {
     storage: Arc<dyn Storage>,
     used: AtomicU64,
+    /// Bytes written since the index was opened.
+    written: AtomicU64,
     stale: AtomicBool,
     /// Bytes that running jobs may still write.
     reserved: AtomicU64,
@@ -35,6 +37,7 @@ impl DiskUse {
         Self {
             storage,
             used: AtomicU64::new(0),
+            written: AtomicU64::new(0),
             stale: AtomicBool::new(true),
             reserved: AtomicU64::new(0),
             allowed,
@@ -44,11 +47,17 @@ impl DiskUse {
     /// Bytes that were written.
     pub(crate) fn grew(&self, bytes: u64) {
         self.used.fetch_add(bytes, Ordering::Relaxed);
+        self.written.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Something was removed.
     pub(crate) fn shrank(&self) {
         self.stale.store(true, Ordering::Relaxed);
+    }
+
+    /// Bytes that were written since the index was opened: log, finished files, objects.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Bytes that may be used.

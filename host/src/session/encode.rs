@@ -51,7 +51,8 @@ impl Session {
         let kind = ColumnType::scalar(ValueType::Int);
         let column =
             Column::new(kind, ints.len(), None, None, Values::Int(ints)).map_err(column_error)?;
-        write_page(target, None, &column)
+        self.activity.wrote_rows(column.rows() as u64);
+        self.write_page(target, None, &column)
     }
 
     fn write_pages(
@@ -63,17 +64,30 @@ impl Session {
     ) -> Result<Vec<Piece>> {
         let ends = cut(column, page_bytes as usize);
         if ends.len() <= 1 {
-            return Ok(vec![write_page(target, filters, column)?]);
+            return Ok(vec![self.write_page(target, filters, column)?]);
         }
         let mut pieces = Vec::with_capacity(ends.len());
         let mut start = 0;
         for end in ends {
             self.check_call()?;
             let slice = column.slice(start..end).map_err(column_error)?;
-            pieces.push(write_page(target, filters, &slice)?);
+            pieces.push(self.write_page(target, filters, &slice)?);
             start = end;
         }
         Ok(pieces)
+    }
+
+    /// Writes one page and its filter, then waits as long as the rate of the call asks.
+    fn write_page(
+        &self,
+        target: &NewFile,
+        filters: Option<&NewFile>,
+        column: &Column,
+    ) -> Result<Piece> {
+        let piece = encode_page(target, filters, column)?;
+        let filter_bytes = piece.filter.map_or(0, |filter| filter.stored_bytes);
+        self.pace(u64::from(piece.extent.stored_bytes) + u64::from(filter_bytes))?;
+        Ok(piece)
     }
 }
 
@@ -115,7 +129,7 @@ fn row_bytes(column: &Column, row: usize) -> usize {
     }
 }
 
-fn write_page(target: &NewFile, filters: Option<&NewFile>, column: &Column) -> Result<Piece> {
+fn encode_page(target: &NewFile, filters: Option<&NewFile>, column: &Column) -> Result<Piece> {
     // A filter is the dearest part of a page: it is made only where it is kept.
     let encoded = match filters {
         Some(_) => sidx_kernels::encode(column),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sidx_engine::host::{ABSENT, PageSource};
 use sidx_engine::{Error, ErrorKind, Result};
-use sidx_kernels::{Column, ColumnType, Page, Source, ValueType, Values};
+use sidx_kernels::{Column, ColumnType, Page, PageError, Source, Stop, ValueType, Values};
 
 use super::cached_page::{CachedPage, Purpose};
 use super::columns::Columns;
@@ -135,12 +135,20 @@ impl Session {
         if stretches.most_bytes(source.rows.len()) > MAX_GATHERED_BYTES {
             check_size(source.kind, request)?;
         }
-        sidx_kernels::gather(source.kind, request)
-            .map_err(|cause| self.at_source(kernel_error(cause), source))
+        let wanted = || self.check_call().is_err();
+        sidx_kernels::gather_until(source.kind, request, &Stop::when(&wanted))
+            .map_err(|cause| self.at_source(cause, source))
     }
 
     /// The error with the files that the rows come from, as the kernels do not know them.
-    fn at_source(&self, error: Error, source: SourceLists<'_>) -> Error {
+    fn at_source(&self, cause: PageError, source: SourceLists<'_>) -> Error {
+        let error = self.kernel_error(cause);
+        if matches!(
+            error.kind(),
+            ErrorKind::Cancelled | ErrorKind::DeadlineExceeded
+        ) {
+            return error;
+        }
         let handles = self.handles.lock();
         let paths: BTreeSet<&str> = source
             .pages
@@ -162,7 +170,7 @@ impl Session {
             pages: &pages,
             rows: source.rows,
         };
-        sidx_kernels::lengths(request).map_err(|cause| self.at_source(kernel_error(cause), source))
+        sidx_kernels::lengths(request).map_err(|cause| self.at_source(cause, source))
     }
 
     /// `scan.keys`.

@@ -52,7 +52,14 @@ impl Host for Session {
     ) -> Result<Vec<Extent>> {
         let _crossing = self.activity.crossing();
         self.check_call()?;
-        file.append(pages, lengths, codec)
+        let extents = file.append(pages, lengths, codec)?;
+        self.pace(
+            extents
+                .iter()
+                .map(|extent| u64::from(extent.stored_bytes))
+                .sum(),
+        )?;
+        Ok(extents)
     }
 
     fn finish(&self, file: NewFile) -> Result<FileSummary> {
@@ -122,7 +129,6 @@ impl Host for Session {
         let _crossing = self.activity.crossing();
         let handles = self.handles.lock();
         for page in pages {
-            self.check_call()?;
             self.page(&handles, *page, Purpose::Raw)?;
         }
         Ok(())
@@ -293,7 +299,6 @@ impl Host for Session {
 
     fn keys(&self, page: u32, start: u32, end: u32) -> Result<Vec<i64>> {
         let _crossing = self.activity.crossing();
-        self.check_call()?;
         self.key_range(page, start, end)
     }
 

@@ -1,6 +1,7 @@
 //! The write-ahead log as the engine sees it: a header of its own and columns.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use sidx_engine::host::{LogDurability, LogEntry, SalvagedLog};
@@ -17,6 +18,10 @@ pub(crate) struct IndexLog {
     storage: Arc<dyn Storage>,
     access: LogAccess,
     log: Mutex<Option<Log>>,
+    /// The position after the last entry, and the one before which entries are not needed any more; kept
+    /// beside the log so that asking waits for no sync.
+    end: AtomicU64,
+    needed_from: AtomicU64,
 }
 
 impl IndexLog {
@@ -30,6 +35,8 @@ impl IndexLog {
             storage,
             access,
             log: Mutex::new(None),
+            end: AtomicU64::new(0),
+            needed_from: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -39,7 +46,9 @@ impl IndexLog {
             Some(log) => log,
             None => slot.insert(Log::open(Arc::clone(&self.storage), self.access)?),
         };
-        Ok(call(log)?)
+        let result = call(log);
+        self.end.store(log.end(), Ordering::Relaxed);
+        Ok(result?)
     }
 
     /// Appends entries as one write and returns the position after the last, and the bytes added.
@@ -75,6 +84,13 @@ impl IndexLog {
 
     /// The entry at a position.
     pub(crate) fn read(&self, position: u64) -> Result<Option<LogEntry<Columns>>> {
+        // What is read first is what the newest snapshot lacks.
+        let _ = self.needed_from.compare_exchange(
+            u64::MAX,
+            position,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
         let Some(entry) = self.with_log(|log| log.read(position))? else {
             return Ok(None);
         };
@@ -119,7 +135,15 @@ impl IndexLog {
 
     /// Gives up the entries before a position.
     pub(crate) fn drop_before(&self, position: u64) -> Result<()> {
-        self.with_log(|log| log.drop_before(position))
+        self.with_log(|log| log.drop_before(position))?;
+        self.needed_from.store(position, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Bytes of entries that are in no file part yet. Waits for nothing.
+    pub(crate) fn backlog_bytes(&self) -> u64 {
+        let end = self.end.load(Ordering::Relaxed);
+        end.saturating_sub(self.needed_from.load(Ordering::Relaxed))
     }
 }
 

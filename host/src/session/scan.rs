@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use sidx_engine::host::{ABSENT, Selected, Selection};
 use sidx_engine::{Error, ErrorKind, Result};
-use sidx_kernels::{Order, Page, Program, Resume, SelectRequest, Span};
+use sidx_kernels::{Order, Page, Program, Resume, SelectRequest, Span, Stop};
 
 use super::cached_page::{CachedPage, Purpose};
 use super::handles::Handles;
-use super::{Filter, Session, kernel_error};
+use super::{Filter, Session};
 
 /// Most rows that one call returns: the answer must fit the component's memory beside everything else.
 const MAX_SELECTED_ROWS: usize = 1 << 24;
@@ -144,10 +144,11 @@ impl Session {
             more: Vec::with_capacity(blocks),
             ..Selected::default()
         };
-        self.each_block(program, lists, |request| {
+        self.each_block(program, lists, |request, stop| {
             let before = selected.rows.len();
-            let more = sidx_kernels::select(request, &mut selected.rows, &mut selected.keys)
-                .map_err(kernel_error)?;
+            let (rows, keys) = (&mut selected.rows, &mut selected.keys);
+            let more = sidx_kernels::select_until(request, stop, rows, keys)
+                .map_err(|cause| self.kernel_error(cause))?;
             if selected.rows.len() > MAX_SELECTED_ROWS {
                 let text = format!(
                     "one selection may return {MAX_SELECTED_ROWS} rows; ask for fewer blocks at once \
@@ -172,28 +173,30 @@ impl Session {
         let program = filter.map(|filter| filter.0.as_ref());
         lists.check(program)?;
         let mut counts = Vec::with_capacity(lists.key_pages.len());
-        self.each_block(program, lists, |request| {
-            counts.push(sidx_kernels::count(request).map_err(kernel_error)?);
+        self.each_block(program, lists, |request, stop| {
+            let count = sidx_kernels::count_until(request, stop);
+            counts.push(count.map_err(|cause| self.kernel_error(cause))?);
             Ok(())
         })?;
         Ok(counts)
     }
 
-    /// Calls `scan` with the request of each block, checking in between whether to stop.
+    /// Calls `scan` with the request of each block, and with what may stop it inside the block; every
+    /// page asks before it is used.
     fn each_block(
         &self,
         program: Option<&Program>,
         lists: SelectionLists<'_>,
-        mut scan: impl FnMut(&SelectRequest<'_>) -> Result<()>,
+        mut scan: impl FnMut(&SelectRequest<'_>, &Stop<'_>) -> Result<()>,
     ) -> Result<()> {
         let handles = self.handles.lock();
         let mut scratch = Scratch::default();
+        let wanted = || self.check_call().is_err();
         for block in (Blocks {
             lists,
             at: 0,
             spans: lists.spans,
         }) {
-            self.check_call()?;
             let keys = self.page(&handles, block.key_page, Purpose::Column)?;
             self.load_slots(&handles, block.slot_pages, &mut scratch.slots)?;
             let slots = opened(&scratch.slots)?;
@@ -209,7 +212,8 @@ impl Session {
                 resume: block.resume,
                 cap: lists.cap,
             };
-            scan(&request).map_err(|error| at_page(error, &handles, block.key_page))?;
+            scan(&request, &Stop::when(&wanted))
+                .map_err(|error| at_page(error, &handles, block.key_page))?;
         }
         Ok(())
     }
@@ -240,7 +244,6 @@ impl Session {
                 answers.push(1);
                 continue;
             }
-            self.check_call()?;
             let page = self.page(&handles, *page, Purpose::Filter)?;
             let filter = page.filter()?;
             answers.push(u8::from(hashes.iter().any(|hash| filter.contains(*hash))));

@@ -13,6 +13,7 @@ use super::source::OpenFiles;
 use super::views::Views;
 use crate::page_cache::PageCache;
 use crate::storage::{Lock, Storage};
+use crate::work::Work;
 
 /// Sizes that the caller chose.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) log: IndexLog,
     pub(crate) views: Arc<Views>,
     pub(crate) disk: DiskUse,
+    pub(crate) work: Arc<Work>,
     /// Instances that may still be started.
     pub(crate) free_slots: AtomicU32,
     /// The epoch that this index keeps in the store while it reads.
@@ -48,6 +50,7 @@ impl Shared {
             cache: PageCache::new(budgets.page_cache_bytes),
             log: IndexLog::new(Arc::clone(&storage), read_only),
             views: Views::new(),
+            work: Arc::default(),
             disk: DiskUse::new(Arc::clone(&storage), budgets.disk_bytes),
             free_slots: AtomicU32::new(budgets.instances),
             pin: Mutex::new(None),

@@ -198,3 +198,76 @@ fn a_damaged_index_is_told_repaired_and_goes_on() {
     place.load(row(3).as_bytes(), &[]).expect(0);
     assert_eq!(place.keys(&[]), [1, 3]);
 }
+
+#[test]
+fn a_backup_is_a_store_of_its_own() {
+    let place = Place::new();
+    let mut writer = open_writer(&place);
+    let copy = place
+        .directory
+        .path()
+        .join("copy")
+        .to_string_lossy()
+        .into_owned();
+    // The writer's row is in its log only.
+    let run = place.run("backup", &[&copy]).expect(0);
+    assert_eq!(
+        (&run.last()["command"], &run.last()["log_entries"]),
+        (&"backup".into(), &1.into())
+    );
+    let run = place.run("backup", &[&copy]).expect(4);
+    assert!(
+        run.err.contains("already") && run.err.contains("copy"),
+        "{}",
+        run.err
+    );
+    drop(writer.stdin.take());
+    assert!(writer.wait().expect("ends").success());
+    place.load(row(2).as_bytes(), &[]).expect(0);
+    place.run("merge", &["--all"]).expect(0);
+    let copied = Place {
+        directory: tempfile::tempdir().expect("a directory"),
+        store: copy,
+    };
+    assert_eq!(copied.keys(&[]), [1]);
+    copied.load(row(3).as_bytes(), &[]).expect(0);
+    copied.run("verify", &[]).expect(0);
+    assert_eq!(copied.keys(&[]), [1, 3]);
+    assert_eq!(place.keys(&[]), [1, 2]);
+    // Within one file system files are links, and the original may go.
+    let linked = place
+        .directory
+        .path()
+        .join("linked")
+        .to_string_lossy()
+        .into_owned();
+    let run = place.run("backup", &[&linked]).expect(0);
+    assert_eq!(run.last()["files"], run.last()["linked_files"]);
+    fs::remove_dir_all(&place.store).expect("removed");
+    let linked = Place {
+        directory: tempfile::tempdir().expect("a directory"),
+        store: linked,
+    };
+    assert_eq!(linked.keys(&[]), [1, 2]);
+    sidx(&["backup", "s3://x/y", "--index", "i", "z"]).expect(2);
+    place.run("backup", &["s3://bucket/x"]).expect(3);
+    linked.run("backup", &["s3://bucket/x"]).expect(2);
+}
+
+#[test]
+fn stats_tell_of_the_health_of_an_index() {
+    let place = Place::new();
+    place.load(row(1).as_bytes(), &[]).expect(0);
+    let run = place.run("stats", &[]).expect(0);
+    let stats: Value = serde_json::from_str(&run.out).expect("JSON");
+    assert_eq!(stats["health"]["pressure"], "none");
+    assert_eq!(stats["health"]["read_only"], true);
+    let table = place.run("stats", &["--format", "table"]).expect(0);
+    for name in [
+        "health.memory.used_bytes",
+        "health.log_backlog_bytes",
+        "levels:",
+    ] {
+        assert!(table.out.contains(name), "{}", table.out);
+    }
+}

@@ -55,6 +55,13 @@ fn queries_select_order_and_limit() {
     let run = place.run("query", &["--where", "code = and"]).expect(2);
     assert!(run.err.contains("column 8"), "{}", run.err);
     place.run("query", &["--timeout", "0s"]).expect(7);
+    let run = place.run("query", &["--max-rows", "5"]).expect(6);
+    assert!(run.err.contains("more than the 5 rows"), "{}", run.err);
+    assert_eq!(place.keys(&["--max-rows", "6"]).len(), 6);
+    let run = place.run("query", &["--memory", "1"]).expect(6);
+    assert!(run.err.contains("memory"), "{}", run.err);
+    assert_eq!(place.keys(&["--memory", "1MiB"]).len(), 6);
+    place.run("query", &["--memory", "much"]).expect(2);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod duration;
 pub(crate) mod keys;
+pub(crate) mod size;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -50,6 +51,9 @@ pub(crate) enum Command {
     /// Print counts and sizes of an index
     #[command(after_help = help::STATS)]
     Stats(InspectArguments),
+    /// Copy an index to another store
+    #[command(after_help = help::BACKUP)]
+    Backup(BackupArguments),
     /// Print every physical row with its part and row ordinal, unsorted
     #[command(after_help = help::DUMP)]
     Dump(DumpArguments),
@@ -161,6 +165,12 @@ pub(crate) struct QueryArguments {
     /// Return what is left when rows are lost or cannot be read; tells so on stderr, exit code 5
     #[arg(long)]
     pub(crate) allow_partial: bool,
+    /// Fail with exit code 6 when the query has more than N rows; --limit cuts instead
+    #[arg(long, value_name = "N")]
+    pub(crate) max_rows: Option<u64>,
+    /// Memory that the query may use in the engine, then it fails with exit code 6 [default: 256MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) memory: Option<u64>,
     /// After the rows, print on stderr what the query read and skipped, as one JSON object
     #[arg(long)]
     pub(crate) explain: bool,
@@ -200,6 +210,17 @@ pub(crate) struct RepairArguments {
     /// Output format [default: table on a terminal, else json]
     #[arg(long, value_enum)]
     pub(crate) format: Option<ReportFormat>,
+}
+
+/// `sidx backup`
+#[derive(Args, Debug)]
+pub(crate) struct BackupArguments {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// The store that the copy goes to, under the same name: a directory, or a file:/// URL of one
+    #[arg(value_name = "DEST", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) dest: String,
 }
 
 /// `sidx dump`

@@ -108,6 +108,16 @@ pub(crate) const STATS: &str = r#"Examples:
   sidx stats ./store --index delays
   sidx stats ./store --index delays --format json"#;
 
+/// `sidx backup`
+pub(crate) const BACKUP: &str = r#"Examples:
+  sidx backup ./store --index delays /mnt/backup
+  sidx query /mnt/backup --index delays --limit 3
+
+The copy holds what was acknowledged when the command began, also while another process writes the
+index. Files are hard links where DEST is on the same file system. There must be no index of that
+name in DEST. A copy that was interrupted is no index, and the next backup clears it away. To
+restore, open the copy, or back it up to where it is needed. Prints one JSON line."#;
+
 /// `sidx dump`
 pub(crate) const DUMP: &str = r#"Example:
   sidx dump ./store --index delays > rows.ndjson

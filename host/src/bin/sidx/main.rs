@@ -59,6 +59,7 @@ fn run(command: &Command, console: &mut Console<'_>) -> Result<(), Failure> {
         Command::Repair(arguments) => inspect::repair(arguments, console),
         Command::Parts(arguments) => inspect::parts(arguments, console),
         Command::Stats(arguments) => inspect::stats(arguments, console),
+        Command::Backup(arguments) => maintain::backup(arguments, console),
         Command::Dump(arguments) => inspect::dump(arguments, console),
     }
 }

@@ -1,11 +1,11 @@
-//! `sidx flush` and `sidx merge`: one JSON line says what was done.
+//! `sidx flush`, `sidx merge` and `sidx backup`: one JSON line says what was done.
 
 use std::time::Instant;
 
 use serde_json::{Value, json};
 use sidx_host::{Index, Merged};
 
-use crate::arguments::{MergeArguments, Target};
+use crate::arguments::{BackupArguments, MergeArguments, Target};
 use crate::console::Console;
 use crate::exit::Failure;
 use crate::place::Place;
@@ -24,6 +24,30 @@ pub(crate) fn merge(arguments: &MergeArguments, console: &mut Console<'_>) -> Re
         index.flush()?;
         index.merge()
     })
+}
+
+/// Runs `sidx backup`. Takes no lock: a writer may be at work.
+pub(crate) fn backup(
+    arguments: &BackupArguments,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let started = Instant::now();
+    let index = Place::of(&arguments.target)?.read()?;
+    let name = &arguments.target.index;
+    let report = Place::new(&arguments.dest, name)?.receive(&index)?;
+    let line = json!({
+        "command": "backup",
+        "files": report.files,
+        "linked_files": report.linked_files,
+        "copied_bytes": report.copied_bytes,
+        "log_entries": report.log_entries,
+        "elapsed_ms": elapsed_ms(started),
+    });
+    writeln!(console.out, "{line}").map_err(Failure::output)
+}
+
+fn elapsed_ms(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The size of an index at one moment.
@@ -58,14 +82,13 @@ fn maintain(
     let made = work(&index)?;
     let after = extent(&index)?;
     index.close()?;
-    let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let line = json!({
         "command": name,
         "before": before,
         "after": after,
         "rows_written": made.rows,
         "bytes_written": made.bytes_written,
-        "elapsed_ms": elapsed_ms,
+        "elapsed_ms": elapsed_ms(started),
     });
     writeln!(console.out, "{line}").map_err(Failure::output)
 }

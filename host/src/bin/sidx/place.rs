@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use sidx_host::{ErrorKind, Index, IndexBuilder, Store};
+use sidx_host::{BackupReport, ErrorKind, Index, IndexBuilder, Store};
 
 use crate::arguments::Target;
 use crate::exit::{Code, Failure};
@@ -66,6 +66,11 @@ impl Place {
     /// Repairs an index that exists and returns the report.
     pub(crate) fn repair(&self, accept_loss: bool) -> Result<Value, Failure> {
         self.existing(|index| index.repair(accept_loss))
+    }
+
+    /// Copies an index to this place.
+    pub(crate) fn receive(&self, index: &Index) -> Result<BackupReport, Failure> {
+        Ok(index.backup(&Store::open(&self.store)?, &self.index)?)
     }
 
     fn existing<T>(

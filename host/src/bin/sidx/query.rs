@@ -101,6 +101,12 @@ fn start(
     if arguments.allow_partial {
         query = query.allow_partial();
     }
+    if let Some(rows) = arguments.max_rows {
+        query = query.max_rows(rows);
+    }
+    if let Some(bytes) = arguments.memory {
+        query = query.memory_bytes(bytes);
+    }
     query = query
         .payload(!arguments.no_payload)
         .timed(arguments.explain);

@@ -1,0 +1,336 @@
+//! Copies of an index in another store.
+//!
+//! A copy is made of part files, the log, the snapshot, and `index.json` last: without it nothing opens
+//! as an index, so a copy that was interrupted is none. A marker says that what lies there was made by a
+//! copy, and a later one may clear it away.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use sidx_engine::{Contents, INDEX_OBJECT, Mode};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::Index;
+use crate::session::{CallLimits, Pin};
+use crate::storage::log::{Log, LogAccess, LogDurability, LogEntry};
+use crate::storage::{Lock, Storage};
+use crate::store::Store;
+use crate::work::Task;
+
+/// Object that stands in an unfinished copy.
+const MARKER: &str = "backup.incomplete";
+/// Directories of an index, and the ending of its snapshots, which a copy may have left.
+const DIRECTORIES: [&str; 2] = ["parts", "log"];
+const SNAPSHOT: &str = ".snapshot";
+/// Bytes copied at a time; between two the copy may be stopped.
+const CHUNK_BYTES: u64 = 1 << 20;
+/// Bytes of log entries that are written together.
+const APPEND_BYTES: usize = 1 << 20;
+/// How often the copy starts over because a flush gave up log entries before they were copied. Parts that
+/// were copied already are not copied again, so each time is shorter than the one before.
+const ATTEMPTS: u32 = 20;
+
+/// What a copy consists of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct BackupReport {
+    /// Part files in the copy.
+    pub files: u64,
+    /// Those of them that share their bytes with the index by a hard link.
+    pub linked_files: u64,
+    /// Bytes that were copied.
+    pub copied_bytes: u64,
+    /// Entries of the log: writes that are in no part file yet.
+    pub log_entries: u64,
+}
+
+/// The place of a copy, while it is being made.
+struct Copy<'a> {
+    from: Arc<dyn Storage>,
+    to: Arc<dyn Storage>,
+    limits: &'a CallLimits,
+    task: &'a Task,
+    report: BackupReport,
+}
+
+/// An index at one moment, and what keeps its files.
+struct Source {
+    contents: Contents,
+    _pin: Pin,
+    _reader: Option<Index>,
+}
+
+/// Copies an index to a store under a name that is free there.
+pub(crate) fn run(
+    index: &Index,
+    target: &Store,
+    name: &str,
+    limits: &CallLimits,
+    task: &Task,
+) -> Result<BackupReport> {
+    limits.check()?;
+    let to = target.backend().open_index(name, true)?;
+    let at = |error: Error| error.at(format_args!("backup to {}", to.location()));
+    let lock = match claim(to.as_ref(), name) {
+        Ok(lock) => lock,
+        Err(error) => {
+            // The place itself may have been made just now.
+            if error.kind() != ErrorKind::Conflict && is_bare(to.as_ref()).unwrap_or(false) {
+                let _ = target.remove_index(name);
+            }
+            return Err(at(error));
+        }
+    };
+    let mut copy = Copy {
+        from: Arc::clone(&index.shared().storage),
+        to: Arc::clone(&to),
+        limits,
+        task,
+        report: BackupReport::default(),
+    };
+    let made = copy.make(index);
+    drop(lock);
+    match made {
+        Ok(()) => Ok(copy.report),
+        Err(error) => {
+            // What cannot be removed now stands behind the marker, for the next copy to clear away.
+            if let Err(second) = target.remove_index(name) {
+                let place = to.location();
+                tracing::warn!(place, error = %second, "an interrupted backup left files behind");
+            }
+            Err(at(error))
+        }
+    }
+}
+
+/// Makes sure that no index is there, and clears away what an interrupted copy left.
+fn claim(to: &dyn Storage, name: &str) -> Result<Lock> {
+    let taken = |what: &str| {
+        Error::conflict(format!(
+            "there is {what} `{name}` already; choose another store, or remove it first"
+        ))
+    };
+    if to.get(INDEX_OBJECT)?.is_some() {
+        return Err(taken("an index"));
+    }
+    let lock = to.lock()?;
+    let is_ours = to.get(MARKER)?.is_some();
+    if !is_ours && !is_bare(to)? {
+        return Err(taken("something that is no whole index"));
+    }
+    // Again under the lock: another copy may have come to its end meanwhile.
+    if to.get(INDEX_OBJECT)?.is_some() {
+        return Err(taken("an index"));
+    }
+    if !is_ours {
+        to.put_if_absent(
+            MARKER,
+            b"a backup into this place has not come to its end\n",
+        )?;
+    }
+    for directory in DIRECTORIES {
+        to.remove(directory)?;
+    }
+    for object in to.list_objects("")? {
+        if object.ends_with(SNAPSHOT) {
+            to.remove_object(&object)?;
+        }
+    }
+    Ok(lock)
+}
+
+/// Whether nothing is in a place.
+fn is_bare(to: &dyn Storage) -> Result<bool> {
+    let mut is_bare = to.list_objects("")?.is_empty();
+    for directory in DIRECTORIES {
+        is_bare &= to.list(directory)?.is_empty();
+    }
+    Ok(is_bare)
+}
+
+/// What makes up the index now. A reader is opened anew, as the log may have moved on since.
+fn source(index: &Index) -> Result<Source> {
+    if !index.is_read_only() {
+        // Held before the question: the files of the answer stay from here on.
+        let pin = index.shared().views.pin();
+        let contents = index.writer().consult(|introducer| introducer.contents())?;
+        return Ok(Source {
+            contents,
+            _pin: pin,
+            _reader: None,
+        });
+    }
+    let storage = Arc::clone(&index.shared().storage);
+    let mut settings = *index.settings();
+    settings.mode = Mode::Read;
+    let reader = Index::open(index.name(), storage, settings)?;
+    let pin = reader.shared().views.pin();
+    let contents = reader
+        .writer()
+        .consult(|introducer| introducer.contents())?;
+    Ok(Source {
+        contents,
+        _pin: pin,
+        _reader: Some(reader),
+    })
+}
+
+impl Copy<'_> {
+    fn make(&mut self, index: &Index) -> Result<()> {
+        let mut copied: Vec<String> = Vec::new();
+        let mut before = None;
+        for _ in 0..ATTEMPTS {
+            let source = source(index)?;
+            let state = (source.contents.files.clone(), source.contents.log_position);
+            match self.attempt(&source.contents, &mut copied) {
+                // Entries of the log, or a part that no pin kept, are gone: newer parts hold the rows. In
+                // an index that did not change they are lost.
+                Err(error)
+                    if error.kind() == ErrorKind::NotFound && before.as_ref() != Some(&state) =>
+                {
+                    tracing::debug!(%error, "a backup starts over");
+                    before = Some(state);
+                }
+                Err(error) => return Err(error),
+                Ok(()) => return self.publish(&source.contents),
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Io,
+            format!(
+                "the index changed {ATTEMPTS} times faster than its log could be copied; try again \
+                 when fewer rows are written"
+            ),
+        ))
+    }
+
+    /// Copies files that were not copied before, removes those that are not needed any more, and copies
+    /// the log.
+    fn attempt(&mut self, contents: &Contents, copied: &mut Vec<String>) -> Result<()> {
+        let mut kept = Vec::with_capacity(contents.files.len());
+        for path in copied.drain(..) {
+            if contents.files.contains(&path) {
+                kept.push(path);
+            } else {
+                self.to.remove(&path)?;
+                self.report.files -= 1;
+            }
+        }
+        *copied = kept;
+        for path in &contents.files {
+            if !copied.contains(path) {
+                self.copy_file(path)?;
+                copied.push(path.clone());
+            }
+        }
+        let mut directories: Vec<&str> = contents
+            .files
+            .iter()
+            .filter_map(|path| Some(path.rsplit_once('/')?.0))
+            .collect();
+        directories.dedup();
+        for directory in directories {
+            self.to.sync(directory)?;
+        }
+        self.copy_log(contents.log_position)
+    }
+
+    fn copy_file(&mut self, path: &str) -> Result<()> {
+        self.limits.check()?;
+        let linked = match self.from.local_path(path) {
+            Some(local) => self.to.link(path, &local)?,
+            None => false,
+        };
+        self.report.files += 1;
+        if linked {
+            self.report.linked_files += 1;
+            return Ok(());
+        }
+        let from = self.from.open(path)?;
+        let mut to = self.to.create(path)?;
+        let (size, mut offset) = (from.size(), 0);
+        let mut buffer = Vec::new();
+        while offset < size {
+            self.limits.check()?;
+            let length = CHUNK_BYTES.min(size - offset);
+            // At most the size of a chunk.
+            buffer.resize(length as usize, 0);
+            from.read_at(offset, &mut buffer)?;
+            to.append(&buffer)?;
+            offset += length;
+            self.count(length);
+        }
+        to.finish()
+    }
+
+    /// Copies the entries from a position on, each checked, to a log that keeps their positions.
+    fn copy_log(&mut self, start: u64) -> Result<()> {
+        self.to.remove("log")?;
+        self.report.log_entries = 0;
+        let mut from = Log::open(Arc::clone(&self.from), LogAccess::Read)?;
+        let mut to = Log::open(Arc::clone(&self.to), LogAccess::Write)?;
+        if start > to.end() {
+            to.drop_before(start)?;
+        }
+        let (mut position, mut entries, mut bytes) = (start, Vec::new(), 0);
+        loop {
+            self.limits.check()?;
+            let entry = from.read(position)?;
+            if let Some(entry) = &entry {
+                position = entry.next_position;
+                bytes += entry.header.len() + entry.body.len();
+            }
+            let is_end = entry.is_none();
+            entries.extend(entry);
+            if is_end || bytes >= APPEND_BYTES {
+                append(&mut to, &entries, position)?;
+                self.report.log_entries += entries.len() as u64;
+                self.count(bytes as u64);
+                entries.clear();
+                bytes = 0;
+            }
+            if is_end {
+                to.append(&[], LogDurability::Sync)?;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Makes an index of what was copied.
+    fn publish(&self, contents: &Contents) -> Result<()> {
+        self.limits.check()?;
+        for (name, bytes) in &contents.objects {
+            self.to.put_if_absent(name, bytes)?;
+        }
+        // The copy is whole, whatever becomes of the marker.
+        if let Err(error) = self.to.remove_object(MARKER) {
+            let place = self.to.location();
+            tracing::warn!(place, %error, "the marker of a finished backup could not be removed");
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, bytes: u64) {
+        self.report.copied_bytes += bytes;
+        self.task.add_bytes(bytes);
+    }
+}
+
+/// Appends entries, after which the log must end where it does in the original.
+fn append(to: &mut Log, entries: &[LogEntry], position: u64) -> Result<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let slices: Vec<(&[u8], &[u8])> = entries
+        .iter()
+        .map(|entry| (entry.header.as_slice(), entry.body.as_slice()))
+        .collect();
+    let end = to.append(&slices, LogDurability::Os)?;
+    if end == position {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Other,
+        format!("the copied log ends at {end}, the original at {position}"),
+    ))
+}

@@ -1,0 +1,211 @@
+//! How an open index is: what it uses, what it does, what went wrong.
+
+mod levels;
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use sidx_engine::{Durability, Pressure};
+
+use crate::index::Index;
+use crate::page_cache::CacheStats;
+use crate::work::{Counters, Failure, RunningWork};
+
+pub(crate) use self::levels::levels;
+
+/// Where damaged parts are set aside, and the ending of the notes beside them.
+const QUARANTINE: &str = "quarantine";
+const REASON: &str = ".reason";
+
+/// A budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Budget {
+    /// Bytes in use.
+    pub used_bytes: u64,
+    /// Bytes that may be used; none without a limit.
+    pub allowed_bytes: Option<u64>,
+    /// How near the two are.
+    #[serde(serialize_with = "pressure")]
+    pub level: Pressure,
+}
+
+impl Budget {
+    fn new(used: u64, allowed: u64) -> Self {
+        // In 128 bits nothing overflows, and a budget of nothing is used up.
+        let percent = |n: u64| u128::from(allowed) * u128::from(n) / 100;
+        let used_up = |n: u64| u128::from(used) >= percent(n);
+        let level = match allowed {
+            u64::MAX => Pressure::None,
+            _ if used_up(95) => Pressure::Critical,
+            _ if used_up(90) => Pressure::Severe,
+            _ if used_up(80) => Pressure::Moderate,
+            _ => Pressure::None,
+        };
+        Self {
+            used_bytes: used,
+            allowed_bytes: (allowed < u64::MAX).then_some(allowed),
+            level,
+        }
+    }
+}
+
+/// The page cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct CacheHealth {
+    /// Accesses that found their page, since the index was opened.
+    pub hits: u64,
+    /// Accesses that had to load it.
+    pub misses: u64,
+    /// Pages held.
+    pub pages: u64,
+    /// Bytes charged for them.
+    pub bytes: u64,
+    /// Bytes that may be charged.
+    pub capacity_bytes: u64,
+}
+
+impl From<CacheStats> for CacheHealth {
+    fn from(stats: CacheStats) -> Self {
+        let CacheStats {
+            hits,
+            misses,
+            pages,
+            bytes,
+            capacity_bytes,
+        } = stats;
+        Self {
+            hits,
+            misses,
+            pages,
+            bytes,
+            capacity_bytes,
+        }
+    }
+}
+
+/// Instances of the engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct InstanceHealth {
+    /// Instances that may still be started.
+    pub free: u32,
+    /// Instances that wait for work.
+    pub idle: u32,
+    /// Linear memory that the idle ones keep, in bytes; 0 with the native engine.
+    pub idle_memory_bytes: u64,
+}
+
+/// An open index at one moment. Every count begins when the index is opened by this process. What each
+/// field means, and what to do about it, is in `docs/operations.md`.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Health {
+    /// Name of the index.
+    pub index: String,
+    /// Whether it takes writes.
+    pub read_only: bool,
+    /// What a write without a durability of its own asks for.
+    #[serde(serialize_with = "durability")]
+    pub durability: Durability,
+    /// The greater of the levels of memory and disk.
+    #[serde(serialize_with = "pressure")]
+    pub pressure: Pressure,
+    /// Rows in memory, against `memory_bytes`.
+    pub memory: Budget,
+    /// The index in its store, against `disk_bytes`.
+    pub disk: Budget,
+    /// Bytes of the log that are in no file part yet: what the next opening would replay.
+    pub log_backlog_bytes: u64,
+    /// The page cache.
+    pub page_cache: CacheHealth,
+    /// Instances of the engine.
+    pub instances: InstanceHealth,
+    /// What is being done, oldest first.
+    pub running: Vec<RunningWork>,
+    /// What was done.
+    pub counters: Counters,
+    /// Names of damaged parts that were set aside.
+    pub quarantined: Vec<String>,
+    /// The last 16 failures, oldest first, without bad arguments and cancellations.
+    pub last_errors: Vec<Failure>,
+}
+
+fn pressure<S: Serializer>(pressure: &Pressure, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(match pressure {
+        Pressure::None => "none",
+        Pressure::Moderate => "moderate",
+        Pressure::Severe => "severe",
+        Pressure::Critical => "critical",
+    })
+}
+
+fn durability<S: Serializer>(durability: &Durability, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(match durability {
+        Durability::Sync => "sync",
+        Durability::Os => "os",
+        Durability::None => "none",
+    })
+}
+
+impl Health {
+    /// Asks everything that can tell at once: no instance, no page, nothing that a write, flush or
+    /// merge holds while it works.
+    pub(crate) fn of(index: &Index) -> Self {
+        let (settings, shared) = (index.settings(), index.shared());
+        let memory = Budget::new(shared.memory.used(), shared.memory.allowed());
+        let disk = Budget::new(shared.disk.used(), shared.disk.allowed());
+        let set_aside = shared.storage.list(QUARANTINE).unwrap_or_default();
+        Self {
+            index: index.name().to_owned(),
+            read_only: index.is_read_only(),
+            durability: settings.durability,
+            pressure: memory.level.max(disk.level),
+            memory,
+            disk,
+            log_backlog_bytes: shared.log.backlog_bytes(),
+            page_cache: shared.cache.stats().into(),
+            instances: index.pool().health(),
+            running: shared.work.running(),
+            counters: Counters {
+                bytes_written: shared.disk.written(),
+                ..shared.work.counters()
+            },
+            quarantined: set_aside
+                .into_iter()
+                .filter(|name| !name.ends_with(REASON))
+                .collect(),
+            last_errors: shared.work.failures(),
+        }
+    }
+
+    /// The same as JSON.
+    pub(crate) fn to_json(&self) -> Value {
+        serde_json::to_value(self).unwrap_or(Value::Null)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_begin_at_80_90_and_95_percent() {
+        use Pressure::{Critical, Moderate, None, Severe};
+        for (used, level) in [
+            (0, None),
+            (79, None),
+            (80, Moderate),
+            (89, Moderate),
+            (90, Severe),
+            (94, Severe),
+            (95, Critical),
+            (200, Critical),
+        ] {
+            assert_eq!(Budget::new(used, 100).level, level, "{used}");
+        }
+        assert_eq!(Budget::new(u64::MAX - 1, u64::MAX).level, None);
+        assert_eq!(Budget::new(1, 0).level, Critical);
+        assert_eq!(Budget::new(u64::MAX - 1, u64::MAX - 1).level, Critical);
+    }
+}
