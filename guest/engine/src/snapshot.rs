@@ -83,7 +83,8 @@ impl Snapshot {
         self.parts.iter().map(number).collect()
     }
 
-    fn check(&self, epoch: u64) -> Result<()> {
+    /// Refuses what can't be the snapshot of `epoch`.
+    pub(crate) fn check(&self, epoch: u64) -> Result<()> {
         if self.epoch != epoch {
             return Err(Error::corrupt(format!("it says epoch {}", self.epoch)));
         }
