@@ -5,6 +5,7 @@
 //! * [`expression`] says what a filter means, row by row.
 //! * [`model`] answers queries by sorting everything.
 //! * [`generate`] makes rows and queries.
+//! * [`fuzzing`] is what the fuzz targets of the host do.
 //! * [`subject`] is an index under test, for both engines.
 
 // This crate exists only for tests: a failed expectation is a failed test.
@@ -18,6 +19,7 @@
 )]
 
 pub mod expression;
+pub mod fuzzing;
 pub mod generate;
 pub mod model;
 pub mod subject;
