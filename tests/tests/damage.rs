@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use sidx_host::storage::log::{Log, LogAccess};
 use sidx_host::storage::{MemoryStorage, Storage, Store as Backend};
-use sidx_host::{Durability, Engine, Error, ErrorKind, Index, Result, Store};
+use sidx_host::{Durability, Engine, Error, ErrorKind, Index, Result, Retention, Store};
 use sidx_kernels::OwnedValue;
 use sidx_tests::model::{Found, Model, Query, Row};
 use sidx_tests::subject::{batch, read};
@@ -169,22 +169,35 @@ impl Sample {
             .create()
             .unwrap();
         let mut model = Model::default();
-        let mut write = |rows: &[Row]| {
+        let write = |model: &mut Model, rows: &[Row]| {
             index
                 .write_with(batch(rows).unwrap(), Durability::Os)
                 .unwrap();
             model.write(rows);
             model.clone()
         };
-        write(&rows(0, 50));
+        write(&mut model, &rows(0, 50));
         index.flush().unwrap();
-        write(&rows(50, 45));
+        write(&mut model, &rows(50, 45));
         index.flush().unwrap();
         index.merge_all().unwrap();
-        let flushed = write(&rows(95, 6));
+        // Rows that are gone must not come back either.
+        let retention = Retention {
+            drop_where: Some("status = 404 and flag = true".to_owned()),
+            drop_below: None,
+        };
+        index.retain(retention).unwrap();
+        let is_kept = |row: &Row| {
+            let tag = |name, value: OwnedValue| row.tags[name] == value;
+            !(tag("status", 404.into()) && tag("flag", OwnedValue::Bool(true)))
+        };
+        model = Model::default();
+        let kept: Vec<Row> = rows(0, 95).into_iter().filter(is_kept).collect();
+        model.write(&kept);
+        let flushed = write(&mut model, &rows(95, 6));
         index.flush().unwrap();
         let unflushed = [rows(101, 3), rows(104, 2), rows(106, 4)];
-        let states = unflushed.map(|rows| write(&rows));
+        let states = unflushed.map(|rows| write(&mut model, &rows));
         drop(index);
         let mut log = Log::open(Arc::clone(&storage), LogAccess::Read).unwrap();
         let (mut position, mut ends) = (log.start(), vec![log.start()]);
