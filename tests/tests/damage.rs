@@ -67,7 +67,7 @@ struct Image {
 impl Image {
     fn of(storage: &dyn Storage) -> Image {
         let mut files = BTreeMap::new();
-        let mut folders = vec!["log".to_owned(), "parts".to_owned()];
+        let mut folders = ["log", "parts", "quarantine"].map(str::to_owned).to_vec();
         while let Some(folder) = folders.pop() {
             for name in storage.list(&folder).unwrap() {
                 let path = format!("{folder}/{name}");
@@ -260,7 +260,9 @@ impl Case<'_> {
             "{}: a reader changed the store",
             self.what
         );
-        let Some(index) = self.result("writing", builder().open()) else {
+        let opened = self.result("writing", builder().open());
+        self.check_kept(&Image::of(&*storage));
+        let Some(index) = opened else {
             assert_eq!(
                 read_only,
                 Shown::Damage,
@@ -281,6 +283,18 @@ impl Case<'_> {
         assert!(changed.is_some() || shown == Shown::Damage || read_only == Shown::Rows);
         drop(index);
         self.opened("reading again", builder().read_only());
+    }
+
+    /// Opening throws no part away, damaged or not: it may still be what a repair needs.
+    fn check_kept(&self, now: &Image) {
+        for (path, bytes) in &self.image.files {
+            let Some(name) = path.strip_prefix("parts/") else {
+                continue;
+            };
+            let aside = format!("quarantine/{name}");
+            let kept = now.files.get(path).or(now.files.get(&aside));
+            assert_eq!(kept, Some(bytes), "{}: {path} was lost", self.what);
+        }
     }
 
     fn opened(&self, how: &str, index: Result<Index>) -> Shown {
