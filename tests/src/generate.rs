@@ -14,6 +14,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 pub use filters::filter;
+pub(crate) use filters::{PATTERNS, PREFIXES};
+pub(crate) use rows::TAGS;
 pub use rows::{Keys, Payloads, Write, rows, series_name};
 pub use values::{POOL_TYPES, pool, spread};
 

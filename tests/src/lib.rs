@@ -8,6 +8,7 @@
 //! * [`simulated_disk`] is a disk that loses power, and calls that fail.
 //! * [`ledger`] says what an index must, and may, hold after a crash.
 //! * [`trial`] is an index on such a disk with its ledger.
+//! * [`fuzzing`] is what the fuzz targets of the host do.
 //! * [`subject`] is an index under test, for both engines.
 //! * [`watched`] is a store that tells of every access.
 
@@ -22,6 +23,7 @@
 )]
 
 pub mod expression;
+pub mod fuzzing;
 pub mod generate;
 pub mod ledger;
 pub mod model;

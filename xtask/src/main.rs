@@ -1,5 +1,6 @@
 //! One command per development task: `cargo xtask TASK`.
 
+mod coverage;
 mod tidy;
 
 use std::path::PathBuf;
@@ -20,9 +21,14 @@ enum Task {
     Tidy,
     /// Build the component and print where it lies
     Component,
+    /// Run all tests and print the line coverage of the engine and the kernels
+    Coverage,
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = coverage::stand_in() {
+        return code;
+    }
     let root = root();
     match Arguments::parse().task {
         Task::Tidy => {
@@ -38,6 +44,16 @@ fn main() -> ExitCode {
             }
         }
         Task::Component => component(&root),
+        Task::Coverage => match coverage::run(&root) {
+            Ok(report) => {
+                print!("{report}");
+                ExitCode::SUCCESS
+            }
+            Err(problem) => {
+                println!("{problem}");
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 

@@ -14,15 +14,12 @@ pub(crate) fn of<H: Host>(host: &H, live: &Live<H>, introducer: &Introducer) -> 
         .get_object(INDEX_OBJECT)?
         .ok_or_else(|| Error::corrupt(format!("{INDEX_OBJECT} is gone; repair the index")))?;
     let log_position = introducer.log_position();
-    let mut objects = Vec::new();
-    // Epoch 0 is the state before the first snapshot. The snapshot is written anew: in the store it may
-    // have made way for a newer one.
-    if live.epoch > 0 {
-        let snapshot =
-            introducer.snapshot(live.epoch, &live.parts, log_position, &live.quarantined);
-        objects.push((Snapshot::name(live.epoch), seal(&snapshot)?));
-    }
-    objects.push((INDEX_OBJECT.to_owned(), settings.bytes));
+    // Written anew: in the store the snapshot may have made way for a newer one.
+    let snapshot = introducer.snapshot(live.epoch, &live.parts, log_position, &live.quarantined);
+    let objects = vec![
+        (Snapshot::name(live.epoch), seal(&snapshot)?),
+        (INDEX_OBJECT.to_owned(), settings.bytes),
+    ];
     let parts = live.parts.iter();
     let files = parts
         .filter(|part| part.medium() == Medium::Durable)

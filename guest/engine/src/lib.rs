@@ -22,6 +22,9 @@ mod dump;
 pub mod error;
 pub mod expression;
 pub mod filter;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod host;
 mod index;
 mod introducer;

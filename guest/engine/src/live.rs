@@ -31,13 +31,58 @@ impl<H: Host> Live<H> {
 
     /// The list as bytes for [`Live::attach`].
     pub(crate) fn view(&self) -> View {
+        let parts = self.parts.iter();
+        let names = PartNames {
+            parts: parts.map(|part| (part.number(), part.medium())).collect(),
+            quarantined: self.quarantined.clone(),
+        };
+        View {
+            version: self.version,
+            epoch: self.epoch,
+            bytes: names.write(),
+        }
+    }
+
+    /// The list of a view; parts that `known` has already are shared, others are opened.
+    pub(crate) fn attach(host: &Arc<H>, known: &Self, view: &View) -> Result<Self> {
+        let names = PartNames::read(&view.bytes)?;
+        let mut parts = Vec::with_capacity(names.parts.len());
+        for (number, medium) in names.parts {
+            let found = known.parts.iter().find(|part| part.number() == number);
+            parts.push(match found {
+                Some(part) => Arc::clone(part),
+                None => Arc::new(Part::open(host, number, medium)?),
+            });
+        }
+        Ok(Self {
+            version: view.version,
+            epoch: view.epoch,
+            parts,
+            quarantined: names.quarantined,
+        })
+    }
+
+    /// The part with a number.
+    pub(crate) fn part(&self, number: u64) -> Option<&Arc<Part<H>>> {
+        self.parts.iter().find(|part| part.number() == number)
+    }
+}
+
+/// What the bytes of a view say.
+#[derive(Debug, PartialEq)]
+pub(crate) struct PartNames {
+    /// Numbers and media of the parts, in order of age.
+    pub(crate) parts: Vec<(u64, Medium)>,
+    pub(crate) quarantined: Vec<Quarantined>,
+}
+
+impl PartNames {
+    pub(crate) fn write(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(8 + self.parts.len() * 4);
         put(self.parts.len() as u64, &mut bytes);
-        for part in &self.parts {
-            put(
-                part.number() << 1 | u64::from(part.medium() == Medium::Durable),
-                &mut bytes,
-            );
+        for (number, medium) in &self.parts {
+            let durable = u64::from(*medium == Medium::Durable);
+            put(number << 1 | durable, &mut bytes);
         }
         // Rare and short, so its format is that of the snapshot.
         let quarantined = match self.quarantined.is_empty() {
@@ -45,31 +90,21 @@ impl<H: Host> Live<H> {
             false => serde_json::to_vec(&self.quarantined).unwrap_or_default(),
         };
         put_bytes(&quarantined, &mut bytes);
-        View {
-            version: self.version,
-            epoch: self.epoch,
-            bytes,
-        }
+        bytes
     }
 
-    /// The list of a view; parts that `known` has already are shared, others are opened.
-    pub(crate) fn attach(host: &Arc<H>, known: &Self, view: &View) -> Result<Self> {
-        let mut reader = Reader::new(&view.bytes, "view");
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, "view");
         let count = reader.count(1)?;
         let mut parts = Vec::with_capacity(count);
         for _ in 0..count {
             let code = reader.number()?;
-            let number = code >> 1;
             let medium = if code & 1 == 1 {
                 Medium::Durable
             } else {
                 Medium::Memory
             };
-            let found = known.parts.iter().find(|part| part.number() == number);
-            parts.push(match found {
-                Some(part) => Arc::clone(part),
-                None => Arc::new(Part::open(host, number, medium)?),
-            });
+            parts.push((code >> 1, medium));
         }
         let quarantined = match reader.bytes()? {
             [] => Vec::new(),
@@ -78,16 +113,6 @@ impl<H: Host> Live<H> {
             })?,
         };
         reader.finish()?;
-        Ok(Self {
-            version: view.version,
-            epoch: view.epoch,
-            parts,
-            quarantined,
-        })
-    }
-
-    /// The part with a number.
-    pub(crate) fn part(&self, number: u64) -> Option<&Arc<Part<H>>> {
-        self.parts.iter().find(|part| part.number() == number)
+        Ok(Self { parts, quarantined })
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn open<H: Host>(host: &Arc<H>, mode: Mode) -> Result<Recovered<H>> {
 
 /// Recovers: what a crash left is removed, what is damaged is set aside, the log is replayed.
 fn open_to_write<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
-    let snapshot = Snapshot::newest(&**host)?.unwrap_or_default();
+    let snapshot = Snapshot::current(&**host)?;
     let (parts, lost) = open_parts(host, &snapshot, true)?;
     let mut introducer = Introducer::new(&snapshot);
     let mut live = first_list(&snapshot, parts, Vec::new());
@@ -59,7 +59,7 @@ fn open_to_write<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
 fn open_to_read<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
     let mut attempt = 1;
     loop {
-        let snapshot = Snapshot::newest(&**host)?.unwrap_or_default();
+        let snapshot = Snapshot::current(&**host)?;
         host.pin_epoch(snapshot.epoch)?;
         let is_newest = || -> Result<bool> {
             let newest = Snapshot::epochs(&**host)?.pop().unwrap_or_default();
@@ -113,6 +113,7 @@ fn read_settings<H: Host>(host: &H, mode: Mode) -> Result<()> {
             "the index does not exist; create it by writing to it",
         ));
     }
+    Snapshot::publish_first(host)?;
     host.put_object_if_absent(INDEX_OBJECT, &new_settings()?)?;
     Ok(())
 }

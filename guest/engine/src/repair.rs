@@ -138,10 +138,7 @@ fn repair_settings<H: Host>(host: &H, report: &mut Report) -> Result<()> {
 fn usable_snapshot<H: Host>(host: &Arc<H>, report: &mut Report) -> Result<Snapshot> {
     let problem = match Snapshot::newest(&**host) {
         Ok(Some(snapshot)) => return Ok(snapshot),
-        Ok(None) if host.list_files(PARTS, Medium::Durable)?.is_empty() => {
-            return Ok(Snapshot::default());
-        }
-        Ok(None) => Error::new(ErrorKind::NotFound, "there are parts but no snapshot"),
+        Ok(None) => Error::new(ErrorKind::NotFound, "there is no snapshot"),
         Err(error) if error.kind() == ErrorKind::Corrupt => error,
         Err(error) => return Err(error),
     };

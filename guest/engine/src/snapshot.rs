@@ -1,9 +1,9 @@
 //! Snapshots as they are stored: the list of live parts at one epoch.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::Host;
+use crate::host::{Host, Medium};
 use crate::loss::Quarantined;
-use crate::part::layout::part_number;
+use crate::part::layout::{PARTS, part_number};
 use crate::sealed::{seal, unseal};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,13 @@ pub(crate) struct Snapshot {
     pub(crate) quarantined: Vec<Quarantined>,
 }
 
+fn no_snapshot() -> Error {
+    Error::corrupt(
+        "the index has no snapshot (<epoch>.snapshot), which says what it holds; restore it from a \
+         backup or repair the index",
+    )
+}
+
 impl Snapshot {
     pub(crate) fn name(epoch: u64) -> String {
         format!("{epoch:016x}{EXTENSION}")
@@ -55,7 +62,28 @@ impl Snapshot {
         }
     }
 
-    /// The newest snapshot; `None` in an index that never had one.
+    /// Publishes the empty list that an index begins with, so that an index whose snapshot was lost is
+    /// not taken for one that never had rows.
+    pub(crate) fn publish_first<H: Host>(host: &H) -> Result<()> {
+        if !Self::epochs(host)?.is_empty() {
+            return Ok(());
+        }
+        if !host.list_files(PARTS, Medium::Durable)?.is_empty() {
+            return Err(no_snapshot());
+        }
+        match host.put_object_if_absent(&Self::name(0), &seal(&Self::default())?) {
+            Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
+            // Another creator was first and wrote the same.
+            _ => Ok(()),
+        }
+    }
+
+    /// The newest snapshot; `corrupt` when there is none.
+    pub(crate) fn current<H: Host>(host: &H) -> Result<Self> {
+        Self::newest(host)?.ok_or_else(no_snapshot)
+    }
+
+    /// The newest snapshot; `None` when there is none, which is damage.
     pub(crate) fn newest<H: Host>(host: &H) -> Result<Option<Self>> {
         // A writer may publish and clean up between the listing and the reading: list again then.
         for _ in 0..8 {
@@ -83,7 +111,8 @@ impl Snapshot {
         self.parts.iter().map(number).collect()
     }
 
-    fn check(&self, epoch: u64) -> Result<()> {
+    /// Refuses what can't be the snapshot of `epoch`.
+    pub(crate) fn check(&self, epoch: u64) -> Result<()> {
         if self.epoch != epoch {
             return Err(Error::corrupt(format!("it says epoch {}", self.epoch)));
         }

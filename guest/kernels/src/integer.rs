@@ -87,6 +87,9 @@ impl Integers {
             FRAME => {
                 let base = reader.i64("frame base")?;
                 let (width, bytes) = read_packed(reader, count)?;
+                // A sum beyond 64 bits would read as another value than the one that tests see.
+                let room = i64::MAX.abs_diff(base);
+                check_packed(&bytes, width, count, room, "value beyond 64 bits")?;
                 Form::Frame { base, width, bytes }
             }
             DICTIONARY => read_dictionary(reader, count)?,
@@ -285,29 +288,37 @@ pub(crate) fn check_codes(
     count: usize,
     size: usize,
 ) -> Result<(), PageError> {
-    let what = "code beyond the dictionary";
-    let packed = Packed::new(bytes, width, count);
-    let packed = packed.ok_or(PageError::Rule {
-        what: "packed codes",
-        position: 0,
-    })?;
+    let last = (size as u64).saturating_sub(1);
+    check_packed(bytes, width, count, last, "code beyond the dictionary")
+}
+
+/// Checks that no packed value is above `most`. Cost: one pass, and none where the width alone
+/// keeps them below.
+fn check_packed(
+    bytes: &[u8],
+    width: u32,
+    count: usize,
+    most: u64,
+    what: &'static str,
+) -> Result<(), PageError> {
     let largest = if width == 0 {
         0
     } else {
         u64::MAX >> (u64::BITS - width)
     };
-    if count == 0 || largest < size as u64 {
+    if count == 0 || largest <= most {
         return Ok(());
     }
+    let packed = Packed::new(bytes, width, count);
+    let packed = packed.ok_or(PageError::Rule {
+        what: "packed values",
+        position: 0,
+    })?;
     let mut words = [0u64; 16];
     let step = words.len() * CHUNK;
     for start in (0..count).step_by(step) {
-        packed.mark_range(
-            start / CHUNK,
-            &mut words,
-            size as u64,
-            largest - size as u64,
-        );
+        // `most` is below `largest`, so neither sum nor difference overflows.
+        packed.mark_range(start / CHUNK, &mut words, most + 1, largest - most - 1);
         if let Some(word) = words.iter().position(|word| *word != 0) {
             return Err(PageError::Rule {
                 what,

@@ -125,8 +125,7 @@ fn mark_frame(
     high: i64,
 ) {
     // Offsets are distances above the base, so bounds are compared as distances too. Stored
-    // values never wrap past i64::MAX: the encoder's base is the smallest value; a hostile page
-    // may wrap, and then only its own selection is odd.
+    // values never wrap past i64::MAX: opening refuses pages that do.
     if high < base {
         return words.fill(0);
     }

@@ -43,6 +43,9 @@ pub mod error;
 pub mod filter;
 mod float;
 pub mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gather;
 pub mod hash;
 mod integer;

@@ -2,6 +2,7 @@
 
 use rand::Rng;
 
+use crate::codes;
 use crate::column::{Column, ColumnBuilder, ColumnType, OwnedValue, Value, ValueType, Values};
 use crate::encode::{encode, encode_unfiltered};
 use crate::filter::Filter;
@@ -256,6 +257,23 @@ fn sizes_stay_where_they_were_measured() {
     let page = Page::open(encoded.page.into()).unwrap();
     assert_eq!(page.encoding(), Encoding::Plain);
     assert!(page.memory_bytes() < 33 * 8192 + 1024);
+}
+
+/// A value that wrapped would be decoded as one number and tested as another.
+#[test]
+fn a_frame_beyond_the_largest_integer_is_refused() {
+    for (packed, accepted) in [(0b0100u8, true), (0b1000, false)] {
+        let mut bytes = vec![1, 2];
+        [2u32; 3]
+            .iter()
+            .for_each(|count| bytes.extend_from_slice(&count.to_le_bytes()));
+        bytes.extend_from_slice(&[codes::PRESENCE_ALL, codes::INTEGER_FRAME]);
+        bytes.extend_from_slice(&(i64::MAX - 1).to_le_bytes());
+        // Two values of two bits, then the padding.
+        bytes.extend_from_slice(&[2, packed, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let page = Page::open(bytes.into());
+        assert_eq!(page.is_ok(), accepted, "{page:?}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::values::{POOL_TYPES, pool, spread};
 use crate::expression::{Expression, Op};
 
 /// Unanchored patterns: anchors, classes, case, text that needs no engine, and one for everything.
-const PATTERNS: [&str; 10] = [
+pub(crate) const PATTERNS: [&str; 10] = [
     "",
     "^a",
     "b$",
@@ -23,7 +23,7 @@ const PATTERNS: [&str; 10] = [
     "é|ö",
 ];
 
-const PREFIXES: [&str; 7] = [
+pub(crate) const PREFIXES: [&str; 7] = [
     "",
     "a",
     "/api/",

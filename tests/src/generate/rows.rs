@@ -16,7 +16,7 @@ pub(super) const EXTREME_KEYS: [i64; 7] =
 
 /// How a tag gets its type.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Typing {
+pub(crate) enum Typing {
     /// Always this one.
     Fixed(ColumnType),
     /// One per write: retyped between batches.
@@ -34,7 +34,7 @@ const fn array(value: ValueType) -> Typing {
 }
 
 /// The tags that rows may have, with names that a file system or parser could stumble over.
-pub(super) const TAGS: [(&str, Typing); 17] = [
+pub(crate) const TAGS: [(&str, Typing); 17] = [
     ("code", scalar(ValueType::Int)),
     ("name", scalar(ValueType::String)),
     ("ratio", scalar(ValueType::Float)),

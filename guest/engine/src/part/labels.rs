@@ -13,7 +13,7 @@ pub(crate) type Labels = BTreeMap<u64, String>;
 const PAGE_BYTES: usize = 1 << 20;
 
 /// The pages of `labels.bin`: ids ascending as differences, each with its text. Every page begins anew.
-fn encode(labels: &Labels) -> Vec<Vec<u8>> {
+pub(crate) fn encode(labels: &Labels) -> Vec<Vec<u8>> {
     let mut pages = Vec::new();
     let (mut count, mut last, mut records) = (0u64, 0, Vec::new());
     let mut left = labels.len();

@@ -134,7 +134,8 @@ impl Manifest {
         Ok(manifest)
     }
 
-    fn check(&self, number: u64) -> std::result::Result<(), String> {
+    /// What is wrong with it as the manifest of part `number`.
+    pub(crate) fn check(&self, number: u64) -> std::result::Result<(), String> {
         if self.part != part_name(number) {
             return Err(format!("it describes part {}", self.part));
         }

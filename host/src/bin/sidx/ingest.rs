@@ -1,6 +1,8 @@
 //! `sidx ingest`: reads rows on one thread and writes batches on another.
 
 mod csv;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod json;
 pub(crate) mod mapping;
 mod ndjson;

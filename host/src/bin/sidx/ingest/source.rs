@@ -42,6 +42,15 @@ impl Source {
             }
             (Box::new(file), metadata.is_file().then_some(metadata.len()))
         };
+        Source::new(input, size_bytes, path)
+    }
+
+    /// The input that `path` stands for.
+    pub(super) fn new(
+        input: Box<dyn Read + Send>,
+        size_bytes: Option<u64>,
+        path: &Path,
+    ) -> Result<Source, Failure> {
         let read_bytes = Arc::new(AtomicU64::new(0));
         let input = Counted {
             input,

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::ingest::problem::{Problem, Result};
 
 /// Calls `each` for every field of an object, in order.
-pub(in crate::ingest) fn each_field<'a>(
+pub(in super::super) fn each_field<'a>(
     text: &'a str,
     each: impl FnMut(Cow<'a, str>, &'a RawValue) -> Result<()>,
 ) -> Result<()> {

@@ -1,0 +1,147 @@
+//! What the fuzz targets of the readers do with hostile input. A panic here is a finding.
+//!
+//! The targets in `fuzz/` compile the sources of this command and call these functions; the test
+//! below replays the kept inputs on every run.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a panic here is a finding"
+)]
+
+use std::io::Cursor;
+use std::path::Path;
+
+use super::csv::CsvReader;
+use super::mapping::{Mapping, PayloadSource, SeriesSource, TagSource};
+use super::ndjson::NdjsonReader;
+use super::rows::{Pieces, Rows};
+use super::source::Source;
+use super::{Kept, RowReader, batch};
+
+/// Lines of JSON. The first byte chooses the mapping.
+pub(crate) fn ndjson(data: &[u8]) {
+    let Some((choice, input)) = data.split_first() else {
+        return;
+    };
+    let mapping = mapping(*choice, choice & 1 == 0);
+    if let Ok(source) = source(input) {
+        check(&mut NdjsonReader::new(source, mapping), input);
+    }
+}
+
+/// CSV. The first byte chooses the mapping.
+pub(crate) fn csv(data: &[u8]) {
+    let Some((choice, input)) = data.split_first() else {
+        return;
+    };
+    let mapping = mapping(*choice, false);
+    if let Ok(source) = source(input)
+        && let Ok(mut reader) = CsvReader::new(source, &mapping)
+    {
+        check(&mut reader, input);
+    }
+}
+
+fn source(input: &[u8]) -> Result<Source, crate::exit::Failure> {
+    let input = Cursor::new(input.to_vec());
+    Source::new(Box::new(input), None, Path::new("-"))
+}
+
+/// The standard shape, or fields by their own names, each of a type of its own.
+fn mapping(choice: u8, standard: bool) -> Mapping {
+    let field = |name: &str| name.to_owned();
+    let tags = [
+        "a",
+        "b:int",
+        "c:float",
+        "d:bool",
+        "e:timestamp",
+        "f:bytes",
+        "g:string[]",
+        "h:int[]",
+    ];
+    Mapping {
+        series: match choice & 2 {
+            0 => SeriesSource::Label(field("series")),
+            _ => SeriesSource::Id(field("series")),
+        },
+        key: field("key"),
+        key_mapped: !standard,
+        tags: match standard {
+            true => TagSource::Object,
+            false => {
+                let known = tags.iter().take(usize::from(choice >> 4));
+                TagSource::Fields(known.map(|tag| tag.parse().unwrap()).collect())
+            }
+        },
+        payload: match choice & 4 {
+            0 => PayloadSource::Row,
+            _ if standard => PayloadSource::Field(field("payload")),
+            _ => PayloadSource::None,
+        },
+        strict: standard,
+        skip_missing_key: choice & 8 != 0,
+        nulls: vec![field("NA")],
+    }
+}
+
+/// Reads to the end or the first bad record, as a load does, and takes what was good as a batch.
+fn check(reader: &mut dyn RowReader, input: &[u8]) {
+    let mut rows = Rows::new();
+    let (mut kept, mut records, mut last_line) = (0, 0u64, 0);
+    let lines = input.iter().filter(|byte| **byte == b'\n').count() as u64 + 2;
+    while let Ok(Some(_)) = reader.advance() {
+        records += 1;
+        assert!(records <= lines, "more records than lines");
+        assert!(
+            reader.line() > last_line && reader.line() <= lines,
+            "line {}",
+            reader.line()
+        );
+        last_line = reader.line();
+        match reader.append(&mut rows) {
+            Ok(Kept::Row) => kept += 1,
+            Ok(Kept::Skipped) => {}
+            Err(problem) => {
+                rows.discard();
+                let _ = problem.at_line(reader.line());
+                break;
+            }
+        }
+    }
+    assert_eq!(rows.kept(), kept);
+    let pieces: Pieces = rows.take().expect("columns within their limits");
+    assert_eq!(pieces.keys.len(), kept);
+    assert_eq!(pieces.series.len(), kept);
+    assert_eq!(pieces.payloads.rows(), kept);
+    if kept > 0 {
+        let batch = batch(pieces).expect("columns that belong together");
+        assert_eq!(batch.len(), kept);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Target = (&'static str, fn(&[u8]));
+
+    const TARGETS: [Target; 2] = [("ndjson", ndjson), ("csv", csv)];
+
+    /// What the fuzzer found worth keeping, and every crash there ever was.
+    #[test]
+    fn kept_inputs_pass() {
+        let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+        for (target, run) in TARGETS {
+            let mut inputs = 0;
+            for entry in std::fs::read_dir(corpora.join(target)).expect(target) {
+                run(&std::fs::read(entry.unwrap().path()).unwrap());
+                inputs += 1;
+            }
+            assert!(inputs > 0, "{target} has no inputs");
+        }
+    }
+}

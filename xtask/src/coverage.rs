@@ -1,0 +1,213 @@
+//! Line coverage of the engine and the kernels by all tests, as they run natively.
+//!
+//! Only these two crates are instrumented, by standing between cargo and the compiler, so everything
+//! they need is shared with normal builds. Lines of tests do not count.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// Set while this program stands in for the compiler.
+const WRAPPER: &str = "SIDX_COVERAGE_WRAPPER";
+
+/// The measured crates: name for the compiler, folder of the sources.
+const CRATES: [(&str, &str); 2] = [
+    ("sidx_engine", "guest/engine/src"),
+    ("sidx_kernels", "guest/kernels/src"),
+];
+
+/// Files that hold tests only.
+const TESTS: [&str; 4] = ["tests", "fuzzing", "samples", "_tests"];
+
+/// Runs the compiler when cargo calls this program as one; none when it is called as itself.
+pub fn stand_in() -> Option<ExitCode> {
+    std::env::var_os(WRAPPER)?;
+    let mut arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let rustc = arguments.first()?.clone();
+    arguments.remove(0);
+    let measured = arguments.windows(2).any(|pair| {
+        pair.first().is_some_and(|flag| flag == "--crate-name")
+            && CRATES
+                .iter()
+                .any(|(name, _)| pair.get(1).is_some_and(|it| it == name))
+    });
+    let mut command = Command::new(rustc);
+    command.args(arguments);
+    if measured {
+        command.arg("-Cinstrument-coverage");
+    }
+    let done = command.status().is_ok_and(|status| status.success());
+    Some(if done {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Builds and runs all tests, and returns the report.
+pub fn run(root: &Path) -> Result<String, String> {
+    let folder = root.join("target/coverage");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let built = cargo(root, &folder, &["--no-run", "--message-format=json"])?;
+    let binaries = executables(&built);
+    cargo(root, &folder, &[])?;
+    let tools = tools()?;
+    let profiles = profiles(&folder).map_err(|error| error.to_string())?;
+    let merged = folder.join("all.profdata");
+    let mut merge = Command::new(tools.join("llvm-profdata"));
+    // A process that a test killed may have left half a profile.
+    merge.args(["merge", "-sparse", "--failure-mode=all", "-o"]);
+    output(merge.arg(&merged).args(profiles))?;
+    let mut export = Command::new(tools.join("llvm-cov"));
+    export
+        .args(["export", "-format=lcov", "-instr-profile"])
+        .arg(&merged);
+    for binary in &binaries {
+        export.arg("-object").arg(binary);
+    }
+    export.args(CRATES.map(|(_, folder)| root.join(folder)));
+    report(root, &folder, &output(&mut export)?)
+}
+
+fn cargo(root: &Path, folder: &Path, arguments: &[&str]) -> Result<String, String> {
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(root)
+        .args(["test", "--tests"])
+        .args(arguments)
+        .env("RUSTC_WORKSPACE_WRAPPER", this)
+        .env(WRAPPER, "1")
+        .env("LLVM_PROFILE_FILE", folder.join("%p-%m.profraw"));
+    output(&mut command)
+}
+
+/// What a command that must succeed printed.
+fn output(command: &mut Command) -> Result<String, String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .output()
+        .map_err(|error| format!("{name}: {error}; is the component llvm-tools installed?"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let end: Vec<&str> = said.lines().rev().take(40).collect();
+    let end: Vec<&str> = end.into_iter().rev().collect();
+    Err(format!("{name} failed:\n{}", end.join("\n")))
+}
+
+/// The paths behind `"executable":"..."` in cargo's messages.
+fn executables(messages: &str) -> Vec<PathBuf> {
+    let after = messages.split("\"executable\":\"").skip(1);
+    after
+        .filter_map(|rest| rest.split('"').next())
+        .map(PathBuf::from)
+        .collect()
+}
+
+fn profiles(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "profraw")
+        {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// Where rustup keeps the tools that fit the compiler.
+fn tools() -> Result<PathBuf, String> {
+    let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]))?;
+    let version = output(Command::new("rustc").arg("-vV"))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    let path = Path::new(sysroot.trim())
+        .join("lib/rustlib")
+        .join(host.unwrap_or_default());
+    let path = path.join("bin");
+    if path.join("llvm-cov").exists() {
+        return Ok(path);
+    }
+    Err("llvm-cov is missing: rustup component add llvm-tools".to_owned())
+}
+
+/// Lines of a file that have code, with how often they ran.
+type Lines = BTreeMap<usize, u64>;
+
+/// Percentages per file and crate; the lines that never ran go to `target/coverage/missed.txt`.
+fn report(root: &Path, folder: &Path, lcov: &str) -> Result<String, String> {
+    let mut files: BTreeMap<String, Lines> = BTreeMap::new();
+    let mut current = String::new();
+    for line in lcov.lines() {
+        if let Some(path) = line.strip_prefix("SF:") {
+            let path = Path::new(path);
+            current = path
+                .strip_prefix(root)
+                .unwrap_or(path)
+                .display()
+                .to_string();
+        } else if let Some((number, count)) = line
+            .strip_prefix("DA:")
+            .and_then(|data| data.split_once(','))
+        {
+            let count: u64 = count.parse().unwrap_or(0);
+            let lines = files.entry(current.clone()).or_default();
+            *lines.entry(number.parse().unwrap_or(0)).or_default() += count;
+        }
+    }
+    let (mut text, mut missed) = (String::new(), String::new());
+    for (name, source) in CRATES {
+        let (mut all, mut ran) = (0, 0);
+        for (file, lines) in files.iter().filter(|(file, _)| file.starts_with(source)) {
+            let Some(end) = production_lines(root, file) else {
+                continue;
+            };
+            let lines: Vec<(usize, u64)> = lines
+                .range(..=end)
+                .map(|(line, count)| (*line, *count))
+                .collect();
+            let here = lines.iter().filter(|(_, count)| *count > 0).count();
+            (all, ran) = (all + lines.len(), ran + here);
+            let _ = writeln!(text, "{:6.2} %  {file}", percent(here, lines.len()));
+            for (line, _) in lines.iter().filter(|(_, count)| *count == 0) {
+                let _ = writeln!(missed, "{file}:{line}");
+            }
+        }
+        let _ = writeln!(
+            text,
+            "{:6.2} %  {name}: {ran} of {all} lines\n",
+            percent(ran, all)
+        );
+    }
+    fs::write(folder.join("missed.txt"), missed).map_err(|error| error.to_string())?;
+    Ok(text)
+}
+
+fn percent(part: usize, whole: usize) -> f64 {
+    100.0 * part as f64 / whole.max(1) as f64
+}
+
+/// The last line before the tests of a file; none for a file of tests.
+fn production_lines(root: &Path, file: &str) -> Option<usize> {
+    let components = Path::new(file).with_extension("");
+    let is_test = |part: &str| TESTS.iter().any(|end| part.ends_with(end));
+    if components
+        .iter()
+        .any(|part| part.to_str().is_some_and(is_test))
+    {
+        return None;
+    }
+    let text = fs::read_to_string(root.join(file)).ok()?;
+    let tests = text.lines().position(|line| line.trim() == "#[cfg(test)]");
+    Some(tests.unwrap_or(usize::MAX))
+}
