@@ -62,7 +62,8 @@ impl Cursor {
             nanoseconds: nanoseconds_since(start),
             index,
         };
-        cursor.first = Some(cursor.rows_of(started.rows)?).filter(|rows| !rows.is_empty());
+        let first = cursor.rows_of(started.rows);
+        cursor.first = Some(cursor.lease.whole(first)?).filter(|rows| !rows.is_empty());
         Ok(cursor)
     }
 
@@ -94,10 +95,11 @@ impl Cursor {
         let instance = self.lease.instance()?;
         let host = instance.session().activity().to_json(self.nanoseconds);
         let text = instance.explain(self.number)?;
-        let mut report: Value = serde_json::from_str(&text).map_err(|cause| {
+        let report = serde_json::from_str(&text).map_err(|cause| {
             let text = format!("the engine's explanation is not JSON: {cause}");
             Error::new(ErrorKind::Other, text)
-        })?;
+        });
+        let mut report: Value = self.lease.whole(report)?;
         if let Some(report) = report.as_object_mut() {
             report.insert("host".into(), host);
         }
@@ -125,7 +127,8 @@ impl Cursor {
             .instance()?
             .next(self.number, self.asked.rows_per_batch);
         self.nanoseconds = self.nanoseconds.saturating_add(nanoseconds_since(start));
-        rows?.map(|rows| self.rows_of(rows)).transpose()
+        let rows = rows?.map(|rows| self.rows_of(rows)).transpose();
+        self.lease.whole(rows)
     }
 }
 
@@ -136,9 +139,15 @@ impl Iterator for Cursor {
         if let Some(rows) = self.first.take() {
             return Some(Ok(rows));
         }
-        while !self.complete {
+        if !self.complete {
             match self.fetch() {
-                Ok(Some(rows)) if rows.is_empty() => {}
+                Ok(Some(rows)) if rows.is_empty() => {
+                    // Asking on could go on for ever.
+                    self.complete = true;
+                    let text = "the engine returned no rows where it said there are more";
+                    let error = Error::new(ErrorKind::Other, text);
+                    return Some(self.lease.whole(Err(error)));
+                }
                 Ok(Some(rows)) => return Some(Ok(rows)),
                 Ok(None) => self.complete = true,
                 Err(error) => {

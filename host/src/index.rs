@@ -15,6 +15,7 @@ use crate::instance::{Engine, Instance};
 use crate::labels::Labels;
 use crate::pool::{Lease, Pool};
 use crate::query::Query;
+use crate::runtime::Sandbox;
 use crate::session::{Budgets, CallLimits, Shared};
 use crate::storage::{Lock, Storage};
 use crate::writer::Writer;
@@ -45,7 +46,7 @@ struct Inner {
 }
 
 /// How an index is opened.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) mode: Mode,
     pub(crate) engine: Engine,
@@ -53,7 +54,11 @@ pub(crate) struct Settings {
     pub(crate) budgets: Budgets,
     pub(crate) flush_bytes: u64,
     pub(crate) automatic_merge: bool,
+    pub(crate) sandbox: Sandbox,
 }
+
+/// Most merges of one call: no list of parts needs so many.
+const MAX_MERGES: usize = 4096;
 
 /// What a flush or merge did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,9 +76,9 @@ pub struct Merged {
 impl Merged {
     fn add(&mut self, outcome: &Outcome) {
         self.parts += u64::from(outcome.rows > 0);
-        self.rows += outcome.rows;
-        self.dropped_rows += outcome.dropped_rows;
-        self.bytes_written += outcome.bytes_written;
+        self.rows = self.rows.saturating_add(outcome.rows);
+        self.dropped_rows = self.dropped_rows.saturating_add(outcome.dropped_rows);
+        self.bytes_written = self.bytes_written.saturating_add(outcome.bytes_written);
     }
 }
 
@@ -91,7 +96,8 @@ impl Index {
             Some(storage.lock()?)
         };
         let shared = Shared::new(storage, settings.budgets, read_only);
-        let pool = Pool::new(Arc::clone(&shared), settings.engine);
+        let sandbox = settings.sandbox.clone();
+        let pool = Pool::new(Arc::clone(&shared), settings.engine, sandbox);
         let writer = Writer::open(Arc::clone(&shared), Arc::clone(&pool), settings.mode)
             .map_err(|error| error.at(format_args!("index `{name}`")))?;
         let inner = Inner {
@@ -236,12 +242,14 @@ impl Index {
 
     fn merge_similar(&self) -> Result<Merged> {
         let mut merged = Merged::default();
-        while let Some(outcome) = self
-            .inner
-            .writer
-            .run(|introducer| introducer.plan_merge(Choice::SimilarSize, None))?
-        {
-            merged.add(&outcome);
+        // Each merge leaves fewer parts, so there is an end to it; the engine is not relied on for that.
+        for _ in 0..MAX_MERGES {
+            let plan =
+                |introducer: &mut dyn Instance| introducer.plan_merge(Choice::SimilarSize, None);
+            match self.inner.writer.run(plan)? {
+                Some(outcome) => merged.add(&outcome),
+                None => break,
+            }
         }
         Ok(merged)
     }
@@ -297,7 +305,9 @@ impl Index {
     /// # Errors
     /// Those of a read.
     pub fn parts(&self) -> Result<Value> {
-        parse(&self.lease()?.instance()?.describe(Subject::Parts)?)
+        let mut lease = self.lease()?;
+        let report = lease.instance()?.describe(Subject::Parts)?;
+        lease.whole(parse(&report))
     }
 
     /// Counters and sizes, as JSON; under `page_cache` those of this index's page cache.
@@ -320,7 +330,10 @@ impl Index {
     /// # Errors
     /// Only when the check itself could not run.
     pub fn verify(&self) -> Result<Value> {
-        let mut report = parse(&self.lease()?.instance()?.verify()?)?;
+        let mut lease = self.lease()?;
+        let report = lease.instance()?.verify()?;
+        let mut report = lease.whole(parse(&report))?;
+        drop(lease);
         let log = self.inner.shared.log.check()?;
         if let Some(report) = report.as_object_mut() {
             report.insert("log_entries".into(), log.entries.into());

@@ -44,6 +44,7 @@ mod runtime;
 mod session;
 pub mod storage;
 mod store;
+mod sync;
 mod value;
 mod writer;
 

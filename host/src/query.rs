@@ -6,7 +6,7 @@ use std::time::Duration;
 use sidx_engine::{Counted, Projection, QuerySpec, series_id};
 
 use crate::cursor::{Asked, Cursor};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::index::Index;
 use crate::session::{CallLimits, CancelToken};
 
@@ -217,10 +217,14 @@ impl Query {
     /// As [`run`](Self::run).
     pub fn count_partial(self) -> Result<Counted> {
         let limits = CallLimits::new(self.timeout, self.cancel);
-        self.index
-            .pool()
-            .lease(limits)?
-            .instance()?
-            .count(self.spec)
+        let limit = self.spec.limit.unwrap_or(u64::MAX);
+        let mut lease = self.index.pool().lease(limits)?;
+        let allowed = self.spec.allow_partial;
+        let counted = lease.instance()?.count(self.spec)?;
+        if counted.rows > limit || (counted.partial && !allowed) {
+            let text = format!("the engine returned {counted:?} for a query of at most {limit} rows");
+            return lease.whole(Err(Error::new(ErrorKind::Other, text)));
+        }
+        Ok(counted)
     }
 }

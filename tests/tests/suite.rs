@@ -26,6 +26,7 @@ mod suite {
     mod explain;
     mod format_document;
     mod golden;
+    mod group_commit;
     mod large_values;
     mod partial;
     mod pressure;

@@ -31,6 +31,7 @@ mod memory_part;
 mod merge;
 mod merge_policy;
 mod obsolete;
+mod outcome;
 mod part;
 mod predicate;
 mod pressure;
