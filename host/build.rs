@@ -1,17 +1,16 @@
-//! Builds the component that the library embeds.
-//!
-//! A nested cargo compiles `guest/component` for `wasm32-unknown-unknown` with settings of its own, so
-//! that the component is the same whatever profile the host is built with, and `wit-component` wraps the
-//! module. `SIDX_COMPONENT_WASM=<file>` takes a finished component instead, for hosts without the target.
+//! Builds the component that the library embeds, or takes the finished one that `SIDX_COMPONENT_WASM`
+//! names, for hosts without the target.
+
+#[path = "build/component.rs"]
+mod component;
 
 use std::env;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::Path;
+use std::process::ExitCode;
 
-const TARGET: &str = "wasm32-unknown-unknown";
-const PREBUILT: &str = "SIDX_COMPONENT_WASM";
+use component::{Build, PREBUILT};
 
 fn main() -> ExitCode {
     match run() {
@@ -25,167 +24,19 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
-    let workspace = variable("CARGO_MANIFEST_DIR")?.join("..");
-    let out = variable("OUT_DIR")?;
-    announce_inputs(&workspace).map_err(|error| format!("cannot write to stdout: {error}"))?;
-    let component = match env::var_os(PREBUILT).filter(|path| !path.is_empty()) {
-        Some(path) => read(Path::new(&path))?,
-        None => wrap(&read(&build_module(&workspace, &out)?)?)?,
-    };
-    let path = out.join("sidx.wasm");
-    fs::write(&path, component).map_err(|error| format!("cannot write {}: {error}", path.display()))
-}
-
-fn variable(name: &str) -> Result<PathBuf, String> {
-    env::var_os(name)
-        .map(PathBuf::from)
-        .ok_or_else(|| format!("cargo did not set {name}"))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
-}
-
-/// Tells cargo what the component depends on.
-fn announce_inputs(workspace: &Path) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    writeln!(stdout, "cargo::rerun-if-env-changed={PREBUILT}")?;
-    if let Some(prebuilt) = env::var_os(PREBUILT) {
-        let prebuilt = Path::new(&prebuilt).display();
-        writeln!(stdout, "cargo::rerun-if-changed={prebuilt}")?;
-    }
-    let inputs = [
-        "guest/kernels/src",
-        "guest/kernels/Cargo.toml",
-        "guest/engine/src",
-        "guest/engine/Cargo.toml",
-        "guest/component/src",
-        "guest/component/Cargo.toml",
-        "wit",
-        "Cargo.toml",
-        "Cargo.lock",
-    ];
-    for input in inputs {
-        writeln!(
-            stdout,
-            "cargo::rerun-if-changed={}",
-            workspace.join(input).display()
-        )?;
-    }
-    Ok(())
-}
-
-/// Compiles the guest and returns the path of its core module.
-fn build_module(workspace: &Path, out: &Path) -> Result<PathBuf, String> {
-    let target_dir = out.join("guest");
-    let first = compile(workspace, &target_dir)?;
-    if !first.success {
-        if !first.target_is_missing {
-            return Err(format!("building the component failed:\n{}", first.stderr));
+    let prebuilt = env::var_os(PREBUILT).filter(|path| !path.is_empty());
+    let unwritable = |error: io::Error| format!("cannot write to stdout: {error}");
+    let mut stdout = io::stdout();
+    writeln!(stdout, "cargo::rerun-if-env-changed={PREBUILT}").map_err(unwritable)?;
+    let wasm = match prebuilt {
+        Some(path) => {
+            let path = Path::new(&path);
+            let shown = path.display();
+            writeln!(stdout, "cargo::rerun-if-changed={shown}").map_err(unwritable)?;
+            component::read(path)?
         }
-        install_target()?;
-        let second = compile(workspace, &target_dir)?;
-        if !second.success {
-            return Err(format!("building the component failed:\n{}", second.stderr));
-        }
-    }
-    Ok(target_dir
-        .join(TARGET)
-        .join("release")
-        .join("sidx_component.wasm"))
-}
-
-struct Compilation {
-    success: bool,
-    target_is_missing: bool,
-    stderr: String,
-}
-
-fn compile(workspace: &Path, target_dir: &Path) -> Result<Compilation, String> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(&cargo);
-    command
-        .current_dir(workspace)
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--package",
-            "sidx-component",
-        ])
-        .args(["--target", TARGET, "--target-dir"])
-        .arg(target_dir);
-    // What the outer cargo or the user set for the host must not reach the guest: flags for another
-    // machine, clippy in place of the compiler, another output folder.
-    for name in [
-        "CARGO_ENCODED_RUSTFLAGS",
-        "CARGO_BUILD_TARGET",
-        "CARGO_BUILD_RUSTFLAGS",
-        "CARGO_TARGET_DIR",
-        "CARGO_BUILD_TARGET_DIR",
-        "RUSTC_WORKSPACE_WRAPPER",
-        "CLIPPY_ARGS",
-        "RUSTDOCFLAGS",
-    ] {
-        command.env_remove(name);
-    }
-    command
-        .env("RUSTFLAGS", "-C target-feature=+simd128")
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3")
-        .env("CARGO_PROFILE_RELEASE_PANIC", "abort")
-        .env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo")
-        .env("CARGO_PROFILE_RELEASE_DEBUG", "false");
-    // Released components are as fast as can be; in development a change must not cost half a minute.
-    let settings = match env::var("PROFILE").as_deref() {
-        Ok("release") => [
-            ("LTO", "fat"),
-            ("CODEGEN_UNITS", "1"),
-            ("INCREMENTAL", "false"),
-        ],
-        _ => [
-            ("LTO", "off"),
-            ("CODEGEN_UNITS", "16"),
-            ("INCREMENTAL", "true"),
-        ],
+        None => component::component(Build::Shipped)?,
     };
-    for (name, value) in settings {
-        command.env(format!("CARGO_PROFILE_RELEASE_{name}"), value);
-    }
-    let output = command
-        .output()
-        .map_err(|error| format!("cannot start {}: {error}", Path::new(&cargo).display()))?;
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    Ok(Compilation {
-        success: output.status.success(),
-        target_is_missing: stderr.contains("can't find crate for `core`")
-            || stderr.contains("can't find crate for `std`"),
-        stderr,
-    })
-}
-
-/// Asks rustup for the target. Without rustup, or without a network, says what to do.
-fn install_target() -> Result<(), String> {
-    let added = Command::new("rustup")
-        .args(["target", "add", TARGET])
-        .output();
-    if added.is_ok_and(|output| output.status.success()) {
-        return Ok(());
-    }
-    Err(format!(
-        "sidx-host embeds a WebAssembly component, and the Rust target {TARGET} is not installed.\n\
-         Run `rustup target add {TARGET}` (or install your distribution's rust-std for {TARGET}) and \
-         build again,\nor set {PREBUILT} to a component that was built elsewhere."
-    ))
-}
-
-/// Makes a component of the core module.
-fn wrap(module: &[u8]) -> Result<Vec<u8>, String> {
-    let mut encoder = wit_component::ComponentEncoder::default();
-    let encoder = encoder
-        .module(module)
-        .map_err(|error| format!("the guest's module carries no usable interface: {error:#}"))?;
-    encoder
-        .validate(true)
-        .encode()
-        .map_err(|error| format!("the guest's module does not make a component: {error:#}"))
+    let path = component::variable("OUT_DIR")?.join("sidx.wasm");
+    fs::write(&path, wasm).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }

@@ -161,7 +161,7 @@ fn source(index: &Index) -> Result<Source> {
         });
     }
     let storage = Arc::clone(&index.shared().storage);
-    let mut settings = *index.settings();
+    let mut settings = index.settings().clone();
     settings.mode = Mode::Read;
     let reader = Index::open(index.name(), storage, settings)?;
     let pin = reader.shared().views.pin();

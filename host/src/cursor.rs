@@ -89,6 +89,7 @@ impl Cursor {
             index,
         };
         let first = cursor.rows_of(started.rows);
+        let first = cursor.lease.whole(first);
         cursor.first = Some(cursor.noted(first)?).filter(|rows| !rows.is_empty());
         if cursor.complete {
             cursor.task.end(Ok(()));
@@ -132,10 +133,11 @@ impl Cursor {
         let instance = self.lease.instance()?;
         let host = instance.session().activity().to_json(self.nanoseconds);
         let text = instance.explain(self.number)?;
-        let mut report: Value = serde_json::from_str(&text).map_err(|cause| {
+        let report = serde_json::from_str(&text).map_err(|cause| {
             let text = format!("the engine's explanation is not JSON: {cause}");
             Error::new(ErrorKind::Other, text)
-        })?;
+        });
+        let mut report: Value = self.lease.whole(report)?;
         if let Some(report) = report.as_object_mut() {
             report.insert("host".into(), host);
         }
@@ -169,7 +171,8 @@ impl Cursor {
             .instance()?
             .next(self.number, self.asked.batch_rows(self.task.rows()));
         self.nanoseconds = self.nanoseconds.saturating_add(nanoseconds_since(start));
-        rows?.map(|rows| self.rows_of(rows)).transpose()
+        let rows = rows?.map(|rows| self.rows_of(rows)).transpose();
+        self.lease.whole(rows)
     }
 }
 
@@ -180,9 +183,15 @@ impl Iterator for Cursor {
         if let Some(rows) = self.first.take() {
             return Some(Ok(rows));
         }
-        while !self.complete {
+        if !self.complete {
             match self.fetch() {
-                Ok(Some(rows)) if rows.is_empty() => {}
+                Ok(Some(rows)) if rows.is_empty() => {
+                    // Asking on could go on for ever.
+                    self.complete = true;
+                    let text = "the engine returned no rows where it said there are more";
+                    let error = Error::new(ErrorKind::Other, text);
+                    return Some(self.lease.whole(Err(error)));
+                }
                 Ok(Some(rows)) => return Some(Ok(rows)),
                 Ok(None) => {
                     self.complete = true;

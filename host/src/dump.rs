@@ -41,11 +41,12 @@ impl Dump {
         let Some(dumped) = self.lease.instance()?.next_dumped(self.number)? else {
             return Ok(None);
         };
+        let rows = Rows::new(dumped.rows, true, self.index.labels());
         Ok(Some(DumpedRows {
             part: dumped.part,
             block: dumped.block,
             first_row: dumped.first_row,
-            rows: Rows::new(dumped.rows, true, self.index.labels())?,
+            rows: self.lease.whole(rows)?,
         }))
     }
 }

@@ -12,6 +12,8 @@ mod log;
 mod objects;
 mod scan;
 
+use sidx_engine::ErrorKind;
+use sidx_kernels::Column;
 use wasmtime::component::{Linker, Resource, ResourceTable, ResourceTableError};
 
 use crate::runtime::InstanceMemory;
@@ -40,12 +42,27 @@ pub(crate) mod bindings {
 
 use self::bindings::sidx::engine::types;
 
+/// Most columns, filters and files under construction that an instance may hold at once. A query holds
+/// one or two, a merge as many files as a part has.
+const MAX_RESOURCES: usize = 1 << 16;
+/// Most bytes of values in the columns that an instance made and has not given back.
+const MAX_HELD_BYTES: u64 = 4 << 30;
+
 /// The data of an instance's Wasmtime store.
 pub(crate) struct State {
     pub(crate) session: Session,
     /// Columns, filters and files under construction that the component holds.
     pub(crate) table: ResourceTable,
     pub(crate) memory: InstanceMemory,
+    /// Bytes of values in the columns that the component made.
+    held_bytes: u64,
+}
+
+/// Columns in the table of an instance.
+pub(crate) struct HeldColumns {
+    columns: Columns,
+    /// What they count for in `held_bytes`: nothing for those that the host handed in.
+    bytes: u64,
 }
 
 /// Why an import did not do what it was asked to.
@@ -56,6 +73,16 @@ pub enum ImportError {
     Refused(sidx_engine::Error),
     /// A broken rule of the boundary, such as a resource handle that does not exist.
     Trap(wasmtime::Error),
+}
+
+impl ImportError {
+    /// As a trap, for imports that cannot return an error.
+    fn into_trap(self) -> wasmtime::Error {
+        match self {
+            Self::Refused(error) => error.into(),
+            Self::Trap(trap) => trap,
+        }
+    }
 }
 
 impl From<sidx_engine::Error> for ImportError {
@@ -82,12 +109,53 @@ fn answer<T>(result: Result<T, ImportError>) -> Answer<T> {
 }
 
 impl State {
-    pub(crate) fn new(session: Session) -> Self {
+    pub(crate) fn new(session: Session, memory: InstanceMemory) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_RESOURCES);
         Self {
             session,
-            table: ResourceTable::new(),
-            memory: InstanceMemory::default(),
+            table,
+            memory,
+            held_bytes: 0,
         }
+    }
+
+    /// Hands columns of the host to the component.
+    pub(crate) fn hand_in(&mut self, columns: Columns) -> Result<Resource<Columns>, ImportError> {
+        Ok(as_columns(
+            self.table.push(HeldColumns { columns, bytes: 0 })?,
+        ))
+    }
+
+    /// Holds columns that the component had made.
+    fn hold(&mut self, columns: Columns) -> Result<Resource<Columns>, ImportError> {
+        let bytes = columns.size_bytes();
+        check_held(self.held_bytes, bytes)?;
+        let held = self.table.push(HeldColumns { columns, bytes })?;
+        self.held_bytes = self.held_bytes.saturating_add(bytes);
+        Ok(as_columns(held))
+    }
+
+    /// Adds a column to columns that the component makes.
+    fn add_column(
+        &mut self,
+        columns: &Resource<Columns>,
+        column: Column,
+    ) -> Result<(), ImportError> {
+        let bytes = column.size_bytes() as u64;
+        check_held(self.held_bytes, bytes)?;
+        let held = self.table.get_mut(&as_held(columns))?;
+        held.columns.push(column)?;
+        held.bytes = held.bytes.saturating_add(bytes);
+        self.held_bytes = self.held_bytes.saturating_add(bytes);
+        Ok(())
+    }
+
+    /// Takes columns out of the component's hands.
+    pub(crate) fn take(&mut self, columns: &Resource<Columns>) -> Result<Columns, ImportError> {
+        let HeldColumns { columns, bytes } = self.table.delete(as_held(columns))?;
+        self.held_bytes = self.held_bytes.saturating_sub(bytes);
+        Ok(columns)
     }
 
     fn new_file(&self, file: &Resource<NewFile>) -> Result<&NewFile, ImportError> {
@@ -95,12 +163,32 @@ impl State {
     }
 
     fn columns(&self, columns: &Resource<Columns>) -> Result<&Columns, ImportError> {
-        Ok(self.table.get(columns)?)
+        Ok(&self.table.get(&as_held(columns))?.columns)
     }
 
     fn filter(&self, filter: Option<&Resource<Filter>>) -> Result<Option<&Filter>, ImportError> {
         Ok(filter.map(|filter| self.table.get(filter)).transpose()?)
     }
+}
+
+/// Components see the resource `columns`; the table holds more about it.
+fn as_columns(held: Resource<HeldColumns>) -> Resource<Columns> {
+    Resource::new_own(held.rep())
+}
+
+fn as_held(columns: &Resource<Columns>) -> Resource<HeldColumns> {
+    Resource::new_own(columns.rep())
+}
+
+fn check_held(held: u64, added: u64) -> Result<(), sidx_engine::Error> {
+    if held.saturating_add(added) > MAX_HELD_BYTES {
+        let text = format!(
+            "an instance may hold columns of {MAX_HELD_BYTES} bytes; {held} are held, {added} more \
+             were asked for"
+        );
+        return Err(sidx_engine::Error::new(ErrorKind::ResourceExhausted, text));
+    }
+    Ok(())
 }
 
 /// Registers every import of the world.

@@ -19,6 +19,7 @@ use crate::maintenance::Maintenance;
 use crate::pool::{Lease, Pool};
 use crate::query::{Query, QueryLimits};
 use crate::rate::Rate;
+use crate::runtime::Sandbox;
 use crate::session::{Budgets, CallLimits, Columns, Shared};
 use crate::storage::{Lock, Storage};
 use crate::store::Store;
@@ -58,7 +59,7 @@ pub(crate) struct Locks {
 }
 
 /// How an index is opened.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) mode: Mode,
     pub(crate) engine: Engine,
@@ -70,6 +71,7 @@ pub(crate) struct Settings {
     pub(crate) max_queries: u32,
     pub(crate) write_bytes_per_second: Option<u64>,
     pub(crate) merge_bytes_per_second: Option<u64>,
+    pub(crate) sandbox: Sandbox,
 }
 
 /// What a flush or merge did.
@@ -88,9 +90,9 @@ pub struct Merged {
 impl Merged {
     pub(crate) fn add(&mut self, outcome: &Outcome) {
         self.parts += u64::from(outcome.rows > 0);
-        self.rows += outcome.rows;
-        self.dropped_rows += outcome.dropped_rows;
-        self.bytes_written += outcome.bytes_written;
+        self.rows = self.rows.saturating_add(outcome.rows);
+        self.dropped_rows = self.dropped_rows.saturating_add(outcome.dropped_rows);
+        self.bytes_written = self.bytes_written.saturating_add(outcome.bytes_written);
     }
 }
 
@@ -108,19 +110,20 @@ impl Index {
             Some(storage.lock()?)
         };
         let shared = Shared::new(storage, settings.budgets, read_only);
-        let pool = Pool::new(Arc::clone(&shared), settings.engine);
+        let sandbox = settings.sandbox.clone();
+        let pool = Pool::new(Arc::clone(&shared), settings.engine, sandbox);
         let writer = Writer::open(Arc::clone(&shared), Arc::clone(&pool), settings.mode)
             .map_err(|error| error.at(format_args!("index `{name}`")))?;
         let inner = Inner {
             name: name.to_owned(),
             shared,
-            settings,
             writer,
             labels: Arc::new(Labels::new(Arc::clone(&pool))),
             pool,
             locks: Locks::default(),
             write_rate: rate(settings.write_bytes_per_second),
             merge_rate: rate(settings.merge_bytes_per_second),
+            settings,
             _lock: lock,
         };
         Ok(Self {
@@ -288,7 +291,9 @@ impl Index {
     /// # Errors
     /// Those of a read.
     pub fn parts(&self) -> Result<Value> {
-        parse(&self.lease()?.instance()?.describe(Subject::Parts)?)
+        let mut lease = self.lease()?;
+        let report = lease.instance()?.describe(Subject::Parts)?;
+        lease.whole(parse(&report))
     }
 
     /// Counters and sizes, as JSON; under `page_cache` those of this index's page cache, under `levels`

@@ -35,12 +35,15 @@ pub(crate) struct Started {
 /// The exports of the component. One instance serves one thread at a time.
 ///
 /// Cursors are numbered, so that an instance owns all that belongs to it. An unknown number is
-/// `invalid-argument`. After a trap every call fails, and [`is_usable`](Self::is_usable) is false.
+/// `invalid-argument`. After a trap, or an
+/// answer that cannot be, every call fails, and [`is_usable`](Self::is_usable) is false.
 pub(crate) trait Instance: Send {
     /// The session of this instance.
     fn session(&self) -> &Session;
-    /// False after a trap: the instance must be dropped.
+    /// False after a trap or a nonsensical answer: the instance must be dropped.
     fn is_usable(&self) -> bool;
+    /// Makes it unusable, after an answer that only the caller could see was nonsense.
+    fn give_up(&mut self);
     /// Memory that the instance holds and will not give back, in bytes.
     fn memory_bytes(&self) -> u64;
 

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use sidx_engine::series_id;
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::pool::Pool;
 use crate::session::CallLimits;
 
@@ -66,14 +67,16 @@ impl Labels {
         if unknown.is_empty() {
             return Ok(labels);
         }
-        let found = self
-            .pool
-            .lease(CallLimits::default())?
-            .instance()?
-            .labels(&unknown)?;
+        let mut lease = self.pool.lease(CallLimits::default())?;
+        let found = lease.instance()?.labels(&unknown)?;
         let mut known = self.known.write();
         for (id, label) in unknown.into_iter().zip(found) {
             if let Some(label) = label {
+                // What is remembered here is told to everyone from now on.
+                if series_id(&label) != id {
+                    let text = format!("the engine returned a label of another series for {id}");
+                    return lease.whole(Err(Error::new(ErrorKind::Other, text)));
+                }
                 if known.len() >= MAX_LABELS {
                     known.clear();
                 }

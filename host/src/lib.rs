@@ -48,6 +48,7 @@ mod runtime;
 mod session;
 pub mod storage;
 mod store;
+mod sync;
 mod value;
 mod work;
 mod writer;

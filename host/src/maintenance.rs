@@ -15,6 +15,9 @@ use crate::storage::log::LogReport;
 use crate::store::Store;
 use crate::work::{Operation, Task};
 
+/// Most merges of one call: no list of parts needs so many.
+const MAX_MERGES: usize = 4096;
+
 /// A flush, merge, check, dump or backup that is being put together; [`Index::maintain`] begins one, and the
 /// methods of the same names on [`Index`] are short for one without limits.
 ///
@@ -111,8 +114,12 @@ impl Maintenance {
     /// Merges while the caller holds the right to.
     fn merge_similar(&self, limits: &CallLimits) -> Result<Merged> {
         let mut merged = Merged::default();
-        while let Some(outcome) = self.run_merge(limits, Choice::SimilarSize, None)? {
-            merged.add(&outcome);
+        // Each merge leaves fewer parts, so there is an end to it; the engine is not relied on for that.
+        for _ in 0..MAX_MERGES {
+            match self.run_merge(limits, Choice::SimilarSize, None)? {
+                Some(outcome) => merged.add(&outcome),
+                None => break,
+            }
         }
         Ok(merged)
     }
@@ -201,7 +208,8 @@ impl Maintenance {
         let mut lease = self.index.pool().lease(limits.clone())?;
         let instance = lease.instance()?;
         task.follow(instance.session().activity());
-        let report = parse(&instance.verify()?)?;
+        let report = parse(&instance.verify()?);
+        let report = lease.whole(report)?;
         limits.check()?;
         Ok(with_log(report, &self.index.shared().log.check()?))
     }

@@ -8,11 +8,13 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use parking_lot::Mutex;
+use sidx_engine::{Job, Outcome, View};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::health::InstanceHealth;
 use crate::instance::{ComponentInstance, Engine, Instance, NativeInstance};
-use crate::session::{CallLimits, Pin, Session, Shared};
+use crate::runtime::Sandbox;
+use crate::session::{CallLimits, Pin, Role, Session, Shared};
 
 /// An idle instance with more memory than this is not kept.
 const RECYCLED_BYTES: u64 = 256 << 20;
@@ -21,6 +23,7 @@ const RECYCLED_BYTES: u64 = 256 << 20;
 pub(crate) struct Pool {
     shared: Arc<Shared>,
     engine: Engine,
+    sandbox: Arc<Sandbox>,
     idle: Mutex<Vec<Worker>>,
     /// Most idle instances.
     kept: usize,
@@ -33,11 +36,12 @@ struct Worker {
 }
 
 impl Pool {
-    pub(crate) fn new(shared: Arc<Shared>, engine: Engine) -> Arc<Self> {
+    pub(crate) fn new(shared: Arc<Shared>, engine: Engine, sandbox: Sandbox) -> Arc<Self> {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         Arc::new(Self {
             shared,
             engine,
+            sandbox: Arc::new(sandbox),
             idle: Mutex::default(),
             kept: processors * 2,
         })
@@ -50,21 +54,41 @@ impl Pool {
         limits.check()?;
         // Pinned first: the files of the view must stay from here on.
         let pin = self.shared.views.pin();
-        let idle = self.idle.lock().pop();
-        let worker = match idle {
-            Some(worker) => worker,
-            None => Worker {
-                instance: self.start(false)?,
-                version: None,
-            },
-        };
         let mut lease = Lease {
+            worker: Some(self.worker()?),
             pool: Arc::clone(self),
-            worker: Some(worker),
             pin,
         };
         lease.attach(limits)?;
         Ok(lease)
+    }
+
+    fn worker(&self) -> Result<Worker> {
+        let idle = self.idle.lock().pop();
+        match idle {
+            Some(worker) => Ok(worker),
+            None => Ok(Worker {
+                instance: self.start(false)?,
+                version: None,
+            }),
+        }
+    }
+
+    /// Attaches an instance to a view that is not published yet, if the component is not trusted: what no
+    /// instance can read must not become the newest. The view may not change meanwhile.
+    pub(crate) fn try_out(&self, view: &View) -> Result<()> {
+        if self.engine == Engine::Native || !self.sandbox.is_wary() {
+            return Ok(());
+        }
+        let mut worker = match self.worker() {
+            Ok(worker) => worker,
+            // Every instance is in use: the next reader will see whether the view is good.
+            Err(error) if error.kind() == ErrorKind::ResourceExhausted => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let attached = worker.attach(view);
+        self.put_back(worker);
+        attached
     }
 
     /// Starts an instance that is not part of the pool but counts like one.
@@ -80,9 +104,8 @@ impl Pool {
         }
         let session = Session::new(Arc::clone(&self.shared), introducer);
         let started: Result<Box<dyn Instance>> = match self.engine {
-            Engine::Component => {
-                ComponentInstance::start(session).map(|instance| Box::new(instance) as _)
-            }
+            Engine::Component => ComponentInstance::start(session, Arc::clone(&self.sandbox))
+                .map(|instance| Box::new(instance) as _),
             Engine::Native => Ok(Box::new(NativeInstance::new(session))),
         };
         if started.is_err() {
@@ -156,19 +179,41 @@ impl Lease {
         }
     }
 
+    /// What the instance returned, after a check. One that returned nonsense is not used again.
+    pub(crate) fn whole<T>(&mut self, checked: Result<T>) -> Result<T> {
+        if let (Err(_), Some(worker)) = (&checked, &mut self.worker) {
+            worker.instance.give_up();
+        }
+        checked
+    }
+
+    /// Does a merge: for as long the instance may make files.
+    pub(crate) fn merge(&mut self, job: &Job) -> Result<Outcome> {
+        let instance = self.instance()?;
+        instance.session().set_role(Role::Builder);
+        let merged = instance.merge(job);
+        instance.session().set_role(Role::Reader);
+        merged
+    }
+
     fn attach(&mut self, limits: CallLimits) -> Result<()> {
-        let version = self.pin.view().version;
         let Some(worker) = &mut self.worker else {
             return Ok(());
         };
         let session = worker.instance.session();
         session.set_limits(limits);
         session.activity().reset(false);
-        if worker.version != Some(version) {
+        worker.attach(self.pin.view())
+    }
+}
+
+impl Worker {
+    fn attach(&mut self, view: &View) -> Result<()> {
+        if self.version != Some(view.version) {
             // Cleared first: after a failed attempt it is unknown what the instance sees.
-            worker.version = None;
-            worker.instance.attach(self.pin.view())?;
-            worker.version = Some(version);
+            self.version = None;
+            self.instance.attach(view)?;
+            self.version = Some(view.version);
         }
         Ok(())
     }

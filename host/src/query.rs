@@ -261,12 +261,20 @@ impl Query {
         // One row too many is enough to know.
         self.spec.limit = Some(asked.min(max_rows.saturating_add(1)));
         let limits = CallLimits::new(self.timeout, self.cancel);
+        let allowed = self.spec.allow_partial;
+        let limit = self.spec.limit.unwrap_or(u64::MAX);
         let counted = self.index.pool().lease(limits).and_then(|mut lease| {
             let instance = lease.instance()?;
             task.follow(instance.session().activity());
-            match instance.count(self.spec)? {
-                counted if counted.rows > max_rows => Err(too_many_rows(max_rows)),
-                counted => Ok(counted),
+            let counted = instance.count(self.spec)?;
+            if counted.rows > limit || (counted.partial && !allowed) {
+                let text =
+                    format!("the engine returned {counted:?} for a query of at most {limit} rows");
+                return lease.whole(Err(Error::new(ErrorKind::Other, text)));
+            }
+            match counted.rows > max_rows {
+                true => Err(too_many_rows(max_rows)),
+                false => Ok(counted),
             }
         });
         task.end(counted.as_ref().map(drop));

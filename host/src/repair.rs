@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Settings;
 use crate::pool::Pool;
-use crate::session::Shared;
+use crate::session::{Role, Shared};
 use crate::storage::Storage;
 
 /// Repairs an index that nobody has open, with an instance of its own.
@@ -19,9 +19,10 @@ pub(crate) fn run(
 ) -> Result<Value> {
     let _lock = storage.lock()?;
     let shared = Shared::new(storage, settings.budgets, false);
-    let pool = Pool::new(shared, settings.engine);
-    let report = pool
-        .start(true)?
+    let pool = Pool::new(shared, settings.engine, settings.sandbox.clone());
+    let mut instance = pool.start(true)?;
+    instance.session().set_role(Role::Opener);
+    let report = instance
         .repair(accept_loss)
         .map_err(|error| error.at(format_args!("index `{name}`")))?;
     serde_json::from_str(&report).map_err(|cause| {

@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use sidx_kernels::{Column, OwnedValue, Value};
+use sidx_kernels::{Column, ColumnType, OwnedValue, Value, ValueType};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::Labels;
 use crate::session::Columns;
+
+/// The type of payloads.
+const PAYLOAD: ColumnType = ColumnType::scalar(ValueType::Bytes);
 
 /// Rows in result order, as columns.
 ///
@@ -56,10 +59,18 @@ impl Rows {
             names,
             partial: _,
         } = rows;
-        let found = columns.as_ref().map_or(0, |columns| columns.all().len());
+        let all = columns.as_ref().map_or(&[][..], Columns::all);
         let expected = names.len() + usize::from(has_payload);
-        if columns.is_some() && found != expected {
+        // Without rows there need not be columns.
+        if all.len() != expected && !(keys.is_empty() && columns.is_none()) {
+            let found = all.len();
             let text = format!("the engine returned {found} columns instead of {expected}");
+            return Err(Error::new(ErrorKind::Other, text));
+        }
+        if let Some(payloads) = all.first().filter(|_| has_payload)
+            && (payloads.kind() != PAYLOAD || payloads.present_count() != payloads.rows())
+        {
+            let text = "the engine returned payloads that are not bytes in every row";
             return Err(Error::new(ErrorKind::Other, text));
         }
         Ok(Self {

@@ -1,13 +1,24 @@
-//! The compiled component: one per process, made at the first use.
+//! Compiled components: each made at its first use, the embedded one kept as long as the process.
 
 mod code_cache;
+mod memory;
+mod sandbox;
+mod ticker;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, Engine, OptLevel, ResourceLimiter, Store};
+use wasmtime::{Config, Engine, OptLevel, Store, UpdateDeadline};
+use xxhash_rust::xxh3::xxh3_128;
 
+pub(crate) use self::memory::InstanceMemory;
+pub(crate) use self::sandbox::{GuestComponent, Sandbox};
+pub(crate) use self::ticker::Watched;
+
+use self::ticker::Ticker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::imports::bindings::{self, EnginePre};
 use crate::imports::{self, State};
@@ -21,59 +32,156 @@ pub const COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sidx.wasm
 const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
 /// Bytes that the component may hand to one import; Wasmtime's own limit is 128 MiB.
 const HOSTCALL_BYTES: usize = 512 << 20;
-/// Most memory of one instance, below the 4 GiB that 32 bits can address.
-const MOST_MEMORY_BYTES: usize = 3 << 30;
 
-static SHARED: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
+static SHARED: Mutex<Option<Compiled>> = Mutex::new(None);
 
-/// The component, compiled and linked, ready to be started any number of times.
+/// What was compiled in this process.
+#[derive(Default)]
+struct Compiled {
+    /// Engines with and without interruption: the check at every loop makes tight loops twice as slow.
+    plain: Option<Engine>,
+    interruptible: Option<(Engine, Arc<Ticker>)>,
+    embedded: HashMap<bool, Arc<Runtime>>,
+    /// Components of callers, by digest and whether they are interruptible, while an index runs them.
+    brought: HashMap<([u8; 32], bool), Weak<Runtime>>,
+}
+
+/// A component, compiled and linked, ready to be started any number of times.
 pub(crate) struct Runtime {
     engine: Engine,
     component: EnginePre<State>,
+    /// There when calls can be interrupted.
+    ticker: Option<Arc<Ticker>>,
 }
 
+/// Why a running call was ended.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Stopped(pub(crate) sidx_engine::Error);
+
 impl Runtime {
-    /// The runtime of this process. The first call loads the machine code from the cache or compiles for
-    /// about a second; others wait for it. After a failure the next call tries again.
-    pub(crate) fn shared() -> Result<Arc<Self>> {
+    /// The runtime for a component. The first call in a process loads the machine code from the cache or
+    /// compiles for about a second; others wait for it. After a failure the next call tries again.
+    pub(crate) fn shared(sandbox: &Sandbox) -> Result<Arc<Self>> {
         let mut shared = SHARED.lock();
-        if let Some(runtime) = &*shared {
-            return Ok(Arc::clone(runtime));
+        let compiled = shared.get_or_insert_default();
+        let interruptible = sandbox.call_timeout.is_some();
+        let found = match &sandbox.component {
+            None => compiled.embedded.get(&interruptible).cloned(),
+            Some(component) => compiled
+                .brought
+                .get(&(component.digest, interruptible))
+                .and_then(Weak::upgrade),
+        };
+        if let Some(runtime) = found {
+            return Ok(runtime);
         }
-        let runtime = Arc::new(Self::new().map_err(|cause| {
-            let text = format!("the component cannot be prepared: {cause:#}");
-            Error::new(ErrorKind::Other, text)
+        let runtime = Arc::new(compiled.make(sandbox).map_err(|cause| {
+            let (kind, whose) = match sandbox.component {
+                None => (ErrorKind::Other, "the component"),
+                Some(_) => (ErrorKind::InvalidArgument, "the component that was given"),
+            };
+            Error::new(kind, format!("{whose} cannot be prepared: {cause:#}"))
         })?);
-        *shared = Some(Arc::clone(&runtime));
+        match &sandbox.component {
+            None => {
+                let kept = Arc::clone(&runtime);
+                compiled.embedded.insert(interruptible, kept);
+            }
+            Some(component) => {
+                compiled
+                    .brought
+                    .retain(|_, runtime| runtime.strong_count() > 0);
+                let key = (component.digest, interruptible);
+                compiled.brought.insert(key, Arc::downgrade(&runtime));
+            }
+        }
         Ok(runtime)
     }
 
-    fn new() -> wasmtime::Result<Self> {
-        let engine = Engine::new(&config())?;
-        let component = match code_cache::load(&engine, COMPONENT) {
+    /// Starts an instance. `sandbox` is the one that the runtime was made for.
+    pub(crate) fn start(
+        &self,
+        session: Session,
+        sandbox: &Sandbox,
+    ) -> wasmtime::Result<(Store<State>, bindings::Engine)> {
+        let memory = InstanceMemory::new(sandbox.memory_bytes);
+        let mut store = Store::new(&self.engine, State::new(session, memory));
+        store.set_hostcall_fuel(HOSTCALL_BYTES);
+        store.limiter(|state| &mut state.memory);
+        if self.ticker.is_some() {
+            store.epoch_deadline_callback(|context| match context.data().session.check_time() {
+                Ok(()) => Ok(UpdateDeadline::Continue(1)),
+                Err(error) => Err(Stopped(error).into()),
+            });
+        }
+        // Starting runs code of the component as well.
+        let _watched = self.begin(&mut store, "start", sandbox);
+        let instance = self.component.instantiate(&mut store)?;
+        Ok((store, instance))
+    }
+
+    /// Begins a call into an instance, which lasts until the guard is dropped.
+    pub(crate) fn begin(
+        &self,
+        store: &mut Store<State>,
+        name: &'static str,
+        sandbox: &Sandbox,
+    ) -> Option<Watched> {
+        let (ticker, timeout) = (self.ticker.as_ref()?, sandbox.call_timeout?);
+        store.data().session.begin_call(name, timeout);
+        store.set_epoch_deadline(1);
+        Some(ticker.watch())
+    }
+}
+
+impl Compiled {
+    fn make(&mut self, sandbox: &Sandbox) -> wasmtime::Result<Runtime> {
+        let (engine, ticker) = match sandbox.call_timeout {
+            None => (self.plain()?, None),
+            Some(_) => {
+                let (engine, ticker) = self.interruptible()?;
+                (engine, Some(ticker))
+            }
+        };
+        let (wasm, name) = match &sandbox.component {
+            // Ours is compiled into this very program; a quick hash tells its versions apart.
+            None => (COMPONENT, format!("sidx-{:032x}", xxh3_128(COMPONENT))),
+            Some(component) => (&*component.bytes, hex(&component.digest)),
+        };
+        let component = match code_cache::load(&engine, &name) {
             Some(component) => component,
             None => {
-                let component = Component::from_binary(&engine, COMPONENT)?;
-                code_cache::store(&engine, COMPONENT, &component);
+                let component = Component::from_binary(&engine, wasm)?;
+                code_cache::store(&engine, &name, &component);
                 component
             }
         };
         let mut linker = Linker::new(&engine);
         imports::link(&mut linker)?;
         let component = EnginePre::new(linker.instantiate_pre(&component)?)?;
-        Ok(Self { engine, component })
+        Ok(Runtime {
+            engine,
+            component,
+            ticker,
+        })
     }
 
-    /// Starts an instance.
-    pub(crate) fn start(
-        &self,
-        session: Session,
-    ) -> wasmtime::Result<(Store<State>, bindings::Engine)> {
-        let mut store = Store::new(&self.engine, State::new(session));
-        store.set_hostcall_fuel(HOSTCALL_BYTES);
-        store.limiter(|state| &mut state.memory);
-        let instance = self.component.instantiate(&mut store)?;
-        Ok((store, instance))
+    fn plain(&mut self) -> wasmtime::Result<Engine> {
+        if let Some(engine) = &self.plain {
+            return Ok(engine.clone());
+        }
+        Ok(self.plain.insert(Engine::new(&config())?).clone())
+    }
+
+    fn interruptible(&mut self) -> wasmtime::Result<(Engine, Arc<Ticker>)> {
+        if let Some((engine, ticker)) = &self.interruptible {
+            return Ok((engine.clone(), Arc::clone(ticker)));
+        }
+        let engine = Engine::new(config().epoch_interruption(true))?;
+        let ticker = Ticker::start(engine.clone())?;
+        self.interruptible = Some((engine.clone(), Arc::clone(&ticker)));
+        Ok((engine, ticker))
     }
 }
 
@@ -88,40 +196,11 @@ fn config() -> Config {
     config
 }
 
-/// Follows the size of an instance's memory, which only grows.
-#[derive(Debug, Default)]
-pub(crate) struct InstanceMemory {
-    bytes: usize,
-}
-
-impl InstanceMemory {
-    /// Bytes of linear memory.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
     }
-}
-
-impl ResourceLimiter for InstanceMemory {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let bytes = self.bytes.saturating_add(desired.saturating_sub(current));
-        if bytes > MOST_MEMORY_BYTES {
-            return Ok(false);
-        }
-        self.bytes = bytes;
-        Ok(true)
-    }
-
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        _desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(true)
-    }
+    text
 }

@@ -5,6 +5,7 @@
 //! the native engine calls it directly.
 
 mod activity;
+mod authority;
 mod cached_page;
 mod call;
 mod columns;
@@ -24,7 +25,8 @@ mod tests;
 mod views;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -38,6 +40,7 @@ pub use self::call::CancelToken;
 pub use self::{columns::Columns, new_file::NewFile};
 
 pub(crate) use self::activity::Activity;
+pub(crate) use self::authority::Role;
 pub(crate) use self::call::CallLimits;
 pub(crate) use self::gather::SourceLists;
 pub(crate) use self::scan::SelectionLists;
@@ -63,6 +66,8 @@ pub(crate) struct Session {
     activity: Arc<Activity>,
     /// The introducer gets another answer when it asks for the oldest reader; see [`views`].
     introducer: bool,
+    /// What it may change at present; see [`authority`].
+    role: AtomicU8,
 }
 
 impl Session {
@@ -74,6 +79,7 @@ impl Session {
             limited: AtomicBool::new(false),
             activity: Arc::default(),
             introducer,
+            role: AtomicU8::new(Role::initial(introducer) as u8),
         }
     }
 
@@ -81,6 +87,18 @@ impl Session {
     pub(crate) fn set_limits(&self, limits: CallLimits) {
         self.limited.store(limits.is_limited(), Ordering::Relaxed);
         *self.limits.lock() = limits;
+    }
+
+    /// Begins a call that may take so long, whatever the limits are that were set.
+    pub(crate) fn begin_call(&self, name: &'static str, timeout: Duration) {
+        let mut limits = self.limits.lock();
+        limits.begin_call(name, timeout);
+        self.limited.store(limits.is_limited(), Ordering::Relaxed);
+    }
+
+    /// Whether the current call must stop; asked while the engine computes.
+    pub(crate) fn check_time(&self) -> Result<()> {
+        self.check_call()
     }
 
     /// What was done for the engine.
@@ -132,6 +150,7 @@ impl Session {
         durability: LogDurability,
     ) -> Result<u64> {
         let _crossing = self.activity.crossing();
+        self.check_change("log.append")?;
         let (end, bytes) = self.shared.log.append(headers, columns, durability)?;
         self.shared.disk.grew(bytes);
         self.shared

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::index::{Index, Settings};
 use crate::instance::Engine;
 use crate::query::QueryLimits;
+use crate::runtime::{GuestComponent, Sandbox};
 use crate::session::Budgets;
 use crate::storage::{self, DirectoryStore, MemoryStore};
 
@@ -120,6 +121,7 @@ impl Store {
                 max_queries: u32::MAX,
                 write_bytes_per_second: None,
                 merge_bytes_per_second: None,
+                sandbox: Sandbox::default(),
             },
         }
     }
@@ -266,6 +268,46 @@ impl IndexBuilder {
     /// Flushes are not slowed, since memory would fill up behind them. At least 1; no limit by default.
     pub fn merge_bytes_per_second(mut self, bytes: u64) -> Self {
         self.settings.merge_bytes_per_second = Some(bytes);
+        self
+    }
+
+    /// Most time of one call into the component; no limit by default. For hosts that do not trust it.
+    ///
+    /// A call that takes longer ends with `deadline-exceeded`, wherever it is, and so does one that passes
+    /// the [`timeout`](crate::Query::timeout) of its query; after
+    /// [`cancel`](crate::CancelToken::cancel) it ends within some 20 ms. Without this option a query ends
+    /// at its next read, which is enough for a component that works.
+    ///
+    /// A flush, a merge, a check and opening the index are single calls, which take seconds for each
+    /// million of rows: this is a bound for what should never happen, not for what is slow. When a call
+    /// that writes passes it, the index takes no more changes until it is reopened. The component is
+    /// compiled for interruption, which makes its tight loops about twice as slow. The native engine is
+    /// not interrupted.
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.sandbox.call_timeout = Some(timeout);
+        self
+    }
+
+    /// Memory of one instance of the component, in bytes: 1 GiB by default, and never more than the
+    /// 4 GiB of 32 bits. A call that needs more ends with `resource-exhausted` and costs its instance.
+    pub fn instance_memory_bytes(mut self, bytes: u64) -> Self {
+        self.settings.sandbox.memory_bytes = bytes;
+        self
+    }
+
+    /// Runs another component than the one in this library: one that was built of `guest/component` by
+    /// other hands, or that implements the same `wit/`. It may be in binary form only.
+    ///
+    /// It is compiled on first use, which takes about a second, and its machine code is cached under the
+    /// SHA-256 of its bytes. It can do to its index what it wants, as the format is its own, but nothing
+    /// outside of it; what it says is compared with what was asked for. Give it a
+    /// [`call_timeout`](Self::call_timeout) as well, or it may loop for ever. Time and memory for
+    /// compiling are not bounded.
+    ///
+    /// Bytes that are not a component of this interface are refused with `invalid-argument` when the
+    /// index is opened.
+    pub fn component(mut self, bytes: impl Into<Arc<[u8]>>) -> Self {
+        self.settings.sandbox.component = Some(GuestComponent::new(bytes.into()));
         self
     }
 

@@ -1,20 +1,24 @@
 //! The introducer: the one instance of an index that changes it, and the queue of those who want it to.
 
-use std::collections::HashMap;
+mod queue;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use sidx_engine::{Batch, Job, Mode, Outcome, Pressure, Receipt, View, Written};
 
+use self::queue::{Limits, Queue};
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Instance;
 use crate::pool::Pool;
-use crate::session::{CallLimits, Columns, Shared};
+use crate::session::{CallLimits, Columns, Role, Shared};
 use crate::work::Task;
 
 /// Most batches in one call of the engine, which copies their keys and series into its memory.
 const MAX_BATCHES: usize = 256;
+/// Longest that writers wait under pressure, whatever the engine says.
+const MAX_DELAY: Duration = Duration::from_secs(1);
 /// Most rows in one call, except that one batch is always taken.
 const MAX_ROWS: usize = 1 << 20;
 
@@ -23,52 +27,16 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     pool: Arc<Pool>,
     introducer: Mutex<Introducer>,
-    queue: Mutex<Queue>,
-    written: Condvar,
+    queue: Queue<Batch<Columns>, Result<Receipt>>,
     /// As the last write found it, and how long it made writers wait.
     pressure: Mutex<(Pressure, Duration)>,
 }
 
 struct Introducer {
-    instance: Box<dyn Instance>,
+    /// None once it trapped: its memory is given back at once.
+    instance: Option<Box<dyn Instance>>,
     /// Why it changes nothing any more.
     failed: Option<Error>,
-}
-
-/// Callers that wait for their batch. The first of them leads: it writes all that wait, one call for
-/// all, so that many callers share one append and one sync.
-#[derive(Default)]
-struct Queue {
-    next_ticket: u64,
-    waiting: Vec<(u64, Batch<Columns>)>,
-    results: HashMap<u64, Result<Receipt>>,
-    is_led: bool,
-}
-
-/// The leader's duty: whatever happens, a panic of a storage backend included, those that wait get an
-/// answer and a new leader.
-struct Led<'a> {
-    writer: &'a Writer,
-    tickets: Vec<u64>,
-    results: Vec<Result<Receipt>>,
-}
-
-impl Drop for Led<'_> {
-    fn drop(&mut self) {
-        let unanswered = || {
-            Err(Error::new(
-                ErrorKind::Other,
-                "the write broke off; reopen the index",
-            ))
-        };
-        self.results.resize_with(self.tickets.len(), unanswered);
-        let mut queue = self.writer.queue.lock();
-        queue
-            .results
-            .extend(self.tickets.drain(..).zip(self.results.drain(..)));
-        queue.is_led = false;
-        self.writer.written.notify_all();
-    }
 }
 
 /// What came of a write.
@@ -82,57 +50,48 @@ impl Writer {
     /// Opens the index and publishes its first view.
     pub(crate) fn open(shared: Arc<Shared>, pool: Arc<Pool>, mode: Mode) -> Result<Self> {
         let mut instance = pool.start(true)?;
-        let view = match instance.open(mode) {
-            Ok(view) => view,
-            Err(error) => {
-                pool.stopped();
-                return Err(error);
-            }
-        };
-        shared.views.publish(view);
+        instance.session().set_role(Role::Opener);
+        let opened = instance.open(mode).and_then(|view| {
+            pool.try_out(&view)?;
+            Ok(shared.views.publish(view)?)
+        });
+        if let Err(error) = opened {
+            pool.stopped();
+            return Err(error);
+        }
+        instance.session().set_role(Role::Introducer);
         Ok(Self {
             shared,
             pool,
             introducer: Mutex::new(Introducer {
-                instance,
+                instance: Some(instance),
                 failed: None,
             }),
-            queue: Mutex::default(),
-            written: Condvar::new(),
+            queue: Queue::new(Limits {
+                items: MAX_BATCHES,
+                weight: MAX_ROWS,
+                weigh: |batch| batch.keys.len(),
+            }),
             pressure: Mutex::default(),
         })
     }
 
     /// Adds a batch, together with those of other callers. It is durable as it asked on return.
     pub(crate) fn write(&self, batch: Batch<Columns>) -> Result<Acknowledged> {
-        let mut queue = self.queue.lock();
-        let ticket = queue.next_ticket;
-        queue.next_ticket += 1;
-        queue.waiting.push((ticket, batch));
         let mut memory_bytes = None;
-        loop {
-            if let Some(result) = queue.results.remove(&ticket) {
-                return result.map(|receipt| Acknowledged {
-                    receipt,
-                    memory_bytes,
-                });
-            }
-            if queue.is_led {
-                self.written.wait(&mut queue);
-                continue;
-            }
-            queue.is_led = true;
-            let (tickets, batches) = queue.take();
-            drop(queue);
-            let mut led = Led {
-                writer: self,
-                tickets,
-                results: Vec::new(),
-            };
-            (led.results, memory_bytes) = self.write_batches(batches);
-            drop(led);
-            queue = self.queue.lock();
-        }
+        let work = |batches| {
+            let (receipts, bytes) = self.write_batches(batches);
+            memory_bytes = bytes;
+            receipts
+        };
+        let receipt = self.queue.submit(batch, work, || {
+            let text = "the write broke off; reopen the index";
+            Err(Error::new(ErrorKind::Other, text))
+        })?;
+        Ok(Acknowledged {
+            receipt,
+            memory_bytes,
+        })
     }
 
     /// The pressure that the last write found, and how long writers wait because of it.
@@ -142,7 +101,7 @@ impl Writer {
 
     /// One result per batch, and the bytes in memory parts if the write came about.
     fn write_batches(&self, batches: Vec<Batch<Columns>>) -> (Vec<Result<Receipt>>, Option<u64>) {
-        let count = batches.len();
+        let rows: Vec<usize> = batches.iter().map(|batch| batch.keys.len()).collect();
         let written = self.change(|introducer| {
             let Written {
                 receipts,
@@ -151,12 +110,9 @@ impl Writer {
                 pressure,
                 delay_ms,
             } = introducer.write(batches)?;
-            *self.pressure.lock() = (pressure, Duration::from_millis(delay_ms.into()));
-            if receipts.len() != count {
-                let found = receipts.len();
-                let text = format!("the engine returned {found} receipts for {count} batches");
-                return Err(Error::new(ErrorKind::Other, text));
-            }
+            check_receipts(&receipts, &rows)?;
+            let delay = Duration::from_millis(delay_ms.into()).min(MAX_DELAY);
+            *self.pressure.lock() = (pressure, delay);
             Ok(((receipts, memory_bytes), view))
         });
         match written {
@@ -164,33 +120,34 @@ impl Writer {
                 let receipts = receipts
                     .into_iter()
                     .map(|receipt| receipt.map_err(Error::from));
-                (receipts.collect(), Some(memory_bytes))
+                // Memory parts cannot hold more than all memory files do.
+                let most = self.shared.memory.used();
+                (receipts.collect(), Some(memory_bytes.min(most)))
             }
-            Err(error) => (vec![Err(error); count], None),
+            Err(error) => (vec![Err(error); rows.len()], None),
         }
     }
 
     /// Calls the introducer to change the index, and publishes the view that comes of it. An error means
-    /// that the log or the part list is in doubt, so it ends all changes.
+    /// that the log or the part list is in doubt, so it ends all changes; so does a panic.
     fn change<T>(&self, call: impl FnOnce(&mut dyn Instance) -> Result<(T, View)>) -> Result<T> {
         let mut introducer = self.introducer.lock();
         introducer.check()?;
-        match call(introducer.instance.as_mut()) {
-            Ok((value, view)) => {
-                self.shared.views.publish(view);
-                Ok(value)
-            }
-            Err(error) => {
-                tracing::error!(%error, "the index takes no more changes until it is reopened");
-                introducer.failed = Some(error);
-                // Not the kind of the cause: `resource-exhausted`, say, would promise that nothing happened.
-                introducer.check()?;
-                Err(Error::new(
-                    ErrorKind::Other,
-                    "the index takes no more changes",
-                ))
-            }
-        }
+        let mut broken = Broken {
+            introducer: &mut introducer,
+            armed: true,
+        };
+        let changed = call(broken.introducer.instance()?).and_then(|(value, view)| {
+            self.pool.try_out(&view)?;
+            self.shared.views.publish(view)?;
+            Ok(value)
+        });
+        broken.armed = false;
+        drop(broken);
+        changed.map_err(|error| {
+            tracing::error!(%error, "the index takes no more changes until it is reopened");
+            introducer.fail(error, &self.pool)
+        })
     }
 
     /// Calls the introducer for something that leaves the part list as it is.
@@ -208,11 +165,13 @@ impl Writer {
         call: impl FnOnce(&mut dyn Instance) -> Result<T>,
     ) -> Result<T> {
         let mut introducer = limits.wait_for(&self.introducer)?;
-        let result = call(introducer.instance.as_mut());
+        let instance = introducer.instance()?;
+        let result = call(instance);
+        let trapped = !instance.is_usable();
         if let Err(error) = &result
-            && !introducer.instance.is_usable()
+            && trapped
         {
-            introducer.failed.get_or_insert_with(|| error.clone());
+            introducer.fail(error.clone(), &self.pool);
         }
         result
     }
@@ -229,11 +188,12 @@ impl Writer {
         let Some(job) = self.consult_within(&limits, plan)? else {
             return Ok(None);
         };
-        let merged = self.merge(&job, limits, task);
+        let merged = check_job(&job)
+            .and_then(|()| self.merge(&job, limits, task))
+            .and_then(|outcome| check_outcome(&job, outcome))
+            .and_then(|outcome| self.introduce(outcome));
         match merged {
             Ok(outcome) => {
-                let introduced = outcome.clone();
-                self.change(|introducer| Ok(((), introducer.introduce(introduced)?)))?;
                 // Idle instances that know the old parts would keep their memory and files.
                 self.pool.drop_outdated(self.shared.views.newest_version());
                 // The change is done whatever becomes of this; the next one tries again.
@@ -250,55 +210,138 @@ impl Writer {
             }
         }
     }
-}
 
-impl Writer {
     /// Does a job on another instance, once there is room for what it writes.
     fn merge(&self, job: &Job, limits: CallLimits, task: &Task) -> Result<Outcome> {
         // Flushes and retention make room in the end.
         let is_urgent = job.flush || job.drop_where.is_some() || job.drop_below.is_some();
         let _space = self.shared.disk.reserve(job.space_bytes, is_urgent)?;
         let mut lease = self.pool.lease(limits.clone())?;
-        let instance = lease.instance()?;
-        task.follow(instance.session().activity());
-        let outcome = instance.merge(job)?;
+        task.follow(lease.instance()?.session().activity());
+        let outcome = lease.merge(job)?;
         // The last moment to stop it.
         limits.check()?;
         Ok(outcome)
     }
+
+    /// Puts the outcome of a job into the part list. An outcome that is refused, because the instance
+    /// that did the job did it wrong, changes nothing.
+    fn introduce(&self, outcome: Outcome) -> Result<Outcome> {
+        let introduced = outcome.clone();
+        let refused = self.change(|introducer| match introducer.introduce(introduced) {
+            Ok(view) => Ok((None, view)),
+            Err(error) if error.kind() == ErrorKind::InvalidArgument && introducer.is_usable() => {
+                let view = self.shared.views.newest();
+                Ok((Some(error), View::clone(&view)))
+            }
+            Err(error) => Err(error),
+        })?;
+        refused.map_or(Ok(outcome), Err)
+    }
+}
+
+/// One receipt for each batch, for as many rows as it has, with ids that follow each other.
+fn check_receipts(receipts: &[sidx_engine::Result<Receipt>], rows: &[usize]) -> Result<()> {
+    let broken = |what: String| Error::new(ErrorKind::Other, format!("the engine returned {what}"));
+    if receipts.len() != rows.len() {
+        let (found, needed) = (receipts.len(), rows.len());
+        return Err(broken(format!("{found} receipts for {needed} batches")));
+    }
+    let mut least = 0;
+    for (receipt, needed) in receipts.iter().zip(rows) {
+        let Ok(Receipt { first_id, rows }) = receipt else {
+            continue;
+        };
+        if *rows as usize != *needed {
+            let text = format!("a receipt for {rows} rows of a batch of {needed}");
+            return Err(broken(text));
+        }
+        let end = first_id.checked_add(u64::from(*rows));
+        let (true, Some(end)) = (*first_id >= least, end) else {
+            let text = format!("element ids from {first_id} on, after those below {least}");
+            return Err(broken(text));
+        };
+        least = end;
+    }
+    Ok(())
+}
+
+/// A flush or merge makes a file part of something.
+fn check_job(job: &Job) -> Result<()> {
+    if job.durable && !job.inputs.is_empty() {
+        return Ok(());
+    }
+    let text = format!(
+        "the engine planned job {}, which makes nothing durable",
+        job.id
+    );
+    Err(Error::new(ErrorKind::Other, text))
+}
+
+/// The outcome of this job and no other.
+fn check_outcome(job: &Job, outcome: Outcome) -> Result<Outcome> {
+    if outcome.job == *job {
+        return Ok(outcome);
+    }
+    let (found, needed) = (outcome.job.id, job.id);
+    Err(Error::new(
+        ErrorKind::Other,
+        format!("the engine returned an outcome of job {found} for job {needed}"),
+    ))
+}
+
+/// Notes it when a change ends in a panic, of a storage backend for example: what it left half done must
+/// not be built upon.
+struct Broken<'a> {
+    introducer: &'a mut Introducer,
+    armed: bool,
+}
+
+impl Drop for Broken<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            let text = "a change broke off in a panic";
+            self.introducer.failed = Some(Error::new(ErrorKind::Other, text));
+        }
+    }
 }
 
 impl Introducer {
+    /// The instance, as long as there is one.
+    fn instance(&mut self) -> Result<&mut dyn Instance> {
+        match &mut self.instance {
+            Some(instance) => Ok(instance.as_mut()),
+            None => Err(self.failed.clone().unwrap_or_else(|| {
+                Error::new(ErrorKind::Other, "the instance that writes is gone")
+            })),
+        }
+    }
+
+    /// Takes no more changes, and drops an instance that trapped.
+    fn fail(&mut self, error: Error, pool: &Pool) -> Error {
+        if self.instance.as_ref().is_some_and(|it| !it.is_usable()) {
+            self.instance = None;
+            pool.stopped();
+        }
+        let first = self.failed.get_or_insert(error);
+        refusal(first)
+    }
+
     fn check(&self) -> Result<()> {
-        let Some(error) = &self.failed else {
-            return Ok(());
-        };
-        let kind = if error.kind() == ErrorKind::Conflict {
-            ErrorKind::Conflict
-        } else {
-            ErrorKind::Io
-        };
-        let text =
-            format!("the index takes no more changes after `{error}`; close it and reopen it");
-        Err(Error::new(kind, text))
+        self.failed
+            .as_ref()
+            .map_or(Ok(()), |error| Err(refusal(error)))
     }
 }
 
-impl Queue {
-    /// The batches of the next call and the tickets of their callers.
-    fn take(&mut self) -> (Vec<u64>, Vec<Batch<Columns>>) {
-        let mut rows = 0usize;
-        let fits = |(_, batch): &&(u64, Batch<Columns>)| {
-            rows = rows.saturating_add(batch.keys.len());
-            rows <= MAX_ROWS
-        };
-        let count = self
-            .waiting
-            .iter()
-            .take(MAX_BATCHES)
-            .take_while(fits)
-            .count()
-            .max(1);
-        self.waiting.drain(..count.min(self.waiting.len())).unzip()
-    }
+/// What a caller is told after a failure. It has not the kind of the cause: `resource-exhausted`, say,
+/// would promise that nothing happened.
+fn refusal(cause: &Error) -> Error {
+    let kind = if cause.kind() == ErrorKind::Conflict {
+        ErrorKind::Conflict
+    } else {
+        ErrorKind::Io
+    };
+    let text = format!("the index takes no more changes after `{cause}`; close it and reopen it");
+    Error::new(kind, text)
 }

@@ -9,6 +9,7 @@
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a test fails by panicking, also in the functions that its tests share"
 )]
 

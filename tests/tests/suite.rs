@@ -27,6 +27,7 @@ mod suite {
     mod explain;
     mod format_document;
     mod golden;
+    mod group_commit;
     mod health;
     mod large_values;
     mod partial;

@@ -25,6 +25,22 @@ pub(crate) struct Cursor(RefCell<engine::Cursor<Imports>>);
 /// A running dump.
 pub(crate) struct DumpCursor(RefCell<engine::DumpCursor<Imports>>);
 
+/// The first rows of a query, whether they are all, and its cursor.
+pub(crate) fn start_query(
+    query: wit::QuerySpec,
+    max_rows: u32,
+) -> Result<(wit::Rows, bool, Cursor), wit::Error> {
+    let answer = with_index(|index| index.query(to_engine::query(query), max_rows))?;
+    let cursor = Cursor(RefCell::new(answer.cursor));
+    Ok((from_engine::rows(answer.rows), answer.complete, cursor))
+}
+
+/// The cursor of a dump.
+pub(crate) fn start_dump() -> Result<DumpCursor, wit::Error> {
+    let cursor = with_index(engine::Index::dump)?;
+    Ok(DumpCursor(RefCell::new(cursor)))
+}
+
 impl wit::Guest for Component {
     type Cursor = Cursor;
     type DumpCursor = DumpCursor;
@@ -76,11 +92,11 @@ impl wit::Guest for Component {
     }
 
     fn query(query: wit::QuerySpec, max_rows: u32) -> Result<wit::Answer, wit::Error> {
-        let answer = with_index(|index| index.query(to_engine::query(query), max_rows))?;
+        let (rows, complete, cursor) = start_query(query, max_rows)?;
         Ok(wit::Answer {
-            rows: from_engine::rows(answer.rows),
-            complete: answer.complete,
-            cursor: wit::Cursor::new(Cursor(RefCell::new(answer.cursor))),
+            rows,
+            complete,
+            cursor: wit::Cursor::new(cursor),
         })
     }
 
@@ -93,8 +109,7 @@ impl wit::Guest for Component {
     }
 
     fn dump() -> Result<wit::DumpCursor, wit::Error> {
-        let cursor = with_index(engine::Index::dump)?;
-        Ok(wit::DumpCursor::new(DumpCursor(RefCell::new(cursor))))
+        start_dump().map(wit::DumpCursor::new)
     }
 
     fn verify() -> Result<String, wit::Error> {

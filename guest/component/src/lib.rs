@@ -7,6 +7,8 @@
 mod exports;
 mod from_engine;
 mod imports;
+#[cfg(feature = "misbehave")]
+mod misbehave;
 mod to_engine;
 
 /// What `wit-bindgen` makes of `wit/`.
@@ -32,7 +34,12 @@ mod bindings {
     });
 }
 
+#[cfg(not(feature = "misbehave"))]
 bindings::export!(Component with_types_in bindings);
+#[cfg(feature = "misbehave")]
+bindings::export!(Misbehaving with_types_in bindings);
+#[cfg(feature = "misbehave")]
+use misbehave::Misbehaving;
 
 /// The type that the export macro hangs the index on.
 struct Component;

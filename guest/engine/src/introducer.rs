@@ -10,6 +10,7 @@ use crate::memory_part::write_memory_part;
 use crate::merge;
 use crate::merge_policy;
 use crate::obsolete::Obsolete;
+use crate::outcome;
 use crate::part::Part;
 use crate::part::layout::part_directory;
 use crate::pressure::{check_memory, check_room, level, needed_bytes};
@@ -426,16 +427,8 @@ impl Introducer {
             .iter()
             .position(|part| Some(part.number()) == first);
         let at = at.ok_or_else(|| Error::invalid(format!("job {} lost its inputs", job.id)))?;
-        let medium = if job.durable {
-            Medium::Durable
-        } else {
-            Medium::Memory
-        };
+        let output = outcome::open_output(host, live, &outcome)?;
         let mut parts = live.parts.clone();
-        let output = match outcome.rows {
-            0 => None,
-            _ => Some(Arc::new(Part::open(host, job.output, medium)?)),
-        };
         parts.splice(at..at + job.inputs.len(), output);
         let log_end = job
             .inputs

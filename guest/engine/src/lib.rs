@@ -34,6 +34,7 @@ mod memory_part;
 mod merge;
 mod merge_policy;
 mod obsolete;
+mod outcome;
 mod part;
 mod predicate;
 mod pressure;

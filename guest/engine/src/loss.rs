@@ -88,7 +88,7 @@ impl Region {
                 .next()
                 .map_or(block.first_series(), |run| run.series),
             last_series: touched()
-                .last()
+                .next_back()
                 .map_or(block.last_series(), |run| run.series),
             min_key: touched()
                 .map(|run| run.first_key)

@@ -6,7 +6,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType};
 
 use super::bindings::sidx::engine::scan;
-use super::{Answer, State, answer, convert};
+use super::{Answer, ImportError, State, answer, convert};
 use crate::session::Columns;
 
 type Store<'a> = StoreContextMut<'a, State>;
@@ -16,17 +16,19 @@ pub(super) fn link(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()>
         "columns",
         ResourceType::host::<Columns>(),
         |mut store, rep| {
+            let columns = Resource::new_own(rep);
             store
                 .data_mut()
-                .table
-                .delete(Resource::<Columns>::new_own(rep))?;
+                .take(&columns)
+                .map_err(ImportError::into_trap)?;
             Ok(())
         },
     )?;
     scan.func_wrap(
         "[constructor]columns",
         |mut store: Store<'_>, (rows,): (u32,)| {
-            Ok((store.data_mut().table.push(Columns::new(rows))?,))
+            let columns = store.data_mut().hold(Columns::new(rows));
+            Ok((columns.map_err(ImportError::into_trap)?,))
         },
     )?;
     scan.func_wrap("[method]columns.push", push)?;
@@ -46,10 +48,11 @@ fn push(
     mut store: Store<'_>,
     (columns, kind, presence, ends, values): PushArguments,
 ) -> Answer<()> {
-    let columns = store.data_mut().table.get_mut(&columns);
-    answer(columns.map_err(Into::into).and_then(|columns| {
-        let column = column(columns.rows() as usize, kind, presence, ends, values)?;
-        Ok(columns.push(column)?)
+    let state = store.data_mut();
+    let rows = state.columns(&columns).map(Columns::rows);
+    answer(rows.and_then(|rows| {
+        let column = column(rows as usize, kind, presence, ends, values)?;
+        state.add_column(&columns, column)
     }))
 }
 
@@ -83,19 +86,26 @@ fn column(
     Column::new(kind, rows, presence, ends, values).map_err(invalid)
 }
 
+fn columns_of<'a>(
+    store: &'a Store<'_>,
+    columns: &Resource<Columns>,
+) -> wasmtime::Result<&'a Columns> {
+    store
+        .data()
+        .columns(columns)
+        .map_err(ImportError::into_trap)
+}
+
 fn link_sizes(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     type Columns1 = (Resource<Columns>,);
     scan.func_wrap(
         "[method]columns.rows",
-        |store: Store<'_>, (columns,): Columns1| {
-            let state = store.data();
-            Ok((state.session.column_rows(state.table.get(&columns)?),))
-        },
+        |store: Store<'_>, (columns,): Columns1| Ok((columns_of(&store, &columns)?.rows(),)),
     )?;
     scan.func_wrap(
         "[method]columns.kinds",
         |store: Store<'_>, (columns,): Columns1| {
-            let columns = store.data().table.get(&columns)?;
+            let columns = columns_of(&store, &columns)?;
             let codes: Vec<u8> = columns
                 .all()
                 .iter()
@@ -106,18 +116,13 @@ fn link_sizes(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     )?;
     scan.func_wrap(
         "[method]columns.size-bytes",
-        |store: Store<'_>, (columns,): Columns1| {
-            let state = store.data();
-            Ok((state.session.column_size_bytes(state.table.get(&columns)?),))
-        },
+        |store: Store<'_>, (columns,): Columns1| Ok((columns_of(&store, &columns)?.size_bytes(),)),
     )?;
     scan.func_wrap(
         "[method]columns.longest-bytes",
         |store: Store<'_>, (columns,): Columns1| {
-            let state = store.data();
-            Ok((state
-                .session
-                .column_longest_bytes(state.table.get(&columns)?),))
+            let columns = columns_of(&store, &columns)?;
+            Ok((store.data().session.column_longest_bytes(columns),))
         },
     )
 }
@@ -128,21 +133,21 @@ fn link_values(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     scan.func_wrap(
         "[method]columns.presence",
         |store: Store<'_>, (columns, at): ColumnAt| {
-            let column = store.data().table.get(&columns)?.get(at).ok();
+            let column = columns_of(&store, &columns)?.get(at).ok();
             Ok((column.and_then(|column| Some(column.presence()?.words().to_vec())),))
         },
     )?;
     scan.func_wrap(
         "[method]columns.ends",
         |store: Store<'_>, (columns, at): ColumnAt| {
-            let column = store.data().table.get(&columns)?.get(at).ok();
+            let column = columns_of(&store, &columns)?.get(at).ok();
             Ok((column.and_then(|column| Some(column.ends()?.to_vec())),))
         },
     )?;
     scan.func_wrap(
         "[method]columns.values",
         |store: Store<'_>, (columns, at): ColumnAt| {
-            let column = store.data().table.get(&columns)?.get(at).ok();
+            let column = columns_of(&store, &columns)?.get(at).ok();
             Ok((column.map_or_else(|| scan::Values::Ints(Vec::new()), values),))
         },
     )

@@ -6,6 +6,9 @@ use sidx_kernels::{ColumnType, Order, ValueRange};
 
 use super::bindings::sidx::engine::{files, limits, log, objects, scan, types};
 
+/// Most bytes of a message that are taken from the component: more is nothing to read.
+const MAX_MESSAGE_BYTES: usize = 16 << 10;
+
 /// An error for the component.
 pub(crate) fn to_wit_error(error: Error) -> types::Error {
     use types::Error as E;
@@ -28,7 +31,7 @@ pub(crate) fn to_wit_error(error: Error) -> types::Error {
 /// An error of the component.
 pub(crate) fn from_wit_error(error: types::Error) -> Error {
     use types::Error as E;
-    let (kind, text) = match error {
+    let (kind, mut text) = match error {
         E::InvalidArgument(text) => (ErrorKind::InvalidArgument, text),
         E::NotFound(text) => (ErrorKind::NotFound, text),
         E::Conflict(text) => (ErrorKind::Conflict, text),
@@ -41,6 +44,7 @@ pub(crate) fn from_wit_error(error: types::Error) -> Error {
         E::UnsupportedVersion(text) => (ErrorKind::UnsupportedVersion, text),
         E::Other(text) => (ErrorKind::Other, text),
     };
+    text.truncate(text.floor_char_boundary(MAX_MESSAGE_BYTES));
     Error::new(kind, text)
 }
 

@@ -1,5 +1,7 @@
 //! `sidx:engine/log`.
 
+use std::collections::BTreeSet;
+
 use sidx_engine::Host;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
@@ -48,6 +50,7 @@ fn append(store: Store<'_>, (headers, columns, durability): AppendArguments) -> 
         .map(|columns| state.columns(columns))
         .collect();
     answer(columns.and_then(|columns| {
+        check_distinct(&columns)?;
         let durability = convert::log_durability(durability);
         Ok(state
             .session
@@ -55,9 +58,22 @@ fn append(store: Store<'_>, (headers, columns, durability): AppendArguments) -> 
     }))
 }
 
+/// Each entry has columns of its own: otherwise a short list could ask for more bytes than there are.
+fn check_distinct(columns: &[&Columns]) -> sidx_engine::Result<()> {
+    let distinct: BTreeSet<*const Columns> = columns
+        .iter()
+        .map(|columns| std::ptr::from_ref(*columns))
+        .collect();
+    if distinct.len() < columns.len() {
+        let text = "log.append: the same columns are given for two entries";
+        return Err(sidx_engine::Error::invalid(text));
+    }
+    Ok(())
+}
+
 fn read(mut store: Store<'_>, (position,): (u64,)) -> Answer<Option<log::Entry>> {
-    let State { session, table, .. } = store.data_mut();
-    let entry = session.read_log(position).map_err(ImportError::from);
+    let state = store.data_mut();
+    let entry = state.session.read_log(position).map_err(ImportError::from);
     answer(entry.and_then(|entry| {
         let Some(entry) = entry else {
             return Ok(None);
@@ -65,7 +81,7 @@ fn read(mut store: Store<'_>, (position,): (u64,)) -> Answer<Option<log::Entry>>
         Ok(Some(log::Entry {
             next_position: entry.next_position,
             header: entry.header,
-            columns: table.push(entry.columns)?,
+            columns: state.hold(entry.columns)?,
         }))
     }))
 }

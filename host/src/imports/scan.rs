@@ -141,8 +141,8 @@ fn count(store: Store<'_>, (filter, selection): SelectArguments) -> Answer<Vec<u
 fn gather(mut store: Store<'_>, (sources,): (Vec<PageSource>,)) -> Answer<Resource<Columns>> {
     let sources: Result<Vec<_>> = sources.iter().map(|source| source.lists(&store)).collect();
     let columns = sources.and_then(|sources| store.data().session.gather_lists(&sources));
-    let push = |columns| Ok(store.data_mut().table.push(columns)?);
-    answer(columns.map_err(ImportError::from).and_then(push))
+    let hold = |columns| store.data_mut().hold(columns);
+    answer(columns.map_err(ImportError::from).and_then(hold))
 }
 
 type EncodePagesArguments = (

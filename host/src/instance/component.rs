@@ -1,6 +1,7 @@
 //! The component in its sandbox.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sidx_engine::{
     Batch, Choice, Contents, Counted, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows,
@@ -14,29 +15,50 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::imports::bindings::exports::sidx::engine::index as wit;
 use crate::imports::bindings::{self, sidx::engine::types};
 use crate::imports::{State, from_wit_error};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Sandbox, Stopped};
 use crate::session::{Columns, Session};
 
 /// An instance of the component with its memory.
 pub(crate) struct ComponentInstance {
     store: Store<State>,
     instance: bindings::Engine,
-    cursors: HashMap<u64, ResourceAny>,
+    runtime: Arc<Runtime>,
+    sandbox: Arc<Sandbox>,
+    cursors: HashMap<u64, Open>,
     dumps: HashMap<u64, ResourceAny>,
     next_number: u64,
+    /// It trapped or returned nonsense.
     trapped: bool,
+}
+
+/// A cursor of the component.
+#[derive(Clone, Copy)]
+struct Open {
+    resource: ResourceAny,
+    /// Rows that the query may still return.
+    left: u64,
 }
 
 impl ComponentInstance {
     /// Starts an instance; the first of a process waits for the component to be compiled.
-    pub(crate) fn start(session: Session) -> Result<Self> {
-        let (store, instance) = Runtime::shared()?.start(session).map_err(|cause| {
-            let text = format!("an instance of the component cannot be started: {cause:#}");
+    pub(crate) fn start(session: Session, sandbox: Arc<Sandbox>) -> Result<Self> {
+        let runtime = Runtime::shared(&sandbox)?;
+        let (store, instance) = runtime.start(session, &sandbox).map_err(|cause| {
+            if let Some(Stopped(error)) = cause.downcast_ref() {
+                return error.clone().into();
+            }
+            let text = format!(
+                "an instance of the component cannot be started: {cause:#}; it may have {} bytes of \
+                 memory, see `instance_memory_bytes`",
+                sandbox.memory_bytes
+            );
             Error::new(ErrorKind::ResourceExhausted, text)
         })?;
         Ok(Self {
             store,
             instance,
+            runtime,
+            sandbox,
             cursors: HashMap::new(),
             dumps: HashMap::new(),
             next_number: 0,
@@ -47,27 +69,46 @@ impl ComponentInstance {
     /// Calls an export. A trap means a bug or exhausted memory; the instance is of no use after it.
     fn call<T>(
         &mut self,
-        name: &str,
+        name: &'static str,
         call: impl FnOnce(&wit::Guest, &mut Store<State>) -> wasmtime::Result<Result<T, types::Error>>,
     ) -> Result<T> {
         if self.trapped {
-            let text = format!("`{name}` was called on an instance that had trapped");
+            let text =
+                format!("`{name}` was called on an instance that had trapped or returned nonsense");
             return Err(Error::new(ErrorKind::Other, text));
         }
-        match call(self.instance.sidx_engine_index(), &mut self.store) {
+        let watched = self.runtime.begin(&mut self.store, name, &self.sandbox);
+        let called = call(self.instance.sidx_engine_index(), &mut self.store);
+        drop(watched);
+        match called {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(from_wit_error(error).into()),
-            Err(trap) => {
-                self.trapped = true;
-                tracing::error!(export = name, trap = %format_args!("{trap:#}"), "the component trapped");
-                let text = format!(
-                    "the component trapped in `{name}`: {}; this is a bug in sidx or memory ran out, \
-                     the index is unharmed",
-                    trap.root_cause()
-                );
-                Err(Error::new(ErrorKind::Other, text))
-            }
+            Err(trap) => Err(self.trap(name, &trap)),
         }
+    }
+
+    /// Notes that the instance is of no use any more, and says why.
+    fn trap(&mut self, name: &str, trap: &wasmtime::Error) -> Error {
+        self.trapped = true;
+        if let Some(Stopped(error)) = trap.downcast_ref() {
+            tracing::warn!(export = name, %error, "a call into the component was ended");
+            return error.clone().into();
+        }
+        tracing::error!(export = name, trap = %format_args!("{trap:#}"), "the component trapped");
+        let memory = &self.store.data().memory;
+        if memory.was_denied() {
+            let text = format!(
+                "the component ran out of memory in `{name}`: an instance may have {} bytes; raise \
+                 `instance_memory_bytes`, or ask for less at once",
+                memory.most_bytes()
+            );
+            return Error::new(ErrorKind::ResourceExhausted, text);
+        }
+        let text = format!(
+            "the component trapped in `{name}`: {}; this is a bug of the component, the index is unharmed",
+            trap.root_cause()
+        );
+        Error::new(ErrorKind::Other, text)
     }
 
     fn number(&mut self) -> u64 {
@@ -75,16 +116,41 @@ impl ComponentInstance {
         self.next_number
     }
 
-    fn rows(&mut self, rows: wit::Rows) -> Result<Rows<Columns>> {
-        records::rows(rows, &mut self.store.data_mut().table)
+    fn rows(&mut self, rows: wit::Rows, most: u32) -> Result<Rows<Columns>> {
+        let rows = records::rows(rows, self.store.data_mut(), most);
+        self.whole(rows)
+    }
+
+    /// What the component returned, after a check. An instance that returned nonsense is dropped.
+    fn whole<T>(&mut self, checked: Result<T>) -> Result<T> {
+        self.trapped |= checked.is_err();
+        checked
+    }
+
+    fn cursor(&self, cursor: u64) -> Result<Open> {
+        self.cursors
+            .get(&cursor)
+            .copied()
+            .ok_or_else(|| unknown(cursor))
     }
 
     /// Drops a resource of the component, which runs its destructor.
     fn drop_resource(&mut self, resource: ResourceAny) {
-        if !self.trapped && resource.resource_drop(&mut self.store).is_err() {
-            self.trapped = true;
+        if self.trapped {
+            return;
+        }
+        let watched = self.runtime.begin(&mut self.store, "drop", &self.sandbox);
+        let dropped = resource.resource_drop(&mut self.store);
+        drop(watched);
+        if let Err(trap) = dropped {
+            self.trap("drop", &trap);
         }
     }
+}
+
+/// The most rows of an answer of which `left` may still come.
+fn most_rows(max_rows: u32, left: u64) -> u32 {
+    max_rows.min(u32::try_from(left).unwrap_or(u32::MAX))
 }
 
 fn unknown(cursor: u64) -> Error {
@@ -100,20 +166,25 @@ impl Instance for ComponentInstance {
         !self.trapped
     }
 
+    fn give_up(&mut self) {
+        self.trapped = true;
+    }
+
     fn memory_bytes(&self) -> u64 {
         self.store.data().memory.bytes() as u64
     }
 
     fn open(&mut self, mode: Mode) -> Result<View> {
         let mode = records::mode(mode);
-        self.call("open", |index, store| index.call_open(store, mode))
-            .map(records::view)
+        let view = self.call("open", |index, store| index.call_open(store, mode))?;
+        self.whole(records::view(view))
     }
 
     fn repair(&mut self, accept_loss: bool) -> Result<String> {
-        self.call("repair", |index, store| {
+        let text = self.call("repair", |index, store| {
             index.call_repair(store, accept_loss)
-        })
+        })?;
+        self.whole(records::text(text))
     }
 
     fn attach(&mut self, view: &View) -> Result<()> {
@@ -122,14 +193,14 @@ impl Instance for ComponentInstance {
     }
 
     fn write(&mut self, batches: Vec<Batch<Columns>>) -> Result<Written> {
-        let table = &mut self.store.data_mut().table;
+        let state = self.store.data_mut();
         let batches: Result<Vec<wit::Batch>> = batches
             .into_iter()
-            .map(|batch| records::batch(batch, table))
+            .map(|batch| records::batch(batch, state))
             .collect();
         let batches = batches?;
         let written = self.call("write", |index, store| index.call_write(store, &batches))?;
-        Ok(records::written(written))
+        self.whole(records::written(written))
     }
 
     fn plan_flush(&mut self) -> Result<Option<Job>> {
@@ -157,7 +228,7 @@ impl Instance for ComponentInstance {
         let view = self.call("introduce", |index, store| {
             index.call_introduce(store, &outcome)
         })?;
-        Ok(records::view(view))
+        self.whole(records::view(view))
     }
 
     fn abandon(&mut self, job: &Job) -> Result<()> {
@@ -170,13 +241,18 @@ impl Instance for ComponentInstance {
     }
 
     fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Started> {
+        let limit = query.limit.unwrap_or(u64::MAX);
         let query = records::query(query);
         let answer = self.call("query", |index, store| {
             index.call_query(store, &query, max_rows)
         })?;
-        let rows = self.rows(answer.rows)?;
+        let rows = self.rows(answer.rows, most_rows(max_rows, limit))?;
         let cursor = self.number();
-        self.cursors.insert(cursor, answer.cursor);
+        let open = Open {
+            resource: answer.cursor,
+            left: limit.saturating_sub(rows.keys.len() as u64),
+        };
+        self.cursors.insert(cursor, open);
         Ok(Started {
             rows,
             complete: answer.complete,
@@ -185,30 +261,37 @@ impl Instance for ComponentInstance {
     }
 
     fn next(&mut self, cursor: u64, max_rows: u32) -> Result<Option<Rows<Columns>>> {
-        let open = *self.cursors.get(&cursor).ok_or_else(|| unknown(cursor))?;
+        let Open { resource, left } = self.cursor(cursor)?;
         let rows = self.call("cursor.next", |index, store| {
-            index.cursor().call_next(store, open, max_rows)
+            index.cursor().call_next(store, resource, max_rows)
         })?;
-        rows.map(|rows| self.rows(rows)).transpose()
+        let rows = rows
+            .map(|rows| self.rows(rows, most_rows(max_rows, left)))
+            .transpose()?;
+        if let (Some(rows), Some(open)) = (&rows, self.cursors.get_mut(&cursor)) {
+            open.left = left.saturating_sub(rows.keys.len() as u64);
+        }
+        Ok(rows)
     }
 
     fn explain(&mut self, cursor: u64) -> Result<String> {
-        let open = *self.cursors.get(&cursor).ok_or_else(|| unknown(cursor))?;
-        self.call("cursor.explain", |index, store| {
-            index.cursor().call_explain(store, open).map(Ok)
-        })
+        let Open { resource, .. } = self.cursor(cursor)?;
+        let text = self.call("cursor.explain", |index, store| {
+            index.cursor().call_explain(store, resource).map(Ok)
+        })?;
+        self.whole(records::text(text))
     }
 
     fn close_cursor(&mut self, cursor: u64) {
         if let Some(open) = self.cursors.remove(&cursor) {
-            self.drop_resource(open);
+            self.drop_resource(open.resource);
         }
     }
 
     fn missing(&mut self, cursor: u64) -> Result<Vec<String>> {
-        let open = *self.cursors.get(&cursor).ok_or_else(|| unknown(cursor))?;
+        let Open { resource, .. } = self.cursor(cursor)?;
         self.call("cursor.missing", |index, store| {
-            index.cursor().call_missing(store, open).map(Ok)
+            index.cursor().call_missing(store, resource).map(Ok)
         })
     }
 
@@ -223,7 +306,7 @@ impl Instance for ComponentInstance {
         if labels.len() != series.len() {
             let (found, needed) = (labels.len(), series.len());
             let text = format!("the component returned {found} labels for {needed} series");
-            return Err(Error::new(ErrorKind::Other, text));
+            return self.whole(Err(Error::new(ErrorKind::Other, text)));
         }
         Ok(labels)
     }
@@ -247,7 +330,7 @@ impl Instance for ComponentInstance {
             part: dumped.part,
             block: dumped.block,
             first_row: dumped.first_row,
-            rows: self.rows(dumped.rows)?,
+            rows: self.rows(dumped.rows, u32::MAX)?,
         }))
     }
 
@@ -258,26 +341,26 @@ impl Instance for ComponentInstance {
     }
 
     fn verify(&mut self) -> Result<String> {
-        self.call("verify", |index, store| index.call_verify(store))
+        let text = self.call("verify", |index, store| index.call_verify(store))?;
+        self.whole(records::text(text))
     }
 
     fn contents(&mut self) -> Result<Contents> {
-        self.call("contents", |index, store| index.call_contents(store))
-            .map(records::contents)
+        let contents = self.call("contents", |index, store| index.call_contents(store))?;
+        self.whole(records::contents(contents))
     }
 
     fn describe(&mut self, subject: Subject) -> Result<String> {
         let subject = records::subject(subject);
-        self.call("describe", |index, store| {
+        let text = self.call("describe", |index, store| {
             index.call_describe(store, subject)
-        })
+        })?;
+        self.whole(records::text(text))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use wasmtime::component::Resource;
 
     use super::*;
@@ -293,7 +376,8 @@ mod tests {
             instances: 1,
         };
         let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);
-        let mut instance = ComponentInstance::start(Session::new(shared, true)).unwrap();
+        let mut instance =
+            ComponentInstance::start(Session::new(shared, true), Arc::default()).unwrap();
         instance.open(Mode::Create).unwrap();
         // The component asks for the rows of columns that the host does not have.
         let batch = wit::Batch {

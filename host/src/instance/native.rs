@@ -48,6 +48,8 @@ impl Instance for NativeInstance {
         true
     }
 
+    fn give_up(&mut self) {}
+
     fn memory_bytes(&self) -> u64 {
         // What it frees goes back to the process.
         0

@@ -3,13 +3,17 @@
 use std::ops::Bound;
 
 use sidx_engine as engine;
-use sidx_kernels::Column;
-use wasmtime::component::ResourceTable;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::imports::bindings::exports::sidx::engine::index as wit;
-use crate::imports::from_wit_error;
+use crate::imports::{ImportError, State, from_wit_error};
 use crate::session::Columns;
+use crate::storage::{check_object_name, check_path};
+
+/// Most bytes of a view, which takes some ten for each part.
+const MAX_VIEW_BYTES: usize = 64 << 20;
+/// Most bytes of a report. As JSON in memory it takes some forty times as much.
+const MAX_TEXT_BYTES: usize = 16 << 20;
 
 pub(super) fn mode(mode: engine::Mode) -> wit::Mode {
     match mode {
@@ -19,12 +23,18 @@ pub(super) fn mode(mode: engine::Mode) -> wit::Mode {
     }
 }
 
-pub(super) fn view(view: wit::View) -> engine::View {
-    engine::View {
+pub(super) fn view(view: wit::View) -> Result<engine::View> {
+    let size = view.bytes.len();
+    if size > MAX_VIEW_BYTES {
+        return Err(broken(format!(
+            "a view of {size} bytes, the most is {MAX_VIEW_BYTES}"
+        )));
+    }
+    Ok(engine::View {
         version: view.version,
         epoch: view.epoch,
         bytes: view.bytes,
-    }
+    })
 }
 
 pub(super) fn to_wit_view(view: &engine::View) -> wit::View {
@@ -36,12 +46,9 @@ pub(super) fn to_wit_view(view: &engine::View) -> wit::View {
 }
 
 /// A batch, whose columns go into the table for the component to take.
-pub(super) fn batch(
-    batch: engine::Batch<Columns>,
-    table: &mut ResourceTable,
-) -> Result<wit::Batch> {
-    let columns = table.push(batch.columns).map_err(|cause| {
-        let text = format!("too many batches at once: {cause}");
+pub(super) fn batch(batch: engine::Batch<Columns>, state: &mut State) -> Result<wit::Batch> {
+    let columns = state.hand_in(batch.columns).map_err(|cause| {
+        let text = format!("too many batches at once: {}", text_of(&cause));
         Error::new(ErrorKind::ResourceExhausted, text)
     })?;
     Ok(wit::Batch {
@@ -58,7 +65,7 @@ pub(super) fn batch(
     })
 }
 
-pub(super) fn written(written: wit::Written) -> engine::Written {
+pub(super) fn written(written: wit::Written) -> Result<engine::Written> {
     let receipt = |receipt: Result<wit::Receipt, wit::Error>| match receipt {
         Ok(receipt) => Ok(engine::Receipt {
             first_id: receipt.first_id,
@@ -66,9 +73,9 @@ pub(super) fn written(written: wit::Written) -> engine::Written {
         }),
         Err(error) => Err(from_wit_error(error)),
     };
-    engine::Written {
+    Ok(engine::Written {
         receipts: written.receipts.into_iter().map(receipt).collect(),
-        view: view(written.view),
+        view: view(written.view)?,
         memory_bytes: written.memory_bytes,
         pressure: match written.pressure {
             wit::Pressure::None => engine::Pressure::None,
@@ -77,7 +84,7 @@ pub(super) fn written(written: wit::Written) -> engine::Written {
             wit::Pressure::Critical => engine::Pressure::Critical,
         },
         delay_ms: written.delay_ms,
-    }
+    })
 }
 
 pub(super) fn job(job: wit::Job) -> engine::Job {
@@ -171,30 +178,28 @@ fn bound(bound: Bound<i64>) -> wit::Bound {
     }
 }
 
-/// Result rows, whose columns are taken out of the table. Row counts that differ from each other mean
-/// a broken component.
-pub(super) fn rows(rows: wit::Rows, table: &mut ResourceTable) -> Result<engine::Rows<Columns>> {
-    let broken = |text: String| Error::new(ErrorKind::Other, text);
+/// Result rows, at most `most`, whose columns are taken out of the table. Counts that differ from each
+/// other or from what was asked for mean a broken component.
+pub(super) fn rows(rows: wit::Rows, state: &mut State, most: u32) -> Result<engine::Rows<Columns>> {
     let columns = match rows.columns {
         None => None,
-        Some(columns) => Some(table.delete(columns).map_err(|cause| {
-            broken(format!(
-                "the component returned columns that do not exist: {cause}"
-            ))
+        Some(columns) => Some(state.take(&columns).map_err(|cause| {
+            let cause = text_of(&cause);
+            broken(format!("columns that do not exist: {cause}"))
         })?),
     };
     let (keys, series) = (rows.keys.len(), rows.series.len());
-    let whole = columns.as_ref().is_none_or(|columns| {
-        columns
-            .all()
-            .iter()
-            .map(Column::rows)
-            .all(|count| count == keys)
-    });
-    if keys != series || !whole {
-        let text =
-            format!("the component returned {keys} keys and {series} series, or other columns");
-        return Err(broken(text));
+    if keys != series {
+        return Err(broken(format!("{keys} keys and {series} series")));
+    }
+    if keys > most as usize {
+        return Err(broken(format!("{keys} rows instead of at most {most}")));
+    }
+    if let Some(columns) = &columns
+        && columns.rows() as usize != keys
+    {
+        let found = columns.rows();
+        return Err(broken(format!("columns of {found} rows for {keys} keys")));
     }
     Ok(engine::Rows {
         keys: rows.keys,
@@ -212,12 +217,42 @@ pub(super) fn counted(counted: wit::Counted) -> engine::Counted {
     }
 }
 
-pub(super) fn contents(contents: wit::StoredContents) -> engine::Contents {
+/// What a copy consists of. The names become paths elsewhere, so they are checked here.
+pub(super) fn contents(contents: wit::StoredContents) -> Result<engine::Contents> {
+    for object in &contents.objects {
+        check_object_name(&object.name).map_err(|error| broken(error.to_string()))?;
+    }
+    for path in &contents.files {
+        check_path(path).map_err(|error| broken(error.to_string()))?;
+    }
     let objects = contents.objects.into_iter();
-    engine::Contents {
+    Ok(engine::Contents {
         objects: objects.map(|object| (object.name, object.bytes)).collect(),
         files: contents.files,
         log_position: contents.log_position,
+    })
+}
+
+/// A text that the component made, such as a report.
+pub(super) fn text(text: String) -> Result<String> {
+    let size = text.len();
+    if size > MAX_TEXT_BYTES {
+        return Err(broken(format!(
+            "a text of {size} bytes, the most is {MAX_TEXT_BYTES}"
+        )));
+    }
+    Ok(text)
+}
+
+fn broken(what: String) -> Error {
+    let text = format!("the component returned {what}; it does not work as it should");
+    Error::new(ErrorKind::Other, text)
+}
+
+fn text_of(cause: &ImportError) -> String {
+    match cause {
+        ImportError::Refused(error) => error.to_string(),
+        ImportError::Trap(trap) => format!("{trap:#}"),
     }
 }
 

@@ -23,9 +23,10 @@ const CHECKSUM_BYTES: usize = 16;
 /// No machine code of this component is near this size.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// The component's machine code for this engine, if the cache has it.
-pub(super) fn load(engine: &Engine, wasm: &[u8]) -> Option<Component> {
-    let path = path(engine, wasm)?;
+/// The component's machine code for this engine, if the cache has it. `name` stands for the component's
+/// content: two components must never have the same.
+pub(super) fn load(engine: &Engine, name: &str) -> Option<Component> {
+    let path = path(engine, name)?;
     let code = match read(&path) {
         Ok(code) => code,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return None,
@@ -36,7 +37,7 @@ pub(super) fn load(engine: &Engine, wasm: &[u8]) -> Option<Component> {
     };
     // SAFETY: `read` returned bytes that end with their own checksum, from a file that belongs to this
     // user and that only this user can write, in a folder of which the same is true; its name carries
-    // the hash of the component, the engine's settings and the version. So they are what `store` wrote:
+    // the digest of the component, the engine's settings and the version. So they are what `store` wrote:
     // the output of `Component::serialize`. They are in memory and cannot change any more.
     match unsafe { Component::deserialize(engine, &code) } {
         Ok(component) => Some(component),
@@ -48,8 +49,8 @@ pub(super) fn load(engine: &Engine, wasm: &[u8]) -> Option<Component> {
 }
 
 /// Keeps the machine code for the next process; failing to do so only costs it a second.
-pub(super) fn store(engine: &Engine, wasm: &[u8], component: &Component) {
-    let Some(path) = path(engine, wasm) else {
+pub(super) fn store(engine: &Engine, name: &str, component: &Component) {
+    let Some(path) = path(engine, name) else {
         return;
     };
     let written = match component.serialize() {
@@ -62,9 +63,8 @@ pub(super) fn store(engine: &Engine, wasm: &[u8], component: &Component) {
 }
 
 /// The file for this component, engine and version.
-fn path(engine: &Engine, wasm: &[u8]) -> Option<PathBuf> {
+fn path(engine: &Engine, name: &str) -> Option<PathBuf> {
     let mut hasher = Xxh3::new();
-    hasher.update(wasm);
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
     engine.precompile_compatibility_hash().hash(&mut hasher);
     let directory = match env::var_os(DIRECTORY_VARIABLE) {
@@ -72,7 +72,7 @@ fn path(engine: &Engine, wasm: &[u8]) -> Option<PathBuf> {
         Some(directory) => PathBuf::from(directory),
         None => BaseDirs::new()?.cache_dir().join("sidx"),
     };
-    Some(directory.join(format!("{:032x}.cwasm", hasher.digest128())))
+    Some(directory.join(format!("{name}-{:032x}.cwasm", hasher.digest128())))
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

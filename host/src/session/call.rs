@@ -50,6 +50,15 @@ pub(crate) struct CallLimits {
     deadline: Option<(Instant, Duration)>,
     cancel: Option<CancelToken>,
     rate: Option<Arc<Rate>>,
+    /// What the host allows a single call into an instance that it interrupts.
+    call: Option<SingleCall>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct SingleCall {
+    name: &'static str,
+    end: Instant,
+    timeout: Duration,
 }
 
 impl CallLimits {
@@ -64,6 +73,7 @@ impl CallLimits {
             deadline,
             cancel,
             rate: None,
+            call: None,
         }
     }
 
@@ -72,9 +82,16 @@ impl CallLimits {
         Self { rate, ..self }
     }
 
+    /// Begins a call, which may take so long whatever else limits it. A timeout beyond the clock's range
+    /// is none.
+    pub(super) fn begin_call(&mut self, name: &'static str, timeout: Duration) {
+        let end = Instant::now().checked_add(timeout);
+        self.call = end.map(|end| SingleCall { name, end, timeout });
+    }
+
     /// Whether there is anything to check.
     pub(crate) fn is_limited(&self) -> bool {
-        self.deadline.is_some() || self.cancel.is_some()
+        self.deadline.is_some() || self.cancel.is_some() || self.call.is_some()
     }
 
     /// `cancelled` or `deadline-exceeded` when the call must stop.
@@ -85,9 +102,20 @@ impl CallLimits {
                 "the caller cancelled the call",
             ));
         }
-        match self.deadline {
-            Some((end, timeout)) if Instant::now() >= end => {
+        if self.deadline.is_none() && self.call.is_none() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        match (self.deadline, self.call) {
+            (Some((end, timeout)), _) if now >= end => {
                 let text = format!("the call did not end within its timeout of {timeout:?}");
+                Err(Error::new(ErrorKind::DeadlineExceeded, text))
+            }
+            (_, Some(SingleCall { name, end, timeout })) if now >= end => {
+                let text = format!(
+                    "the component did not end its call `{name}` within {timeout:?}; if it had work to \
+                     do for so long, raise `call_timeout`"
+                );
                 Err(Error::new(ErrorKind::DeadlineExceeded, text))
             }
             _ => Ok(()),
@@ -96,8 +124,12 @@ impl CallLimits {
 
     /// Time left before the deadline.
     pub(crate) fn remaining(&self) -> Option<Duration> {
-        self.deadline
-            .map(|(end, _)| end.saturating_duration_since(Instant::now()))
+        let ends = [
+            self.deadline.map(|(end, _)| end),
+            self.call.map(|call| call.end),
+        ];
+        let end = ends.into_iter().flatten().min()?;
+        Some(end.saturating_duration_since(Instant::now()))
     }
 
     /// Waits until `bytes` may be written, or the call must stop.
@@ -162,5 +194,19 @@ mod tests {
         let paced = limits.pace(u64::MAX >> 16);
         assert_eq!(paced.unwrap_err().kind(), ErrorKind::Cancelled);
         drop(held);
+    }
+
+    #[test]
+    fn a_single_call_has_its_own_time_and_the_shorter_counts() {
+        let mut limits = CallLimits::new(Some(Duration::from_secs(3600)), None);
+        limits.begin_call("merge", Duration::ZERO);
+        assert_eq!(limits.remaining(), Some(Duration::ZERO));
+        let error = limits.check().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+        assert!(error.message().contains("`merge`"), "{error}");
+        limits.begin_call("count", Duration::MAX);
+        assert!(limits.check().is_ok());
+        limits.begin_call("count", Duration::from_secs(9999));
+        assert!(limits.remaining().unwrap() <= Duration::from_secs(3600));
     }
 }

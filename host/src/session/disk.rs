@@ -90,6 +90,8 @@ impl DiskUse {
             true => self.allowed,
             false => self.allowed - self.allowed / 10,
         };
+        // The engine says how many; the sum must not wrap.
+        let bytes = bytes.min(self.allowed.saturating_add(1));
         let before = self.reserved.fetch_add(bytes, Ordering::Relaxed);
         let reserved = reservation(bytes);
         let used = self.used();

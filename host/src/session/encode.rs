@@ -20,6 +20,7 @@ impl Session {
     ) -> Result<Vec<Piece>> {
         let _crossing = self.activity.crossing();
         self.check_call()?;
+        self.check_build("scan.encode-pages")?;
         let column = self.gather_column(source)?;
         self.write_pages(target, filters, &column, page_bytes)
     }
@@ -35,6 +36,7 @@ impl Session {
         page_bytes: u32,
     ) -> Result<Vec<Piece>> {
         self.check_call()?;
+        self.check_build("scan.encode-column")?;
         let column = from.get(column)?;
         let in_order = rows.len() == column.rows()
             && rows.iter().enumerate().all(|(at, row)| at == *row as usize);
@@ -48,6 +50,7 @@ impl Session {
     /// `scan.encode-ints`.
     pub(crate) fn encode_int_page(&self, target: &NewFile, ints: Vec<i64>) -> Result<Piece> {
         self.check_call()?;
+        self.check_build("scan.encode-ints")?;
         let kind = ColumnType::scalar(ValueType::Int);
         let column =
             Column::new(kind, ints.len(), None, None, Values::Int(ints)).map_err(column_error)?;

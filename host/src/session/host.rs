@@ -10,26 +10,17 @@ use sidx_engine::host::{
 use sidx_engine::{Error, Host, Result};
 use sidx_kernels::{Column, ColumnType, Program, Step};
 
+use super::authority::{check_engine_object, check_engine_path, check_file_path};
 use super::cached_page::Purpose;
 use super::{Columns, Filter, NewFile, Session, SourceLists};
-use crate::storage::log::DIRECTORY as LOG_DIRECTORY;
-use crate::storage::{check_object_size, check_path};
+use crate::storage::check_object_size;
 
 /// Most bytes of one raw read, which must fit a list of the component model.
 const MAX_READ_BYTES: u32 = (1 << 28) - 1;
+/// Most steps of a filter: the longest text of an expression makes fewer. Each costs time in every block.
+const MAX_FILTER_STEPS: usize = 1 << 20;
 /// Bytes read at a time when a whole file is checked.
 const CHECK_BYTES: u32 = 1 << 20;
-
-/// Checks a path that the engine names: a valid path that is not in the log, which has imports of its own.
-fn check_engine_path(path: &str) -> Result<()> {
-    check_path(path)?;
-    if path.split('/').next() == Some(LOG_DIRECTORY) {
-        return Err(Error::invalid(format!(
-            "path `{path}`: the log is reached by its own imports"
-        )));
-    }
-    Ok(())
-}
 
 impl Host for Session {
     type NewFile = NewFile;
@@ -39,7 +30,8 @@ impl Host for Session {
     fn create_file(&self, path: &str, medium: Medium) -> Result<NewFile> {
         let _crossing = self.activity.crossing();
         self.check_call()?;
-        check_engine_path(path)?;
+        check_file_path(path)?;
+        self.check_create("new-file.create", path, medium)?;
         NewFile::create(&self.shared, path, medium)
     }
 
@@ -52,6 +44,7 @@ impl Host for Session {
     ) -> Result<Vec<Extent>> {
         let _crossing = self.activity.crossing();
         self.check_call()?;
+        self.check_build("new-file.append")?;
         let extents = file.append(pages, lengths, codec)?;
         self.pace(
             extents
@@ -65,6 +58,7 @@ impl Host for Session {
     fn finish(&self, file: NewFile) -> Result<FileSummary> {
         let _crossing = self.activity.crossing();
         self.check_call()?;
+        self.check_build("new-file.finish")?;
         file.finish()
     }
 
@@ -151,7 +145,8 @@ impl Host for Session {
     fn remove_files(&self, path: &str, medium: Medium) -> Result<()> {
         let _crossing = self.activity.crossing();
         self.check_call()?;
-        check_engine_path(path)?;
+        check_file_path(path)?;
+        self.check_remove("files.remove", medium)?;
         match medium {
             Medium::Memory => self.shared.memory_files.remove(path),
             Medium::Durable => {
@@ -165,8 +160,9 @@ impl Host for Session {
     fn rename_files(&self, from: &str, to: &str) -> Result<()> {
         let _crossing = self.activity.crossing();
         self.check_call()?;
-        check_engine_path(from)?;
-        check_engine_path(to)?;
+        check_file_path(from)?;
+        check_file_path(to)?;
+        self.check_change("files.rename")?;
         self.shared.storage.rename(from, to)?;
         self.shared.forget(from);
         Ok(())
@@ -176,6 +172,7 @@ impl Host for Session {
         let _crossing = self.activity.crossing();
         self.check_call()?;
         check_engine_path(path)?;
+        self.check_build("files.sync")?;
         Ok(self.shared.storage.sync(path)?)
     }
 
@@ -189,7 +186,9 @@ impl Host for Session {
     fn put_object_if_absent(&self, name: &str, bytes: &[u8]) -> Result<String> {
         let _crossing = self.activity.crossing();
         self.check_call()?;
+        check_engine_object(name)?;
         check_object_size(name, bytes)?;
+        self.check_change("objects.put-if-absent")?;
         let version = self.shared.storage.put_if_absent(name, bytes)?;
         self.shared.disk.grew(bytes.len() as u64);
         Ok(version)
@@ -198,7 +197,9 @@ impl Host for Session {
     fn swap_object(&self, name: &str, version: &str, bytes: &[u8]) -> Result<String> {
         let _crossing = self.activity.crossing();
         self.check_call()?;
+        check_engine_object(name)?;
         check_object_size(name, bytes)?;
+        self.check_change("objects.compare-and-swap")?;
         Ok(self.shared.storage.compare_and_swap(name, version, bytes)?)
     }
 
@@ -211,6 +212,8 @@ impl Host for Session {
     fn remove_object(&self, name: &str) -> Result<()> {
         let _crossing = self.activity.crossing();
         self.check_call()?;
+        check_engine_object(name)?;
+        self.check_object_removal(name)?;
         self.shared.storage.remove_object(name)?;
         self.shared.disk.shrank();
         Ok(())
@@ -239,6 +242,7 @@ impl Host for Session {
 
     fn drop_log_before(&self, position: u64) -> Result<()> {
         let _crossing = self.activity.crossing();
+        self.check_drop(position)?;
         self.shared.log.drop_before(position)?;
         self.shared.disk.shrank();
         Ok(())
@@ -246,6 +250,7 @@ impl Host for Session {
 
     fn salvage_log(&self) -> Result<SalvagedLog> {
         let _crossing = self.activity.crossing();
+        self.check_salvage()?;
         self.shared.log.salvage()
     }
 
@@ -272,6 +277,11 @@ impl Host for Session {
 
     fn compile_filter(&self, steps: Vec<Step>) -> Result<Filter> {
         let _crossing = self.activity.crossing();
+        if steps.len() > MAX_FILTER_STEPS {
+            let given = steps.len();
+            let text = format!("a filter of {given} steps, the limit is {MAX_FILTER_STEPS}");
+            return Err(Error::invalid(text));
+        }
         let program = Program::compile(steps).map_err(|cause| Error::invalid(cause.to_string()))?;
         Ok(Filter(Arc::new(program)))
     }
@@ -364,6 +374,7 @@ impl Host for Session {
 
     fn pin_epoch(&self, epoch: u64) -> Result<()> {
         let _crossing = self.activity.crossing();
+        self.check_pin()?;
         Ok(self.shared.pin_epoch(epoch)?)
     }
 }

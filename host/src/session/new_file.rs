@@ -21,6 +21,8 @@ use crate::storage;
 const ZSTD_LEVEL: i32 = 1;
 /// A zstd frame has some 20 bytes of its own; below this there is nothing to win.
 const LEAST_COMPRESSED_BYTES: usize = 64;
+/// Most pages of one call: each answer takes ten times the room of the question.
+const MAX_PAGES: usize = 1 << 20;
 /// Pages are collected to this size before they are written, as most are smaller than a good write.
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -93,6 +95,11 @@ impl NewFile {
         if total != pages.len() as u64 {
             let given = pages.len();
             let text = format!("the lengths add up to {total} bytes, {given} bytes are given");
+            return Err(Error::invalid(text));
+        }
+        if lengths.len() > MAX_PAGES {
+            let given = lengths.len();
+            let text = format!("{given} pages are given at once, the limit is {MAX_PAGES}");
             return Err(Error::invalid(text));
         }
         let mut draft = self.draft.lock();

@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) free_slots: AtomicU32,
     /// The epoch that this index keeps in the store while it reads.
     pin: Mutex<Option<(u64, Option<Lock>)>>,
+    /// Nothing in the store is changed.
+    pub(crate) read_only: bool,
 }
 
 impl Shared {
@@ -54,6 +56,7 @@ impl Shared {
             disk: DiskUse::new(Arc::clone(&storage), budgets.disk_bytes),
             free_slots: AtomicU32::new(budgets.instances),
             pin: Mutex::new(None),
+            read_only,
             storage,
         })
     }

@@ -54,7 +54,11 @@ fn selection(page: u32) -> Selection {
 fn both_media_serve_selections_and_gathers() {
     for medium in [Medium::Memory, Medium::Durable] {
         let session = session(1 << 20);
-        let page = key_page(&session, "parts/1/keys.bin", medium, 100);
+        let path = match medium {
+            Medium::Memory => "memory/1/keys.bin",
+            Medium::Durable => "parts/1/keys.bin",
+        };
+        let page = key_page(&session, path, medium, 100);
         let selected = session.select(None, &selection(page)).unwrap();
         assert_eq!(
             (selected.rows, selected.keys),
@@ -80,7 +84,7 @@ fn both_media_serve_selections_and_gathers() {
 #[test]
 fn lists_that_contradict_each_other_are_refused() {
     let session = session(1 << 20);
-    let page = key_page(&session, "mem/1/keys.bin", Medium::Memory, 100);
+    let page = key_page(&session, "memory/1/keys.bin", Medium::Memory, 100);
     let broken: [fn(&mut Selection); 9] = [
         |s| s.span_counts = vec![2],
         |s| s.span_counts = vec![u32::MAX],
@@ -129,7 +133,7 @@ fn lists_that_contradict_each_other_are_refused() {
 #[test]
 fn rows_and_types_that_a_page_does_not_have_are_errors() {
     let session = session(1 << 20);
-    let page = key_page(&session, "mem/1/keys.bin", Medium::Memory, 100);
+    let page = key_page(&session, "memory/1/keys.bin", Medium::Memory, 100);
     let mut beyond = selection(page);
     beyond.spans = vec![0, u32::MAX];
     // An error or the rows that exist, but neither a panic nor a wait.
@@ -142,7 +146,7 @@ fn rows_and_types_that_a_page_does_not_have_are_errors() {
     let error = session
         .gather(&[source(INTS, 100)])
         .expect_err("the row does not exist");
-    assert!(error.message().contains("mem/1/keys.bin"), "{error}");
+    assert!(error.message().contains("memory/1/keys.bin"), "{error}");
     let strings = ColumnType::scalar(ValueType::String);
     assert!(session.gather(&[source(strings, 1)]).is_err());
     assert!(session.lengths(&source(INTS, 1)).is_err());
@@ -154,13 +158,13 @@ fn rows_and_types_that_a_page_does_not_have_are_errors() {
 #[test]
 fn extents_are_not_trusted() {
     let session = session(1 << 20);
-    let file = session.create_file("a", Medium::Durable).unwrap();
+    let file = session.create_file("x/a", Medium::Durable).unwrap();
     let extents = session
         .append(&file, &[7; 1000], &[1000], Codec::Zstd)
         .unwrap();
     assert!(extents[0].stored_bytes < 1000);
     session.finish(file).unwrap();
-    let file = session.open_file("a").unwrap();
+    let file = session.open_file("x/a").unwrap();
     let wrong: [fn(&mut Extent); 7] = [
         |e| e.offset = u64::MAX,
         |e| e.stored_bytes = u32::MAX,
@@ -177,7 +181,7 @@ fn extents_are_not_trusted() {
         let error = session.load_page(page).expect_err("the page is refused");
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(
-            error.message().starts_with('a') && error.message().contains("offset"),
+            error.message().starts_with("x/a") && error.message().contains("offset"),
             "{error}"
         );
     }
@@ -191,7 +195,7 @@ fn extents_are_not_trusted() {
 #[test]
 fn files_are_bounded_and_their_paths_checked() {
     let session = session(100);
-    let file = session.create_file("mem/a", Medium::Memory).unwrap();
+    let file = session.create_file("memory/a", Medium::Memory).unwrap();
     assert_eq!(
         kind(session.append(&file, &[1; 10], &[11], Codec::None)),
         ErrorKind::InvalidArgument
@@ -205,7 +209,7 @@ fn files_are_bounded_and_their_paths_checked() {
     );
     drop(file);
     assert_eq!(session.usage().memory_used_bytes, 0);
-    let large = session.create_file("b", Medium::Durable).unwrap();
+    let large = session.create_file("x/b", Medium::Durable).unwrap();
     let bytes = vec![1; 2 << 20];
     let refused = session.append(&large, &bytes, &[2 << 20], Codec::None);
     assert_eq!(kind(refused), ErrorKind::ResourceExhausted);

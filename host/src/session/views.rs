@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-use sidx_engine::View;
+use sidx_engine::{Error, ErrorKind, Result, View};
+
+use crate::sync::Mutex;
 
 /// The newest view and the readers of it and of older ones.
 ///
@@ -49,8 +50,27 @@ impl Views {
     }
 
     /// Makes a view the newest.
-    pub(crate) fn publish(&self, view: View) {
-        self.state.lock().newest = Arc::new(view);
+    ///
+    /// A view that goes back in version or epoch, or that is another one of the same version, is refused:
+    /// readers would take old parts for new, and files would be removed that they read.
+    pub(crate) fn publish(&self, view: View) -> Result<()> {
+        let mut state = self.state.lock();
+        let newest = &state.newest;
+        let follows = view.version > newest.version && view.epoch >= newest.epoch;
+        if !(follows && view.version < u64::MAX) && view != **newest {
+            let text = format!(
+                "the engine returned a view of version {} and epoch {} after one of {} and {}",
+                view.version, view.epoch, newest.version, newest.epoch
+            );
+            return Err(Error::new(ErrorKind::Other, text));
+        }
+        state.newest = Arc::new(view);
+        Ok(())
+    }
+
+    /// The newest view.
+    pub(crate) fn newest(&self) -> Arc<View> {
+        Arc::clone(&self.state.lock().newest)
     }
 
     /// The version of the newest view.
@@ -119,10 +139,10 @@ mod tests {
     #[test]
     fn the_oldest_reader_is_the_least_pinned_version() {
         let views = Views::new();
-        views.publish(view(3));
+        views.publish(view(3)).unwrap();
         assert_eq!(views.oldest(), u64::MAX);
         let first = views.pin();
-        views.publish(view(5));
+        views.publish(view(5)).unwrap();
         let second = views.pin();
         let third = views.pin();
         assert_eq!((first.view().version, second.view().version), (3, 5));
@@ -134,13 +154,36 @@ mod tests {
     }
 
     #[test]
+    fn a_view_that_goes_back_is_refused() {
+        let views = Views::new();
+        let at = |version, epoch, bytes: &[u8]| View {
+            version,
+            epoch,
+            bytes: bytes.to_vec(),
+        };
+        views.publish(at(5, 2, b"x")).unwrap();
+        views.publish(at(5, 2, b"x")).unwrap();
+        for wrong in [
+            at(4, 2, b"x"),
+            at(5, 2, b"y"),
+            at(5, 3, b"x"),
+            at(6, 1, b"x"),
+            at(u64::MAX, 2, b"x"),
+        ] {
+            assert!(views.publish(wrong).is_err());
+        }
+        assert_eq!(views.newest_version(), 5);
+        views.publish(at(6, 2, b"y")).unwrap();
+    }
+
+    #[test]
     fn the_introducer_takes_the_newest_view_for_read() {
         let views = Views::new();
         assert_eq!(views.oldest_or_newest(), u64::MAX);
-        views.publish(view(4));
+        views.publish(view(4)).unwrap();
         assert_eq!((views.oldest(), views.oldest_or_newest()), (u64::MAX, 4));
         let pin = views.pin();
-        views.publish(view(6));
+        views.publish(view(6)).unwrap();
         assert_eq!(views.oldest_or_newest(), 4);
         drop(pin);
         assert_eq!(views.oldest_or_newest(), 6);

@@ -1,0 +1,193 @@
+//! The component with a will of its own: the real engine, which does on demand what no component should.
+//! Tests of the host run it; it is never shipped.
+//!
+//! The demand is the object `misbehave` of the index: the name of an export, a blank, and a deed. Deeds of
+//! every export are in [`harm`], calls that the host must refuse in [`requests`], answers that cannot be in
+//! [`answers`].
+
+// Doing wrong is the purpose here.
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    clippy::unreachable,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "this module exists to break rules"
+)]
+
+mod answers;
+mod harm;
+mod requests;
+
+use crate::Component;
+use crate::bindings::exports::sidx::engine::index as wit;
+use crate::bindings::exports::sidx::engine::index::Guest;
+use crate::bindings::sidx::engine::objects;
+use crate::exports;
+
+/// The type that the export macro hangs the index on.
+pub(crate) struct Misbehaving;
+
+/// A cursor that may misbehave.
+pub(crate) struct Cursor(exports::Cursor);
+
+/// A dump that may misbehave.
+pub(crate) struct DumpCursor(exports::DumpCursor);
+
+/// What this export is to do instead of its work; deeds that are the same for all are done at once.
+fn deed(export: &str) -> Result<Option<String>, wit::Error> {
+    let Ok(Some(object)) = objects::get("misbehave") else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(object.bytes).unwrap_or_default();
+    match text.split_once(' ') {
+        Some((name, deed)) if name == export => {
+            harm::do_harm(deed);
+            requests::make(deed)?;
+            Ok(Some(deed.to_owned()))
+        }
+        _ => Ok(None),
+    }
+}
+
+impl Guest for Misbehaving {
+    type Cursor = Cursor;
+    type DumpCursor = DumpCursor;
+
+    fn open(mode: wit::Mode) -> Result<wit::View, wit::Error> {
+        let deed = deed("open")?;
+        Component::open(mode).map(|view| answers::view(view, deed))
+    }
+
+    fn attach(view: wit::View) -> Result<(), wit::Error> {
+        deed("attach")?;
+        Component::attach(view)
+    }
+
+    fn write(batches: Vec<wit::Batch>) -> Result<wit::Written, wit::Error> {
+        let deed = deed("write")?;
+        Component::write(batches).map(|written| answers::written(written, deed))
+    }
+
+    fn plan_flush() -> Result<Option<wit::Job>, wit::Error> {
+        let deed = deed("plan-flush")?;
+        Ok(Component::plan_flush()?.map(|job| answers::job(job, deed)))
+    }
+
+    fn plan_merge(
+        choice: wit::Choice,
+        retention: Option<wit::Retention>,
+    ) -> Result<Option<wit::Job>, wit::Error> {
+        let deed = deed("plan-merge")?;
+        Ok(Component::plan_merge(choice, retention)?.map(|job| answers::job(job, deed)))
+    }
+
+    fn merge(job: wit::Job) -> Result<wit::Outcome, wit::Error> {
+        let deed = deed("merge")?;
+        Component::merge(job).map(|outcome| answers::outcome(outcome, deed))
+    }
+
+    fn introduce(outcome: wit::Outcome) -> Result<wit::View, wit::Error> {
+        let deed = deed("introduce")?;
+        Component::introduce(outcome).map(|view| answers::view(view, deed))
+    }
+
+    fn abandon(job: wit::Job) -> Result<(), wit::Error> {
+        deed("abandon")?;
+        Component::abandon(job)
+    }
+
+    fn collect() -> Result<(), wit::Error> {
+        deed("collect")?;
+        Component::collect()
+    }
+
+    fn query(query: wit::QuerySpec, max_rows: u32) -> Result<wit::Answer, wit::Error> {
+        let deed = deed("query")?;
+        let (rows, complete, cursor) = exports::start_query(query, max_rows)?;
+        let answer = wit::Answer {
+            rows,
+            complete,
+            cursor: wit::Cursor::new(Cursor(cursor)),
+        };
+        Ok(answers::answer(answer, deed))
+    }
+
+    fn count(query: wit::QuerySpec) -> Result<wit::Counted, wit::Error> {
+        let deed = deed("count")?;
+        let mut counted = Component::count(query)?;
+        if deed.is_some() {
+            counted.rows = u64::MAX;
+        }
+        Ok(counted)
+    }
+
+    fn repair(accept_loss: bool) -> Result<String, wit::Error> {
+        let deed = deed("repair")?;
+        Component::repair(accept_loss).map(|report| answers::report(report, deed))
+    }
+
+    fn contents() -> Result<wit::StoredContents, wit::Error> {
+        let deed = deed("contents")?;
+        Component::contents().map(|contents| answers::contents(contents, deed))
+    }
+
+    fn labels(series: Vec<u64>) -> Result<Vec<Option<String>>, wit::Error> {
+        let deed = deed("labels")?;
+        Component::labels(series).map(|labels| answers::labels(labels, deed))
+    }
+
+    fn dump() -> Result<wit::DumpCursor, wit::Error> {
+        deed("dump")?;
+        Ok(wit::DumpCursor::new(DumpCursor(exports::start_dump()?)))
+    }
+
+    fn verify() -> Result<String, wit::Error> {
+        let deed = deed("verify")?;
+        Component::verify().map(|report| answers::report(report, deed))
+    }
+
+    fn describe(subject: wit::Subject) -> Result<String, wit::Error> {
+        let deed = deed("describe")?;
+        Component::describe(subject).map(|report| answers::report(report, deed))
+    }
+}
+
+impl wit::GuestCursor for Cursor {
+    fn next(&self, max_rows: u32) -> Result<Option<wit::Rows>, wit::Error> {
+        let deed = deed("next")?;
+        if deed.as_deref() == Some("endless") {
+            return Ok(Some(answers::no_rows()));
+        }
+        let rows = self.0.next(max_rows)?;
+        Ok(rows.map(|rows| answers::rows(rows, deed)))
+    }
+
+    fn missing(&self) -> Vec<String> {
+        self.0.missing()
+    }
+
+    fn explain(&self) -> String {
+        match deed("explain") {
+            Ok(deed) => answers::report(self.0.explain(), deed),
+            Err(_) => String::new(),
+        }
+    }
+}
+
+impl wit::GuestDumpCursor for DumpCursor {
+    fn next(&self) -> Result<Option<wit::Dumped>, wit::Error> {
+        let deed = deed("dump-next")?;
+        let dumped = self.0.next()?;
+        Ok(dumped.map(|dumped| wit::Dumped {
+            rows: answers::rows(dumped.rows, deed),
+            ..dumped
+        }))
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        let _ = deed("drop");
+    }
+}

@@ -1,0 +1,223 @@
+//! Answers that cannot be.
+
+use crate::bindings::exports::sidx::engine::index as wit;
+use crate::bindings::sidx::engine::scan;
+
+/// Rows that are none.
+pub(super) fn no_rows() -> wit::Rows {
+    wit::Rows {
+        keys: Vec::new(),
+        series: Vec::new(),
+        columns: None,
+        names: Vec::new(),
+        partial: false,
+    }
+}
+
+pub(super) fn view(mut view: wit::View, deed: Option<String>) -> wit::View {
+    match deed.as_deref() {
+        Some("old-view") => view.version = 0,
+        Some("old-epoch") => {
+            view.version += 1;
+            view.epoch = 0;
+        }
+        Some("changed-view") => {
+            view.version = view.version.saturating_sub(1);
+            view.bytes.push(1);
+        }
+        Some("last-version") => view.version = u64::MAX,
+        Some("garbage-view") => view.bytes = vec![0xff; 100],
+        Some("wrong-part") => view.bytes = vec![1, 0x7f, 0],
+        Some("long-view") => view.bytes = vec![0; 65 << 20],
+        Some("longest-view") => view.bytes = beyond_memory(),
+        _ => {}
+    }
+    view
+}
+
+pub(super) fn written(mut written: wit::Written, deed: Option<String>) -> wit::Written {
+    let receipt = |change: fn(&mut wit::Receipt), receipts: &mut Vec<_>| {
+        if let Some(Ok(receipt)) = receipts.first_mut() {
+            change(receipt);
+        }
+    };
+    match deed.as_deref() {
+        Some("no-receipts") => written.receipts.clear(),
+        Some("more-receipts") => written.receipts.push(Ok(wit::Receipt {
+            first_id: 7,
+            rows: 7,
+        })),
+        Some("many-receipts") => written.receipts = beyond_memory(),
+        Some("more-rows") => receipt(|receipt| receipt.rows += 1, &mut written.receipts),
+        Some("last-ids") => receipt(|receipt| receipt.first_id = u64::MAX, &mut written.receipts),
+        Some("full") => {
+            written.memory_bytes = u64::MAX;
+            written.pressure = wit::Pressure::Critical;
+            written.delay_ms = 3_600_000;
+        }
+        _ => written.view = view(written.view, deed),
+    }
+    written
+}
+
+pub(super) fn job(mut job: wit::Job, deed: Option<String>) -> wit::Job {
+    match deed.as_deref() {
+        Some("unknown-inputs") => job.inputs = vec![u64::MAX, 0, 77],
+        Some("no-inputs") => job.inputs.clear(),
+        Some("repeated-inputs") => job.inputs.extend(job.inputs.clone()),
+        Some("many-inputs") => job.inputs = vec![job.inputs[0]; 1 << 20],
+        Some("taken-output") => job.output = job.inputs[0],
+        Some("last-output") => job.output = u64::MAX,
+        Some("wrong-medium") => job.durable = !job.durable,
+        Some("unknown-job") => job.id = u64::MAX,
+        Some("much-space") => job.space_bytes = u64::MAX,
+        _ => {}
+    }
+    job
+}
+
+pub(super) fn outcome(mut outcome: wit::Outcome, deed: Option<String>) -> wit::Outcome {
+    match deed.as_deref() {
+        Some("other-job") => outcome.job.id += 1,
+        Some("other-inputs") => outcome.job.inputs.clear(),
+        Some("other-output") => outcome.job.output = 0,
+        Some("more-rows") => outcome.rows += 1,
+        Some("lost-rows") => outcome.rows = 0,
+        Some("dropped-rows") => {
+            outcome.dropped_rows = outcome.rows;
+            outcome.rows = 0;
+        }
+        Some("last-numbers") => {
+            outcome.rows = u64::MAX;
+            outcome.dropped_rows = u64::MAX;
+            outcome.bytes_written = u64::MAX;
+        }
+        Some("last-bytes") => outcome.bytes_written = u64::MAX,
+        _ => {}
+    }
+    outcome
+}
+
+pub(super) fn answer(mut answer: wit::Answer, deed: Option<String>) -> wit::Answer {
+    match deed.as_deref() {
+        Some("foreign-cursor") => {
+            core::mem::forget(answer.cursor);
+            answer.cursor = unsafe { wit::Cursor::from_handle(0x7777) };
+        }
+        Some("never-complete") => {
+            answer.rows = no_rows();
+            answer.complete = false;
+        }
+        _ => answer.rows = rows(answer.rows, deed),
+    }
+    answer
+}
+
+pub(super) fn rows(mut rows: wit::Rows, deed: Option<String>) -> wit::Rows {
+    let count = rows.keys.len() as u32;
+    match deed.as_deref() {
+        Some("fewer-keys") => drop(rows.keys.pop()),
+        Some("fewer-series") => drop(rows.series.pop()),
+        Some("more-rows") => {
+            rows.keys.extend(rows.keys.clone());
+            rows.series.extend(rows.series.clone());
+        }
+        Some("many-rows") => {
+            rows.keys = vec![1; 3 << 20];
+            rows.series = vec![1; 3 << 20];
+            rows.columns = Some(columns(3 << 20, rows.names.len() + 1, false));
+        }
+        Some("most-rows") => rows.keys = beyond_memory(),
+        Some("no-columns") => rows.columns = None,
+        Some("wrong-payload") => rows.columns = Some(columns(count, rows.names.len() + 1, false)),
+        Some("absent-payload") => rows.columns = Some(columns(count, rows.names.len() + 1, true)),
+        Some("fewer-columns") => rows.columns = Some(columns(count, 1, false)),
+        Some("shorter-columns") => {
+            rows.columns = Some(columns(count - 1, rows.names.len() + 1, false));
+        }
+        Some("fewer-names") => rows.names.clear(),
+        Some("more-names") => rows.names.push("x".to_owned()),
+        Some("many-names") => rows.names = vec![String::new(); 1 << 20],
+        Some("most-names") => rows.names = beyond_memory(),
+        Some("foreign-columns") => {
+            rows.columns = Some(unsafe { scan::Columns::from_handle(0x7777) });
+        }
+        Some("dropped-columns") => {
+            if let Some(columns) = rows.columns.take() {
+                rows.columns = Some(unsafe { scan::Columns::from_handle(columns.handle()) });
+                drop(columns);
+            }
+        }
+        _ => {}
+    }
+    rows
+}
+
+/// Columns of ints, or of bytes without a value.
+fn columns(rows: u32, count: usize, absent: bool) -> scan::Columns {
+    let columns = scan::Columns::new(rows);
+    let zeros = vec![0; rows as usize];
+    let ends = vec![0; rows as usize];
+    let presence = vec![0; (rows as usize).div_ceil(64)];
+    for _ in 0..count {
+        let pushed = if absent {
+            let values = scan::ByteStringsParam {
+                ends: &ends,
+                bytes: &[],
+            };
+            columns.push(
+                5,
+                Some(&presence),
+                None,
+                scan::ValuesParam::ByteStrings(values),
+            )
+        } else {
+            columns.push(2, None, None, scan::ValuesParam::Ints(&zeros))
+        };
+        pushed.expect("the column is well made");
+    }
+    columns
+}
+
+pub(super) fn labels(mut labels: Vec<Option<String>>, deed: Option<String>) -> Vec<Option<String>> {
+    match deed.as_deref() {
+        Some("fewer-labels") => drop(labels.pop()),
+        Some("more-labels") => labels.push(None),
+        Some("wrong-label") => labels[0] = Some("nobody".to_owned()),
+        Some("most-labels") => return beyond_memory(),
+        _ => {}
+    }
+    labels
+}
+
+pub(super) fn report(report: String, deed: Option<String>) -> String {
+    match deed.as_deref() {
+        Some("no-json") => "{".to_owned(),
+        Some("empty") => String::new(),
+        Some("deep-json") => "[".repeat(1 << 20),
+        Some("long-json") => format!("[{}0]", "0,".repeat(20 << 20)),
+        _ => report,
+    }
+}
+
+pub(super) fn contents(
+    mut contents: wit::StoredContents,
+    deed: Option<String>,
+) -> wit::StoredContents {
+    match deed.as_deref() {
+        Some("other-file") => contents.files.push("../x".to_owned()),
+        Some("other-object") => contents.objects.push(wit::StoredObject {
+            name: "../x".to_owned(),
+            bytes: Vec::new(),
+        }),
+        _ => {}
+    }
+    contents
+}
+
+/// A list that says to be longer than the memory it lies in.
+fn beyond_memory<T>() -> Vec<T> {
+    let length = (i32::MAX as usize) / size_of::<T>().max(1);
+    let start = core::ptr::without_provenance_mut(align_of::<T>() * 1024);
+    unsafe { Vec::from_raw_parts(start, length, length) }
+}

@@ -1,0 +1,377 @@
+//! Requests of pages, columns and filters that the host must refuse.
+
+use super::{Allowed, a_file};
+use crate::bindings::sidx::engine::{files, scan};
+
+/// A page of ten rows that no query of the host knows: a memory file would be refused, so one of a part.
+fn a_key_page() -> Option<u32> {
+    let file = a_file()?;
+    let bytes = files::read(file, 0, files::size(file).ok()? as u32).ok()?;
+    // The only page of a small part follows the head of its file; its end is found by its checksum.
+    for start in 0..bytes.len().min(64) {
+        for end in start + 1..=bytes.len() {
+            let extent = files::Extent {
+                offset: start as u64,
+                stored_bytes: (end - start) as u32,
+                raw_bytes: (end - start) as u32,
+                checksum: crc32c(&bytes[start..end]),
+                codec: 0,
+            };
+            let page = files::pages(file, &[extent]).ok()?;
+            if scan::keys(page, 0, 1).is_ok() {
+                return Some(page);
+            }
+        }
+    }
+    None
+}
+
+fn crc32c(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, byte: &u8| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg())
+        })
+    };
+    !bytes.iter().fold(!0, step)
+}
+
+const WANTED: scan::Selection<'static> = scan::Selection {
+    key_pages: &[],
+    slots: 0,
+    slot_pages: &[],
+    span_counts: &[1],
+    spans: &[0, 1],
+    low: i64::MIN,
+    high: i64::MAX,
+    order: scan::Order::Ascending,
+    resume_keys: &[0],
+    resume_rows: &[u32::MAX],
+    cap: u32::MAX,
+};
+
+fn copied<'a>(selection: &scan::Selection<'a>) -> scan::Selection<'a> {
+    scan::Selection { ..*selection }
+}
+
+pub(super) fn selections(allowed: &mut Allowed) {
+    let Some(page) = a_key_page() else {
+        return allowed.0.push("there is no key page to read".to_owned());
+    };
+    let pages = [page];
+    let wanted = scan::Selection {
+        key_pages: &pages,
+        ..WANTED
+    };
+    if scan::select(None, copied(&wanted)).is_err() {
+        allowed.0.push("a good selection is refused".to_owned());
+    }
+    let wrong = [
+        (
+            "no key page",
+            scan::Selection {
+                key_pages: &[u32::MAX],
+                ..copied(&wanted)
+            },
+        ),
+        (
+            "an unknown key page",
+            scan::Selection {
+                key_pages: &[8 << 20],
+                ..copied(&wanted)
+            },
+        ),
+        (
+            "missing slots",
+            scan::Selection {
+                slots: u32::MAX,
+                ..copied(&wanted)
+            },
+        ),
+        (
+            "an unknown slot page",
+            scan::Selection {
+                slots: 1,
+                slot_pages: &[8 << 20],
+                ..copied(&wanted)
+            },
+        ),
+        (
+            "more slots",
+            scan::Selection {
+                slot_pages: &[1, 2, 3],
+                ..copied(&wanted)
+            },
+        ),
+        (
+            "many spans",
+            scan::Selection {
+                span_counts: &[u32::MAX],
+                ..copied(&wanted)
+            },
+        ),
+        (
+            "no span count",
+            scan::Selection {
+                span_counts: &[],
+                ..copied(&wanted)
+            },
+        ),
+        (
+            "half a span",
+            scan::Selection {
+                spans: &[0],
+                ..copied(&wanted)
+            },
+        ),
+        (
+            "a span backwards",
+            scan::Selection {
+                spans: &[2, 1],
+                ..copied(&wanted)
+            },
+        ),
+        (
+            "a span behind the rows",
+            scan::Selection {
+                spans: &[0, u32::MAX],
+                ..copied(&wanted)
+            },
+        ),
+        (
+            "overlapping spans",
+            scan::Selection {
+                span_counts: &[2],
+                spans: &[0, 2, 1, 3],
+                ..copied(&wanted)
+            },
+        ),
+        (
+            "no resume keys",
+            scan::Selection {
+                resume_keys: &[],
+                ..copied(&wanted)
+            },
+        ),
+        (
+            "more resume rows",
+            scan::Selection {
+                resume_rows: &[0, 1],
+                ..copied(&wanted)
+            },
+        ),
+    ];
+    for (what, wrong) in wrong {
+        let again = copied(&wrong);
+        allowed.refused(&format!("select: {what}"), scan::select(None, again));
+        allowed.refused(&format!("count: {what}"), scan::count(None, wrong));
+    }
+    // Odd, but no reason to refuse: the answer is just what it is.
+    for odd in [
+        scan::Selection {
+            resume_rows: &[u32::MAX - 1],
+            ..copied(&wanted)
+        },
+        scan::Selection {
+            low: i64::MAX,
+            high: i64::MIN,
+            ..copied(&wanted)
+        },
+        scan::Selection {
+            cap: 0,
+            ..copied(&wanted)
+        },
+    ] {
+        let _ = scan::select(None, odd);
+    }
+    allowed.refused("keys backwards", scan::keys(page, 1, 0));
+    allowed.refused("keys behind the rows", scan::keys(page, 0, u32::MAX));
+    allowed.refused("a key page as a filter", scan::probe(&pages, &[1]));
+}
+
+pub(super) fn gathers(allowed: &mut Allowed) {
+    let Some(page) = a_key_page() else {
+        return allowed.0.push("there is no key page to read".to_owned());
+    };
+    let good = scan::PageSource {
+        kind: 2,
+        pages: &[page],
+        rows: &[0],
+    };
+    if scan::gather(&[scan::PageSource { ..good }]).is_err() {
+        allowed.0.push("a good gather is refused".to_owned());
+    }
+    let wrong = [
+        ("an unknown type", scan::PageSource { kind: 99, ..good }),
+        ("another type", scan::PageSource { kind: 1, ..good }),
+        (
+            "an unknown page",
+            scan::PageSource {
+                pages: &[8 << 20],
+                ..good
+            },
+        ),
+        (
+            "a row behind the page",
+            scan::PageSource {
+                rows: &[u32::MAX - 1],
+                ..good
+            },
+        ),
+        (
+            "more rows than pages",
+            scan::PageSource {
+                rows: &[0, 1],
+                ..good
+            },
+        ),
+    ];
+    for (what, wrong) in wrong {
+        allowed.refused(&format!("gather: {what}"), scan::gather(&[wrong]));
+    }
+    for wrong in [
+        scan::PageSource {
+            pages: &[8 << 20],
+            ..good
+        },
+        scan::PageSource {
+            rows: &[u32::MAX - 1],
+            ..good
+        },
+    ] {
+        allowed.refused("lengths", scan::lengths(wrong));
+    }
+    let longer = scan::PageSource {
+        pages: &[u32::MAX, u32::MAX],
+        rows: &[0, 0],
+        ..good
+    };
+    allowed.refused(
+        "gather: uneven sources",
+        scan::gather(&[scan::PageSource { ..good }, longer]),
+    );
+}
+
+pub(super) fn filters(allowed: &mut Allowed) {
+    use scan::{Filter, Leaf, Step, Test};
+    let leaf = |slot, test| {
+        Step::Leaf(Leaf {
+            slot,
+            elements: false,
+            test,
+        })
+    };
+    let deep = "(".repeat(1 << 20);
+    fn pattern(text: &str) -> [Step<'_>; 1] {
+        [Step::Leaf(Leaf {
+            slot: 0,
+            elements: false,
+            test: Test::Regex(text),
+        })]
+    }
+    for (what, steps) in [
+        ("no step", &[][..]),
+        ("too few results", &[Step::PassAll, Step::And]),
+        ("no result for not", &[Step::Not]),
+        ("two results", &[Step::PassAll, Step::PassAll]),
+        ("a large slot", &[leaf(u32::MAX, Test::Exists)]),
+        ("a broken pattern", &pattern("(")),
+        ("a large pattern", &pattern("((a{1000}){1000}){1000}")),
+        ("many results", &vec![Step::PassAll; 1 << 16]),
+        (
+            "many steps",
+            &[vec![Step::PassAll], vec![Step::Not; 1 << 20]].concat(),
+        ),
+        ("deep nesting", &pattern(&deep)),
+    ] {
+        allowed.refused(&format!("compile: {what}"), Filter::compile(steps));
+    }
+    if let (Ok(filter), Some(page)) = (Filter::compile(&[leaf(65_000, Test::Exists)]), a_key_page())
+    {
+        let pages = [page];
+        let selection = scan::Selection {
+            key_pages: &pages,
+            ..WANTED
+        };
+        allowed.refused(
+            "select: missing slots",
+            scan::select(Some(&filter), selection),
+        );
+    }
+}
+
+pub(super) fn columns(allowed: &mut Allowed) {
+    use scan::ValuesParam as Values;
+    let strings = |ends, bytes| Values::ByteStrings(scan::ByteStringsParam { ends, bytes });
+    let mut push = |what: &str, kind, presence: Option<&[u64]>, ends: Option<&[u32]>, values| {
+        let columns = scan::Columns::new(2);
+        let pushed = columns.push(kind, presence, ends, values);
+        allowed.refused(&format!("push: {what}"), pushed);
+    };
+    push("fewer values", 2, None, None, Values::Ints(&[1]));
+    push("more values", 2, None, None, Values::Ints(&[1, 2, 3]));
+    push("an unknown type", 0, None, None, Values::Ints(&[1, 2]));
+    push("another type", 1, None, None, Values::Ints(&[1, 2]));
+    push("no presence", 2, Some(&[]), None, Values::Ints(&[1, 2]));
+    push(
+        "more presence",
+        2,
+        Some(&[3, 3]),
+        None,
+        Values::Ints(&[1, 2]),
+    );
+    push(
+        "an array without ends",
+        18,
+        None,
+        None,
+        Values::Ints(&[1, 2]),
+    );
+    push(
+        "ends without an array",
+        2,
+        None,
+        Some(&[1, 2]),
+        Values::Ints(&[1, 2]),
+    );
+    push(
+        "ends backwards",
+        18,
+        None,
+        Some(&[2, 1]),
+        Values::Ints(&[1, 2]),
+    );
+    push(
+        "ends behind the values",
+        18,
+        None,
+        Some(&[1, u32::MAX]),
+        Values::Ints(&[1, 2]),
+    );
+    push("bytes backwards", 5, None, None, strings(&[2, 1], b"ab"));
+    push(
+        "bytes behind the end",
+        5,
+        None,
+        None,
+        strings(&[1, u32::MAX], b"ab"),
+    );
+    push(
+        "a string that is not UTF-8",
+        1,
+        None,
+        None,
+        strings(&[1, 2], &[0xff, 0xfe]),
+    );
+    let most = scan::Columns::new(u32::MAX);
+    allowed.refused(
+        "push: 4 G rows",
+        most.push(2, None, None, Values::Ints(&[])),
+    );
+    let none = scan::Columns::new(3);
+    if none.presence(9).is_some() || none.ends(u32::MAX).is_some() {
+        allowed
+            .0
+            .push("a column that does not exist has rows".to_owned());
+    }
+    let _ = none.values(u32::MAX);
+}

@@ -1,0 +1,54 @@
+//! What came of a job, checked before it becomes part of the index. Another instance did the work, and one
+//! that works wrongly must not cost rows.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::{Host, Medium};
+use crate::live::Live;
+use crate::part::Part;
+use crate::types::Outcome;
+use std::sync::Arc;
+
+/// The part that a job made, if any. The instance that made it is not relied on for the numbers: what it
+/// left out without being told to would be lost.
+pub(crate) fn open_output<H: Host>(
+    host: &Arc<H>,
+    live: &Live<H>,
+    outcome: &Outcome,
+) -> Result<Option<Arc<Part<H>>>> {
+    let Outcome {
+        job,
+        rows,
+        dropped_rows,
+        ..
+    } = outcome;
+    let refused = |what: String| Error::invalid(format!("job {}: {what}", job.id));
+    let inputs = job.inputs.iter().filter_map(|input| live.part(*input));
+    let given: u64 = inputs.map(|part| part.manifest().rows).sum();
+    if rows.checked_add(*dropped_rows) != Some(given) {
+        let text = format!("{rows} rows were kept and {dropped_rows} dropped of {given}");
+        return Err(refused(text));
+    }
+    if *dropped_rows > 0 && job.drop_where.is_none() && job.drop_below.is_none() {
+        let text = format!("{dropped_rows} rows were dropped without a rule");
+        return Err(refused(text));
+    }
+    if *rows == 0 {
+        return Ok(None);
+    }
+    let medium = if job.durable {
+        Medium::Durable
+    } else {
+        Medium::Memory
+    };
+    let part = Part::open(host, job.output, medium).map_err(|error| match error.kind() {
+        ErrorKind::Corrupt | ErrorKind::NotFound => {
+            refused(format!("its output cannot be opened: {error}"))
+        }
+        _ => error,
+    })?;
+    let found = part.manifest().rows;
+    if found != *rows {
+        return Err(refused(format!("its output has {found} rows, not {rows}")));
+    }
+    Ok(Some(Arc::new(part)))
+}

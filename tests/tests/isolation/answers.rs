@@ -1,0 +1,102 @@
+//! Answers that cannot be: each costs its call, and the instance that gave it.
+
+use sidx_host::ErrorKind;
+
+use super::subject::{Subject, failure};
+
+fn assert_refused(cases: &[(&str, &[&str])]) {
+    let mut subject = Subject::new();
+    for (export, deeds) in cases {
+        for deed in *deeds {
+            let error = failure(&mut subject, export, deed);
+            // Lists beyond all measure may be too much for the component itself.
+            let kinds = [ErrorKind::Other, ErrorKind::ResourceExhausted];
+            assert!(kinds.contains(&error.kind()), "{export} {deed}: {error}");
+            assert!(
+                error.message().len() < 20_000,
+                "{export} {deed}: a message of {} bytes",
+                error.message().len()
+            );
+            subject.assert_reads();
+        }
+    }
+    subject.assert_serves();
+}
+
+#[test]
+fn rows_are_as_many_and_as_wide_as_they_say() {
+    let rows: &[&str] = &[
+        "fewer-keys",
+        "fewer-series",
+        "more-rows",
+        "many-rows",
+        "most-rows",
+        "no-columns",
+        "wrong-payload",
+        "absent-payload",
+        "fewer-columns",
+        "shorter-columns",
+        "fewer-names",
+        "more-names",
+        "many-names",
+        "most-names",
+        "foreign-columns",
+        "dropped-columns",
+    ];
+    assert_refused(&[("query", rows), ("next", rows), ("dump-next", rows)]);
+}
+
+#[test]
+fn cursors_exist_and_come_to_an_end() {
+    assert_refused(&[("query", &["foreign-cursor"]), ("next", &["endless"])]);
+    let subject = Subject::new();
+    subject.demand("query", "never-complete");
+    let cursor = subject.index().query().limit(5).run().unwrap();
+    subject.relent();
+    assert!(cursor.count() <= 2, "a cursor returned more than its limit");
+}
+
+#[test]
+fn no_answer_is_longer_than_its_limit() {
+    let subject = Subject::new();
+    subject.demand("query", "more-rows");
+    let error = subject
+        .index()
+        .query()
+        .limit(5)
+        .payload(false)
+        .select([""; 0])
+        .run();
+    assert_eq!(error.map(drop).unwrap_err().kind(), ErrorKind::Other);
+    subject.demand("count", "any");
+    let error = subject.index().query().limit(5).count().unwrap_err();
+    assert!(
+        error.message().contains("limit") || error.message().contains("for 5"),
+        "{error}"
+    );
+}
+
+#[test]
+fn reports_are_json_of_a_reasonable_length() {
+    let wrong: &[&str] = &["no-json", "empty", "deep-json", "long-json"];
+    assert_refused(&[("explain", wrong), ("verify", wrong), ("describe", wrong)]);
+}
+
+#[test]
+fn labels_belong_to_their_series() {
+    assert_refused(&[
+        ("count", &["any"]),
+        (
+            "labels",
+            &["wrong-label", "fewer-labels", "more-labels", "most-labels"],
+        ),
+    ]);
+}
+
+#[test]
+fn messages_are_cut() {
+    let mut subject = Subject::new();
+    let error = failure(&mut subject, "query", "long-message");
+    assert!(error.message().len() < 20_000);
+    subject.assert_serves();
+}

@@ -1,0 +1,169 @@
+//! Flushes, merges and writes that are done wrong.
+//!
+//! What an instance of the pool does wrong in a merge is noticed by the one that writes, and costs the
+//! merge. What the one that writes does wrong ends all changes until the index is reopened, because it is
+//! not known what it did; reads go on.
+
+use super::subject::{Subject, call, failure};
+
+#[test]
+fn a_merge_that_is_done_wrong_costs_the_merge() {
+    let mut subject = Subject::new();
+    subject.index().flush().unwrap();
+    for deed in [
+        "trap",
+        "recurse",
+        "allocate",
+        "other-job",
+        "other-inputs",
+        "other-output",
+        "more-rows",
+        "lost-rows",
+        "dropped-rows",
+        "last-numbers",
+    ] {
+        let error = failure(&mut subject, "merge", deed);
+        assert!(!error.message().contains("reopen"), "{deed}: {error}");
+        subject.assert_reads();
+    }
+    subject.write_ten().unwrap();
+    subject.demand("merge", "last-bytes");
+    subject.index().flush().unwrap();
+    subject.assert_serves();
+    subject.assert_serves_when_reopened();
+}
+
+#[test]
+fn a_plan_that_is_nonsense_changes_nothing() {
+    for deed in [
+        "unknown-inputs",
+        "no-inputs",
+        "repeated-inputs",
+        "many-inputs",
+        "taken-output",
+        "last-output",
+        "wrong-medium",
+        "unknown-job",
+        "much-space",
+    ] {
+        for export in ["plan-flush", "plan-merge"] {
+            let mut subject = Subject::new();
+            if export == "plan-merge" {
+                subject.index().flush().unwrap();
+            }
+            subject.demand(export, deed);
+            let result = call(&mut subject, export);
+            subject.relent();
+            match result {
+                Err(error) => assert!(error.message().len() < 20_000, "{export} {deed}"),
+                // Another number for the output, or more room for it than it needs, does no harm.
+                Ok(()) => assert!(
+                    ["taken-output", "last-output", "much-space"].contains(&deed),
+                    "{export} {deed} went well"
+                ),
+            }
+            subject.assert_reads();
+            subject.assert_serves_when_reopened();
+        }
+    }
+}
+
+#[test]
+fn a_writer_that_returns_nonsense_writes_no_more_and_reads_go_on() {
+    for deed in [
+        "trap",
+        "no-receipts",
+        "more-receipts",
+        "many-receipts",
+        "more-rows",
+        "last-ids",
+        "old-view",
+        "old-epoch",
+        "changed-view",
+        "last-version",
+        "garbage-view",
+        "wrong-part",
+        "long-view",
+        "longest-view",
+    ] {
+        let mut subject = Subject::new();
+        let rows = subject.rows();
+        let error = failure(&mut subject, "write", deed);
+        assert!(error.message().contains("reopen"), "{deed}: {error}");
+        subject.assert_reads();
+        let again = subject.write_ten().unwrap_err();
+        assert!(again.message().contains("reopen"), "{deed}: {again}");
+        assert!(subject.index().flush().is_err(), "{deed}");
+        assert_eq!(subject.rows(), rows);
+        subject.assert_serves_when_reopened();
+        assert!(subject.rows() > rows, "{deed}");
+    }
+}
+
+#[test]
+fn an_introduction_that_goes_wrong_loses_nothing() {
+    for deed in [
+        "trap",
+        "old-view",
+        "old-epoch",
+        "garbage-view",
+        "last-version",
+    ] {
+        let mut subject = Subject::new();
+        let error = failure(&mut subject, "introduce", deed);
+        assert!(error.message().contains("reopen"), "{deed}: {error}");
+        subject.assert_reads();
+        subject.assert_serves_when_reopened();
+    }
+    for export in ["plan-flush", "plan-merge"] {
+        let mut subject = Subject::new();
+        subject.index().flush().unwrap();
+        if export == "plan-flush" {
+            subject.write_ten().unwrap();
+        }
+        failure(&mut subject, export, "trap");
+        subject.assert_reads();
+        assert!(subject.write_ten().is_err());
+        subject.assert_serves_when_reopened();
+    }
+}
+
+#[test]
+fn trouble_after_the_change_is_not_trouble_of_the_change() {
+    let mut subject = Subject::new();
+    subject.demand("collect", "trap");
+    subject.index().flush().unwrap();
+    subject.relent();
+    subject.assert_reads();
+    subject.assert_serves_when_reopened();
+}
+
+#[test]
+fn memory_that_is_said_to_be_full_makes_writes_no_more_than_slow() {
+    let mut subject = Subject::new();
+    subject.demand("write", "full");
+    for _ in 0..20 {
+        subject.write_ten().unwrap();
+    }
+    subject.assert_serves();
+}
+
+#[test]
+fn an_index_that_does_not_open_can_be_opened_later() {
+    for deed in [
+        "trap",
+        "allocate",
+        "spin",
+        "garbage-view",
+        "last-version",
+        "longest-view",
+    ] {
+        let mut subject = Subject::new();
+        subject.close();
+        subject.demand("open", deed);
+        assert!(subject.options().open().is_err(), "{deed}");
+        subject.relent();
+        subject.open();
+        subject.assert_serves();
+    }
+}
