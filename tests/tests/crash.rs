@@ -2,6 +2,7 @@
 //!
 //! `SIDX_SIM_RUNS=n` makes n random crash points in place of a few thousand, `SIDX_SIM_SEED=n` repeats
 //! the one life that a failure named, `SIDX_SIM_FIRST=n` begins with another seed.
+//! `SIDX_SIM_SURVIVORS=n` draws n outcomes of each power loss in the fixed life, and tries all second crashes.
 
 #![allow(
     missing_docs,
