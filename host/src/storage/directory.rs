@@ -339,7 +339,7 @@ impl Storage for DirectoryStorage {
     }
 
     fn local_path(&self, path: &str) -> Option<PathBuf> {
-        self.full(path).ok()
+        self.fs.local_path(&self.full(path).ok()?)
     }
 
     fn link(&self, path: &str, from: &Path) -> Result<bool> {

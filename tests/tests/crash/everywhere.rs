@@ -7,7 +7,7 @@ use sidx_tests::simulated_disk::{Crash, SimulatedDisk};
 use sidx_tests::trial::{Setup, Step, Trial};
 
 /// Everything that changes an index, each before and after the others.
-const SCRIPT: [Step; 26] = [
+const SCRIPT: [Step; 28] = [
     Step::Write(3, Durability::Sync),
     Step::Write(2, Durability::Os),
     Step::Write(2, Durability::None),
@@ -29,8 +29,10 @@ const SCRIPT: [Step; 26] = [
     Step::Write(1, Durability::Os),
     Step::Flush,
     Step::Merge,
+    Step::Backup,
     Step::Drop(4),
     Step::Write(2, Durability::None),
+    Step::Backup,
     Step::Close,
     Step::Write(2, Durability::Os),
     Step::Read,
@@ -115,7 +117,8 @@ fn crash_everywhere(engine: Engine, stride: u64, survivors: u64, again: u64) {
     }
 }
 
-/// `SIDX_SIM_SURVIVORS=n`: that many outcomes of each power loss, and crashes during every recovery.
+/// `SIDX_SIM_SURVIVORS=n`: every change, that many outcomes of each power loss, and crashes during
+/// every recovery.
 fn survivors() -> Option<u64> {
     let text = std::env::var("SIDX_SIM_SURVIVORS").ok()?;
     Some(text.parse().unwrap())
@@ -125,7 +128,7 @@ fn survivors() -> Option<u64> {
 fn a_crash_at_any_call_loses_nothing_that_was_promised() {
     match survivors() {
         Some(survivors) => crash_everywhere(Engine::Native, 1, survivors, 1),
-        None => crash_everywhere(Engine::Native, 1, 2, 10),
+        None => crash_everywhere(Engine::Native, 3, 1, 60),
     }
 }
 

@@ -43,7 +43,8 @@ fn random_step(random: &mut SmallRng) -> Step {
         79..84 => Step::Read,
         84..88 => Step::OpenReader,
         88..92 => Step::CloseReader,
-        92..97 => Step::Reopen,
+        92..95 => Step::Reopen,
+        95..98 => Step::Backup,
         _ => Step::Close,
     }
 }
