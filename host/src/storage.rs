@@ -115,8 +115,9 @@ pub trait Storage: Send + Sync {
     /// handle of a file may be used at a time; the writer's lock sees to that.
     fn append_file(&self, path: &str) -> Result<Box<dyn AppendFile>>;
 
-    /// Takes the lock of the writer, and clears away what a crashed writer left under construction:
-    /// call it before starting files. `conflict` when it is held, here or elsewhere; never waits.
+    /// Takes the lock of the writer, clears away what a crashed writer left under construction, and
+    /// makes the objects that are there durable: call it before starting files, and before trusting
+    /// an object. `conflict` when it is held, here or elsewhere; never waits.
     /// The lock goes when the value is dropped, or with the process.
     fn lock(&self) -> Result<Lock>;
 

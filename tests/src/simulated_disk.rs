@@ -51,10 +51,17 @@ pub enum Fault {
 /// What is to happen at a call.
 #[derive(Clone, Copy, Debug)]
 enum Plan {
-    /// The call is the last one, and nobody knows whether it came about.
-    Crash,
+    /// The call is the last one; whether it comes about may be left to chance.
+    Crash { comes_about: Option<bool> },
     /// The call fails; all later ones too if it lasts.
     Fail { fault: Fault, lasts: bool },
+}
+
+/// When something is to happen, counted from 1 after the last boot.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    Call(u64),
+    Change(u64),
 }
 
 /// What a call does, as far as faults are concerned.
@@ -85,7 +92,9 @@ struct State {
     /// Counts changes; the time of the disk.
     clock: i64,
     calls: u64,
-    plan: Option<(u64, Plan)>,
+    /// Calls that were more than a look.
+    changes: u64,
+    plan: Option<(At, Plan)>,
     /// The call at which the plan came about first.
     struck: Option<u64>,
     crashed: bool,
@@ -126,6 +135,7 @@ impl SimulatedDisk {
             next_file: ROOT + 1,
             clock: 1,
             calls: 0,
+            changes: 0,
             plan: None,
             struck: None,
             crashed: false,
@@ -180,13 +190,27 @@ impl SimulatedDisk {
     /// Lets the machine die at a call, counted from 1 after the last boot. Chance decides whether
     /// that call still comes about. All later calls fail until [`reboot`](Self::reboot).
     pub fn crash_at(&self, call: u64) {
-        self.lock().plan = Some((call, Plan::Crash));
+        let plan = Plan::Crash { comes_about: None };
+        self.lock().plan = Some((At::Call(call), plan));
+    }
+
+    /// Lets the machine die at a call that is more than a look, counted from 1 after the last boot,
+    /// and says whether that call still comes about. A death at a look leaves what a death at the
+    /// next change leaves that does not come about.
+    pub fn crash_at_change(&self, change: u64, comes_about: bool) {
+        let comes_about = Some(comes_about);
+        self.lock().plan = Some((At::Change(change), Plan::Crash { comes_about }));
+    }
+
+    /// Forgets what was planned.
+    pub fn calm(&self) {
+        self.lock().plan = None;
     }
 
     /// Lets a call fail, counted from 1 after the last boot, and all that follow too if it `lasts`. A
     /// call that the fault can't concern passes it on to the next one that it can.
     pub fn fail_at(&self, call: u64, fault: Fault, lasts: bool) {
-        self.lock().plan = Some((call, Plan::Fail { fault, lasts }));
+        self.lock().plan = Some((At::Call(call), Plan::Fail { fault, lasts }));
     }
 
     /// The call at which what was planned came about first.
@@ -206,6 +230,7 @@ impl SimulatedDisk {
             state.lose_power();
         }
         state.calls = 0;
+        state.changes = 0;
         state.plan = None;
         state.struck = None;
         state.crashed = false;
@@ -256,21 +281,26 @@ impl State {
             return Err(off());
         }
         self.calls += 1;
+        self.changes += u64::from(call != Call::Look);
         if let Some(journal) = &mut self.journal {
             journal.push(format!("{}: {}", self.calls, text()));
         }
         let Some((at, plan)) = self.plan else {
             return Ok(Course::Normal);
         };
-        if self.calls < at {
+        let is_due = match at {
+            At::Call(at) => self.calls >= at,
+            At::Change(at) => self.changes >= at,
+        };
+        if !is_due {
             return Ok(Course::Normal);
         }
         match plan {
-            Plan::Crash => {
-                self.struck = Some(at);
+            Plan::Crash { comes_about } => {
+                self.struck = Some(self.calls);
                 self.crashed = true;
-                let comes_about = call != Call::Look && self.random.random();
-                if comes_about {
+                let comes_about = comes_about.unwrap_or_else(|| self.random.random());
+                if comes_about && call != Call::Look {
                     Ok(Course::Last)
                 } else {
                     Err(off())

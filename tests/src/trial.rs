@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use sidx_host::storage::DirectoryStore;
-use sidx_host::{Durability, Engine, Index, IndexBuilder, Result, Retention, Store};
+use sidx_host::{Durability, Engine, ErrorKind, Index, IndexBuilder, Result, Retention, Store};
 use sidx_kernels::OwnedValue;
 
 use crate::expression::{Expression, Op};
@@ -35,6 +35,8 @@ pub enum Step {
     OpenReader,
     /// The reader that came last reads again, and goes.
     CloseReader,
+    /// Copies the index to another one of the store; of many copies the oldest goes.
+    Backup,
     /// Leaves the index without a flush and opens it again.
     Reopen,
     /// Flushes, leaves the index and opens it again.
@@ -63,6 +65,18 @@ impl Setup {
     }
 }
 
+/// A copy of the index, which nobody changes.
+#[derive(Clone, Debug)]
+struct Copy {
+    name: String,
+    rows: Vec<Found>,
+    /// Whether it must exist; otherwise it may, and is whole then.
+    certain: bool,
+}
+
+/// Copies that are kept.
+const COPIES: usize = 2;
+
 /// See the module.
 pub struct Trial {
     disk: SimulatedDisk,
@@ -71,6 +85,11 @@ pub struct Trial {
     /// Other readers, each with what it saw first.
     readers: Vec<(Index, Vec<Found>)>,
     ledger: Ledger,
+    copies: Vec<Copy>,
+    /// Names that were given to copies so far.
+    copies_named: u32,
+    /// Names of copies that were not finished.
+    free_names: Vec<String>,
     /// Rows written so far, for unique payloads.
     rows: u64,
 }
@@ -95,6 +114,9 @@ impl Trial {
             index: None,
             readers: Vec::new(),
             ledger: Ledger::default(),
+            copies: Vec::new(),
+            copies_named: 0,
+            free_names: Vec::new(),
             rows: 0,
         }
     }
@@ -106,6 +128,9 @@ impl Trial {
             index: None,
             readers: Vec::new(),
             ledger: self.ledger.clone(),
+            copies: self.copies.clone(),
+            copies_named: self.copies_named,
+            free_names: self.free_names.clone(),
             setup: self.setup,
             rows: self.rows,
         }
@@ -116,9 +141,13 @@ impl Trial {
         &self.disk
     }
 
-    fn options(&self) -> IndexBuilder {
+    fn store(&self) -> Store {
         let backend = DirectoryStore::on(self.disk.mount(), "/store");
         Store::with_backend(Arc::new(backend))
+    }
+
+    fn options(&self) -> IndexBuilder {
+        self.store()
             .index(NAME)
             .engine(self.setup.engine)
             .flush_bytes(self.setup.flush_bytes)
@@ -190,6 +219,7 @@ impl Trial {
                     assert_eq!(all_rows(&reader)?, first, "a reader lost its snapshot");
                 }
             }
+            Step::Backup => self.back_up(&index)?,
             Step::Reopen | Step::Close => {
                 self.index = None;
                 if step == Step::Close {
@@ -204,6 +234,51 @@ impl Trial {
                 self.settle(random)?;
             }
         }
+        Ok(())
+    }
+
+    fn back_up(&mut self, index: &Index) -> Result<()> {
+        if self.copies.len() >= COPIES {
+            self.copies[0].certain = false;
+            match self.store().remove_index(&self.copies[0].name) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => drop(self.copies.remove(0)),
+            }
+        }
+        let rows = all_rows(index)?;
+        let name = self.free_names.pop().unwrap_or_else(|| {
+            self.copies_named += 1;
+            format!("copy-{}", self.copies_named)
+        });
+        self.copies.push(Copy {
+            name: name.clone(),
+            rows,
+            certain: false,
+        });
+        index.backup(&self.store(), &name)?;
+        self.ledger.flushed();
+        self.copies.last_mut().unwrap().certain = true;
+        Ok(())
+    }
+
+    /// Reads all copies. Panics when one is not what it was, or is missing.
+    fn check_copies(&mut self) -> Result<()> {
+        let mut found = Vec::new();
+        let mut missing = Vec::new();
+        for copy in &self.copies {
+            match self.store().index(&copy.name).read_only() {
+                Ok(index) => {
+                    assert_eq!(all_rows(&index)?, copy.rows, "{}", copy.name);
+                    found.push(copy.clone());
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound && !copy.certain => {
+                    missing.push(copy.name.clone());
+                }
+                Err(error) => return Err(error.at(&copy.name)),
+            }
+        }
+        self.copies = found;
+        self.free_names.extend(missing);
         Ok(())
     }
 
@@ -250,7 +325,7 @@ impl Trial {
             let found = read(ask(&index, &query).run()?)?;
             assert_eq!(found, model.query(&query), "{query:?}");
         }
-        Ok(())
+        self.check_copies()
     }
 
     /// Checks an index that was settled and is not being changed: its own check finds nothing, and
@@ -267,7 +342,9 @@ impl Trial {
         let parts: BTreeSet<String> = parts.collect();
         let mut snapshots = 0;
         for path in self.disk.tree().into_keys() {
-            let path = path.trim_start_matches("/store/subject/");
+            let Some(path) = path.strip_prefix("/store/subject/") else {
+                continue;
+            };
             assert!(!path.ends_with(".tmp"), "{path} was left");
             assert!(!path.starts_with("quarantine"), "{path}");
             snapshots += usize::from(path.ends_with(".snapshot"));

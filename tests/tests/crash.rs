@@ -2,6 +2,8 @@
 //!
 //! `SIDX_SIM_RUNS=n` makes n random crash points in place of a few thousand, `SIDX_SIM_SEED=n` repeats
 //! the one life that a failure named, `SIDX_SIM_FIRST=n` begins with another seed.
+//! `SIDX_SIM_SURVIVORS=n` ends the fixed life at every change in place of every third, draws n outcomes
+//! of each power loss, and tries all second crashes.
 
 #![allow(
     missing_docs,

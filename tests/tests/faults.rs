@@ -20,7 +20,7 @@ use sidx_tests::simulated_disk::{Crash, Fault, SimulatedDisk};
 use sidx_tests::trial::{Setup, Step, Trial};
 
 /// Making an index, writing, flushing, merging, dropping, leaving, recovering.
-const SCRIPT: [Step; 20] = [
+const SCRIPT: [Step; 21] = [
     Step::Write(3, Durability::Sync),
     Step::Write(2, Durability::Os),
     Step::Read,
@@ -37,6 +37,7 @@ const SCRIPT: [Step; 20] = [
     Step::Write(1, Durability::Sync),
     Step::Flush,
     Step::Merge,
+    Step::Backup,
     Step::Drop(5),
     Step::Write(2, Durability::Sync),
     Step::Close,

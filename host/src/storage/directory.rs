@@ -323,6 +323,9 @@ impl Storage for DirectoryStorage {
     fn lock(&self) -> Result<Lock> {
         let lock = lock::take(self.fs.as_ref(), &self.root.join(LOCK_NAME))?;
         disk::remove_leftovers(self.fs.as_ref(), &self.root, true)?;
+        // A writer that died may have published an object whose name is not durable. Whoever takes it
+        // for published removes what it replaced, and a power loss could then take both.
+        sync_directory(self.fs.as_ref(), &self.root)?;
         Ok(Box::new(lock))
     }
 
@@ -336,7 +339,7 @@ impl Storage for DirectoryStorage {
     }
 
     fn local_path(&self, path: &str) -> Option<PathBuf> {
-        self.full(path).ok()
+        self.fs.local_path(&self.full(path).ok()?)
     }
 
     fn link(&self, path: &str, from: &Path) -> Result<bool> {

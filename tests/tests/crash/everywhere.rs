@@ -7,7 +7,7 @@ use sidx_tests::simulated_disk::{Crash, SimulatedDisk};
 use sidx_tests::trial::{Setup, Step, Trial};
 
 /// Everything that changes an index, each before and after the others.
-const SCRIPT: [Step; 26] = [
+const SCRIPT: [Step; 28] = [
     Step::Write(3, Durability::Sync),
     Step::Write(2, Durability::Os),
     Step::Write(2, Durability::None),
@@ -29,8 +29,10 @@ const SCRIPT: [Step; 26] = [
     Step::Write(1, Durability::Os),
     Step::Flush,
     Step::Merge,
+    Step::Backup,
     Step::Drop(4),
     Step::Write(2, Durability::None),
+    Step::Backup,
     Step::Close,
     Step::Write(2, Durability::Os),
     Step::Read,
@@ -62,52 +64,75 @@ fn live_on(mut trial: Trial, crash: Crash, random: &mut SmallRng) {
     trial.assert_clean();
 }
 
-fn crash_everywhere(engine: Engine, stride: u64, survivors: u64) {
-    let mut points = 0;
-    for call in (1..).step_by(stride as usize) {
-        let disk = SimulatedDisk::new(call);
-        disk.record();
-        disk.crash_at(call);
-        let mut trial = Trial::new(disk, Setup::manual(engine));
-        play(&mut trial, &mut SmallRng::seed_from_u64(7));
-        if !trial.disk().is_crashed() {
-            assert!(call > 300, "the script makes only {call} calls");
-            break;
+/// The machine is killed while it recovers from a kill, at every change, and then the power goes.
+fn crash_again_everywhere(trial: &Trial, points: &mut u64) {
+    for change in 1.. {
+        for comes_about in [false, true] {
+            let mut fork = trial.fork(change);
+            let mut random = SmallRng::seed_from_u64(change);
+            fork.reboot(Crash::Kill);
+            fork.disk().crash_at_change(change, comes_about);
+            let opened = fork.open().and_then(|()| fork.settle(&mut random));
+            if !fork.disk().is_crashed() {
+                return opened.unwrap();
+            }
+            for seed in 0..3 {
+                let mut fork = fork.fork(change * 10 + seed);
+                fork.reboot(Crash::Power);
+                fork.open().unwrap();
+                fork.settle(&mut random).unwrap();
+                fork.assert_clean();
+                *points += 1;
+            }
         }
-        let last = trial.disk().journal().pop().unwrap_or_default();
-        let told = Told(format!("crash at call {last}"));
-        live_on(
-            trial.fork(call),
-            Crash::Kill,
-            &mut SmallRng::seed_from_u64(call),
-        );
-        for seed in 0..survivors {
-            let fork = trial.fork(call * 1000 + seed);
-            live_on(fork, Crash::Power, &mut SmallRng::seed_from_u64(seed));
-        }
-        points += 1 + survivors;
-        drop(told);
     }
-    println!("{engine:?}: {points} crash points");
 }
 
-/// Names the crash point of a failed test.
-struct Told(String);
-
-impl Drop for Told {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{}", self.0);
+/// Ends the script at every change, which leaves all that an end at any call could leave.
+fn crash_everywhere(engine: Engine, stride: u64, survivors: u64, again: u64) {
+    let mut points = 0;
+    for change in (1..).step_by(stride as usize) {
+        for comes_about in [false, true] {
+            let disk = SimulatedDisk::new(change);
+            disk.record();
+            disk.crash_at_change(change, comes_about);
+            let mut trial = Trial::new(disk, Setup::manual(engine));
+            play(&mut trial, &mut SmallRng::seed_from_u64(7));
+            if !trial.disk().is_crashed() {
+                assert!(change > 200, "the script makes only {change} changes");
+                println!("{engine:?}: {points} crash points");
+                return;
+            }
+            let fork = trial.fork(change);
+            live_on(fork, Crash::Kill, &mut SmallRng::seed_from_u64(change));
+            for seed in 0..survivors {
+                let fork = trial.fork(change * 1000 + seed);
+                live_on(fork, Crash::Power, &mut SmallRng::seed_from_u64(seed));
+            }
+            points += 1 + survivors;
+            if again > 0 && change % again == 0 {
+                crash_again_everywhere(&trial, &mut points);
+            }
         }
     }
+}
+
+/// `SIDX_SIM_SURVIVORS=n`: every change, that many outcomes of each power loss, and crashes during
+/// every recovery.
+fn survivors() -> Option<u64> {
+    let text = std::env::var("SIDX_SIM_SURVIVORS").ok()?;
+    Some(text.parse().unwrap())
 }
 
 #[test]
 fn a_crash_at_any_call_loses_nothing_that_was_promised() {
-    crash_everywhere(Engine::Native, 1, 4);
+    match survivors() {
+        Some(survivors) => crash_everywhere(Engine::Native, 1, survivors, 1),
+        None => crash_everywhere(Engine::Native, 3, 1, 60),
+    }
 }
 
 #[test]
 fn a_crash_at_some_calls_loses_nothing_through_the_component() {
-    crash_everywhere(Engine::Component, 29, 2);
+    crash_everywhere(Engine::Component, 40, survivors().unwrap_or(1), 0);
 }

@@ -43,7 +43,8 @@ fn random_step(random: &mut SmallRng) -> Step {
         79..84 => Step::Read,
         84..88 => Step::OpenReader,
         88..92 => Step::CloseReader,
-        92..97 => Step::Reopen,
+        92..95 => Step::Reopen,
+        95..98 => Step::Backup,
         _ => Step::Close,
     }
 }
@@ -87,7 +88,7 @@ fn recover(trial: &mut Trial, random: &mut SmallRng) -> u64 {
             Ok(()) => {
                 // A crash that was drawn and did not come yet may still come.
                 if !trial.disk().is_crashed() {
-                    trial.disk().crash_at(u64::MAX);
+                    trial.disk().calm();
                     trial.assert_clean();
                 }
                 return crashes;

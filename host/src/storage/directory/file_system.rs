@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How the parts of the backend hold theirs.
@@ -48,6 +48,12 @@ pub trait FileSystem: Send + Sync {
 
     /// What is at a path, be it a link.
     fn link_metadata(&self, path: &Path) -> io::Result<FileMetadata>;
+
+    /// Where a file lies in the file system of the operating system; none when it lies elsewhere.
+    fn local_path(&self, path: &Path) -> Option<PathBuf> {
+        let _ = path;
+        None
+    }
 }
 
 /// How a file is opened.

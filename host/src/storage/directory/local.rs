@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::file_system::{Access, FileKind, FileMetadata, FileSystem, OpenFile};
 
@@ -71,6 +71,10 @@ impl FileSystem for LocalFileSystem {
 
     fn link_metadata(&self, path: &Path) -> io::Result<FileMetadata> {
         fs::symlink_metadata(path).map(|metadata| convert(&metadata))
+    }
+
+    fn local_path(&self, path: &Path) -> Option<PathBuf> {
+        Some(path.to_owned())
     }
 }
 
