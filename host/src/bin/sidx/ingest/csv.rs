@@ -194,7 +194,10 @@ impl RowReader for CsvReader {
             .filter(|byte| **byte == b'\n')
             .count() as u64;
         let after = self.reader.position().line();
-        let ended = u64::from(!self.crlf && !self.is_torn);
+        // A lone carriage return ends a record too, and is no line end to the parser.
+        let start = self.record.position().map_or(0, csv::Position::line);
+        let by_line_feed = after > start + inner;
+        let ended = u64::from(!self.crlf && !self.is_torn && by_line_feed);
         after.saturating_sub(inner + ended)
     }
 }
@@ -353,7 +356,11 @@ mod tests {
     #[test]
     fn faults_name_line_and_field() {
         let mapping = mapping(&["a:int"], PayloadSource::None);
-        let cases: [(&[u8], &str); 11] = [
+        let cases: [(&[u8], &str); 12] = [
+            (
+                b"s,k,a\nx,1,1\nx,y,1\rx,1,1\n",
+                "line 3: field \"k\": expected an int, found \"y\"",
+            ),
             (b"", "line 1: field \"a\": the input is empty"),
             (
                 b"s,k,b\n",
