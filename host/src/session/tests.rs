@@ -225,3 +225,27 @@ fn files_are_bounded_and_their_paths_checked() {
         );
     }
 }
+
+#[test]
+fn every_page_that_is_written_waits_for_the_rate_of_the_call() {
+    use crate::rate::{Clock, tests::rate};
+
+    let session = session(1 << 30);
+    let (rate, clock) = rate(1_000);
+    let limits = CallLimits::default().with_rate(Some(Arc::new(rate)));
+    session.set_limits(limits);
+    let start = clock.now();
+    let file = session.create_file("mem/a", Medium::Memory).unwrap();
+    session
+        .append(&file, &[7; 3_000], &[1_000, 2_000], Codec::None)
+        .unwrap();
+    assert_eq!(
+        (clock.now() - start).as_millis(),
+        2_000,
+        "the first second is free"
+    );
+    let piece = session.encode_ints(&file, &[1, 5, 9, i64::MAX]).unwrap();
+    let bytes = u128::from(piece.extent.stored_bytes);
+    assert_eq!((clock.now() - start).as_millis(), 2_000 + bytes);
+    assert_eq!(session.activity().written(), (4, 3_000 + bytes as u64));
+}
