@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use sidx_host::{CancelToken, Durability, Engine, ErrorKind, Index, Operation, Result, Retention};
 use sidx_tests::model::Row;
 use sidx_tests::subject::{Subject, batch, keys_of, on_both_engines, read};
@@ -263,16 +265,17 @@ fn writes_wait_for_their_rate_and_a_burst_goes_at_once() {
 fn merges_keep_to_their_rate_and_flushes_have_none() {
     on_both_engines(|mut subject: Subject| {
         subject.leave();
-        let noise = |seed: u64| {
-            let byte = |at: u64| (at.wrapping_add(seed << 32).wrapping_mul(GAMMA) >> 56) as u8;
-            (0..100_000).map(byte).collect::<Vec<_>>()
+        let mut random = SmallRng::seed_from_u64(7);
+        let mut noise = || {
+            (0..100_000)
+                .map(|_| random.random::<u8>())
+                .collect::<Vec<_>>()
         };
-        const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
         const RATE: u64 = 200_000;
         let builder = subject.options().merge_bytes_per_second(RATE);
         let index = builder.open().unwrap();
         for key in 0..3 {
-            let rows = [Row::new(1, key, noise(key as u64))];
+            let rows = [Row::new(1, key, noise())];
             index
                 .write_with(batch(&rows).unwrap(), Durability::Os)
                 .unwrap();
