@@ -43,7 +43,12 @@ enum Task {
         parts_mib: Option<u64>,
     },
     /// Read every row with all its columns, and print the greatest resident size
-    Memory { store: String },
+    Memory {
+        store: String,
+        /// Stop after about so many rows; the first batches already open all that a scan ever needs
+        #[arg(long, default_value_t = u64::MAX)]
+        rows: u64,
+    },
     /// Cancel counts, queries and a merge at random moments, and print how long they went on
     Cancel {
         store: String,
@@ -72,7 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             series,
             parts_mib,
         } => load(&arguments, store, *rows, *series, *parts_mib),
-        Task::Memory { store } => memory(&arguments, store),
+        Task::Memory { store, rows } => memory(&arguments, store, *rows),
         Task::Cancel { store, rounds } => cancel(&arguments, store, *rounds),
     }
 }
@@ -116,19 +121,22 @@ fn load(
     Ok(())
 }
 
-fn memory(arguments: &Arguments, store: &str) -> Result<(), Box<dyn Error>> {
+fn memory(arguments: &Arguments, store: &str, most: u64) -> Result<(), Box<dyn Error>> {
     let index = open(arguments, store)?;
     let before = resident_mib()?;
-    let (mut rows, start) = (0, Instant::now());
+    let (mut rows, start) = (0u64, Instant::now());
     let mut last = i64::MIN;
     for batch in index.query().run()? {
         let batch = batch?;
-        rows += batch.len();
+        rows += batch.len() as u64;
         for key in batch.keys() {
             if *key < last {
                 return Err("the keys do not ascend".into());
             }
             last = *key;
+        }
+        if rows >= most {
+            break;
         }
     }
     let health = index.health();

@@ -131,6 +131,11 @@ impl<P> PageCache<P> {
         self.entries.retain(|key, _| key.file != file);
     }
 
+    /// Most bytes that may be charged.
+    pub(crate) fn capacity_bytes(&self) -> u64 {
+        self.capacity_bytes
+    }
+
     /// The counters now; hits and misses since the cache was made.
     pub(crate) fn stats(&self) -> CacheStats {
         CacheStats {

@@ -90,7 +90,7 @@ impl fmt::Debug for Rate {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::convert::Infallible;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -99,7 +99,7 @@ mod tests {
 
     /// A clock that moves only when somebody sleeps, in microseconds.
     #[derive(Clone, Default)]
-    struct Made(Arc<AtomicU64>);
+    pub(crate) struct Made(Arc<AtomicU64>);
 
     impl Clock for Made {
         fn now(&self) -> Duration {
@@ -113,7 +113,8 @@ mod tests {
         }
     }
 
-    fn rate(bytes_per_second: u64) -> (Rate, Made) {
+    /// A rate and its clock.
+    pub(crate) fn rate(bytes_per_second: u64) -> (Rate, Made) {
         let clock = Made::default();
         // Time must be able to reach back by the burst.
         clock.0.store(10_000_000, Ordering::SeqCst);

@@ -12,6 +12,7 @@ mod columns;
 mod disk;
 mod encode;
 mod gather;
+mod grouped_gather;
 mod handles;
 mod host;
 mod log;

@@ -9,13 +9,18 @@ use sidx_kernels::{Column, ColumnType, Page, PageError, Source, Stop, ValueType,
 
 use super::cached_page::{CachedPage, Purpose};
 use super::columns::Columns;
+use super::source::Body;
 use super::{Session, kernel_error};
 
 /// Most bytes of values that one call gathers for a column. It is far above what a component asks for
 /// in one step, and keeps a wrong or hostile list of rows from taking the host's memory.
-const MAX_GATHERED_BYTES: u64 = 1 << 30;
+pub(super) const MAX_GATHERED_BYTES: u64 = 1 << 30;
 /// The same for all columns of a call together.
 const MAX_GATHERED_BYTES_IN_ALL: u64 = 4 << 30;
+
+/// Bytes of stored pages that a gather holds at a time, unless a quarter of the page cache is more: what
+/// lies in the cache anyway costs nothing.
+const HELD_PAGE_BYTES: u64 = 32 << 20;
 
 /// Most pages that a gather finds again without asking the cache; a power of two.
 const RECENT_PAGES: usize = 1024;
@@ -126,7 +131,20 @@ impl Session {
 
     /// One column of a gather.
     pub(super) fn gather_column(&self, source: SourceLists<'_>) -> Result<Column> {
-        let stretches = self.stretches(source)?;
+        let limit = HELD_PAGE_BYTES.max(self.shared.cache.capacity_bytes() / 4);
+        match self.stretches(source, limit)? {
+            Some(stretches) => self.gather_stretches(source, &stretches),
+            None => self.gather_grouped(source, limit),
+        }
+    }
+
+    /// One column of a gather, however many pages it takes.
+    pub(super) fn gather_at_once(&self, source: SourceLists<'_>) -> Result<Column> {
+        let stretches = self.stretches(source, u64::MAX)?.unwrap_or_default();
+        self.gather_stretches(source, &stretches)
+    }
+
+    fn gather_stretches(&self, source: SourceLists<'_>, stretches: &Stretches) -> Result<Column> {
         let pages = stretches.by_row(source.rows.len())?;
         let request = Source {
             pages: &pages,
@@ -164,7 +182,7 @@ impl Session {
     pub(crate) fn length_lists(&self, source: SourceLists<'_>) -> Result<Vec<u32>> {
         let _crossing = self.activity.crossing();
         self.check_call()?;
-        let stretches = self.stretches(source)?;
+        let stretches = self.stretches(source, u64::MAX)?.unwrap_or_default();
         let pages = stretches.by_row(source.rows.len())?;
         let request = Source {
             pages: &pages,
@@ -196,7 +214,8 @@ impl Session {
         }
     }
 
-    fn stretches(&self, source: SourceLists<'_>) -> Result<Stretches> {
+    /// Loads the pages of a source; none when those from the store pass `limit` bytes.
+    fn stretches(&self, source: SourceLists<'_>, limit: u64) -> Result<Option<Stretches>> {
         if source.pages.len() != source.rows.len() {
             let (pages, rows) = (source.pages.len(), source.rows.len());
             return Err(Error::invalid(format!(
@@ -206,6 +225,7 @@ impl Session {
         let handles = self.handles.lock();
         let mut recent = Recent::new(source.rows.len());
         let mut stretches = Stretches::default();
+        let mut held_bytes = 0u64;
         for run in source.pages.chunk_by(|a, b| a == b) {
             let at = match run.first() {
                 None | Some(&ABSENT) => None,
@@ -213,9 +233,15 @@ impl Session {
                     Some((known, at)) if *known == page => *at as usize,
                     place => {
                         let at = stretches.pages.len();
-                        stretches
-                            .pages
-                            .push(self.page(&handles, page, Purpose::Column)?);
+                        let stored = handles.page(page)?;
+                        if matches!(stored.file.body, Body::Stored(_)) {
+                            held_bytes += u64::from(stored.extent.raw_bytes);
+                        }
+                        if held_bytes > limit {
+                            return Ok(None);
+                        }
+                        let opened = self.page(&handles, page, Purpose::Column)?;
+                        stretches.pages.push(opened);
                         if let Some(place) = place {
                             *place = (page, at as u32);
                         }
@@ -225,7 +251,7 @@ impl Session {
             };
             stretches.runs.push((at, run.len()));
         }
-        Ok(stretches)
+        Ok(Some(stretches))
     }
 }
 

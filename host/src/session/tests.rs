@@ -225,3 +225,77 @@ fn files_are_bounded_and_their_paths_checked() {
         );
     }
 }
+
+#[test]
+fn every_page_that_is_written_waits_for_the_rate_of_the_call() {
+    use crate::rate::{Clock, tests::rate};
+
+    let session = session(1 << 30);
+    let (rate, clock) = rate(1_000);
+    let limits = CallLimits::default().with_rate(Some(Arc::new(rate)));
+    session.set_limits(limits);
+    let start = clock.now();
+    let file = session.create_file("mem/a", Medium::Memory).unwrap();
+    session
+        .append(&file, &[7; 3_000], &[1_000, 2_000], Codec::None)
+        .unwrap();
+    assert_eq!(
+        (clock.now() - start).as_millis(),
+        2_000,
+        "the first second is free"
+    );
+    let piece = session.encode_ints(&file, &[1, 5, 9, i64::MAX]).unwrap();
+    let bytes = u128::from(piece.extent.stored_bytes);
+    assert_eq!((clock.now() - start).as_millis(), 2_000 + bytes);
+    assert_eq!(session.activity().written(), (4, 3_000 + bytes as u64));
+}
+
+#[test]
+fn a_gather_in_groups_of_pages_gives_what_one_from_all_pages_does() {
+    let session = session(1 << 20);
+    let strings = ColumnType::scalar(ValueType::String);
+    let file = session.create_file("parts/1/x", Medium::Durable).unwrap();
+    let mut pages = Vec::new();
+    for page in 0..7u32 {
+        let mut column = sidx_kernels::ColumnBuilder::new(strings);
+        for row in 0..50 {
+            match (row + page) % 5 {
+                0 => column.push_absent().unwrap(),
+                _ => column.push_string(&format!("{page}:{row}")).unwrap(),
+            }
+        }
+        let from = Columns::from_columns(50, vec![column.finish()]).unwrap();
+        let rows: Vec<u32> = (0..50).collect();
+        let pieces = session
+            .encode_column(&file, None, &from, 0, &rows, u32::MAX)
+            .unwrap();
+        pages.push(pieces[0].extent);
+    }
+    session.finish(file).unwrap();
+    let file = session.open_file("parts/1/x").unwrap();
+    let first = session.register_pages(file, &pages).unwrap();
+    let rows: Vec<u32> = (0..400).map(|at| at * 7 % 50).collect();
+    let from: Vec<u32> = (0..400u32)
+        .map(|at| {
+            if at % 31 == 0 {
+                ABSENT
+            } else {
+                first + at * 13 % 7
+            }
+        })
+        .collect();
+    let source = SourceLists {
+        kind: strings,
+        pages: &from,
+        rows: &rows,
+    };
+    let whole = session.gather_at_once(source).unwrap();
+    assert_eq!(whole.rows(), 400);
+    assert!(whole.value(1).is_some() && whole.value(0).is_none());
+    for limit in [0, 1, 500, 1_000, 2_000, u64::MAX] {
+        assert!(
+            session.gather_grouped(source, limit).unwrap() == whole,
+            "{limit}"
+        );
+    }
+}

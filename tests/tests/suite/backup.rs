@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread;
 
-use sidx_host::storage::MemoryStore;
+use sidx_host::storage::{MemoryStore, Store as _};
 use sidx_host::{CancelToken, Durability, Engine, Error, ErrorKind, Index, IndexBuilder, Store};
 use sidx_tests::model::{Found, Row};
 use sidx_tests::subject::{NAME, Subject, batch, keys_of, on_both_engines, rows_of};
@@ -204,17 +204,22 @@ fn a_name_that_is_taken_is_refused_and_left_as_it_is() {
     });
 }
 
-/// Fails the write to the target with this number.
-fn faulty_target(fail_at: &Arc<AtomicI64>, stuck: bool) -> (Store, Arc<MemoryStore>) {
+/// Fails the write to the target with this number, and all after it when `stuck`. Whatever is written, there
+/// is no index yet.
+fn faulty_target(fail_at: i64, stuck: bool) -> (Store, Arc<MemoryStore>) {
     let inner = Arc::new(MemoryStore::new());
-    let left = Arc::clone(fail_at);
+    let (left, behind) = (AtomicI64::new(fail_at), Arc::clone(&inner));
     let watch = move |access, path: &str| {
-        let write = access == Access::Write;
-        let at = if write {
-            left.fetch_sub(1, Ordering::SeqCst)
-        } else {
-            i64::MAX
-        };
+        if access != Access::Write {
+            return Ok(());
+        }
+        let written = behind.open_index(NAME, false).unwrap();
+        let is_index = written.get("index.json").unwrap().is_some();
+        assert!(
+            !is_index,
+            "{path} is written to a copy that opens as an index"
+        );
+        let at = left.fetch_sub(1, Ordering::SeqCst);
         match at == 1 || (stuck && at < 1) {
             true => Err(Error::new(
                 ErrorKind::ResourceExhausted,
@@ -241,8 +246,7 @@ fn an_interrupted_copy_is_no_index_and_the_next_one_succeeds() {
         for stuck in [false, true] {
             let mut failures = 0;
             for at in 1.. {
-                let fail_at = Arc::new(AtomicI64::new(at));
-                let (target, inner) = faulty_target(&fail_at, stuck);
+                let (target, inner) = faulty_target(at, stuck);
                 let plain = Store::with_backend(inner);
                 match reader.backup(&target, NAME) {
                     Ok(_) => break,

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use sidx_host::{CancelToken, Durability, Engine, ErrorKind, Index, Operation, Result, Retention};
 use sidx_tests::model::Row;
 use sidx_tests::subject::{Subject, batch, keys_of, on_both_engines, read};
@@ -212,6 +214,11 @@ fn waiting_for_a_rate_or_for_another_merge_can_be_stopped() {
             flush.cancel();
             assert_eq!(second.join().unwrap(), ErrorKind::Cancelled);
             assert_eq!(third.join().unwrap(), ErrorKind::Cancelled);
+            let running = index.health().running;
+            let merges = running
+                .iter()
+                .filter(|run| run.operation == Operation::Merge);
+            assert_eq!(merges.count(), 1, "one merge at a time");
             assert_eq!(index.health().counters.merges, 0);
             slow.cancel();
             assert_eq!(first.join().unwrap(), ErrorKind::Cancelled);
@@ -255,22 +262,36 @@ fn writes_wait_for_their_rate_and_a_burst_goes_at_once() {
 }
 
 #[test]
-fn merges_are_done_whole_at_a_rate_that_they_never_reach() {
+fn merges_keep_to_their_rate_and_flushes_have_none() {
     on_both_engines(|mut subject: Subject| {
         subject.leave();
-        let index = subject
-            .options()
-            .merge_bytes_per_second(1 << 40)
-            .open()
-            .unwrap();
+        let mut random = SmallRng::seed_from_u64(7);
+        let mut noise = || {
+            (0..100_000)
+                .map(|_| random.random::<u8>())
+                .collect::<Vec<_>>()
+        };
+        const RATE: u64 = 200_000;
+        let builder = subject.options().merge_bytes_per_second(RATE);
+        let index = builder.open().unwrap();
         for key in 0..3 {
-            let rows = [Row::new(1, key, "x")];
+            let rows = [Row::new(1, key, noise())];
             index
                 .write_with(batch(&rows).unwrap(), Durability::Os)
                 .unwrap();
             index.flush().unwrap();
         }
-        assert_eq!(index.merge_all().unwrap().rows, 3);
+        let start = std::time::Instant::now();
+        let merged = index.merge_all().unwrap();
+        assert_eq!(merged.rows, 3);
+        assert!(merged.bytes_written > RATE, "{merged:?}");
+        // A monotonic clock cannot have shown less: a second's worth is free, the rest is not.
+        let least = Duration::from_millis((merged.bytes_written - RATE) * 1000 / RATE * 9 / 10);
+        assert!(
+            start.elapsed() >= least,
+            "{:?} of {least:?}",
+            start.elapsed()
+        );
         assert_eq!(keys_of(index.query()), [0, 1, 2]);
     });
 }
