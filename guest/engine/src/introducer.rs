@@ -28,8 +28,8 @@ pub(crate) struct Introducer {
     log_position: u64,
     /// Log position after the last entry of each memory part.
     log_ends: BTreeMap<u64, u64>,
-    /// Jobs that were planned and neither introduced nor abandoned, with their inputs.
-    jobs: BTreeMap<u64, Vec<u64>>,
+    /// Jobs that were planned and neither introduced nor abandoned.
+    jobs: BTreeMap<u64, Job>,
     obsolete: Obsolete,
     /// Labels of all series, read when the first labelled batch comes.
     labels: Option<BTreeMap<u64, String>>,
@@ -362,7 +362,7 @@ impl Introducer {
     }
 
     fn is_busy(&self, number: u64) -> bool {
-        self.jobs.values().any(|inputs| inputs.contains(&number))
+        self.jobs.values().any(|job| job.inputs.contains(&number))
     }
 
     /// The parts at the end of the list that are of one medium and belong to no job.
@@ -396,7 +396,7 @@ impl Introducer {
             flush: durable && parts().any(|part| part.medium() == Medium::Memory),
         };
         self.next_job += 1;
-        self.jobs.insert(job.id, job.inputs.clone());
+        self.jobs.insert(job.id, job.clone());
         job
     }
 
@@ -415,7 +415,7 @@ impl Introducer {
     ) -> Result<()> {
         self.check_alive()?;
         let job = &outcome.job;
-        if self.jobs.get(&job.id) != Some(&job.inputs) {
+        if self.jobs.get(&job.id) != Some(job) {
             return Err(Error::invalid(format!(
                 "job {} was not planned or is over",
                 job.id
@@ -513,9 +513,11 @@ impl Introducer {
     /// Gives up a job and removes what it wrote.
     pub(crate) fn abandon<H: Host>(&mut self, host: &H, job: &Job) -> Result<()> {
         // After a publish that failed in doubt, the newest snapshot may name the output.
-        if self.jobs.remove(&job.id).is_none() || self.poisoned.is_some() {
+        let planned = self.jobs.remove(&job.id);
+        // What is removed is what was planned: the caller might name a live part.
+        let (Some(job), None) = (planned, &self.poisoned) else {
             return Ok(());
-        }
+        };
         let medium = if job.durable {
             Medium::Durable
         } else {
