@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounds_are_bounded_by_items_and_by_weight_and_never_empty() {
+    fn rounds_take_those_who_came_first_and_are_bounded_by_items_and_weight() {
         let take = |weights: &[usize]| {
             let mut state = State::<usize, ()> {
                 next_ticket: 0,
@@ -138,11 +138,12 @@ mod tests {
                 weight: 10,
                 weigh: |weight| *weight,
             };
-            state.take(&limits).0.len()
+            // Tickets are numbered in order of arrival.
+            state.take(&limits).0
         };
-        assert_eq!(take(&[1, 1, 1, 1]), 3);
-        assert_eq!(take(&[5, 5, 1]), 2);
-        assert_eq!(take(&[99, 1]), 1);
-        assert_eq!(take(&[]), 0);
+        assert_eq!(take(&[1, 1, 1, 1]), [0, 1, 2]);
+        assert_eq!(take(&[5, 5, 1]), [0, 1]);
+        assert_eq!(take(&[99, 1]), [0]);
+        assert!(take(&[]).is_empty());
     }
 }

@@ -74,7 +74,8 @@ pub fn three_callers_are_answered_when_a_round_takes_two() {
     explore(3, 1, 2);
 }
 
-/// Items are worked on in order of arrival: what a caller submits after another one's answer comes later.
+/// A caller's items are worked on in their order, whoever leads. (That a round takes those who came first is
+/// tested beside the queue: from outside nobody sees when another arrived.)
 pub fn rounds_keep_the_order_of_arrival() {
     loom::model(|| {
         let (queue, seen) = (queue(1), Seen::default());
