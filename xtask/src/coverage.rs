@@ -1,7 +1,8 @@
 //! Line coverage of the engine and the kernels by all tests, as they run natively.
 //!
-//! Only these two crates are instrumented, by standing between cargo and the compiler, so everything
-//! they need is shared with normal builds. Lines of tests do not count.
+//! The crates of the workspace are instrumented, by standing between cargo and the compiler, so that
+//! everything they need is shared with normal builds: all of them, because generic code of the engine is
+//! compiled where it is used. Lines of tests do not count.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,7 +15,7 @@ use std::process::{Command, ExitCode};
 /// Set while this program stands in for the compiler.
 const WRAPPER: &str = "SIDX_COVERAGE_WRAPPER";
 
-/// The measured crates: name for the compiler, folder of the sources.
+/// The reported crates: name, folder of the sources.
 const CRATES: [(&str, &str); 2] = [
     ("sidx_engine", "guest/engine/src"),
     ("sidx_kernels", "guest/kernels/src"),
@@ -29,17 +30,8 @@ pub fn stand_in() -> Option<ExitCode> {
     let mut arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let rustc = arguments.first()?.clone();
     arguments.remove(0);
-    let measured = arguments.windows(2).any(|pair| {
-        pair.first().is_some_and(|flag| flag == "--crate-name")
-            && CRATES
-                .iter()
-                .any(|(name, _)| pair.get(1).is_some_and(|it| it == name))
-    });
     let mut command = Command::new(rustc);
-    command.args(arguments);
-    if measured {
-        command.arg("-Cinstrument-coverage");
-    }
+    command.args(arguments).arg("-Cinstrument-coverage");
     let done = command.status().is_ok_and(|status| status.success());
     Some(if done {
         ExitCode::SUCCESS
@@ -70,7 +62,9 @@ pub fn run(root: &Path) -> Result<String, String> {
     for binary in &binaries {
         export.arg("-object").arg(binary);
     }
-    export.args(CRATES.map(|(_, folder)| root.join(folder)));
+    export
+        .arg("-sources")
+        .args(CRATES.map(|(_, folder)| root.join(folder)));
     report(root, &folder, &output(&mut export)?)
 }
 

@@ -212,7 +212,9 @@ mod tests {
     #[test]
     fn every_width_and_tail_matches_the_values_packed() {
         let mut random = SmallRng::seed_from_u64(1);
-        for width in 0..=64u32 {
+        // Miri is a thousand times slower, and every ninth width shows it every kind of access.
+        let step = if cfg!(miri) { 9 } else { 1 };
+        for width in (0..=64u32).step_by(step) {
             for count in [0, 1, 7, 8, 9, 63, 64, 65, 127, 128, 200, 333] {
                 let mask = if width == 0 {
                     0
