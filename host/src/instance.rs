@@ -74,3 +74,60 @@ pub(crate) trait Instance: Send {
     fn contents(&mut self) -> Result<Contents>;
     fn describe(&mut self, subject: Subject) -> Result<String>;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sidx_engine::Durability;
+
+    use super::*;
+    use crate::session::{Budgets, Shared};
+    use crate::storage::MemoryStorage;
+
+    fn instances() -> [Box<dyn Instance>; 2] {
+        let session = || {
+            let budgets = Budgets {
+                page_cache_bytes: 0,
+                memory_bytes: 1 << 20,
+                disk_bytes: u64::MAX,
+                instances: 1,
+            };
+            let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);
+            Session::new(shared, true)
+        };
+        let component = ComponentInstance::start(session(), Arc::default()).unwrap();
+        [
+            Box::new(NativeInstance::new(session())),
+            Box::new(component),
+        ]
+    }
+
+    fn write(instance: &mut dyn Instance, key: i64) {
+        let mut batch = crate::Batch::new();
+        batch.row("UA", key).add().unwrap();
+        let batch = batch.into_engine(Durability::Os).unwrap();
+        let written = instance.write(vec![batch]).unwrap();
+        assert!(written.receipts.iter().all(Result::is_ok));
+    }
+
+    /// The log is given up in order, so rows that came later are not flushed beside older ones.
+    #[test]
+    fn a_younger_flush_waits_for_an_older_one() {
+        for mut instance in instances() {
+            let instance = instance.as_mut();
+            instance.open(Mode::Create).unwrap();
+            write(instance, 1);
+            let older = instance.plan_flush().unwrap().expect("there are rows");
+            write(instance, 2);
+            assert_eq!(instance.plan_flush().unwrap(), None);
+            let outcome = instance.merge(&older).unwrap();
+            instance.introduce(outcome).unwrap();
+            let younger = instance.plan_flush().unwrap().expect("there are more");
+            assert_eq!(younger.rows, 1);
+            instance.abandon(&younger).unwrap();
+            let again = instance.plan_flush().unwrap().expect("they were given up");
+            assert_eq!(again.inputs, younger.inputs);
+        }
+    }
+}
