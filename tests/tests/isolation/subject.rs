@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// The component.
 pub(super) const MISBEHAVING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/misbehaving.wasm"));
 /// Far more than any call that works takes here, and short enough to wait for.
-pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// Enough for the engine, and reached quickly.
 pub(super) const MEMORY_BYTES: u64 = 256 << 20;
 
