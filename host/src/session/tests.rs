@@ -235,7 +235,7 @@ fn every_page_that_is_written_waits_for_the_rate_of_the_call() {
     let limits = CallLimits::default().with_rate(Some(Arc::new(rate)));
     session.set_limits(limits);
     let start = clock.now();
-    let file = session.create_file("mem/a", Medium::Memory).unwrap();
+    let file = session.create_file("memory/a", Medium::Memory).unwrap();
     session
         .append(&file, &[7; 3_000], &[1_000, 2_000], Codec::None)
         .unwrap();

@@ -53,6 +53,29 @@ fn copied<'a>(selection: &scan::Selection<'a>) -> scan::Selection<'a> {
     scan::Selection { ..*selection }
 }
 
+type Change = fn(&mut scan::Selection<'_>);
+
+/// What is wrong with a selection, and how to make it so.
+const WRONG_SELECTIONS: [(&str, Change); 13] = [
+    ("no key page", |it| it.key_pages = &[u32::MAX]),
+    ("an unknown key page", |it| it.key_pages = &[8 << 20]),
+    ("missing slots", |it| it.slots = u32::MAX),
+    ("an unknown slot page", |it| {
+        (it.slots, it.slot_pages) = (1, &[8 << 20])
+    }),
+    ("more slots", |it| it.slot_pages = &[1, 2, 3]),
+    ("many spans", |it| it.span_counts = &[u32::MAX]),
+    ("no span count", |it| it.span_counts = &[]),
+    ("half a span", |it| it.spans = &[0]),
+    ("a span backwards", |it| it.spans = &[2, 1]),
+    ("a span behind the rows", |it| it.spans = &[0, u32::MAX]),
+    ("overlapping spans", |it| {
+        (it.span_counts, it.spans) = (&[2], &[0, 2, 1, 3])
+    }),
+    ("no resume keys", |it| it.resume_keys = &[]),
+    ("more resume rows", |it| it.resume_rows = &[0, 1]),
+];
+
 pub(super) fn selections(allowed: &mut Allowed) {
     let Some(page) = a_key_page() else {
         return allowed.0.push("there is no key page to read".to_owned());
@@ -65,102 +88,9 @@ pub(super) fn selections(allowed: &mut Allowed) {
     if scan::select(None, copied(&wanted)).is_err() {
         allowed.0.push("a good selection is refused".to_owned());
     }
-    let wrong = [
-        (
-            "no key page",
-            scan::Selection {
-                key_pages: &[u32::MAX],
-                ..copied(&wanted)
-            },
-        ),
-        (
-            "an unknown key page",
-            scan::Selection {
-                key_pages: &[8 << 20],
-                ..copied(&wanted)
-            },
-        ),
-        (
-            "missing slots",
-            scan::Selection {
-                slots: u32::MAX,
-                ..copied(&wanted)
-            },
-        ),
-        (
-            "an unknown slot page",
-            scan::Selection {
-                slots: 1,
-                slot_pages: &[8 << 20],
-                ..copied(&wanted)
-            },
-        ),
-        (
-            "more slots",
-            scan::Selection {
-                slot_pages: &[1, 2, 3],
-                ..copied(&wanted)
-            },
-        ),
-        (
-            "many spans",
-            scan::Selection {
-                span_counts: &[u32::MAX],
-                ..copied(&wanted)
-            },
-        ),
-        (
-            "no span count",
-            scan::Selection {
-                span_counts: &[],
-                ..copied(&wanted)
-            },
-        ),
-        (
-            "half a span",
-            scan::Selection {
-                spans: &[0],
-                ..copied(&wanted)
-            },
-        ),
-        (
-            "a span backwards",
-            scan::Selection {
-                spans: &[2, 1],
-                ..copied(&wanted)
-            },
-        ),
-        (
-            "a span behind the rows",
-            scan::Selection {
-                spans: &[0, u32::MAX],
-                ..copied(&wanted)
-            },
-        ),
-        (
-            "overlapping spans",
-            scan::Selection {
-                span_counts: &[2],
-                spans: &[0, 2, 1, 3],
-                ..copied(&wanted)
-            },
-        ),
-        (
-            "no resume keys",
-            scan::Selection {
-                resume_keys: &[],
-                ..copied(&wanted)
-            },
-        ),
-        (
-            "more resume rows",
-            scan::Selection {
-                resume_rows: &[0, 1],
-                ..copied(&wanted)
-            },
-        ),
-    ];
-    for (what, wrong) in wrong {
+    for (what, change) in WRONG_SELECTIONS {
+        let mut wrong = copied(&wanted);
+        change(&mut wrong);
         let again = copied(&wrong);
         allowed.refused(&format!("select: {what}"), scan::select(None, again));
         allowed.refused(&format!("count: {what}"), scan::count(None, wrong));
@@ -301,7 +231,6 @@ pub(super) fn filters(allowed: &mut Allowed) {
 
 pub(super) fn columns(allowed: &mut Allowed) {
     use scan::ValuesParam as Values;
-    let strings = |ends, bytes| Values::ByteStrings(scan::ByteStringsParam { ends, bytes });
     let mut push = |what: &str, kind, presence: Option<&[u64]>, ends: Option<&[u32]>, values| {
         let columns = scan::Columns::new(2);
         let pushed = columns.push(kind, presence, ends, values);
@@ -347,21 +276,24 @@ pub(super) fn columns(allowed: &mut Allowed) {
         Some(&[1, u32::MAX]),
         Values::Ints(&[1, 2]),
     );
-    push("bytes backwards", 5, None, None, strings(&[2, 1], b"ab"));
-    push(
-        "bytes behind the end",
-        5,
-        None,
-        None,
-        strings(&[1, u32::MAX], b"ab"),
-    );
-    push(
-        "a string that is not UTF-8",
-        1,
-        None,
-        None,
-        strings(&[1, 2], &[0xff, 0xfe]),
-    );
+    bytes_and_counts(allowed);
+}
+
+fn bytes_and_counts(allowed: &mut Allowed) {
+    use scan::ValuesParam as Values;
+    let strings = |ends, bytes| Values::ByteStrings(scan::ByteStringsParam { ends, bytes });
+    for (what, kind, values) in [
+        ("bytes backwards", 5, strings(&[2, 1], b"ab")),
+        ("bytes behind the end", 5, strings(&[1, u32::MAX], b"ab")),
+        (
+            "a string that is not UTF-8",
+            1,
+            strings(&[1, 2], &[0xff, 0xfe]),
+        ),
+    ] {
+        let pushed = scan::Columns::new(2).push(kind, None, None, values);
+        allowed.refused(&format!("push: {what}"), pushed);
+    }
     let most = scan::Columns::new(u32::MAX);
     allowed.refused(
         "push: 4 G rows",
