@@ -125,7 +125,7 @@ fn batch(writer: usize, number: u64) -> Batch {
         let payload = format!("{writer}:{number}:{at}");
         let row = batch.row(writer as u64, number as i64);
         let row = row.payload(&payload).tag("at", at as i64);
-        row.tag("even", number % 2 == 0).add().unwrap();
+        row.tag("even", number.is_multiple_of(2)).add().unwrap();
     }
     batch
 }
