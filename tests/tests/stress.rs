@@ -1,5 +1,5 @@
-//! Everything at once: writers, readers that stream and count, flushes, merges, reading handles beside
-//! the writer, and reopening without a flush. Every result is held against what was acknowledged.
+//! Everything at once: writers, readers that stream and count, flushes, merges, backups, reading handles
+//! beside the writer, and reopening without a flush. Every result is held against what was acknowledged.
 //!
 //! `SIDX_STRESS_SECONDS=180` runs longer; both engines get half of the time.
 
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use sidx_host::{Batch, Durability, Engine, ErrorKind, Index, Query, Result};
+use sidx_host::{Batch, Durability, Engine, Index, Query, Result, Store};
 use sidx_tests::subject::Subject;
 
 const WRITERS: usize = 4;
@@ -49,7 +49,7 @@ struct Counts {
     reads: AtomicUsize,
     changes: AtomicUsize,
     beside: AtomicUsize,
-    overtaken: AtomicUsize,
+    backups: AtomicUsize,
 }
 
 impl Ledger {
@@ -244,28 +244,31 @@ fn keep(index: &Index, ledger: &Ledger, seed: u64, done: &AtomicBool) {
     }
 }
 
-/// Opens the index for reading beside the writer. Merges may remove parts before they are read; such a
-/// reader fails and opens again, but never sees anything wrong.
+/// Opens the index for reading beside the writer, which leaves what is read in its place.
 fn read_beside(subject: &Subject, ledger: &Ledger, done: &AtomicBool) {
     while !done.load(Ordering::Acquire) {
         let least = ledger.acknowledged();
-        let seen = subject.options().read_only().and_then(|index| {
-            let query = index.query().rows_per_batch(500);
-            stream(query, false, Duration::ZERO)
-        });
-        match seen {
-            Ok(seen) => {
-                ledger.judge(least, seen);
-                ledger.counts.beside.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(error) => {
-                let kind = error.kind();
-                let overtaken = matches!(kind, ErrorKind::NotFound | ErrorKind::Corrupt);
-                assert!(overtaken, "{error}");
-                ledger.counts.overtaken.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+        let index = subject.options().read_only().unwrap();
+        let query = index.query().rows_per_batch(500);
+        let seen = stream(query, false, Duration::ZERO).unwrap();
+        ledger.judge(least, seen);
+        ledger.counts.beside.fetch_add(1, Ordering::Relaxed);
         thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Copies the index while it is written, and reads the copy.
+fn back_up(subject: &Subject, ledger: &Ledger, done: &AtomicBool) {
+    while !done.load(Ordering::Acquire) {
+        let least = ledger.acknowledged();
+        let copies = Store::memory();
+        subject.index().backup(&copies, "copy").unwrap();
+        let copy = copies.index("copy").engine(subject.engine());
+        let copy = copy.read_only().unwrap();
+        let seen = stream(copy.query(), false, Duration::ZERO).unwrap();
+        ledger.judge(least, seen);
+        ledger.counts.backups.fetch_add(1, Ordering::Relaxed);
+        thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -282,6 +285,7 @@ fn round(subject: &Subject, ledger: &Ledger, number: u64) {
         }
         scope.spawn(move || keep(index, ledger, number, done));
         scope.spawn(move || read_beside(subject, ledger, done));
+        scope.spawn(move || back_up(subject, ledger, done));
         thread::sleep(ROUND);
         done.store(true, Ordering::Release);
     });
@@ -311,11 +315,11 @@ fn stress(engine: Engine, time: Duration) {
         reads,
         changes,
         beside,
-        overtaken,
+        backups,
     } = &ledger.counts;
     println!(
         "{engine:?}: {number} rounds, {:?} batches, {reads:?} reads, {changes:?} changes, {beside:?} reads \
-         beside, {overtaken:?} overtaken",
+         beside, {backups:?} backups",
         ledger.acknowledged()
     );
 }

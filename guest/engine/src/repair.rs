@@ -30,12 +30,24 @@ struct Report {
     damage: Vec<Finding>,
     /// Rows of damaged parts that are in new ones.
     saved_rows: u64,
-    /// What was lost, by this repair or before, and is not accepted.
-    lost: Vec<Quarantined>,
+    /// Where rows were lost, by this repair or before, and the loss is not accepted.
+    lost: Vec<Loss>,
     /// What queries no longer fail for.
-    accepted: Vec<Quarantined>,
+    accepted: Vec<Loss>,
     rows: u64,
     epoch: u64,
+}
+
+/// A region in which rows may be missing.
+#[derive(Serialize)]
+struct Loss {
+    part: String,
+    #[serde(flatten)]
+    region: Region,
+    /// Of the series, where it is one and its label is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    reason: String,
 }
 
 #[derive(Serialize)]
@@ -77,11 +89,11 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, accept_loss: bool) -> Result<String> {
         repair_log(host, &mut introducer, &mut live, &log, lost_entries)?;
     }
     if accept_loss && !live.quarantined.is_empty() {
-        report.accepted = live.quarantined.clone();
+        report.accepted = losses(&live);
         introducer.publish_quarantine(host, &mut live, Vec::new())?;
         introducer.clean_parts(&**host, &live);
     }
-    report.lost = live.quarantined.clone();
+    report.lost = losses(&live);
     report.epoch = live.epoch;
     report.rows = live.parts.iter().map(|part| part.manifest().rows).sum();
     report.ok = report.damage.is_empty();
@@ -89,6 +101,28 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, accept_loss: bool) -> Result<String> {
         let text = format!("cannot write the report: {error}");
         Error::new(ErrorKind::Other, text)
     })
+}
+
+/// What is lost of a part list, region by region.
+fn losses<H: Host>(live: &Live<H>) -> Vec<Loss> {
+    let label = |region: &Region| {
+        let is_one = region.first_series == region.last_series;
+        let parts = live.parts.iter().filter(|_| is_one);
+        // A label that cannot be read is not worth failing for.
+        let mut found =
+            parts.filter_map(|part| part.labels().ok()?.get(&region.first_series).cloned());
+        found.next()
+    };
+    let mut losses = Vec::new();
+    for lost in &live.quarantined {
+        losses.extend(lost.lost.iter().map(|region| Loss {
+            part: lost.part.clone(),
+            region: region.clone(),
+            label: label(region),
+            reason: lost.reason.clone(),
+        }));
+    }
+    losses
 }
 
 impl Report {

@@ -56,8 +56,9 @@ fn list(entries: &[Value], out: &mut dyn Write) -> io::Result<()> {
 
 /// The names in the entries: first what they are called, then what is in them.
 fn columns(entries: &[Value]) -> Vec<&str> {
-    const FIRST: [&str; 9] = [
+    const FIRST: [&str; 10] = [
         "part",
+        "label",
         "medium",
         "rows",
         "blocks",
@@ -153,11 +154,7 @@ pub(super) fn is_sound(report: &Value) -> bool {
 /// Whether a report of `repair` tells of no rows that are lost and not accepted.
 pub(super) fn is_without_loss(report: &Value) -> bool {
     let lost = report.get("lost").and_then(Value::as_array);
-    let is_empty = |entry: &Value| {
-        let regions = entry.get("lost").and_then(Value::as_array);
-        regions.is_some_and(Vec::is_empty)
-    };
-    lost.is_some_and(|lost| lost.iter().all(is_empty))
+    lost.is_some_and(Vec::is_empty)
 }
 
 #[cfg(test)]
