@@ -202,6 +202,11 @@ impl Writer {
                 }
                 Ok(Some(outcome))
             }
+            // Another writer is at work, though the lock should not let it: it made a part of this number, or
+            // published first. What is in the way is its own, so nothing is removed.
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                Err(self.introducer.lock().fail(error, &self.pool))
+            }
             Err(error) => {
                 if let Err(second) = self.consult(|introducer| introducer.abandon(&job)) {
                     tracing::warn!(job = job.id, error = %second, "a failed job left files behind");

@@ -25,6 +25,7 @@ mod suite {
     mod boundary;
     mod concurrency;
     mod explain;
+    mod fencing;
     mod format_document;
     mod golden;
     mod group_commit;
