@@ -1,21 +1,29 @@
-//! Encoded strings and byte strings: lengths and bytes, or a sorted dictionary and codes.
+//! Encoded strings and byte strings: lengths and bytes, packed symbols, or codes into a sorted dictionary.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::alphabet;
 use crate::bitpack::{self, Packed};
+use crate::column_type::ValueType;
 use crate::error::{ColumnError, PageError};
 use crate::hash;
 use crate::integer::{ABSENT, check_codes};
 use crate::offsets::{self, Offsets};
 use crate::reader::Reader;
+use crate::shared::SharedDictionary;
 use crate::values::ByteStrings;
 
 /// Lengths, then the bytes of all values.
 pub const PLAIN: u8 = 0;
 /// Distinct values in bytewise order, then a packed code per value.
 pub const DICTIONARY: u8 = 1;
+/// Values of one length, packed by the alphabet of each position.
+pub const ALPHABET: u8 = 2;
+/// A packed code per value, into a dictionary that lies outside the page.
+pub const SHARED: u8 = 3;
 
 /// Most entries of a dictionary.
 pub const MAX_DICTIONARY: usize = 65_536;
@@ -37,21 +45,45 @@ pub(crate) struct Plain {
 /// Codes into sorted, distinct entries. Every code is below the number of entries.
 #[derive(Debug, Clone)]
 pub(crate) struct Dictionary {
-    entries: Plain,
+    entries: Entries,
     count: usize,
     width: u32,
     codes: Bytes,
 }
 
+/// The entries of a dictionary.
+#[derive(Debug, Clone)]
+enum Entries {
+    /// Of this page alone.
+    Own(Plain),
+    /// Of all pages of a column.
+    Shared(Arc<SharedDictionary>),
+}
+
+/// Most bytes of packed strings of a page before they are packed.
+const MAX_PACKED: usize = 64 << 20;
+
 impl Strings {
-    /// Reads `count` byte strings, which must be UTF-8 when they are `text`.
+    /// Reads `count` byte strings, which must be UTF-8 when they are `text`. `shared` is the dictionary that
+    /// the page may refer to.
     pub(crate) fn open(
         reader: &mut Reader,
         count: usize,
         text: bool,
+        shared: Option<&Arc<SharedDictionary>>,
     ) -> Result<Strings, PageError> {
         match reader.u8("string encoding")? {
             PLAIN => Plain::open(reader, count, text).map(Strings::Plain),
+            ALPHABET => {
+                let (length, bytes) = alphabet::open(reader, count, MAX_PACKED)?;
+                let offsets = Offsets::fixed(length as u32, count);
+                let plain = Plain { offsets, bytes };
+                if text {
+                    plain.check_utf8()?;
+                }
+                Ok(Strings::Plain(plain))
+            }
+            SHARED => Dictionary::open_shared(reader, count, text, shared).map(Strings::Dictionary),
             DICTIONARY => {
                 let size = reader.u32("dictionary size")? as usize;
                 if size == 0 || size > MAX_DICTIONARY {
@@ -68,7 +100,7 @@ impl Strings {
                 let codes = reader.take("packed codes", bitpack::packed_bytes(count, width))?;
                 check_codes(&codes, width, count, size)?;
                 Ok(Strings::Dictionary(Dictionary {
-                    entries,
+                    entries: Entries::Own(entries),
                     count,
                     width,
                     codes,
@@ -137,7 +169,10 @@ impl Strings {
     pub(crate) fn derived_bytes(&self) -> usize {
         match self {
             Strings::Plain(plain) => plain.offsets.derived_bytes(),
-            Strings::Dictionary(dictionary) => dictionary.entries.offsets.derived_bytes(),
+            Strings::Dictionary(dictionary) => match &dictionary.entries {
+                Entries::Own(entries) => entries.offsets.derived_bytes(),
+                Entries::Shared(_) => 0,
+            },
         }
     }
 }
@@ -153,8 +188,25 @@ impl Plain {
         Ok(plain)
     }
 
+    /// Strings given by their ends in the bytes; the last end is the length of the bytes.
+    pub(crate) fn of(ends: Vec<u32>, bytes: Bytes) -> Plain {
+        let offsets = Offsets::Ends(ends);
+        Plain { offsets, bytes }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.offsets.count()
+    }
+
+    /// Bytes of all strings, and of what finds them.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.bytes.len() + self.offsets.derived_bytes()
+    }
+
+    /// The position of a value among strings that ascend.
+    pub(crate) fn find(&self, value: &[u8]) -> Option<usize> {
+        let at = self.partition_point(|entry| entry < value);
+        (self.get(at) == Some(value)).then_some(at)
     }
 
     #[inline]
@@ -198,7 +250,7 @@ impl Plain {
     }
 
     /// The buffer must be UTF-8 as a whole and every value must begin at a character.
-    fn check_utf8(&self) -> Result<(), PageError> {
+    pub(crate) fn check_utf8(&self) -> Result<(), PageError> {
         let what = "string that is not valid UTF-8";
         if self.bytes.is_ascii() {
             return Ok(());
@@ -223,7 +275,7 @@ impl Plain {
     }
 
     /// Entries must ascend strictly, which makes them distinct and tests of them binary searches.
-    fn check_order(&self) -> Result<(), PageError> {
+    pub(crate) fn check_order(&self) -> Result<(), PageError> {
         let descent = self
             .iter()
             .zip(self.iter().skip(1))
@@ -256,8 +308,52 @@ impl Plain {
 }
 
 impl Dictionary {
+    fn open_shared(
+        reader: &mut Reader,
+        count: usize,
+        text: bool,
+        shared: Option<&Arc<SharedDictionary>>,
+    ) -> Result<Dictionary, PageError> {
+        let size = reader.u32("size of the shared dictionary")? as usize;
+        let fits = |shared: &&Arc<SharedDictionary>| {
+            shared.len() == size && (shared.value() == ValueType::String) == text
+        };
+        let Some(shared) = shared.filter(fits) else {
+            return Err(PageError::Field {
+                what: "size of the shared dictionary",
+                found: size as u64,
+                limit: shared.map_or(0, |shared| shared.len() as u64),
+            });
+        };
+        let width = bitpack::width_of(size as u64 - 1);
+        let codes = reader.take("packed codes", bitpack::packed_bytes(count, width))?;
+        check_codes(&codes, width, count, size)?;
+        Ok(Dictionary {
+            entries: Entries::Shared(Arc::clone(shared)),
+            count,
+            width,
+            codes,
+        })
+    }
+
     pub(crate) fn entries(&self) -> &Plain {
-        &self.entries
+        match &self.entries {
+            Entries::Own(entries) => entries,
+            Entries::Shared(shared) => shared.entries(),
+        }
+    }
+
+    /// Number of values.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The dictionary outside the page that it refers to.
+    pub(crate) fn shared(&self) -> Option<&Arc<SharedDictionary>> {
+        match &self.entries {
+            Entries::Own(_) => None,
+            Entries::Shared(shared) => Some(shared),
+        }
     }
 
     /// The packed codes. `open` checked their length, so `None` does not happen.
@@ -271,14 +367,14 @@ impl Dictionary {
         if index >= self.count {
             return None;
         }
-        self.entries.get(self.codes()?.get(index) as usize)
+        self.entries().get(self.codes()?.get(index) as usize)
     }
 }
 
 /// What became of the values on writing.
 pub(crate) struct Written {
-    /// Whether a dictionary was the smaller form.
-    pub(crate) dictionary: bool,
+    /// Whether a general compressor may make less of it.
+    pub(crate) compress: bool,
     /// Hash of each distinct value, in no order; empty with a dictionary.
     pub(crate) hashes: Vec<u64>,
 }
@@ -302,18 +398,39 @@ pub(crate) fn write(values: &[&[u8]], joined: Option<&[u8]>, out: &mut Vec<u8>) 
             if dictionary.len() < 1 + lengths.len() + plain_bytes {
                 out.append(&mut dictionary);
                 return Written {
-                    dictionary: true,
+                    compress: false,
                     hashes: Vec::new(),
                 };
             }
         }
     }
-    out.push(PLAIN);
-    write_plain(values, joined, out);
+    let packed = write_packed(values, joined, out);
+    if !packed {
+        out.push(PLAIN);
+        write_plain(values, joined, out);
+    }
     Written {
-        dictionary: false,
+        compress: !packed,
         hashes: distinct.hashes,
     }
+}
+
+/// Appends values of one length packed by alphabets; `false` where that is not the better form.
+fn write_packed(values: &[&[u8]], joined: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
+    let length = values.first().map_or(0, |value| value.len());
+    if values.iter().any(|value| value.len() != length) {
+        return false;
+    }
+    let start = out.len();
+    out.push(ALPHABET);
+    let packed = match joined {
+        Some(joined) => alphabet::write(joined, length, out),
+        None => alphabet::write(&values.concat(), length, out),
+    };
+    if !packed {
+        out.truncate(start);
+    }
+    packed
 }
 
 fn write_plain(values: &[&[u8]], joined: Option<&[u8]>, out: &mut Vec<u8>) {

@@ -1,11 +1,13 @@
 //! Every code that stands in stored bytes, under one roof: the list that `docs/format.md` is
 //! compared with. The type codes are those of [`ColumnType`](crate::column::ColumnType).
 
+pub use crate::alphabet::MAX_LENGTH as STRING_ALPHABET_MAX_LENGTH;
 pub use crate::boolean::{
     ALL_FALSE as BOOLEAN_ALL_FALSE, ALL_TRUE as BOOLEAN_ALL_TRUE, BITS as BOOLEAN_BITS,
 };
 pub use crate::bytestring::{
-    DICTIONARY as STRING_DICTIONARY, MAX_DICTIONARY as STRING_MAX_DICTIONARY, PLAIN as STRING_PLAIN,
+    ALPHABET as STRING_ALPHABET, DICTIONARY as STRING_DICTIONARY,
+    MAX_DICTIONARY as STRING_MAX_DICTIONARY, PLAIN as STRING_PLAIN, SHARED as STRING_SHARED,
 };
 pub use crate::column_type::ARRAY_FLAG;
 pub use crate::delta::GROUP as DELTA_GROUP;
@@ -25,6 +27,7 @@ pub use crate::integer::{
 };
 pub use crate::page::LAYOUT as PAGE_LAYOUT;
 pub use crate::presence::{ALL as PRESENCE_ALL, BITMAP as PRESENCE_BITMAP, RUNS as PRESENCE_RUNS};
+pub use crate::shared::{MAX_BYTES as SHARED_MAX_BYTES, MAX_ENTRIES as SHARED_MAX_ENTRIES};
 
 /// Zero bytes behind bit-packed values.
 pub const PACKED_PADDING: usize = crate::bitpack::PADDING;
@@ -47,7 +50,15 @@ mod tests {
             [BOOLEAN_ALL_FALSE, BOOLEAN_ALL_TRUE, BOOLEAN_BITS],
             [0, 1, 2]
         );
-        assert_eq!([STRING_PLAIN, STRING_DICTIONARY], [0, 1]);
+        assert_eq!(
+            [
+                STRING_PLAIN,
+                STRING_DICTIONARY,
+                STRING_ALPHABET,
+                STRING_SHARED
+            ],
+            [0, 1, 2, 3]
+        );
         assert_eq!([FRAME_PRESENCE_ALL, FRAME_PRESENCE_BITMAP], [0, 1]);
         assert_eq!((ARRAY_FLAG, FLOAT_MAX_EXPONENT), (0x10, 18));
         assert_eq!(

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use crate::bitpack;
 use crate::boolean;
 use crate::bytestring;
-use crate::column::{Column, MAX_ELEMENTS, MAX_ROWS};
+use crate::column::{Column, ColumnType, MAX_ELEMENTS, MAX_ROWS};
 use crate::error::ColumnError;
 use crate::filter;
 use crate::float;
@@ -13,7 +14,8 @@ use crate::integer_encode;
 use crate::offsets;
 use crate::page::LAYOUT;
 use crate::presence;
-use crate::stats::ColumnStats;
+use crate::shared::SharedDictionary;
+use crate::stats::{self, ColumnStats, ValueRange};
 use crate::values::Values;
 
 /// Pages below this many bytes are not worth a general compressor.
@@ -54,10 +56,62 @@ pub fn encode_unfiltered(column: &Column) -> Result<EncodedColumn, ColumnError> 
     encode_with(column, false)
 }
 
-fn encode_with(column: &Column, filtered: bool) -> Result<EncodedColumn, ColumnError> {
+/// Encodes a column of codes (ints, or arrays of ints) as a page of the values that they stand for in
+/// `dictionary`, which the page then refers to. There is no filter: the dictionary is one.
+///
+/// # Errors
+/// As [`encode`], and when the column is not of ints or a code is not in the dictionary.
+pub fn encode_coded(
+    column: &Column,
+    dictionary: &SharedDictionary,
+) -> Result<EncodedColumn, ColumnError> {
+    let kind = ColumnType {
+        value: dictionary.value(),
+        array: column.kind().array,
+    };
+    let Values::Int(values) = column.values() else {
+        return Err(ColumnError::Store {
+            kind,
+            found: column.values().name(),
+        });
+    };
+    let mut stats = ColumnStats::of(column);
+    if let ValueRange::Int { min, max } = stats.range {
+        let entry = |code: i64| {
+            u32::try_from(code)
+                .ok()
+                .and_then(|code| dictionary.get(code))
+        };
+        let (Some(min), Some(max)) = (entry(min), entry(max)) else {
+            return Err(ColumnError::TooLarge {
+                what: "code of a value",
+                found: max.cast_unsigned(),
+                limit: dictionary.len() as u64 - 1,
+            });
+        };
+        stats.range = stats::bytes_range(min, max);
+    }
+    let mut page = begin(column, kind, &stats)?;
+    let codes = present(column, values);
+    page.push(bytestring::SHARED);
+    page.extend_from_slice(&(dictionary.len() as u32).to_le_bytes());
+    let width = bitpack::width_of(dictionary.len() as u64 - 1);
+    bitpack::write_padded(
+        codes.iter().map(|code| code.cast_unsigned()),
+        width,
+        &mut page,
+    );
+    Ok(EncodedColumn {
+        page,
+        compress: false,
+        filter: None,
+        stats,
+    })
+}
+
+/// Everything of a page before its values.
+fn begin(column: &Column, kind: ColumnType, stats: &ColumnStats) -> Result<Vec<u8>, ColumnError> {
     check_limit("rows", column.rows(), MAX_ROWS)?;
-    let kind = column.kind();
-    let stats = ColumnStats::of(column);
     let elements = if kind.array {
         column.values().len()
     } else {
@@ -75,6 +129,12 @@ fn encode_with(column: &Column, filtered: bool) -> Result<EncodedColumn, ColumnE
         let rows = (0..column.rows()).filter(|row| column.is_present(*row));
         offsets::write(rows.map(|row| column.element_range(row).len()), &mut page);
     }
+    Ok(page)
+}
+
+fn encode_with(column: &Column, filtered: bool) -> Result<EncodedColumn, ColumnError> {
+    let stats = ColumnStats::of(column);
+    let mut page = begin(column, column.kind(), &stats)?;
     let written = write_values(column, filtered, &mut page);
     let filter = if written.hashes.len() > FILTER_ABOVE {
         filter::build(written.hashes)
@@ -129,7 +189,7 @@ fn write_values(column: &Column, filtered: bool, out: &mut Vec<u8>) -> WrittenVa
             let written = bytestring::write(&present(column, &slots), joined, out);
             let hashes = if filtered { written.hashes } else { Vec::new() };
             WrittenValues {
-                compress: !written.dictionary,
+                compress: written.compress,
                 hashes,
             }
         }

@@ -107,6 +107,23 @@ impl Integers {
         })
     }
 
+    /// Codes as they are, for pages that are never stored.
+    pub(crate) fn of_codes(codes: &[u32]) -> Integers {
+        let mut bytes = Vec::with_capacity(codes.len() * 4 + bitpack::PADDING);
+        codes
+            .iter()
+            .for_each(|code| bytes.extend_from_slice(&code.to_le_bytes()));
+        bytes.extend_from_slice(&[0; bitpack::PADDING]);
+        Integers {
+            count: codes.len(),
+            form: Form::Frame {
+                base: 0,
+                width: u32::BITS,
+                bytes: bytes.into(),
+            },
+        }
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.count
     }

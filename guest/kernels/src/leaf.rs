@@ -5,10 +5,10 @@ use std::ops::Range;
 use crate::bitmap::Bitmap;
 use crate::bytestring::{Dictionary, Plain, Strings};
 use crate::float::Floats;
-use crate::integer_mark::{mark_codes, mark_table};
 use crate::offsets::Offsets;
 use crate::page::{Page, Stored};
-use crate::predicate::{Matcher, exceeds, reaches};
+use crate::predicate::Matcher;
+use crate::resolved::{Codes, Resolutions};
 use crate::stop::Stop;
 
 /// The rows whose answer matters.
@@ -22,13 +22,20 @@ pub(crate) struct Scope<'a> {
     pub(crate) stop: &'a Stop<'a>,
 }
 
+/// A test, and what it found out about dictionaries.
+pub(crate) struct Test<'a> {
+    pub(crate) matcher: &'a Matcher,
+    pub(crate) resolutions: &'a Resolutions,
+}
+
 /// The rows of the page that pass, as far as the scope goes.
 pub(crate) fn select_rows(
     page: &Page,
     elements: bool,
-    matcher: &Matcher,
+    test: &Test<'_>,
     scope: &Scope<'_>,
 ) -> Bitmap {
+    let matcher = test.matcher;
     let rows = page.rows() as usize;
     if matches!(matcher, Matcher::Exists) && !elements {
         return page
@@ -42,14 +49,14 @@ pub(crate) fn select_rows(
     }
     let positions = page.presence().positions(scope.window.clone());
     let dense = match page.lists() {
-        Some(lists) => select_lists(page, lists, matcher, positions, scope.stop),
+        Some(lists) => select_lists(page, lists, test, positions, scope.stop),
         None => {
             let candidates = match (page.stored(), scope.within) {
                 // Only comparisons of bytes cost enough to look at each candidate alone.
                 (Stored::Bytes(_), Some(within)) => Some(page.presence().compress(within)),
                 _ => None,
             };
-            mark(page, matcher, positions, candidates.as_ref(), scope.stop)
+            mark(page, test, positions, candidates.as_ref(), scope.stop)
         }
     };
     page.presence().spread(dense, scope.window.clone())
@@ -59,12 +66,12 @@ pub(crate) fn select_rows(
 fn select_lists(
     page: &Page,
     lists: &Offsets,
-    matcher: &Matcher,
+    test: &Test<'_>,
     positions: Range<usize>,
     stop: &Stop<'_>,
 ) -> Bitmap {
     let mut dense = Bitmap::zeros(lists.count());
-    if matches!(matcher, Matcher::Exists) {
+    if matches!(test.matcher, Matcher::Exists) {
         positions
             .filter(|at| !lists.range(*at).is_empty())
             .for_each(|at| dense.set(at));
@@ -72,7 +79,7 @@ fn select_lists(
     }
     let marks = mark(
         page,
-        matcher,
+        test,
         lists.cover(positions.start, positions.end),
         None,
         stop,
@@ -88,7 +95,7 @@ fn select_lists(
 /// The stored values that pass, as far as the positions go (widened to whole words).
 fn mark(
     page: &Page,
-    matcher: &Matcher,
+    test: &Test<'_>,
     positions: Range<usize>,
     candidates: Option<&Bitmap>,
     stop: &Stop<'_>,
@@ -102,7 +109,7 @@ fn mark(
     let Some(words) = marks.words_mut().get_mut(first..last.max(first)) else {
         return marks;
     };
-    match (page.stored(), matcher) {
+    match (page.stored(), test.matcher) {
         (Stored::Int(integers), Matcher::IntRange(low, high)) => {
             integers.mark_range(first, words, *low, *high);
         }
@@ -128,8 +135,8 @@ fn mark(
                 Some(matcher.bytes_pass(value))
             });
         }
-        (Stored::Bytes(Strings::Dictionary(dictionary)), matcher) => {
-            mark_dictionary(dictionary, first, words, matcher, stop);
+        (Stored::Bytes(Strings::Dictionary(dictionary)), _) => {
+            mark_dictionary(dictionary, first, words, test, stop);
         }
         _ => words.fill(0),
     }
@@ -203,86 +210,23 @@ fn mark_plain(
     }
 }
 
-/// Tests each entry of a dictionary once and maps the answer to codes. Tests that keep to the
-/// order of the entries turn into one range of codes by bisection.
+/// Tests each entry of a dictionary once, also where many pages share it, and maps the answer to codes.
 fn mark_dictionary(
     dictionary: &Dictionary,
     first: usize,
     words: &mut [u64],
-    matcher: &Matcher,
+    test: &Test<'_>,
     stop: &Stop<'_>,
 ) {
-    let entries = dictionary.entries();
     let Some(codes) = dictionary.codes() else {
         return words.fill(0);
     };
-    let range = match matcher {
-        Matcher::BytesRange(low, high) => {
-            let from = entries.partition_point(|entry| !reaches(entry, low));
-            from..entries.partition_point(|entry| !exceeds(entry, high))
+    let find = || Codes::of(dictionary.entries(), test.matcher, stop);
+    match dictionary.shared() {
+        None => find().mark(&codes, first, words),
+        Some(shared) => {
+            let resolved = test.resolutions.get_or(shared.id(), stop, find);
+            resolved.mark(&codes, first, words);
         }
-        Matcher::BytesPrefix(prefix, behind) => {
-            let from = entries.partition_point(|entry| entry < prefix.as_slice());
-            let to = behind.as_ref().map_or(entries.len(), |behind| {
-                entries.partition_point(|entry| entry < behind.as_slice())
-            });
-            from..to
-        }
-        Matcher::BytesSet(set) => {
-            let found: Vec<usize> = set
-                .iter()
-                .filter_map(|value| find(entries, value))
-                .collect();
-            return mark_found(entries.len(), &found, &codes, first, words);
-        }
-        matcher => {
-            let passing = entries
-                .iter()
-                .enumerate()
-                .take_while(|(_, entry)| !stop.after(entry.len()))
-                .filter(|(_, entry)| matcher.bytes_pass(entry));
-            let found: Vec<usize> = passing.map(|(code, _)| code).collect();
-            return mark_found(entries.len(), &found, &codes, first, words);
-        }
-    };
-    mark_codes(&codes, first, words, range.start, range.end);
-}
-
-fn find(entries: &Plain, value: &[u8]) -> Option<usize> {
-    let at = entries.partition_point(|entry| entry < value);
-    (entries.get(at) == Some(value)).then_some(at)
-}
-
-/// Marks an ascending list of codes: by ranges when there are few, by a table otherwise.
-fn mark_found(
-    entries: usize,
-    found: &[usize],
-    codes: &crate::bitpack::Packed<'_>,
-    first: usize,
-    words: &mut [u64],
-) {
-    /// Ranges up to which several passes of the range kernel beat one of the table.
-    const FEW: usize = 4;
-    let runs: Vec<&[usize]> = found.chunk_by(|a, b| a + 1 == *b).collect();
-    if runs.len() > FEW {
-        let mut flags = vec![false; entries];
-        for code in found {
-            if let Some(flag) = flags.get_mut(*code) {
-                *flag = true;
-            }
-        }
-        return mark_table(codes, first, words, &flags);
-    }
-    words.fill(0);
-    let mut marks = vec![0; words.len()];
-    for run in runs {
-        let (Some(from), Some(last)) = (run.first(), run.last()) else {
-            continue;
-        };
-        mark_codes(codes, first, &mut marks, *from, *last + 1);
-        words
-            .iter_mut()
-            .zip(&marks)
-            .for_each(|(word, more)| *word |= more);
     }
 }

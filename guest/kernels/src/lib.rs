@@ -27,6 +27,7 @@
 //! assert_eq!(picked.values(), &Values::Int(vec![404, 200]));
 //! # Ok::<(), sidx_kernels::PageError>(())
 //! ```
+mod alphabet;
 pub mod bitmap;
 pub mod bitpack;
 #[cfg(target_arch = "x86_64")]
@@ -43,6 +44,7 @@ pub mod error;
 pub mod filter;
 mod float;
 pub mod frame;
+mod front_coding;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -59,7 +61,10 @@ pub mod predicate;
 mod presence;
 pub mod program;
 mod reader;
+mod resolved;
 pub mod select;
+mod shared;
+mod shared_builder;
 pub mod stats;
 mod stop;
 mod value;
@@ -70,13 +75,15 @@ pub use bitmap::Bitmap;
 pub use column::{
     Array, ByteStrings, Column, ColumnBuilder, ColumnType, OwnedValue, Value, ValueType, Values,
 };
-pub use encode::{EncodedColumn, encode, encode_unfiltered};
+pub use encode::{EncodedColumn, encode, encode_coded, encode_unfiltered};
 pub use error::{ColumnError, PageError, ProgramError};
 pub use filter::Filter;
 pub use page::{Encoding, Page, Source, gather, gather_until, lengths};
 pub use predicate::Test;
 pub use program::{Program, Step};
 pub use select::{Order, Resume, SelectRequest, Span, count, count_until, select, select_until};
+pub use shared::SharedDictionary;
+pub use shared_builder::{SharedBuilder, SharedColumn};
 pub use stats::{ColumnStats, ValueRange};
 pub use stop::Stop;
 
@@ -88,3 +95,5 @@ mod program_tests;
 mod samples;
 #[cfg(test)]
 mod select_tests;
+#[cfg(test)]
+mod string_tests;

@@ -60,6 +60,11 @@ impl Offsets {
         Ok(Offsets::Ends(ends))
     }
 
+    /// `count` ranges of one length.
+    pub(crate) fn fixed(length: u32, count: usize) -> Offsets {
+        Offsets::Fixed { length, count }
+    }
+
     pub(crate) fn count(&self) -> usize {
         match self {
             Offsets::Fixed { count, .. } => *count,

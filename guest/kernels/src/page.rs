@@ -1,6 +1,7 @@
 //! Pages: one column piece of a block as stored, opened and checked once, then read many times.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -14,6 +15,7 @@ use crate::integer::{Form, Integers};
 use crate::offsets::Offsets;
 use crate::presence::Presence;
 use crate::reader::Reader;
+use crate::shared::SharedDictionary;
 
 pub use crate::gather::{Source, gather, gather_until, lengths};
 
@@ -93,6 +95,18 @@ impl Page {
     /// # Errors
     /// When any byte contradicts the layout; nothing of such a page can be used.
     pub fn open(bytes: Bytes) -> Result<Page, PageError> {
+        Self::open_with(bytes, None)
+    }
+
+    /// As [`open`](Self::open), for a page that may refer to a dictionary outside of it. The dictionary's own
+    /// memory is not counted.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and when it refers to a dictionary of another size or type.
+    pub fn open_with(
+        bytes: Bytes,
+        shared: Option<&Arc<SharedDictionary>>,
+    ) -> Result<Page, PageError> {
         let length = bytes.len();
         let mut reader = Reader::new(bytes);
         let layout = reader.u8("page layout")?;
@@ -132,7 +146,7 @@ impl Page {
                 limit,
             });
         }
-        let stored = open_stored(&mut reader, kind, values)?;
+        let stored = open_stored(&mut reader, kind, values, shared)?;
         reader.finish("bytes behind the page")?;
         let derived = presence.derived_bytes()
             + lists.as_ref().map_or(0, Offsets::derived_bytes)
@@ -206,6 +220,21 @@ impl Page {
         }
     }
 
+    /// A page with the same rows and other values, one for each of its own.
+    pub(crate) fn with_stored(&self, kind: ColumnType, stored: Stored) -> Page {
+        let derived = self.presence.derived_bytes()
+            + self.lists.as_ref().map_or(0, Offsets::derived_bytes)
+            + stored.derived_bytes();
+        Page {
+            kind,
+            rows: self.rows,
+            presence: self.presence.clone(),
+            lists: self.lists.clone(),
+            memory_bytes: size_of::<Page>() + derived + stored.packed_bytes(),
+            stored,
+        }
+    }
+
     pub(crate) fn presence(&self) -> &Presence {
         &self.presence
     }
@@ -220,6 +249,14 @@ impl Page {
 }
 
 impl Stored {
+    /// Bytes of codes that were made in memory.
+    fn packed_bytes(&self) -> usize {
+        match self {
+            Stored::Int(integers) => integers.count() * 4,
+            _ => 0,
+        }
+    }
+
     fn derived_bytes(&self) -> usize {
         match self {
             Stored::Int(integers) => integers.derived_bytes(),
@@ -230,15 +267,20 @@ impl Stored {
     }
 }
 
-fn open_stored(reader: &mut Reader, kind: ColumnType, values: usize) -> Result<Stored, PageError> {
+fn open_stored(
+    reader: &mut Reader,
+    kind: ColumnType,
+    values: usize,
+    shared: Option<&Arc<SharedDictionary>>,
+) -> Result<Stored, PageError> {
     Ok(match kind.value {
         ValueType::Int | ValueType::Timestamp => {
             Stored::Int(Integers::open(reader, values, false)?)
         }
         ValueType::Float => Stored::Float(Floats::open(reader, values)?),
         ValueType::Bool => Stored::Bool(Booleans::open(reader, values)?),
-        ValueType::String => Stored::Bytes(Strings::open(reader, values, true)?),
-        ValueType::Bytes => Stored::Bytes(Strings::open(reader, values, false)?),
+        ValueType::String => Stored::Bytes(Strings::open(reader, values, true, shared)?),
+        ValueType::Bytes => Stored::Bytes(Strings::open(reader, values, false, shared)?),
     })
 }
 

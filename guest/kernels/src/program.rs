@@ -5,6 +5,7 @@ use crate::error::{PageError, ProgramError};
 use crate::leaf::{self, Scope};
 use crate::page::Page;
 use crate::predicate::{Matcher, Test};
+use crate::resolved::Resolutions;
 use crate::stop::Stop;
 
 /// Most results pending at once.
@@ -64,6 +65,7 @@ struct Leaf {
     slot: usize,
     elements: bool,
     matcher: Matcher,
+    resolutions: Resolutions,
 }
 
 impl Program {
@@ -99,6 +101,7 @@ impl Program {
                             slot: slot as usize,
                             elements,
                             matcher,
+                            resolutions: Resolutions::default(),
                         }),
                     )
                 }
@@ -248,7 +251,11 @@ impl Leaf {
     fn run(&self, slots: &[Option<&Page>], rows: usize, scope: &Scope<'_>) -> Bitmap {
         match slots.get(self.slot).copied().flatten() {
             Some(page) if !scope.window.is_empty() => {
-                leaf::select_rows(page, self.elements, &self.matcher, scope)
+                let test = leaf::Test {
+                    matcher: &self.matcher,
+                    resolutions: &self.resolutions,
+                };
+                leaf::select_rows(page, self.elements, &test, scope)
             }
             _ => Bitmap::zeros(rows),
         }

@@ -98,10 +98,7 @@ fn range_of(column: &Column) -> ValueRange {
                 return ValueRange::None;
             };
             let (min, max) = live.fold((first, first), |(min, max), v| (min.min(v), max.max(v)));
-            ValueRange::Bytes {
-                min: lower_bound(min),
-                max: upper_bound(max),
-            }
+            bytes_range(min, max)
         }
     }
 }
@@ -149,6 +146,14 @@ fn float_range<'a>(values: impl Iterator<Item = &'a f64>) -> ValueRange {
         min: min + 0.0,
         max: max + 0.0,
         nan,
+    }
+}
+
+/// The range of byte strings from one to another.
+pub(crate) fn bytes_range(min: &[u8], max: &[u8]) -> ValueRange {
+    ValueRange::Bytes {
+        min: lower_bound(min),
+        max: upper_bound(max),
     }
 }
 
