@@ -1,5 +1,6 @@
 //! What the command line accepts, and its help.
 
+pub(crate) mod bench;
 pub(crate) mod duration;
 pub(crate) mod keys;
 pub(crate) mod size;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::help;
 use crate::ingest::mapping::TagMapping;
+use bench::BenchArguments;
 use keys::KeyRange;
 
 /// An ordered index: rows sorted by an int64 key, filtered by typed tags, queried exactly.
@@ -57,6 +59,9 @@ pub(crate) enum Command {
     /// Print every physical row with its part and row ordinal, unsorted
     #[command(after_help = help::DUMP)]
     Dump(DumpArguments),
+    /// Measure this machine: ingest, merge, size and queries, each result checked
+    #[command(after_help = help::BENCH)]
+    Bench(BenchArguments),
 }
 
 /// Where the index is.

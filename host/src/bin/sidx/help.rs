@@ -124,3 +124,36 @@ pub(crate) const DUMP: &str = r#"Example:
 
 Each line is a row as `sidx query` prints it, with "part" and "row" (its ordinal in the part) in
 front. `sidx ingest --format ndjson` reads the lines back and ignores these two."#;
+
+/// `sidx bench`
+pub(crate) const BENCH: &str = r#"Examples:
+  sidx bench
+  sidx bench --rows 100000 --series 100 --rounds 1
+  sidx bench --dir /mnt/disk --figures ingest,merge,q --json-out figures.ndjson
+  sidx bench --engine component --series 10000 --figures q3,q3-cold --json
+
+Rows and queries are those of workload W1: the same on every machine. Every result is compared with
+an answer that was computed without an index; a difference ends the command with exit code 1.
+
+Figures:
+  ingest-100 ingest-1000 ingest-10000   rows/s in batches of so many rows, with durability os and
+              sync, and ingest-1000 also from 16 threads; the batches are made before the clock
+              starts, the flushes and merges that the index does by itself are in the time
+  flush       rows/s, a tenth of the rows from memory to a part
+  merge       rows/s, ten parts into one
+  size        bytes/row that the merged store takes on the disk
+  open        us to open the merged index
+  q1-asc q1-desc q2-asc q2-desc q3 q4 q5 q6 q7 q8
+              us from building the query to having read its last row, everything in memory
+  q1-asc-cold ... q8-cold
+              the same for the first query of an index that was just opened, with its files dropped
+              from the page cache of the operating system (Linux; elsewhere only that of sidx is
+              cold)
+A word of --figures that is no name stands for all names that begin with it.
+
+The folder for temporary files is often in memory, which makes sync and cold figures meaningless:
+name one on a disk with --dir. Stores are removed at the end.
+
+Each JSON line is a figure of an engine: figure, series, rows, engine, unit, median, min, max,
+samples; result_rows for queries; durability and writers for ingest; cpu_s, the CPU seconds of the
+whole process, for ingest and merge (Linux)."#;

@@ -1,6 +1,7 @@
 //! The `sidx` command: loads, queries, inspects and maintains ordered indexes.
 
 mod arguments;
+mod bench;
 mod console;
 mod exit;
 mod help;
@@ -61,5 +62,6 @@ fn run(command: &Command, console: &mut Console<'_>) -> Result<(), Failure> {
         Command::Stats(arguments) => inspect::stats(arguments, console),
         Command::Backup(arguments) => maintain::backup(arguments, console),
         Command::Dump(arguments) => inspect::dump(arguments, console),
+        Command::Bench(arguments) => bench::run(arguments, console),
     }
 }

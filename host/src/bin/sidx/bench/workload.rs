@@ -1,0 +1,212 @@
+//! Workload W1 with one number of series: its batches, its queries, and what they must answer.
+
+use std::ops::Range;
+use std::path::Path;
+
+use sidx_host::{Batch, Engine, Index, IndexBuilder, Store};
+use sidx_w1::{Answer, Answers, Columns, ENDPOINTS, Generator, PEER, Query, SERIES, wide_series};
+
+use crate::exit::{Code, Failure};
+
+/// The index in each store.
+const INDEX: &str = "w1";
+
+/// What every measurement needs to know.
+pub(super) struct Workload {
+    /// Rows of an index.
+    pub(super) rows: u64,
+    /// Series that they are spread over.
+    pub(super) series: u64,
+    generator: Generator,
+    answers: Answers,
+    page_cache_bytes: u64,
+    wide_series: Vec<u64>,
+    peer_filter: String,
+    count_filter: String,
+}
+
+impl Workload {
+    /// Computes all answers, which takes about as long as making the rows.
+    pub(super) fn new(rows: u64, series: u64, page_cache_bytes: u64) -> Workload {
+        let generator = Generator::new(series);
+        let endpoints = ENDPOINTS.map(|number| format!("{:?}", Generator::endpoint(number)));
+        Workload {
+            rows,
+            series,
+            answers: Answers::of(&generator, rows),
+            generator,
+            page_cache_bytes,
+            wide_series: wide_series(series),
+            peer_filter: format!("peer = {PEER:?}"),
+            count_filter: format!("status = 500 and endpoint in ({})", endpoints.join(", ")),
+        }
+    }
+
+    /// How the index of a store is opened.
+    pub(super) fn index(&self, store: &Path, engine: Engine) -> Result<IndexBuilder, Failure> {
+        let location = store.to_str().ok_or_else(|| {
+            let message = format!("{} is not UTF-8", store.display());
+            Failure::usage(message, "name another folder with --dir")
+        })?;
+        let index = Store::open(location)?.index(INDEX).engine(engine);
+        Ok(index.page_cache_bytes(self.page_cache_bytes))
+    }
+
+    /// Rows with these numbers, in batches of so many rows.
+    pub(super) fn batches(
+        &self,
+        numbers: Range<u64>,
+        batch_rows: u64,
+    ) -> Result<Vec<Batch>, Failure> {
+        let mut batches = Vec::new();
+        let mut first = numbers.start;
+        while first < numbers.end {
+            let end = first.saturating_add(batch_rows.max(1)).min(numbers.end);
+            let columns = Columns::of(&self.generator, first..end).map_err(|error| {
+                Failure::new(Code::Other, format!("making rows failed: {error}"), "")
+            })?;
+            let Columns {
+                series,
+                keys,
+                payloads,
+                tags,
+            } = columns;
+            batches.push(Batch::from_columns(series, keys, payloads, tags)?);
+            first = end;
+        }
+        Ok(batches)
+    }
+
+    /// Asks a query and reads all of its rows, as a user would: those whose payloads are compared add
+    /// them up.
+    pub(super) fn ask(&self, index: &Index, query: Query) -> sidx_host::Result<Answer> {
+        let all = index.query().select::<String>([]);
+        let cursor = match query {
+            Query::Q1Asc => all.series_id(SERIES).limit(20).run()?,
+            Query::Q1Desc => all.series_id(SERIES).descending().limit(20).run()?,
+            Query::Q2Asc => all.limit(20).run()?,
+            Query::Q2Desc => all.descending().limit(20).run()?,
+            Query::Q3 => all.keys(900..=920).run()?,
+            Query::Q4 => all.filter(self.peer_filter.as_str()).run()?,
+            Query::Q5 => {
+                let one = all.series_id(SERIES).keys(100..=300);
+                one.filter("status = 500").descending().limit(100).run()?
+            }
+            Query::Q6 => {
+                let rows = all.filter(self.count_filter.as_str()).count()?;
+                return Ok(Answer {
+                    rows,
+                    ..Answer::default()
+                });
+            }
+            Query::Q7 => all.run()?,
+            Query::Q8 => {
+                let wide = all.series_ids(self.wide_series.iter().copied());
+                wide.keys(150..=160).limit(1_000).run()?
+            }
+        };
+        let adds_keys = query != Query::Q7;
+        let adds_payloads = matches!(query, Query::Q3 | Query::Q4 | Query::Q7);
+        let mut answer = Answer::default();
+        for rows in cursor {
+            let rows = rows?;
+            answer.rows += rows.len() as u64;
+            if adds_keys {
+                answer.key_sum += rows.keys().iter().sum::<i64>();
+            }
+            if adds_payloads {
+                let payloads = (0..rows.len()).filter_map(|row| rows.payload(row));
+                answer.payload_sum += payloads.map(byte_sum).sum::<u64>();
+            }
+        }
+        Ok(answer)
+    }
+
+    /// The failure of an answer that is not the right one.
+    pub(super) fn check(
+        &self,
+        figure: &str,
+        engine: Engine,
+        query: Query,
+        found: Answer,
+    ) -> Result<(), Failure> {
+        same(figure, engine, self.answers.get(query), found)
+    }
+
+    /// The failure of an index that does not hold all rows.
+    pub(super) fn check_rows(
+        &self,
+        figure: &str,
+        engine: Engine,
+        index: &Index,
+    ) -> Result<(), Failure> {
+        let of = |rows| Answer {
+            rows,
+            ..Answer::default()
+        };
+        same(figure, engine, of(self.rows), of(index.query().count()?))
+    }
+}
+
+fn byte_sum(bytes: &[u8]) -> u64 {
+    bytes.iter().map(|byte| u64::from(*byte)).sum()
+}
+
+/// The name of an engine.
+pub(super) fn engine_name(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Component => "component",
+        Engine::Native => "native",
+    }
+}
+
+fn same(figure: &str, engine: Engine, expected: Answer, found: Answer) -> Result<(), Failure> {
+    if expected == found {
+        return Ok(());
+    }
+    let told = |answer: Answer| {
+        let Answer {
+            rows,
+            key_sum,
+            payload_sum,
+        } = answer;
+        format!("{rows} rows, key sum {key_sum}, payload sum {payload_sum}")
+    };
+    let (engine, expected, found) = (engine_name(engine), told(expected), told(found));
+    Err(Failure::new(
+        Code::Other,
+        format!("wrong result: {figure}, engine {engine}: expected {expected}, found {found}"),
+        "report it with this line",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_result_names_figure_engine_and_both_answers() {
+        let answer = |rows| Answer {
+            rows,
+            key_sum: -7,
+            payload_sum: 9,
+        };
+        assert_eq!(same("q3", Engine::Native, answer(1), answer(1)), Ok(()));
+        let failure = same("q3", Engine::Native, answer(1), answer(2)).unwrap_err();
+        let Failure::Told { code, message, .. } = failure else {
+            panic!("not told")
+        };
+        assert_eq!(code, Code::Other);
+        for part in ["q3", "native", "expected 1 rows", "found 2 rows", "-7", "9"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn batches_hold_every_row_once() {
+        let workload = Workload::new(25, 3, 0);
+        let batches = workload.batches(0..25, 10).unwrap();
+        let rows: Vec<usize> = batches.iter().map(Batch::len).collect();
+        assert_eq!(rows, [10, 10, 5]);
+    }
+}
