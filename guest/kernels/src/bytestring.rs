@@ -95,7 +95,7 @@ impl Strings {
                     });
                 }
                 let entries = Plain::open(reader, size, text)?;
-                entries.check_order()?;
+                entries.check_order(|before, entry| before < entry)?;
                 let width = bitpack::width_of(size as u64 - 1);
                 let codes = reader.take("packed codes", bitpack::packed_bytes(count, width))?;
                 check_codes(&codes, width, count, size)?;
@@ -274,12 +274,16 @@ impl Plain {
         }
     }
 
-    /// Entries must ascend strictly, which makes them distinct and tests of them binary searches.
-    pub(crate) fn check_order(&self) -> Result<(), PageError> {
+    /// Entries must be in order, which makes tests of them binary searches; and, where `ordered` asks for it,
+    /// distinct.
+    pub(crate) fn check_order(
+        &self,
+        ordered: impl Fn(&[u8], &[u8]) -> bool,
+    ) -> Result<(), PageError> {
         let descent = self
             .iter()
             .zip(self.iter().skip(1))
-            .position(|(a, b)| a >= b);
+            .position(|(a, b)| !ordered(a, b));
         match descent {
             None => Ok(()),
             Some(at) => {

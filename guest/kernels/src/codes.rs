@@ -26,6 +26,10 @@ pub use crate::integer::{
     PROGRESSION as INTEGER_PROGRESSION,
 };
 pub use crate::page::LAYOUT as PAGE_LAYOUT;
+pub use crate::postings::{
+    PAGE_ENTRIES as POSTINGS_PAGE_ENTRIES, SEGMENT_SLICES as POSTINGS_SEGMENT_SLICES,
+    SLICE_ROWS as POSTINGS_SLICE_ROWS,
+};
 pub use crate::presence::{ALL as PRESENCE_ALL, BITMAP as PRESENCE_BITMAP, RUNS as PRESENCE_RUNS};
 pub use crate::shared::{MAX_BYTES as SHARED_MAX_BYTES, MAX_ENTRIES as SHARED_MAX_ENTRIES};
 

@@ -57,6 +57,7 @@ mod leaf;
 mod offsets;
 mod ones;
 pub mod page;
+pub mod postings;
 pub mod predicate;
 mod presence;
 pub mod program;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
+use crate::bitmap::Bitmap;
 use crate::bytestring::Plain;
 use crate::column_type::{ColumnType, ValueType};
 use crate::error::PageError;
@@ -17,7 +18,8 @@ pub const MAX_ENTRIES: usize = 1 << 20;
 /// Most bytes of all entries together.
 pub const MAX_BYTES: usize = 32 << 20;
 
-/// Distinct values in bytewise order, which pages refer to by their number.
+/// Values in bytewise order, which pages refer to by their number. Those that pages refer to are distinct; what
+/// no page refers to may stand behind an equal one.
 #[derive(Debug)]
 pub struct SharedDictionary {
     /// Never given to a second dictionary of this process, so that what was found out about the entries can
@@ -68,7 +70,7 @@ impl SharedDictionary {
         if value == ValueType::String {
             entries.check_utf8()?;
         }
-        entries.check_order()?;
+        entries.check_order(|before, entry| before <= entry)?;
         Ok(Self::of(value, entries))
     }
 
@@ -80,12 +82,20 @@ impl SharedDictionary {
         }
     }
 
-    /// The dictionary as it is stored.
+    /// The dictionary as it is stored. Entries that are not `used` are not kept: each is written as the one
+    /// before it, so that the others keep their codes.
     #[must_use]
-    pub fn write(&self) -> Vec<u8> {
+    pub fn write(&self, used: &Bitmap) -> Vec<u8> {
         let mut out = vec![LAYOUT, ColumnType::scalar(self.value).code()];
         out.extend_from_slice(&(self.len() as u32).to_le_bytes());
-        front_coding::write(self.entries.iter(), &mut out);
+        let mut last: &[u8] = &[];
+        let kept = self.entries.iter().enumerate().map(|(code, entry)| {
+            if used.get(code) {
+                last = entry;
+            }
+            last
+        });
+        front_coding::write(kept, &mut out);
         out
     }
 

@@ -194,7 +194,8 @@ fn shared_pages_hold_what_their_sources_held() {
             let Some(shared) = builder.finish(0) else {
                 break;
             };
-            let stored = shared.dictionary().write();
+            let used = Bitmap::ones(shared.dictionary().len());
+            let stored = shared.dictionary().write(&used);
             let dictionary = Arc::new(SharedDictionary::open(stored.into()).unwrap());
             let mut written = Vec::new();
             for (name, (column, page)) in (0u32..).zip(&sources) {
@@ -254,6 +255,25 @@ fn assert_same_tests(rng: &mut SmallRng, one: &Page, other: &Page, pool: &[Vec<u
             "what was remembered must be the same"
         );
     }
+}
+
+/// Rows that a merge drops must not leave their values behind.
+#[test]
+fn unused_entries_are_not_kept_and_codes_stay() {
+    let mut builder = SharedBuilder::new(BYTES).unwrap();
+    let texts = ["secret", "b", "quiet"].repeat(9);
+    let values: Vec<Vec<u8>> = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
+    let page = Page::open(encode_unfiltered(&column(&values)).unwrap().page.into()).unwrap();
+    builder.add(0, &page).unwrap();
+    let shared = builder.finish(0).unwrap();
+    let mut used = Bitmap::zeros(3);
+    used.set(1);
+    let stored = shared.dictionary().write(&used);
+    assert!(!stored.windows(3).any(|window| window == b"sec"));
+    let dictionary = SharedDictionary::open(stored.into()).unwrap();
+    assert_eq!(dictionary.get(1), Some(b"quiet".as_slice()));
+    assert_eq!(dictionary.find(b"quiet"), Some(1));
+    assert_eq!(dictionary.find(b"secret"), None);
 }
 
 #[test]
