@@ -6,6 +6,7 @@
 
 mod columns;
 mod convert;
+mod dictionary;
 mod files;
 mod filters;
 mod log;
@@ -17,7 +18,7 @@ use sidx_kernels::Column;
 use wasmtime::component::{Linker, Resource, ResourceTable, ResourceTableError};
 
 use crate::runtime::InstanceMemory;
-use crate::session::{Columns, Filter, NewFile, Session};
+use crate::session::{Columns, Filter, NewDictionary, NewFile, Session};
 
 #[cfg(target_endian = "big")]
 compile_error!("the host reads the component's lists in place, as little-endian numbers");
@@ -35,6 +36,7 @@ pub(crate) mod bindings {
             "sidx:engine/files.new-file": crate::session::NewFile,
             "sidx:engine/scan.columns": crate::session::Columns,
             "sidx:engine/scan.filter": crate::session::Filter,
+            "sidx:engine/scan.new-dictionary": crate::session::NewDictionary,
         },
         trappable_error_type: { "sidx:engine/types.error" => super::ImportError },
     });
@@ -160,6 +162,13 @@ impl State {
 
     fn new_file(&self, file: &Resource<NewFile>) -> Result<&NewFile, ImportError> {
         Ok(self.table.get(file)?)
+    }
+
+    fn dictionary(
+        &self,
+        dictionary: &Resource<NewDictionary>,
+    ) -> Result<&NewDictionary, ImportError> {
+        Ok(self.table.get(dictionary)?)
     }
 
     fn columns(&self, columns: &Resource<Columns>) -> Result<&Columns, ImportError> {

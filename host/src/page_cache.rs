@@ -94,6 +94,13 @@ impl<P> PageCache<P> {
         }
     }
 
+    /// The page at `key`, if it is there.
+    pub(crate) fn get(&self, key: PageKey) -> Option<Arc<P>> {
+        let entry = self.entries.get(&key)?;
+        self.hits.fetch_add(1, Ordering::Relaxed);
+        Some(entry.page)
+    }
+
     /// The page at `key`, loaded by `load` when it is not there. `load` returns the page and the
     /// bytes to charge for it, which must include all that the page will ever derive from itself.
     /// Of several threads that miss the same page one loads and the others wait for it; when it

@@ -9,6 +9,7 @@ mod authority;
 mod cached_page;
 mod call;
 mod columns;
+mod dictionary;
 mod disk;
 mod encode;
 mod gather;
@@ -36,9 +37,9 @@ use sidx_engine::{Error, ErrorKind, Result};
 use sidx_kernels::{ColumnError, PageError, Program};
 
 pub use self::call::CancelToken;
-// bindgen re-exports these two, which asks for more visibility than the crate needs.
+// bindgen re-exports these, which asks for more visibility than the crate needs.
 #[allow(unreachable_pub)]
-pub use self::{columns::Columns, new_file::NewFile};
+pub use self::{columns::Columns, dictionary::NewDictionary, new_file::NewFile};
 
 pub(crate) use self::activity::Activity;
 pub(crate) use self::authority::Role;
@@ -127,13 +128,7 @@ impl Session {
     fn page(&self, handles: &Handles, page: u32, purpose: Purpose) -> Result<Arc<CachedPage>> {
         self.check_call()?;
         let page = handles.page(page)?;
-        cached_page::fetch(
-            &self.shared.cache,
-            &self.activity,
-            &page.file,
-            &page.extent,
-            purpose,
-        )
+        cached_page::fetch(&self.shared.cache, &self.activity, page, purpose)
     }
 
     /// `files.load`, without a copy.

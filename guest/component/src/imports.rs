@@ -1,8 +1,8 @@
 //! The host's functions as the engine's [`Host`].
 
 use sidx_engine::host::{
-    Codec, Extent, FileSummary, LogDurability, LogEntry, Medium, Object, PageSource, Piece,
-    Readers, SalvagedLog, Selected, Selection, Usage,
+    Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium, Object,
+    PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Usage,
 };
 use sidx_engine::{Host, Result};
 use sidx_kernels::{Column, ColumnType, Step};
@@ -17,6 +17,7 @@ impl Host for Imports {
     type NewFile = files::NewFile;
     type Columns = scan::Columns;
     type Filter = scan::Filter;
+    type NewDictionary = scan::NewDictionary;
 
     fn create_file(&self, path: &str, medium: Medium) -> Result<files::NewFile> {
         files::NewFile::create(path, from_engine::medium(medium)).map_err(to_engine::error)
@@ -63,6 +64,11 @@ impl Host for Imports {
 
     fn register_pages(&self, file: u32, extents: &[Extent]) -> Result<u32> {
         files::pages(file, &from_engine::extents(extents)).map_err(to_engine::error)
+    }
+
+    fn register_coded_pages(&self, file: u32, extents: &[Extent], dictionary: u32) -> Result<u32> {
+        files::coded_pages(file, &from_engine::extents(extents), dictionary)
+            .map_err(to_engine::error)
     }
 
     fn prefetch(&self, pages: &[u32]) -> Result<()> {
@@ -169,6 +175,16 @@ impl Host for Imports {
         scan::probe(pages, hashes).map_err(to_engine::error)
     }
 
+    fn find_slices(
+        &self,
+        dictionary: u32,
+        postings: &[u32],
+        values: &[Vec<u8>],
+    ) -> Result<Vec<u32>> {
+        let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+        scan::find_slices(dictionary, postings, &values).map_err(to_engine::error)
+    }
+
     fn select(&self, filter: Option<&scan::Filter>, selection: &Selection) -> Result<Selected> {
         scan::select(filter, from_engine::selection(selection))
             .map(to_engine::selected)
@@ -229,6 +245,41 @@ impl Host for Imports {
     fn encode_ints(&self, target: &files::NewFile, ints: &[i64]) -> Result<Piece> {
         scan::encode_ints(target, ints)
             .map(to_engine::piece)
+            .map_err(to_engine::error)
+    }
+
+    fn new_dictionary(
+        &self,
+        kind: ColumnType,
+        pages: &[u32],
+    ) -> Result<Option<scan::NewDictionary>> {
+        scan::NewDictionary::create(kind.code(), pages).map_err(to_engine::error)
+    }
+
+    fn encode_coded(
+        &self,
+        dictionary: &scan::NewDictionary,
+        target: &files::NewFile,
+        postings: &files::NewFile,
+        source: &PageSource,
+        first_slice: u32,
+    ) -> Result<Piece> {
+        let source = from_engine::page_source(source);
+        dictionary
+            .encode(target, postings, source, first_slice)
+            .map(to_engine::piece)
+            .map_err(to_engine::error)
+    }
+
+    fn finish_dictionary(
+        &self,
+        dictionary: scan::NewDictionary,
+        target: &files::NewFile,
+        postings: &files::NewFile,
+    ) -> Result<FinishedDictionary> {
+        let finished = scan::NewDictionary::finish(dictionary, target, postings);
+        finished
+            .map(to_engine::finished_dictionary)
             .map_err(to_engine::error)
     }
 

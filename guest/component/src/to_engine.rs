@@ -103,6 +103,15 @@ pub(crate) fn selected(selected: scan::Selected) -> Selected {
     }
 }
 
+/// A shared dictionary as it was written.
+pub(crate) fn finished_dictionary(finished: scan::FinishedDictionary) -> host::FinishedDictionary {
+    host::FinishedDictionary {
+        entries: finished.entries,
+        extent: extent(finished.extent),
+        postings: finished.postings.into_iter().map(extent).collect(),
+    }
+}
+
 /// A written page.
 pub(crate) fn piece(piece: scan::Piece) -> Piece {
     Piece {

@@ -33,6 +33,8 @@ pub struct Probe {
     pub slot: usize,
     /// Hashes of the values looked for, sorted; see `sidx_kernels::hash`.
     pub hashes: Vec<u64>,
+    /// The values themselves, where they are strings or bytes.
+    pub values: Vec<Vec<u8>>,
 }
 
 /// What metadata alone says about the rows of a part or block.

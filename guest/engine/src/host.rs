@@ -191,6 +191,17 @@ pub struct Piece {
     pub limits: ValueRange,
 }
 
+/// A shared dictionary as it was written; see `scan.finished-dictionary`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FinishedDictionary {
+    /// Number of entries.
+    pub entries: u32,
+    /// Where the dictionary lies.
+    pub extent: Extent,
+    /// Where its postings lie.
+    pub postings: Vec<Extent>,
+}
+
 /// The imports of the component. All calls are synchronous; calls that read or write may fail with
 /// `deadline-exceeded` or `cancelled`, which the engine passes on at once.
 pub trait Host {
@@ -200,6 +211,8 @@ pub trait Host {
     type Columns;
     /// A compiled filter.
     type Filter;
+    /// A shared dictionary under construction.
+    type NewDictionary;
 
     // ---- files ----
     /// `new-file.create`
@@ -226,6 +239,8 @@ pub trait Host {
     fn file_checksum(&self, file: u32) -> Result<u32>;
     /// `files.pages`
     fn register_pages(&self, file: u32, extents: &[Extent]) -> Result<u32>;
+    /// `files.coded-pages`
+    fn register_coded_pages(&self, file: u32, extents: &[Extent], dictionary: u32) -> Result<u32>;
     /// `files.prefetch`
     fn prefetch(&self, pages: &[u32]) -> Result<()>;
     /// `files.load`
@@ -285,6 +300,13 @@ pub trait Host {
     fn compile_filter(&self, steps: Vec<Step>) -> Result<Self::Filter>;
     /// `scan.probe`
     fn probe(&self, pages: &[u32], hashes: &[u64]) -> Result<Vec<u8>>;
+    /// `scan.find-slices`
+    fn find_slices(
+        &self,
+        dictionary: u32,
+        postings: &[u32],
+        values: &[Vec<u8>],
+    ) -> Result<Vec<u32>>;
     /// `scan.select`
     fn select(&self, filter: Option<&Self::Filter>, selection: &Selection) -> Result<Selected>;
     /// `scan.count`
@@ -315,6 +337,29 @@ pub trait Host {
     ) -> Result<Vec<Piece>>;
     /// `scan.encode-ints`
     fn encode_ints(&self, target: &Self::NewFile, ints: &[i64]) -> Result<Piece>;
+
+    /// `new-dictionary.create`
+    fn new_dictionary(
+        &self,
+        kind: ColumnType,
+        pages: &[u32],
+    ) -> Result<Option<Self::NewDictionary>>;
+    /// `new-dictionary.encode`
+    fn encode_coded(
+        &self,
+        dictionary: &Self::NewDictionary,
+        target: &Self::NewFile,
+        postings: &Self::NewFile,
+        source: &PageSource,
+        first_slice: u32,
+    ) -> Result<Piece>;
+    /// `new-dictionary.finish`
+    fn finish_dictionary(
+        &self,
+        dictionary: Self::NewDictionary,
+        target: &Self::NewFile,
+        postings: &Self::NewFile,
+    ) -> Result<FinishedDictionary>;
 
     // ---- limits ----
     /// `limits.usage`

@@ -372,8 +372,12 @@ impl<'h, H: Host> Output<'h, H> {
                 .max()
                 .unwrap_or(0),
         };
+        let mut writer = PartWriter::new(&**host, job.output, medium, &columns)?;
+        if job.durable {
+            share_dictionaries(&mut writer, &columns, parts)?;
+        }
         Ok(Self {
-            writer: PartWriter::new(&**host, job.output, medium, &columns)?,
+            writer,
             columns,
             labels,
             kept_labels: Labels::new(),
@@ -540,6 +544,28 @@ impl<'h, H: Host> Output<'h, H> {
             bytes_written,
         })
     }
+}
+
+/// Lets the pages of columns of strings and bytes share a dictionary, where the inputs are more than a block.
+fn share_dictionaries<H: Host>(
+    writer: &mut PartWriter<'_, H>,
+    columns: &[TagColumn],
+    parts: &[Arc<Part<H>>],
+) -> Result<()> {
+    let rows: u64 = parts.iter().map(|part| part.manifest().rows).sum();
+    if rows <= BLOCK_ROWS as u64 {
+        return Ok(());
+    }
+    for (place, column) in columns.iter().enumerate() {
+        if matches!(column.kind.value, ValueType::String | ValueType::Bytes) {
+            let mut pages = Vec::new();
+            for part in parts {
+                part.append_pages(column, &mut pages)?;
+            }
+            writer.share(place, &pages)?;
+        }
+    }
+    Ok(())
 }
 
 /// How many payloads fit one block; at least one.

@@ -6,6 +6,7 @@
 //! [`layout`] names files and numbers.
 
 pub(crate) mod block;
+pub(crate) mod dictionary;
 pub(crate) mod frame;
 pub(crate) mod labels;
 pub(crate) mod layout;

@@ -5,9 +5,13 @@ use crate::expression::{Expression, parse};
 use crate::filter::{ColumnFacts, Facts, Filter, Verdict};
 use crate::host::{ABSENT, Host};
 use crate::part::Part;
+use crate::part::dictionary::Slices;
 use crate::part::reader::{Frame, TagFrame};
 use sidx_kernels::{ColumnType, Step, Test};
 use std::sync::Arc;
+
+/// Slices beyond which looking at each costs more than the blocks that they could spare.
+const SLICES_MAX: usize = 1 << 18;
 
 /// A compiled filter and what its leaves need.
 pub(crate) struct Predicate<H: Host> {
@@ -65,7 +69,58 @@ impl<H: Host> Predicate<H> {
         self.filter.judge(&PartFacts {
             part,
             filter: &self.filter,
+            excluded: &[],
         })
+    }
+
+    /// The slices of a part outside of which no row passes, as the postings of its shared dictionaries have
+    /// it; none when they leave the question open. Costs one call per list of values that is looked for.
+    pub(crate) fn slices(
+        &self,
+        host: &H,
+        part: &Part<H>,
+        places: &Places,
+    ) -> Result<Option<Slices>> {
+        let mut found: Vec<Option<Vec<u32>>> = Vec::new();
+        for probe in self.filter.probes() {
+            let place = places.get(probe.slot).copied().flatten();
+            let shared = match place.filter(|_| !probe.values.is_empty()) {
+                Some((tag, column)) => part.shared(tag, column)?,
+                None => None,
+            };
+            found.push(match shared.filter(|shared| !shared.postings.is_empty()) {
+                Some(shared) => {
+                    Some(host.find_slices(shared.dictionary, shared.postings, &probe.values)?)
+                }
+                None => None,
+            });
+        }
+        let verdict = |excluded: &[bool]| {
+            self.filter.judge(&PartFacts {
+                part,
+                filter: &self.filter,
+                excluded,
+            })
+        };
+        let nowhere: Vec<bool> = found.iter().map(Option::is_some).collect();
+        let listed: usize = found.iter().flatten().map(Vec::len).sum();
+        if listed > SLICES_MAX || !matches!(verdict(&nowhere), Verdict::Nothing) {
+            return Ok(None);
+        }
+        let mut slices: Vec<u32> = found.iter().flatten().flatten().copied().collect();
+        slices.sort_unstable();
+        slices.dedup();
+        if found.len() > 1 {
+            slices.retain(|slice| {
+                let without = |list: &Option<Vec<u32>>| {
+                    let list = list.as_ref();
+                    list.is_some_and(|list| list.binary_search(slice).is_err())
+                };
+                let excluded: Vec<bool> = found.iter().map(without).collect();
+                !matches!(verdict(&excluded), Verdict::Nothing)
+            });
+        }
+        Ok(Some(Slices::new(slices)))
     }
 
     /// Reads the metadata of the slots' columns in a frame.
@@ -191,6 +246,7 @@ impl SlotFrames<'_> {
 struct PartFacts<'a, H: Host> {
     part: &'a Part<H>,
     filter: &'a Filter,
+    excluded: &'a [bool],
 }
 
 impl<H: Host> Facts for PartFacts<'_, H> {
@@ -207,8 +263,8 @@ impl<H: Host> Facts for PartFacts<'_, H> {
         })
     }
 
-    fn excluded(&self, _probe: usize) -> bool {
-        false
+    fn excluded(&self, probe: usize) -> bool {
+        self.excluded.get(probe).copied().unwrap_or(false)
     }
 }
 

@@ -152,6 +152,15 @@ pub(super) fn selected(selected: Selected) -> scan::Selected {
     }
 }
 
+/// A shared dictionary as it was written.
+pub(super) fn finished_dictionary(finished: host::FinishedDictionary) -> scan::FinishedDictionary {
+    scan::FinishedDictionary {
+        entries: finished.entries,
+        extent: extent(finished.extent),
+        postings: finished.postings.into_iter().map(extent).collect(),
+    }
+}
+
 pub(super) fn piece(piece: Piece) -> scan::Piece {
     scan::Piece {
         rows: piece.rows,

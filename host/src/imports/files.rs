@@ -104,6 +104,15 @@ fn link_reading(files: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
         },
     )?;
     files.func_wrap(
+        "coded-pages",
+        |store: Store<'_>, (file, extents, dictionary): (u32, Vec<files::Extent>, u32)| {
+            let extents: Vec<_> = extents.iter().map(convert::from_wit_extent).collect();
+            let session = &store.data().session;
+            let pages = session.register_coded_pages(file, &extents, dictionary);
+            answer(pages.map_err(Into::into))
+        },
+    )?;
+    files.func_wrap(
         "prefetch",
         |store: Store<'_>, (pages,): (WasmList<u32>,)| {
             let pages = pages.as_le_slice(&store);

@@ -5,7 +5,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Resource, WasmList};
 
 use super::bindings::sidx::engine::scan;
-use super::{Answer, ImportError, State, answer, columns, convert, filters};
+use super::{Answer, ImportError, State, answer, columns, convert, dictionary, filters};
 use crate::session::{Columns, Filter, NewFile, SelectionLists, SourceLists};
 
 type Store<'a> = StoreContextMut<'a, State>;
@@ -53,14 +53,14 @@ impl Selection {
 /// `page-source` with its lists in the component's memory.
 #[derive(ComponentType, Lift)]
 #[component(record)]
-struct PageSource {
+pub(super) struct PageSource {
     kind: u8,
     pages: WasmList<u32>,
     rows: WasmList<u32>,
 }
 
 impl PageSource {
-    fn lists<'a>(&self, store: &'a Store<'_>) -> Result<SourceLists<'a>> {
+    pub(super) fn lists<'a>(&self, store: &'a Store<'_>) -> Result<SourceLists<'a>> {
         Ok(SourceLists {
             kind: convert::column_type(self.kind)?,
             pages: self.pages.as_le_slice(store),
@@ -80,6 +80,7 @@ struct ColumnSource {
 pub(super) fn link(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     columns::link(scan)?;
     filters::link(scan)?;
+    dictionary::link(scan)?;
     scan.func_wrap(
         "probe",
         |store: Store<'_>, (pages, hashes): (WasmList<u32>, WasmList<u64>)| {

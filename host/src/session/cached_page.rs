@@ -7,10 +7,11 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use sidx_engine::host::Extent;
 use sidx_engine::{Error, Result};
-use sidx_kernels::{Filter, Page};
+use sidx_kernels::{Filter, Page, SharedDictionary};
 use zstd::bulk::Decompressor;
 
 use super::activity::Activity;
+use super::handles::PageHandle;
 use super::source::{Body, SourceFile};
 use crate::page_cache::{Access, PageCache, PageKey};
 
@@ -24,6 +25,8 @@ pub(crate) enum Purpose {
     Column,
     /// A membership filter.
     Filter,
+    /// A dictionary that other pages refer to.
+    Dictionary,
     /// Bytes for the engine.
     Raw,
 }
@@ -31,8 +34,11 @@ pub(crate) enum Purpose {
 /// A verified, decompressed page.
 pub(crate) struct CachedPage {
     raw: Bytes,
+    /// What the page may refer to.
+    shared: Option<Arc<SharedDictionary>>,
     column: OnceLock<Page>,
     filter: OnceLock<Filter>,
+    dictionary: OnceLock<Arc<SharedDictionary>>,
 }
 
 impl CachedPage {
@@ -46,7 +52,8 @@ impl CachedPage {
         if let Some(page) = self.column.get() {
             return Ok(page);
         }
-        let page = Page::open(self.raw.clone()).map_err(|e| Error::corrupt(e.to_string()))?;
+        let page = Page::open_with(self.raw.clone(), self.shared.as_ref())
+            .map_err(|e| Error::corrupt(e.to_string()))?;
         Ok(self.column.get_or_init(|| page))
     }
 
@@ -59,13 +66,29 @@ impl CachedPage {
         Ok(self.filter.get_or_init(|| filter))
     }
 
+    /// The page as a shared dictionary.
+    pub(crate) fn dictionary(&self) -> Result<&Arc<SharedDictionary>> {
+        if let Some(dictionary) = self.dictionary.get() {
+            return Ok(dictionary);
+        }
+        let dictionary =
+            SharedDictionary::open(self.raw.clone()).map_err(|e| Error::corrupt(e.to_string()))?;
+        Ok(self.dictionary.get_or_init(|| Arc::new(dictionary)))
+    }
+
     /// Opens raw bytes for a purpose and tells how many bytes to charge for the result.
-    fn open(raw: Bytes, purpose: Purpose) -> Result<(Arc<Self>, u64)> {
+    fn open(
+        raw: Bytes,
+        purpose: Purpose,
+        shared: Option<Arc<SharedDictionary>>,
+    ) -> Result<(Arc<Self>, u64)> {
         let raw_bytes = raw.len();
         let page = Self {
             raw,
+            shared,
             column: OnceLock::new(),
             filter: OnceLock::new(),
+            dictionary: OnceLock::new(),
         };
         let charge = match purpose {
             Purpose::Column => page.column()?.memory_bytes().max(raw_bytes),
@@ -73,21 +96,22 @@ impl CachedPage {
                 page.filter()?;
                 raw_bytes * 2
             }
+            Purpose::Dictionary => raw_bytes + page.dictionary()?.memory_bytes(),
             Purpose::Raw => raw_bytes,
         };
         Ok((Arc::new(page), charge as u64))
     }
 }
 
-/// The page of a file at an extent, from memory where it is there.
+/// A registered page, from memory where it is there, and with the dictionary that it may refer to.
 pub(crate) fn fetch(
     cache: &PageCache<CachedPage>,
     activity: &Activity,
-    file: &SourceFile,
-    extent: &Extent,
+    handle: &PageHandle,
     purpose: Purpose,
 ) -> Result<Arc<CachedPage>> {
     activity.page_used();
+    let (file, extent) = (&*handle.file, &handle.extent);
     let at = |error: Error| error.at(format_args!("{} offset {}", file.path, extent.offset));
     let page = match &file.body {
         Body::Memory(memory) => {
@@ -95,7 +119,9 @@ pub(crate) fn fetch(
             match opened {
                 Some(page) => page,
                 None => {
-                    let (page, _) = CachedPage::open(load(file, extent)?, purpose).map_err(at)?;
+                    let shared = shared_dictionary(cache, activity, handle)?;
+                    let (page, _) =
+                        CachedPage::open(load(file, extent)?, purpose, shared).map_err(at)?;
                     memory
                         .opened
                         .lock()
@@ -104,20 +130,7 @@ pub(crate) fn fetch(
                 }
             }
         }
-        Body::Stored(_) => {
-            let key = PageKey {
-                file: file.id,
-                offset: extent.offset,
-            };
-            let (page, access) = cache.get_or_load(key, || {
-                activity.read(u64::from(extent.stored_bytes));
-                CachedPage::open(load(file, extent)?, purpose).map_err(at)
-            })?;
-            if access == Access::Loaded {
-                activity.page_loaded();
-            }
-            page
-        }
+        Body::Stored(_) => fetch_stored(cache, activity, handle, purpose)?,
     };
     // Another extent at the same offset can only come from damaged metadata.
     if page.raw.len() != extent.raw_bytes as usize {
@@ -129,6 +142,54 @@ pub(crate) fn fetch(
         return Err(at(Error::corrupt(text)));
     }
     Ok(page)
+}
+
+fn fetch_stored(
+    cache: &PageCache<CachedPage>,
+    activity: &Activity,
+    handle: &PageHandle,
+    purpose: Purpose,
+) -> Result<Arc<CachedPage>> {
+    let (file, extent) = (&*handle.file, &handle.extent);
+    let key = PageKey {
+        file: file.id,
+        offset: extent.offset,
+    };
+    let mut shared = None;
+    if handle.dictionary.is_some() {
+        // The cache must not be used while a page is loaded, so the dictionary comes first.
+        if let Some(page) = cache.get(key) {
+            return Ok(page);
+        }
+        shared = shared_dictionary(cache, activity, handle)?;
+    }
+    let (page, access) = cache.get_or_load(key, || {
+        activity.read(u64::from(extent.stored_bytes));
+        CachedPage::open(load(file, extent)?, purpose, shared)
+            .map_err(|error| error.at(format_args!("{} offset {}", file.path, extent.offset)))
+    })?;
+    if access == Access::Loaded {
+        activity.page_loaded();
+    }
+    Ok(page)
+}
+
+/// The dictionary that a page may refer to.
+fn shared_dictionary(
+    cache: &PageCache<CachedPage>,
+    activity: &Activity,
+    handle: &PageHandle,
+) -> Result<Option<Arc<SharedDictionary>>> {
+    let Some(dictionary) = &handle.dictionary else {
+        return Ok(None);
+    };
+    // A dictionary refers to none itself: `Handles` sees to that.
+    let page = fetch(cache, activity, dictionary, Purpose::Dictionary)?;
+    let opened = page.dictionary().map_err(|error| {
+        let (path, offset) = (&dictionary.file.path, dictionary.extent.offset);
+        error.at(format_args!("{path} offset {offset}"))
+    })?;
+    Ok(Some(Arc::clone(opened)))
 }
 
 /// Reads, verifies and decompresses a page.

@@ -13,7 +13,7 @@ use super::source::SourceFile;
 
 /// Most files an instance may have open.
 const MAX_FILES: usize = 1 << 16;
-/// Most pages an instance may have registered; the table takes 32 bytes for each.
+/// Most pages an instance may have registered; the table takes 48 bytes for each.
 const MAX_PAGES: usize = 1 << 23;
 
 /// A registered page.
@@ -21,6 +21,8 @@ const MAX_PAGES: usize = 1 << 23;
 pub(crate) struct PageHandle {
     pub(crate) file: Arc<SourceFile>,
     pub(crate) extent: Extent,
+    /// The page of the dictionary that this one may refer to.
+    pub(crate) dictionary: Option<Arc<PageHandle>>,
 }
 
 struct OpenFile {
@@ -79,6 +81,31 @@ impl Handles {
 
     /// Registers pages of a file under consecutive handles and returns the first.
     pub(crate) fn add_pages(&mut self, file: u32, extents: &[Extent]) -> Result<u32> {
+        self.add(file, extents, None)
+    }
+
+    /// The same for pages that may refer to a dictionary, which is a registered page.
+    pub(crate) fn add_coded_pages(
+        &mut self,
+        file: u32,
+        extents: &[Extent],
+        dictionary: u32,
+    ) -> Result<u32> {
+        let page = self.page(dictionary)?;
+        if page.dictionary.is_some() {
+            let text = format!("page {dictionary} refers to a dictionary, so it can be none");
+            return Err(Error::invalid(text));
+        }
+        let dictionary = Arc::new(page.clone());
+        self.add(file, extents, Some(dictionary))
+    }
+
+    fn add(
+        &mut self,
+        file: u32,
+        extents: &[Extent],
+        dictionary: Option<Arc<PageHandle>>,
+    ) -> Result<u32> {
         let source = Arc::clone(self.file(file)?);
         if extents.is_empty() {
             return Ok(0);
@@ -89,6 +116,7 @@ impl Handles {
             Some(PageHandle {
                 file: Arc::clone(&source),
                 extent: *extent,
+                dictionary: dictionary.clone(),
             })
         });
         let start = first as usize;
@@ -215,6 +243,21 @@ mod tests {
             handles.remove_file(file);
         }
         assert!(handles.pages.is_empty() && handles.free.is_empty());
+    }
+
+    #[test]
+    fn a_dictionary_is_a_registered_page_without_one() {
+        let mut handles = Handles::default();
+        let file = handles.add_file(source()).unwrap();
+        let dictionary = handles.add_pages(file, &extents(1)).unwrap();
+        let coded = handles
+            .add_coded_pages(file, &extents(2), dictionary)
+            .unwrap();
+        assert!(handles.page(coded + 1).unwrap().dictionary.is_some());
+        for wrong in [coded, 99, u32::MAX] {
+            let refused = handles.add_coded_pages(file, &extents(1), wrong);
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidArgument);
+        }
     }
 
     #[test]

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use sidx_engine::host::{
-    Codec, Extent, FileSummary, LogDurability, LogEntry, Medium, Object, PageSource, Piece,
-    Readers, SalvagedLog, Selected, Selection, Usage,
+    Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium, Object,
+    PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Usage,
 };
 use sidx_engine::{Error, Host, Result};
 use sidx_kernels::{Column, ColumnType, Program, Step};
 
 use super::authority::{check_engine_object, check_engine_path, check_file_path};
 use super::cached_page::Purpose;
-use super::{Columns, Filter, NewFile, Session, SourceLists};
+use super::{Columns, Filter, NewDictionary, NewFile, Session, SourceLists};
 use crate::storage::check_object_size;
 
 /// Most bytes of one raw read, which must fit a list of the component model.
@@ -26,6 +26,7 @@ impl Host for Session {
     type NewFile = NewFile;
     type Columns = Columns;
     type Filter = Filter;
+    type NewDictionary = NewDictionary;
 
     fn create_file(&self, path: &str, medium: Medium) -> Result<NewFile> {
         let _crossing = self.activity.crossing();
@@ -117,6 +118,12 @@ impl Host for Session {
     fn register_pages(&self, file: u32, extents: &[Extent]) -> Result<u32> {
         let _crossing = self.activity.crossing();
         self.handles.lock().add_pages(file, extents)
+    }
+
+    fn register_coded_pages(&self, file: u32, extents: &[Extent], dictionary: u32) -> Result<u32> {
+        let _crossing = self.activity.crossing();
+        let mut handles = self.handles.lock();
+        handles.add_coded_pages(file, extents, dictionary)
     }
 
     fn prefetch(&self, pages: &[u32]) -> Result<()> {
@@ -338,6 +345,40 @@ impl Host for Session {
     fn encode_ints(&self, target: &NewFile, ints: &[i64]) -> Result<Piece> {
         let _crossing = self.activity.crossing();
         self.encode_int_page(target, ints.to_vec())
+    }
+
+    fn new_dictionary(&self, kind: ColumnType, pages: &[u32]) -> Result<Option<NewDictionary>> {
+        self.create_dictionary(kind, pages)
+    }
+
+    fn encode_coded(
+        &self,
+        dictionary: &NewDictionary,
+        target: &NewFile,
+        postings: &NewFile,
+        source: &PageSource,
+        first_slice: u32,
+    ) -> Result<Piece> {
+        self.encode_coded_rows(dictionary, target, postings, source.into(), first_slice)
+    }
+
+    fn finish_dictionary(
+        &self,
+        dictionary: NewDictionary,
+        target: &NewFile,
+        postings: &NewFile,
+    ) -> Result<FinishedDictionary> {
+        self.write_dictionary(dictionary, target, postings)
+    }
+
+    fn find_slices(
+        &self,
+        dictionary: u32,
+        postings: &[u32],
+        values: &[Vec<u8>],
+    ) -> Result<Vec<u32>> {
+        let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+        self.slices_of(dictionary, postings, &values)
     }
 
     fn usage(&self) -> Usage {

@@ -28,6 +28,10 @@ pub(super) fn attach(root: &mut Node) -> Vec<Probe> {
             probes.push(Probe {
                 slot: leaf.slot,
                 hashes,
+                values: match &leaf.test {
+                    Test::BytesSet(values) => values.clone(),
+                    _ => Vec::new(),
+                },
             });
         }
     });

@@ -1,5 +1,6 @@
 //! `manifest.json`: what a part holds, written last.
 
+use super::dictionary::DictionaryEntry;
 use super::layout::{MANIFEST, part_name};
 use super::limits::LimitsText;
 use crate::error::{Error, Result};
@@ -57,6 +58,9 @@ pub(crate) struct ColumnEntry {
     /// Rows with a value.
     pub(crate) present: u64,
     pub(crate) limits: LimitsText,
+    /// The dictionary that all pages of the column refer to, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dictionary: Option<DictionaryEntry>,
 }
 
 impl ColumnEntry {

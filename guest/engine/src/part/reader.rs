@@ -1,6 +1,7 @@
 //! An opened part: its manifest, its frames, and on demand the metadata of blocks and tags.
 
 use super::block::Block;
+use super::dictionary::read_list;
 use super::frame::{FrameEntry, read_directory, read_frames};
 use super::labels::{self, Labels};
 use super::layout::{
@@ -74,6 +75,16 @@ struct TagFiles {
     filters: OnceLock<u32>,
     meta: u32,
     directory: Vec<Option<Extent>>,
+    /// The page of the dictionary of each column that has one.
+    dictionaries: Vec<Option<u32>>,
+    /// The pages of its postings, read when they are first asked for.
+    postings: Vec<OnceLock<Vec<u32>>>,
+}
+
+/// The shared dictionary of a column: its page, and those of its postings, if it has any.
+pub(crate) struct Shared<'a> {
+    pub(crate) dictionary: u32,
+    pub(crate) postings: &'a [u32],
 }
 
 /// One tag's metadata of one frame: `columns` entries per block.
@@ -408,35 +419,60 @@ impl<H: Host> Part<H> {
             }
         }
         reader.finish()?;
-        let extents: Vec<Extent> = records.iter().flatten().map(|page| page.extent).collect();
         let filters: Vec<Extent> = records
             .iter()
             .flatten()
             .filter_map(|page| page.filter)
             .collect();
-        let mut handle = self.host.register_pages(files.data, &extents)?;
-        let mut filter_handle = self.register_filters(tag, files, &filters)?;
-        let open = |page: TagPage| {
-            let filter = if page.filter.is_some() {
-                filter_handle
-            } else {
-                ABSENT
+        let mut filter = self.register_filters(tag, files, &filters)?;
+        let mut pages: Vec<Option<OpenTagPage>> = Vec::with_capacity(records.len());
+        pages.extend(records.into_iter().map(|record| {
+            record.map(|page| {
+                let has_filter = page.filter.is_some();
+                let made = OpenTagPage {
+                    page,
+                    handle: ABSENT,
+                    filter: if has_filter { filter } else { ABSENT },
+                };
+                filter = filter.saturating_add(u32::from(has_filter));
+                made
+            })
+        }));
+        for column in 0..columns {
+            let of_column = || (column..).step_by(columns.max(1)).take(frame.blocks.len());
+            let extents: Vec<Extent> = of_column()
+                .filter_map(|at| Some(pages.get(at)?.as_ref()?.page.extent))
+                .collect();
+            let mut handle = match files.dictionaries.get(column).copied().flatten() {
+                None => self.host.register_pages(files.data, &extents)?,
+                Some(dictionary) => {
+                    let host = &self.host;
+                    host.register_coded_pages(files.data, &extents, dictionary)?
+                }
             };
-            filter_handle = filter_handle.saturating_add(u32::from(page.filter.is_some()));
-            let made = OpenTagPage {
-                page,
-                handle,
-                filter,
-            };
-            handle += 1;
-            made
-        };
-        let mut open = open;
-        let pages = records
-            .into_iter()
-            .map(|record| record.map(&mut open))
-            .collect();
+            for at in of_column() {
+                if let Some(page) = pages.get_mut(at).and_then(Option::as_mut) {
+                    page.handle = handle;
+                    handle = handle.saturating_add(1);
+                }
+            }
+        }
         Ok(TagFrame { columns, pages })
+    }
+
+    /// Appends the handles of all pages of a column.
+    pub(crate) fn append_pages(&self, column: &TagColumn, out: &mut Vec<u32>) -> Result<()> {
+        let Some((tag, place)) = self.place_of(&column.name, column.kind) else {
+            return Ok(());
+        };
+        for index in 0..self.frames()?.len() {
+            let frame = self.frame(index)?;
+            let pages = self.tag_frame(&frame, index, tag)?;
+            let blocks = 0..frame.blocks.len();
+            let found = blocks.filter_map(|block| pages.page(block, place));
+            out.extend(found.map(|page| page.handle));
+        }
+        Ok(())
     }
 
     fn tag_files(&self, tag: usize) -> Result<&TagFiles> {
@@ -458,13 +494,59 @@ impl<H: Host> Part<H> {
         };
         let meta = open("tm", FileKind::TagMeta)?;
         let directory = self.page_bytes(meta, entry.directory.into())?;
+        let data = open("td", FileKind::TagData)?;
+        let mut dictionaries = Vec::with_capacity(entry.columns.len());
+        for column in &entry.columns {
+            dictionaries.push(match &column.dictionary {
+                None => None,
+                Some(shared) => Some(self.host.register_pages(data, &[shared.page.into()])?),
+            });
+        }
         let files = TagFiles {
-            data: open("td", FileKind::TagData)?,
+            data,
             filters: OnceLock::new(),
             meta,
             directory: read_directory(&directory, self.manifest_frames()?)?,
+            postings: dictionaries.iter().map(|_| OnceLock::new()).collect(),
+            dictionaries,
         };
         Ok(slot.get_or_init(|| files))
+    }
+
+    /// The shared dictionary of a column, if it has one.
+    pub(crate) fn shared(&self, tag: usize, column: usize) -> Result<Option<Shared<'_>>> {
+        let entry = self
+            .manifest
+            .tags
+            .get(tag)
+            .and_then(|tag| tag.columns.get(column)?.dictionary);
+        let Some(entry) = entry else {
+            return Ok(None);
+        };
+        let files = self.tag_files(tag)?;
+        let places = files.dictionaries.get(column).copied().flatten();
+        let (Some(dictionary), Some(slot)) = (places, files.postings.get(column)) else {
+            return Ok(None);
+        };
+        if slot.get().is_none() {
+            let handles = match entry.postings.filter(|_| self.uses_filters) {
+                None => Vec::new(),
+                Some(list) => {
+                    let bytes = self.page_bytes(files.meta, list.into())?;
+                    let extents = read_list(&bytes, entry.entries)
+                        .map_err(|error| error.at(&self.directory))?;
+                    let first = self.register_filters(tag, files, &extents)?;
+                    (first..).take(extents.len()).collect()
+                }
+            };
+            // Another call may have been first, with the same.
+            let _ = slot.set(handles);
+        }
+        let postings = slot.get().map_or(&[][..], Vec::as_slice);
+        Ok(Some(Shared {
+            dictionary,
+            postings,
+        }))
     }
 
     /// The handle of the first of some filter pages.

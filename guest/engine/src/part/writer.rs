@@ -1,6 +1,7 @@
 //! Writes a part: blocks in order, then the indexes over them, then the manifest.
 
 use super::block::{Block, PayloadPiece};
+use super::dictionary::{BLOCK_SLICES, DictionaryEntry};
 use super::frame::{FrameEntry, write_directory, write_frames};
 use super::labels::{self, Labels};
 use super::layout::{
@@ -100,6 +101,16 @@ impl<'h, H: Host> PartWriter<'h, H> {
         })
     }
 
+    /// Lets the pages of a column (its place among those given to `new`) share a dictionary, if that pays.
+    /// `pages` hold the values of all rows to come. Before the first block.
+    pub(crate) fn share(&mut self, column: usize, pages: &[u32]) -> Result<()> {
+        let columns = self.tags.iter_mut().flat_map(|tag| &mut tag.columns);
+        if let Some(state) = columns.into_iter().nth(column) {
+            state.dictionary = self.host.new_dictionary(state.kind, pages)?;
+        }
+        Ok(())
+    }
+
     /// Appends a block of rows that follow all earlier ones in (series, key, element id).
     pub(crate) fn block(
         &mut self,
@@ -160,9 +171,9 @@ impl<'h, H: Host> PartWriter<'h, H> {
                         match source {
                             None => Vec::new(),
                             Some(source) => {
-                                let (target, filters) =
-                                    tag.files(self.host, &self.directory, self.medium)?;
-                                self.host.encode_pages(target, filters, source, u32::MAX)?
+                                let place = (self.directory.as_str(), self.medium);
+                                let first_slice = self.blocks.saturating_mul(BLOCK_SLICES);
+                                tag.rewrite(self.host, place, index, source, first_slice)?
                             }
                         }
                     }
@@ -291,7 +302,7 @@ impl<'h, H: Host> PartWriter<'h, H> {
 /// The files and records of one tag.
 struct TagWriter<H: Host> {
     name: String,
-    columns: Vec<TagColumnState>,
+    columns: Vec<TagColumnState<H>>,
     data: Option<H::NewFile>,
     meta: Option<H::NewFile>,
     filters: Option<H::NewFile>,
@@ -301,10 +312,12 @@ struct TagWriter<H: Host> {
     frames: Vec<Option<Extent>>,
 }
 
-struct TagColumnState {
+struct TagColumnState<H: Host> {
     kind: ColumnType,
     present: u64,
     limits: ValueRange,
+    /// What its pages share.
+    dictionary: Option<H::NewDictionary>,
 }
 
 impl<H: Host> TagWriter<H> {
@@ -328,7 +341,32 @@ impl<H: Host> TagWriter<H> {
             kind,
             present: 0,
             limits: ValueRange::None,
+            dictionary: None,
         });
+    }
+
+    /// Encodes rows of older parts as a page of a column.
+    fn rewrite(
+        &mut self,
+        host: &H,
+        (directory, medium): (&str, Medium),
+        index: usize,
+        source: &PageSource,
+        first_slice: u32,
+    ) -> Result<Vec<Piece>> {
+        self.create_files(host, directory, medium)?;
+        let (target, filters) = self.open_files()?;
+        let dictionary = self
+            .columns
+            .get(index)
+            .and_then(|column| column.dictionary.as_ref());
+        match dictionary.zip(filters) {
+            Some((dictionary, postings)) => {
+                let piece = host.encode_coded(dictionary, target, postings, source, first_slice)?;
+                Ok(vec![piece])
+            }
+            None => host.encode_pages(target, filters, source, u32::MAX),
+        }
     }
 
     /// The value file and the filter file, created with the metadata file when first asked for. Parts in
@@ -339,6 +377,11 @@ impl<H: Host> TagWriter<H> {
         directory: &str,
         medium: Medium,
     ) -> Result<(&H::NewFile, Option<&H::NewFile>)> {
+        self.create_files(host, directory, medium)?;
+        self.open_files()
+    }
+
+    fn create_files(&mut self, host: &H, directory: &str, medium: Medium) -> Result<()> {
         if self.data.is_none() {
             let stem = tag_file_stem(&self.name);
             let make = |extension: &str, kind| {
@@ -356,6 +399,10 @@ impl<H: Host> TagWriter<H> {
             }
             self.data = Some(make("td", FileKind::TagData)?);
         }
+        Ok(())
+    }
+
+    fn open_files(&self) -> Result<(&H::NewFile, Option<&H::NewFile>)> {
         match &self.data {
             Some(data) => Ok((data, self.filters.as_ref())),
             None => Err(Error::invalid("tag file was not created")),
@@ -390,6 +437,22 @@ impl<H: Host> TagWriter<H> {
         if self.columns.iter().all(|column| column.present == 0) {
             return Ok(None);
         }
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for state in self.columns {
+            let dictionary = match state.dictionary.zip(self.filters.as_ref()) {
+                Some((dictionary, postings)) if state.present > 0 => {
+                    let finished = host.finish_dictionary(dictionary, &data, postings)?;
+                    Some(DictionaryEntry::write(host, &meta, &finished)?)
+                }
+                _ => None,
+            };
+            columns.push(ColumnEntry {
+                kind: state.kind.to_string(),
+                present: state.present,
+                limits: LimitsText::from(&state.limits),
+                dictionary,
+            });
+        }
         let directory = append_page(host, &meta, &write_directory(&self.frames))?;
         let stem = tag_file_stem(&self.name);
         let named = [("td", Some(data)), ("tm", Some(meta)), ("tf", self.filters)];
@@ -398,21 +461,16 @@ impl<H: Host> TagWriter<H> {
                 files.push(entry(format!("{stem}.{extension}"), host.finish(file)?));
             }
         }
-        let column = |state: &TagColumnState| ColumnEntry {
-            kind: state.kind.to_string(),
-            present: state.present,
-            limits: LimitsText::from(&state.limits),
-        };
         Ok(Some(TagEntry {
             name: self.name,
             directory: directory.into(),
-            columns: self.columns.iter().map(column).collect(),
+            columns,
         }))
     }
 }
 
 /// Appends one page of metadata.
-fn append_page<H: Host>(host: &H, file: &H::NewFile, page: &[u8]) -> Result<Extent> {
+pub(super) fn append_page<H: Host>(host: &H, file: &H::NewFile, page: &[u8]) -> Result<Extent> {
     let length = u32::try_from(page.len())
         .map_err(|_| Error::invalid("a metadata page of more than 4 GiB"))?;
     let extents = host.append(file, page, &[length], Codec::Zstd)?;

@@ -8,12 +8,15 @@ use crate::host::Host;
 use crate::live::Live;
 use crate::loss::Region;
 use crate::part::block::Block;
+use crate::part::dictionary::Slices;
 use crate::part::frame::FrameEntry;
+use crate::part::readable::intersection;
 use crate::part::reader::Frame;
 use crate::predicate::{Places, Predicate};
+use crate::recovery::is_damage;
 use crate::types::QuerySpec;
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A query against one part list.
 pub(crate) struct Plan<H: Host> {
@@ -27,6 +30,8 @@ pub(crate) struct Plan<H: Host> {
     pub(crate) predicate: Option<Predicate<H>>,
     /// Places of the filter's columns, per part of the list.
     places: Vec<Places>,
+    /// What postings say of each part, looked up when the part is first read.
+    slices: Vec<OnceLock<Option<Slices>>>,
 }
 
 /// A block with rows that a query may want.
@@ -55,13 +60,14 @@ impl<H: Host> Plan<H> {
             Some(predicate) => predicate.places(part),
             None => Places::new(),
         });
-        let places = places.collect();
+        let places: Vec<Places> = places.collect();
         Ok(Self {
             live: Arc::clone(live),
             low,
             high,
             series,
             predicate,
+            slices: places.iter().map(|_| OnceLock::new()).collect(),
             places,
             spec,
         })
@@ -139,10 +145,29 @@ impl<H: Host> Plan<H> {
         frame_index: usize,
         explain: &mut Explain,
     ) -> Result<Vec<Candidate>> {
+        let slices = self.slices(host, rank)?;
+        let numbers = || frame.blocks.iter().map(|open| open.number);
+        let all = numbers().next().unwrap_or(0)..numbers().next_back().map_or(0, |last| last + 1);
+        if slices.is_some_and(|slices| !slices.touch(all)) {
+            explain.blocks.dropped_by_filter += frame.blocks.len() as u64;
+            return Ok(Vec::new());
+        }
         let mut candidates = Vec::new();
         for (index, open) in frame.blocks.iter().enumerate() {
-            if let Some(candidate) = self.candidate(index, &open.block, explain) {
-                candidates.push(candidate);
+            let rows = slices.map(|slices| slices.spans(open.number));
+            if rows.as_ref().is_some_and(Vec::is_empty) {
+                explain.blocks.dropped_by_filter += 1;
+                continue;
+            }
+            let Some(mut candidate) = self.candidate(index, &open.block, explain) else {
+                continue;
+            };
+            if let Some(rows) = rows {
+                candidate.spans = intersection(&candidate.spans, &rows);
+            }
+            match candidate.spans.is_empty() {
+                true => explain.blocks.dropped_by_filter += 1,
+                false => candidates.push(candidate),
             }
         }
         let (Some(predicate), Some(part), Some(places)) = (
@@ -167,6 +192,27 @@ impl<H: Host> Plan<H> {
             }
         }
         Ok(kept)
+    }
+
+    /// The slices of part `rank` outside of which nothing can be wanted; none when that is not known. Damaged
+    /// postings spare nothing, and cost nothing else: the rows are read from other pages.
+    fn slices(&self, host: &H, rank: usize) -> Result<Option<&Slices>> {
+        let (Some(predicate), Some(part), Some(places), Some(slot)) = (
+            &self.predicate,
+            self.live.parts.get(rank),
+            self.places.get(rank),
+            self.slices.get(rank),
+        ) else {
+            return Ok(None);
+        };
+        if slot.get().is_none() {
+            let found = match predicate.slices(host, part, places) {
+                Err(error) if is_damage(error.kind()) => None,
+                found => found?,
+            };
+            let _ = slot.set(found);
+        }
+        Ok(slot.get().and_then(Option::as_ref))
     }
 
     /// The runs of a block that are wanted by series and key.

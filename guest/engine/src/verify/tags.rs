@@ -3,15 +3,29 @@
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Host};
 use crate::part::Part;
+use crate::part::dictionary::BLOCK_SLICES;
 use crate::part::limits::union;
-use crate::part::reader::{Frame, OpenTagPage};
-use sidx_kernels::{Column, ColumnStats, Filter, ValueRange, Values, hash};
+use crate::part::reader::{Frame, OpenTagPage, Shared};
+use sidx_kernels::postings::{
+    PAGE_ENTRIES, SEGMENT_SLICES, SLICE_ROWS, pages_per_segment, read_slices,
+};
+use sidx_kernels::{
+    Column, ColumnStats, Filter, Page, PageError, SharedDictionary, ValueRange, Values, hash,
+};
 
 /// Sums up the columns of a part while its blocks are checked.
 pub(super) struct TagCheck<'a, H: Host> {
     part: &'a Part<H>,
     /// Rows with a value, and limits, of each column so far.
     found: Vec<(u64, ValueRange)>,
+    /// The shared dictionary of each column that has one, read when its first value comes.
+    shared: Vec<Option<SharedCheck>>,
+}
+
+/// A shared dictionary with its postings.
+struct SharedCheck {
+    dictionary: SharedDictionary,
+    lists: Vec<Page>,
 }
 
 impl<'a, H: Host> TagCheck<'a, H> {
@@ -20,6 +34,7 @@ impl<'a, H: Host> TagCheck<'a, H> {
         Self {
             part,
             found: found.collect(),
+            shared: part.columns().iter().map(|_| None).collect(),
         }
     }
 
@@ -34,8 +49,10 @@ impl<'a, H: Host> TagCheck<'a, H> {
         let Some(columns) = columns else {
             return Ok(());
         };
+        let number = frame.blocks.get(block).map_or(0, |open| open.number);
         let entries = self.part.columns().iter().zip(&mut self.found);
-        for ((entry, (present, limits)), place) in entries.zip(1u32..) {
+        let entries = entries.zip(&mut self.shared);
+        for (((entry, (present, limits)), shared), place) in entries.zip(1u32..) {
             let name = &entry.column.name;
             let values = host.read_column(columns, place)?;
             let stats = ColumnStats::of(&values);
@@ -45,6 +62,7 @@ impl<'a, H: Host> TagCheck<'a, H> {
                 None => None,
             };
             check_page(host, page, &values, &stats)
+                .and_then(|()| check_shared(host, self.part, column, shared, &values, number))
                 .map_err(|error| error.at(format_args!("tag {name:?}")))?;
             let longest = values.max_value_bytes() as u64;
             if longest > u64::from(self.part.manifest().longest_tag_bytes) {
@@ -100,6 +118,72 @@ fn check_page<H: Host>(
     match hashes(values).all(|hash| filter.contains(hash)) {
         true => Ok(()),
         false => Err(Error::corrupt("its filter denies a value that is there")),
+    }
+}
+
+/// Compares the values of block `number` with the dictionary and the postings of their column.
+fn check_shared<H: Host>(
+    host: &H,
+    part: &Part<H>,
+    place: Option<(usize, usize)>,
+    check: &mut Option<SharedCheck>,
+    values: &Column,
+    number: u32,
+) -> Result<()> {
+    let Some((tag, column)) = place.filter(|_| values.present_count() > 0) else {
+        return Ok(());
+    };
+    let Some(shared) = part.shared(tag, column)? else {
+        return Ok(());
+    };
+    let check = match check {
+        Some(check) => check,
+        None => check.insert(SharedCheck::read(host, &shared)?),
+    };
+    let Values::Bytes(texts) = values.values() else {
+        return Err(Error::corrupt("a dictionary of values that have none"));
+    };
+    for row in (0..values.rows()).filter(|row| values.is_present(*row)) {
+        let slice = number.saturating_mul(BLOCK_SLICES) + row as u32 / SLICE_ROWS;
+        for text in values.element_range(row).filter_map(|at| texts.get(at)) {
+            check.value(text, slice)?;
+        }
+    }
+    Ok(())
+}
+
+impl SharedCheck {
+    fn read<H: Host>(host: &H, shared: &Shared<'_>) -> Result<Self> {
+        let corrupt = |cause: PageError| Error::corrupt(cause.to_string());
+        let bytes = host.load_page(shared.dictionary)?;
+        let dictionary = SharedDictionary::open(bytes.into()).map_err(corrupt)?;
+        let mut lists = Vec::with_capacity(shared.postings.len());
+        for page in shared.postings {
+            lists.push(Page::open(host.load_page(*page)?.into()).map_err(corrupt)?);
+        }
+        Ok(Self { dictionary, lists })
+    }
+
+    /// A value that occurs in a slice.
+    fn value(&self, value: &[u8], slice: u32) -> Result<()> {
+        let Some(code) = self.dictionary.find(value) else {
+            return Err(Error::corrupt("a value is not in the dictionary"));
+        };
+        if self.lists.is_empty() {
+            return Ok(());
+        }
+        let segment = slice / SEGMENT_SLICES;
+        let per_segment = pages_per_segment(self.dictionary.len());
+        let place = segment as usize * per_segment + (code / PAGE_ENTRIES) as usize;
+        let mut slices = Vec::new();
+        if let Some(page) = self.lists.get(place) {
+            read_slices(page, code, segment, &mut slices)
+                .map_err(|cause| Error::corrupt(cause.to_string()))?;
+        }
+        match slices.contains(&slice) {
+            true => Ok(()),
+            false => Err(Error::corrupt("its postings deny a value that is there")),
+        }
     }
 }
 

@@ -1,0 +1,150 @@
+//! Shared dictionaries of a part: one per column whose values repeat, for all pages of the column, with lists
+//! of where each entry occurs.
+
+use super::layout::BLOCK_ROWS;
+use super::manifest::ExtentText;
+use super::writer::append_page;
+use crate::error::Result;
+use crate::host::{Extent, FinishedDictionary, Host};
+use crate::wire::{Reader, put, put_extent};
+use serde::{Deserialize, Serialize};
+use sidx_kernels::postings::{SLICE_ROWS, pages_per_segment};
+use std::ops::Range;
+
+/// Slices that a block has.
+pub(crate) const BLOCK_SLICES: u32 = BLOCK_ROWS as u32 / SLICE_ROWS;
+
+/// What the manifest says of the dictionary of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DictionaryEntry {
+    /// Number of entries.
+    pub(crate) entries: u32,
+    /// The dictionary, in `<tag>.td`.
+    pub(crate) page: ExtentText,
+    /// The page in `<tag>.tm` that lists the pages of postings in `<tag>.tf`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) postings: Option<ExtentText>,
+}
+
+impl DictionaryEntry {
+    /// Writes the list of postings of a finished dictionary.
+    pub(crate) fn write<H: Host>(
+        host: &H,
+        meta: &H::NewFile,
+        finished: &FinishedDictionary,
+    ) -> Result<Self> {
+        let postings = match finished.postings.is_empty() {
+            true => None,
+            false => Some(append_page(host, meta, &write_list(&finished.postings))?.into()),
+        };
+        Ok(Self {
+            entries: finished.entries,
+            page: finished.extent.into(),
+            postings,
+        })
+    }
+}
+
+fn write_list(extents: &[Extent]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put(extents.len() as u64, &mut out);
+    for extent in extents {
+        put_extent(extent, &mut out);
+    }
+    out
+}
+
+/// Reads the list of the pages of postings of a dictionary with `entries` entries.
+pub(crate) fn read_list(bytes: &[u8], entries: u32) -> Result<Vec<Extent>> {
+    let mut reader = Reader::new(bytes, "list of postings");
+    let count = reader.count(8)?;
+    let segment = pages_per_segment(entries as usize).max(1);
+    if count == 0 || !count.is_multiple_of(segment) {
+        return Err(reader.fault(&format!("{count} pages for {entries} entries")));
+    }
+    let extents = (0..count)
+        .map(|_| reader.extent())
+        .collect::<Result<Vec<_>>>()?;
+    reader.finish()?;
+    Ok(extents)
+}
+
+/// The rows of a block in which a filter may hold, as slices of the part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Slices(Vec<u32>);
+
+impl Slices {
+    /// From numbers of slices, ascending and distinct.
+    pub(crate) fn new(slices: Vec<u32>) -> Self {
+        Self(slices)
+    }
+
+    /// Those of block `number` of the part.
+    fn of_block(&self, number: u32) -> &[u32] {
+        let first = number.saturating_mul(BLOCK_SLICES);
+        let from = self.0.partition_point(|slice| *slice < first);
+        let rest = self.0.get(from..).unwrap_or_default();
+        let count = rest.partition_point(|slice| slice - first < BLOCK_SLICES);
+        rest.get(..count).unwrap_or_default()
+    }
+
+    /// Whether any lies in blocks of the part.
+    pub(crate) fn touch(&self, blocks: Range<u32>) -> bool {
+        let first = blocks.start.saturating_mul(BLOCK_SLICES);
+        let end = blocks.end.saturating_mul(BLOCK_SLICES);
+        let from = self.0.partition_point(|slice| *slice < first);
+        self.0.get(from).is_some_and(|slice| *slice < end)
+    }
+
+    /// The rows of block `number`, as pairs of first and end row, neighbours joined.
+    pub(crate) fn spans(&self, number: u32) -> Vec<u32> {
+        let first = number.saturating_mul(BLOCK_SLICES);
+        let mut spans: Vec<u32> = Vec::new();
+        for slice in self.of_block(number) {
+            let start = (slice - first) * SLICE_ROWS;
+            if spans.last() == Some(&start) {
+                spans.pop();
+            } else {
+                spans.push(start);
+            }
+            spans.push(start + SLICE_ROWS);
+        }
+        spans
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_are_found_by_block() {
+        let slices = Slices::new(vec![0, 1, 7, 9, 40]);
+        assert_eq!(slices.spans(0), [0, 2_048, 7_168, 8_192]);
+        assert_eq!(slices.spans(1), [1_024, 2_048]);
+        assert!(slices.spans(2).is_empty() && slices.spans(u32::MAX).is_empty());
+        assert_eq!(slices.spans(5), [0, 1_024]);
+        assert!(slices.touch(0..1) && slices.touch(2..6) && slices.touch(5..9));
+        assert!(!slices.touch(2..5) && !slices.touch(6..9));
+    }
+
+    #[test]
+    fn lists_return_and_have_whole_segments() {
+        let extent = Extent {
+            offset: 16,
+            stored_bytes: 5,
+            raw_bytes: 5,
+            checksum: 9,
+            codec: 0,
+        };
+        let bytes = write_list(&[extent; 4]);
+        for entries in [1, 16_384, 16_385, 30_000] {
+            assert_eq!(read_list(&bytes, entries).unwrap(), [extent; 4]);
+        }
+        assert!(read_list(&bytes, 40_000).is_err());
+        assert!(read_list(&write_list(&[]), 1).is_err());
+        for cut in 0..bytes.len() {
+            assert!(read_list(&bytes[..cut], 1).is_err());
+        }
+    }
+}
