@@ -219,19 +219,13 @@ pub(crate) fn write(joined: &[u8], length: usize, out: &mut Vec<u8>) -> bool {
     if length == 0 || length > MAX_LENGTH || joined.len() < SMALLEST || repeats(joined) {
         return false;
     }
-    let mut sets = vec![[0u64; 4]; length];
     let mut histogram = [0u32; 256];
-    for value in joined.chunks_exact(length) {
-        for (set, byte) in sets.iter_mut().zip(value) {
-            if let Some(word) = set.get_mut(*byte as usize / 64) {
-                *word |= 1 << (byte % 64);
-            }
-            if let Some(count) = histogram.get_mut(*byte as usize) {
-                *count += 1;
-            }
+    for byte in joined.iter().take(SAMPLE) {
+        if let Some(count) = histogram.get_mut(*byte as usize) {
+            *count += 1;
         }
     }
-    let Some(template) = Template::of(&sets) else {
+    let Some(template) = Template::of(&occurring(joined, length)) else {
         return false;
     };
     let count = joined.len() / length;
@@ -239,7 +233,8 @@ pub(crate) fn write(joined: &[u8], length: usize, out: &mut Vec<u8>) -> bool {
     template.write(out);
     let header_bits = (out.len() - start) as f64 * 8.0;
     let bits = template.bits() as f64 * count as f64 + header_bits;
-    let best = entropy_bits(&histogram) * WORSE;
+    let part = joined.len() as f64 / joined.len().min(SAMPLE) as f64;
+    let best = entropy_bits(&histogram) * part * WORSE;
     if bits > best.min(joined.len() as f64 * 8.0 * LARGEST) {
         out.truncate(start);
         return false;
@@ -251,12 +246,28 @@ pub(crate) fn write(joined: &[u8], length: usize, out: &mut Vec<u8>) -> bool {
 /// Bytes of all values below which packing is not worth its header.
 const SMALLEST: usize = 1_024;
 
+/// Bytes that are looked at to guess what a general compressor would make of all.
+const SAMPLE: usize = 8_192;
+
 /// How much larger than the entropy of the bytes the packed form may be: a general compressor comes
 /// about as near to it, and is slower to read.
 const WORSE: f64 = 1.02;
 
 /// The largest packed form that is worth unpacking, as a part of the plain one.
 const LARGEST: f64 = 0.9;
+
+/// For each position, which bytes occur there.
+fn occurring(joined: &[u8], length: usize) -> Vec<[bool; 256]> {
+    let mut sets = vec![[false; 256]; length];
+    for value in joined.chunks_exact(length) {
+        for (set, byte) in sets.iter_mut().zip(value) {
+            if let Some(flag) = set.get_mut(*byte as usize) {
+                *flag = true;
+            }
+        }
+    }
+    sets
+}
 
 /// Bits of an ideal code of the bytes without context.
 fn entropy_bits(histogram: &[u32; 256]) -> f64 {
@@ -268,7 +279,6 @@ fn entropy_bits(histogram: &[u32; 256]) -> f64 {
 /// Whether a compressor that finds repeated strings would find many: looks for windows of six bytes that
 /// come twice in the first bytes. Random text of sixteen symbols has one in a thousand by chance.
 fn repeats(joined: &[u8]) -> bool {
-    const SAMPLE: usize = 8_192;
     const WINDOW: usize = 6;
     const SLOTS: usize = 1 << 14;
     let sample = joined.get(..SAMPLE.min(joined.len())).unwrap_or_default();
@@ -289,22 +299,18 @@ fn repeats(joined: &[u8]) -> bool {
 }
 
 impl Template {
-    /// The alphabets of positions whose possible bytes are given as bit sets; none when there are too many.
-    fn of(sets: &[[u64; 4]]) -> Option<Template> {
+    /// The alphabets of positions whose possible bytes are flagged; none when there are too many.
+    fn of(sets: &[[bool; 256]]) -> Option<Template> {
         let mut alphabets: Vec<Alphabet> = Vec::new();
-        let mut distinct: Vec<[u64; 4]> = Vec::new();
         let mut positions = Vec::with_capacity(sets.len());
         for set in sets {
-            let at = match distinct.iter().position(|known| known == set) {
+            let flagged = (0..=u8::MAX).zip(set).filter(|(_, flag)| **flag);
+            let alphabet: Alphabet = flagged.map(|(byte, _)| byte).collect();
+            let at = match alphabets.iter().position(|known| *known == alphabet) {
                 Some(at) => at,
                 None => {
-                    let holds = |byte: &u8| {
-                        let word = set.get(*byte as usize / 64).copied().unwrap_or(0);
-                        word >> (byte % 64) & 1 == 1
-                    };
-                    alphabets.push((0..=u8::MAX).filter(holds).collect());
-                    distinct.push(*set);
-                    distinct.len() - 1
+                    alphabets.push(alphabet);
+                    alphabets.len() - 1
                 }
             };
             if at >= MAX_ALPHABETS {

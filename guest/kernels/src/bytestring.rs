@@ -384,10 +384,20 @@ pub(crate) struct Written {
 }
 
 /// Appends the smaller form of the values. Cost: one hash per value, and a sort of the distinct
-/// values when there are few enough for a dictionary. `joined` is all values one behind the
-/// other, where the caller has them like that already.
-pub(crate) fn write(values: &[&[u8]], joined: Option<&[u8]>, out: &mut Vec<u8>) -> Written {
-    let distinct = Distinct::of(values);
+/// values when there are few enough for a dictionary; less where the first values do not repeat
+/// and the hashes are not wanted. `joined` is all values one behind the other, where the caller has
+/// them like that already.
+pub(crate) fn write(
+    values: &[&[u8]],
+    joined: Option<&[u8]>,
+    hashed: bool,
+    out: &mut Vec<u8>,
+) -> Written {
+    let distinct = if hashed || repeats(values) {
+        Distinct::of(values)
+    } else {
+        Distinct::default()
+    };
     let plain_bytes: usize = values.iter().map(|value| value.len()).sum();
     if let Some(codes) = &distinct.codes {
         let entry_bytes: usize = distinct.entries.iter().map(|entry| entry.len()).sum();
@@ -417,6 +427,14 @@ pub(crate) fn write(values: &[&[u8]], joined: Option<&[u8]>, out: &mut Vec<u8>) 
         compress: !packed,
         hashes: distinct.hashes,
     }
+}
+
+/// Whether any of the first values comes twice. Where none does, a dictionary is unlikely to win anything.
+fn repeats(values: &[&[u8]]) -> bool {
+    /// Of two values drawn from 16,000, a pair is among so many with a chance of 0.98.
+    const SAMPLE: usize = 512;
+    let sample = values.get(..SAMPLE).unwrap_or(values);
+    values.len() < SAMPLE || Distinct::of(sample).entries.len() < sample.len()
 }
 
 /// Appends values of one length packed by alphabets; `false` where that is not the better form.
@@ -468,6 +486,7 @@ fn write_dictionary(entries: &[&[u8]], codes: &[u32], out: &mut Vec<u8>) {
 }
 
 /// The distinct values of a sequence by first appearance.
+#[derive(Default)]
 struct Distinct<'a> {
     entries: Vec<&'a [u8]>,
     hashes: Vec<u64>,

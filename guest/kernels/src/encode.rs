@@ -186,7 +186,7 @@ fn write_values(column: &Column, filtered: bool, out: &mut Vec<u8>) -> WrittenVa
             let slots: Vec<&[u8]> = values.iter().collect();
             let whole = column.kind().array || column.presence().is_none();
             let joined = whole.then(|| values.bytes());
-            let written = bytestring::write(&present(column, &slots), joined, out);
+            let written = bytestring::write(&present(column, &slots), joined, filtered, out);
             let hashes = if filtered { written.hashes } else { Vec::new() };
             WrittenValues {
                 compress: written.compress,

@@ -41,7 +41,6 @@ pub struct PostingsWriter {
     pairs: Vec<(u32, u16)>,
     /// The last slice an entry was seen in, plus one, to leave repeats out.
     last: Vec<u32>,
-    used: Bitmap,
     /// Lists that every slice is in would help nobody.
     given_up: bool,
 }
@@ -55,7 +54,6 @@ impl PostingsWriter {
             segment: 0,
             pairs: Vec::new(),
             last: vec![0; entries],
-            used: Bitmap::zeros(entries),
             given_up: false,
         }
     }
@@ -76,29 +74,40 @@ impl PostingsWriter {
         while first_slice / SEGMENT_SLICES > self.segment {
             pages.append(&mut self.finish_segment()?);
         }
-        for row in (0..codes.rows()).filter(|row| codes.is_present(*row)) {
-            let slice = first_slice + row as u32 / SLICE_ROWS;
-            for code in values.get(codes.element_range(row)).unwrap_or_default() {
-                let at = usize::try_from(*code).unwrap_or(usize::MAX);
-                let Some(last) = self.last.get_mut(at) else {
-                    return Err(ColumnError::TooLarge {
-                        what: "code of a value",
-                        found: code.cast_unsigned(),
-                        limit: self.entries as u64,
-                    });
-                };
-                if *last != slice + 1 {
-                    *last = slice + 1;
-                    self.used.set(at);
-                    self.pairs
-                        .push((at as u32, (slice % SEGMENT_SLICES) as u16));
-                }
+        if codes.presence().is_none() && !codes.kind().array {
+            for (slice, codes) in (first_slice..).zip(values.chunks(SLICE_ROWS as usize)) {
+                self.add_slice(slice, codes)?;
+            }
+        } else {
+            for row in (0..codes.rows()).filter(|row| codes.is_present(*row)) {
+                let slice = first_slice + row as u32 / SLICE_ROWS;
+                let codes = values.get(codes.element_range(row));
+                self.add_slice(slice, codes.unwrap_or_default())?;
             }
         }
         if self.given_up {
             self.pairs.clear();
         }
         Ok(pages)
+    }
+
+    fn add_slice(&mut self, slice: u32, codes: &[i64]) -> Result<(), ColumnError> {
+        for code in codes {
+            let at = usize::try_from(*code).unwrap_or(usize::MAX);
+            let Some(last) = self.last.get_mut(at) else {
+                return Err(ColumnError::TooLarge {
+                    what: "code of a value",
+                    found: code.cast_unsigned(),
+                    limit: self.entries as u64,
+                });
+            };
+            if *last != slice + 1 {
+                *last = slice + 1;
+                self.pairs
+                    .push((at as u32, (slice % SEGMENT_SLICES) as u16));
+            }
+        }
+        Ok(())
     }
 
     /// The pages of the last segment.
@@ -111,8 +120,11 @@ impl PostingsWriter {
 
     /// The entries that occur.
     #[must_use]
-    pub fn used(&self) -> &Bitmap {
-        &self.used
+    pub fn used(&self) -> Bitmap {
+        let mut used = Bitmap::zeros(self.entries);
+        let seen = self.last.iter().enumerate().filter(|(_, last)| **last > 0);
+        seen.for_each(|(entry, _)| used.set(entry));
+        used
     }
 
     fn finish_segment(&mut self) -> Result<Vec<Vec<u8>>, ColumnError> {

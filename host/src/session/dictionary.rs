@@ -177,7 +177,7 @@ impl Session {
         let mut state = dictionary.state.into_inner();
         let lists = state.postings.finish().map_err(column_error)?;
         append_lists(&mut state.written, postings, &lists)?;
-        let bytes = state.column.dictionary().write(state.postings.used());
+        let bytes = state.column.dictionary().write(&state.postings.used());
         let extent = target.append_page(&bytes, Codec::Zstd)?;
         self.pace(u64::from(extent.stored_bytes))?;
         Ok(FinishedDictionary {
