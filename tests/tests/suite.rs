@@ -38,6 +38,7 @@ mod suite {
     mod readers;
     mod reopen;
     mod repair;
+    mod shared_dictionary;
     mod stopping;
     mod store_damage;
 }

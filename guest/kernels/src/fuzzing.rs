@@ -12,6 +12,7 @@
 )]
 
 use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -26,6 +27,7 @@ use crate::page::{Page, Source, Stored, gather, lengths};
 use crate::predicate::Test;
 use crate::program::{Program, Step};
 use crate::select::{Order, Resume, SelectRequest, Span, count, select};
+use crate::shared::SharedDictionary;
 
 /// Rows and elements up to which everything is compared; a page of a few bytes may declare
 /// millions, which is right but slow to look at one by one.
@@ -52,6 +54,31 @@ pub fn page(data: &[u8]) {
     check_tests(&page, &column);
     if let Some(keys) = keys(&column) {
         check_selection(&page, &keys);
+    }
+}
+
+/// A shared dictionary as stored, and a page that may refer to it.
+pub fn dictionary(data: &[u8]) {
+    let Some((cut, rest)) = data.split_first() else {
+        return;
+    };
+    let (stored, page) = rest.split_at((rest.len() * usize::from(*cut)) >> 8);
+    let Ok(dictionary) = SharedDictionary::open(stored.to_vec().into()) else {
+        return;
+    };
+    let dictionary = Arc::new(dictionary);
+    for code in 0..dictionary.len() as u32 {
+        let value = dictionary.get(code).expect("every code has an entry");
+        let found = dictionary.find(value).expect("an entry is found");
+        assert_eq!(dictionary.get(found), Some(value));
+    }
+    let again = dictionary.write(&Bitmap::ones(dictionary.len()));
+    let again = SharedDictionary::open(again.into()).expect("what was written opens");
+    assert!((0..again.len() as u32).all(|code| again.get(code) == dictionary.get(code)));
+    if let Ok(page) = Page::open_with(page.to_vec().into(), Some(&dictionary)) {
+        let rows: Vec<u32> = (0..page.rows().min(1_000)).collect();
+        let column = collect(&page, &rows);
+        assert_eq!(column.rows(), rows.len());
     }
 }
 
@@ -513,10 +540,11 @@ mod tests {
 
     type Target = (&'static str, fn(&[u8]));
 
-    const TARGETS: [Target; 4] = [
+    const TARGETS: [Target; 5] = [
         ("page", page),
         ("columns", columns),
         ("membership", membership),
+        ("dictionary", dictionary),
         ("program", program),
     ];
 
@@ -565,6 +593,41 @@ mod tests {
         }
         write("membership", "few", &filter::build(vec![1, 2, 3]).unwrap());
         write("membership", "none", &filter::build(Vec::new()).unwrap());
+        for (name, cut) in [("whole", 255u8), ("half", 128)] {
+            let (stored, page) = shared_seed();
+            let mut bytes = vec![cut];
+            bytes.extend(stored);
+            if cut == 128 {
+                bytes.extend(page);
+            }
+            write("dictionary", name, &bytes);
+        }
         write("program", "all", &[1, 5, 6, 0, 7, 1, 2, 3, 0, 4, 1]);
+    }
+
+    /// A dictionary and a page that refers to it, of one length, so that the middle parts them.
+    fn shared_seed() -> (Vec<u8>, Vec<u8>) {
+        use crate::{
+            ColumnType, SharedBuilder, ValueType, Values, encode_coded, encode_unfiltered,
+        };
+        let texts = ["alpha", "alphabet", "beta", ""].repeat(5);
+        let strings = Values::Bytes(texts.iter().collect());
+        let kind = ColumnType::scalar(ValueType::String);
+        let column = Column::new(kind, texts.len(), None, None, strings).unwrap();
+        let page = Page::open(encode_unfiltered(&column).unwrap().page.into()).unwrap();
+        let mut builder = SharedBuilder::new(kind).unwrap();
+        builder.add(0, &page).unwrap();
+        let shared = builder.finish(0).unwrap();
+        let coded = shared.coded(0, &page).unwrap();
+        let rows: Vec<u32> = (0..coded.rows()).collect();
+        let pages = vec![Some(&coded); rows.len()];
+        let source = Source {
+            pages: &pages,
+            rows: &rows,
+        };
+        let codes = gather(coded.kind(), source).unwrap();
+        let page = encode_coded(&codes, shared.dictionary()).unwrap().page;
+        let stored = shared.dictionary().write(&Bitmap::ones(4));
+        (stored, page)
     }
 }

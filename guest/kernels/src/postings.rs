@@ -20,6 +20,9 @@ pub const SEGMENT_SLICES: u32 = 1_024;
 /// Entries whose lists lie in one page.
 pub const PAGE_ENTRIES: u32 = 16_384;
 
+/// Most segments; a part of more blocks than half a million has no lists.
+const MAX_SEGMENTS: u32 = 4_096;
+
 /// Lists are worth their room when an entry is in at most one slice of so many on average.
 const SPARSE: usize = 4;
 
@@ -71,16 +74,18 @@ impl PostingsWriter {
             });
         };
         let mut pages = Vec::new();
-        while first_slice / SEGMENT_SLICES > self.segment {
+        let segment = first_slice / SEGMENT_SLICES;
+        self.given_up |= segment >= MAX_SEGMENTS;
+        while !self.given_up && segment > self.segment {
             pages.append(&mut self.finish_segment()?);
         }
         if codes.presence().is_none() && !codes.kind().array {
-            for (slice, codes) in (first_slice..).zip(values.chunks(SLICE_ROWS as usize)) {
-                self.add_slice(slice, codes)?;
+            for (at, codes) in (0u32..).zip(values.chunks(SLICE_ROWS as usize)) {
+                self.add_slice(first_slice.saturating_add(at), codes)?;
             }
         } else {
             for row in (0..codes.rows()).filter(|row| codes.is_present(*row)) {
-                let slice = first_slice + row as u32 / SLICE_ROWS;
+                let slice = first_slice.saturating_add(row as u32 / SLICE_ROWS);
                 let codes = values.get(codes.element_range(row));
                 self.add_slice(slice, codes.unwrap_or_default())?;
             }
@@ -101,8 +106,8 @@ impl PostingsWriter {
                     limit: self.entries as u64,
                 });
             };
-            if *last != slice + 1 {
-                *last = slice + 1;
+            if *last != slice.saturating_add(1) {
+                *last = slice.saturating_add(1);
                 self.pairs
                     .push((at as u32, (slice % SEGMENT_SLICES) as u16));
             }
@@ -116,6 +121,12 @@ impl PostingsWriter {
     /// None that these lists can bring about; passed on from the encoder.
     pub fn finish(&mut self) -> Result<Vec<Vec<u8>>, ColumnError> {
         self.finish_segment()
+    }
+
+    /// Whether there are no lists, whatever pages were returned before: they would help nobody, or are too many.
+    #[must_use]
+    pub fn has_given_up(&self) -> bool {
+        self.given_up
     }
 
     /// The entries that occur.
@@ -287,6 +298,19 @@ mod tests {
         }
         assert!(writer.finish().unwrap().is_empty());
         assert_eq!(writer.used().count(), 3);
+    }
+
+    #[test]
+    fn a_part_of_too_many_blocks_has_no_lists() {
+        let mut writer = PostingsWriter::new(1_000);
+        let kind = ColumnType::scalar(ValueType::Int);
+        let column = Column::new(kind, 1, None, None, Values::Int(vec![7])).unwrap();
+        assert!(writer.add(&column, 0).unwrap().is_empty());
+        for slice in [u32::MAX, 0, MAX_SEGMENTS * SEGMENT_SLICES] {
+            assert!(writer.add(&column, slice).unwrap().is_empty());
+        }
+        assert!(writer.has_given_up() && writer.finish().unwrap().is_empty());
+        assert!(writer.used().get(7));
     }
 
     #[test]

@@ -177,6 +177,9 @@ impl Session {
         let mut state = dictionary.state.into_inner();
         let lists = state.postings.finish().map_err(column_error)?;
         append_lists(&mut state.written, postings, &lists)?;
+        if state.postings.has_given_up() {
+            state.written.clear();
+        }
         let bytes = state.column.dictionary().write(&state.postings.used());
         let extent = target.append_page(&bytes, Codec::Zstd)?;
         self.pace(u64::from(extent.stored_bytes))?;

@@ -50,6 +50,18 @@ fn constants() {
     assert_eq!(constant("TAGS_MAX"), engine::TAGS_MAX as u64);
     assert_eq!(constant("BATCH_BYTES_MAX"), engine::BATCH_BYTES_MAX);
     assert_eq!(constant("LABEL_BYTES_MAX"), engine::LABEL_BYTES_MAX as u64);
+    assert_eq!(
+        constant("SHARED_MAX_ENTRIES"),
+        codes::SHARED_MAX_ENTRIES as u64
+    );
+    assert_eq!(constant("SHARED_MAX_BYTES"), codes::SHARED_MAX_BYTES as u64);
+    for (name, value) in [
+        ("POSTINGS_SLICE_ROWS", codes::POSTINGS_SLICE_ROWS),
+        ("POSTINGS_SEGMENT_SLICES", codes::POSTINGS_SEGMENT_SLICES),
+        ("POSTINGS_PAGE_ENTRIES", codes::POSTINGS_PAGE_ENTRIES),
+    ] {
+        assert_eq!(constant(name), u64::from(value), "{name}");
+    }
 }
 
 #[test]
@@ -117,6 +129,8 @@ fn codes_of_pages() {
         ("Booleans", "bits", codes::BOOLEAN_BITS),
         ("Strings and bytes", "plain", codes::STRING_PLAIN),
         ("Strings and bytes", "dictionary", codes::STRING_DICTIONARY),
+        ("Strings and bytes", "alphabet", codes::STRING_ALPHABET),
+        ("Strings and bytes", "shared", codes::STRING_SHARED),
     ];
     for (heading, name, code) in stated {
         assert_eq!(page_code(heading, name), code, "{heading}: {name}");

@@ -18,6 +18,7 @@ pub(super) fn make(deed: &str) -> Result<(), wit::Error> {
             kernels::gathers(&mut allowed);
             kernels::filters(&mut allowed);
             kernels::columns(&mut allowed);
+            kernels::dictionaries(&mut allowed);
             changes(&mut allowed);
         }
         "new-files" => new_files(&mut allowed),

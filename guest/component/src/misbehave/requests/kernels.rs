@@ -307,3 +307,52 @@ fn bytes_and_counts(allowed: &mut Allowed) {
     }
     let _ = none.values(u32::MAX);
 }
+
+/// Dictionaries of pages that there are not, and look-ups in what is none.
+pub(super) fn dictionaries(allowed: &mut Allowed) {
+    let (Some(page), Some(file)) = (a_key_page(), a_file()) else {
+        return allowed.0.push("there is no key page to read".to_owned());
+    };
+    let extent = files::Extent {
+        offset: 16,
+        stored_bytes: 1,
+        raw_bytes: 1,
+        checksum: 0,
+        codec: 0,
+    };
+    for dictionary in [8 << 20, u32::MAX] {
+        allowed.refused(
+            "coded pages with an unknown dictionary",
+            files::coded_pages(file, &[extent], dictionary),
+        );
+        allowed.refused(
+            "look-ups in an unknown dictionary",
+            scan::find_slices(dictionary, &[], &[b"a"]),
+        );
+    }
+    if let Ok(coded) = files::coded_pages(file, &[extent], page) {
+        allowed.refused(
+            "a coded page as a dictionary",
+            files::coded_pages(file, &[extent], coded),
+        );
+        allowed.refused("a key page as a dictionary", files::load(coded));
+    }
+    allowed.refused(
+        "look-ups in a key page",
+        scan::find_slices(page, &[page], &[b"a"]),
+    );
+    for (kind, pages) in [
+        (0, vec![]),
+        (2, vec![page]),
+        (1, vec![page]),
+        (1, vec![u32::MAX]),
+    ] {
+        let made = scan::NewDictionary::create(kind, &pages);
+        // A query makes nothing at all; a merge makes none of these.
+        if let Ok(Some(_)) = made {
+            allowed
+                .0
+                .push(format!("a dictionary of type {kind} of {pages:?}"));
+        }
+    }
+}
