@@ -14,6 +14,8 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "command_line/bench.rs"]
+mod bench;
 #[path = "command_line/ingest.rs"]
 mod ingest;
 #[path = "command_line/maintain.rs"]
@@ -164,7 +166,7 @@ fn usage() {
         run.err
     );
     for command in [
-        "ingest", "query", "flush", "merge", "verify", "parts", "stats", "backup", "dump",
+        "ingest", "query", "flush", "merge", "verify", "parts", "stats", "backup", "dump", "bench",
     ] {
         let run = sidx(&["help", command]).expect(0);
         assert!(run.out.contains("Example"), "{}", run.out);

@@ -16,6 +16,9 @@ pub struct Answer {
     pub payload_sum: u64,
 }
 
+/// Rows that a query with a limit collects before all but the first are let go.
+const HITS_MAX: usize = 1 << 16;
+
 /// The answer of every query.
 #[derive(Clone, Debug)]
 pub struct Answers(BTreeMap<Query, Answer>);
@@ -35,14 +38,18 @@ impl Answers {
             counted.rows += u64::from(row.status == 500 && ENDPOINTS.contains(&row.endpoint));
             for query in Query::ALL {
                 if selects(query, &row, &wide) {
-                    hits.entry(query).or_default().push((row.key, bytes));
+                    let hits = hits.entry(query).or_default();
+                    hits.push((row.key, bytes));
+                    if hits.len() >= HITS_MAX {
+                        keep_first(query, hits);
+                    }
                 }
             }
         }
-        let answer = |query| match query {
+        let mut answer = |query| match query {
             Query::Q6 => counted,
             Query::Q7 => all,
-            _ => first(query, hits.get(&query).cloned().unwrap_or_default()),
+            _ => first(query, hits.remove(&query).unwrap_or_default()),
         };
         Self(Query::ALL.map(|query| (query, answer(query))).into())
     }
@@ -65,8 +72,8 @@ fn selects(query: Query, row: &Row, wide: &[u64]) -> bool {
     }
 }
 
-/// The rows that a query returns of those that it selects.
-fn first(query: Query, mut hits: Vec<(i64, u64)>) -> Answer {
+/// Leaves of the rows that a query selects those that it returns.
+fn keep_first(query: Query, hits: &mut Vec<(i64, u64)>) {
     hits.sort_unstable();
     if matches!(query, Query::Q1Desc | Query::Q2Desc | Query::Q5) {
         hits.reverse();
@@ -77,6 +84,11 @@ fn first(query: Query, mut hits: Vec<(i64, u64)>) -> Answer {
         Query::Q8 => 1_000,
         _ => 20,
     });
+}
+
+/// The answer of a query that selects these rows.
+fn first(query: Query, mut hits: Vec<(i64, u64)>) -> Answer {
+    keep_first(query, &mut hits);
     let compared = matches!(query, Query::Q3 | Query::Q4);
     Answer {
         rows: hits.len() as u64,

@@ -13,7 +13,6 @@ const PEERS: u64 = 266_000;
 /// exp(-1/200): P(key >= k) = Q^k.
 const Q: f64 = 0.995_012_479_192_682_3;
 const KEYS: usize = 7_400;
-const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +91,9 @@ impl Generator {
         let above = self.survival.partition_point(|t| *t > u);
         let mut payload = [1u8; 33];
         let text = format!("{:016x}{:016x}", at(2), at(3));
-        payload[1..].copy_from_slice(text.as_bytes());
+        for (byte, digit) in payload.iter_mut().skip(1).zip(text.bytes()) {
+            *byte = digit;
+        }
         let x = below(at(5), 100);
         Row {
             series: 1 + below(at(0), self.series),
@@ -105,7 +106,12 @@ impl Generator {
                 96..99 => 500,
                 _ => 503,
             },
-            method: METHODS[below(at(6), 4) as usize],
+            method: match below(at(6), 4) {
+                0 => "GET",
+                1 => "POST",
+                2 => "PUT",
+                _ => "DELETE",
+            },
             start: START_BASE + 1000 * i as i64 + below(at(7), 5000) as i64,
             peer: peer(below(at(8), PEERS)),
         }

@@ -8,8 +8,6 @@ mod samples;
 mod stores;
 mod workload;
 
-use std::time::Duration;
-
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sidx_host::{Engine, Index};
 use sidx_w1::Query;
@@ -24,7 +22,6 @@ use samples::Results;
 use stores::Stores;
 use workload::{Workload, engine_name};
 
-const REDRAW: Duration = Duration::from_millis(200);
 const PROGRESS: &str = "{wide_bar} {pos}/{len}  {msg}";
 
 /// Runs the command.
@@ -32,26 +29,14 @@ pub(crate) fn run(arguments: &BenchArguments, console: &mut Console<'_>) -> Resu
     let figures = Figure::chosen(&arguments.figures)?;
     let mut report = Report::new(arguments)?;
     let stores = Stores::new(arguments.dir.as_deref(), arguments.keep)?;
-    let mut bench = Bench {
+    let bench = Bench {
         arguments,
         figures: &figures,
         stores: &stores,
         progress: progress(console.err_is_terminal, arguments, &figures),
     };
-    for series in &arguments.series {
-        bench
-            .progress
-            .set_message(format!("{series} series: answers"));
-        let page_cache_bytes = arguments.page_cache_mib << 20;
-        let workload = Workload::new(arguments.rows, *series, page_cache_bytes);
-        let mut results = Results::default();
-        for round in 0..arguments.rounds {
-            bench.round(&workload, round, &mut results)?;
-        }
-        bench
-            .progress
-            .suspend(|| report.tell(&workload, &figures, &results, console))?;
-    }
+    let measured = bench.measure(&mut report, console);
+    // The bar must not stay in front of what is told next.
     bench.progress.finish_and_clear();
     if arguments.keep {
         // Telling is a courtesy: the figures are out.
@@ -61,7 +46,7 @@ pub(crate) fn run(arguments: &BenchArguments, console: &mut Console<'_>) -> Resu
             stores.root().display()
         );
     }
-    Ok(())
+    measured
 }
 
 /// A measurement under way.
@@ -73,14 +58,26 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
+    /// Measures all rounds with each number of series, and tells the figures of each.
+    fn measure(&self, report: &mut Report, console: &mut Console<'_>) -> Result<(), Failure> {
+        for series in &self.arguments.series {
+            let message = format!("{series} series: the right answers");
+            self.progress.set_message(message);
+            let page_cache_bytes = self.arguments.page_cache_mib << 20;
+            let workload = Workload::new(self.arguments.rows, *series, page_cache_bytes);
+            let mut results = Results::default();
+            for round in 0..self.arguments.rounds {
+                self.round(&workload, round, &mut results)?;
+            }
+            let mut tell = || report.tell(&workload, self.figures, &results, console);
+            self.progress.suspend(&mut tell)?;
+        }
+        Ok(())
+    }
+
     /// Measures everything once with each engine: one figure after the other, so that whatever else the
     /// machine does in between falls on both engines.
-    fn round(
-        &mut self,
-        workload: &Workload,
-        round: u32,
-        results: &mut Results,
-    ) -> Result<(), Failure> {
+    fn round(&self, workload: &Workload, round: u32, results: &mut Results) -> Result<(), Failure> {
         let engines = engines(self.arguments.engine, round);
         for figure in self.figures {
             let Figure::Ingest(load) = *figure else {
@@ -232,7 +229,7 @@ fn progress(visible: bool, arguments: &BenchArguments, figures: &[Figure]) -> Pr
     bar.set_style(
         ProgressStyle::with_template(PROGRESS).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    bar.enable_steady_tick(REDRAW);
+    // Drawn at each step only: a thread that redraws would be measured too.
     bar
 }
 

@@ -142,7 +142,7 @@ Figures:
   flush       rows/s, a tenth of the rows from memory to a part
   merge       rows/s, ten parts into one
   size        bytes/row that the merged store takes on the disk
-  open        us to open the merged index
+  open        us to open the merged index, whose files are in memory
   q1-asc q1-desc q2-asc q2-desc q3 q4 q5 q6 q7 q8
               us from building the query to having read its last row, everything in memory
   q1-asc-cold ... q8-cold

@@ -86,6 +86,7 @@ impl Merged {
         let started = Instant::now();
         let index = self.open(workload)?;
         let sample = Sample::microseconds(started.elapsed());
+        workload.check_rows("open", self.engine, &index)?;
         index.close()?;
         Ok(sample)
     }
