@@ -27,7 +27,8 @@ pub struct Figure {
     /// Rows that a query returned or counted, or that were written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_rows: Option<u64>,
-    /// What a written batch outlives: `none` nothing for sure, `os` a crash of the process, `sync` a power cut.
+    /// What a written batch outlives: `none` nothing for sure, `os` a crash of the process, `sync` a
+    /// power cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub durability: Option<String>,
     /// Threads that wrote at once; one when nothing is said.
