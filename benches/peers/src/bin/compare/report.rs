@@ -152,7 +152,7 @@ fn line(text: &mut String, line: &str) {
 
 fn ratio(ratio: Option<Ratio>) -> String {
     ratio.map_or(String::from("-"), |ratio| {
-        format!("{:.2} ({})", ratio.better, ratio.peer.name())
+        format!("{} ({})", digits(ratio.better), ratio.peer.name())
     })
 }
 
@@ -166,7 +166,8 @@ fn spread(cell: Cell) -> String {
 /// About three digits that matter, and never fewer than the whole number.
 fn digits(value: f64) -> String {
     match value {
-        0.0..10.0 => format!("{value:.2}"),
+        0.0..0.1 => format!("{value:.3}"),
+        0.1..10.0 => format!("{value:.2}"),
         10.0..100.0 => format!("{value:.1}"),
         _ => format!("{value:.0}"),
     }

@@ -154,14 +154,7 @@ impl Run<'_> {
         for line in text.lines() {
             let figure: Figure = serde_json::from_str(line)?;
             writeln!(self.lines, "{line}")?;
-            println!(
-                "{} series, {}, {}: {} {}",
-                series,
-                engine.name(),
-                figure.figure,
-                figure.median,
-                figure.unit
-            );
+            say(engine, &figure);
             self.cells.add(figure);
         }
         if !output.status.success() {
@@ -171,4 +164,19 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+fn say(engine: Engine, figure: &Figure) {
+    let durability = figure.durability.as_deref();
+    let durability = durability.map_or(String::new(), |name| format!(", durability {name}"));
+    let writers = figure.writers.filter(|writers| *writers > 1);
+    let writers = writers.map_or(String::new(), |writers| format!(", {writers} writers"));
+    println!(
+        "{} series, {}, {}{durability}{writers}: {} {}",
+        figure.series,
+        engine.name(),
+        figure.figure,
+        figure.median,
+        figure.unit
+    );
 }
