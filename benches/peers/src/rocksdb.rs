@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use ::rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
-    DBRawIterator, Options, ReadOptions, WriteBatch,
+    BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor,
+    CompactOptions, DB, DBCompressionType, DBRawIterator, Options, ReadOptions, WriteBatch,
 };
 use sidx_w1::{Query, Row};
 
@@ -90,11 +90,15 @@ impl Store for Rocksdb {
     }
 
     fn compact(&mut self) -> Result<()> {
+        let mut options = CompactOptions::default();
+        // Else files that happen to lie at the bottom already would keep LZ4.
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::ForceOptimized);
+        let all = None::<&[u8]>;
         for space in Space::ALL {
             let family = self.family(space)?;
             self.database.flush_cf(family)?;
             self.database
-                .compact_range_cf(family, None::<&[u8]>, None::<&[u8]>);
+                .compact_range_cf_opt(family, all, all, &options);
         }
         Ok(())
     }
