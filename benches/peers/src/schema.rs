@@ -179,8 +179,6 @@ mod tests {
     fn bytes_order_like_numbers() {
         let keys = [i64::MIN, -5, -1, 0, 1, 300, i64::MAX];
         assert!(keys.map(sortable).is_sorted());
-        assert!(
-            keys.iter().all(|key| sortable(*key)[..] < END[..]) || sortable(i64::MAX)[..] < END[..]
-        );
+        assert!(keys.iter().all(|key| sortable(*key)[..] < END[..]));
     }
 }
