@@ -31,6 +31,10 @@ pub mod bitmap;
 pub mod bitpack;
 #[cfg(target_arch = "x86_64")]
 mod bitpack_avx2;
+#[cfg(target_arch = "x86_64")]
+mod bitpack_avx2_wide;
+#[cfg(target_arch = "x86_64")]
+mod bitpack_avx512;
 mod boolean;
 mod builder;
 mod bytestring;
@@ -48,6 +52,7 @@ pub mod frame;
 pub mod fuzzing;
 mod gather;
 pub mod hash;
+mod implementation;
 mod integer;
 mod integer_encode;
 mod integer_mark;
@@ -73,6 +78,7 @@ pub use column::{
 pub use encode::{EncodedColumn, encode, encode_unfiltered};
 pub use error::{ColumnError, PageError, ProgramError};
 pub use filter::Filter;
+pub use implementation::Implementation;
 pub use page::{Encoding, Page, Source, gather, gather_until, lengths};
 pub use predicate::Test;
 pub use program::{Program, Step};
@@ -80,6 +86,8 @@ pub use select::{Order, Resume, SelectRequest, Span, count, count_until, select,
 pub use stats::{ColumnStats, ValueRange};
 pub use stop::Stop;
 
+#[cfg(test)]
+mod bitpack_tests;
 #[cfg(test)]
 mod page_tests;
 #[cfg(test)]
