@@ -217,6 +217,50 @@ impl<'a> Packed<'a> {
         }
     }
 
+    /// Appends `base` plus the value (wrapping) at each position, 0 beyond the last value.
+    pub(crate) fn gather_with(
+        &self,
+        with: Implementation,
+        positions: &[u32],
+        base: i64,
+        out: &mut Vec<i64>,
+    ) {
+        let done = match with.instructions() {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 if avx512::is_gatherable(self.width) => {
+                // SAFETY: the implementation exists, so the processor has its instructions.
+                unsafe { avx512::gather(self, positions, base, out) }
+            }
+            _ => 0,
+        };
+        let rest = positions.get(done..).unwrap_or_default();
+        out.extend(rest.iter().map(|at| {
+            let value = base.wrapping_add(self.get(*at as usize) as i64);
+            if (*at as usize) < self.count {
+                value
+            } else {
+                0
+            }
+        }));
+    }
+
+    /// First index of `start..end` whose value is at least `least`, or `end`, which must not exceed the
+    /// count. The values there must ascend; otherwise the answer is some index of the range.
+    pub(crate) fn lower_bound(&self, start: usize, end: usize, least: u64) -> usize {
+        if start >= end {
+            return start;
+        }
+        let (mut low, mut length) = (start, end - start);
+        // Halving by arithmetic alone: a branch would be mispredicted at every other step.
+        while length > 1 {
+            let half = length / 2;
+            let below = self.get(low + half - 1) < least;
+            low = std::hint::select_unpredictable(below, low + half, low);
+            length -= half;
+        }
+        low + usize::from(self.get(low) < least)
+    }
+
     /// Writes the selection words from word `first` on: bit `j` of word `first + i` tells whether
     /// value `64 * (first + i) + j` lies in `low ..= low + span`. Bits of values beyond the count
     /// are zero.

@@ -209,22 +209,27 @@ fn mark(
         .chunks_within(bytes.len())
         .min(packed.count() / CHUNK);
     for (index, word) in words.iter_mut().enumerate() {
-        let chunk_start = (first + index) * 8;
-        let mut mask = 0u64;
-        for at in 0..8 {
-            let chunk = chunk_start + at;
-            let bits = if chunk < chunks {
+        let start = (first + index) * 8;
+        *word = 0;
+        if start + 8 <= chunks {
+            for at in 0..8 {
                 // SAFETY: the chunk is below `chunks_within`.
-                let passed = lanes(unsafe { layout.load(bytes, chunk) });
-                u64::from(_mm256_movemask_ps(_mm256_castsi256_ps(passed)).cast_unsigned())
-            } else {
-                let start = chunk * CHUNK;
-                packed.mask_of(start, start + CHUNK, &single)
-            };
-            mask |= bits << (at * CHUNK);
+                let passed = lanes(unsafe { layout.load(bytes, start + at) });
+                let bits = _mm256_movemask_ps(_mm256_castsi256_ps(passed)).cast_unsigned();
+                *word |= u64::from(bits) << (at * CHUNK);
+            }
+        } else {
+            *word = tail(packed, start * CHUNK, &single);
         }
-        *word = mask;
     }
+}
+
+/// The last word or two, whose chunks are not whole or end where a load would reach beyond the bytes. Apart,
+/// so that the loop of the whole words stays short.
+#[cold]
+#[inline(never)]
+fn tail(packed: &Packed<'_>, start: usize, single: impl Fn(u64) -> bool) -> u64 {
+    packed.mask_of(start, start + 64, single)
 }
 
 /// Appends `base` plus each value (wrapping) of the whole chunks of `start..end` that can be loaded, and

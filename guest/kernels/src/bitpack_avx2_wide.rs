@@ -120,24 +120,26 @@ pub(crate) fn mark_range(
         u64::from(_mm256_movemask_pd(_mm256_castsi256_pd(out)).cast_unsigned())
     };
     for (index, word) in words.iter_mut().enumerate() {
-        let chunk_start = (first + index) * 8;
+        let start = (first + index) * 8;
         let mut mask = 0u64;
-        for at in 0..8 {
-            let chunk = chunk_start + at;
-            let bits = if chunk < chunks {
+        if start + 8 <= chunks {
+            for at in 0..8 {
                 // SAFETY: the chunk is below `chunks_within`.
-                let [lower, upper] = unsafe { layout.load(bytes, chunk) };
-                (outside(lower) | outside(upper) << 4) ^ 0xff
-            } else {
-                let start = chunk * CHUNK;
-                packed.mask_of(start, start + CHUNK, |value| {
-                    value.wrapping_sub(low) <= span
-                })
-            };
-            mask |= bits << (at * CHUNK);
+                let [lower, upper] = unsafe { layout.load(bytes, start + at) };
+                mask |= (outside(lower) | outside(upper) << 4) << (at * CHUNK);
+            }
+            *word = !mask;
+        } else {
+            *word = tail(packed, start * CHUNK, low, span);
         }
-        *word = mask;
     }
+}
+
+/// The last word or two, as in `bitpack_avx2.rs`.
+#[cold]
+#[inline(never)]
+fn tail(packed: &Packed<'_>, start: usize, low: u64, span: u64) -> u64 {
+    packed.mask_of(start, start + 64, |value| value.wrapping_sub(low) <= span)
 }
 
 /// Appends `base` plus each value (wrapping) of the whole chunks of `start..end` that can be loaded, and

@@ -9,13 +9,15 @@
 #![cfg(target_arch = "x86_64")]
 
 use std::arch::x86_64::{
-    __m512i, _mm_set1_epi64x, _mm512_add_epi8, _mm512_add_epi64, _mm512_and_si512,
-    _mm512_broadcastq_epi64, _mm512_castsi512_si256, _mm512_cmple_epu8_mask,
+    __m512i, _mm_set1_epi64x, _mm256_loadu_si256, _mm512_add_epi8, _mm512_add_epi64,
+    _mm512_and_si512, _mm512_broadcastq_epi64, _mm512_castsi512_si256, _mm512_cmple_epu8_mask,
     _mm512_cmple_epu16_mask, _mm512_cmple_epu32_mask, _mm512_cmple_epu64_mask,
-    _mm512_cvtepu16_epi32, _mm512_extracti64x4_epi64, _mm512_i32gather_epi32, _mm512_loadu_si512,
-    _mm512_maskz_loadu_epi8, _mm512_maskz_loadu_epi64, _mm512_mullo_epi64,
-    _mm512_multishift_epi64_epi8, _mm512_or_si512, _mm512_permutexvar_epi8, _mm512_set1_epi8,
-    _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setr_epi64,
+    _mm512_cmplt_epu64_mask, _mm512_cvtepu16_epi32, _mm512_cvtepu32_epi64,
+    _mm512_extracti64x4_epi64, _mm512_i32gather_epi32, _mm512_loadu_si512,
+    _mm512_mask_i64gather_epi64, _mm512_maskz_add_epi64, _mm512_maskz_loadu_epi8,
+    _mm512_maskz_loadu_epi64, _mm512_mul_epu32, _mm512_mullo_epi64, _mm512_multishift_epi64_epi8,
+    _mm512_or_si512, _mm512_permutexvar_epi8, _mm512_set1_epi8, _mm512_set1_epi16,
+    _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setr_epi64, _mm512_setzero_si512,
     _mm512_shuffle_epi8, _mm512_sllv_epi32, _mm512_sllv_epi64, _mm512_srli_epi16,
     _mm512_srli_epi32, _mm512_srli_epi64, _mm512_srlv_epi64, _mm512_storeu_si512, _mm512_sub_epi8,
     _mm512_sub_epi16, _mm512_sub_epi32, _mm512_sub_epi64, _mm512_test_epi8_mask,
@@ -287,4 +289,55 @@ pub(crate) fn decode(
     // SAFETY: the loop wrote `count` values behind the length.
     unsafe { out.set_len(out.len() + count) };
     last * CHUNK
+}
+
+/// Whether eight bytes from the one a value begins in hold it wherever it begins, as [`gather`] needs.
+pub(crate) fn is_gatherable(width: u32) -> bool {
+    matches!(width, 1..=58 | 60 | 64)
+}
+
+/// Appends `base` plus the value (wrapping) at each position of whole chunks of eight positions, 0 beyond
+/// the last value, and returns how many positions that were. The width must be gatherable.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+pub(crate) fn gather(
+    packed: &Packed<'_>,
+    positions: &[u32],
+    base: i64,
+    out: &mut Vec<i64>,
+) -> usize {
+    debug_assert!(is_gatherable(packed.width()));
+    let (chunks, _) = positions.as_chunks::<CHUNK>();
+    let done = chunks.len() * CHUNK;
+    out.reserve(done);
+    let mut room = out.spare_capacity_mut().as_mut_ptr();
+    let bytes = packed.bytes().as_ptr();
+    let bases = _mm512_set1_epi64(base);
+    let widths = _mm512_set1_epi64(packed.width().into());
+    let mask = _mm512_set1_epi64((u64::MAX >> (u64::BITS - packed.width())).cast_signed());
+    let count = _mm512_set1_epi64(packed.count() as i64);
+    for chunk in chunks {
+        // SAFETY: the chunk has 32 bytes.
+        let narrow = unsafe { _mm256_loadu_si256(chunk.as_ptr().cast()) };
+        let at = _mm512_cvtepu32_epi64(narrow);
+        let inside = _mm512_cmplt_epu64_mask(at, count);
+        // Positions and widths fit 32 bits, so this is the whole product.
+        let bit = _mm512_mul_epu32(at, widths);
+        let byte = _mm512_srli_epi64::<3>(bit);
+        // SAFETY: only values below the count are loaded, and eight bytes from the one such a value
+        // begins in lie within the bytes, of which eight are padding.
+        let loaded = unsafe {
+            _mm512_mask_i64gather_epi64::<1>(_mm512_setzero_si512(), inside, byte, bytes.cast())
+        };
+        let shift = _mm512_and_si512(bit, _mm512_set1_epi64(7));
+        let values = _mm512_and_si512(_mm512_srlv_epi64(loaded, shift), mask);
+        // SAFETY: there is room for `done` values, and each round writes the next eight.
+        unsafe {
+            let sums = _mm512_maskz_add_epi64(inside, values, bases);
+            _mm512_storeu_si512(room.cast(), sums);
+            room = room.add(CHUNK);
+        }
+    }
+    // SAFETY: the loop wrote `done` values behind the length.
+    unsafe { out.set_len(out.len() + done) };
+    done
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::bitpack::{PADDING, Packed};
 use crate::error::PageError;
+use crate::implementation::{Implementation, Instructions};
 use crate::integer::Integers;
 use crate::reader::Reader;
 
@@ -99,17 +100,23 @@ impl Delta {
     }
 
     /// Appends the values of `start..end`, which is within the count.
-    pub(crate) fn decode(&self, start: usize, end: usize, out: &mut Vec<i64>) {
+    pub(crate) fn decode(
+        &self,
+        with: Implementation,
+        start: usize,
+        end: usize,
+        out: &mut Vec<i64>,
+    ) {
         let mut at = start;
         while at < end {
             let stop = (at / GROUP * GROUP + GROUP).min(end);
-            self.decode_within(at, stop, out);
+            self.decode_within(with, at, stop, out);
             at = stop;
         }
     }
 
     /// Appends `start..end` of one group.
-    fn decode_within(&self, start: usize, end: usize, out: &mut Vec<i64>) {
+    fn decode_within(&self, with: Implementation, start: usize, end: usize, out: &mut Vec<i64>) {
         let Some((head, packed)) = self.group(start / GROUP) else {
             return;
         };
@@ -118,18 +125,30 @@ impl Delta {
             let value = |j: usize| head.start.wrapping_add(head.step.wrapping_mul(j as i64));
             return out.extend((from..to).map(value));
         }
-        let mut value = head.start;
-        if from == 0 {
-            out.push(value);
+        let first = out.len();
+        match with.instructions() {
+            // SAFETY: the implementation exists, so the processor has its instructions.
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => unsafe {
+                crate::delta_avx512::decode(&packed, head.start, head.step, to, out);
+            },
+            _ => {
+                // Unpacking all differences before the first is added up lets the kernels do that.
+                packed.decode_with(with, 0, to, head.step, out);
+                let values = out.get_mut(first..).unwrap_or_default();
+                let mut sum = head.start;
+                if let Some((start, rest)) = values.split_first_mut() {
+                    *start = sum;
+                    for value in rest {
+                        sum = sum.wrapping_add(*value);
+                        *value = sum;
+                    }
+                }
+            }
         }
-        packed.for_each(1, from, |slot| {
-            value = value.wrapping_add(head.step.wrapping_add(slot as i64));
-        });
-        out.reserve(to - from);
-        packed.for_each(from.max(1), to, |slot| {
-            value = value.wrapping_add(head.step.wrapping_add(slot as i64));
-            out.push(value);
-        });
+        if from > 0 {
+            out.drain(first..first + from);
+        }
     }
 
     /// Appends the value at each position, 0 beyond the last. Positions that ascend decode each
@@ -147,6 +166,7 @@ impl Delta {
             if group != loaded {
                 buffer.clear();
                 self.decode(
+                    Implementation::best(),
                     group * GROUP,
                     (group * GROUP + GROUP).min(self.count),
                     &mut buffer,

@@ -42,6 +42,8 @@ pub mod codes;
 pub mod column;
 mod column_type;
 mod delta;
+#[cfg(target_arch = "x86_64")]
+mod delta_avx512;
 pub mod encode;
 pub mod error;
 pub mod filter;
@@ -57,6 +59,10 @@ mod integer;
 mod integer_encode;
 mod integer_mark;
 mod leaf;
+#[cfg(feature = "measure")]
+#[doc(hidden)]
+pub mod measure;
+mod merge_runs;
 mod offsets;
 mod ones;
 pub mod page;

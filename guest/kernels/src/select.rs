@@ -1,13 +1,12 @@
 //! Picking rows of one block by key, filter and order.
 
-use std::collections::BinaryHeap;
 use std::ops::Range;
 
 use crate::bitmap::Bitmap;
-use crate::column::MAX_ROWS;
 use crate::column_type::{ColumnType, ValueType};
 use crate::error::PageError;
 use crate::integer::Integers;
+use crate::merge_runs;
 use crate::page::{Page, Stored};
 use crate::program::Program;
 use crate::stop::Stop;
@@ -66,9 +65,9 @@ pub struct SelectRequest<'a> {
 /// whether more match. Keys out of order in a span (corrupt data) make the selection arbitrary,
 /// nothing worse.
 ///
-/// Cost without a filter: two bisections per span, then one span reads `cap` keys and several
-/// spans keep the best `cap` in a heap. With a filter: the filter over the rows within the key
-/// bounds first.
+/// Cost: two bisections per span, then at most `cap` keys of each are read, and `cap` rows merged
+/// with one comparison for each doubling of the spans. With a filter: the filter over the rows
+/// within the key bounds first.
 ///
 /// # Errors
 /// When the key page is not of integers or lacks rows, spans overlap or reach beyond the page,
@@ -106,10 +105,8 @@ pub fn select_until(
     let cap = request.cap as usize;
     if let [only] = ranges.as_slice() {
         candidates.take_one(only.clone(), cap, request.order, rows, keys);
-    } else if total > FEW && total / 4 > cap {
-        candidates.take_best(cap, request.order, rows, keys);
     } else {
-        candidates.take_sorted(cap, request.order, rows, keys);
+        candidates.take_merged(cap, request.order, rows, keys);
     }
     Ok(total > cap)
 }
@@ -136,12 +133,6 @@ pub fn count_until(request: &SelectRequest<'_>, stop: &Stop<'_>) -> Result<u64, 
         _ => Ok(ranges.iter().map(|range| range.len() as u64).sum()),
     }
 }
-
-/// Candidates up to which sorting them all is as good as anything.
-const FEW: usize = 64;
-
-/// Bits a row takes beside its key; pages have at most 2^24 rows.
-const ROW_BITS: u32 = MAX_ROWS.trailing_zeros();
 
 fn key_values(page: &Page) -> Result<&Integers, PageError> {
     match page.stored() {
@@ -282,106 +273,106 @@ impl Candidates<'_> {
         }
     }
 
-    /// Sorts all candidates: for few, or when most of them are wanted.
-    fn take_sorted(&self, cap: usize, order: Order, rows: &mut Vec<u32>, keys: &mut Vec<i64>) {
-        let total = self.total();
-        let mut found_rows = Vec::with_capacity(total);
-        let mut found_keys = Vec::with_capacity(total);
+    /// Merges what each range has to offer, which ascends by key and row.
+    fn take_merged(&self, cap: usize, order: Order, rows: &mut Vec<u32>, keys: &mut Vec<i64>) {
+        let mut runs = Runs::default();
         for range in self.ranges {
-            if let Some(marks) = self.marks {
-                found_rows.extend(marks.iter_range(range.clone()).map(|row| row as u32));
-            } else {
-                found_rows.extend(range.start as u32..range.end as u32);
-                self.stored.decode(range.start, range.end, &mut found_keys);
-            }
+            self.offer(range.clone(), cap, order, &mut runs);
         }
         if self.marks.is_some() {
-            self.stored.gather(&found_rows, &mut found_keys);
+            self.stored.gather(&runs.rows, &mut runs.keys);
         }
-        let low = found_keys.iter().copied().min().unwrap_or(0);
-        let high = found_keys.iter().copied().max().unwrap_or(0);
-        let found = found_keys.iter().copied().zip(found_rows);
-        // The ranges are sorted runs one behind the other, which the stable sort merges. Keys
-        // close to each other fit one word with their row, and words sort fastest.
-        if high.wrapping_sub(low).cast_unsigned() < 1 << (u64::BITS - ROW_BITS) {
-            let pack = |(key, row): (i64, u32)| {
-                key.wrapping_sub(low).cast_unsigned() << ROW_BITS | u64::from(row)
-            };
-            let unpack = |packed: u64| {
-                let key = low.wrapping_add((packed >> ROW_BITS) as i64);
-                (key, (packed & ((1 << ROW_BITS) - 1)) as u32)
-            };
-            let mut packed: Vec<u64> = found.map(pack).collect();
-            packed.sort();
-            push_ordered(packed.into_iter().map(unpack), cap, order, rows, keys);
-        } else {
-            let mut pairs: Vec<(i64, u32)> = found.collect();
-            pairs.sort();
-            push_ordered(pairs.into_iter(), cap, order, rows, keys);
-        }
+        runs.merge(cap, order, rows, keys);
     }
 
-    /// Keeps the best `cap` candidates in a heap and leaves each range at its first row that
-    /// can't be among them.
-    fn take_best(&self, cap: usize, order: Order, rows: &mut Vec<u32>, keys: &mut Vec<i64>) {
-        // Complements turn descending order into ascending, so that one heap serves both.
-        let flip = match order {
-            Order::Ascending => 0i64,
-            Order::Descending => -1,
-        };
-        let mut heap: BinaryHeap<(i64, u32)> = BinaryHeap::with_capacity(cap);
-        let mut offer = |row: usize| {
-            let key = self.stored.get(row).unwrap_or_default();
-            let entry = (key ^ flip, row as u32 ^ flip as u32);
-            if heap.len() < cap {
-                heap.push(entry);
-                return true;
-            }
-            match heap.peek_mut() {
-                Some(mut worst) if entry < *worst => {
-                    *worst = entry;
-                    true
+    /// Appends the rows of a range that can be among the first `cap`, in the order asked for; with their
+    /// keys where the rows follow each other.
+    fn offer(&self, range: Range<usize>, cap: usize, order: Order, runs: &mut Runs) {
+        let Some(marks) = self.marks else {
+            let length = cap.min(range.len());
+            let (start, end) = match order {
+                Order::Ascending => (range.start, range.start + length),
+                Order::Descending => (range.end - length, range.end),
+            };
+            let first = runs.keys.len();
+            self.stored.decode(start, end, &mut runs.keys);
+            let rows = start as u32..end as u32;
+            match order {
+                Order::Ascending => runs.rows.extend(rows),
+                Order::Descending => {
+                    runs.rows.extend(rows.rev());
+                    runs.keys.get_mut(first..).unwrap_or_default().reverse();
                 }
-                _ => false,
+            }
+            return runs.ends.push(runs.rows.len());
+        };
+        let marked = marks.iter_range(range);
+        match order {
+            Order::Ascending => runs.rows.extend(marked.take(cap).map(|row| row as u32)),
+            Order::Descending => runs
+                .rows
+                .extend(marked.rev().take(cap).map(|row| row as u32)),
+        }
+        if runs.ends.last().copied().unwrap_or(0) < runs.rows.len() {
+            runs.ends.push(runs.rows.len());
+        }
+    }
+}
+
+/// Candidates of several ranges, one behind the other, in the order asked for within each.
+#[derive(Default)]
+struct Runs {
+    rows: Vec<u32>,
+    keys: Vec<i64>,
+    ends: Vec<usize>,
+}
+
+impl Runs {
+    /// Appends the first `cap` of all.
+    fn merge(&self, cap: usize, order: Order, rows: &mut Vec<u32>, keys: &mut Vec<i64>) {
+        let low = self.keys.iter().copied().min().unwrap_or(0);
+        let high = self.keys.iter().copied().max().unwrap_or(0);
+        let most = self.rows.iter().copied().max().unwrap_or(0);
+        // Distances from the first key and row turn descending order into ascending.
+        let (key_of, row_of) = match order {
+            Order::Ascending => (low, 0),
+            Order::Descending => (high, most),
+        };
+        let distances = |(key, row): (&i64, &u32)| {
+            let distance = key.wrapping_sub(key_of).cast_unsigned();
+            match order {
+                Order::Ascending => (distance, *row),
+                Order::Descending => (distance.wrapping_neg(), row_of - row),
             }
         };
-        for range in self.ranges {
-            let range = range.clone();
-            // `all` stops at the first row that is refused.
-            let _ = match (self.marks, order) {
-                (None, Order::Ascending) => range.clone().all(&mut offer),
-                (None, Order::Descending) => range.clone().rev().all(&mut offer),
-                (Some(marks), Order::Ascending) => marks.iter_range(range).all(&mut offer),
-                (Some(marks), Order::Descending) => marks.iter_range(range).rev().all(&mut offer),
-            };
+        let mut push = |distance: u64, row: u32| match order {
+            Order::Ascending => {
+                keys.push(key_of.wrapping_add(distance.cast_signed()));
+                rows.push(row);
+            }
+            Order::Descending => {
+                keys.push(key_of.wrapping_sub(distance.cast_signed()));
+                rows.push(row_of - row);
+            }
+        };
+        let found = self.keys.iter().zip(&self.rows).map(distances);
+        // Keys close to each other fit one word with their row, and the word of all ones stays free.
+        let row_bits = u32::BITS - most.leading_zeros();
+        let key_bits = u64::BITS - high.wrapping_sub(low).cast_unsigned().leading_zeros();
+        if key_bits + row_bits < u64::BITS {
+            let entries: Vec<u64> = found
+                .map(|(key, row)| key << row_bits | u64::from(row))
+                .collect();
+            merge_runs::merge(&entries, &self.ends, cap, |entry| {
+                push(entry >> row_bits, (entry & ((1 << row_bits) - 1)) as u32);
+            });
+        } else {
+            let entries: Vec<u128> = found
+                .map(|(key, row)| u128::from(key) << 32 | u128::from(row))
+                .collect();
+            merge_runs::merge(&entries, &self.ends, cap, |entry| {
+                push((entry >> 32) as u64, entry as u32);
+            });
         }
-        let best = heap.into_sorted_vec();
-        push_all(
-            best.into_iter()
-                .map(|(k, row)| (k ^ flip, row ^ flip as u32)),
-            rows,
-            keys,
-        );
-    }
-}
-
-/// Appends the first or last `cap` of an ascending list, in the order asked for.
-fn push_ordered(
-    found: impl DoubleEndedIterator<Item = (i64, u32)>,
-    cap: usize,
-    order: Order,
-    rows: &mut Vec<u32>,
-    keys: &mut Vec<i64>,
-) {
-    match order {
-        Order::Ascending => push_all(found.take(cap), rows, keys),
-        Order::Descending => push_all(found.rev().take(cap), rows, keys),
-    }
-}
-
-fn push_all(found: impl Iterator<Item = (i64, u32)>, rows: &mut Vec<u32>, keys: &mut Vec<i64>) {
-    for (key, row) in found {
-        keys.push(key);
-        rows.push(row);
     }
 }
