@@ -28,6 +28,8 @@
 //! # Ok::<(), sidx_kernels::PageError>(())
 //! ```
 pub mod bitmap;
+#[cfg(target_arch = "x86_64")]
+mod bitmap_avx512;
 pub mod bitpack;
 #[cfg(target_arch = "x86_64")]
 mod bitpack_avx2;
@@ -48,6 +50,7 @@ pub mod encode;
 pub mod error;
 pub mod filter;
 mod float;
+mod float_mark;
 pub mod frame;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -71,8 +74,10 @@ mod presence;
 pub mod program;
 mod reader;
 pub mod select;
+mod spreading;
 pub mod stats;
 mod stop;
+mod string_mark;
 mod value;
 mod values;
 pub mod varint;

@@ -262,11 +262,7 @@ impl Candidates<'_> {
                 keys.get_mut(first_key..).unwrap_or_default().reverse();
             }
             (Some(marks), order) => {
-                let marked = marks.iter_range(range);
-                match order {
-                    Order::Ascending => rows.extend(marked.take(cap).map(|row| row as u32)),
-                    Order::Descending => rows.extend(marked.rev().take(cap).map(|row| row as u32)),
-                }
+                push_marked(marks, range, cap, order, rows);
                 self.stored
                     .gather(rows.get(first_row..).unwrap_or_default(), keys);
             }
@@ -315,6 +311,17 @@ impl Candidates<'_> {
         }
         if runs.ends.last().copied().unwrap_or(0) < runs.rows.len() {
             runs.ends.push(runs.rows.len());
+        }
+    }
+}
+
+/// Appends the first `cap` marked rows of a range in an order.
+fn push_marked(marks: &Bitmap, range: Range<usize>, cap: usize, order: Order, rows: &mut Vec<u32>) {
+    match order {
+        Order::Ascending => marks.push_rows(range, cap, rows),
+        Order::Descending => {
+            let last = marks.iter_range(range).rev().take(cap);
+            rows.extend(last.map(|row| row as u32));
         }
     }
 }
