@@ -48,41 +48,61 @@ fn median(speeds: impl Iterator<Item = f64>) -> f64 {
 }
 
 fn sum(buffer: &[u64]) -> u64 {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the processor has the instructions.
-            return unsafe { sum_avx512(buffer) };
-        }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has the instructions.
-            return unsafe { sum_avx2(buffer) };
-        }
-    }
-    plain_sum(buffer)
+    let (chunks, rest) = buffer.as_chunks::<64>();
+    let whole = match chunks {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has the instructions.
+        chunks if is_x86_feature_detected!("avx512f") => unsafe { sum_avx512(chunks) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the processor has the instructions.
+        chunks if is_x86_feature_detected!("avx2") => unsafe { sum_avx2(chunks) },
+        chunks => chunks
+            .iter()
+            .flatten()
+            .fold(0u64, |a, b| a.wrapping_add(*b)),
+    };
+    rest.iter().fold(whole, |a, b| a.wrapping_add(*b))
 }
 
+/// Eight sums side by side, so that additions do not wait for each other.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn sum_avx512(buffer: &[u64]) -> u64 {
-    plain_sum(buffer)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn sum_avx2(buffer: &[u64]) -> u64 {
-    plain_sum(buffer)
-}
-
-/// Thirty-two sums side by side, so that additions do not wait for each other.
-#[inline(always)]
-fn plain_sum(buffer: &[u64]) -> u64 {
-    let (chunks, rest) = buffer.as_chunks::<32>();
-    let mut sums = [0u64; 32];
+fn sum_avx512(chunks: &[[u64; 64]]) -> u64 {
+    use std::arch::x86_64::{
+        _mm512_add_epi64, _mm512_loadu_si512, _mm512_reduce_add_epi64, _mm512_setzero_si512,
+    };
+    let mut sums = [_mm512_setzero_si512(); 8];
     for chunk in chunks {
-        for (sum, value) in sums.iter_mut().zip(chunk) {
-            *sum = sum.wrapping_add(*value);
+        for (sum, part) in sums.iter_mut().zip(chunk.as_chunks::<8>().0) {
+            // SAFETY: the part has 64 bytes.
+            *sum = _mm512_add_epi64(*sum, unsafe { _mm512_loadu_si512(part.as_ptr().cast()) });
         }
     }
-    sums.iter().chain(rest).fold(0, |a, b| a.wrapping_add(*b))
+    sums.map(|sum| _mm512_reduce_add_epi64(sum).cast_unsigned())
+        .iter()
+        .fold(0, |a, b| a.wrapping_add(*b))
+}
+
+/// Sixteen sums side by side.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn sum_avx2(chunks: &[[u64; 64]]) -> u64 {
+    use std::arch::x86_64::{
+        __m256i, _mm256_add_epi64, _mm256_loadu_si256, _mm256_setzero_si256, _mm256_storeu_si256,
+    };
+    let mut sums = [_mm256_setzero_si256(); 8];
+    for chunk in chunks {
+        for half in chunk.as_chunks::<32>().0 {
+            for (sum, part) in sums.iter_mut().zip(half.as_chunks::<4>().0) {
+                // SAFETY: the part has 32 bytes.
+                *sum = _mm256_add_epi64(*sum, unsafe { _mm256_loadu_si256(part.as_ptr().cast()) });
+            }
+        }
+    }
+    let add = |a: __m256i, b: &__m256i| _mm256_add_epi64(a, *b);
+    let all = sums.iter().fold(_mm256_setzero_si256(), add);
+    let mut lanes = [0u64; 4];
+    // SAFETY: the array has 32 bytes.
+    unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), all) };
+    lanes.iter().fold(0, |a, b| a.wrapping_add(*b))
 }

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 #[cfg(target_arch = "x86_64")]
 use crate::bitmap_avx512;
-use crate::implementation::{Implementation, Instructions};
+use crate::implementation::Implementation;
+#[cfg(target_arch = "x86_64")]
+use crate::implementation::Instructions;
 pub use crate::ones::Ones;
 
 /// Bits per word.

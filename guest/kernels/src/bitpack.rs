@@ -3,6 +3,8 @@
 //! Eight bytes of padding follow the packed bits, so every value can be loaded by one unaligned
 //! 64-bit read (plus one byte for widths above 57) that stays within the bytes.
 
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+use crate::bitpack_simd128 as simd128;
 use crate::implementation::{Implementation, Instructions};
 #[cfg(target_arch = "x86_64")]
 use crate::{bitpack_avx2 as avx2, bitpack_avx2_wide as avx2_wide, bitpack_avx512 as avx512};
@@ -20,6 +22,7 @@ const WORD: usize = 64;
 const WORTHWHILE: usize = 16;
 
 /// Widest values whose sets are looked up by vector kernels.
+#[cfg(target_arch = "x86_64")]
 const MAX_MEMBER_WIDTH: u32 = 16;
 
 /// Bits needed for a value: 0 for 0, 64 for the largest.
@@ -213,6 +216,10 @@ impl<'a> Packed<'a> {
                 // SAFETY: as above.
                 unsafe { avx2_wide::decode(self, start, end, base, out) }
             }
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Instructions::Simd128 if self.width <= simd128::MAX_WIDTH => {
+                simd128::decode(self, start, end, base, out)
+            }
             _ => start,
         }
     }
@@ -301,6 +308,10 @@ impl<'a> Packed<'a> {
                 // SAFETY: as above.
                 unsafe { avx2_wide::mark_range(self, first, words, low, span) }
             }
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Instructions::Simd128 if self.width <= simd128::MAX_WIDTH => {
+                simd128::mark_range(self, first, words, low as u32, span as u32);
+            }
             _ => self.mark_where(first, words, |value| value.wrapping_sub(low) <= span),
         }
     }
@@ -320,6 +331,7 @@ impl<'a> Packed<'a> {
         members: &[u64],
     ) {
         // The vector kernels look up without a check, so every value of the width needs a bit.
+        #[cfg(target_arch = "x86_64")]
         let is_complete = (1..=MAX_MEMBER_WIDTH).contains(&self.width)
             && (members.len() as u64) << 6 >= 1 << self.width;
         match with.instructions() {
@@ -362,12 +374,10 @@ impl<'a> Packed<'a> {
         mask
     }
 
-    #[cfg(target_arch = "x86_64")]
     pub(crate) fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    #[cfg(target_arch = "x86_64")]
     pub(crate) fn width(&self) -> u32 {
         self.width
     }

@@ -10,18 +10,18 @@
 
 use std::arch::x86_64::{
     __m512i, _mm_set1_epi64x, _mm256_loadu_si256, _mm512_add_epi8, _mm512_add_epi64,
-    _mm512_and_si512, _mm512_broadcastq_epi64, _mm512_castsi512_si256, _mm512_cmple_epu8_mask,
-    _mm512_cmple_epu16_mask, _mm512_cmple_epu32_mask, _mm512_cmple_epu64_mask,
-    _mm512_cmplt_epu64_mask, _mm512_cvtepu16_epi32, _mm512_cvtepu32_epi64,
+    _mm512_and_si512, _mm512_broadcastq_epi64, _mm512_castsi512_si256, _mm512_cmpeq_epi16_mask,
+    _mm512_cmple_epu8_mask, _mm512_cmple_epu16_mask, _mm512_cmple_epu32_mask,
+    _mm512_cmple_epu64_mask, _mm512_cmplt_epu64_mask, _mm512_cvtepu16_epi32, _mm512_cvtepu32_epi64,
     _mm512_extracti64x4_epi64, _mm512_i32gather_epi32, _mm512_loadu_si512,
-    _mm512_mask_i64gather_epi64, _mm512_maskz_add_epi64, _mm512_maskz_loadu_epi8,
-    _mm512_maskz_loadu_epi64, _mm512_mul_epu32, _mm512_mullo_epi64, _mm512_multishift_epi64_epi8,
-    _mm512_or_si512, _mm512_permutexvar_epi8, _mm512_set1_epi8, _mm512_set1_epi16,
-    _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setr_epi64, _mm512_setzero_si512,
-    _mm512_shuffle_epi8, _mm512_sllv_epi32, _mm512_sllv_epi64, _mm512_srli_epi16,
-    _mm512_srli_epi32, _mm512_srli_epi64, _mm512_srlv_epi64, _mm512_storeu_si512, _mm512_sub_epi8,
-    _mm512_sub_epi16, _mm512_sub_epi32, _mm512_sub_epi64, _mm512_test_epi8_mask,
-    _mm512_test_epi32_mask,
+    _mm512_mask_i64gather_epi64, _mm512_mask_test_epi16_mask, _mm512_maskz_add_epi64,
+    _mm512_maskz_loadu_epi8, _mm512_maskz_loadu_epi64, _mm512_mul_epu32, _mm512_mullo_epi64,
+    _mm512_multishift_epi64_epi8, _mm512_or_si512, _mm512_permutex2var_epi16,
+    _mm512_permutexvar_epi8, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32,
+    _mm512_set1_epi64, _mm512_setr_epi64, _mm512_setzero_si512, _mm512_shuffle_epi8,
+    _mm512_sllv_epi16, _mm512_sllv_epi32, _mm512_sllv_epi64, _mm512_srli_epi16, _mm512_srli_epi32,
+    _mm512_srli_epi64, _mm512_srlv_epi64, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_sub_epi16,
+    _mm512_sub_epi32, _mm512_sub_epi64, _mm512_test_epi8_mask, _mm512_test_epi32_mask,
 };
 
 use crate::bitpack::Packed;
@@ -214,6 +214,12 @@ pub(crate) fn mark_members(packed: &Packed<'_>, first: usize, words: &mut [u64],
     if packed.width() <= 8 {
         return mark_byte_members(packed, first, words, members);
     }
+    match packed.width() {
+        9 | 10 => return mark_word_members::<1>(packed, first, words, members),
+        11 => return mark_word_members::<2>(packed, first, words, members),
+        12 => return mark_word_members::<4>(packed, first, words, members),
+        _ => {}
+    }
     mark::<16>(packed, first, words, |codes| {
         let low = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(codes));
         let high = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64::<1>(codes));
@@ -235,6 +241,37 @@ fn mark_byte_members(packed: &Packed<'_>, first: usize, words: &mut [u64], membe
         let held = _mm512_permutexvar_epi8(byte, members);
         let bit = _mm512_shuffle_epi8(bits, _mm512_and_si512(codes, _mm512_set1_epi8(7)));
         _mm512_test_epi8_mask(held, bit)
+    });
+}
+
+/// Up to 4,096 bits fit eight registers, in each pair of which a permutation looks up words of 16.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
+fn mark_word_members<const PAIRS: usize>(
+    packed: &Packed<'_>,
+    first: usize,
+    words: &mut [u64],
+    members: &[u64],
+) {
+    let mut padded = [[[0u64; 8]; 2]; PAIRS];
+    let slots = padded.iter_mut().flatten().flatten();
+    slots.zip(members).for_each(|(to, from)| *to = *from);
+    // SAFETY: each half has 64 bytes.
+    let pairs =
+        padded.map(|pair| pair.map(|half| unsafe { _mm512_loadu_si512(half.as_ptr().cast()) }));
+    mark::<16>(packed, first, words, |codes| {
+        let place = _mm512_and_si512(codes, _mm512_set1_epi16(15));
+        let bit = _mm512_sllv_epi16(_mm512_set1_epi16(1), place);
+        // The permutation looks at the lowest six bits of the word's number.
+        let word = _mm512_srli_epi16::<4>(codes);
+        let pair_of = _mm512_srli_epi16::<10>(codes);
+        pairs
+            .iter()
+            .enumerate()
+            .fold(0, |marks, (at, [low, high])| {
+                let held = _mm512_permutex2var_epi16(*low, word, *high);
+                let here = _mm512_cmpeq_epi16_mask(pair_of, _mm512_set1_epi16(at as i16));
+                marks | u64::from(_mm512_mask_test_epi16_mask(here, held, bit))
+            })
     });
 }
 

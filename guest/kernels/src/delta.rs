@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use crate::bitpack::{PADDING, Packed};
 use crate::error::PageError;
-use crate::implementation::{Implementation, Instructions};
+use crate::implementation::Implementation;
+#[cfg(target_arch = "x86_64")]
+use crate::implementation::Instructions;
 use crate::integer::Integers;
 use crate::reader::Reader;
 

@@ -161,18 +161,6 @@ fn serialise(shape: Shape, members: usize, prints: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Asks many filters whether any of some hashes may be among their members; nothing is answered by yes.
-/// What a look-up reads is fetched some filters ahead, as filters rarely are in a cache.
-pub fn probe<'a>(
-    filters: impl IntoIterator<Item = Option<&'a Filter>>,
-    hashes: &[u64],
-    answers: &mut Vec<bool>,
-) {
-    for filter in filters {
-        answers.push(filter.is_none_or(|filter| hashes.iter().any(|h| filter.contains(*h))));
-    }
-}
-
 /// An opened filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {

@@ -2,7 +2,9 @@
 
 use std::ops::Bound;
 
-use crate::implementation::{Implementation, Instructions};
+use crate::implementation::Implementation;
+#[cfg(target_arch = "x86_64")]
+use crate::implementation::Instructions;
 
 /// Values per word of a selection.
 const WORD: usize = 64;

@@ -37,6 +37,8 @@ mod bitpack_avx2;
 mod bitpack_avx2_wide;
 #[cfg(target_arch = "x86_64")]
 mod bitpack_avx512;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod bitpack_simd128;
 mod boolean;
 mod builder;
 mod bytestring;
@@ -73,6 +75,7 @@ pub mod predicate;
 mod presence;
 pub mod program;
 mod reader;
+mod runs;
 pub mod select;
 mod spreading;
 pub mod stats;

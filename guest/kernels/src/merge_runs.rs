@@ -4,60 +4,63 @@
 //! known. When the winner's next entry comes, it plays against the losers on its way up and no others, which
 //! is one comparison and two conditional moves per level, without a branch to mispredict.
 
-/// An entry that can be told from the end of its run.
-pub(crate) trait Entry: Copy + Ord {
-    /// Greater than every entry: what runs that are used up offer.
-    const END: Self;
-}
-
-impl Entry for u64 {
-    const END: u64 = u64::MAX;
-}
-
-impl Entry for u128 {
-    const END: u128 = u128::MAX;
-}
-
-/// An entry and the run it comes from.
+/// The next key of a run.
 #[derive(Clone, Copy)]
-struct Player<T> {
-    entry: T,
+struct Player {
+    key: u64,
     run: u32,
 }
 
-/// Calls `visit` with the least `cap` entries of ascending runs, in their order. The runs lie one behind
-/// the other in `entries`; `ends` has the end of each. No entry may be [`Entry::END`]. Entries that do not
-/// ascend come in some order, each at most once.
-///
-/// Cost: one comparison per run, and per entry visited one for each doubling of the number of runs.
-pub(crate) fn merge<T: Entry>(entries: &[T], ends: &[usize], cap: usize, mut visit: impl FnMut(T)) {
-    let total = ends.last().map_or(0, |end| *end);
-    if let [only] = ends {
-        let run = entries.get(..*only).unwrap_or_default();
-        return run.iter().take(cap).for_each(|entry| visit(*entry));
+impl Player {
+    /// Set in the number of a run that is used up, so that it loses against all that are not.
+    const ENDED: u32 = 1 << 31;
+
+    fn new(run: u32, key: Option<u64>) -> Player {
+        Player {
+            key: key.unwrap_or(u64::MAX),
+            run: if key.is_none() {
+                run | Player::ENDED
+            } else {
+                run
+            },
+        }
     }
-    let mut next: Vec<usize> = std::iter::once(0).chain(ends.iter().copied()).collect();
-    next.truncate(ends.len());
+
+    /// By key, equal keys by run.
+    #[inline(always)]
+    fn beats(self, other: Player) -> bool {
+        let rank = |player: Player| u128::from(player.key) << 32 | u128::from(player.run);
+        rank(self) < rank(other)
+    }
+}
+
+/// Calls `visit` with the run and key of the first `cap` keys of several ascending runs, in their order;
+/// equal keys come in the order of their runs. `next` gives the next key of a run. Keys that do not ascend
+/// come in some order, each once. There may be at most 2^31 runs.
+///
+/// Cost: one comparison per run, and per key one for each doubling of the number of runs.
+pub(crate) fn merge(
+    runs: usize,
+    cap: usize,
+    mut next: impl FnMut(usize) -> Option<u64>,
+    mut visit: impl FnMut(usize, u64),
+) {
+    let leaves = runs.next_power_of_two();
     let mut take = |run: u32| {
-        let (Some(at), Some(end)) = (next.get_mut(run as usize), ends.get(run as usize)) else {
-            return T::END;
-        };
-        let entry = entries.get(..*end).and_then(|run| run.get(*at));
-        *at += 1;
-        entry.copied().unwrap_or(T::END)
+        let index = run as usize;
+        Player::new(run, if index < runs { next(index) } else { None })
     };
-    let leaves = ends.len().next_power_of_two();
     let (mut losers, mut winner) = first_round(leaves, &mut take);
-    for _ in 0..total.min(cap) {
-        visit(winner.entry);
+    for _ in 0..cap {
+        if winner.run & Player::ENDED != 0 {
+            return;
+        }
+        visit(winner.run as usize, winner.key);
         let mut node = (leaves + winner.run as usize) / 2;
-        let mut player = Player {
-            entry: take(winner.run),
-            run: winner.run,
-        };
+        let mut player = take(winner.run);
         while let Some(loser) = losers.get_mut(node).filter(|_| node > 0) {
             let other = *loser;
-            let loses = other.entry < player.entry;
+            let loses = other.beats(player);
             *loser = std::hint::select_unpredictable(loses, player, other);
             player = std::hint::select_unpredictable(loses, other, player);
             node /= 2;
@@ -66,52 +69,28 @@ pub(crate) fn merge<T: Entry>(entries: &[T], ends: &[usize], cap: usize, mut vis
     }
 }
 
-/// Plays all first entries against each other: the losers by node, node 1 at the root, and the winner.
-fn first_round<T: Entry>(
-    leaves: usize,
-    take: &mut impl FnMut(u32) -> T,
-) -> (Vec<Player<T>>, Player<T>) {
-    let mut players: Vec<Player<T>> = (0..leaves as u32)
-        .map(|run| Player {
-            entry: take(run),
-            run,
-        })
-        .collect();
-    let mut losers = vec![
-        Player {
-            entry: T::END,
-            run: 0
-        };
-        leaves
-    ];
+/// Plays all first keys against each other: the losers by node, node 1 at the root, and the winner.
+fn first_round(leaves: usize, take: &mut impl FnMut(u32) -> Player) -> (Vec<Player>, Player) {
+    let mut players: Vec<Player> = (0..leaves as u32).map(take).collect();
+    let mut losers = vec![Player::new(0, None); leaves];
     let mut count = leaves;
     while count > 1 {
-        for pair in 0..count / 2 {
+        count /= 2;
+        for pair in 0..count {
             let (Some(a), Some(b)) = (players.get(2 * pair), players.get(2 * pair + 1)) else {
                 continue;
             };
-            let (won, lost) = if b.entry < a.entry {
-                (*b, *a)
-            } else {
-                (*a, *b)
-            };
-            if let Some(node) = losers.get_mut(count / 2 + pair) {
+            let (won, lost) = if b.beats(*a) { (*b, *a) } else { (*a, *b) };
+            if let Some(node) = losers.get_mut(count + pair) {
                 *node = lost;
             }
             if let Some(slot) = players.get_mut(pair) {
                 *slot = won;
             }
         }
-        count /= 2;
     }
     let winner = players.first().copied();
-    (
-        losers,
-        winner.unwrap_or(Player {
-            entry: T::END,
-            run: 0,
-        }),
-    )
+    (losers, winner.unwrap_or(Player::new(0, None)))
 }
 
 #[cfg(test)]
@@ -120,18 +99,15 @@ mod tests {
 
     use super::*;
 
-    fn check<T: Entry + std::fmt::Debug>(runs: &[Vec<T>], cap: usize) {
-        let entries: Vec<T> = runs.iter().flatten().copied().collect();
-        let mut ends = Vec::new();
-        for run in runs {
-            ends.push(ends.last().unwrap_or(&0) + run.len());
-        }
-        let mut naive = entries.clone();
-        naive.sort_unstable();
-        naive.truncate(cap);
+    fn merged(runs: &[Vec<u64>], cap: usize) -> Vec<(u64, usize)> {
+        let mut taken = vec![0; runs.len()];
         let mut ours = Vec::new();
-        merge(&entries, &ends, cap, |entry| ours.push(entry));
-        assert_eq!(ours, naive, "{} runs, cap {cap}", runs.len());
+        let next = |run: usize| {
+            taken[run] += 1;
+            runs[run].get(taken[run] - 1).copied()
+        };
+        merge(runs.len(), cap, next, |run, key| ours.push((key, run)));
+        ours
     }
 
     #[test]
@@ -144,30 +120,32 @@ mod tests {
                 let runs: Vec<Vec<u64>> = (0..count)
                     .map(|_| {
                         let length = random.random_range(0..=longest);
-                        let mut run: Vec<u64> =
-                            (0..length).map(|_| random.random_range(0..below)).collect();
+                        // The largest key there is must not be taken for the end of a run.
+                        let mut run: Vec<u64> = (0..length)
+                            .map(|_| u64::MAX - random.random_range(0..below))
+                            .collect();
                         run.sort_unstable();
                         run
                     })
                     .collect();
-                let wide: Vec<Vec<u128>> = runs
-                    .iter()
-                    .map(|run| run.iter().map(|entry| u128::from(*entry) << 60).collect())
-                    .collect();
+                let of_run = |(at, run): (usize, &Vec<u64>)| -> Vec<(u64, usize)> {
+                    run.iter().map(|key| (*key, at)).collect()
+                };
+                let mut naive: Vec<_> = runs.iter().enumerate().flat_map(of_run).collect();
+                naive.sort_unstable();
                 for cap in [0, 1, 10, 5000] {
-                    check(&runs, cap);
-                    check(&wide, cap);
+                    let expected = &naive[..naive.len().min(cap)];
+                    assert_eq!(merged(&runs, cap), expected, "{count} runs, cap {cap}");
                 }
             }
         }
     }
 
     #[test]
-    fn runs_out_of_order_give_no_entry_twice() {
-        let entries = [9u64, 1, 5, 5, 2, 8, 0];
-        let mut ours = Vec::new();
-        merge(&entries, &[3, 3, 7], 10, |entry| ours.push(entry));
+    fn runs_out_of_order_give_each_key_once() {
+        let mut ours = merged(&[vec![9, 1, 5], vec![], vec![5, 2, 8, 0]], 10);
         ours.sort_unstable();
-        assert_eq!(ours, [0, 1, 2, 5, 5, 8, 9]);
+        let keys: Vec<u64> = ours.into_iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, [0, 1, 2, 5, 5, 8, 9]);
     }
 }

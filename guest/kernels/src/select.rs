@@ -9,6 +9,7 @@ use crate::integer::Integers;
 use crate::merge_runs;
 use crate::page::{Page, Stored};
 use crate::program::Program;
+use crate::runs::Runs;
 use crate::stop::Stop;
 
 /// Order of a selection.
@@ -224,11 +225,11 @@ fn evaluate(
 }
 
 /// Rows left after the bounds and the filter.
-struct Candidates<'a> {
-    stored: &'a Integers,
-    ranges: &'a [Range<usize>],
+pub(crate) struct Candidates<'a> {
+    pub(crate) stored: &'a Integers,
+    pub(crate) ranges: &'a [Range<usize>],
     /// The rows that passed the filter, all of them inside the ranges.
-    marks: Option<&'a Bitmap>,
+    pub(crate) marks: Option<&'a Bitmap>,
 }
 
 impl Candidates<'_> {
@@ -269,117 +270,41 @@ impl Candidates<'_> {
         }
     }
 
-    /// Merges what each range has to offer, which ascends by key and row.
+    /// Merges the ranges, which ascend by key each.
     fn take_merged(&self, cap: usize, order: Order, rows: &mut Vec<u32>, keys: &mut Vec<i64>) {
-        let mut runs = Runs::default();
-        for range in self.ranges {
-            self.offer(range.clone(), cap, order, &mut runs);
-        }
-        if self.marks.is_some() {
-            self.stored.gather(&runs.rows, &mut runs.keys);
-        }
-        runs.merge(cap, order, rows, keys);
-    }
-
-    /// Appends the rows of a range that can be among the first `cap`, in the order asked for; with their
-    /// keys where the rows follow each other.
-    fn offer(&self, range: Range<usize>, cap: usize, order: Order, runs: &mut Runs) {
-        let Some(marks) = self.marks else {
-            let length = cap.min(range.len());
-            let (start, end) = match order {
-                Order::Ascending => (range.start, range.start + length),
-                Order::Descending => (range.end - length, range.end),
-            };
-            let first = runs.keys.len();
-            self.stored.decode(start, end, &mut runs.keys);
-            let rows = start as u32..end as u32;
-            match order {
-                Order::Ascending => runs.rows.extend(rows),
-                Order::Descending => {
-                    runs.rows.extend(rows.rev());
-                    runs.keys.get_mut(first..).unwrap_or_default().reverse();
-                }
-            }
-            return runs.ends.push(runs.rows.len());
+        // Equal keys come by row, so descending by the last range first.
+        let ranges: Vec<Range<usize>> = match order {
+            Order::Ascending => self.ranges.to_vec(),
+            Order::Descending => self.ranges.iter().rev().cloned().collect(),
         };
-        let marked = marks.iter_range(range);
-        match order {
-            Order::Ascending => runs.rows.extend(marked.take(cap).map(|row| row as u32)),
-            Order::Descending => runs
-                .rows
-                .extend(marked.rev().take(cap).map(|row| row as u32)),
-        }
-        if runs.ends.last().copied().unwrap_or(0) < runs.rows.len() {
-            runs.ends.push(runs.rows.len());
-        }
+        let mut runs = Runs::new(self, ranges, cap, order);
+        // Keys as numbers whose order is the one asked for.
+        let flip = match order {
+            Order::Ascending => i64::MIN.cast_unsigned(),
+            Order::Descending => i64::MAX.cast_unsigned(),
+        };
+        let count = runs.runs.len();
+        let mut taken = Vec::with_capacity(cap.min(self.total()));
+        let next = |run| runs.next(run).map(|key| key.cast_unsigned() ^ flip);
+        merge_runs::merge(count, cap, next, |run, key| taken.push((run as u32, key)));
+        runs.push_rows(taken.iter().map(|(run, _)| *run as usize), rows);
+        keys.extend(taken.iter().map(|(_, key)| (key ^ flip).cast_signed()));
     }
 }
 
 /// Appends the first `cap` marked rows of a range in an order.
-fn push_marked(marks: &Bitmap, range: Range<usize>, cap: usize, order: Order, rows: &mut Vec<u32>) {
+pub(crate) fn push_marked(
+    marks: &Bitmap,
+    range: Range<usize>,
+    cap: usize,
+    order: Order,
+    rows: &mut Vec<u32>,
+) {
     match order {
         Order::Ascending => marks.push_rows(range, cap, rows),
         Order::Descending => {
             let last = marks.iter_range(range).rev().take(cap);
             rows.extend(last.map(|row| row as u32));
-        }
-    }
-}
-
-/// Candidates of several ranges, one behind the other, in the order asked for within each.
-#[derive(Default)]
-struct Runs {
-    rows: Vec<u32>,
-    keys: Vec<i64>,
-    ends: Vec<usize>,
-}
-
-impl Runs {
-    /// Appends the first `cap` of all.
-    fn merge(&self, cap: usize, order: Order, rows: &mut Vec<u32>, keys: &mut Vec<i64>) {
-        let low = self.keys.iter().copied().min().unwrap_or(0);
-        let high = self.keys.iter().copied().max().unwrap_or(0);
-        let most = self.rows.iter().copied().max().unwrap_or(0);
-        // Distances from the first key and row turn descending order into ascending.
-        let (key_of, row_of) = match order {
-            Order::Ascending => (low, 0),
-            Order::Descending => (high, most),
-        };
-        let distances = |(key, row): (&i64, &u32)| {
-            let distance = key.wrapping_sub(key_of).cast_unsigned();
-            match order {
-                Order::Ascending => (distance, *row),
-                Order::Descending => (distance.wrapping_neg(), row_of - row),
-            }
-        };
-        let mut push = |distance: u64, row: u32| match order {
-            Order::Ascending => {
-                keys.push(key_of.wrapping_add(distance.cast_signed()));
-                rows.push(row);
-            }
-            Order::Descending => {
-                keys.push(key_of.wrapping_sub(distance.cast_signed()));
-                rows.push(row_of - row);
-            }
-        };
-        let found = self.keys.iter().zip(&self.rows).map(distances);
-        // Keys close to each other fit one word with their row, and the word of all ones stays free.
-        let row_bits = u32::BITS - most.leading_zeros();
-        let key_bits = u64::BITS - high.wrapping_sub(low).cast_unsigned().leading_zeros();
-        if key_bits + row_bits < u64::BITS {
-            let entries: Vec<u64> = found
-                .map(|(key, row)| key << row_bits | u64::from(row))
-                .collect();
-            merge_runs::merge(&entries, &self.ends, cap, |entry| {
-                push(entry >> row_bits, (entry & ((1 << row_bits) - 1)) as u32);
-            });
-        } else {
-            let entries: Vec<u128> = found
-                .map(|(key, row)| u128::from(key) << 32 | u128::from(row))
-                .collect();
-            merge_runs::merge(&entries, &self.ends, cap, |entry| {
-                push((entry >> 32) as u64, entry as u32);
-            });
         }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn mark(
     match matcher {
         Matcher::BytesSet(set) => match set.as_slice() {
             [needle] => plain.mark_equal(first, words, needle),
-            _ => return false,
+            set => plain.mark_set(first, words, set),
         },
         Matcher::BytesPrefix(prefix, _) => plain.mark_prefix(first, words, prefix),
         Matcher::BytesContain(finder) => plain.mark_containing(first, words, finder),
@@ -58,12 +58,7 @@ impl Head {
     /// Whether the bytes from `start` on may begin with the needle; they do when it is all in the head.
     #[inline(always)]
     fn begins(self, bytes: &[u8], start: usize) -> bool {
-        let rest = bytes.get(start..).unwrap_or_default();
-        let found = match rest.first_chunk::<{ Head::BYTES }>() {
-            Some(chunk) => u64::from_le_bytes(*chunk),
-            None => Head::of(rest).bits,
-        };
-        found & self.mask == self.bits
+        first_bytes(bytes, start) & self.mask == self.bits
     }
 }
 
@@ -80,6 +75,30 @@ impl Plain {
         self.mark_head(first, words, needle, |length| length == length_of);
     }
 
+    /// Writes selection words from word `first` on: the values in an ascending set. Most of the others are
+    /// told apart by a hash of their first bytes and their length, before any is compared.
+    pub(crate) fn mark_set(&self, first: usize, words: &mut [u64], set: &[Vec<u8>]) {
+        let mut hashes = [0u64; HASHES / 64];
+        for member in set {
+            let hash = head_hash(member, 0, member.len());
+            if let Some(word) = hashes.get_mut(hash / 64) {
+                *word |= 1 << (hash % 64);
+            }
+        }
+        let (_, bytes) = self.parts();
+        self.mark_spans(first, words, |start, end| {
+            let hash = head_hash(bytes, start as usize, (end - start) as usize);
+            hashes
+                .get(hash / 64)
+                .is_some_and(|word| word >> (hash % 64) & 1 == 1)
+        });
+        keep(first, words, |at| {
+            let value = self.get(at).unwrap_or_default();
+            set.binary_search_by(|member| member.as_slice().cmp(value))
+                .is_ok()
+        });
+    }
+
     /// Marks the values that begin with a needle and have a fitting length, which is at least the needle's.
     /// Eight bytes are compared at once and without a branch; only what passes is compared to its end.
     fn mark_head(
@@ -90,23 +109,31 @@ impl Plain {
         fits: impl Fn(u32) -> bool,
     ) {
         let head = Head::of(needle);
-        let (offsets, bytes) = self.parts();
+        let (_, bytes) = self.parts();
+        self.mark_spans(first, words, |start, end| {
+            fits(end - start) & head.begins(bytes, start as usize)
+        });
+        if needle.len() > Head::BYTES {
+            keep(first, words, |at| {
+                self.get(at).is_some_and(|value| value.starts_with(needle))
+            });
+        }
+    }
+
+    /// Marks the values whose start and end pass a test.
+    #[inline(always)]
+    fn mark_spans(&self, first: usize, words: &mut [u64], test: impl Fn(u32, u32) -> bool) {
+        let (offsets, _) = self.parts();
         for (index, word) in words.iter_mut().enumerate() {
             let from = (first + index) * 64;
             let mut start = offsets.range(from).start as u32;
             let (mut marks, mut bit) = (0u64, 0);
             offsets.for_each_end(from, from + 64, |end| {
-                let passes = fits(end - start) & head.begins(bytes, start as usize);
-                marks |= u64::from(passes) << bit;
+                marks |= u64::from(test(start, end)) << bit;
                 bit += 1;
                 start = end;
             });
             *word = marks;
-        }
-        if needle.len() > Head::BYTES {
-            keep(first, words, |at| {
-                self.get(at).is_some_and(|value| value.starts_with(needle))
-            });
         }
     }
 
@@ -134,6 +161,32 @@ impl Plain {
                 at = start + 1;
             }
         }
+    }
+}
+
+/// Different hashes of [`head_hash`].
+const HASHES: usize = 4096;
+
+/// A hash of a value's length and first eight bytes, the value beginning at `start`.
+#[inline(always)]
+fn head_hash(bytes: &[u8], start: usize, length: usize) -> usize {
+    let mask = match length {
+        0 => 0,
+        1..8 => u64::MAX >> (64 - length * 8),
+        _ => u64::MAX,
+    };
+    let head = first_bytes(bytes, start) & mask;
+    let mixed = (head ^ length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ mixed >> 32) as usize % HASHES
+}
+
+/// The eight bytes from `start` on, zeros where there are fewer.
+#[inline(always)]
+fn first_bytes(bytes: &[u8], start: usize) -> u64 {
+    let rest = bytes.get(start..).unwrap_or_default();
+    match rest.first_chunk::<{ Head::BYTES }>() {
+        Some(chunk) => u64::from_le_bytes(*chunk),
+        None => Head::of(rest).bits,
     }
 }
 

@@ -97,14 +97,13 @@ fn presence(report: &mut Report) {
         .collect();
     let count: u32 = present.iter().map(|word| word.count_ones()).sum();
     let mut dense = values(64, count.div_ceil(64) as usize);
-    if let Some(last) = dense.last_mut().filter(|_| count % 64 > 0) {
+    if let Some(last) = dense.last_mut().filter(|_| !count.is_multiple_of(64)) {
         *last &= (1 << (count % 64)) - 1;
     }
     let mut spread = vec![0u64; WORDS];
-    let mut value = 0;
-    for row in (0..ROWS).filter(|row| present[row / 64] >> (row % 64) & 1 == 1) {
+    let is_present = |row: &usize| present[row / 64] >> (row % 64) & 1 == 1;
+    for (value, row) in (0..ROWS).filter(is_present).enumerate() {
         spread[row / 64] |= (dense[value / 64] >> (value % 64) & 1) << (row % 64);
-        value += 1;
     }
     let work = Work {
         read: WORDS * 12 + dense.len() * 8,

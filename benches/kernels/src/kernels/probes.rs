@@ -63,7 +63,9 @@ pub(crate) fn run(report: &mut Report) {
             let first = at * 1000 % FILTERS;
             let hash = members[at % MEMBERS];
             let asked: Vec<u64> = (1..hashes as u64).map(|n| hash ^ n).chain([hash]).collect();
-            filter::probe(filters[first..].iter().take(1000).map(Some), &asked, out);
+            // As the host asks. Fetching ahead what is going to be read was no faster.
+            let any = |filter: &Filter| asked.iter().any(|hash| filter.contains(*hash));
+            out.extend(filters[first..].iter().take(1000).map(any));
         });
     }
 }

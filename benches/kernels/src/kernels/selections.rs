@@ -1,5 +1,7 @@
 //! The first rows of a block by key, from several runs.
 
+use std::collections::BinaryHeap;
+
 use rand::Rng;
 use sidx_kernels::{Order, Page, SelectRequest, Span, ValueType, Values, select};
 
@@ -58,11 +60,34 @@ fn one(report: &mut Report, runs: usize, cap: u32, order: Order, gap: i64) {
         items: expected.len(),
     };
     let expected: (Vec<i64>, Vec<u32>) = expected.into_iter().unzip();
+    if order == Order::Ascending {
+        report.measure_into(&kernel, "heap", work, &expected, |out| {
+            in_a_heap(&keys, &spans, cap as usize, out);
+        });
+    }
     report.measure_into(&kernel, "best", work, &expected, |(keys, rows)| {
         keys.clear();
         rows.clear();
         run_one(&page, &spans, cap, order, keys, rows);
     });
+}
+
+/// What the merge is measured against: the best so far in a heap, each run left at the first row refused.
+fn in_a_heap(keys: &[i64], spans: &[Span], cap: usize, out: &mut (Vec<i64>, Vec<u32>)) {
+    let mut heap: BinaryHeap<(i64, u32)> = BinaryHeap::with_capacity(cap);
+    for span in spans {
+        for row in span.start..span.end {
+            let entry = (keys[row as usize], row);
+            if heap.len() < cap {
+                heap.push(entry);
+            } else if let Some(mut worst) = heap.peek_mut().filter(|worst| entry < **worst) {
+                *worst = entry;
+            } else {
+                break;
+            }
+        }
+    }
+    (out.0, out.1) = heap.into_sorted_vec().into_iter().unzip();
 }
 
 fn run_one(

@@ -25,13 +25,16 @@ pub(crate) fn run(report: &mut Report) {
     all(report, "dictionary", &few, "/endpoint/source-17", "e-17");
 }
 
+/// A test of one string.
+type Passes<'a> = Box<dyn Fn(&str) -> bool + 'a>;
+
 fn all(report: &mut Report, form: &str, values: &[String], prefix: &str, inner: &str) {
     let strings: ByteStrings = values.iter().collect();
     let page = page(ValueType::String, Values::Bytes(strings));
     let one = values[values.len() / 2].clone();
     let several: Vec<String> = values.iter().step_by(values.len() / 20).cloned().collect();
     let bytes = |values: &[String]| values.iter().map(|one| one.clone().into_bytes()).collect();
-    let cases: [(&str, Test, Box<dyn Fn(&str) -> bool>); 5] = [
+    let cases: [(&str, Test, Passes); 5] = [
         (
             "equality",
             Test::BytesSet(bytes(std::slice::from_ref(&one))),
