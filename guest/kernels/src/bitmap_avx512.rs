@@ -11,6 +11,9 @@ use crate::bitmap::for_words;
 /// Rows per vector, which is also how many a store may write beyond those that count.
 const LANES: usize = 16;
 
+/// Rows of a word up to which one by one is as fast.
+const FEW: u32 = 3;
+
 /// Number of bits set. The compiler makes vector counts of it where it may.
 #[target_feature(enable = "avx512f,avx512vpopcntdq")]
 pub(crate) fn count(words: &[u64]) -> usize {
@@ -26,11 +29,18 @@ pub(crate) fn push_rows(words: &[u64], start: usize, end: usize, most: usize, ou
     let numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     let first = out.len();
     for_words(start, end, |index, mask| {
-        let word = words.get(index).copied().unwrap_or(0) & mask;
+        let mut word = words.get(index).copied().unwrap_or(0) & mask;
         if word == 0 || out.len() - first >= most {
             return;
         }
         out.reserve(64 + LANES);
+        if word.count_ones() <= FEW {
+            while word != 0 {
+                out.push((index * 64) as u32 + word.trailing_zeros());
+                word &= word - 1;
+            }
+            return;
+        }
         let mut length = out.len();
         for part in 0..64 / LANES {
             let rows = _mm512_set1_epi32((index * 64 + part * LANES) as i32);

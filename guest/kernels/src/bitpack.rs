@@ -337,12 +337,12 @@ impl<'a> Packed<'a> {
         match with.instructions() {
             // SAFETY: the implementation exists, so the processor has its instructions.
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx512 if is_complete => unsafe {
+            Instructions::Avx512 if is_complete && self.width <= avx512::MAX_MEMBER_WIDTH => unsafe {
                 avx512::mark_members(self, first, words, members);
             },
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 if is_complete => {
-                // SAFETY: as above.
+            Instructions::Avx2 | Instructions::Avx512 if is_complete => {
+                // SAFETY: as above; what has AVX-512 has AVX2.
                 unsafe { avx2::mark_members(self, first, words, members) }
             }
             _ => self.mark_where(first, words, |value| {

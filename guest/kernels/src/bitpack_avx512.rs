@@ -10,18 +10,17 @@
 
 use std::arch::x86_64::{
     __m512i, _mm_set1_epi64x, _mm256_loadu_si256, _mm512_add_epi8, _mm512_add_epi64,
-    _mm512_and_si512, _mm512_broadcastq_epi64, _mm512_castsi512_si256, _mm512_cmpeq_epi16_mask,
-    _mm512_cmple_epu8_mask, _mm512_cmple_epu16_mask, _mm512_cmple_epu32_mask,
-    _mm512_cmple_epu64_mask, _mm512_cmplt_epu64_mask, _mm512_cvtepu16_epi32, _mm512_cvtepu32_epi64,
-    _mm512_extracti64x4_epi64, _mm512_i32gather_epi32, _mm512_loadu_si512,
+    _mm512_and_si512, _mm512_broadcastq_epi64, _mm512_cmpeq_epi16_mask, _mm512_cmple_epu8_mask,
+    _mm512_cmple_epu16_mask, _mm512_cmple_epu32_mask, _mm512_cmple_epu64_mask,
+    _mm512_cmplt_epu64_mask, _mm512_cvtepu32_epi64, _mm512_loadu_si512,
     _mm512_mask_i64gather_epi64, _mm512_mask_test_epi16_mask, _mm512_maskz_add_epi64,
     _mm512_maskz_loadu_epi8, _mm512_maskz_loadu_epi64, _mm512_mul_epu32, _mm512_mullo_epi64,
     _mm512_multishift_epi64_epi8, _mm512_or_si512, _mm512_permutex2var_epi16,
     _mm512_permutexvar_epi8, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32,
     _mm512_set1_epi64, _mm512_setr_epi64, _mm512_setzero_si512, _mm512_shuffle_epi8,
-    _mm512_sllv_epi16, _mm512_sllv_epi32, _mm512_sllv_epi64, _mm512_srli_epi16, _mm512_srli_epi32,
-    _mm512_srli_epi64, _mm512_srlv_epi64, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_sub_epi16,
-    _mm512_sub_epi32, _mm512_sub_epi64, _mm512_test_epi8_mask, _mm512_test_epi32_mask,
+    _mm512_sllv_epi16, _mm512_sllv_epi64, _mm512_srli_epi16, _mm512_srli_epi64, _mm512_srlv_epi64,
+    _mm512_storeu_si512, _mm512_sub_epi8, _mm512_sub_epi16, _mm512_sub_epi32, _mm512_sub_epi64,
+    _mm512_test_epi8_mask,
 };
 
 use crate::bitpack::Packed;
@@ -206,26 +205,20 @@ fn mark<const LANE: u32>(
     }
 }
 
-/// Writes selection words like [`Packed::mark_members`]. The width is 1 to 16, and `members` has a bit for
-/// every value of the width.
+/// Widest values whose sets fit registers. What is wider is gathered by the AVX2 kernel, which AMD carries
+/// out faster than gathers of twice the lanes.
+pub(crate) const MAX_MEMBER_WIDTH: u32 = 12;
+
+/// Writes selection words like [`Packed::mark_members`]. The width is 1 to [`MAX_MEMBER_WIDTH`], and
+/// `members` has a bit for every value of the width.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vbmi")]
 pub(crate) fn mark_members(packed: &Packed<'_>, first: usize, words: &mut [u64], members: &[u64]) {
-    debug_assert!(packed.width() <= 16 && members.len() << 6 >= 1 << packed.width());
-    if packed.width() <= 8 {
-        return mark_byte_members(packed, first, words, members);
-    }
     match packed.width() {
-        9 | 10 => return mark_word_members::<1>(packed, first, words, members),
-        11 => return mark_word_members::<2>(packed, first, words, members),
-        12 => return mark_word_members::<4>(packed, first, words, members),
-        _ => {}
+        ..=8 => mark_byte_members(packed, first, words, members),
+        9 | 10 => mark_word_members::<1>(packed, first, words, members),
+        11 => mark_word_members::<2>(packed, first, words, members),
+        _ => mark_word_members::<4>(packed, first, words, members),
     }
-    mark::<16>(packed, first, words, |codes| {
-        let low = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(codes));
-        let high = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64::<1>(codes));
-        // SAFETY: codes have at most `width` bits, for all of which there are members.
-        unsafe { looked_up(low, members) | looked_up(high, members) << 16 }
-    });
 }
 
 /// Up to 256 bits fit one register, where a byte permutation looks them up.
@@ -273,22 +266,6 @@ fn mark_word_members<const PAIRS: usize>(
                 marks | u64::from(_mm512_mask_test_epi16_mask(here, held, bit))
             })
     });
-}
-
-/// Which of 16 codes have their bit set.
-///
-/// # Safety
-/// Every code must be below the number of bits in `members`.
-#[target_feature(enable = "avx512f")]
-#[inline]
-unsafe fn looked_up(codes: __m512i, members: &[u64]) -> u64 {
-    // SAFETY: a code's word of 32 bits lies within the members.
-    let held = unsafe {
-        _mm512_i32gather_epi32::<4>(_mm512_srli_epi32::<5>(codes), members.as_ptr().cast())
-    };
-    let place = _mm512_and_si512(codes, _mm512_set1_epi32(31));
-    let bit = _mm512_sllv_epi32(_mm512_set1_epi32(1), place);
-    _mm512_test_epi32_mask(held, bit).into()
 }
 
 /// Values per chunk of [`decode`].

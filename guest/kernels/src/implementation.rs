@@ -14,7 +14,7 @@ pub(crate) enum Instructions {
     Simd128,
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// AVX-512 with the byte permutations (VBMI) and bit counts (VPOPCNTDQ) of Ice Lake, Zen 4 and later.
+    /// AVX2, and AVX-512 with the byte permutations (VBMI) and bit counts (VPOPCNTDQ) of Ice Lake, Zen 4 and later.
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
@@ -87,6 +87,7 @@ fn has_avx512() -> bool {
     // Whatever has the last two has the others; all are asked for because kernels rely on all.
     is_x86_feature_detected!("avx512vbmi")
         && is_x86_feature_detected!("avx512vpopcntdq")
+        && is_x86_feature_detected!("avx2")
         && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")
