@@ -214,3 +214,64 @@ fn sets_of_values_are_marked_like_the_values_packed() {
         }
     }
 }
+
+#[test]
+fn values_are_gathered_like_one_by_one() {
+    let mut random = SmallRng::seed_from_u64(5);
+    for width in widths() {
+        for count in counts() {
+            let alignment = random.random_range(0..64);
+            let sample = Sample::new(&mut random, width, count, alignment);
+            let positions: Vec<u32> = (0..random.random_range(0..70))
+                .map(|_| match random.random_range(0..9) {
+                    0 => u32::MAX,
+                    1 => count as u32,
+                    _ => random.random_range(0..=count as u32 + 1),
+                })
+                .collect();
+            let base: i64 = random.random();
+            let value = |at: &u32| {
+                let value = sample.values.get(*at as usize);
+                value.map_or(0, |value| base.wrapping_add(*value as i64))
+            };
+            let naive: Vec<i64> = std::iter::once(7)
+                .chain(positions.iter().map(value))
+                .collect();
+            for with in Implementation::available() {
+                let mut ours = vec![7];
+                sample
+                    .packed()
+                    .gather_with(with, &positions, base, &mut ours);
+                assert_eq!(ours, naive, "{with:?} width {width} count {count}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ascending_values_are_bisected_like_slices() {
+    let mut random = SmallRng::seed_from_u64(6);
+    for width in widths() {
+        for count in counts() {
+            let mut values: Vec<u64> = (0..count)
+                .map(|_| random.random::<u64>() & largest(width))
+                .collect();
+            values.sort_unstable();
+            let mut bytes = Vec::new();
+            write_padded(values.iter().copied(), width, &mut bytes);
+            let packed = Packed::new(&bytes, width, count).unwrap();
+            for _ in 0..5 {
+                let start = random.random_range(0..=count);
+                let end = random.random_range(start..=count);
+                let key = match values.get(random.random_range(0..=count)) {
+                    Some(value) => value
+                        .wrapping_add(random.random_range(0..3))
+                        .wrapping_sub(1),
+                    None => random.random(),
+                };
+                let naive = start + values[start..end].partition_point(|value| *value < key);
+                assert_eq!(packed.lower_bound(start, end, key), naive, "width {width}");
+            }
+        }
+    }
+}

@@ -203,3 +203,74 @@ impl Delta {
 pub(crate) fn group_bytes(left: usize, width: u32) -> usize {
     (left.min(GROUP) * width as usize).div_ceil(8)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use rand::{Rng, SeedableRng, rngs::SmallRng};
+
+    use super::*;
+
+    /// Groups of slots of a width, and the values they stand for.
+    fn sample(random: &mut SmallRng, width: u32, count: usize) -> (Delta, Vec<i64>) {
+        let (mut heads, mut bytes, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        for group in 0..count.div_ceil(GROUP) {
+            let length = (count - group * GROUP).min(GROUP);
+            let mask = if width == 0 {
+                0
+            } else {
+                u64::MAX >> (64 - width)
+            };
+            let slots: Vec<u64> = (0..length).map(|_| random.random::<u64>() & mask).collect();
+            let (start, step) = (random.random(), random.random());
+            heads.push(Head {
+                start,
+                step,
+                offset: bytes.len(),
+                width,
+            });
+            crate::bitpack::write(slots.iter().copied(), width, &mut bytes);
+            let mut value = start;
+            values.push(value);
+            for slot in slots.iter().skip(1) {
+                value = value.wrapping_add(step).wrapping_add(*slot as i64);
+                values.push(value);
+            }
+        }
+        bytes.extend_from_slice(&[0xff; PADDING]);
+        let bytes = Bytes::from(bytes);
+        let delta = Delta {
+            count,
+            heads,
+            bytes,
+        };
+        (delta, values)
+    }
+
+    #[test]
+    fn every_width_tail_and_offset_decodes_like_sums_one_by_one() {
+        let mut random = SmallRng::seed_from_u64(12);
+        let (widths, counts): (Vec<u32>, Vec<usize>) = match cfg!(miri) {
+            true => (vec![0, 3, 40, 63], vec![1, 9, 140]),
+            false => ((0..=64).collect(), (1..=300).collect()),
+        };
+        for width in widths {
+            for count in &counts {
+                let (delta, values) = sample(&mut random, width, *count);
+                for start in [0, random.random_range(0..*count), (*count - 1).min(63)] {
+                    let end = random.random_range(start..=*count);
+                    let naive: Vec<i64> = std::iter::once(7)
+                        .chain(values[start..end].iter().copied())
+                        .collect();
+                    for with in Implementation::available() {
+                        let mut ours = vec![7];
+                        delta.decode(with, start, end, &mut ours);
+                        assert_eq!(ours, naive, "{with:?} width {width} {start}..{end}");
+                    }
+                    let last = delta.get(end.min(count - 1));
+                    assert_eq!(last, values.get(end.min(count - 1)).copied());
+                }
+            }
+        }
+    }
+}
