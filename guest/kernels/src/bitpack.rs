@@ -5,7 +5,12 @@
 
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 use crate::bitpack_simd128 as simd128;
-use crate::implementation::{Implementation, Instructions};
+use crate::implementation::Implementation;
+#[cfg(any(
+    target_arch = "x86_64",
+    all(target_arch = "wasm32", target_feature = "simd128")
+))]
+use crate::implementation::Instructions;
 #[cfg(target_arch = "x86_64")]
 use crate::{bitpack_avx2 as avx2, bitpack_avx2_wide as avx2_wide, bitpack_avx512 as avx512};
 
@@ -120,6 +125,22 @@ impl<'a> Packed<'a> {
     /// `index` must be below the count and the width must not be zero.
     #[inline(always)]
     unsafe fn load(&self, index: usize) -> u64 {
+        // SAFETY: the same is asked for.
+        unsafe {
+            if self.width > ONE_LOAD {
+                self.load_as::<true>(index)
+            } else {
+                self.load_as::<false>(index)
+            }
+        }
+    }
+
+    /// Loads a value, which is `LONG` when it may lie in nine bytes. Loops know that once for all.
+    ///
+    /// # Safety
+    /// `index` must be below the count, and the width neither zero nor, unless `LONG`, above [`ONE_LOAD`].
+    #[inline(always)]
+    unsafe fn load_as<const LONG: bool>(&self, index: usize) -> u64 {
         // 64-bit also where addresses are 32-bit: packed bytes may hold more than 2^32 bits.
         let bit = index as u64 * u64::from(self.width);
         let shift = (bit % 8) as u32;
@@ -132,13 +153,16 @@ impl<'a> Packed<'a> {
             let low = u64::from_le(start.cast::<u64>().read_unaligned());
             (
                 low,
-                if self.width > ONE_LOAD {
+                if LONG {
                     u64::from(start.add(8).read())
                 } else {
                     0
                 },
             )
         };
+        if !LONG {
+            return (low >> shift) & mask;
+        }
         // Two shifts, because a shift by 64 is not defined when the value starts on a byte.
         ((low >> shift) | ((high << (63 - shift)) << 1)) & mask
     }
@@ -147,13 +171,14 @@ impl<'a> Packed<'a> {
     #[inline(always)]
     pub fn for_each(&self, start: usize, end: usize, mut visit: impl FnMut(u64)) {
         let end = end.min(self.count);
-        for index in start..end {
-            if self.width == 0 {
-                visit(0);
-            } else {
+        match self.width {
+            0 => (start..end).for_each(|_| visit(0)),
+            1..=ONE_LOAD => (start..end).for_each(|index| {
                 // SAFETY: the index is below the end, which is at most the count.
-                visit(unsafe { self.load(index) });
-            }
+                visit(unsafe { self.load_as::<false>(index) });
+            }),
+            // SAFETY: as above.
+            _ => (start..end).for_each(|index| visit(unsafe { self.load_as::<true>(index) })),
         }
     }
 
@@ -180,16 +205,32 @@ impl<'a> Packed<'a> {
             return;
         }
         out.reserve(end - start);
-        let mut append = |from, to| {
-            self.for_each(from, to, |value| out.push(base.wrapping_add(value as i64)));
-        };
         if with == Implementation::PORTABLE || end - start < WORTHWHILE {
-            return append(start, end);
+            return self.append(start, end, base, out);
         }
         let aligned = start.next_multiple_of(8).min(end);
-        append(start, aligned);
+        self.append(start, aligned, base, out);
         let next = self.decode_chunks(with, aligned, end, base, out);
-        self.for_each(next, end, |value| out.push(base.wrapping_add(value as i64)));
+        self.append(next, end, base, out);
+    }
+
+    /// Appends `base + value` of `start..end` one by one. The end must not exceed the count, nor the width
+    /// be zero.
+    fn append(&self, start: usize, end: usize, base: i64, out: &mut Vec<i64>) {
+        debug_assert!(end <= self.count && self.width > 0);
+        let indexes = start..end.min(self.count);
+        // Iterators of known length, so that the vector asks for room once.
+        if self.width > ONE_LOAD {
+            out.extend(indexes.map(|index| {
+                // SAFETY: the index is below the count, and the width is not zero.
+                base.wrapping_add(unsafe { self.load_as::<true>(index) } as i64)
+            }));
+        } else {
+            out.extend(indexes.map(|index| {
+                // SAFETY: as above, and the width is that of short values.
+                base.wrapping_add(unsafe { self.load_as::<false>(index) } as i64)
+            }));
+        }
     }
 
     /// Appends chunks of eight values, as many of `start..end` as the vector kernels take, and returns

@@ -27,6 +27,20 @@
 //! assert_eq!(picked.values(), &Values::Int(vec![404, 200]));
 //! # Ok::<(), sidx_kernels::PageError>(())
 //! ```
+#![cfg_attr(
+    not(any(
+        target_arch = "x86_64",
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )),
+    allow(
+        unused_variables,
+        unused_mut,
+        dead_code,
+        clippy::ptr_arg,
+        reason = "where there are no vector kernels, what chooses between them is of no use"
+    )
+)]
+
 pub mod bitmap;
 #[cfg(target_arch = "x86_64")]
 mod bitmap_avx512;

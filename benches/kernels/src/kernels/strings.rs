@@ -34,7 +34,7 @@ fn all(report: &mut Report, form: &str, values: &[String], prefix: &str, inner: 
     let one = values[values.len() / 2].clone();
     let several: Vec<String> = values.iter().step_by(values.len() / 20).cloned().collect();
     let bytes = |values: &[String]| values.iter().map(|one| one.clone().into_bytes()).collect();
-    let cases: [(&str, Test, Passes); 5] = [
+    let cases: [(&str, Test, Passes); 6] = [
         (
             "equality",
             Test::BytesSet(bytes(std::slice::from_ref(&one))),
@@ -53,6 +53,11 @@ fn all(report: &mut Report, form: &str, values: &[String], prefix: &str, inner: 
         (
             "contains",
             Test::Regex(inner.to_owned()),
+            Box::new(move |v| v.contains(inner)),
+        ),
+        (
+            "contains, as a regex",
+            Test::Regex(format!("({inner})")),
             Box::new(move |v| v.contains(inner)),
         ),
         (
