@@ -1,4 +1,5 @@
-//! Builds the component that misbehaves on demand, for `tests/isolation.rs`.
+//! Builds what the tests run inside WebAssembly: the component that misbehaves on demand, for
+//! `tests/isolation.rs`, and the checks of the kernels, for `tests/kernels.rs`.
 
 #[path = "../host/build/component.rs"]
 mod component;
@@ -6,6 +7,7 @@ mod component;
 use std::env;
 use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use component::{Build, PREBUILT};
@@ -27,6 +29,41 @@ fn run() -> Result<(), String> {
         Some(_) => Vec::new(),
         None => component::component(Build::Misbehaving)?,
     };
-    let path = component::variable("OUT_DIR")?.join("misbehaving.wasm");
-    fs::write(&path, wasm).map_err(|error| format!("cannot write {}: {error}", path.display()))
+    write("misbehaving.wasm", &wasm)?;
+    // The component came first and has installed the target where it was missing.
+    let checks = match wasm.is_empty() {
+        true => Vec::new(),
+        false => kernel_checks()?,
+    };
+    write("kernels.wasm", &checks)
+}
+
+fn write(name: &str, bytes: &[u8]) -> Result<(), String> {
+    let path = component::variable("OUT_DIR")?.join(name);
+    fs::write(&path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+/// The module of `tests/kernels-wasm`, with the vector instructions that the component has.
+fn kernel_checks() -> Result<Vec<u8>, String> {
+    let workspace = component::variable("CARGO_MANIFEST_DIR")?.join("..");
+    let target_dir = component::variable("OUT_DIR")?.join("kernels");
+    let sources = workspace.join("tests/kernels-wasm");
+    writeln!(
+        io::stdout(),
+        "cargo::rerun-if-changed={}",
+        sources.display()
+    )
+    .map_err(|error| format!("cannot write to stdout: {error}"))?;
+    let output = component::guest_cargo(&workspace, &target_dir, "sidx-kernels-wasm")
+        .env("RUSTFLAGS", "-C target-feature=+simd128")
+        .output()
+        .map_err(|error| format!("cannot start cargo: {error}"))?;
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        return Err(format!(
+            "building the checks of the kernels failed:\n{stderr}"
+        ));
+    }
+    let module = Path::new(component::TARGET).join("release/sidx_kernels_wasm.wasm");
+    component::read(&target_dir.join(module))
 }

@@ -10,7 +10,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const TARGET: &str = "wasm32-unknown-unknown";
+/// What the guest is compiled for.
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Names a finished component to be taken, for hosts without the target.
 pub(crate) const PREBUILT: &str = "SIDX_COMPONENT_WASM";
@@ -95,22 +96,33 @@ struct Compilation {
 }
 
 fn compile(workspace: &Path, target_dir: &Path, build: Build) -> Result<Compilation, String> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(&cargo);
-    command
-        .current_dir(workspace)
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--package",
-            "sidx-component",
-        ])
-        .args(["--target", TARGET, "--target-dir"])
-        .arg(target_dir);
+    let mut command = guest_cargo(workspace, target_dir, "sidx-component");
     if build == Build::Misbehaving {
         command.args(["--features", "misbehave"]);
     }
+    for (name, value) in settings(build) {
+        command.env(name, value);
+    }
+    let output = command
+        .output()
+        .map_err(|error| format!("cannot start cargo: {error}"))?;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    Ok(Compilation {
+        success: output.status.success(),
+        target_is_missing: stderr.contains("can't find crate for `core`")
+            || stderr.contains("can't find crate for `std`"),
+        stderr,
+    })
+}
+
+/// A nested cargo that builds a package for the guest's target, in a clean environment.
+pub(crate) fn guest_cargo(workspace: &Path, target_dir: &Path, package: &str) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(workspace)
+        .args(["build", "--release", "--locked", "--package", package])
+        .args(["--target", TARGET, "--target-dir"])
+        .arg(target_dir);
     // What the outer cargo or the user set for the host must not reach the guest: flags for another
     // machine, clippy in place of the compiler, another output folder.
     for name in [
@@ -125,19 +137,7 @@ fn compile(workspace: &Path, target_dir: &Path, build: Build) -> Result<Compilat
     ] {
         command.env_remove(name);
     }
-    for (name, value) in settings(build) {
-        command.env(name, value);
-    }
-    let output = command
-        .output()
-        .map_err(|error| format!("cannot start {}: {error}", Path::new(&cargo).display()))?;
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    Ok(Compilation {
-        success: output.status.success(),
-        target_is_missing: stderr.contains("can't find crate for `core`")
-            || stderr.contains("can't find crate for `std`"),
-        stderr,
-    })
+    command
 }
 
 /// How the compiler is set, the profile included.

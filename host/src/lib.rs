@@ -29,6 +29,7 @@
 
 mod backup;
 mod batch;
+mod checksum;
 mod cursor;
 mod dump;
 pub mod error;

@@ -2,6 +2,11 @@
 
 use std::ops::Range;
 
+#[cfg(target_arch = "x86_64")]
+use crate::bitmap_avx512;
+use crate::implementation::Implementation;
+#[cfg(target_arch = "x86_64")]
+use crate::implementation::Instructions;
 pub use crate::ones::Ones;
 
 /// Bits per word.
@@ -140,10 +145,7 @@ impl Bitmap {
     /// Number of rows in the set.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.words
-            .iter()
-            .map(|word| word.count_ones() as usize)
-            .sum()
+        count_with(Implementation::best(), &self.words)
     }
 
     /// Number of rows of a range that are in the set.
@@ -223,6 +225,18 @@ impl Bitmap {
         Ones::new(&self.words, range.start, range.end.min(self.len))
     }
 
+    /// Appends the first `most` rows of the set inside a range, ascending.
+    pub(crate) fn push_rows(&self, range: Range<usize>, most: usize, out: &mut Vec<u32>) {
+        let end = range.end.min(self.len);
+        push_rows_with(
+            Implementation::best(),
+            &self.words,
+            range.start..end,
+            most,
+            out,
+        );
+    }
+
     /// Heap bytes held.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
@@ -247,6 +261,40 @@ impl FromIterator<bool> for Bitmap {
         }
         bitmap
     }
+}
+
+/// Number of bits set, counted as told.
+pub(crate) fn count_with(with: Implementation, words: &[u64]) -> usize {
+    match with.instructions() {
+        // SAFETY: the implementation exists, so the processor has its instructions.
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx512 => unsafe { bitmap_avx512::count(words) },
+        _ => words.iter().map(|word| word.count_ones() as usize).sum(),
+    }
+}
+
+/// As [`Bitmap::push_rows`], carried out as told.
+pub(crate) fn push_rows_with(
+    with: Implementation,
+    words: &[u64],
+    range: Range<usize>,
+    most: usize,
+    out: &mut Vec<u32>,
+) {
+    let first = out.len();
+    match with.instructions() {
+        // SAFETY: the implementation exists, so the processor has its instructions.
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx512 => unsafe {
+            bitmap_avx512::push_rows(words, range.start, range.end, most, out);
+        },
+        _ => out.extend(
+            Ones::new(words, range.start, range.end)
+                .take(most)
+                .map(|row| row as u32),
+        ),
+    }
+    out.truncate(first.saturating_add(most));
 }
 
 /// Visits the words that overlap `start..end`, each with the mask of the bits that lie inside.
@@ -323,5 +371,34 @@ mod tests {
         grown.push(false);
         assert_eq!((grown.hull(), grown.len()), (65..68, 69));
         assert_eq!(Bitmap::zeros(9).hull(), 0..0);
+    }
+
+    #[test]
+    fn counts_and_lists_of_rows_match_the_naive_ones() {
+        use rand::{Rng, SeedableRng, rngs::SmallRng};
+        let mut random = SmallRng::seed_from_u64(10);
+        for len in 0..=300 {
+            let share = [0.0, 0.02, 0.5, 1.0][len % 4];
+            let bitmap = Bitmap::from_fn(len, |_| random.random_bool(share));
+            let all: Vec<u32> = (0..len as u32)
+                .filter(|row| bitmap.get(*row as usize))
+                .collect();
+            for with in Implementation::available() {
+                assert_eq!(count_with(with, bitmap.words()), all.len(), "{with:?}");
+                for start in (0..64).filter(|start| *start <= len) {
+                    let end = random.random_range(start..=len);
+                    let most = [0, 1, 20, usize::MAX][random.random_range(0..4)];
+                    let inside = all
+                        .iter()
+                        .filter(|row| (start..end).contains(&(**row as usize)));
+                    let naive: Vec<u32> = std::iter::once(7)
+                        .chain(inside.copied().take(most))
+                        .collect();
+                    let mut ours = vec![7];
+                    push_rows_with(with, bitmap.words(), start..end, most, &mut ours);
+                    assert_eq!(ours, naive, "{with:?} {start}..{end} of {len}, {most}");
+                }
+            }
+        }
     }
 }

@@ -3,31 +3,25 @@
 //! Eight values of width `w` take exactly `w` bytes, so a chunk of eight values starts on a byte.
 //! Two 16-byte loads per chunk, one byte shuffle and one shift per lane bring the eight values
 //! into eight 32-bit lanes. That works up to 25 bits: four values at any bit offset then lie in
-//! 16 bytes, and one value at any bit offset in four bytes. Wider values take the portable path.
+//! 16 bytes, and one value at any bit offset in four bytes. `bitpack_avx2_wide.rs` has wider values.
 #![cfg(target_arch = "x86_64")]
 
 use std::arch::x86_64::{
     __m256i, _mm_loadu_si128, _mm256_add_epi64, _mm256_and_si256, _mm256_castsi256_ps,
     _mm256_castsi256_si128, _mm256_cmpeq_epi32, _mm256_cvtepu32_epi64, _mm256_extracti128_si256,
-    _mm256_min_epu32, _mm256_movemask_ps, _mm256_set_m128i, _mm256_set1_epi32, _mm256_set1_epi64x,
-    _mm256_setr_epi8, _mm256_setr_epi32, _mm256_shuffle_epi8, _mm256_srlv_epi32,
-    _mm256_storeu_si256, _mm256_sub_epi32,
+    _mm256_i32gather_epi32, _mm256_loadu_si256, _mm256_min_epu32, _mm256_movemask_ps,
+    _mm256_permutevar8x32_epi32, _mm256_set_m128i, _mm256_set1_epi32, _mm256_set1_epi64x,
+    _mm256_setr_epi8, _mm256_setr_epi32, _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_srli_epi32,
+    _mm256_srlv_epi32, _mm256_storeu_si256, _mm256_sub_epi32,
 };
 
 use crate::bitpack::Packed;
 
 /// Widest value the 32-bit lanes can take.
-const MAX_WIDTH: u32 = 25;
+pub(crate) const MAX_WIDTH: u32 = 25;
 
 /// Values per chunk.
-const CHUNK: usize = 8;
-
-/// Fewest values for which setting up the shuffle pays.
-const WORTHWHILE: usize = 16;
-
-fn usable(width: u32) -> bool {
-    (1..=MAX_WIDTH).contains(&width) && is_x86_feature_detected!("avx2")
-}
+pub(crate) const CHUNK: usize = 8;
 
 /// How the bytes of a chunk move into lanes, for one width.
 #[derive(Clone, Copy)]
@@ -139,83 +133,110 @@ impl Layout {
     }
 }
 
-/// Writes selection words like [`Packed::mark_range`]; false when the kernel does not apply.
+/// Writes selection words like [`Packed::mark_range`]; both bounds of the range must be values of the
+/// width, which is 1 to [`MAX_WIDTH`].
+#[target_feature(enable = "avx2")]
 pub(crate) fn mark_range(
     packed: &Packed<'_>,
     first: usize,
     words: &mut [u64],
-    low: u64,
-    span: u64,
-) -> bool {
-    if !usable(packed.width()) || packed.count() < WORTHWHILE {
-        return false;
-    }
-    // Cut the range to what the width can hold: differences are taken modulo 2^32 below, and
-    // must not wrap into the range.
-    let largest = (1u64 << packed.width()) - 1;
-    if low > largest {
-        words.fill(0);
-        return true;
-    }
-    let high = low.saturating_add(span).min(largest);
-    // SAFETY: `usable` saw that the processor has AVX2.
-    unsafe { mark_range_avx2(packed, first, words, low as u32, (high - low) as u32) };
-    true
+    low: u32,
+    span: u32,
+) {
+    let lows = _mm256_set1_epi32(low.cast_signed());
+    let spans = _mm256_set1_epi32(span.cast_signed());
+    let inside = |values| {
+        let offset = _mm256_sub_epi32(values, lows);
+        _mm256_cmpeq_epi32(_mm256_min_epu32(offset, spans), offset)
+    };
+    mark(packed, first, words, inside, |value| {
+        value.wrapping_sub(low.into()) <= span.into()
+    });
 }
 
+/// Writes selection words: the values whose bit is set in `members`, which has one for every value of the
+/// width, 1 to 16.
 #[target_feature(enable = "avx2")]
-fn mark_range_avx2(packed: &Packed<'_>, first: usize, words: &mut [u64], low: u32, span: u32) {
+pub(crate) fn mark_members(packed: &Packed<'_>, first: usize, words: &mut [u64], members: &[u64]) {
+    debug_assert!(packed.width() <= 16 && members.len() << 6 >= 1 << packed.width());
+    // Bit 31 of a lane is the answer, and the only one that is looked at.
+    let bit = |held, codes| {
+        let place = _mm256_and_si256(codes, _mm256_set1_epi32(31));
+        _mm256_slli_epi32::<31>(_mm256_srlv_epi32(held, place))
+    };
+    let scalar = |code: u64| {
+        let word = members.get(code as usize / 64).copied().unwrap_or(0);
+        word >> (code % 64) & 1 == 1
+    };
+    if packed.width() > 8 {
+        let gathered = |codes| {
+            // SAFETY: a code has at most `width` bits, so its word of 32 bits lies within the members.
+            let held = unsafe {
+                _mm256_i32gather_epi32::<4>(members.as_ptr().cast(), _mm256_srli_epi32::<5>(codes))
+            };
+            bit(held, codes)
+        };
+        return mark(packed, first, words, gathered, scalar);
+    }
+    let mut all = [0u64; 4];
+    all.iter_mut()
+        .zip(members)
+        .for_each(|(to, from)| *to = *from);
+    // SAFETY: the array has 32 bytes.
+    let table = unsafe { _mm256_loadu_si256(all.as_ptr().cast()) };
+    let permuted = |codes| {
+        let held = _mm256_permutevar8x32_epi32(table, _mm256_srli_epi32::<5>(codes));
+        bit(held, codes)
+    };
+    mark(packed, first, words, permuted, scalar);
+}
+
+/// Writes the words of the values for which the highest bit of a lane is set by one test, or which pass the
+/// other, equal test of single values where a chunk is not whole.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn mark(
+    packed: &Packed<'_>,
+    first: usize,
+    words: &mut [u64],
+    lanes: impl Fn(__m256i) -> __m256i,
+    single: impl Fn(u64) -> bool,
+) {
     let layout = Layout::new(packed.width());
     let bytes = packed.bytes();
     // Only whole chunks below the count, so that no lane holds bits beyond the values.
     let chunks = layout
         .chunks_within(bytes.len())
         .min(packed.count() / CHUNK);
-    let lows = _mm256_set1_epi32(low.cast_signed());
-    let spans = _mm256_set1_epi32(span.cast_signed());
     for (index, word) in words.iter_mut().enumerate() {
-        let chunk_start = (first + index) * 8;
-        let mut mask = 0u64;
-        for at in 0..8 {
-            let chunk = chunk_start + at;
-            let bits = if chunk < chunks {
+        let start = (first + index) * 8;
+        *word = 0;
+        if start + 8 <= chunks {
+            for at in 0..8 {
                 // SAFETY: the chunk is below `chunks_within`.
-                let values = unsafe { layout.load(bytes, chunk) };
-                let offset = _mm256_sub_epi32(values, lows);
-                let inside = _mm256_cmpeq_epi32(_mm256_min_epu32(offset, spans), offset);
-                u64::from(_mm256_movemask_ps(_mm256_castsi256_ps(inside)).cast_unsigned())
-            } else {
-                let start = chunk * CHUNK;
-                packed.mask_of(start, start + CHUNK, low.into(), span.into())
-            };
-            mask |= bits << (at * CHUNK);
+                let passed = lanes(unsafe { layout.load(bytes, start + at) });
+                let bits = _mm256_movemask_ps(_mm256_castsi256_ps(passed)).cast_unsigned();
+                *word |= u64::from(bits) << (at * CHUNK);
+            }
+        } else {
+            *word = tail(packed, start * CHUNK, &single);
         }
-        *word = mask;
     }
 }
 
-/// Decodes as many values of `start..end` as the kernel covers, appends them, and returns where
-/// the caller continues. `end` must not exceed the count.
-pub(crate) fn decode(
-    packed: &Packed<'_>,
-    start: usize,
-    end: usize,
-    base: i64,
-    out: &mut Vec<i64>,
-) -> usize {
-    if end - start < WORTHWHILE || !usable(packed.width()) {
-        return start;
-    }
-    let aligned = start.next_multiple_of(CHUNK).min(end);
-    packed.for_each(start, aligned, |value| {
-        out.push(base.wrapping_add(value as i64))
-    });
-    // SAFETY: `usable` saw that the processor has AVX2.
-    unsafe { decode_avx2(packed, aligned, end, base, out) }
+/// The last word or two, whose chunks are not whole or end where a load would reach beyond the bytes. Apart,
+/// so that the loop of the whole words stays short.
+#[cold]
+#[inline(never)]
+fn tail(packed: &Packed<'_>, start: usize, single: impl Fn(u64) -> bool) -> u64 {
+    packed.mask_of(start, start + 64, single)
 }
 
+/// Appends `base` plus each value (wrapping) of the whole chunks of `start..end` that can be loaded, and
+/// returns where the caller continues. `start` must be a multiple of eight, `end` at most the count, and
+/// the width 1 to [`MAX_WIDTH`].
 #[target_feature(enable = "avx2")]
-fn decode_avx2(
+pub(crate) fn decode(
     packed: &Packed<'_>,
     start: usize,
     end: usize,

@@ -221,32 +221,9 @@ impl Plain {
         (0..self.len()).map(|index| self.get(index).unwrap_or_default())
     }
 
-    /// Calls `visit` with the index of each value of `start..end` that equals a needle. Searches
-    /// the joined bytes at memory speed instead of looking at each value; every place found costs
-    /// a bisection, at most one per value. The needle must not be empty.
-    pub(crate) fn find_equal(
-        &self,
-        needle: &[u8],
-        start: usize,
-        end: usize,
-        mut visit: impl FnMut(usize),
-    ) {
-        let cover = self.offsets.cover(start, end);
-        let bytes = self.bytes.get(..cover.end).unwrap_or_default();
-        let finder = memchr::memmem::Finder::new(needle);
-        let (mut at, mut index) = (cover.start, start);
-        while let Some(found) = finder.find(bytes.get(at..).unwrap_or_default()) {
-            index = self.offsets.index_of(at + found, index);
-            let range = self.offsets.range(index);
-            if range == (at + found..at + found + needle.len()) {
-                visit(index);
-            }
-            // Only the start of a value can match, and the next one is where this one ends.
-            if range.end <= at {
-                return;
-            }
-            at = range.end;
-        }
+    /// Where the values lie, and the bytes of all.
+    pub(crate) fn parts(&self) -> (&Offsets, &[u8]) {
+        (&self.offsets, &self.bytes)
     }
 
     /// The buffer must be UTF-8 as a whole and every value must begin at a character.

@@ -5,6 +5,8 @@ use std::ops::{Bound, Range};
 use bytes::Bytes;
 
 use crate::error::PageError;
+use crate::float_mark::FloatRange;
+use crate::implementation::Implementation;
 use crate::integer::Integers;
 use crate::integer_encode;
 use crate::reader::Reader;
@@ -139,6 +141,12 @@ impl Floats {
                 }
                 (Some(from), None) => mantissas.mark_range(first, words, from, i64::MAX),
             };
+        }
+        if let Floats::Raw { bytes, count } = self {
+            let (values, _) = bytes.as_chunks::<8>();
+            let values = values.get(..*count).unwrap_or_default();
+            let range = FloatRange::new(low, high);
+            return range.mark(Implementation::best(), values, first, words);
         }
         self.mark_with(first, words, |value| {
             above(value, low) && below(value, high)

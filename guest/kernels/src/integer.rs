@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::bitpack::{self, Packed};
 use crate::delta::Delta;
 use crate::error::PageError;
+use crate::implementation::Implementation;
 use crate::reader::Reader;
 
 /// Every value is the same.
@@ -185,17 +186,18 @@ impl Integers {
                     packed.decode(start, end, *base, out);
                 }
             }
-            Form::Delta(delta) => delta.decode(start, end, out),
+            Form::Delta(delta) => delta.decode(Implementation::best(), start, end, out),
             Form::Dictionary {
                 entries,
                 width,
                 bytes,
             } => {
                 if let Some(packed) = self.packed(bytes, *width) {
-                    out.reserve(end - start);
-                    packed.for_each(start, end, |code| {
-                        out.push(entries.get(code as usize).copied().unwrap_or(0));
-                    });
+                    let first = out.len();
+                    packed.decode(start, end, 0, out);
+                    for code in out.get_mut(first..).unwrap_or_default() {
+                        *code = entries.get(*code as usize).copied().unwrap_or(0);
+                    }
                 }
             }
         }
@@ -204,17 +206,31 @@ impl Integers {
     /// Appends the value at each position, 0 for [`ABSENT`] and beyond the last.
     pub(crate) fn gather(&self, positions: &[u32], out: &mut Vec<i64>) {
         out.reserve(positions.len());
+        let with = Implementation::best();
         match &self.form {
             Form::Delta(delta) => delta.gather(positions, out),
             Form::Frame { base, width, bytes } => {
+                if let Some(packed) = self.packed(bytes, *width) {
+                    packed.gather_with(with, positions, *base, out);
+                }
+            }
+            Form::Dictionary {
+                entries,
+                width,
+                bytes,
+            } => {
                 let Some(packed) = self.packed(bytes, *width) else {
                     return;
                 };
-                out.extend(positions.iter().map(|at| {
-                    let at = *at as usize;
-                    let value = base.wrapping_add(packed.get(at) as i64);
-                    if at < self.count { value } else { 0 }
-                }));
+                let first = out.len();
+                // Codes become positions themselves, 0 for what has none.
+                packed.gather_with(with, positions, 1, out);
+                for code in out.get_mut(first..).unwrap_or_default() {
+                    let entry = code
+                        .checked_sub(1)
+                        .and_then(|code| entries.get(code as usize));
+                    *code = entry.copied().unwrap_or(0);
+                }
             }
             _ => out.extend(
                 positions
@@ -232,8 +248,18 @@ impl Integers {
         if let Form::Delta(delta) = &self.form {
             (low, high) = delta.narrow(start, end, key);
             let mut values = Vec::with_capacity(high.saturating_sub(low));
-            delta.decode(low, high, &mut values);
+            delta.decode(Implementation::best(), low, high, &mut values);
             return low + values.partition_point(|value| *value < key);
+        }
+        if let Form::Frame { base, width, bytes } = &self.form
+            && let Some(packed) = self.packed(bytes, *width)
+        {
+            // Stored values never wrap past i64::MAX, so their order is that of the offsets.
+            return match key.checked_sub(*base) {
+                Some(least) if least <= 0 => start,
+                None if key < *base => start,
+                _ => packed.lower_bound(start, end, key.wrapping_sub(*base).cast_unsigned()),
+            };
         }
         while low < high {
             let middle = low + (high - low) / 2;

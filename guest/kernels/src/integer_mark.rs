@@ -154,13 +154,17 @@ pub(crate) fn mark_codes(
 
 /// Marks codes whose flag is set.
 pub(crate) fn mark_table(packed: &Packed<'_>, first: usize, words: &mut [u64], flags: &[bool]) {
-    for (index, word) in words.iter_mut().enumerate() {
-        let start = (first + index) * CHUNK;
-        let mut bit = 0;
-        *word = 0;
-        packed.for_each(start, start + CHUNK, |code| {
-            *word |= u64::from(flags.get(code as usize).copied().unwrap_or(false)) << bit;
-            bit += 1;
-        });
+    let mut members = vec![0u64; bits_for(packed.width()).max(flags.len()).div_ceil(64)];
+    for (word, flags) in members.iter_mut().zip(flags.chunks(64)) {
+        for (bit, flag) in flags.iter().enumerate() {
+            *word |= u64::from(*flag) << bit;
+        }
     }
+    packed.mark_members(first, words, &members);
+}
+
+/// Members that a set of values of a width has bits for; wide values are looked up one by one, and need
+/// none beyond the largest member.
+fn bits_for(width: u32) -> usize {
+    if width <= 16 { 1 << width } else { 0 }
 }

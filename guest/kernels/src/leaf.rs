@@ -10,6 +10,7 @@ use crate::page::{Page, Stored};
 use crate::predicate::Matcher;
 use crate::resolved::{Codes, Resolutions};
 use crate::stop::Stop;
+use crate::string_mark;
 
 /// The rows whose answer matters.
 #[derive(Debug, Clone)]
@@ -121,12 +122,8 @@ fn mark(
             mark_floats(floats, first, words, set);
         }
         (Stored::Bool(booleans), Matcher::Bool(wanted)) => booleans.mark(first, words, *wanted),
-        (Stored::Bytes(Strings::Plain(plain)), Matcher::BytesSet(set))
-            if let [needle] = set.as_slice()
-                && worth_searching(needle, words.len(), candidates) =>
-        {
-            mark_equal(plain, first, words, candidates, needle);
-        }
+        (Stored::Bytes(Strings::Plain(plain)), matcher)
+            if string_mark::mark(plain, first, words, candidates, matcher) => {}
         (Stored::Bytes(Strings::Plain(plain)), matcher) => {
             mark_plain(plain, first, words, candidates, |value| {
                 if stop.after(value.len()) {
@@ -149,39 +146,6 @@ fn mark_floats(floats: &Floats, first: usize, words: &mut [u64], set: &[f64]) {
         let at = set.partition_point(|member| *member < value);
         set.get(at).is_some_and(|member| *member == value)
     });
-}
-
-/// Whether one search through all bytes beats a look at each candidate: the needle is long enough
-/// to be rare inside other values, and the candidates are not few.
-fn worth_searching(needle: &[u8], words: usize, candidates: Option<&Bitmap>) -> bool {
-    /// Shortest needle searched for.
-    const SHORTEST: usize = 8;
-    needle.len() >= SHORTEST && candidates.is_none_or(|few| few.count() >= words * 64 / 4)
-}
-
-/// Marks the values equal to a needle.
-fn mark_equal(
-    plain: &Plain,
-    first: usize,
-    words: &mut [u64],
-    candidates: Option<&Bitmap>,
-    needle: &[u8],
-) {
-    words.fill(0);
-    plain.find_equal(needle, first * 64, (first + words.len()) * 64, |index| {
-        if let Some(word) = words.get_mut(index / 64 - first) {
-            *word |= 1 << (index % 64);
-        }
-    });
-    for (word, candidate) in words.iter_mut().zip(
-        candidates
-            .map(|candidates| candidates.words())
-            .unwrap_or_default()
-            .iter()
-            .skip(first),
-    ) {
-        *word &= candidate;
-    }
 }
 
 /// Tests values one by one, only the candidates where they are known, until the test says none.

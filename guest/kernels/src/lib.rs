@@ -27,11 +27,33 @@
 //! assert_eq!(picked.values(), &Values::Int(vec![404, 200]));
 //! # Ok::<(), sidx_kernels::PageError>(())
 //! ```
+#![cfg_attr(
+    not(any(
+        target_arch = "x86_64",
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )),
+    allow(
+        unused_variables,
+        unused_mut,
+        dead_code,
+        clippy::ptr_arg,
+        reason = "where there are no vector kernels, what chooses between them is of no use"
+    )
+)]
+
 mod alphabet;
 pub mod bitmap;
+#[cfg(target_arch = "x86_64")]
+mod bitmap_avx512;
 pub mod bitpack;
 #[cfg(target_arch = "x86_64")]
 mod bitpack_avx2;
+#[cfg(target_arch = "x86_64")]
+mod bitpack_avx2_wide;
+#[cfg(target_arch = "x86_64")]
+mod bitpack_avx512;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod bitpack_simd128;
 mod boolean;
 mod builder;
 mod bytestring;
@@ -39,10 +61,13 @@ pub mod codes;
 pub mod column;
 mod column_type;
 mod delta;
+#[cfg(target_arch = "x86_64")]
+mod delta_avx512;
 pub mod encode;
 pub mod error;
 pub mod filter;
 mod float;
+mod float_mark;
 pub mod frame;
 mod front_coding;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -50,10 +75,15 @@ mod front_coding;
 pub mod fuzzing;
 mod gather;
 pub mod hash;
+mod implementation;
 mod integer;
 mod integer_encode;
 mod integer_mark;
 mod leaf;
+#[cfg(feature = "measure")]
+#[doc(hidden)]
+pub mod measure;
+mod merge_runs;
 mod offsets;
 mod ones;
 pub mod page;
@@ -63,11 +93,14 @@ mod presence;
 pub mod program;
 mod reader;
 mod resolved;
+mod runs;
 pub mod select;
 mod shared;
 mod shared_builder;
+mod spreading;
 pub mod stats;
 mod stop;
+mod string_mark;
 mod value;
 mod values;
 pub mod varint;
@@ -79,6 +112,7 @@ pub use column::{
 pub use encode::{EncodedColumn, encode, encode_coded, encode_unfiltered};
 pub use error::{ColumnError, PageError, ProgramError};
 pub use filter::Filter;
+pub use implementation::Implementation;
 pub use page::{Encoding, Page, Source, gather, gather_until, lengths};
 pub use predicate::Test;
 pub use program::{Program, Step};
@@ -88,6 +122,8 @@ pub use shared_builder::{SharedBuilder, SharedColumn};
 pub use stats::{ColumnStats, ValueRange};
 pub use stop::Stop;
 
+#[cfg(test)]
+mod bitpack_tests;
 #[cfg(test)]
 mod page_tests;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::column_type::ValueType;
@@ -72,6 +73,8 @@ pub(crate) enum Matcher {
     /// The prefix, and the smallest bytes above everything that starts with it.
     BytesPrefix(Vec<u8>, Option<Vec<u8>>),
     Regex(Regex),
+    /// A pattern without special characters, which a string contains or not.
+    BytesContain(Box<Finder<'static>>),
 }
 
 impl Matcher {
@@ -99,6 +102,9 @@ impl Matcher {
                 let behind = next_prefix(&prefix);
                 Matcher::BytesPrefix(prefix, behind)
             }
+            Test::Regex(pattern) if is_literal(&pattern) => {
+                Matcher::BytesContain(Box::new(Finder::new(&pattern).into_owned()))
+            }
             Test::Regex(pattern) => {
                 let regex = RegexBuilder::new(&pattern)
                     .size_limit(REGEX_SIZE_LIMIT)
@@ -123,7 +129,7 @@ impl Matcher {
             Matcher::BytesRange(..) | Matcher::BytesSet(_) | Matcher::BytesPrefix(..) => {
                 matches!(value, ValueType::String | ValueType::Bytes)
             }
-            Matcher::Regex(_) => value == ValueType::String,
+            Matcher::Regex(_) | Matcher::BytesContain(_) => value == ValueType::String,
         }
     }
 
@@ -140,6 +146,7 @@ impl Matcher {
             },
             Matcher::BytesPrefix(prefix, _) => value.starts_with(prefix),
             Matcher::Regex(regex) => regex.is_match(value),
+            Matcher::BytesContain(finder) => finder.find(value).is_some(),
             _ => false,
         }
     }
@@ -161,6 +168,12 @@ pub(crate) fn exceeds(value: &[u8], high: &Bound<Vec<u8>>) -> bool {
         Bound::Excluded(high) => value >= high.as_slice(),
         Bound::Unbounded => false,
     }
+}
+
+/// Whether a pattern stands for its own characters, and for at least one. Escaping touches everything
+/// that might be special.
+fn is_literal(pattern: &str) -> bool {
+    !pattern.is_empty() && regex::escape(pattern) == pattern
 }
 
 /// A set of integers, as a range where it has no gaps.

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
-use crate::bitmap::{Bitmap, for_words};
+use crate::bitmap::Bitmap;
 use crate::error::PageError;
+use crate::implementation::Implementation;
 use crate::reader::Reader;
+use crate::spreading::Ranks;
 use crate::varint;
 
 /// Every row is present; nothing follows.
@@ -124,20 +126,18 @@ impl Presence {
     }
 
     /// Turns a selection of stored values into a selection of rows, as far as the rows of the
-    /// window go.
+    /// window go (widened to whole words).
     pub(crate) fn spread(&self, dense: Bitmap, window: Range<usize>) -> Bitmap {
         let Some(ranked) = &self.ranked else {
             return dense;
         };
         let mut rows = Bitmap::zeros(self.rows);
-        let out = rows.words_mut();
-        for_words(window.start, window.end.min(self.rows), |index, mask| {
-            let present = ranked.bitmap.words().get(index).copied().unwrap_or(0);
-            let rank = ranked.ranks.get(index).copied().unwrap_or(0) as usize;
-            if let Some(word) = out.get_mut(index) {
-                *word = deposit(bits_at(&dense, rank), present) & mask;
-            }
-        });
+        let end = window.end.min(self.rows);
+        let words = window.start / 64..end.div_ceil(64);
+        if let Some(out) = rows.words_mut().get_mut(words.clone()) {
+            let ranks = ranked.ranks();
+            ranks.spread(Implementation::best(), dense.words(), words.start, out);
+        }
         rows
     }
 
@@ -147,20 +147,18 @@ impl Presence {
             return rows.clone();
         };
         let mut dense = Bitmap::zeros(ranked.present);
-        let words = rows
-            .words()
-            .iter()
-            .zip(ranked.bitmap.words())
-            .zip(&ranked.ranks);
-        for ((selected, present), rank) in words {
-            let mut left = selected & present;
-            while left != 0 {
-                let before = present & (left & left.wrapping_neg()).wrapping_sub(1);
-                dense.set(*rank as usize + before.count_ones() as usize);
-                left &= left - 1;
-            }
-        }
+        let ranks = ranked.ranks();
+        ranks.compress(Implementation::best(), rows.words(), dense.words_mut());
         dense
+    }
+}
+
+impl Ranked {
+    fn ranks(&self) -> Ranks<'_> {
+        Ranks {
+            present: self.bitmap.words(),
+            ranks: &self.ranks,
+        }
     }
 }
 
@@ -229,35 +227,6 @@ fn check_present(counted: usize, declared: usize) -> Result<(), PageError> {
         found,
         limit,
     })
-}
-
-/// The 64 bits from any position on; zero beyond the end.
-fn bits_at(bitmap: &Bitmap, position: usize) -> u64 {
-    let word = |index: usize| bitmap.words().get(index).copied().unwrap_or(0);
-    let (index, shift) = (position / 64, position % 64);
-    let low = word(index) >> shift;
-    if shift == 0 {
-        low
-    } else {
-        low | word(index + 1) << (64 - shift)
-    }
-}
-
-/// Moves the low bits of `bits`, in order, to the places of the bits set in `places`.
-fn deposit(bits: u64, places: u64) -> u64 {
-    if places == u64::MAX {
-        return bits;
-    }
-    let (mut result, mut left, mut bits) = (0, places, bits);
-    while left != 0 && bits != 0 {
-        let place = left & left.wrapping_neg();
-        if bits & 1 == 1 {
-            result |= place;
-        }
-        left ^= place;
-        bits >>= 1;
-    }
-    result
 }
 
 #[cfg(test)]

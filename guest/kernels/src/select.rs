@@ -1,15 +1,15 @@
 //! Picking rows of one block by key, filter and order.
 
-use std::collections::BinaryHeap;
 use std::ops::Range;
 
 use crate::bitmap::Bitmap;
-use crate::column::MAX_ROWS;
 use crate::column_type::{ColumnType, ValueType};
 use crate::error::PageError;
 use crate::integer::Integers;
+use crate::merge_runs;
 use crate::page::{Page, Stored};
 use crate::program::Program;
+use crate::runs::Runs;
 use crate::stop::Stop;
 
 /// Order of a selection.
@@ -66,9 +66,9 @@ pub struct SelectRequest<'a> {
 /// whether more match. Keys out of order in a span (corrupt data) make the selection arbitrary,
 /// nothing worse.
 ///
-/// Cost without a filter: two bisections per span, then one span reads `cap` keys and several
-/// spans keep the best `cap` in a heap. With a filter: the filter over the rows within the key
-/// bounds first.
+/// Cost: two bisections per span, then at most `cap` keys of each are read, and `cap` rows merged
+/// with one comparison for each doubling of the spans. With a filter: the filter over the rows
+/// within the key bounds first.
 ///
 /// # Errors
 /// When the key page is not of integers or lacks rows, spans overlap or reach beyond the page,
@@ -106,10 +106,8 @@ pub fn select_until(
     let cap = request.cap as usize;
     if let [only] = ranges.as_slice() {
         candidates.take_one(only.clone(), cap, request.order, rows, keys);
-    } else if total > FEW && total / 4 > cap {
-        candidates.take_best(cap, request.order, rows, keys);
     } else {
-        candidates.take_sorted(cap, request.order, rows, keys);
+        candidates.take_merged(cap, request.order, rows, keys);
     }
     Ok(total > cap)
 }
@@ -136,12 +134,6 @@ pub fn count_until(request: &SelectRequest<'_>, stop: &Stop<'_>) -> Result<u64, 
         _ => Ok(ranges.iter().map(|range| range.len() as u64).sum()),
     }
 }
-
-/// Candidates up to which sorting them all is as good as anything.
-const FEW: usize = 64;
-
-/// Bits a row takes beside its key; pages have at most 2^24 rows.
-const ROW_BITS: u32 = MAX_ROWS.trailing_zeros();
 
 fn key_values(page: &Page) -> Result<&Integers, PageError> {
     match page.stored() {
@@ -233,11 +225,11 @@ fn evaluate(
 }
 
 /// Rows left after the bounds and the filter.
-struct Candidates<'a> {
-    stored: &'a Integers,
-    ranges: &'a [Range<usize>],
+pub(crate) struct Candidates<'a> {
+    pub(crate) stored: &'a Integers,
+    pub(crate) ranges: &'a [Range<usize>],
     /// The rows that passed the filter, all of them inside the ranges.
-    marks: Option<&'a Bitmap>,
+    pub(crate) marks: Option<&'a Bitmap>,
 }
 
 impl Candidates<'_> {
@@ -271,117 +263,48 @@ impl Candidates<'_> {
                 keys.get_mut(first_key..).unwrap_or_default().reverse();
             }
             (Some(marks), order) => {
-                let marked = marks.iter_range(range);
-                match order {
-                    Order::Ascending => rows.extend(marked.take(cap).map(|row| row as u32)),
-                    Order::Descending => rows.extend(marked.rev().take(cap).map(|row| row as u32)),
-                }
+                push_marked(marks, range, cap, order, rows);
                 self.stored
                     .gather(rows.get(first_row..).unwrap_or_default(), keys);
             }
         }
     }
 
-    /// Sorts all candidates: for few, or when most of them are wanted.
-    fn take_sorted(&self, cap: usize, order: Order, rows: &mut Vec<u32>, keys: &mut Vec<i64>) {
-        let total = self.total();
-        let mut found_rows = Vec::with_capacity(total);
-        let mut found_keys = Vec::with_capacity(total);
-        for range in self.ranges {
-            if let Some(marks) = self.marks {
-                found_rows.extend(marks.iter_range(range.clone()).map(|row| row as u32));
-            } else {
-                found_rows.extend(range.start as u32..range.end as u32);
-                self.stored.decode(range.start, range.end, &mut found_keys);
-            }
-        }
-        if self.marks.is_some() {
-            self.stored.gather(&found_rows, &mut found_keys);
-        }
-        let low = found_keys.iter().copied().min().unwrap_or(0);
-        let high = found_keys.iter().copied().max().unwrap_or(0);
-        let found = found_keys.iter().copied().zip(found_rows);
-        // The ranges are sorted runs one behind the other, which the stable sort merges. Keys
-        // close to each other fit one word with their row, and words sort fastest.
-        if high.wrapping_sub(low).cast_unsigned() < 1 << (u64::BITS - ROW_BITS) {
-            let pack = |(key, row): (i64, u32)| {
-                key.wrapping_sub(low).cast_unsigned() << ROW_BITS | u64::from(row)
-            };
-            let unpack = |packed: u64| {
-                let key = low.wrapping_add((packed >> ROW_BITS) as i64);
-                (key, (packed & ((1 << ROW_BITS) - 1)) as u32)
-            };
-            let mut packed: Vec<u64> = found.map(pack).collect();
-            packed.sort();
-            push_ordered(packed.into_iter().map(unpack), cap, order, rows, keys);
-        } else {
-            let mut pairs: Vec<(i64, u32)> = found.collect();
-            pairs.sort();
-            push_ordered(pairs.into_iter(), cap, order, rows, keys);
-        }
-    }
-
-    /// Keeps the best `cap` candidates in a heap and leaves each range at its first row that
-    /// can't be among them.
-    fn take_best(&self, cap: usize, order: Order, rows: &mut Vec<u32>, keys: &mut Vec<i64>) {
-        // Complements turn descending order into ascending, so that one heap serves both.
+    /// Merges the ranges, which ascend by key each.
+    fn take_merged(&self, cap: usize, order: Order, rows: &mut Vec<u32>, keys: &mut Vec<i64>) {
+        // Equal keys come by row, so descending by the last range first.
+        let ranges: Vec<Range<usize>> = match order {
+            Order::Ascending => self.ranges.to_vec(),
+            Order::Descending => self.ranges.iter().rev().cloned().collect(),
+        };
+        let mut runs = Runs::new(self, ranges, cap, order);
+        // Keys as numbers whose order is the one asked for.
         let flip = match order {
-            Order::Ascending => 0i64,
-            Order::Descending => -1,
+            Order::Ascending => i64::MIN.cast_unsigned(),
+            Order::Descending => i64::MAX.cast_unsigned(),
         };
-        let mut heap: BinaryHeap<(i64, u32)> = BinaryHeap::with_capacity(cap);
-        let mut offer = |row: usize| {
-            let key = self.stored.get(row).unwrap_or_default();
-            let entry = (key ^ flip, row as u32 ^ flip as u32);
-            if heap.len() < cap {
-                heap.push(entry);
-                return true;
-            }
-            match heap.peek_mut() {
-                Some(mut worst) if entry < *worst => {
-                    *worst = entry;
-                    true
-                }
-                _ => false,
-            }
-        };
-        for range in self.ranges {
-            let range = range.clone();
-            // `all` stops at the first row that is refused.
-            let _ = match (self.marks, order) {
-                (None, Order::Ascending) => range.clone().all(&mut offer),
-                (None, Order::Descending) => range.clone().rev().all(&mut offer),
-                (Some(marks), Order::Ascending) => marks.iter_range(range).all(&mut offer),
-                (Some(marks), Order::Descending) => marks.iter_range(range).rev().all(&mut offer),
-            };
-        }
-        let best = heap.into_sorted_vec();
-        push_all(
-            best.into_iter()
-                .map(|(k, row)| (k ^ flip, row ^ flip as u32)),
-            rows,
-            keys,
-        );
+        let count = runs.runs.len();
+        let mut taken = Vec::with_capacity(cap.min(self.total()));
+        let next = |run| runs.next(run).map(|key| key.cast_unsigned() ^ flip);
+        merge_runs::merge(count, cap, next, |run, key| taken.push((run as u32, key)));
+        runs.push_rows(taken.iter().map(|(run, _)| *run as usize), rows);
+        keys.extend(taken.iter().map(|(_, key)| (key ^ flip).cast_signed()));
     }
 }
 
-/// Appends the first or last `cap` of an ascending list, in the order asked for.
-fn push_ordered(
-    found: impl DoubleEndedIterator<Item = (i64, u32)>,
+/// Appends the first `cap` marked rows of a range in an order.
+pub(crate) fn push_marked(
+    marks: &Bitmap,
+    range: Range<usize>,
     cap: usize,
     order: Order,
     rows: &mut Vec<u32>,
-    keys: &mut Vec<i64>,
 ) {
     match order {
-        Order::Ascending => push_all(found.take(cap), rows, keys),
-        Order::Descending => push_all(found.rev().take(cap), rows, keys),
-    }
-}
-
-fn push_all(found: impl Iterator<Item = (i64, u32)>, rows: &mut Vec<u32>, keys: &mut Vec<i64>) {
-    for (key, row) in found {
-        keys.push(key);
-        rows.push(row);
+        Order::Ascending => marks.push_rows(range, cap, rows),
+        Order::Descending => {
+            let last = marks.iter_range(range).rev().take(cap);
+            rows.extend(last.map(|row| row as u32));
+        }
     }
 }

@@ -13,6 +13,7 @@ use zstd::bulk::Decompressor;
 use super::activity::Activity;
 use super::handles::PageHandle;
 use super::source::{Body, SourceFile};
+use crate::checksum;
 use crate::page_cache::{Access, PageCache, PageKey};
 
 /// Most bytes of a page before and after compression.
@@ -211,7 +212,7 @@ fn load(file: &SourceFile, extent: &Extent) -> Result<Bytes> {
         return Err(at(text));
     }
     let stored = file.read(extent.offset, stored_bytes)?;
-    let found = crc32c::crc32c(&stored);
+    let found = checksum::crc32c(&stored);
     if found != checksum {
         let text = format!("the page's checksum is {found:08x}, its record says {checksum:08x}");
         return Err(at(text));

@@ -13,6 +13,7 @@ use sidx_kernels::{Column, ColumnType, Program, Step};
 use super::authority::{check_engine_object, check_engine_path, check_file_path};
 use super::cached_page::Purpose;
 use super::{Columns, Filter, NewDictionary, NewFile, Session, SourceLists};
+use crate::checksum;
 use crate::storage::check_object_size;
 
 /// Most bytes of one raw read, which must fit a list of the component model.
@@ -108,7 +109,7 @@ impl Host for Session {
             self.check_call()?;
             let length = u64::from(CHECK_BYTES).min(size - offset);
             let bytes = source.read(offset, length as u32)?;
-            checksum = crc32c::crc32c_append(checksum, &bytes);
+            checksum = checksum::crc32c_append(checksum, &bytes);
             offset += length;
         }
         self.activity.read(size);

@@ -14,6 +14,7 @@ use super::cached_page::MAX_PAGE_BYTES;
 use super::memory_files::{MemoryFile, Reservation};
 use super::shared::Shared;
 use super::source::SourceFile;
+use crate::checksum;
 use crate::storage;
 
 /// Level 1: on pages of identifiers and payloads it is within a few percent of level 3 in size and
@@ -178,11 +179,11 @@ impl Draft {
             // At most the raw bytes, which were compared with the limit.
             stored_bytes: added as u32,
             raw_bytes: 0,
-            checksum: crc32c::crc32c(stored),
+            checksum: checksum::crc32c(stored),
             codec,
         };
         self.size += added;
-        self.checksum = crc32c::crc32c_append(self.checksum, stored);
+        self.checksum = checksum::crc32c_append(self.checksum, stored);
         Ok(extent)
     }
 

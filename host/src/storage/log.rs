@@ -14,6 +14,7 @@ pub(crate) use self::check::check;
 pub(crate) use self::segment::{DIRECTORY, Segment};
 
 use super::{AppendFile, ReadFile, Storage};
+use crate::checksum;
 use crate::error::{Error, ErrorKind, Result};
 
 mod check;
@@ -393,7 +394,7 @@ impl Log {
         }
         let mut payload = vec![0; usize::try_from(head.length).unwrap_or(0)];
         file.read_at(offset + frame::HEAD_BYTES as u64, &mut payload)?;
-        if crc32c::crc32c(&payload) != head.checksum {
+        if checksum::crc32c(&payload) != head.checksum {
             return Err(damaged("payload"));
         }
         let (header, body) = frame::split(payload).ok_or_else(|| damaged("header length"))?;

@@ -11,6 +11,7 @@
 //! position up to which the log was on the medium when the frame was written: what lies before it
 //! can't be a torn write.
 
+use crate::checksum;
 use crate::error::{Error, Result};
 use crate::storage::ReadFile;
 
@@ -74,7 +75,7 @@ impl Head {
 }
 
 fn head_checksum(position: u64, fields: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&position.to_le_bytes()), fields)
+    checksum::crc32c_append(checksum::crc32c(&position.to_le_bytes()), fields)
 }
 
 /// Bytes of the payload of an entry; `invalid-argument` when it is too large.
@@ -107,8 +108,8 @@ pub(super) fn encode(
         .to_le_bytes();
     let checksum = [header, body]
         .iter()
-        .fold(crc32c::crc32c(&prefix), |checksum, part| {
-            crc32c::crc32c_append(checksum, part)
+        .fold(checksum::crc32c(&prefix), |checksum, part| {
+            checksum::crc32c_append(checksum, part)
         });
     let head = Head {
         length,
@@ -171,7 +172,7 @@ pub(super) fn payload_is_right(
         let bytes = PIECE_BYTES.min(frame_end - at);
         piece.resize(usize::try_from(bytes).unwrap_or(0), 0);
         file.read_at(at, &mut piece)?;
-        checksum = crc32c::crc32c_append(checksum, &piece);
+        checksum = checksum::crc32c_append(checksum, &piece);
         at += bytes;
     }
     Ok(checksum == head.checksum)

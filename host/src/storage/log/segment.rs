@@ -14,6 +14,7 @@
 
 use std::sync::Arc;
 
+use crate::checksum;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{ReadFile, Storage};
 
@@ -78,7 +79,7 @@ pub(super) fn header(first: u64, follows: Option<u64>) -> [u8; HEADER_BYTES] {
     for (byte, value) in fields.iter_mut().zip(values) {
         *byte = value;
     }
-    checksum.copy_from_slice(&crc32c::crc32c(fields).to_le_bytes());
+    checksum.copy_from_slice(&checksum::crc32c(fields).to_le_bytes());
     bytes
 }
 
@@ -126,7 +127,7 @@ pub(super) fn place(storage: &dyn Storage, first: u64) -> String {
 fn decode(bytes: &[u8; HEADER_BYTES], first: u64) -> Result<Option<u64>> {
     let (fields, checksum) = bytes.split_at(HEADER_BYTES - 4);
     let (magic, fields_after) = fields.split_at(MAGIC.len());
-    let whole = magic == MAGIC && crc32c::crc32c(fields).to_le_bytes() == checksum;
+    let whole = magic == MAGIC && checksum::crc32c(fields).to_le_bytes() == checksum;
     let (version, positions) = fields_after.split_at(4);
     let (found_first, follows) = positions.split_at(8);
     if !whole {

@@ -6,6 +6,7 @@ use super::super::segment::HEADER_BYTES;
 use super::{
     FIRST, bytes_of, content, contents, fill, open, open_small, refused, replace, replay, storage,
 };
+use crate::checksum;
 use crate::error::ErrorKind;
 use crate::storage::Storage;
 use crate::storage::log::{Log, LogAccess, LogDurability};
@@ -258,7 +259,7 @@ fn headers_are_checked() {
     }
     let mut newer = bytes.clone();
     newer[8] = 2;
-    let checksum = crc32c::crc32c(&newer[..HEADER - 4]).to_le_bytes();
+    let checksum = checksum::crc32c(&newer[..HEADER - 4]).to_le_bytes();
     newer[HEADER - 4..HEADER].copy_from_slice(&checksum);
     replace(&storage, FIRST, &newer);
     let error = refused(&storage, LogAccess::Write);
