@@ -228,9 +228,9 @@ mod tests {
     fn plain(values: &[Vec<u8>]) -> Option<Plain> {
         let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
         let mut bytes = Vec::new();
-        write(&values, None, &mut bytes);
+        write(&values, None, true, &mut bytes);
         let mut reader = Reader::new(Bytes::from(bytes));
-        match Strings::open(&mut reader, values.len(), false).unwrap() {
+        match Strings::open(&mut reader, values.len(), false, None).unwrap() {
             Strings::Plain(plain) => Some(plain),
             _ => None,
         }
