@@ -15,7 +15,8 @@ use crate::part::{Part, PartWriter, Values};
 use crate::predicate::{Places, Predicate};
 use crate::types::{Job, Outcome};
 use sidx_kernels::{ColumnType, ValueType};
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 const PAYLOAD: ColumnType = ColumnType {
@@ -42,20 +43,21 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, live: &Live<H>, job: &Job) -> Result<O
         .enumerate()
         .map(|(rank, part)| Input::new(Arc::clone(host), Arc::clone(part), rank, &retain))
         .collect::<Result<Vec<_>>>()?;
-    while let Some(next) = least(&inputs) {
+    // The least head is on top; a part's rank is its place among the inputs, and decides between equal ones.
+    let mut heads: BinaryHeap<Reverse<Head>> = inputs
+        .iter()
+        .filter_map(|input| input.head().map(Reverse))
+        .collect();
+    while let Some(Reverse((.., rank))) = heads.pop() {
         // Rows are taken from one input for as long as they come before the head of every other.
-        let bound = inputs
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| *index != next)
-            .filter_map(|(_, input)| input.head())
-            .min();
-        let Some(input) = inputs.get_mut(next) else {
+        let bound = heads.peek().map(|Reverse(bound)| *bound);
+        let Some(input) = inputs.get_mut(rank) else {
             break;
         };
         output.begin(input);
         while let Some(head) = input.head() {
             if bound.is_some_and(|bound| bound < head) {
+                heads.push(Reverse(head));
                 break;
             }
             if output.push(head, input)? {
@@ -70,14 +72,6 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, live: &Live<H>, job: &Job) -> Result<O
 
 /// The position of a row in the order of a part; the rank decides between equal ones.
 type Head = (u64, i64, usize);
-
-fn least<H: Host>(inputs: &[Input<H>]) -> Option<usize> {
-    let heads = inputs.iter().enumerate();
-    heads
-        .filter_map(|(index, input)| Some((input.head()?, index)))
-        .min()
-        .map(|(_, index)| index)
-}
 
 /// Which rows retention drops.
 struct Retain<H: Host> {

@@ -5,6 +5,7 @@ use crate::column::{Column, MAX_ELEMENTS};
 use crate::column_type::{ColumnType, ValueType};
 use crate::error::{ColumnError, PageError};
 use crate::integer::ABSENT;
+use crate::interleave;
 use crate::offsets::Offsets;
 use crate::page::{Page, Stored};
 use crate::stop::Stop;
@@ -74,6 +75,13 @@ pub fn gather_until(
     source: Source<'_>,
     stop: &Stop<'_>,
 ) -> Result<Column, PageError> {
+    if source.pages.len() == source.rows.len()
+        && let Some(values) = interleave::values(kind, source, stop)?
+    {
+        stop.check()?;
+        let rows = source.rows.len();
+        return Ok(Column::from_checked(kind, rows, None, None, values));
+    }
     let mut output = Output::new(kind, source.rows.len());
     let mut bytes = 0;
     for segment in source.segments()? {

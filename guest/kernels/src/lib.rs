@@ -79,6 +79,7 @@ mod implementation;
 mod integer;
 mod integer_encode;
 mod integer_mark;
+mod interleave;
 mod leaf;
 #[cfg(feature = "measure")]
 #[doc(hidden)]
