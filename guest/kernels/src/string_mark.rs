@@ -255,7 +255,8 @@ mod tests {
     fn strings_are_marked_like_one_by_one() {
         let mut random = SmallRng::seed_from_u64(9);
         let mut seen = 0;
-        for count in 0..=300 {
+        // Few under Miri, which is a thousand times slower.
+        for count in (0..=300).step_by(if cfg!(miri) { 77 } else { 1 }) {
             let fixed = [None, None, Some(9), Some(3)][count % 4];
             let values = strings(&mut random, count, fixed);
             let Some(plain) = plain(&values) else {
@@ -301,6 +302,6 @@ mod tests {
                 },
             );
         }
-        assert!(seen > 200, "only {seen} pages were plain");
+        assert!(seen > 200 || cfg!(miri), "only {seen} pages were plain");
     }
 }
