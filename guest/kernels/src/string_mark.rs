@@ -289,6 +289,15 @@ mod tests {
                     plain.mark_containing(first, words, &finder);
                 });
             }
+            let mut set = strings(&mut random, 3, Some(1));
+            set.extend(values.iter().step_by(9).cloned());
+            set.sort_unstable();
+            set.dedup();
+            let first = random.random_range(0..4);
+            let in_set = |value: &[u8]| set.iter().any(|member| member == value);
+            check(&values, first, in_set, |words| {
+                plain.mark_set(first, words, &set);
+            });
             let first = random.random_range(0..4);
             check(&values, first, <[u8]>::is_empty, |words| {
                 plain.mark_equal(first, words, b"")
