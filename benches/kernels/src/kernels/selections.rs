@@ -64,6 +64,9 @@ fn one(report: &mut Report, runs: usize, cap: u32, order: Order, gap: i64) {
         report.measure_into(&kernel, "heap", work, &expected, |out| {
             in_a_heap(&keys, &spans, cap as usize, out);
         });
+        report.measure_into(&kernel, "sort", work, &expected, |out| {
+            sorted(&keys, cap as usize, out);
+        });
     }
     report.measure_into(&kernel, "best", work, &expected, |(keys, rows)| {
         keys.clear();
@@ -88,6 +91,23 @@ fn in_a_heap(keys: &[i64], spans: &[Span], cap: usize, out: &mut (Vec<i64>, Vec<
         }
     }
     (out.0, out.1) = heap.into_sorted_vec().into_iter().unzip();
+}
+
+/// The other measure: all rows sorted, as one word each where keys and rows fit one.
+fn sorted(keys: &[i64], cap: usize, out: &mut (Vec<i64>, Vec<u32>)) {
+    let low = keys.iter().copied().min().unwrap_or(0);
+    let high = keys.iter().copied().max().unwrap_or(0);
+    if (high - low) as u64 >= 1 << 51 {
+        let mut pairs: Vec<(i64, u32)> = keys.iter().copied().zip(0..).collect();
+        pairs.sort();
+        (out.0, out.1) = pairs.into_iter().take(cap).unzip();
+        return;
+    }
+    let word = |(key, row): (&i64, u64)| ((key - low) as u64) << 13 | row;
+    let mut words: Vec<u64> = keys.iter().zip(0..).map(word).collect();
+    words.sort();
+    let pair = |word: u64| (low + (word >> 13) as i64, (word & 0x1fff) as u32);
+    (out.0, out.1) = words.into_iter().take(cap).map(pair).unzip();
 }
 
 fn run_one(
