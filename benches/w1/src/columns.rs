@@ -5,7 +5,7 @@ use std::ops::Range;
 use sidx_kernels::column::{ColumnBuilder, ColumnType};
 use sidx_kernels::{Column, ColumnError, ValueType};
 
-use crate::rows::Generator;
+use crate::rows::{Generator, Row};
 
 /// Rows as columns of equal length.
 pub struct Columns {
@@ -25,19 +25,31 @@ impl Columns {
     /// # Errors
     /// None that this workload can bring about; passed on from the builder of columns.
     pub fn of(generator: &Generator, numbers: Range<u64>) -> Result<Self, ColumnError> {
-        let rows = numbers.end.saturating_sub(numbers.start) as usize;
-        let column = |kind| ColumnBuilder::with_capacity(ColumnType::scalar(kind), rows);
+        let rows: Vec<Row> = numbers.map(|number| generator.row(number)).collect();
+        Self::of_rows(&rows)
+    }
+
+    /// Rows that were made before: what a program does that has its data in structs.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn of_rows(rows: &[Row]) -> Result<Self, ColumnError> {
+        let column = |kind| ColumnBuilder::with_capacity(ColumnType::scalar(kind), rows.len());
         let mut payloads = column(ValueType::Bytes);
         let (mut endpoints, mut methods) = (column(ValueType::String), column(ValueType::String));
         let (mut statuses, mut starts) = (column(ValueType::Int), column(ValueType::Int));
         let mut peers = column(ValueType::String);
-        let (mut series, mut keys) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
-        for number in numbers {
-            let row = generator.row(number);
+        let (mut series, mut keys) = (
+            Vec::with_capacity(rows.len()),
+            Vec::with_capacity(rows.len()),
+        );
+        let mut endpoint = String::new();
+        for row in rows {
             series.push(row.series);
             keys.push(row.key);
             payloads.push_bytes(&row.payload)?;
-            endpoints.push_string(&Generator::endpoint(row.endpoint))?;
+            Generator::write_endpoint(row.endpoint, &mut endpoint);
+            endpoints.push_string(&endpoint)?;
             statuses.push_int(row.status)?;
             methods.push_string(row.method)?;
             starts.push_int(row.start)?;

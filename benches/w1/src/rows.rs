@@ -119,6 +119,17 @@ impl Generator {
 
     /// The path of an endpoint.
     pub fn endpoint(number: u16) -> String {
-        format!("/api/v1/resource-{number:03}")
+        let mut path = String::new();
+        Self::write_endpoint(number, &mut path);
+        path
+    }
+
+    /// Puts the path of an endpoint in place of a text.
+    pub fn write_endpoint(number: u16, path: &mut String) {
+        path.clear();
+        path.push_str("/api/v1/resource-");
+        for scale in [100, 10, 1] {
+            path.push(char::from(b'0' + (number / scale % 10) as u8));
+        }
     }
 }

@@ -3,21 +3,22 @@
 use std::path::Path;
 use std::thread;
 
-use sidx_host::{Batch, Engine, Index};
+use sidx_host::{Engine, Index};
+use sidx_w1::Row;
 
 use super::figure::{Figure, Load};
 use super::samples::{Clocks, Sample, Spent};
 use super::stores;
-use super::workload::Workload;
+use super::workload::{Workload, batch};
 use crate::exit::{Code, Failure};
 
-/// Rows whose batches are held ready at once, which bounds memory. The clocks stop in between.
+/// Rows that are held ready at once, which bounds memory. The clocks stop in between.
 const ROWS_AHEAD: u64 = 1_000_000;
 
 /// Writes all rows into a new index in `store`, and removes it.
 ///
 /// The time is from the first batch to the acknowledgement of the last, with every flush and merge that
-/// the index does on the way by its default policy. Making the batches is not in it.
+/// the index does on the way by its default policy. Making the rows is not in it, making batches of them is.
 pub(super) fn measure(
     workload: &Workload,
     store: &Path,
@@ -30,7 +31,8 @@ pub(super) fn measure(
     let mut first = 0;
     while first < workload.rows {
         let end = first.saturating_add(ROWS_AHEAD).min(workload.rows);
-        let shares = shares(workload.batches(first..end, load.batch_rows)?, load.writers);
+        let rows = workload.rows_of_batches(first..end, load.batch_rows);
+        let shares = shares(rows, load.writers);
         let clocks = Clocks::start();
         write(&index, shares)?;
         spent = spent.and(clocks.stop());
@@ -43,8 +45,8 @@ pub(super) fn measure(
 }
 
 /// Deals batches out to writers in turn.
-fn shares(batches: Vec<Batch>, writers: usize) -> Vec<Vec<Batch>> {
-    let mut shares: Vec<Vec<Batch>> = (0..writers.max(1)).map(|_| Vec::new()).collect();
+fn shares(batches: Vec<Vec<Row>>, writers: usize) -> Vec<Vec<Vec<Row>>> {
+    let mut shares: Vec<Vec<Vec<Row>>> = (0..writers.max(1)).map(|_| Vec::new()).collect();
     let mut batches = batches.into_iter();
     loop {
         for share in &mut shares {
@@ -57,10 +59,10 @@ fn shares(batches: Vec<Batch>, writers: usize) -> Vec<Vec<Batch>> {
 }
 
 /// Writes each share on a thread of its own; a single one on this thread.
-fn write(index: &Index, mut shares: Vec<Vec<Batch>>) -> Result<(), Failure> {
-    let write_share = |share: Vec<Batch>| -> Result<(), Failure> {
-        for batch in share {
-            index.write(batch)?;
+fn write(index: &Index, mut shares: Vec<Vec<Vec<Row>>>) -> Result<(), Failure> {
+    let write_share = |share: Vec<Vec<Row>>| -> Result<(), Failure> {
+        for rows in share {
+            index.write(batch(&rows)?)?;
         }
         Ok(())
     };
@@ -90,7 +92,7 @@ mod tests {
     #[test]
     fn every_batch_has_one_writer() {
         let workload = Workload::new(90, 3, 0);
-        let batches = workload.batches(0..90, 10).unwrap();
+        let batches = workload.rows_of_batches(0..90, 10);
         let dealt = shares(batches, 4);
         let lengths: Vec<usize> = dealt.iter().map(Vec::len).collect();
         assert_eq!(lengths, [3, 2, 2, 2]);

@@ -9,7 +9,7 @@ use sidx_w1::Query;
 use super::figure::Figure;
 use super::samples::{Clocks, Results, Sample};
 use super::stores;
-use super::workload::Workload;
+use super::workload::{Workload, batch};
 use crate::exit::Failure;
 
 /// Parts that the merge takes in.
@@ -44,8 +44,8 @@ impl Merged {
             let end = |part: u64| end(u128::from(part)).unwrap_or(workload.rows);
             let numbers = end(part)..end(part + 1);
             let rows = numbers.end - numbers.start;
-            for batch in workload.batches(numbers, BATCH_ROWS)? {
-                index.write(batch)?;
+            for rows in workload.rows_of_batches(numbers, BATCH_ROWS) {
+                index.write(batch(&rows)?)?;
             }
             let clocks = Clocks::start();
             index.flush()?;
