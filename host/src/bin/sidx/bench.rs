@@ -207,7 +207,7 @@ fn engines(name: EngineName, round: u32) -> Vec<Engine> {
     match name {
         EngineName::Component => vec![Engine::Component],
         EngineName::Native => vec![Engine::Native],
-        EngineName::Both if round % 2 == 0 => vec![Engine::Component, Engine::Native],
+        EngineName::Both if round.is_multiple_of(2) => vec![Engine::Component, Engine::Native],
         EngineName::Both => vec![Engine::Native, Engine::Component],
     }
 }
