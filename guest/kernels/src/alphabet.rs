@@ -142,7 +142,7 @@ impl Template {
                 let bits = u64::from(stretch.width) * stretch.length as u64;
                 match (alphabet.as_slice(), pairs) {
                     ([only], _) => out.resize(out.len() + stretch.length, *only),
-                    (_, Some(pairs)) if bit % 8 == 0 => {
+                    (_, Some(pairs)) if bit.is_multiple_of(8) => {
                         let start = (bit / 8) as usize;
                         let nibbles = packed.get(start..start + stretch.length / PAIR);
                         pairs.unpack(nibbles.unwrap_or_default(), out);
