@@ -40,6 +40,7 @@ mod suite {
     mod repair;
     mod stopping;
     mod store_damage;
+    mod top_rows;
 }
 
 /// A file that is not listed above would be silently left out.

@@ -143,7 +143,7 @@ const FEW: usize = 64;
 /// Bits a row takes beside its key; pages have at most 2^24 rows.
 const ROW_BITS: u32 = MAX_ROWS.trailing_zeros();
 
-fn key_values(page: &Page) -> Result<&Integers, PageError> {
+pub(crate) fn key_values(page: &Page) -> Result<&Integers, PageError> {
     match page.stored() {
         Stored::Int(integers) if !page.kind().array => {
             if page.present() == page.rows() {

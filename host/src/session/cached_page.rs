@@ -60,7 +60,7 @@ impl CachedPage {
     }
 
     /// Opens raw bytes for a purpose and tells how many bytes to charge for the result.
-    fn open(raw: Bytes, purpose: Purpose) -> Result<(Arc<Self>, u64)> {
+    pub(super) fn open(raw: Bytes, purpose: Purpose) -> Result<(Arc<Self>, u64)> {
         let raw_bytes = raw.len();
         let page = Self {
             raw,

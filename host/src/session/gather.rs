@@ -104,6 +104,11 @@ impl Session {
     /// `scan.gather`, with the lists wherever they are.
     pub(crate) fn gather_lists(&self, sources: &[SourceLists<'_>]) -> Result<Columns> {
         let _crossing = self.activity.crossing();
+        self.gather_sources(sources)
+    }
+
+    /// The columns of sources.
+    pub(super) fn gather_sources(&self, sources: &[SourceLists<'_>]) -> Result<Columns> {
         let rows = sources.first().map_or(0, |source| source.rows.len());
         let mut columns = Vec::with_capacity(sources.len());
         let mut gathered_bytes = 0u64;
