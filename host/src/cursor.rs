@@ -45,7 +45,8 @@ impl Asked {
 /// After an error it is at its end; what was returned before is right, but not whole.
 #[must_use = "a cursor does nothing until rows are asked for"]
 pub struct Cursor {
-    number: u64,
+    /// The cursor of the instance; none when all rows came at once.
+    number: Option<u64>,
     lease: Lease,
     asked: Asked,
     first: Option<Rows>,
@@ -151,7 +152,10 @@ impl Cursor {
     /// # Errors
     /// Only those of an engine that failed before.
     pub fn missing(&mut self) -> Result<Vec<String>> {
-        self.lease.instance()?.missing(self.number)
+        match self.number {
+            Some(number) => self.lease.instance()?.missing(number),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Rows of the engine, unless they are more than the query may have.
@@ -165,11 +169,14 @@ impl Cursor {
     }
 
     fn fetch(&mut self) -> Result<Option<Rows>> {
+        let Some(number) = self.number else {
+            return Ok(None);
+        };
         let start = self.asked.timed.then(Instant::now);
         let rows = self
             .lease
             .instance()?
-            .next(self.number, self.asked.batch_rows(self.task.rows()));
+            .next(number, self.asked.batch_rows(self.task.rows()));
         self.nanoseconds = self.nanoseconds.saturating_add(nanoseconds_since(start));
         let rows = rows?.map(|rows| self.rows_of(rows)).transpose();
         self.lease.whole(rows)
@@ -211,8 +218,8 @@ impl Iterator for Cursor {
 impl Drop for Cursor {
     fn drop(&mut self) {
         // There is an instance until the lease itself is dropped, after this.
-        if let Ok(instance) = self.lease.instance() {
-            instance.close_cursor(self.number);
+        if let (Some(number), Ok(instance)) = (self.number, self.lease.instance()) {
+            instance.close_cursor(number);
         }
     }
 }

@@ -131,7 +131,7 @@ impl State {
 
     /// Holds columns that the component had made.
     fn hold(&mut self, columns: Columns) -> Result<Resource<Columns>, ImportError> {
-        let bytes = columns.size_bytes();
+        let bytes = columns.size_bytes() + columns.order_bytes();
         check_held(self.held_bytes, bytes)?;
         let held = self.table.push(HeldColumns { columns, bytes })?;
         self.held_bytes = self.held_bytes.saturating_add(bytes);

@@ -25,11 +25,22 @@ pub enum Engine {
     Native,
 }
 
-/// The first rows of a query, and the number of its cursor.
+/// The first rows of a query, and the number of its cursor if it has one.
 pub(crate) struct Started {
     pub(crate) rows: Rows<Columns>,
     pub(crate) complete: bool,
-    pub(crate) cursor: u64,
+    pub(crate) cursor: Option<u64>,
+}
+
+/// Rows with the keys and series that their columns hold.
+fn with_order(mut rows: Rows<Columns>) -> Rows<Columns> {
+    if rows.keys.is_empty()
+        && rows.series.is_empty()
+        && let Some((keys, series)) = rows.columns.as_mut().and_then(Columns::take_order)
+    {
+        (rows.keys, rows.series) = (keys, series);
+    }
+    rows
 }
 
 /// The exports of the component. One instance serves one thread at a time.
@@ -61,7 +72,8 @@ pub(crate) trait Instance: Send {
 
     fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Started>;
     fn next(&mut self, cursor: u64, max_rows: u32) -> Result<Option<Rows<Columns>>>;
-    fn explain(&mut self, cursor: u64) -> Result<String>;
+    /// Of a cursor, or of the last query that has none.
+    fn explain(&mut self, cursor: Option<u64>) -> Result<String>;
     fn close_cursor(&mut self, cursor: u64);
     fn missing(&mut self, cursor: u64) -> Result<Vec<String>>;
     fn count(&mut self, query: QuerySpec) -> Result<Counted>;

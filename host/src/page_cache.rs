@@ -126,6 +126,11 @@ impl<P> PageCache<P> {
         Ok((entry.page, access))
     }
 
+    /// Counts an access that found its page without asking.
+    pub(crate) fn hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Whether the page is there, without counting as a use of it.
     #[cfg(test)]
     #[cfg(test)]

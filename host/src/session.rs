@@ -24,6 +24,7 @@ mod shared;
 mod source;
 #[cfg(test)]
 mod tests;
+mod top;
 mod views;
 
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub(crate) use self::call::CallLimits;
 pub(crate) use self::gather::SourceLists;
 pub(crate) use self::scan::SelectionLists;
 pub(crate) use self::shared::{Budgets, Shared};
+pub(crate) use self::top::TopLists;
 pub(crate) use self::views::Pin;
 
 use self::cached_page::{CachedPage, Purpose};
@@ -127,8 +129,15 @@ impl Session {
     /// A registered page, unless the current call must stop: a call of the engine may handle many.
     fn page(&self, handles: &Handles, page: u32, purpose: Purpose) -> Result<Arc<CachedPage>> {
         self.check_call()?;
-        let page = handles.page(page)?;
-        cached_page::fetch(&self.shared.cache, &self.activity, page, purpose)
+        let stored = handles.page(page)?;
+        if let Some(kept) = stored.kept() {
+            self.activity.page_used();
+            self.shared.cache.hit();
+            return Ok(kept);
+        }
+        let found = cached_page::fetch(&self.shared.cache, &self.activity, &stored.place, purpose)?;
+        handles.keep(page, &found);
+        Ok(found)
     }
 
     /// `files.load`, without a copy.

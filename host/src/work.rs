@@ -134,7 +134,6 @@ pub(crate) struct Work {
 
 struct Progress {
     operation: Operation,
-    since: SystemTime,
     start: Instant,
     rows: AtomicU64,
     bytes: AtomicU64,
@@ -143,6 +142,7 @@ struct Progress {
 
 impl Progress {
     fn report(&self) -> RunningWork {
+        let running_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut rows = self.rows.load(Ordering::Relaxed);
         let mut bytes = self.bytes.load(Ordering::Relaxed);
         if let Some(activity) = self.activity.get() {
@@ -153,8 +153,8 @@ impl Progress {
         }
         RunningWork {
             operation: self.operation,
-            since_unix_ms: unix_ms(self.since),
-            running_ms: u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX),
+            since_unix_ms: unix_ms(SystemTime::now()).saturating_sub(running_ms),
+            running_ms,
             rows,
             bytes,
         }
@@ -203,7 +203,6 @@ impl Work {
     fn task(self: &Arc<Self>, operation: Operation) -> Task {
         let progress = Progress {
             operation,
-            since: SystemTime::now(),
             start: Instant::now(),
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),

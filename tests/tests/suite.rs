@@ -41,6 +41,7 @@ mod suite {
     mod shared_dictionary;
     mod stopping;
     mod store_damage;
+    mod top_rows;
 }
 
 /// A file that is not listed above would be silently left out.

@@ -25,13 +25,13 @@ pub(crate) struct Cursor(RefCell<engine::Cursor<Imports>>);
 /// A running dump.
 pub(crate) struct DumpCursor(RefCell<engine::DumpCursor<Imports>>);
 
-/// The first rows of a query, whether they are all, and its cursor.
+/// The first rows of a query, whether they are all, and its cursor if it needs one.
 pub(crate) fn start_query(
     query: wit::QuerySpec,
     max_rows: u32,
-) -> Result<(wit::Rows, bool, Cursor), wit::Error> {
-    let answer = with_index(|index| index.query(to_engine::query(query), max_rows))?;
-    let cursor = Cursor(RefCell::new(answer.cursor));
+) -> Result<(wit::Rows, bool, Option<Cursor>), wit::Error> {
+    let answer = with_index(|index| index.query(to_engine::query(query)?, max_rows))?;
+    let cursor = answer.cursor.map(|cursor| Cursor(RefCell::new(cursor)));
     Ok((from_engine::rows(answer.rows), answer.complete, cursor))
 }
 
@@ -96,12 +96,16 @@ impl wit::Guest for Component {
         Ok(wit::Answer {
             rows,
             complete,
-            cursor: wit::Cursor::new(cursor),
+            cursor: cursor.map(wit::Cursor::new),
         })
     }
 
+    fn explain() -> String {
+        INDEX.with_borrow(engine::Index::explain)
+    }
+
     fn count(query: wit::QuerySpec) -> Result<wit::Counted, wit::Error> {
-        with_index(|index| index.count(to_engine::query(query))).map(from_engine::counted)
+        with_index(|index| index.count(to_engine::query(query)?)).map(from_engine::counted)
     }
 
     fn labels(series: Vec<u64>) -> Result<Vec<Option<String>>, wit::Error> {

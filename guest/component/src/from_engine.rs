@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use sidx_engine as engine;
-use sidx_engine::host::{self, PageSource, Selection};
+use sidx_engine::host::{self, PageSource, Selection, TopRequest};
 use sidx_engine::{Error, ErrorKind};
 use sidx_kernels::{Order, Step, Test};
 
@@ -75,13 +75,40 @@ pub(crate) fn selection(selection: &Selection) -> scan::Selection<'_> {
         spans: &selection.spans,
         low: selection.low,
         high: selection.high,
-        order: match selection.order() {
-            Order::Ascending => scan::Order::Ascending,
-            Order::Descending => scan::Order::Descending,
-        },
+        order: order(selection.order()),
         resume_keys: &selection.resume_keys,
         resume_rows: &selection.resume_rows,
         cap: selection.cap,
+    }
+}
+
+/// Wanted runs, without a copy of the lists.
+pub(crate) fn request(request: &TopRequest) -> scan::Request<'_> {
+    scan::Request {
+        key_pages: &request.key_pages,
+        slots: request.slots,
+        slot_pages: &request.slot_pages,
+        tested: &request.tested,
+        run_blocks: &request.run_blocks,
+        spans: &request.spans,
+        series: &request.series,
+        bounds: &request.bounds,
+        low: request.low,
+        high: request.high,
+        order: order(request.order()),
+        limit: request.limit,
+        horizon: request.horizon,
+        kinds: &request.kinds,
+        piece_counts: &request.piece_counts,
+        piece_ends: &request.piece_ends,
+        piece_pages: &request.piece_pages,
+    }
+}
+
+fn order(order: Order) -> scan::Order {
+    match order {
+        Order::Ascending => scan::Order::Ascending,
+        Order::Descending => scan::Order::Descending,
     }
 }
 

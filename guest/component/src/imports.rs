@@ -2,7 +2,7 @@
 
 use sidx_engine::host::{
     Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium, Object,
-    PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Usage,
+    PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Top, TopRequest, Usage,
 };
 use sidx_engine::{Host, Result};
 use sidx_kernels::{Column, ColumnType, Step};
@@ -188,6 +188,16 @@ impl Host for Imports {
     fn select(&self, filter: Option<&scan::Filter>, selection: &Selection) -> Result<Selected> {
         scan::select(filter, from_engine::selection(selection))
             .map(to_engine::selected)
+            .map_err(to_engine::error)
+    }
+
+    fn top(
+        &self,
+        filter: Option<&scan::Filter>,
+        request: &TopRequest,
+    ) -> Result<Top<scan::Columns>> {
+        scan::top(filter, from_engine::request(request))
+            .map(to_engine::top)
             .map_err(to_engine::error)
     }
 

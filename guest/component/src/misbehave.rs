@@ -108,9 +108,16 @@ impl Guest for Misbehaving {
         let answer = wit::Answer {
             rows,
             complete,
-            cursor: wit::Cursor::new(Cursor(cursor)),
+            cursor: cursor.map(|cursor| wit::Cursor::new(Cursor(cursor))),
         };
         Ok(answers::answer(answer, deed))
+    }
+
+    fn explain() -> String {
+        match deed("explain") {
+            Ok(deed) => answers::report(Component::explain(), deed),
+            Err(_) => String::new(),
+        }
     }
 
     fn count(query: wit::QuerySpec) -> Result<wit::Counted, wit::Error> {

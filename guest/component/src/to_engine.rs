@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use sidx_engine as engine;
-use sidx_engine::host::{self, LogEntry, Object, Piece, Selected, Usage};
+use sidx_engine::host::{self, LogEntry, Object, Piece, Selected, Top, Usage};
 use sidx_engine::{Error, ErrorKind, Result};
 use sidx_kernels::{Bitmap, ByteStrings, Column, ColumnError, ColumnType, ValueRange, Values};
 
@@ -109,6 +109,20 @@ pub(crate) fn finished_dictionary(finished: scan::FinishedDictionary) -> host::F
         entries: finished.entries,
         extent: extent(finished.extent),
         postings: finished.postings.into_iter().map(extent).collect(),
+    }
+}
+
+/// The first rows of runs.
+pub(crate) fn top(top: scan::TopRows) -> Top<scan::Columns> {
+    Top {
+        columns: top.columns,
+        rows: top.rows,
+        exhausted: top.exhausted,
+        last: (top.last_key, top.last_series, top.last_block, top.last_row),
+        opened: top.opened,
+        without_match: top.without_match,
+        considered: top.considered,
+        selected: top.selected,
     }
 }
 
@@ -266,32 +280,37 @@ pub(crate) fn retention(retention: wit::Retention) -> engine::Retention {
     }
 }
 
+/// Bits of the options of a query.
+const DESCENDING: u32 = 1;
+const DISTINCT_PAYLOAD: u32 = 2;
+const PAYLOAD: u32 = 4;
+const ALLOW_PARTIAL: u32 = 8;
+
 /// A query.
-pub(crate) fn query(query: wit::QuerySpec) -> engine::QuerySpec {
-    engine::QuerySpec {
+pub(crate) fn query(query: wit::QuerySpec) -> Result<engine::QuerySpec> {
+    let known = DESCENDING | DISTINCT_PAYLOAD | PAYLOAD | ALLOW_PARTIAL;
+    let options = query.options;
+    if options & !known != 0 {
+        return Err(Error::invalid(format!("unknown options {options:#x}")));
+    }
+    let has = |option: u32| options & option != 0;
+    Ok(engine::QuerySpec {
         series: query.series,
-        low: bound(query.low),
-        high: bound(query.high),
+        low: Bound::Included(query.low),
+        high: Bound::Included(query.high),
         filter: query.filter,
-        descending: query.order == wit::Order::Descending,
+        descending: has(DESCENDING),
         limit: query.limit,
-        distinct_payload: query.distinct_payload,
+        distinct_payload: has(DISTINCT_PAYLOAD),
         projection: match query.projection {
             wit::Projection::All => engine::Projection::All,
+            wit::Projection::None => engine::Projection::Only(Vec::new()),
             wit::Projection::Only(names) => engine::Projection::Only(names),
         },
-        payload: query.payload,
+        payload: has(PAYLOAD),
         memory_bytes: query.memory_bytes,
-        allow_partial: query.allow_partial,
-    }
-}
-
-fn bound(bound: wit::Bound) -> Bound<i64> {
-    match bound {
-        wit::Bound::Unbounded => Bound::Unbounded,
-        wit::Bound::Inclusive(key) => Bound::Included(key),
-        wit::Bound::Exclusive(key) => Bound::Excluded(key),
-    }
+        allow_partial: has(ALLOW_PARTIAL),
+    })
 }
 
 /// What to describe.

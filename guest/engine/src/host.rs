@@ -165,6 +165,97 @@ pub struct Selected {
     pub more: Vec<u8>,
 }
 
+/// Runs of several blocks whose rows are wanted in order of key; see `scan.request`.
+#[derive(Clone, Debug, Default)]
+pub struct TopRequest {
+    /// The key page of each block. Of equal keys and series those of earlier blocks come first.
+    pub key_pages: Vec<u32>,
+    /// Pages per block in `slot_pages`.
+    pub slots: u32,
+    /// `slots` handles per block, [`ABSENT`] where the block lacks the column.
+    pub slot_pages: Vec<u32>,
+    /// 1 for each block whose rows must pass the filter; none when no block's must.
+    pub tested: Vec<u8>,
+    /// The block of each run.
+    pub run_blocks: Vec<u32>,
+    /// Pairs of first row and end row.
+    pub spans: Vec<u32>,
+    /// The series of each run.
+    pub series: Vec<u64>,
+    /// The first key that each run could contribute; empty when every run is wanted whole.
+    pub bounds: Vec<i64>,
+    /// Least key.
+    pub low: i64,
+    /// Greatest key.
+    pub high: i64,
+    /// Wanted order; ascending by default.
+    pub descending: bool,
+    /// Most rows.
+    pub limit: u32,
+    /// Rows from this key and series on are not wanted.
+    pub horizon: Option<(i64, u64)>,
+    /// The type of each output column.
+    pub kinds: Vec<u8>,
+    /// Per column and block: pages that hold the block's values.
+    pub piece_counts: Vec<u32>,
+    /// Row after the last of each page.
+    pub piece_ends: Vec<u32>,
+    /// The page, [`ABSENT`] where its rows have no value.
+    pub piece_pages: Vec<u32>,
+}
+
+impl TopRequest {
+    /// The wanted order.
+    pub fn order(&self) -> Order {
+        if self.descending {
+            Order::Descending
+        } else {
+            Order::Ascending
+        }
+    }
+
+    /// Empties every list and keeps its memory.
+    pub fn clear(&mut self) {
+        for list in [
+            &mut self.key_pages,
+            &mut self.slot_pages,
+            &mut self.run_blocks,
+            &mut self.spans,
+            &mut self.piece_counts,
+            &mut self.piece_ends,
+            &mut self.piece_pages,
+        ] {
+            list.clear();
+        }
+        self.tested.clear();
+        self.series.clear();
+        self.bounds.clear();
+        self.kinds.clear();
+        self.slots = 0;
+        self.horizon = None;
+    }
+}
+
+/// The first rows of runs; see `scan.top-rows`.
+pub struct Top<C> {
+    /// The rows, with their keys and series.
+    pub columns: C,
+    /// How many there are.
+    pub rows: u32,
+    /// The runs have no other rows.
+    pub exhausted: bool,
+    /// Key, series, block and row of the last one.
+    pub last: (i64, u64, u32, u32),
+    /// Blocks that were opened.
+    pub opened: u32,
+    /// Those of them without a wanted row, as far as they were looked at.
+    pub without_match: u32,
+    /// Rows in the spans of opened runs.
+    pub considered: u64,
+    /// Rows that passed, as far as they were looked at.
+    pub selected: u64,
+}
+
 /// One output column gathered from pages; see `scan.page-source`.
 #[derive(Clone, Debug)]
 pub struct PageSource {
@@ -309,6 +400,12 @@ pub trait Host {
     ) -> Result<Vec<u32>>;
     /// `scan.select`
     fn select(&self, filter: Option<&Self::Filter>, selection: &Selection) -> Result<Selected>;
+    /// `scan.top`
+    fn top(
+        &self,
+        filter: Option<&Self::Filter>,
+        request: &TopRequest,
+    ) -> Result<Top<Self::Columns>>;
     /// `scan.count`
     fn count(&self, filter: Option<&Self::Filter>, selection: &Selection) -> Result<Vec<u64>>;
     /// `scan.gather`

@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::introducer::Introducer;
 use crate::live::Live;
 use crate::merge;
-use crate::query::{self, Cursor};
+use crate::query::{self, Cursor, Queries};
 use crate::recovery::{self, is_damage};
 use crate::repair;
 use crate::types::{
@@ -27,16 +27,17 @@ pub struct Index<H: Host> {
     live: Arc<Live<H>>,
     introducer: Option<Introducer>,
     read_only: bool,
+    queries: Queries<H>,
 }
 
 /// The first rows of a query and the cursor for the others.
 pub struct Answer<H: Host> {
-    /// The first rows.
+    /// The first rows. Without keys and series where the columns know them; see `host.top`.
     pub rows: Rows<H::Columns>,
-    /// No row is left; the cursor then serves `explain` only.
+    /// No row is left; a cursor then serves `explain` and `missing` only.
     pub complete: bool,
-    /// For the other rows.
-    pub cursor: Cursor<H>,
+    /// For the other rows; without one, [`Index::explain`] tells what the query did.
+    pub cursor: Option<Cursor<H>>,
 }
 
 /// What a change of the index needs.
@@ -50,6 +51,7 @@ impl<H: Host> Index<H> {
             live: Arc::new(Live::empty()),
             introducer: None,
             read_only: true,
+            queries: Queries::default(),
         }
     }
 
@@ -141,13 +143,12 @@ impl<H: Host> Index<H> {
 
     /// `index.query`
     pub fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Answer<H>> {
-        let mut cursor = Cursor::start(&self.host, &self.live, query)?;
-        let rows = cursor.first(max_rows)?;
-        Ok(Answer {
-            rows,
-            complete: cursor.is_complete(),
-            cursor,
-        })
+        self.queries.start(&self.host, &self.live, query, max_rows)
+    }
+
+    /// `index.explain`
+    pub fn explain(&self) -> String {
+        self.queries.explain()
     }
 
     /// `index.count`

@@ -12,6 +12,7 @@ pub(crate) mod labels;
 pub(crate) mod layout;
 pub(crate) mod limits;
 pub(crate) mod manifest;
+pub(crate) mod order;
 pub(crate) mod readable;
 pub(crate) mod reader;
 pub(crate) mod tag;

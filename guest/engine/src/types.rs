@@ -1,6 +1,7 @@
 //! What callers hand to the engine and get back: the records of `wit/index.wit`.
 
 use crate::error::Error;
+use std::ops::Bound;
 
 /// How an index is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,9 +159,9 @@ pub struct QuerySpec {
     /// `None` for all series.
     pub series: Option<Vec<u64>>,
     /// Lower key bound.
-    pub low: std::ops::Bound<i64>,
+    pub low: Bound<i64>,
     /// Upper key bound.
-    pub high: std::ops::Bound<i64>,
+    pub high: Bound<i64>,
     /// Filter expression.
     pub filter: Option<String>,
     /// Descending by key?
@@ -177,6 +178,28 @@ pub struct QuerySpec {
     pub memory_bytes: u64,
     /// Return what is left when rows are lost, instead of failing.
     pub allow_partial: bool,
+}
+
+impl QuerySpec {
+    /// The key bounds as an inclusive pair; the first is above the second when no key fits.
+    pub fn inclusive_keys(&self) -> (i64, i64) {
+        inclusive(self.low, self.high)
+    }
+}
+
+fn inclusive(low: Bound<i64>, high: Bound<i64>) -> (i64, i64) {
+    const NOTHING: (i64, i64) = (i64::MAX, i64::MIN);
+    let low = match low {
+        Bound::Unbounded => Some(i64::MIN),
+        Bound::Included(key) => Some(key),
+        Bound::Excluded(key) => key.checked_add(1),
+    };
+    let high = match high {
+        Bound::Unbounded => Some(i64::MAX),
+        Bound::Included(key) => Some(key),
+        Bound::Excluded(key) => key.checked_sub(1),
+    };
+    low.zip(high).unwrap_or(NOTHING)
 }
 
 /// Rows in result order.
@@ -232,4 +255,25 @@ pub enum Subject {
     Parts,
     /// Counters and sizes.
     Stats,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_over_the_whole_range() {
+        use Bound::{Excluded, Included, Unbounded};
+        assert_eq!(inclusive(Unbounded, Unbounded), (i64::MIN, i64::MAX));
+        assert_eq!(inclusive(Included(3), Excluded(3)), (3, 2));
+        assert_eq!(inclusive(Excluded(3), Included(4)), (4, 4));
+        assert_eq!(
+            inclusive(Included(i64::MIN), Included(i64::MAX)),
+            (i64::MIN, i64::MAX)
+        );
+        let (low, high) = inclusive(Excluded(i64::MAX), Unbounded);
+        assert!(low > high);
+        let (low, high) = inclusive(Unbounded, Excluded(i64::MIN));
+        assert!(low > high);
+    }
 }

@@ -11,6 +11,7 @@
 //!   can't fail on bad bytes.
 //! - [`select()`] and [`count()`]: rows of a block by key, order and a [`Program`] of
 //!   [`Test`]s over its pages.
+//! - [`Keys`] and [`matches_until`]: the same piece by piece, to merge runs of many blocks.
 //! - [`gather()`] and [`lengths()`]: the values of selected rows of many pages as one column.
 //!
 //! Bytes from storage are hostile: opening refuses what contradicts the format, and nothing done
@@ -94,6 +95,7 @@ mod presence;
 pub mod program;
 mod reader;
 mod resolved;
+mod run;
 mod runs;
 pub mod select;
 mod shared;
@@ -117,6 +119,7 @@ pub use implementation::Implementation;
 pub use page::{Encoding, Page, Source, gather, gather_until, lengths};
 pub use predicate::Test;
 pub use program::{Program, Step};
+pub use run::{Keys, matches_until};
 pub use select::{Order, Resume, SelectRequest, Span, count, count_until, select, select_until};
 pub use shared::SharedDictionary;
 pub use shared_builder::{SharedBuilder, SharedColumn};

@@ -28,14 +28,14 @@ impl Codes {
             Matcher::BytesRange(low, high) => {
                 let from = entries.partition_point(|entry| !reaches(entry, low));
                 let to = entries.partition_point(|entry| !exceeds(entry, high));
-                Codes::Ranges(Vec::from([from..to]))
+                Codes::Ranges(std::iter::once(from..to).collect())
             }
             Matcher::BytesPrefix(prefix, behind) => {
                 let from = entries.partition_point(|entry| entry < prefix.as_slice());
                 let to = behind.as_ref().map_or(entries.len(), |behind| {
                     entries.partition_point(|entry| entry < behind.as_slice())
                 });
-                Codes::Ranges(Vec::from([from..to]))
+                Codes::Ranges(std::iter::once(from..to).collect())
             }
             Matcher::BytesSet(set) => {
                 let found = set.iter().filter_map(|value| entries.find(value));

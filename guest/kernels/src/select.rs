@@ -135,7 +135,7 @@ pub fn count_until(request: &SelectRequest<'_>, stop: &Stop<'_>) -> Result<u64, 
     }
 }
 
-fn key_values(page: &Page) -> Result<&Integers, PageError> {
+pub(crate) fn key_values(page: &Page) -> Result<&Integers, PageError> {
     match page.stored() {
         Stored::Int(integers) if !page.kind().array => {
             if page.present() == page.rows() {

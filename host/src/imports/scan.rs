@@ -6,7 +6,7 @@ use wasmtime::component::{ComponentType, Lift, LinkerInstance, Resource, WasmLis
 
 use super::bindings::sidx::engine::scan;
 use super::{Answer, ImportError, State, answer, columns, convert, dictionary, filters};
-use crate::session::{Columns, Filter, NewFile, SelectionLists, SourceLists};
+use crate::session::{Columns, Filter, NewFile, SelectionLists, SourceLists, TopLists};
 
 type Store<'a> = StoreContextMut<'a, State>;
 
@@ -46,6 +46,59 @@ impl Selection {
             resume_keys: self.resume_keys.as_le_slice(store),
             resume_rows: self.resume_rows.as_le_slice(store),
             cap: self.cap,
+        }
+    }
+}
+
+/// `request` with its lists in the component's memory.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+struct Request {
+    #[component(name = "key-pages")]
+    key_pages: WasmList<u32>,
+    slots: u32,
+    #[component(name = "slot-pages")]
+    slot_pages: WasmList<u32>,
+    tested: WasmList<u8>,
+    #[component(name = "run-blocks")]
+    run_blocks: WasmList<u32>,
+    spans: WasmList<u32>,
+    series: WasmList<u64>,
+    bounds: WasmList<i64>,
+    low: i64,
+    high: i64,
+    order: scan::Order,
+    limit: u32,
+    horizon: Option<(i64, u64)>,
+    kinds: WasmList<u8>,
+    #[component(name = "piece-counts")]
+    piece_counts: WasmList<u32>,
+    #[component(name = "piece-ends")]
+    piece_ends: WasmList<u32>,
+    #[component(name = "piece-pages")]
+    piece_pages: WasmList<u32>,
+}
+
+impl Request {
+    fn lists<'a>(&self, store: &'a Store<'_>) -> TopLists<'a> {
+        TopLists {
+            key_pages: self.key_pages.as_le_slice(store),
+            slots: self.slots,
+            slot_pages: self.slot_pages.as_le_slice(store),
+            tested: self.tested.as_le_slice(store),
+            run_blocks: self.run_blocks.as_le_slice(store),
+            spans: self.spans.as_le_slice(store),
+            series: self.series.as_le_slice(store),
+            bounds: self.bounds.as_le_slice(store),
+            low: self.low,
+            high: self.high,
+            order: convert::order(self.order),
+            limit: self.limit,
+            horizon: self.horizon,
+            kinds: self.kinds.as_le_slice(store),
+            piece_counts: self.piece_counts.as_le_slice(store),
+            piece_ends: self.piece_ends.as_le_slice(store),
+            piece_pages: self.piece_pages.as_le_slice(store),
         }
     }
 }
@@ -95,6 +148,7 @@ pub(super) fn link(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()>
         },
     )?;
     scan.func_wrap("select", select)?;
+    scan.func_wrap("top", top)?;
     scan.func_wrap("count", count)?;
     scan.func_wrap("gather", gather)?;
     scan.func_wrap("lengths", |store: Store<'_>, (source,): (PageSource,)| {
@@ -127,6 +181,32 @@ fn select(store: Store<'_>, (filter, selection): SelectArguments) -> Answer<scan
             .session
             .select_lists(filter, selection.lists(&store))?;
         Ok(convert::selected(selected))
+    }))
+}
+
+type TopArguments = (Option<Resource<Filter>>, Request);
+
+fn top(mut store: Store<'_>, (filter, request): TopArguments) -> Answer<scan::TopRows> {
+    let state = store.data();
+    let found = state.filter(filter.as_ref()).and_then(|filter| {
+        let session = &state.session;
+        Ok(session.top_lists(filter, request.lists(&store))?)
+    });
+    answer(found.and_then(|top| {
+        let (last_key, last_series, last_block, last_row) = top.last;
+        Ok(scan::TopRows {
+            columns: store.data_mut().hold(top.columns)?,
+            rows: top.rows,
+            exhausted: top.exhausted,
+            last_key,
+            last_series,
+            last_block,
+            last_row,
+            opened: top.opened,
+            without_match: top.without_match,
+            considered: top.considered,
+            selected: top.selected,
+        })
     }))
 }
 

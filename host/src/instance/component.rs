@@ -247,12 +247,16 @@ impl Instance for ComponentInstance {
             index.call_query(store, &query, max_rows)
         })?;
         let rows = self.rows(answer.rows, most_rows(max_rows, limit))?;
-        let cursor = self.number();
-        let open = Open {
-            resource: answer.cursor,
-            left: limit.saturating_sub(rows.keys.len() as u64),
-        };
-        self.cursors.insert(cursor, open);
+        let left = limit.saturating_sub(rows.keys.len() as u64);
+        let cursor = answer.cursor.map(|resource| {
+            let number = self.number();
+            self.cursors.insert(number, Open { resource, left });
+            number
+        });
+        if cursor.is_none() && !answer.complete {
+            let text = "the component returned no cursor for the rows that are left";
+            return self.whole(Err(Error::new(ErrorKind::Other, text)));
+        }
         Ok(Started {
             rows,
             complete: answer.complete,
@@ -274,7 +278,11 @@ impl Instance for ComponentInstance {
         Ok(rows)
     }
 
-    fn explain(&mut self, cursor: u64) -> Result<String> {
+    fn explain(&mut self, cursor: Option<u64>) -> Result<String> {
+        let Some(cursor) = cursor else {
+            let text = self.call("explain", |index, store| index.call_explain(store).map(Ok))?;
+            return self.whole(records::text(text));
+        };
         let Open { resource, .. } = self.cursor(cursor)?;
         let text = self.call("cursor.explain", |index, store| {
             index.cursor().call_explain(store, resource).map(Ok)

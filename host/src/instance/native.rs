@@ -7,7 +7,7 @@ use sidx_engine::{
     QuerySpec, Retention, Rows, Subject, View, Written,
 };
 
-use super::{Instance, Started};
+use super::{Instance, Started, with_order};
 use crate::error::{Error, Result};
 use crate::session::{Columns, Session};
 
@@ -97,10 +97,13 @@ impl Instance for NativeInstance {
 
     fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Started> {
         let answer = self.index.query(query, max_rows)?;
-        let cursor = self.number();
-        self.cursors.insert(cursor, answer.cursor);
+        let cursor = answer.cursor.map(|cursor| {
+            let number = self.number();
+            self.cursors.insert(number, cursor);
+            number
+        });
         Ok(Started {
-            rows: answer.rows,
+            rows: with_order(answer.rows),
             complete: answer.complete,
             cursor,
         })
@@ -114,7 +117,10 @@ impl Instance for NativeInstance {
         Ok(open.next(max_rows)?)
     }
 
-    fn explain(&mut self, cursor: u64) -> Result<String> {
+    fn explain(&mut self, cursor: Option<u64>) -> Result<String> {
+        let Some(cursor) = cursor else {
+            return Ok(self.index.explain());
+        };
         Ok(self
             .cursors
             .get(&cursor)

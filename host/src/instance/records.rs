@@ -1,9 +1,8 @@
 //! Records of the `index` interface as the engine's own, and back.
 
-use std::ops::Bound;
-
 use sidx_engine as engine;
 
+use super::with_order;
 use crate::error::{Error, ErrorKind, Result};
 use crate::imports::bindings::exports::sidx::engine::index as wit;
 use crate::imports::{ImportError, State, from_wit_error};
@@ -147,34 +146,34 @@ pub(super) fn retention(retention: engine::Retention) -> wit::Retention {
     }
 }
 
+/// Bits of the options of a query.
+const DESCENDING: u32 = 1;
+const DISTINCT_PAYLOAD: u32 = 2;
+const PAYLOAD: u32 = 4;
+const ALLOW_PARTIAL: u32 = 8;
+
 pub(super) fn query(query: engine::QuerySpec) -> wit::QuerySpec {
+    let (low, high) = query.inclusive_keys();
+    let options = [
+        (query.descending, DESCENDING),
+        (query.distinct_payload, DISTINCT_PAYLOAD),
+        (query.payload, PAYLOAD),
+        (query.allow_partial, ALLOW_PARTIAL),
+    ];
+    let chosen = options.iter().filter(|(is_chosen, _)| *is_chosen);
     wit::QuerySpec {
         series: query.series,
-        low: bound(query.low),
-        high: bound(query.high),
+        low,
+        high,
         filter: query.filter,
-        order: if query.descending {
-            wit::Order::Descending
-        } else {
-            wit::Order::Ascending
-        },
+        options: chosen.map(|(_, option)| option).sum(),
         limit: query.limit,
-        distinct_payload: query.distinct_payload,
         projection: match query.projection {
             engine::Projection::All => wit::Projection::All,
+            engine::Projection::Only(names) if names.is_empty() => wit::Projection::None,
             engine::Projection::Only(names) => wit::Projection::Only(names),
         },
-        payload: query.payload,
         memory_bytes: query.memory_bytes,
-        allow_partial: query.allow_partial,
-    }
-}
-
-fn bound(bound: Bound<i64>) -> wit::Bound {
-    match bound {
-        Bound::Unbounded => wit::Bound::Unbounded,
-        Bound::Included(key) => wit::Bound::Inclusive(key),
-        Bound::Excluded(key) => wit::Bound::Exclusive(key),
     }
 }
 
@@ -188,6 +187,13 @@ pub(super) fn rows(rows: wit::Rows, state: &mut State, most: u32) -> Result<engi
             broken(format!("columns that do not exist: {cause}"))
         })?),
     };
+    let rows = with_order(engine::Rows {
+        keys: rows.keys,
+        series: rows.series,
+        columns,
+        names: rows.names,
+        partial: rows.partial,
+    });
     let (keys, series) = (rows.keys.len(), rows.series.len());
     if keys != series {
         return Err(broken(format!("{keys} keys and {series} series")));
@@ -195,19 +201,13 @@ pub(super) fn rows(rows: wit::Rows, state: &mut State, most: u32) -> Result<engi
     if keys > most as usize {
         return Err(broken(format!("{keys} rows instead of at most {most}")));
     }
-    if let Some(columns) = &columns
+    if let Some(columns) = &rows.columns
         && columns.rows() as usize != keys
     {
         let found = columns.rows();
         return Err(broken(format!("columns of {found} rows for {keys} keys")));
     }
-    Ok(engine::Rows {
-        keys: rows.keys,
-        series: rows.series,
-        columns,
-        names: rows.names,
-        partial: rows.partial,
-    })
+    Ok(rows)
 }
 
 pub(super) fn counted(counted: wit::Counted) -> engine::Counted {

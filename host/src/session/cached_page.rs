@@ -11,7 +11,7 @@ use sidx_kernels::{Filter, Page, SharedDictionary};
 use zstd::bulk::Decompressor;
 
 use super::activity::Activity;
-use super::handles::PageHandle;
+use super::handles::PagePlace;
 use super::source::{Body, SourceFile};
 use crate::checksum;
 use crate::page_cache::{Access, PageCache, PageKey};
@@ -78,7 +78,7 @@ impl CachedPage {
     }
 
     /// Opens raw bytes for a purpose and tells how many bytes to charge for the result.
-    fn open(
+    pub(super) fn open(
         raw: Bytes,
         purpose: Purpose,
         shared: Option<Arc<SharedDictionary>>,
@@ -104,11 +104,11 @@ impl CachedPage {
     }
 }
 
-/// A registered page, from memory where it is there, and with the dictionary that it may refer to.
+/// A page, from memory where it is there, and with the dictionary that it may refer to.
 pub(crate) fn fetch(
     cache: &PageCache<CachedPage>,
     activity: &Activity,
-    handle: &PageHandle,
+    handle: &PagePlace,
     purpose: Purpose,
 ) -> Result<Arc<CachedPage>> {
     activity.page_used();
@@ -148,7 +148,7 @@ pub(crate) fn fetch(
 fn fetch_stored(
     cache: &PageCache<CachedPage>,
     activity: &Activity,
-    handle: &PageHandle,
+    handle: &PagePlace,
     purpose: Purpose,
 ) -> Result<Arc<CachedPage>> {
     let (file, extent) = (&*handle.file, &handle.extent);
@@ -179,7 +179,7 @@ fn fetch_stored(
 fn shared_dictionary(
     cache: &PageCache<CachedPage>,
     activity: &Activity,
-    handle: &PageHandle,
+    handle: &PagePlace,
 ) -> Result<Option<Arc<SharedDictionary>>> {
     let Some(dictionary) = &handle.dictionary else {
         return Ok(None);

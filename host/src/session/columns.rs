@@ -11,6 +11,14 @@ use sidx_kernels::Column;
 pub struct Columns {
     rows: u32,
     columns: Arc<Vec<Column>>,
+    order: Option<Arc<RowOrder>>,
+}
+
+/// The key and series of each row.
+#[derive(Clone, Debug, Default)]
+struct RowOrder {
+    keys: Vec<i64>,
+    series: Vec<u64>,
 }
 
 impl Columns {
@@ -19,7 +27,32 @@ impl Columns {
         Self {
             rows,
             columns: Arc::default(),
+            order: None,
         }
+    }
+
+    /// The same columns, and the key and series of each row.
+    pub(crate) fn ordered(self, keys: Vec<i64>, series: Vec<u64>) -> Result<Self> {
+        for (what, found) in [("keys", keys.len()), ("series", series.len())] {
+            if found != self.rows as usize {
+                let rows = self.rows;
+                return Err(Error::invalid(format!("{found} {what} for {rows} rows")));
+            }
+        }
+        let order = Some(Arc::new(RowOrder { keys, series }));
+        Ok(Self { order, ..self })
+    }
+
+    /// Takes the key and series of each row, where they are known.
+    pub(crate) fn take_order(&mut self) -> Option<(Vec<i64>, Vec<u64>)> {
+        let RowOrder { keys, series } = Arc::unwrap_or_clone(self.order.take()?);
+        Some((keys, series))
+    }
+
+    /// Bytes that the keys and series of the rows take.
+    pub(crate) fn order_bytes(&self) -> u64 {
+        let order = self.order.as_ref();
+        order.map_or(0, |order| order.keys.len() as u64 * 16)
     }
 
     /// Raw bytes of all values.

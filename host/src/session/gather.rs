@@ -104,6 +104,11 @@ impl Session {
     /// `scan.gather`, with the lists wherever they are.
     pub(crate) fn gather_lists(&self, sources: &[SourceLists<'_>]) -> Result<Columns> {
         let _crossing = self.activity.crossing();
+        self.gather_sources(sources)
+    }
+
+    /// The columns of sources.
+    pub(super) fn gather_sources(&self, sources: &[SourceLists<'_>]) -> Result<Columns> {
         let rows = sources.first().map_or(0, |source| source.rows.len());
         let mut columns = Vec::with_capacity(sources.len());
         let mut gathered_bytes = 0u64;
@@ -172,7 +177,7 @@ impl Session {
             .pages
             .iter()
             .filter_map(|page| handles.page(*page).ok())
-            .map(|page| page.file.path.as_str())
+            .map(|page| page.place.file.path.as_str())
             .collect();
         let paths: Vec<&str> = paths.into_iter().collect();
         error.at(format_args!("rows of {}", paths.join(", ")))
@@ -234,8 +239,8 @@ impl Session {
                     place => {
                         let at = stretches.pages.len();
                         let stored = handles.page(page)?;
-                        if matches!(stored.file.body, Body::Stored(_)) {
-                            held_bytes += u64::from(stored.extent.raw_bytes);
+                        if matches!(stored.place.file.body, Body::Stored(_)) {
+                            held_bytes += u64::from(stored.place.extent.raw_bytes);
                         }
                         if held_bytes > limit {
                             return Ok(None);

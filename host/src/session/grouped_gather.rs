@@ -60,7 +60,7 @@ impl Session {
     pub(super) fn gather_grouped(&self, source: SourceLists<'_>, limit: u64) -> Result<Column> {
         let size_of = |page| {
             let handles = self.handles.lock();
-            Ok(u64::from(handles.page(page)?.extent.raw_bytes))
+            Ok(u64::from(handles.page(page)?.place.extent.raw_bytes))
         };
         let groups = deal(source, limit, size_of)?;
         let mut columns = Vec::with_capacity(groups.len());

@@ -3,12 +3,14 @@
 //! Handles come back from the component and are checked on every use: an unknown one is
 //! `invalid-argument`, never a panic.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use sidx_engine::host::Extent;
 use sidx_engine::{Error, ErrorKind, Result};
 
+use super::cached_page::CachedPage;
 use super::source::SourceFile;
 
 /// Most files an instance may have open.
@@ -16,13 +18,35 @@ const MAX_FILES: usize = 1 << 16;
 /// Most pages an instance may have registered; the table takes 48 bytes for each.
 const MAX_PAGES: usize = 1 << 23;
 
-/// A registered page.
+/// Handles that know the page they stand for. A page that was dropped leaves a few hundred bytes behind as
+/// long as its handle knows it.
+const MAX_KEPT: usize = 1 << 14;
+/// How often a page is used before the cache is asked for it again, which must see what is in use.
+const USES_KEPT: u8 = 32;
+
+/// Where a registered page lies.
 #[derive(Clone)]
-pub(crate) struct PageHandle {
+pub(crate) struct PagePlace {
     pub(crate) file: Arc<SourceFile>,
     pub(crate) extent: Extent,
     /// The page of the dictionary that this one may refer to.
-    pub(crate) dictionary: Option<Arc<PageHandle>>,
+    pub(crate) dictionary: Option<Arc<PagePlace>>,
+}
+
+/// A registered page.
+pub(crate) struct PageHandle {
+    pub(crate) place: PagePlace,
+    /// The page when it was used last, if it is still in memory.
+    opened: RefCell<Weak<CachedPage>>,
+    uses_left: Cell<u8>,
+}
+
+impl PageHandle {
+    /// The page, unless it was dropped or the cache should be asked.
+    pub(crate) fn kept(&self) -> Option<Arc<CachedPage>> {
+        self.uses_left.set(self.uses_left.get().checked_sub(1)?);
+        self.opened.borrow().upgrade()
+    }
 }
 
 struct OpenFile {
@@ -36,6 +60,8 @@ struct OpenFile {
 pub(crate) struct Handles {
     files: Vec<Option<OpenFile>>,
     pages: Vec<Option<PageHandle>>,
+    /// Handles that know their page.
+    kept: RefCell<Vec<u32>>,
     /// Unused ranges inside `pages`: length by first handle, never adjacent, never at the end.
     free: BTreeMap<u32, u32>,
 }
@@ -91,12 +117,12 @@ impl Handles {
         extents: &[Extent],
         dictionary: u32,
     ) -> Result<u32> {
-        let page = self.page(dictionary)?;
-        if page.dictionary.is_some() {
+        let place = &self.page(dictionary)?.place;
+        if place.dictionary.is_some() {
             let text = format!("page {dictionary} refers to a dictionary, so it can be none");
             return Err(Error::invalid(text));
         }
-        let dictionary = Arc::new(page.clone());
+        let dictionary = Arc::new(place.clone());
         self.add(file, extents, Some(dictionary))
     }
 
@@ -104,7 +130,7 @@ impl Handles {
         &mut self,
         file: u32,
         extents: &[Extent],
-        dictionary: Option<Arc<PageHandle>>,
+        dictionary: Option<Arc<PagePlace>>,
     ) -> Result<u32> {
         let source = Arc::clone(self.file(file)?);
         if extents.is_empty() {
@@ -114,9 +140,13 @@ impl Handles {
         let first = self.allocate(count)?;
         let handles = extents.iter().map(|extent| {
             Some(PageHandle {
-                file: Arc::clone(&source),
-                extent: *extent,
-                dictionary: dictionary.clone(),
+                place: PagePlace {
+                    file: Arc::clone(&source),
+                    extent: *extent,
+                    dictionary: dictionary.clone(),
+                },
+                opened: RefCell::default(),
+                uses_left: Cell::new(0),
             })
         });
         let start = first as usize;
@@ -141,6 +171,27 @@ impl Handles {
         slot.ok_or_else(|| Error::invalid(format!("page handle {handle} is not registered")))
     }
 
+    /// Lets a handle know its page.
+    pub(crate) fn keep(&self, handle: u32, page: &Arc<CachedPage>) {
+        let Ok(stored) = self.page(handle) else {
+            return;
+        };
+        let mut kept = self.kept.borrow_mut();
+        if kept.len() >= MAX_KEPT {
+            for other in kept.drain(..) {
+                if let Ok(other) = self.page(other) {
+                    other.uses_left.set(0);
+                    other.opened.take();
+                }
+            }
+        }
+        stored.uses_left.set(USES_KEPT);
+        let known = stored.opened.replace(Arc::downgrade(page));
+        if known.ptr_eq(&Weak::new()) {
+            kept.push(handle);
+        }
+    }
+
     /// Room for `count` handles: the first free range that is large enough, else the end.
     fn allocate(&mut self, count: u32) -> Result<u32> {
         let found = self.free.iter().find(|(_, length)| **length >= count);
@@ -162,7 +213,7 @@ impl Handles {
         let (mut first, mut count) = (first, count);
         let range = first as usize..(first as usize).saturating_add(count as usize);
         if let Some(slots) = self.pages.get_mut(range) {
-            slots.fill(None);
+            slots.fill_with(|| None);
         }
         if let Some((&before, &length)) = self.free.range(..first).next_back()
             && before + length == first
@@ -192,6 +243,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::session::cached_page::Purpose;
     use crate::session::memory_files::{MemoryBudget, MemoryFile};
 
     fn source() -> Arc<SourceFile> {
@@ -215,8 +267,8 @@ mod tests {
         let second = handles.add_file(source()).unwrap();
         let a = handles.add_pages(first, &extents(3)).unwrap();
         let b = handles.add_pages(second, &extents(2)).unwrap();
-        assert_eq!(handles.page(a + 2).unwrap().extent.offset, 2);
-        assert_eq!(handles.page(b + 1).unwrap().extent.offset, 1);
+        assert_eq!(handles.page(a + 2).unwrap().place.extent.offset, 2);
+        assert_eq!(handles.page(b + 1).unwrap().place.extent.offset, 1);
         handles.remove_file(first);
         assert!(handles.page(a).is_err() && handles.file(first).is_err());
         assert!(handles.page(b).is_ok());
@@ -253,11 +305,32 @@ mod tests {
         let coded = handles
             .add_coded_pages(file, &extents(2), dictionary)
             .unwrap();
-        assert!(handles.page(coded + 1).unwrap().dictionary.is_some());
+        assert!(handles.page(coded + 1).unwrap().place.dictionary.is_some());
         for wrong in [coded, 99, u32::MAX] {
             let refused = handles.add_coded_pages(file, &extents(1), wrong);
             assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidArgument);
         }
+    }
+
+    #[test]
+    fn a_handle_knows_its_page_for_a_while_and_keeps_none_alive() {
+        let mut handles = Handles::default();
+        let file = handles.add_file(source()).unwrap();
+        let page = handles.add_pages(file, &extents(2)).unwrap();
+        let kept = || handles.page(page).unwrap().kept();
+        assert!(kept().is_none());
+        let (opened, _) = CachedPage::open(Bytes::new(), Purpose::Raw, None).unwrap();
+        handles.keep(page, &opened);
+        let uses = std::iter::from_fn(kept).take(1_000).count();
+        assert_eq!(uses, usize::from(USES_KEPT));
+        handles.keep(page, &opened);
+        assert!(kept().is_some() && handles.page(page + 1).unwrap().kept().is_none());
+        drop(opened);
+        assert!(kept().is_none());
+        // An unknown handle is nobody's.
+        let (opened, _) = CachedPage::open(Bytes::new(), Purpose::Raw, None).unwrap();
+        handles.keep(77, &opened);
+        assert_eq!(Arc::weak_count(&opened), 0);
     }
 
     #[test]

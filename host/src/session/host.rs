@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use sidx_engine::host::{
     Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium, Object,
-    PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Usage,
+    PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Top, TopRequest, Usage,
 };
 use sidx_engine::{Error, Host, Result};
 use sidx_kernels::{Column, ColumnType, Program, Step};
@@ -300,6 +300,10 @@ impl Host for Session {
 
     fn select(&self, filter: Option<&Filter>, selection: &Selection) -> Result<Selected> {
         self.select_lists(filter, selection.into())
+    }
+
+    fn top(&self, filter: Option<&Filter>, request: &TopRequest) -> Result<Top<Columns>> {
+        self.top_lists(filter, request.into())
     }
 
     fn count(&self, filter: Option<&Filter>, selection: &Selection) -> Result<Vec<u64>> {

@@ -252,7 +252,7 @@ impl Session {
     }
 }
 
-fn opened(slots: &[Option<Arc<CachedPage>>]) -> Result<Vec<Option<&Page>>> {
+pub(super) fn opened(slots: &[Option<Arc<CachedPage>>]) -> Result<Vec<Option<&Page>>> {
     slots
         .iter()
         .map(|slot| slot.as_deref().map(CachedPage::column).transpose())
@@ -260,11 +260,11 @@ fn opened(slots: &[Option<Arc<CachedPage>>]) -> Result<Vec<Option<&Page>>> {
 }
 
 /// The error with the place of the block's key page, as the kernels know neither files nor offsets.
-fn at_page(error: Error, handles: &Handles, page: u32) -> Error {
+pub(super) fn at_page(error: Error, handles: &Handles, page: u32) -> Error {
     match handles.page(page) {
         Ok(page) => error.at(format_args!(
             "block with keys in {} offset {}",
-            page.file.path, page.extent.offset
+            page.place.file.path, page.place.extent.offset
         )),
         Err(_) => error,
     }

@@ -51,7 +51,10 @@ fn cursors_exist_and_come_to_an_end() {
     assert_refused(&[("query", &["foreign-cursor"]), ("next", &["endless"])]);
     let subject = Subject::new();
     subject.demand("query", "never-complete");
-    let cursor = subject.index().query().limit(5).run().unwrap();
+    let query = subject.index().query().limit(5).rows_per_batch(2);
+    let cursor = query.clone().run().unwrap();
+    let complete = query.rows_per_batch(5).run();
+    assert_eq!(complete.map(drop).unwrap_err().kind(), ErrorKind::Other);
     subject.relent();
     assert!(cursor.count() <= 2, "a cursor returned more than its limit");
 }

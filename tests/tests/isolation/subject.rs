@@ -161,7 +161,9 @@ impl Subject {
 pub(super) fn call(subject: &mut Subject, export: &str) -> Result<()> {
     let index = subject.index().clone();
     match export {
-        "query" | "attach" | "drop" => index.query().run().map(drop),
+        "query" | "attach" => index.query().run().map(drop),
+        // An answer that is complete at once has no cursor to drop.
+        "drop" => index.query().rows_per_batch(1).run().map(drop),
         "next" => {
             let cursor = index.query().rows_per_batch(5).run()?;
             cursor.collect::<Result<Vec<_>>>().map(drop)

@@ -102,7 +102,7 @@ pub(super) fn answer(mut answer: wit::Answer, deed: Option<String>) -> wit::Answ
     match deed.as_deref() {
         Some("foreign-cursor") => {
             core::mem::forget(answer.cursor);
-            answer.cursor = unsafe { wit::Cursor::from_handle(0x7777) };
+            answer.cursor = Some(unsafe { wit::Cursor::from_handle(0x7777) });
         }
         Some("never-complete") => {
             answer.rows = no_rows();
@@ -114,6 +114,14 @@ pub(super) fn answer(mut answer: wit::Answer, deed: Option<String>) -> wit::Answ
 }
 
 pub(super) fn rows(mut rows: wit::Rows, deed: Option<String>) -> wit::Rows {
+    if deed.is_some()
+        && rows.keys.is_empty()
+        && let Some(columns) = &rows.columns
+    {
+        // They are in the columns; here they are to be wrong.
+        rows.keys = vec![1; columns.rows() as usize];
+        rows.series = vec![1; columns.rows() as usize];
+    }
     let count = rows.keys.len() as u32;
     match deed.as_deref() {
         Some("fewer-keys") => drop(rows.keys.pop()),

@@ -1,6 +1,7 @@
 //! Calls that the host must refuse. Each says what it was when it was not refused.
 
 mod kernels;
+mod tops;
 
 use crate::bindings::exports::sidx::engine::index as wit;
 use crate::bindings::sidx::engine::{files, limits, log, objects, scan};
@@ -16,6 +17,7 @@ pub(super) fn make(deed: &str) -> Result<(), wit::Error> {
             extents(&mut allowed);
             kernels::selections(&mut allowed);
             kernels::gathers(&mut allowed);
+            tops::tops(&mut allowed);
             kernels::filters(&mut allowed);
             kernels::columns(&mut allowed);
             kernels::dictionaries(&mut allowed);

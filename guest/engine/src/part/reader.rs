@@ -9,6 +9,7 @@ use super::layout::{
     tag_file_stem,
 };
 use super::manifest::Manifest;
+use super::order::{FrameOrder, RunOrder};
 use super::tag::{TagPage, read_page};
 use super::writer::TagColumn;
 use crate::error::{Error, Result};
@@ -51,6 +52,7 @@ struct Opened {
     frames: Vec<FrameEntry>,
     blocks: Vec<OnceLock<Arc<Frame>>>,
     tags: Vec<OnceLock<TagFiles>>,
+    order: FrameOrder,
 }
 
 /// The blocks of one frame with their page handles.
@@ -58,6 +60,8 @@ pub(crate) struct Frame {
     pub(crate) blocks: Vec<OpenBlock>,
     /// Per tag of the manifest: pages of each block's columns.
     tags: Vec<OnceLock<TagFrame>>,
+    /// In which order the runs come due.
+    pub(crate) order: RunOrder,
 }
 
 /// A block and the handles of its pages.
@@ -262,6 +266,7 @@ impl<H: Host> Part<H> {
             data: open(DATA, FileKind::Data)?,
             blocks: frames.iter().map(|_| OnceLock::new()).collect(),
             tags: self.manifest.tags.iter().map(|_| OnceLock::new()).collect(),
+            order: FrameOrder::default(),
             frames,
         };
         if let Err(unused) = self.opened.set(opened) {
@@ -303,6 +308,12 @@ impl<H: Host> Part<H> {
     /// The frames of the part, in order.
     pub(crate) fn frames(&self) -> Result<&[FrameEntry]> {
         Ok(&self.opened()?.frames)
+    }
+
+    /// The frames in the order in which they come due.
+    pub(crate) fn frame_order(&self, descending: bool) -> Result<&[u32]> {
+        let opened = self.opened()?;
+        Ok(opened.order.get(&opened.frames, descending))
     }
 
     /// Frame `index` with its blocks; read once per instance.
@@ -364,7 +375,12 @@ impl<H: Host> Part<H> {
             payloads += count;
         }
         let tags = self.manifest.tags.iter().map(|_| OnceLock::new()).collect();
-        Ok(Frame { blocks, tags })
+        let order = RunOrder::default();
+        Ok(Frame {
+            blocks,
+            tags,
+            order,
+        })
     }
 
     /// The metadata of tag `tag` (an index from [`Part::place_of`]) in a frame.

@@ -4,12 +4,13 @@ use super::cursor::Cursor;
 use super::explain::Explain;
 use super::missing::Missing;
 use super::open::{QueryBlock, selection};
-use super::plan::{Candidate, Plan};
+use super::plan::{BoundFilter, Candidate, Plan};
+use super::projection::Projection;
 use crate::error::Result;
 use crate::host::Host;
 use crate::live::Live;
 use crate::part::reader::Frame;
-use crate::types::{Counted, Projection, QuerySpec};
+use crate::types::{Counted, Projection as Wanted, QuerySpec};
 use std::sync::Arc;
 
 /// Blocks counted in one call.
@@ -37,7 +38,8 @@ pub(crate) fn count<H: Host>(
 
 fn count_by_metadata<H: Host>(host: &Arc<H>, live: &Arc<Live<H>>, spec: QuerySpec) -> Result<u64> {
     let limit = spec.limit.unwrap_or(u64::MAX);
-    let plan = Plan::new(host, live, spec)?;
+    let filter = bound_filter(&**host, live, &spec)?;
+    let plan = Plan::new(live, spec, filter);
     Missing::of(&plan)?;
     let mut explain = Explain::default();
     let mut total = 0u64;
@@ -52,7 +54,7 @@ fn count_by_metadata<H: Host>(host: &Arc<H>, live: &Arc<Live<H>>, spec: QuerySpe
             }
             let frame = part.frame(index)?;
             for mut candidate in plan.candidates(&**host, rank, &frame, index, &mut explain)? {
-                let filtered = plan.predicate.is_some() && !candidate.all_match;
+                let filtered = plan.filter.is_some() && !candidate.all_match;
                 if !filtered {
                     total += count_whole_runs(&plan, &frame, &mut candidate);
                 }
@@ -61,7 +63,8 @@ fn count_by_metadata<H: Host>(host: &Arc<H>, live: &Arc<Live<H>>, spec: QuerySpe
                 }
                 let [plain, tested] = &mut waiting;
                 let group = if filtered { tested } else { plain };
-                group.push(QueryBlock::new(rank, Arc::clone(&frame), index, candidate));
+                let frame = Arc::clone(&frame);
+                group.push(QueryBlock::new(rank, frame, index, candidate, None));
                 if group.len() >= BLOCKS_PER_CALL {
                     total += count_blocks(&**host, &plan, group, filtered)?;
                 }
@@ -110,20 +113,32 @@ fn count_blocks<H: Host>(
     }
     let group: Vec<&QueryBlock> = blocks.iter().collect();
     let selection = selection(plan, &group, filtered, 0)?;
-    let filter = plan.predicate.as_ref().filter(|_| filtered);
+    let filter = plan.predicate().filter(|_| filtered);
     let counts = host.count(filter.map(|predicate| predicate.compiled()), &selection)?;
     blocks.clear();
     Ok(counts.into_iter().fold(0, u64::saturating_add))
+}
+
+fn bound_filter<H: Host>(
+    host: &H,
+    live: &Live<H>,
+    spec: &QuerySpec,
+) -> Result<Option<Arc<BoundFilter<H>>>> {
+    let text = spec.filter.as_deref();
+    text.map(|text| BoundFilter::bind(host, live, text))
+        .transpose()
 }
 
 /// Counts row by row.
 fn count_rows<H: Host>(host: &Arc<H>, live: &Arc<Live<H>>, mut spec: QuerySpec) -> Result<Counted> {
     // A partial result lacks the rows whose wanted columns cannot be read.
     if !spec.allow_partial {
-        spec.projection = Projection::Only(Vec::new());
+        spec.projection = Wanted::Only(Vec::new());
         spec.payload = false;
     }
-    let mut cursor = Cursor::start(host, live, spec)?;
+    let projection = Arc::new(Projection::new(&spec, live));
+    let filter = bound_filter(&**host, live, &spec)?;
+    let mut cursor = Cursor::start(host, Plan::new(live, spec, filter), projection)?;
     let mut total = 0;
     while let Some(rows) = cursor.next(BATCH_ROWS)? {
         total += rows.keys.len() as u64;

@@ -1,16 +1,18 @@
 //! The cursor: opens what is due, merges by position, gathers the rows it returns.
 
+use super::after::{After, Left};
 use super::distinct::Distinct;
 use super::explain::Explain;
 use super::missing::Missing;
 use super::open::{QueryBlock, select_rows};
-use super::plan::Plan;
+use super::plan::{Candidate, Plan};
 use super::position::Position;
 use super::projection::{Projection, payload_source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::live::Live;
 use crate::part::readable::{intersection, readable_rows};
+use crate::part::reader::Frame;
 use crate::types::{QuerySpec, Rows};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -25,7 +27,7 @@ const CAP_MAX: usize = 8_192;
 /// Most blocks to open in one call.
 const OPEN_MAX: usize = 64;
 /// Most rows of one batch.
-const BATCH_ROWS_MAX: usize = 64 << 10;
+pub(crate) const BATCH_ROWS_MAX: usize = 64 << 10;
 
 /// Most bytes of one column of a batch, unless it has one row.
 const BATCH_COLUMN_BYTES_MAX: u64 = 256 << 20;
@@ -34,7 +36,7 @@ const BATCH_COLUMN_BYTES_MAX: u64 = 256 << 20;
 pub struct Cursor<H: Host> {
     host: Arc<H>,
     plan: Plan<H>,
-    projection: Projection,
+    projection: Arc<Projection>,
     /// What may still contribute, by the first position it could.
     pending: BinaryHeap<Reverse<(Position, Pending)>>,
     /// Blocks with selected rows, by the position of the next.
@@ -49,6 +51,8 @@ pub struct Cursor<H: Host> {
     selected_bytes: usize,
     left: u64,
     finished: bool,
+    /// The last row that was returned before this cursor began.
+    after: Option<After>,
     missing: Missing,
     explain: Explain,
 }
@@ -70,20 +74,13 @@ struct Batch {
 
 impl<H: Host> Cursor<H> {
     /// Plans a query; opens nothing but the manifests that are open anyway.
-    pub(crate) fn start(host: &Arc<H>, live: &Arc<Live<H>>, spec: QuerySpec) -> Result<Self> {
+    pub(crate) fn start(host: &Arc<H>, plan: Plan<H>, projection: Arc<Projection>) -> Result<Self> {
         host.check()?;
-        let projection = Projection::new(&spec, live);
-        let plan = Plan::new(host, live, spec)?;
         let missing = Missing::of(&plan)?;
-        let mut explain = Explain {
-            epoch: live.epoch,
-            version: live.version,
-            ..Explain::default()
-        };
+        let live = Arc::clone(&plan.live);
+        let mut explain = Explain::of(&live);
         let mut pending = BinaryHeap::new();
-        explain.parts.total = live.parts.len() as u64;
         for (rank, part) in live.parts.iter().enumerate() {
-            explain.blocks.total += u64::from(part.manifest().blocks);
             if plan.wants_part(rank, &mut explain) {
                 let bound = plan.bound(part.manifest().min_key, part.manifest().max_key);
                 pending.push(Reverse((bound, Pending::Part(rank))));
@@ -98,15 +95,26 @@ impl<H: Host> Cursor<H> {
             blocks: Vec::new(),
             free: Vec::new(),
             used_up: Vec::new(),
-            rows_per_batch: rows_per_batch(&plan.spec, live),
+            rows_per_batch: rows_per_batch(&plan.spec, &live),
             distinct: plan.spec.distinct_payload.then(Distinct::default),
             selected_bytes: 0,
             left,
             finished: left == 0,
             plan,
+            after: None,
             missing,
             explain,
         })
+    }
+
+    /// The cursor for the rows behind those that were returned already, counted in `explain`.
+    pub(crate) fn behind(mut self, after: Option<After>, explain: &Explain) -> Self {
+        self.after = after;
+        self.left = self.left.saturating_sub(explain.rows.returned);
+        self.finished = self.left == 0;
+        self.explain.rows = explain.rows.clone();
+        self.explain.calls = explain.calls.clone();
+        self
     }
 
     /// The first rows; none when nothing matches.
@@ -172,7 +180,8 @@ impl<H: Host> Cursor<H> {
                 }
                 Pending::Block(index) => {
                     let block = self.blocks.get(*index).and_then(Option::as_ref);
-                    let resumed = block.is_some_and(|block| block.memory_bytes() > 0);
+                    let resumed =
+                        block.is_some_and(|block| block.memory_bytes() > 0 || block.is_resumed());
                     explain.blocks.not_due += u64::from(!resumed);
                 }
             }
@@ -337,8 +346,12 @@ impl<H: Host> Cursor<H> {
             return Ok(());
         };
         for candidate in candidates {
+            let Some((candidate, resume)) = self.behind_after(rank, &frame, candidate) else {
+                continue;
+            };
             let bound = candidate.bound;
-            let block = Some(QueryBlock::new(rank, Arc::clone(&frame), index, candidate));
+            let frame = Arc::clone(&frame);
+            let block = Some(QueryBlock::new(rank, frame, index, candidate, resume));
             let slot = match self.free.pop() {
                 Some(slot) => slot,
                 None => {
@@ -352,6 +365,30 @@ impl<H: Host> Cursor<H> {
             self.pending.push(Reverse((bound, Pending::Block(slot))));
         }
         Ok(())
+    }
+
+    /// What is left of a block behind the rows that were returned before; blocks that these came from have
+    /// been opened.
+    fn behind_after(
+        &mut self,
+        rank: usize,
+        frame: &Frame,
+        candidate: Candidate,
+    ) -> Option<(Candidate, Option<(i64, u32)>)> {
+        let (Some(after), Some(open)) = (&self.after, frame.blocks.get(candidate.block)) else {
+            return Some((candidate, None));
+        };
+        match after.left(&self.plan, rank, open, candidate) {
+            Left::Whole(candidate) => Some((candidate, None)),
+            Left::Rest(candidate, resume) => {
+                self.explain.blocks.opened += u64::from(resume.is_some());
+                Some((candidate, resume))
+            }
+            Left::Nothing => {
+                self.explain.blocks.opened += 1;
+                None
+            }
+        }
     }
 
     fn open_blocks(&mut self, indexes: &[usize], want: usize) -> Result<()> {
@@ -479,7 +516,7 @@ impl<H: Host> Cursor<H> {
 }
 
 /// How many rows of the longest values the host can gather at a time.
-fn rows_per_batch<H: Host>(spec: &QuerySpec, live: &Live<H>) -> usize {
+pub(crate) fn rows_per_batch<H: Host>(spec: &QuerySpec, live: &Live<H>) -> usize {
     let manifests = live.parts.iter().map(|part| part.manifest());
     let longest = manifests.map(|part| {
         let payload = if spec.payload || spec.distinct_payload {

@@ -1,5 +1,7 @@
 //! What a query did: for parts, blocks and pages how many there were, how many each rule dropped.
 
+use crate::host::Host;
+use crate::live::Live;
 use serde::Serialize;
 
 /// Counters of one query; `docs/query.md` says what each means.
@@ -54,10 +56,45 @@ pub(crate) struct RowCounts {
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct CallCounts {
     pub(crate) select: u64,
+    pub(crate) top: u64,
     pub(crate) gather: u64,
 }
 
 impl Explain {
+    /// Nothing was done yet with these parts.
+    pub(crate) fn of<H: Host>(live: &Live<H>) -> Self {
+        let mut explain = Self {
+            epoch: live.epoch,
+            version: live.version,
+            ..Self::default()
+        };
+        explain.parts.total = live.parts.len() as u64;
+        for part in &live.parts {
+            explain.blocks.total += u64::from(part.manifest().blocks);
+        }
+        explain
+    }
+
+    /// Counts what was neither dropped nor opened, at the end of a query that looked at what was due only.
+    pub(crate) fn close(&mut self) {
+        let PartCounts {
+            total,
+            dropped_by_key_range,
+            dropped_by_tag_range,
+            read,
+            ..
+        } = self.parts;
+        let other = dropped_by_key_range + dropped_by_tag_range + read;
+        self.parts.not_due = total.saturating_sub(other);
+        let blocks = &self.blocks;
+        let dropped = blocks.dropped_unseen
+            + blocks.dropped_by_series
+            + blocks.dropped_by_key_range
+            + blocks.dropped_by_tag_range
+            + blocks.dropped_by_filter;
+        self.blocks.not_due = blocks.total.saturating_sub(dropped + blocks.opened);
+    }
+
     /// The JSON object.
     pub(crate) fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned())

@@ -42,6 +42,7 @@ impl QueryBlock {
         frame: Arc<Frame>,
         frame_index: usize,
         candidate: super::plan::Candidate,
+        resume: Option<(i64, u32)>,
     ) -> Self {
         Self {
             rank,
@@ -54,7 +55,7 @@ impl QueryBlock {
             keys: Vec::new(),
             at: 0,
             more: false,
-            resume: None,
+            resume,
             near_run: 0,
             projected: None,
             near_payload: 0,
@@ -99,6 +100,11 @@ impl QueryBlock {
             .map(|(position, _)| position)
     }
 
+    /// Whether some of its rows were returned before.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.resume.is_some()
+    }
+
     pub(crate) fn memory_bytes(&self) -> usize {
         self.rows.len() * SELECTED_ROW_BYTES
     }
@@ -132,13 +138,13 @@ pub(crate) fn select_rows<H: Host>(
         let mut group: Vec<&mut QueryBlock> = blocks
             .iter_mut()
             .map(|block| &mut **block)
-            .filter(|block| (plan.predicate.is_some() && !block.all_match) == filtered)
+            .filter(|block| (plan.filter.is_some() && !block.all_match) == filtered)
             .collect();
         if group.is_empty() {
             continue;
         }
         let selection = selection(plan, &group, filtered, cap)?;
-        let filter = plan.predicate.as_ref().filter(|_| filtered);
+        let filter = plan.predicate().filter(|_| filtered);
         let selected = host.select(filter.map(|predicate| predicate.compiled()), &selection)?;
         explain.calls.select += 1;
         distribute(selected, &mut group, explain)?;
@@ -154,8 +160,7 @@ pub(crate) fn selection<H: Host, B: std::ops::Deref<Target = QueryBlock>>(
     cap: u32,
 ) -> Result<Selection> {
     let slots = plan
-        .predicate
-        .as_ref()
+        .predicate()
         .filter(|_| filtered)
         .map_or(0, |predicate| predicate.slots());
     let mut selection = Selection {

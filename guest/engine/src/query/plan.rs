@@ -11,11 +11,11 @@ use crate::part::block::Block;
 use crate::part::dictionary::Slices;
 use crate::part::frame::FrameEntry;
 use crate::part::readable::intersection;
-use crate::part::reader::Frame;
+use crate::part::reader::{Frame, OpenBlock};
+use crate::part::{Part, Run};
 use crate::predicate::{Places, Predicate};
 use crate::recovery::is_damage;
 use crate::types::QuerySpec;
-use std::ops::Bound;
 use std::sync::{Arc, OnceLock};
 
 /// A query against one part list.
@@ -27,11 +27,28 @@ pub(crate) struct Plan<H: Host> {
     pub(crate) high: i64,
     /// Wanted series, ascending and distinct; `None` for all.
     series: Option<Vec<u64>>,
-    pub(crate) predicate: Option<Predicate<H>>,
-    /// Places of the filter's columns, per part of the list.
+    pub(crate) filter: Option<Arc<BoundFilter<H>>>,
+}
+
+/// A filter and the places of its columns, per part of a list.
+pub(crate) struct BoundFilter<H: Host> {
+    pub(crate) predicate: Predicate<H>,
     places: Vec<Places>,
     /// What postings say of each part, looked up when the part is first read.
     slices: Vec<OnceLock<Option<Slices>>>,
+}
+
+impl<H: Host> BoundFilter<H> {
+    pub(crate) fn bind(host: &H, live: &Live<H>, text: &str) -> Result<Arc<Self>> {
+        let predicate = Predicate::bind(host, text, &live.parts)?;
+        let parts = live.parts.iter();
+        let places: Vec<Places> = parts.map(|part| predicate.places(part)).collect();
+        Ok(Arc::new(Self {
+            predicate,
+            slices: places.iter().map(|_| OnceLock::new()).collect(),
+            places,
+        }))
+    }
 }
 
 /// A block with rows that a query may want.
@@ -47,30 +64,35 @@ pub(crate) struct Candidate {
 }
 
 impl<H: Host> Plan<H> {
-    pub(crate) fn new(host: &Arc<H>, live: &Arc<Live<H>>, spec: QuerySpec) -> Result<Self> {
-        let (low, high) = inclusive(spec.low, spec.high);
+    pub(crate) fn new(
+        live: &Arc<Live<H>>,
+        spec: QuerySpec,
+        filter: Option<Arc<BoundFilter<H>>>,
+    ) -> Self {
+        let (low, high) = spec.inclusive_keys();
         let mut series = spec.series.clone();
         if let Some(series) = &mut series {
             series.sort_unstable();
             series.dedup();
         }
-        let bind = |text: &String| Predicate::bind(&**host, text, &live.parts);
-        let predicate = spec.filter.as_ref().map(bind).transpose()?;
-        let places = live.parts.iter().map(|part| match &predicate {
-            Some(predicate) => predicate.places(part),
-            None => Places::new(),
-        });
-        let places: Vec<Places> = places.collect();
-        Ok(Self {
+        Self {
             live: Arc::clone(live),
             low,
             high,
             series,
-            predicate,
-            slices: places.iter().map(|_| OnceLock::new()).collect(),
-            places,
+            filter,
             spec,
-        })
+        }
+    }
+
+    /// The wanted series, ascending and distinct; none for all.
+    pub(crate) fn series(&self) -> Option<&[u64]> {
+        self.series.as_deref()
+    }
+
+    /// What tests rows, if anything does.
+    pub(crate) fn predicate(&self) -> Option<&Predicate<H>> {
+        self.filter.as_ref().map(|filter| &filter.predicate)
     }
 
     /// Whether part `rank` of the list may hold wanted rows; counts why not.
@@ -81,11 +103,7 @@ impl<H: Host> Plan<H> {
         let manifest = part.manifest();
         let key_range = self.overlaps(manifest.min_key, manifest.max_key)
             && self.series.as_ref().is_none_or(|series| !series.is_empty());
-        let judged = || {
-            self.predicate
-                .as_ref()
-                .map(|predicate| predicate.judge_part(part))
-        };
+        let judged = || self.predicate().map(|predicate| predicate.judge_part(part));
         if !key_range {
             explain.parts.dropped_by_key_range += 1;
         } else if matches!(judged(), Some(Verdict::Nothing)) {
@@ -124,7 +142,8 @@ impl<H: Host> Plan<H> {
         Position::first_of_key(self.first_key(min_key, max_key), self.spec.descending)
     }
 
-    fn first_key(&self, min_key: i64, max_key: i64) -> i64 {
+    /// The first key in the wanted order that a row with keys from `min_key` to `max_key` could have.
+    pub(crate) fn first_key(&self, min_key: i64, max_key: i64) -> i64 {
         if self.spec.descending {
             max_key.min(self.high)
         } else {
@@ -132,7 +151,7 @@ impl<H: Host> Plan<H> {
         }
     }
 
-    fn overlaps(&self, min_key: i64, max_key: i64) -> bool {
+    pub(crate) fn overlaps(&self, min_key: i64, max_key: i64) -> bool {
         self.low <= self.high && min_key <= self.high && max_key >= self.low
     }
 
@@ -153,14 +172,14 @@ impl<H: Host> Plan<H> {
             return Ok(Vec::new());
         }
         let mut candidates = Vec::new();
-        for (index, open) in frame.blocks.iter().enumerate() {
+        let seen = self.for_each_block(frame, |index, open| {
             let rows = slices.map(|slices| slices.spans(open.number));
             if rows.as_ref().is_some_and(Vec::is_empty) {
                 explain.blocks.dropped_by_filter += 1;
-                continue;
+                return;
             }
             let Some(mut candidate) = self.candidate(index, &open.block, explain) else {
-                continue;
+                return;
             };
             if let Some(rows) = rows {
                 candidate.spans = intersection(&candidate.spans, &rows);
@@ -169,12 +188,9 @@ impl<H: Host> Plan<H> {
                 true => explain.blocks.dropped_by_filter += 1,
                 false => candidates.push(candidate),
             }
-        }
-        let (Some(predicate), Some(part), Some(places)) = (
-            &self.predicate,
-            self.live.parts.get(rank),
-            self.places.get(rank),
-        ) else {
+        });
+        explain.blocks.dropped_by_series += frame.blocks.len().saturating_sub(seen) as u64;
+        let Some((predicate, part, places)) = self.filtered_part(rank) else {
             return Ok(candidates);
         };
         let slots = predicate.slot_frames(part, places, frame, frame_index)?;
@@ -197,12 +213,14 @@ impl<H: Host> Plan<H> {
     /// The slices of part `rank` outside of which nothing can be wanted; none when that is not known. Damaged
     /// postings spare nothing, and cost nothing else: the rows are read from other pages.
     fn slices(&self, host: &H, rank: usize) -> Result<Option<&Slices>> {
-        let (Some(predicate), Some(part), Some(places), Some(slot)) = (
-            &self.predicate,
-            self.live.parts.get(rank),
-            self.places.get(rank),
-            self.slices.get(rank),
-        ) else {
+        let Some((predicate, part, places)) = self.filtered_part(rank) else {
+            return Ok(None);
+        };
+        let Some(slot) = self
+            .filter
+            .as_ref()
+            .and_then(|filter| filter.slices.get(rank))
+        else {
             return Ok(None);
         };
         if slot.get().is_none() {
@@ -213,6 +231,73 @@ impl<H: Host> Plan<H> {
             let _ = slot.set(found);
         }
         Ok(slot.get().and_then(Option::as_ref))
+    }
+
+    fn filtered_part(&self, rank: usize) -> Option<(&Predicate<H>, &Part<H>, &Places)> {
+        let filter = self.filter.as_ref()?;
+        let part = self.live.parts.get(rank)?;
+        Some((&filter.predicate, part, filter.places.get(rank)?))
+    }
+
+    /// Visits the numbers of the frames that may hold wanted rows, ascending, until told to stop; false when
+    /// it was.
+    pub(crate) fn for_each_frame(
+        &self,
+        frames: &[FrameEntry],
+        visit: &mut impl FnMut(usize) -> Result<bool>,
+    ) -> Result<bool> {
+        let Some(wanted) = &self.series else {
+            for (index, frame) in frames.iter().enumerate() {
+                if self.overlaps(frame.min_key, frame.max_key) && !visit(index)? {
+                    return Ok(false);
+                }
+            }
+            return Ok(true);
+        };
+        let mut next = 0;
+        for id in wanted {
+            let left = frames.get(next..).unwrap_or_default();
+            next += left.partition_point(|frame| frame.last_series < *id);
+            while let Some(frame) = frames.get(next)
+                && frame.first_series <= *id
+            {
+                if self.overlaps(frame.min_key, frame.max_key) && !visit(next)? {
+                    return Ok(false);
+                }
+                next += 1;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Visits the blocks of a frame in which a wanted series could be, ascending, and counts them.
+    pub(crate) fn for_each_block<'f>(
+        &self,
+        frame: &'f Frame,
+        mut visit: impl FnMut(usize, &'f OpenBlock),
+    ) -> usize {
+        let Some(wanted) = &self.series else {
+            frame
+                .blocks
+                .iter()
+                .enumerate()
+                .for_each(|(index, open)| visit(index, open));
+            return frame.blocks.len();
+        };
+        let (mut next, mut seen) = (0, 0);
+        for id in wanted {
+            let left = frame.blocks.get(next..).unwrap_or_default();
+            next += left.partition_point(|open| open.block.last_series() < *id);
+            while let Some(open) = frame.blocks.get(next)
+                && open.block.first_series() <= *id
+            {
+                visit(next, open);
+                seen += 1;
+                // A block that goes on with later series is looked at once.
+                next += 1;
+            }
+        }
+        seen
     }
 
     /// The runs of a block that are wanted by series and key.
@@ -252,7 +337,7 @@ impl<H: Host> Plan<H> {
     }
 
     /// Visits the runs of the wanted series, ascending.
-    fn for_each_run(&self, block: &Block, mut visit: impl FnMut(&crate::part::Run)) {
+    pub(crate) fn for_each_run(&self, block: &Block, mut visit: impl FnMut(&Run)) {
         let Some(wanted) = &self.series else {
             block.runs.iter().for_each(visit);
             return;
@@ -283,52 +368,11 @@ impl<H: Host> Plan<H> {
         block: usize,
         out: &mut Vec<u32>,
     ) -> Result<()> {
-        let (Some(predicate), Some(part), Some(places)) = (
-            &self.predicate,
-            self.live.parts.get(rank),
-            self.places.get(rank),
-        ) else {
+        let Some((predicate, part, places)) = self.filtered_part(rank) else {
             return Ok(());
         };
         let slots = predicate.slot_frames(part, places, frame, frame_index)?;
         slots.append_pages(block, out);
         Ok(())
-    }
-}
-
-/// Key bounds as an inclusive pair; `low > high` when no key fits.
-fn inclusive(low: Bound<i64>, high: Bound<i64>) -> (i64, i64) {
-    const NOTHING: (i64, i64) = (i64::MAX, i64::MIN);
-    let low = match low {
-        Bound::Unbounded => Some(i64::MIN),
-        Bound::Included(key) => Some(key),
-        Bound::Excluded(key) => key.checked_add(1),
-    };
-    let high = match high {
-        Bound::Unbounded => Some(i64::MAX),
-        Bound::Included(key) => Some(key),
-        Bound::Excluded(key) => key.checked_sub(1),
-    };
-    low.zip(high).unwrap_or(NOTHING)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bounds_over_the_whole_range() {
-        use Bound::{Excluded, Included, Unbounded};
-        assert_eq!(inclusive(Unbounded, Unbounded), (i64::MIN, i64::MAX));
-        assert_eq!(inclusive(Included(3), Excluded(3)), (3, 2));
-        assert_eq!(inclusive(Excluded(3), Included(4)), (4, 4));
-        assert_eq!(
-            inclusive(Included(i64::MIN), Included(i64::MAX)),
-            (i64::MIN, i64::MAX)
-        );
-        let (low, high) = inclusive(Excluded(i64::MAX), Unbounded);
-        assert!(low > high);
-        let (low, high) = inclusive(Unbounded, Excluded(i64::MIN));
-        assert!(low > high);
     }
 }

@@ -4,15 +4,19 @@ use super::open::QueryBlock;
 use crate::error::Result;
 use crate::host::{ABSENT, Host, PageSource};
 use crate::live::Live;
+use crate::part::Part;
 use crate::part::writer::TagColumn;
 use crate::types::{Projection as Wanted, QuerySpec};
 use sidx_kernels::{ColumnType, ValueType};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// The columns of a result: the same for every batch of rows.
 pub(crate) struct Projection {
     payload: bool,
     columns: Vec<TagColumn>,
+    /// Per part of the list: where it keeps the columns, none where it lacks one.
+    places: Vec<Vec<Option<(usize, usize)>>>,
 }
 
 impl Projection {
@@ -32,10 +36,36 @@ impl Projection {
                 .map(|column| (*column).clone())
                 .collect(),
         };
+        Self::placed(spec.payload, columns, live)
+    }
+
+    fn placed<H: Host>(payload: bool, columns: Vec<TagColumn>, live: &Live<H>) -> Self {
+        let places = |part: &Arc<Part<H>>| {
+            let columns = columns.iter();
+            columns
+                .map(|column| part.place_of(&column.name, column.kind))
+                .collect()
+        };
         Self {
-            payload: spec.payload,
+            places: live.parts.iter().map(places).collect(),
+            payload,
             columns,
         }
+    }
+
+    /// Whether payloads are returned.
+    pub(crate) fn payload(&self) -> bool {
+        self.payload
+    }
+
+    /// The tag columns.
+    pub(crate) fn columns(&self) -> &[TagColumn] {
+        &self.columns
+    }
+
+    /// Where part `rank` keeps a column.
+    pub(crate) fn place(&self, rank: usize, column: usize) -> Option<(usize, usize)> {
+        self.places.get(rank)?.get(column).copied().flatten()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -96,8 +126,8 @@ impl Projection {
             return Ok(());
         };
         let mut pages = Vec::with_capacity(self.columns.len());
-        for column in &self.columns {
-            pages.push(match part.place_of(&column.name, column.kind) {
+        for column in 0..self.columns.len() {
+            pages.push(match self.place(block.rank, column) {
                 None => ABSENT,
                 Some((tag, index)) => part
                     .tag_frame(&block.frame, block.frame_index, tag)?

@@ -4,7 +4,7 @@ use super::{Allowed, a_file};
 use crate::bindings::sidx::engine::{files, scan};
 
 /// A page of ten rows that no query of the host knows: a memory file would be refused, so one of a part.
-fn a_key_page() -> Option<u32> {
+pub(super) fn a_key_page() -> Option<u32> {
     let file = a_file()?;
     let bytes = files::read(file, 0, files::size(file).ok()? as u32).ok()?;
     // The only page of a small part follows the head of its file; its end is found by its checksum.

@@ -1,0 +1,134 @@
+//! Requests of the first rows of runs that the host must refuse.
+
+use super::Allowed;
+use super::kernels::a_key_page;
+use crate::bindings::sidx::engine::scan;
+
+/// One run of one block, with its keys as a column.
+const WANTED: scan::Request<'static> = scan::Request {
+    key_pages: &[],
+    slots: 0,
+    slot_pages: &[],
+    tested: &[],
+    run_blocks: &[0],
+    spans: &[0, 2],
+    series: &[7],
+    bounds: &[0],
+    low: i64::MIN,
+    high: i64::MAX,
+    order: scan::Order::Ascending,
+    limit: 10,
+    horizon: None,
+    kinds: &[],
+    piece_counts: &[],
+    piece_ends: &[],
+    piece_pages: &[],
+};
+
+fn copied<'a>(request: &scan::Request<'a>) -> scan::Request<'a> {
+    scan::Request { ..*request }
+}
+
+type Change = fn(&mut scan::Request<'_>);
+
+/// What is wrong with a request, and how to make it so.
+const WRONG: [(&str, Change); 24] = [
+    ("no key page", |it| it.key_pages = &[u32::MAX]),
+    ("an unknown key page", |it| it.key_pages = &[8 << 20]),
+    ("no key pages", |it| it.key_pages = &[]),
+    ("missing slots", |it| it.slots = u32::MAX),
+    ("more slots", |it| it.slot_pages = &[1, 2, 3]),
+    ("more tests", |it| it.tested = &[0, 0]),
+    ("a test without a filter", |it| it.tested = &[1]),
+    ("a run of no block", |it| it.run_blocks = &[1]),
+    ("a run of the last block", |it| it.run_blocks = &[u32::MAX]),
+    ("more runs", |it| it.run_blocks = &[0, 0]),
+    ("half a span", |it| it.spans = &[0]),
+    ("a span backwards", |it| it.spans = &[2, 1]),
+    ("a span behind the rows", |it| it.spans = &[0, u32::MAX]),
+    ("no series", |it| it.series = &[]),
+    ("more bounds", |it| it.bounds = &[0, 0]),
+    ("all rows there are", |it| it.limit = u32::MAX),
+    ("an unknown type", |it| {
+        (it.kinds, it.piece_counts) = (&[99], &[0]);
+    }),
+    ("no piece counts", |it| it.kinds = &[2]),
+    ("more piece counts", |it| it.piece_counts = &[1, 1]),
+    ("many pieces", |it| {
+        (it.kinds, it.piece_counts) = (&[2], &[u32::MAX]);
+    }),
+    ("no piece for a row", |it| {
+        (it.kinds, it.piece_counts) = (&[2], &[0]);
+    }),
+    ("a piece that ends before a row", |it| {
+        (it.kinds, it.piece_counts) = (&[2], &[1]);
+        (it.piece_ends, it.piece_pages) = (&[1], &[u32::MAX]);
+    }),
+    ("an unknown piece", |it| {
+        (it.kinds, it.piece_counts) = (&[2], &[1]);
+        (it.piece_ends, it.piece_pages) = (&[u32::MAX], &[8 << 20]);
+    }),
+    ("pieces without pages", |it| {
+        (it.kinds, it.piece_counts, it.piece_ends) = (&[2], &[1], &[9]);
+    }),
+];
+
+pub(super) fn tops(allowed: &mut Allowed) {
+    let Some(page) = a_key_page() else {
+        return allowed.0.push("there is no key page to read".to_owned());
+    };
+    let pages = [page];
+    let wanted = scan::Request {
+        key_pages: &pages,
+        ..WANTED
+    };
+    for bounds in [&[0][..], &[]] {
+        let good = scan::Request {
+            bounds,
+            ..copied(&wanted)
+        };
+        match scan::top(None, good) {
+            Ok(top) if top.rows == 2 && top.exhausted => {}
+            _ => allowed.0.push("a good request is refused".to_owned()),
+        }
+        for (what, change) in WRONG {
+            let mut wrong = scan::Request {
+                bounds,
+                ..copied(&wanted)
+            };
+            change(&mut wrong);
+            allowed.refused(&format!("top: {what}"), scan::top(None, wrong));
+        }
+    }
+    // Odd, but no reason to refuse: the answer is just what it is.
+    let runs = vec![0; 1 << 17];
+    let spans: Vec<u32> = [0, 2].repeat(1 << 17);
+    let series = vec![7; 1 << 17];
+    let bounds = vec![i64::MAX; 1 << 17];
+    for odd in [
+        scan::Request {
+            low: i64::MAX,
+            high: i64::MIN,
+            ..copied(&wanted)
+        },
+        scan::Request {
+            limit: 0,
+            ..copied(&wanted)
+        },
+        scan::Request {
+            horizon: Some((i64::MIN, 0)),
+            ..copied(&wanted)
+        },
+        scan::Request {
+            run_blocks: &runs,
+            spans: &spans,
+            series: &series,
+            bounds: &bounds,
+            limit: 1 << 16,
+            order: scan::Order::Descending,
+            ..copied(&wanted)
+        },
+    ] {
+        let _ = scan::top(None, odd);
+    }
+}

@@ -1,0 +1,59 @@
+//! In which order the frames of a part and the runs of a frame come due: sorted once per instance, so
+//! that a query for the first rows looks at those alone.
+
+use super::frame::FrameEntry;
+use super::reader::OpenBlock;
+use std::sync::OnceLock;
+
+/// Where a run is in its frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RunPlace {
+    pub(crate) block: u32,
+    pub(crate) run: u32,
+}
+
+/// The runs of a frame by first key and series, and the other way round by last key and series.
+#[derive(Default)]
+pub(crate) struct RunOrder([OnceLock<Vec<RunPlace>>; 2]);
+
+impl RunOrder {
+    pub(crate) fn get(&self, blocks: &[OpenBlock], descending: bool) -> &[RunPlace] {
+        let [ascending, reverse] = &self.0;
+        let order = if descending { reverse } else { ascending };
+        order.get_or_init(|| {
+            let mut placed: Vec<((i64, u64), RunPlace)> = Vec::new();
+            for (block, open) in (0u32..).zip(blocks) {
+                for (number, run) in (0u32..).zip(&open.block.runs) {
+                    let due = match descending {
+                        true => (!run.last_key, !run.series),
+                        false => (run.first_key, run.series),
+                    };
+                    placed.push((due, RunPlace { block, run: number }));
+                }
+            }
+            placed.sort_by_key(|(due, _)| *due);
+            placed.into_iter().map(|(_, place)| place).collect()
+        })
+    }
+}
+
+/// The frames of a part by least key and first series, and the other way round by greatest key and last
+/// series.
+#[derive(Default)]
+pub(crate) struct FrameOrder([OnceLock<Vec<u32>>; 2]);
+
+impl FrameOrder {
+    pub(crate) fn get(&self, frames: &[FrameEntry], descending: bool) -> &[u32] {
+        let [ascending, reverse] = &self.0;
+        let order = if descending { reverse } else { ascending };
+        order.get_or_init(|| {
+            let due = |frame: &FrameEntry| match descending {
+                true => (!frame.max_key, !frame.last_series),
+                false => (frame.min_key, frame.first_series),
+            };
+            let mut placed: Vec<((i64, u64), u32)> = frames.iter().map(due).zip(0u32..).collect();
+            placed.sort_unstable();
+            placed.into_iter().map(|(_, index)| index).collect()
+        })
+    }
+}

@@ -1,0 +1,131 @@
+//! What an instance keeps between queries: filters and projections that it resolved against the part list,
+//! and room for requests.
+
+use super::cursor::Cursor;
+use super::explain::Explain;
+use super::missing::Missing;
+use super::plan::{BoundFilter, Plan};
+use super::projection::Projection;
+use super::top::{self, Candidates};
+use crate::error::Result;
+use crate::host::Host;
+use crate::index::Answer;
+use crate::live::Live;
+use crate::types::{Projection as Wanted, QuerySpec, Rows};
+use std::sync::Arc;
+
+/// Filters, and projections, that are remembered.
+const KEPT: usize = 8;
+
+/// The queries of one instance, one after the other.
+pub(crate) struct Queries<H: Host> {
+    /// Version of the part list that the rest is about.
+    version: u64,
+    filters: Vec<(String, Arc<BoundFilter<H>>)>,
+    projections: Vec<((bool, Wanted), Arc<Projection>)>,
+    candidates: Candidates,
+    /// What the last query did that needed no cursor.
+    explain: Explain,
+}
+
+impl<H: Host> Default for Queries<H> {
+    fn default() -> Self {
+        Self {
+            version: 0,
+            filters: Vec::new(),
+            projections: Vec::new(),
+            candidates: Candidates::default(),
+            explain: Explain::default(),
+        }
+    }
+}
+
+impl<H: Host> Queries<H> {
+    /// `index.query`
+    pub(crate) fn start(
+        &mut self,
+        host: &Arc<H>,
+        live: &Arc<Live<H>>,
+        spec: QuerySpec,
+        max_rows: u32,
+    ) -> Result<Answer<H>> {
+        if self.version != live.version {
+            self.filters.clear();
+            self.projections.clear();
+            self.version = live.version;
+        }
+        let projection = self.projection(live, &spec);
+        let filter = match &spec.filter {
+            Some(text) => Some(self.filter(&**host, live, text)?),
+            None => None,
+        };
+        let plan = Plan::new(live, spec, filter);
+        Missing::of(&plan)?;
+        let mut explain = Explain::of(live);
+        let room = &mut self.candidates;
+        let first = top::first_rows(&**host, &plan, &projection, max_rows, room, &mut explain)?;
+        let Some(first) = first else {
+            let mut cursor = Cursor::start(host, plan, projection)?;
+            let rows = cursor.first(max_rows)?;
+            return Ok(Answer {
+                rows,
+                complete: cursor.is_complete(),
+                cursor: Some(cursor),
+            });
+        };
+        let rows = Rows {
+            keys: Vec::new(),
+            series: Vec::new(),
+            columns: Some(first.columns),
+            names: projection.names(),
+            partial: false,
+        };
+        let cursor = if first.complete {
+            explain.close();
+            self.explain = explain;
+            None
+        } else {
+            let cursor = Cursor::start(host, plan, projection)?;
+            Some(cursor.behind(first.after, &explain))
+        };
+        Ok(Answer {
+            rows,
+            complete: first.complete,
+            cursor,
+        })
+    }
+
+    /// `index.explain`
+    pub(crate) fn explain(&self) -> String {
+        self.explain.json()
+    }
+
+    fn filter(&mut self, host: &H, live: &Live<H>, text: &str) -> Result<Arc<BoundFilter<H>>> {
+        if let Some((_, bound)) = self.filters.iter().find(|(known, _)| known == text) {
+            return Ok(Arc::clone(bound));
+        }
+        let bound = BoundFilter::bind(host, live, text)?;
+        if self.filters.len() >= KEPT {
+            self.filters.remove(0);
+        }
+        self.filters.push((text.to_owned(), Arc::clone(&bound)));
+        Ok(bound)
+    }
+
+    fn projection(&mut self, live: &Live<H>, spec: &QuerySpec) -> Arc<Projection> {
+        let found = self
+            .projections
+            .iter()
+            .find(|((payload, wanted), _)| *payload == spec.payload && *wanted == spec.projection);
+        if let Some((_, projection)) = found {
+            return Arc::clone(projection);
+        }
+        let projection = Arc::new(Projection::new(spec, live));
+        if self.projections.len() >= KEPT {
+            self.projections.remove(0);
+        }
+        let key = (spec.payload, spec.projection.clone());
+        self.projections.push((key, Arc::clone(&projection)));
+        projection
+    }
+}

@@ -1,0 +1,426 @@
+//! The first rows of a query with one call: the runs that may hold them go to the host, which merges them
+//! by key and gathers the columns of the rows it comes to.
+//!
+//! What the call leaves is a matter for the [cursor](super::cursor), which goes on behind its last row.
+
+use super::after::After;
+use super::cursor::{BATCH_ROWS_MAX, rows_per_batch};
+use super::due::{self, Horizon};
+use super::explain::Explain;
+use super::plan::Plan;
+use super::projection::Projection;
+use crate::error::{Error, Result};
+use crate::host::{ABSENT, Host, Top, TopRequest};
+use crate::part::Run;
+use crate::part::reader::Frame;
+use sidx_kernels::{ColumnType, ValueType};
+use std::sync::Arc;
+
+/// Most runs to send in one call; more are for the cursor.
+pub(super) const RUNS_MAX: usize = 64 << 10;
+/// Most frames to look through for the runs of a query with a limit. Beyond, the cursor reads only those
+/// that are due.
+const FRAMES_MAX: usize = 64;
+/// Most rows to merge for a query without a limit.
+const WHOLE_ROWS_MAX: u64 = 64 << 10;
+/// A query that may use less memory than this is counted row by row, which the cursor does.
+const MEMORY_MIN: u64 = 1 << 20;
+
+/// Room for one request after the other.
+#[derive(Default)]
+pub(crate) struct Candidates {
+    pub(super) runs: Vec<DueRun>,
+    pub(super) blocks: Vec<FoundBlock>,
+    pub(super) frames: Vec<FoundFrame>,
+    request: TopRequest,
+}
+
+/// A run that may hold wanted rows.
+#[derive(Clone, Copy)]
+pub(super) struct DueRun {
+    /// The first key that it could contribute, and its series; inverted for descending order.
+    pub(super) due: (i64, u64),
+    /// Position in the blocks.
+    pub(super) block: u32,
+    pub(super) start: u32,
+    pub(super) end: u32,
+}
+
+/// A block of such runs.
+#[derive(Clone, Copy)]
+pub(super) struct FoundBlock {
+    /// Its part's place in the list, then its number in the part.
+    pub(super) age: (u32, u32),
+    /// Position in the frames.
+    pub(super) frame: u32,
+    /// Index in the frame.
+    pub(super) block: u32,
+    pub(super) tested: bool,
+}
+
+/// A frame of such blocks; keeps its blocks alive for as long as they are asked for.
+pub(super) struct FoundFrame {
+    pub(super) frame: Arc<Frame>,
+    pub(super) rank: usize,
+    pub(super) index: usize,
+}
+
+impl Candidates {
+    fn clear(&mut self) {
+        self.runs.clear();
+        self.blocks.clear();
+        self.frames.clear();
+        self.request.clear();
+    }
+
+    pub(super) fn add_frame(&mut self, frame: Arc<Frame>, rank: usize, index: usize) {
+        self.frames.push(FoundFrame { frame, rank, index });
+    }
+
+    /// Adds a block of a frame that was added.
+    pub(super) fn add_block(&mut self, frame: usize, number: u32, block: usize, tested: bool) {
+        let rank = self.frames.get(frame).map_or(0, |found| found.rank);
+        self.blocks.push(FoundBlock {
+            age: (rank as u32, number),
+            frame: frame as u32,
+            block: block as u32,
+            tested,
+        });
+    }
+
+    /// Adds a run of the block that was added last.
+    pub(super) fn add_run(&mut self, due: (i64, u64), run: &Run) {
+        self.runs.push(DueRun {
+            due,
+            block: self.blocks.len().saturating_sub(1) as u32,
+            start: run.start,
+            end: run.end,
+        });
+    }
+}
+
+/// What one call brought.
+pub(crate) struct First<C> {
+    pub(crate) columns: C,
+    pub(crate) complete: bool,
+    /// The last row, if there is one.
+    pub(crate) after: Option<After>,
+}
+
+/// The first rows of a query, at most `max_rows`; none where this is not the way to get them.
+pub(crate) fn first_rows<H: Host>(
+    host: &H,
+    plan: &Plan<H>,
+    projection: &Projection,
+    max_rows: u32,
+    candidates: &mut Candidates,
+    explain: &mut Explain,
+) -> Result<Option<First<H::Columns>>> {
+    let spec = &plan.spec;
+    let most = (max_rows as usize)
+        .min(BATCH_ROWS_MAX)
+        .min(rows_per_batch(spec, &plan.live));
+    let want = most.min(
+        spec.limit
+            .map_or(most, |limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+    );
+    let is_plain = !spec.distinct_payload && !spec.allow_partial;
+    if want == 0 || !is_plain || spec.memory_bytes < MEMORY_MIN {
+        return Ok(None);
+    }
+    candidates.clear();
+    let horizon = match due::is_ordered(plan, want) {
+        true => due::add_first(plan, want, candidates, explain)?,
+        false => match add_all(host, plan, candidates, explain)? {
+            true => Horizon::None,
+            false => return Ok(None),
+        },
+    };
+    if candidates.runs.is_empty() && horizon == Horizon::None {
+        return Ok(None);
+    }
+    write_request(plan, projection, want as u32, horizon, candidates)?;
+    let filter = plan.predicate().map(|predicate| predicate.compiled());
+    let filter = filter.filter(|_| !candidates.request.tested.is_empty());
+    let top = host.top(filter, &candidates.request)?;
+    count(&top, explain);
+    let rows = u64::from(top.rows);
+    let after = match rows {
+        0 => None,
+        _ => Some(last_row(&top, candidates)?),
+    };
+    let whole = top.exhausted && horizon == Horizon::None;
+    Ok(Some(First {
+        columns: top.columns,
+        complete: whole || spec.limit == Some(rows),
+        after,
+    }))
+}
+
+fn count<C>(top: &Top<C>, explain: &mut Explain) {
+    explain.calls.top += 1;
+    explain.blocks.opened += u64::from(top.opened);
+    explain.blocks.without_match += u64::from(top.without_match);
+    explain.rows.considered += top.considered;
+    explain.rows.selected += top.selected;
+    explain.rows.returned += u64::from(top.rows);
+}
+
+/// Where the last row lies.
+fn last_row<C>(top: &Top<C>, candidates: &Candidates) -> Result<After> {
+    let (key, series, block, row) = top.last;
+    let block = candidates.blocks.get(block as usize);
+    let found = block.and_then(|block| {
+        let frame = candidates.frames.get(block.frame as usize)?;
+        let open = frame.frame.blocks.get(block.block as usize)?;
+        Some((frame.rank, open.block.first_row))
+    });
+    let (rank, first_row) = found
+        .ok_or_else(|| Error::corrupt("the host returned a row of a block it does not know"))?;
+    Ok(After {
+        key,
+        series,
+        rank,
+        first_row,
+        row,
+    })
+}
+
+/// Adds every run that may hold wanted rows. False when there are too many.
+fn add_all<H: Host>(
+    host: &H,
+    plan: &Plan<H>,
+    candidates: &mut Candidates,
+    explain: &mut Explain,
+) -> Result<bool> {
+    let mut frames_left = match plan.spec.limit {
+        Some(_) => FRAMES_MAX,
+        None => usize::MAX,
+    };
+    let mut whole_rows = 0;
+    for (rank, part) in plan.live.parts.iter().enumerate() {
+        if !plan.wants_part(rank, explain) {
+            continue;
+        }
+        explain.parts.read += 1;
+        let frames = part.frames()?;
+        let mut wanted_blocks = 0;
+        let mut each = |index: usize| {
+            let Some(left) = frames_left.checked_sub(1) else {
+                return Ok(false);
+            };
+            frames_left = left;
+            let frame = part.frame(index)?;
+            wanted_blocks += frame.blocks.len() as u64;
+            candidates.add_frame(Arc::clone(&frame), rank, index);
+            whole_rows += match plan.filter {
+                Some(_) => add_tested(host, plan, &frame, candidates, explain)?,
+                None => add_plain(plan, &frame, candidates, explain),
+            };
+            Ok(candidates.runs.len() <= RUNS_MAX
+                && (plan.spec.limit.is_some() || whole_rows <= WHOLE_ROWS_MAX))
+        };
+        if !plan.for_each_frame(frames, &mut each)? {
+            return Ok(false);
+        }
+        let blocks = u64::from(part.manifest().blocks);
+        explain.blocks.dropped_unseen += blocks.saturating_sub(wanted_blocks);
+    }
+    Ok(true)
+}
+
+/// Adds the runs of a frame by what metadata says of series and keys. Returns in how many rows these are
+/// all that is wanted.
+fn add_plain<H: Host>(
+    plan: &Plan<H>,
+    frame: &Frame,
+    candidates: &mut Candidates,
+    explain: &mut Explain,
+) -> u64 {
+    let mut whole_rows = 0;
+    let at = candidates.frames.len().saturating_sub(1);
+    let seen = plan.for_each_block(frame, |index, open| {
+        let before = candidates.runs.len();
+        candidates.add_block(at, open.number, index, false);
+        let mut is_wanted = false;
+        plan.for_each_run(&open.block, |run| {
+            is_wanted = true;
+            if plan.overlaps(run.first_key, run.last_key) {
+                candidates.add_run(due::of_run(plan, run), run);
+                let inside = run.first_key >= plan.low && run.last_key <= plan.high;
+                whole_rows += u64::from(run.end - run.start) * u64::from(inside);
+            }
+        });
+        if candidates.runs.len() == before {
+            candidates.blocks.pop();
+            match is_wanted {
+                true => explain.blocks.dropped_by_key_range += 1,
+                false => explain.blocks.dropped_by_series += 1,
+            }
+        }
+    });
+    explain.blocks.dropped_by_series += frame.blocks.len().saturating_sub(seen) as u64;
+    whole_rows
+}
+
+/// The same for a query with a filter, by what metadata says of it as well.
+fn add_tested<H: Host>(
+    host: &H,
+    plan: &Plan<H>,
+    frame: &Frame,
+    candidates: &mut Candidates,
+    explain: &mut Explain,
+) -> Result<u64> {
+    let (rank, index) = match candidates.frames.last() {
+        Some(found) => (found.rank, found.index),
+        None => return Ok(0),
+    };
+    let at = candidates.frames.len().saturating_sub(1);
+    for candidate in plan.candidates(host, rank, frame, index, explain)? {
+        let Some(open) = frame.blocks.get(candidate.block) else {
+            continue;
+        };
+        candidates.add_block(at, open.number, candidate.block, !candidate.all_match);
+        let runs = &open.block.runs;
+        for start in candidate.spans.iter().step_by(2) {
+            if let Some(run) = runs.get(runs.partition_point(|run| run.end <= *start)) {
+                candidates.add_run(due::of_run(plan, run), run);
+            }
+        }
+    }
+    Ok(0)
+}
+
+fn write_request<H: Host>(
+    plan: &Plan<H>,
+    projection: &Projection,
+    limit: u32,
+    horizon: Horizon,
+    candidates: &mut Candidates,
+) -> Result<()> {
+    let spec = &plan.spec;
+    candidates.put_blocks_in_order();
+    let request = &mut candidates.request;
+    request.low = plan.low;
+    request.high = plan.high;
+    request.descending = spec.descending;
+    request.limit = limit;
+    request.horizon = horizon.position(spec.descending);
+    if spec.limit.is_some() {
+        let key = |run: &DueRun| (run.due, run.block);
+        candidates.runs.sort_unstable_by_key(key);
+        let bounds = candidates.runs.iter().map(|run| run.due.0);
+        let flip = if spec.descending { -1 } else { 0 };
+        request.bounds.extend(bounds.map(|key| key ^ flip));
+    } else {
+        let flip = if spec.descending { u64::MAX } else { 0 };
+        let key = |run: &DueRun| (run.due.1 ^ flip, run.block);
+        candidates.runs.sort_unstable_by_key(key);
+    }
+    let flip = if spec.descending { u64::MAX } else { 0 };
+    for run in &candidates.runs {
+        request.run_blocks.push(run.block);
+        request.spans.extend([run.start, run.end]);
+        request.series.push(run.due.1 ^ flip);
+    }
+    write_blocks(plan, candidates)?;
+    write_columns(plan, projection, candidates)
+}
+
+/// The key pages of the blocks, and the pages of the filter's slots.
+fn write_blocks<H: Host>(plan: &Plan<H>, candidates: &mut Candidates) -> Result<()> {
+    let request = &mut candidates.request;
+    let is_tested = candidates.blocks.iter().any(|block| block.tested);
+    request.slots = match plan.predicate() {
+        Some(predicate) if is_tested => predicate.slots(),
+        _ => 0,
+    };
+    for block in &candidates.blocks {
+        let found = candidates.frames.get(block.frame as usize);
+        let open = found.and_then(|found| found.frame.blocks.get(block.block as usize));
+        let (Some(found), Some(open)) = (found, open) else {
+            return Err(Error::corrupt("a block left its frame"));
+        };
+        request.key_pages.push(open.keys);
+        if !is_tested {
+            continue;
+        }
+        request.tested.push(u8::from(block.tested));
+        let (rank, index) = (found.rank, found.index);
+        let pages = &mut request.slot_pages;
+        plan.append_slot_pages(rank, &found.frame, index, block.block as usize, pages)?;
+    }
+    Ok(())
+}
+
+/// Where the values of the columns lie.
+fn write_columns<H: Host>(
+    plan: &Plan<H>,
+    projection: &Projection,
+    candidates: &mut Candidates,
+) -> Result<()> {
+    let Candidates {
+        blocks,
+        frames,
+        request,
+        ..
+    } = candidates;
+    let each = || {
+        let blocks = blocks.iter();
+        blocks.filter_map(|block| {
+            let found = frames.get(block.frame as usize)?;
+            Some((found, block.block as usize))
+        })
+    };
+    if projection.payload() {
+        request
+            .kinds
+            .push(ColumnType::scalar(ValueType::Bytes).code());
+        for (found, block) in each() {
+            let Some(open) = found.frame.blocks.get(block) else {
+                continue;
+            };
+            request.piece_counts.push(open.block.payloads.len() as u32);
+            for (piece, page) in open.block.payloads.iter().zip(open.payloads..) {
+                request.piece_ends.push(piece.end);
+                request.piece_pages.push(page);
+            }
+        }
+    }
+    for (at, column) in projection.columns().iter().enumerate() {
+        request.kinds.push(column.kind.code());
+        for (found, block) in each() {
+            let part = plan.live.parts.get(found.rank);
+            let page = match (part, projection.place(found.rank, at)) {
+                (Some(part), Some((tag, index))) => part
+                    .tag_frame(&found.frame, found.index, tag)?
+                    .page(block, index)
+                    .map_or(ABSENT, |page| page.handle),
+                _ => ABSENT,
+            };
+            request.piece_counts.push(1);
+            request.piece_ends.push(u32::MAX);
+            request.piece_pages.push(page);
+        }
+    }
+    Ok(())
+}
+
+impl Candidates {
+    /// Brings the blocks into the order of age, each once, as ties between equal keys and series want it.
+    fn put_blocks_in_order(&mut self) {
+        if self.blocks.is_sorted_by(|a, b| a.age < b.age) {
+            return;
+        }
+        let old = std::mem::take(&mut self.blocks);
+        self.blocks.extend_from_slice(&old);
+        self.blocks.sort_unstable_by_key(|block| block.age);
+        self.blocks.dedup_by_key(|block| block.age);
+        for run in &mut self.runs {
+            if let Some(block) = old.get(run.block as usize) {
+                let at = self.blocks.partition_point(|other| other.age < block.age);
+                run.block = at as u32;
+            }
+        }
+    }
+}

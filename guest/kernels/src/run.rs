@@ -1,0 +1,176 @@
+//! Keys of runs, a few at a time: what it takes to merge runs by key.
+
+use std::ops::Range;
+
+use crate::bitmap::Bitmap;
+use crate::error::PageError;
+use crate::integer::{Form, Integers};
+use crate::page::Page;
+use crate::program::Program;
+use crate::select::key_values;
+use crate::stop::Stop;
+
+/// The keys of a block. They ascend inside each run; where they do not (corrupt data), positions are
+/// arbitrary ones of the range, nothing worse.
+#[derive(Debug, Clone, Copy)]
+pub struct Keys<'a> {
+    stored: &'a Integers,
+}
+
+impl<'a> Keys<'a> {
+    /// The keys in a page.
+    ///
+    /// # Errors
+    /// When the page is not of integers or lacks rows.
+    pub fn of(page: &'a Page) -> Result<Keys<'a>, PageError> {
+        Ok(Keys {
+            stored: key_values(page)?,
+        })
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.stored.count()
+    }
+
+    /// The rows of a run whose keys lie in `low..=high`. Costs little where an end of the run is near.
+    #[must_use]
+    pub fn narrow(&self, run: Range<usize>, low: i64, high: i64) -> Range<usize> {
+        if low > high {
+            return run.start..run.start;
+        }
+        let mut run = run.start..run.end.min(self.rows());
+        if low > i64::MIN {
+            run.start = self.first_at_least(run.clone(), low);
+        }
+        if let Some(above) = high.checked_add(1) {
+            run.end = self.first_at_least(run.clone(), above);
+        }
+        run
+    }
+
+    /// The first row of a run with at least this key, or its end.
+    fn first_at_least(&self, run: Range<usize>, key: i64) -> usize {
+        let Range { start, end } = run;
+        if start >= end || matches!(self.stored.form(), Form::Delta(_)) {
+            // One value of that form costs as much as the whole search.
+            return self.stored.lower_bound(start, end, key);
+        }
+        let at = |row: usize| self.stored.get(row).unwrap_or(i64::MAX);
+        let (first, last) = (at(start), at(end - 1));
+        if first >= key {
+            return start;
+        }
+        if last < key {
+            return end;
+        }
+        // From here on `at(low) < key <= at(high)`. Steps double from the end whose key is nearer.
+        let (mut low, mut high) = (start, end - 1);
+        let mut step = 1;
+        if last.abs_diff(key) < key.abs_diff(first) {
+            while high - low > step {
+                let row = high - step;
+                if at(row) < key {
+                    low = row;
+                    break;
+                }
+                high = row;
+                step *= 2;
+            }
+        } else {
+            while high - low > step {
+                let row = low + step;
+                if at(row) >= key {
+                    high = row;
+                    break;
+                }
+                low = row;
+                step *= 2;
+            }
+        }
+        self.stored.lower_bound(low + 1, high, key)
+    }
+
+    /// Appends the keys of consecutive rows.
+    pub fn decode(&self, rows: Range<usize>, out: &mut Vec<i64>) {
+        self.stored.decode(rows.start, rows.end, out);
+    }
+
+    /// Appends the keys of ascending rows.
+    pub fn gather(&self, rows: &[u32], out: &mut Vec<i64>) {
+        self.stored.gather(rows, out);
+    }
+}
+
+/// The rows of these ranges that pass a filter, of a block of `rows` rows.
+///
+/// # Errors
+/// When a page of the filter has another number of rows, and [`PageError::Stopped`].
+pub fn matches_until(
+    program: &Program,
+    slots: &[Option<&Page>],
+    rows: u32,
+    ranges: impl IntoIterator<Item = Range<usize>>,
+    stop: &Stop<'_>,
+) -> Result<Bitmap, PageError> {
+    let mut within = Bitmap::zeros(rows as usize);
+    ranges.into_iter().for_each(|range| within.set_range(range));
+    program.evaluate_until(slots, rows, Some(&within), stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::column::{Column, ColumnType, ValueType, Values};
+    use crate::encode::encode;
+
+    fn page(keys: &[i64]) -> Page {
+        let kind = ColumnType::scalar(ValueType::Int);
+        let column = Column::new(kind, keys.len(), None, None, Values::Int(keys.to_vec()));
+        Page::open(encode(&column.unwrap()).unwrap().page.into()).unwrap()
+    }
+
+    #[test]
+    fn narrowing_agrees_with_a_look_at_every_key() {
+        // Constant, progression, frame, dictionary and delta forms; runs of one and of many rows.
+        let square = |row: i64| row * row % 9_973 + row * 50;
+        let samples: [Vec<i64>; 6] = [
+            vec![7; 300],
+            (0..300).map(|row| row * 3).collect(),
+            (0..300).map(|row| row / 40 * 1_000_003).collect(),
+            (0..1_000).map(|row| row / 3 + 1_000_000_000).collect(),
+            (0..500).map(square).collect(),
+            vec![i64::MIN, -1, 0, i64::MAX],
+        ];
+        for mut keys in samples {
+            keys.sort_unstable();
+            let page = page(&keys);
+            let found = Keys::of(&page).unwrap();
+            assert_eq!(found.rows(), keys.len());
+            let ends = [0, 1, 2, keys.len() / 3, keys.len() - 1, keys.len()];
+            let edges = ends.map(|row| keys.get(row).copied().unwrap_or(i64::MAX));
+            for start in ends {
+                for end in ends.into_iter().filter(|end| *end >= start) {
+                    for low in edges.into_iter().chain([i64::MIN]) {
+                        for high in edges.into_iter().flat_map(|key| [key, key.wrapping_sub(1)]) {
+                            let run = found.narrow(start..end, low, high);
+                            let wanted = |row: &usize| (low..=high).contains(&keys[*row]);
+                            let expected: Vec<usize> = (start..end).filter(wanted).collect();
+                            assert_eq!(run.collect::<Vec<_>>(), expected, "{start}..{end}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_behind_the_page_is_cut() {
+        let page = page(&[1, 2, 3]);
+        let keys = Keys::of(&page).unwrap();
+        assert_eq!(keys.narrow(1..900, i64::MIN, i64::MAX), 1..3);
+        assert_eq!(keys.narrow(1..900, 3, 3), 2..3);
+        assert!(keys.narrow(5..900, 0, 9).is_empty());
+    }
+}
