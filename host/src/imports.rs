@@ -9,6 +9,7 @@ mod convert;
 mod files;
 mod filters;
 mod log;
+mod memory_blocks;
 mod objects;
 mod scan;
 

@@ -18,7 +18,8 @@ use sidx_kernels::{ColumnType, ValueType};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-const PAYLOAD: ColumnType = ColumnType {
+/// The type of payloads.
+pub(crate) const PAYLOAD: ColumnType = ColumnType {
     value: ValueType::Bytes,
     array: false,
 };
@@ -348,11 +349,6 @@ impl<'h, H: Host> Output<'h, H> {
             .flat_map(|part| part.columns().iter().map(|entry| entry.column.clone()))
             .collect();
         let columns: Vec<TagColumn> = columns.into_iter().collect();
-        let medium = if job.durable {
-            Medium::Durable
-        } else {
-            Medium::Memory
-        };
         let mut labels = Labels::new();
         for part in parts {
             labels.extend(
@@ -373,7 +369,7 @@ impl<'h, H: Host> Output<'h, H> {
                 .unwrap_or(0),
         };
         Ok(Self {
-            writer: PartWriter::new(&**host, job.output, medium, &columns)?,
+            writer: PartWriter::new(&**host, job.output, Medium::Durable, &columns)?,
             columns,
             labels,
             kept_labels: Labels::new(),
@@ -448,7 +444,7 @@ impl<'h, H: Host> Output<'h, H> {
 
     /// Writes the pending rows as a block.
     fn write_block(&mut self) -> Result<()> {
-        let values = Values::Pages {
+        let values = Values {
             payloads: self.payload_source(),
             tags: self.tag_sources()?,
         };

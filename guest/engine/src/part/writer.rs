@@ -28,19 +28,11 @@ pub(crate) struct Longest {
     pub(crate) tag_bytes: u32,
 }
 
-/// Where the values of a block come from.
-pub(crate) enum Values<'a, H: Host> {
-    /// Rows of a batch. `order` names the batch column of each tag column; payloads are column 0.
-    Batch {
-        columns: &'a H::Columns,
-        order: &'a [u32],
-        rows: &'a [u32],
-    },
-    /// Rows of older parts, one source per tag column.
-    Pages {
-        payloads: PageSource,
-        tags: Vec<PageSource>,
-    },
+/// Where the values of a block come from: rows of older parts.
+pub(crate) struct Values {
+    pub(crate) payloads: PageSource,
+    /// One source per tag column.
+    pub(crate) tags: Vec<PageSource>,
 }
 
 /// A part under construction. Dropping it leaves files that no snapshot names.
@@ -101,25 +93,13 @@ impl<'h, H: Host> PartWriter<'h, H> {
     }
 
     /// Appends a block of rows that follow all earlier ones in (series, key, element id).
-    pub(crate) fn block(
-        &mut self,
-        series: &[u64],
-        keys: &[i64],
-        values: &Values<'_, H>,
-    ) -> Result<()> {
+    pub(crate) fn block(&mut self, series: &[u64], keys: &[i64], values: &Values) -> Result<()> {
         let runs = Block::runs_of(series, keys);
         let (min_key, max_key) = Block::key_range(&runs);
         let key_piece = self.host.encode_ints(&self.keys, keys)?;
-        let payloads = match values {
-            Values::Batch { columns, rows, .. } => {
-                self.host
-                    .encode_column(&self.data, None, columns, 0, rows, PAYLOAD_PAGE_BYTES)?
-            }
-            Values::Pages { payloads, .. } => {
-                self.host
-                    .encode_pages(&self.data, None, payloads, PAYLOAD_PAGE_BYTES)?
-            }
-        };
+        let payloads =
+            self.host
+                .encode_pages(&self.data, None, &values.payloads, PAYLOAD_PAGE_BYTES)?;
         self.raw_bytes += u64::from(key_piece.extent.raw_bytes);
         self.raw_bytes += payloads
             .iter()
@@ -139,32 +119,17 @@ impl<'h, H: Host> PartWriter<'h, H> {
     }
 
     /// Encodes every tag column of a block.
-    fn tag_pages(&mut self, values: &Values<'_, H>) -> Result<()> {
+    fn tag_pages(&mut self, values: &Values) -> Result<()> {
         let mut column = 0;
         for tag in &mut self.tags {
             for index in 0..tag.columns.len() {
-                let piece = match values {
-                    Values::Batch {
-                        columns,
-                        order,
-                        rows,
-                    } => {
-                        let from = order.get(column).copied().unwrap_or(u32::MAX);
+                let source = values.tags.get(column).filter(|source| has_page(source));
+                let piece = match source {
+                    None => Vec::new(),
+                    Some(source) => {
                         let (target, filters) =
                             tag.files(self.host, &self.directory, self.medium)?;
-                        self.host
-                            .encode_column(target, filters, columns, from, rows, u32::MAX)?
-                    }
-                    Values::Pages { tags, .. } => {
-                        let source = tags.get(column).filter(|source| has_page(source));
-                        match source {
-                            None => Vec::new(),
-                            Some(source) => {
-                                let (target, filters) =
-                                    tag.files(self.host, &self.directory, self.medium)?;
-                                self.host.encode_pages(target, filters, source, u32::MAX)?
-                            }
-                        }
+                        self.host.encode_pages(target, filters, source, u32::MAX)?
                     }
                 };
                 let page = piece.into_iter().next().and_then(TagPage::of);
