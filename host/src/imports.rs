@@ -10,6 +10,7 @@ mod dictionary;
 mod files;
 mod filters;
 mod log;
+mod memory_blocks;
 mod objects;
 mod scan;
 

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use sidx_engine::{Durability, INDEX_OBJECT, Mode, Outcome, Receipt, Retention, Subject};
 
+use crate::background::Stopper;
 use crate::backup::BackupReport;
 use crate::batch::Batch;
 use crate::dump::Dump;
@@ -34,6 +35,8 @@ use crate::writer::Writer;
 /// [`close`](Self::close).
 #[derive(Clone)]
 pub struct Index {
+    /// Dropped first: the threads of the index end before the index is closed. They have none themselves.
+    threads: Option<Arc<Stopper>>,
     inner: Arc<Inner>,
 }
 
@@ -58,6 +61,9 @@ pub(crate) struct Locks {
     pub(crate) merging: Mutex<()>,
 }
 
+/// Writes wait for a flush from so many times the threshold on.
+const OVERDUE_FLUSHES: u64 = 4;
+
 /// How an index is opened.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -67,6 +73,7 @@ pub(crate) struct Settings {
     pub(crate) budgets: Budgets,
     pub(crate) flush_bytes: u64,
     pub(crate) automatic_merge: bool,
+    pub(crate) background: bool,
     pub(crate) query: QueryLimits,
     pub(crate) max_queries: u32,
     pub(crate) write_bytes_per_second: Option<u64>,
@@ -126,9 +133,19 @@ impl Index {
             settings,
             _lock: lock,
         };
+        let threads = inner.settings.background.then(Stopper::new);
         Ok(Self {
+            threads,
             inner: Arc::new(inner),
         })
+    }
+
+    /// A handle for a thread of the index, which does not keep the threads going.
+    pub(crate) fn inside(&self) -> Self {
+        Self {
+            threads: None,
+            inner: Arc::clone(&self.inner),
+        }
     }
 
     /// The name it was opened by.
@@ -217,20 +234,36 @@ impl Index {
             tracing::warn!(index = self.name(), %error, "a flush to make room failed");
         }
         let acknowledged = written?;
-        if acknowledged
-            .memory_bytes
-            .is_some_and(|bytes| bytes >= self.inner.settings.flush_bytes)
+        if let Some(bytes) = acknowledged.memory_bytes
+            && bytes >= self.inner.settings.flush_bytes
         {
-            // The rows are safe whatever becomes of the flush; the next write tries again.
-            if let Err(error) = self.maintain().flush_in_passing(acknowledged.memory_bytes) {
-                tracing::warn!(index = self.name(), %error, "an automatic flush or merge failed");
-            }
+            self.flush_soon(bytes);
         }
         let (_, delay) = self.inner.writer.pressure();
         if !delay.is_zero() {
             thread::sleep(delay);
         }
         Ok(acknowledged.receipt)
+    }
+
+    /// Sees to it that rows in memory are flushed: by the threads of the index, or by this one when there are
+    /// none, or when memory fills up faster than they flush.
+    fn flush_soon(&self, memory_bytes: u64) {
+        let settings = &self.inner.settings;
+        let overdue = settings.flush_bytes.saturating_mul(OVERDUE_FLUSHES);
+        let overdue = overdue.min(settings.budgets.memory_bytes / 4 * 3);
+        if let Some(threads) = &self.threads
+            && memory_bytes < overdue
+        {
+            match threads.flush_soon(self) {
+                Ok(()) => return,
+                Err(error) => tracing::warn!(index = self.name(), %error, "no thread for flushes"),
+            }
+        }
+        // The rows are safe whatever becomes of the flush; the next write tries again.
+        if let Err(error) = self.maintain().flush_in_passing(Some(memory_bytes)) {
+            tracing::warn!(index = self.name(), %error, "an automatic flush or merge failed");
+        }
     }
 
     /// Starts to put a flush, merge, check, dump or backup together that may be stopped.

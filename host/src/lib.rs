@@ -27,6 +27,7 @@
 //! merges, and all of them reach storage, log, caches and scan kernels through one session each.
 //! Backends other than directory and memory implement the traits in [`storage`].
 
+mod background;
 mod backup;
 mod batch;
 mod checksum;

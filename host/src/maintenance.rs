@@ -245,6 +245,17 @@ impl Maintenance {
         }
     }
 
+    /// Flushes, for the thread that does so in the background.
+    pub(crate) fn flush_now(&self, limits: &CallLimits) -> Result<()> {
+        let _guard = limits.wait_for(&self.index.locks().flushing)?;
+        self.run_flush(limits).map(drop)
+    }
+
+    /// Merges what is worth it, for the thread that does so in the background.
+    pub(crate) fn merge_now(&self, limits: &CallLimits) -> Result<()> {
+        self.merge_within(limits).map(drop)
+    }
+
     /// Flushes unless another thread does so already, then merges likewise; waits for that one only when
     /// memory fills up faster than it flushes.
     pub(crate) fn flush_in_passing(&self, memory_bytes: Option<u64>) -> Result<()> {

@@ -117,6 +117,7 @@ impl Store {
                 },
                 flush_bytes: 64 << 20,
                 automatic_merge: true,
+                background: true,
                 query: QueryLimits::default(),
                 max_queries: u32::MAX,
                 write_bytes_per_second: None,
@@ -196,7 +197,7 @@ impl IndexBuilder {
         self
     }
 
-    /// Bytes of rows in memory from which a write also flushes; 64 MiB by default.
+    /// Bytes of rows in memory from which they are flushed; 64 MiB by default.
     pub fn flush_bytes(mut self, bytes: u64) -> Self {
         self.settings.flush_bytes = bytes;
         self
@@ -218,6 +219,15 @@ impl IndexBuilder {
     /// Whether a flush is followed by the merges that are worth it; yes by default.
     pub fn automatic_merge(mut self, automatic: bool) -> Self {
         self.settings.automatic_merge = automatic;
+        self
+    }
+
+    /// Whether flushes and merges that writes bring about run on threads of their own; yes by default. Writes
+    /// then wait for a flush only when memory fills up faster than it empties. Otherwise the write that
+    /// passes the threshold does the work before it returns. The threads end with the last handle of the
+    /// index; what they were at is given up without harm.
+    pub fn background(mut self, background: bool) -> Self {
+        self.settings.background = background;
         self
     }
 

@@ -242,6 +242,7 @@ fn small_flush_sizes_flush_and_merge_by_themselves() {
     let index = Store::memory()
         .index("flights")
         .flush_bytes(10_000)
+        .background(false)
         .create()
         .unwrap();
     for round in 0..30 {

@@ -152,6 +152,8 @@ impl Trial {
             .engine(self.setup.engine)
             .flush_bytes(self.setup.flush_bytes)
             .automatic_merge(self.setup.automatic_merge)
+            // The calls to the disk are numbered, so their order must not be up to threads.
+            .background(false)
     }
 
     /// Opens the index, and creates it if need be.

@@ -19,6 +19,7 @@ mod suite {
     mod acceptance_overlap;
     mod acceptance_query;
     mod acceptance_write;
+    mod background;
     mod backup;
     mod bad_input;
     mod bad_places;
@@ -39,6 +40,7 @@ mod suite {
     mod reopen;
     mod repair;
     mod shared_dictionary;
+    mod small_batches;
     mod stopping;
     mod store_damage;
     mod top_rows;

@@ -1,8 +1,8 @@
 //! The host's functions as the engine's [`Host`].
 
 use sidx_engine::host::{
-    Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium, Object,
-    PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Top, TopRequest, Usage,
+    BlockSource, Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium,
+    Object, PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Top, TopRequest, Usage,
 };
 use sidx_engine::{Host, Result};
 use sidx_kernels::{Column, ColumnType, Step};
@@ -227,29 +227,7 @@ impl Host for Imports {
     ) -> Result<Vec<Piece>> {
         let source = from_engine::page_source(source);
         let pieces = scan::encode_pages(target, filters, source, page_bytes);
-        Ok(pieces
-            .map_err(to_engine::error)?
-            .into_iter()
-            .map(to_engine::piece)
-            .collect())
-    }
-
-    fn encode_column(
-        &self,
-        target: &files::NewFile,
-        filters: Option<&files::NewFile>,
-        from: &scan::Columns,
-        column: u32,
-        rows: &[u32],
-        page_bytes: u32,
-    ) -> Result<Vec<Piece>> {
-        let source = scan::ColumnSource { column, rows };
-        let pieces = scan::encode_column(target, filters, from, source, page_bytes);
-        Ok(pieces
-            .map_err(to_engine::error)?
-            .into_iter()
-            .map(to_engine::piece)
-            .collect())
+        pieces.map(to_engine::pieces).map_err(to_engine::error)
     }
 
     fn encode_ints(&self, target: &files::NewFile, ints: &[i64]) -> Result<Piece> {
@@ -290,6 +268,37 @@ impl Host for Imports {
         let finished = scan::NewDictionary::finish(dictionary, target, postings);
         finished
             .map(to_engine::finished_dictionary)
+            .map_err(to_engine::error)
+    }
+
+    fn write_block(
+        &self,
+        target: &files::NewFile,
+        keys: &[i64],
+        from: &scan::Columns,
+        columns: &[u32],
+        rows: &[u32],
+    ) -> Result<Vec<Piece>> {
+        scan::write_block(target, keys, from, columns, rows)
+            .map(to_engine::pieces)
+            .map_err(to_engine::error)
+    }
+
+    fn fold_block(
+        &self,
+        target: &files::NewFile,
+        keys: &[i64],
+        source: &BlockSource,
+    ) -> Result<Vec<Piece>> {
+        let kinds: Vec<u8> = source.kinds.iter().map(|kind| kind.code()).collect();
+        let source = scan::BlockSource {
+            kinds: &kinds,
+            pages: &source.pages,
+            blocks: &source.blocks,
+            rows: &source.rows,
+        };
+        scan::fold_block(target, keys, source)
+            .map(to_engine::pieces)
             .map_err(to_engine::error)
     }
 

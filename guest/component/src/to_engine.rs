@@ -137,6 +137,11 @@ pub(crate) fn piece(piece: scan::Piece) -> Piece {
     }
 }
 
+/// Written pages.
+pub(crate) fn pieces(pieces: Vec<scan::Piece>) -> Vec<Piece> {
+    pieces.into_iter().map(piece).collect()
+}
+
 /// Least and greatest value of a page.
 fn value_range(range: scan::ValueRange) -> ValueRange {
     match range {

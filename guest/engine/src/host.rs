@@ -267,6 +267,19 @@ pub struct PageSource {
     pub rows: Vec<u32>,
 }
 
+/// Blocks in memory that are put together; see `scan.block-source`.
+#[derive(Clone, Debug, Default)]
+pub struct BlockSource {
+    /// Type of each column.
+    pub kinds: Vec<ColumnType>,
+    /// Page of each column in each block, column by column; [`ABSENT`] where a block lacks it.
+    pub pages: Vec<u32>,
+    /// Number of the block that each row comes from.
+    pub blocks: Vec<u32>,
+    /// Row in that block.
+    pub rows: Vec<u32>,
+}
+
 /// A page as it was written; see `scan.piece`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Piece {
@@ -422,18 +435,24 @@ pub trait Host {
         source: &PageSource,
         page_bytes: u32,
     ) -> Result<Vec<Piece>>;
-    /// `scan.encode-column`
-    fn encode_column(
-        &self,
-        target: &Self::NewFile,
-        filters: Option<&Self::NewFile>,
-        from: &Self::Columns,
-        column: u32,
-        rows: &[u32],
-        page_bytes: u32,
-    ) -> Result<Vec<Piece>>;
     /// `scan.encode-ints`
     fn encode_ints(&self, target: &Self::NewFile, ints: &[i64]) -> Result<Piece>;
+    /// `scan.write-block`
+    fn write_block(
+        &self,
+        target: &Self::NewFile,
+        keys: &[i64],
+        from: &Self::Columns,
+        columns: &[u32],
+        rows: &[u32],
+    ) -> Result<Vec<Piece>>;
+    /// `scan.fold-block`
+    fn fold_block(
+        &self,
+        target: &Self::NewFile,
+        keys: &[i64],
+        source: &BlockSource,
+    ) -> Result<Vec<Piece>>;
 
     /// `new-dictionary.create`
     fn new_dictionary(

@@ -3,6 +3,7 @@
 
 use crate::batch::{Checked, label_conflict, write_header};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fold;
 use crate::host::{Host, LogDurability, Medium};
 use crate::live::Live;
 use crate::loss::Quarantined;
@@ -79,7 +80,9 @@ impl Introducer {
         batches: Vec<Batch<H::Columns>>,
     ) -> Result<Written> {
         self.check_alive()?;
-        self.remove_obsolete(&**host);
+        if self.obsolete.is_worth_removing() {
+            self.remove_obsolete(&**host);
+        }
         let mut receipts = Vec::with_capacity(batches.len());
         let mut accepted = Vec::new();
         let mut promised_bytes = 0;
@@ -219,7 +222,8 @@ impl Introducer {
         for (first_id, batch) in accepted {
             self.add(host, live, *first_id, batch, log_end)?;
         }
-        self.fold(host, live)
+        self.fold(host, live);
+        Ok(())
     }
 
     /// Makes a memory part of a batch and puts it at the end of the list.
@@ -240,30 +244,39 @@ impl Introducer {
         Ok(())
     }
 
-    /// Merges small memory parts of similar size in memory, so that many small batches stay cheap to read.
-    fn fold<H: Host>(&mut self, host: &Arc<H>, live: &mut Arc<Live<H>>) -> Result<()> {
+    /// Folds small memory parts, so that many small batches stay cheap to read.
+    fn fold<H: Host>(&mut self, host: &Arc<H>, live: &mut Arc<Live<H>>) {
         loop {
             let free = self.free_tail(live, Medium::Memory);
-            let sizes: Vec<u64> = live
-                .parts
-                .iter()
-                .skip(free.start)
-                .map(|part| part.manifest().raw_bytes)
-                .collect();
-            let Some(range) = merge_policy::choose(&sizes) else {
-                return Ok(());
+            let parts = live.parts.get(free.clone()).unwrap_or_default();
+            let weights: Vec<u64> = parts.iter().map(|part| fold::weight(part)).collect();
+            let Some(range) = fold::choose(&weights) else {
+                return;
             };
-            let bytes: u64 = sizes.iter().skip(range.start).take(range.len()).sum();
+            let inputs = parts.get(range.clone()).unwrap_or_default();
+            let bytes = inputs.iter().map(|part| part.manifest().raw_bytes).sum();
             if check_memory(&**host, bytes).is_err() {
-                return Ok(());
+                return;
             }
+            let number = self.take_part_number();
+            // A fold only saves time: whatever hinders it, the parts just stay as they are.
+            let Ok(part) = fold::run(host, inputs, number) else {
+                let directory = part_directory(number, Medium::Memory);
+                let _ = host.remove_files(&directory, Medium::Memory);
+                return;
+            };
+            let inputs: Vec<u64> = inputs.iter().map(|part| part.number()).collect();
             let range = free.start + range.start..free.start + range.end;
-            let job = self.job(live, range, false, Retention::default());
-            match merge::run(host, live, &job) {
-                Ok(outcome) => self.introduce(host, live, outcome)?,
-                // A fold only saves time: whatever hinders it, the parts just stay as they are.
-                Err(_) => return self.abandon(&**host, &job),
+            let mut parts = live.parts.clone();
+            parts.splice(range, [Arc::new(part)]);
+            self.obsolete.bury(live, &inputs, live.epoch);
+            let ends = inputs
+                .iter()
+                .filter_map(|input| self.log_ends.remove(input));
+            if let Some(end) = ends.max() {
+                self.log_ends.insert(number, end);
             }
+            self.replace(live, parts, live.epoch);
         }
     }
 
@@ -295,7 +308,8 @@ impl Introducer {
         // The snapshot may know of younger ids: those given while it was being written.
         self.next_id = self.next_id.max(end);
         self.add(host, live, first_id, &checked, log_end)?;
-        self.fold(host, live)
+        self.fold(host, live);
+        Ok(())
     }
 
     // ---- flush and merge ----
@@ -322,7 +336,7 @@ impl Introducer {
         if range.is_empty() || waits {
             return Ok(None);
         }
-        Ok(Some(self.job(live, range, true, Retention::default())))
+        Ok(Some(self.job(live, range, Retention::default())))
     }
 
     /// Plans a merge of file parts; see `index.plan-merge`.
@@ -358,7 +372,7 @@ impl Introducer {
                     .map(|range| stretch.start + range.start..stretch.start + range.end)
             }
         };
-        Ok(range.map(|range| self.job(live, range, true, retention.unwrap_or_default())))
+        Ok(range.map(|range| self.job(live, range, retention.unwrap_or_default())))
     }
 
     fn is_busy(&self, number: u64) -> bool {
@@ -380,7 +394,6 @@ impl Introducer {
         &mut self,
         live: &Live<H>,
         range: std::ops::Range<usize>,
-        durable: bool,
         retention: Retention,
     ) -> Job {
         let parts = || live.parts.iter().skip(range.start).take(range.len());
@@ -388,12 +401,12 @@ impl Introducer {
             id: self.next_job,
             inputs: parts().map(|part| part.number()).collect(),
             output: self.take_part_number(),
-            durable,
+            durable: true,
             drop_where: retention.drop_where,
             drop_below: retention.drop_below,
             rows: parts().map(|part| part.manifest().rows).sum(),
             space_bytes: space_bytes(parts().map(|part| part.manifest().size_bytes()).sum()),
-            flush: durable && parts().any(|part| part.medium() == Medium::Memory),
+            flush: parts().any(|part| part.medium() == Medium::Memory),
         };
         self.next_job += 1;
         self.jobs.insert(job.id, job.clone());
@@ -436,25 +449,16 @@ impl Introducer {
             .filter_map(|input| self.log_ends.get(input))
             .max()
             .copied();
-        if job.durable {
-            let published = self.publish(host, live, &parts, log_end);
-            self.poison_on_error(published)?;
-        }
-        let epoch = live.epoch + u64::from(job.durable);
+        let published = self.publish(host, live, &parts, log_end);
+        self.poison_on_error(published)?;
+        let epoch = live.epoch + 1;
         self.obsolete.bury(live, &job.inputs, epoch);
         for input in &job.inputs {
             self.log_ends.remove(input);
         }
-        if !job.durable
-            && let Some(end) = log_end
-        {
-            self.log_ends.insert(job.output, end);
-        }
         self.jobs.remove(&job.id);
         self.replace(live, parts, epoch);
-        if job.durable {
-            self.clean(&**host, live);
-        }
+        self.clean(&**host, live);
         self.remove_obsolete(&**host);
         Ok(())
     }
@@ -518,12 +522,8 @@ impl Introducer {
         let (Some(job), None) = (planned, &self.poisoned) else {
             return Ok(());
         };
-        let medium = if job.durable {
-            Medium::Durable
-        } else {
-            Medium::Memory
-        };
-        host.remove_files(&part_directory(job.output, medium), medium)
+        let directory = part_directory(job.output, Medium::Durable);
+        host.remove_files(&directory, Medium::Durable)
     }
 
     fn replace<H: Host>(&self, live: &mut Arc<Live<H>>, parts: Vec<Arc<Part<H>>>, epoch: u64) {

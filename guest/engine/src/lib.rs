@@ -8,8 +8,8 @@
 //! Where to read on:
 //!
 //! * [`Index`] is the list of exports; each leads to the module that does the work.
-//! * A write: `introducer` checks the batch (`batch`), appends it to the log, encodes a memory part
-//!   (`part::writer`) and puts it in the part list (`live`).
+//! * A write: `introducer` checks the batch (`batch`), appends it to the log, writes a memory part
+//!   (`memory_part`), puts it in the part list (`live`) and folds small memory parts (`fold`).
 //! * A flush or merge: `introducer` plans (`merge_policy`), `merge` writes the new part, `introducer`
 //!   publishes it as the next epoch (`snapshot`).
 //! * A query: `query` binds the filter (`predicate`), opens blocks lazily in key order and gathers rows.
@@ -22,6 +22,7 @@ mod dump;
 pub mod error;
 pub mod expression;
 pub mod filter;
+mod fold;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -1,16 +1,16 @@
-//! Memory parts: a batch, sorted and encoded, in the memory of the host.
+//! A batch as a part in memory: sorted, cut into blocks, and written column by column by the host.
 
 use crate::batch::{Checked, sorted_rows};
 use crate::error::{Error, Result};
-use crate::host::{Host, Medium};
+use crate::host::Host;
 use crate::merge::rows_that_fit;
 use crate::part::layout::{BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, block_rows_max, part_name};
 use crate::part::writer::{Longest, TagColumn};
-use crate::part::{Part, PartWriter, Values};
+use crate::part::{MemoryPartWriter, Part};
 use sidx_kernels::Values as ColumnValues;
 use std::sync::Arc;
 
-/// Sorts a batch and encodes it as a part in the memory of the host.
+/// Sorts a batch and writes it as a part in the memory of the host.
 pub(crate) fn write_memory_part<H: Host>(
     host: &Arc<H>,
     number: u64,
@@ -33,8 +33,10 @@ pub(crate) fn write_memory_part<H: Host>(
         })
         .collect();
     columns.sort_unstable();
-    let (columns, order): (Vec<TagColumn>, Vec<u32>) = columns.into_iter().unzip();
-    let mut writer = PartWriter::new(&**host, number, Medium::Memory, &columns)?;
+    // Payloads come first.
+    let (columns, mut order): (Vec<TagColumn>, Vec<u32>) = columns.into_iter().unzip();
+    order.insert(0, 0);
+    let mut writer = MemoryPartWriter::new(host, number, columns)?;
     let rows = sorted_rows(&batch.series, &batch.keys);
     let lengths = payload_lengths(&**host, batch)?;
     let mut left = rows.as_slice();
@@ -50,22 +52,17 @@ pub(crate) fn write_memory_part<H: Host>(
         let series: Vec<u64> = block.iter().map(pick).collect();
         let pick = |row: &u32| batch.keys.get(*row as usize).copied().unwrap_or(0);
         let keys: Vec<i64> = block.iter().map(pick).collect();
-        let values = Values::Batch {
-            columns: &batch.columns,
-            order: &order,
-            rows: block,
-        };
-        writer.block(&series, &keys, &values)?;
+        let pieces = host.write_block(writer.file(), &keys, &batch.columns, &order, block)?;
+        writer.block(&series, &keys, pieces)?;
         left = rest;
     }
     let last_id = first_id + (rows.len() as u64).saturating_sub(1);
-    let ids = (first_id, last_id);
     let longest = Longest {
         payload_bytes: batch.longest_payload_bytes,
         tag_bytes: batch.longest_tag_bytes,
     };
-    let manifest = writer.finish(ids, longest, &batch.labels)?;
-    Part::from_manifest(host, number, Medium::Memory, manifest)
+    writer
+        .finish((first_id, last_id), longest, &batch.labels)
         .map_err(|error| error.at(part_name(number)))
 }
 

@@ -19,7 +19,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
-const PAYLOAD: ColumnType = ColumnType {
+/// The type of payloads.
+pub(crate) const PAYLOAD: ColumnType = ColumnType {
     value: ValueType::Bytes,
     array: false,
 };
@@ -342,11 +343,6 @@ impl<'h, H: Host> Output<'h, H> {
             .flat_map(|part| part.columns().iter().map(|entry| entry.column.clone()))
             .collect();
         let columns: Vec<TagColumn> = columns.into_iter().collect();
-        let medium = if job.durable {
-            Medium::Durable
-        } else {
-            Medium::Memory
-        };
         let mut labels = Labels::new();
         for part in parts {
             labels.extend(
@@ -366,10 +362,8 @@ impl<'h, H: Host> Output<'h, H> {
                 .max()
                 .unwrap_or(0),
         };
-        let mut writer = PartWriter::new(&**host, job.output, medium, &columns)?;
-        if job.durable {
-            share_dictionaries(&mut writer, &columns, parts)?;
-        }
+        let mut writer = PartWriter::new(&**host, job.output, Medium::Durable, &columns)?;
+        share_dictionaries(&mut writer, &columns, parts)?;
         Ok(Self {
             writer,
             columns,
@@ -446,7 +440,7 @@ impl<'h, H: Host> Output<'h, H> {
 
     /// Writes the pending rows as a block.
     fn write_block(&mut self) -> Result<()> {
-        let values = Values::Pages {
+        let values = Values {
             payloads: self.payload_source(),
             tags: self.tag_sources()?,
         };

@@ -6,6 +6,11 @@ use crate::live::Live;
 use crate::part::layout::part_directory;
 use crate::snapshot::Snapshot;
 
+/// Parts that are removed beside a write once they are so many, or hold so many bytes of memory: asking who
+/// reads takes longer than a small write.
+const WORTH_REMOVING_PARTS: usize = 16;
+const WORTH_REMOVING_BYTES: u64 = 1 << 20;
+
 /// Parts that left the list and are still there.
 #[derive(Default)]
 pub(crate) struct Obsolete {
@@ -20,6 +25,8 @@ struct ObsoletePart {
     /// First version and first epoch that lack it.
     version: u64,
     epoch: u64,
+    /// Bytes that it holds in memory.
+    memory_bytes: u64,
 }
 
 impl ObsoletePart {
@@ -39,7 +46,17 @@ impl Obsolete {
             medium: part.medium(),
             version: live.version + 1,
             epoch,
+            memory_bytes: match part.medium() {
+                Medium::Memory => part.manifest().size_bytes(),
+                Medium::Durable => 0,
+            },
         }));
+    }
+
+    /// Whether a write should stop to remove some.
+    pub(crate) fn is_worth_removing(&self) -> bool {
+        let bytes: u64 = self.parts.iter().map(|part| part.memory_bytes).sum();
+        self.parts.len() >= WORTH_REMOVING_PARTS || bytes >= WORTH_REMOVING_BYTES
     }
 
     /// Notes a file part that an earlier process left and a reader in another one may still need.
@@ -49,6 +66,7 @@ impl Obsolete {
             medium: Medium::Durable,
             version: 0,
             epoch: live.epoch,
+            memory_bytes: 0,
         });
     }
 
@@ -92,6 +110,7 @@ mod tests {
             medium,
             version: 10,
             epoch: 5,
+            memory_bytes: 0,
         };
         part.is_needed(&Readers { version, epoch }, 5)
     }
@@ -113,6 +132,7 @@ mod tests {
             medium: Medium::Durable,
             version: 10,
             epoch: 5,
+            memory_bytes: 0,
         };
         let nobody = Readers {
             version: u64::MAX,

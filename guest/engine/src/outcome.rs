@@ -35,17 +35,13 @@ pub(crate) fn open_output<H: Host>(
     if *rows == 0 {
         return Ok(None);
     }
-    let medium = if job.durable {
-        Medium::Durable
-    } else {
-        Medium::Memory
-    };
-    let part = Part::open(host, job.output, medium).map_err(|error| match error.kind() {
-        ErrorKind::Corrupt | ErrorKind::NotFound => {
-            refused(format!("its output cannot be opened: {error}"))
-        }
-        _ => error,
-    })?;
+    let part =
+        Part::open(host, job.output, Medium::Durable).map_err(|error| match error.kind() {
+            ErrorKind::Corrupt | ErrorKind::NotFound => {
+                refused(format!("its output cannot be opened: {error}"))
+            }
+            _ => error,
+        })?;
     let found = part.manifest().rows;
     if found != *rows {
         return Err(refused(format!("its output has {found} rows, not {rows}")));

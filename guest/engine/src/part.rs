@@ -2,7 +2,7 @@
 //!
 //! A part has one [`manifest`] (what is in it), `meta.bin` (the index of its [`frame`]s), `primary.bin`
 //! (one record per [`block`]), `keys.bin` and `data.bin` (keys and payloads), `labels.bin` (labels of
-//! its series) and up to three files per tag. The [`writer`] makes them, the [`reader`] opens them;
+//! its series) and up to three files per tag; a part in [`memory`] is one file. The [`writer`] makes them, the [`reader`] opens them;
 //! [`layout`] names files and numbers.
 
 pub(crate) mod block;
@@ -12,6 +12,7 @@ pub(crate) mod labels;
 pub(crate) mod layout;
 pub(crate) mod limits;
 pub(crate) mod manifest;
+pub(crate) mod memory;
 pub(crate) mod order;
 pub(crate) mod readable;
 pub(crate) mod reader;
@@ -19,5 +20,6 @@ pub(crate) mod tag;
 pub(crate) mod writer;
 
 pub(crate) use block::Run;
+pub(crate) use memory::MemoryPartWriter;
 pub(crate) use reader::Part;
 pub(crate) use writer::{PartWriter, Values};

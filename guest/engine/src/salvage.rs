@@ -176,7 +176,7 @@ impl<H: Host> Salvage<'_, H> {
                 self.writer.insert(writer)
             }
         };
-        writer.block(&series, &keys, &Values::Pages { payloads, tags })?;
+        writer.block(&series, &keys, &Values { payloads, tags })?;
         self.last = series.last().copied().zip(keys.last().copied());
         Ok(true)
     }

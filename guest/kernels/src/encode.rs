@@ -91,7 +91,8 @@ pub fn encode_coded(
         };
         stats.range = stats::bytes_range(min, max);
     }
-    let mut page = begin(column, kind, &stats)?;
+    let mut page = Vec::new();
+    begin(column, kind, &stats, &mut page)?;
     let codes = present(column, values);
     page.push(bytestring::SHARED);
     page.extend_from_slice(&(dictionary.len() as u32).to_le_bytes());
@@ -109,8 +110,13 @@ pub fn encode_coded(
     })
 }
 
-/// Everything of a page before its values.
-fn begin(column: &Column, kind: ColumnType, stats: &ColumnStats) -> Result<Vec<u8>, ColumnError> {
+/// Appends everything of a page before its values.
+pub(crate) fn begin(
+    column: &Column,
+    kind: ColumnType,
+    stats: &ColumnStats,
+    page: &mut Vec<u8>,
+) -> Result<(), ColumnError> {
     check_limit("rows", column.rows(), MAX_ROWS)?;
     let elements = if kind.array {
         column.values().len()
@@ -120,21 +126,22 @@ fn begin(column: &Column, kind: ColumnType, stats: &ColumnStats) -> Result<Vec<u
     if kind.array {
         check_limit("array elements", elements, MAX_ELEMENTS)?;
     }
-    let mut page = vec![LAYOUT, kind.code()];
+    page.extend_from_slice(&[LAYOUT, kind.code()]);
     page.extend_from_slice(&stats.rows.to_le_bytes());
     page.extend_from_slice(&stats.present.to_le_bytes());
     page.extend_from_slice(&(elements as u32).to_le_bytes());
-    presence::write(column.rows(), column.presence(), &mut page);
+    presence::write(column.rows(), column.presence(), page);
     if kind.array {
         let rows = (0..column.rows()).filter(|row| column.is_present(*row));
-        offsets::write(rows.map(|row| column.element_range(row).len()), &mut page);
+        offsets::write(rows.map(|row| column.element_range(row).len()), page);
     }
-    Ok(page)
+    Ok(())
 }
 
 fn encode_with(column: &Column, filtered: bool) -> Result<EncodedColumn, ColumnError> {
     let stats = ColumnStats::of(column);
-    let mut page = begin(column, column.kind(), &stats)?;
+    let mut page = Vec::new();
+    begin(column, column.kind(), &stats, &mut page)?;
     let written = write_values(column, filtered, &mut page);
     let filter = if written.hashes.len() > FILTER_ABOVE {
         filter::build(written.hashes)
@@ -197,7 +204,7 @@ fn write_values(column: &Column, filtered: bool, out: &mut Vec<u8>) -> WrittenVa
 }
 
 /// The values that are stored: elements of arrays as they are, slots of the present rows only.
-fn present<'a, T: Copy>(column: &Column, values: &'a [T]) -> Cow<'a, [T]> {
+pub(crate) fn present<'a, T: Copy>(column: &Column, values: &'a [T]) -> Cow<'a, [T]> {
     match column.presence() {
         Some(presence) if !column.kind().array => Cow::Owned(
             presence

@@ -5,7 +5,9 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Resource, WasmList};
 
 use super::bindings::sidx::engine::scan;
-use super::{Answer, ImportError, State, answer, columns, convert, dictionary, filters};
+use super::{
+    Answer, ImportError, State, answer, columns, convert, dictionary, filters, memory_blocks,
+};
 use crate::session::{Columns, Filter, NewFile, SelectionLists, SourceLists, TopLists};
 
 type Store<'a> = StoreContextMut<'a, State>;
@@ -122,14 +124,6 @@ impl PageSource {
     }
 }
 
-/// `column-source` with its list in the component's memory.
-#[derive(ComponentType, Lift)]
-#[component(record)]
-struct ColumnSource {
-    column: u32,
-    rows: WasmList<u32>,
-}
-
 pub(super) fn link(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     columns::link(scan)?;
     filters::link(scan)?;
@@ -168,8 +162,8 @@ pub(super) fn link(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()>
         },
     )?;
     scan.func_wrap("encode-pages", encode_pages)?;
-    scan.func_wrap("encode-column", encode_column)?;
-    scan.func_wrap("encode-ints", encode_ints)
+    scan.func_wrap("encode-ints", encode_ints)?;
+    memory_blocks::link(scan)
 }
 
 type SelectArguments = (Option<Resource<Filter>>, Selection);
@@ -248,36 +242,6 @@ fn encode_pages(
         let pieces = state
             .session
             .encode_page_lists(target, filters, source, page_bytes)?;
-        Ok(pieces.into_iter().map(convert::piece).collect())
-    };
-    answer(encode())
-}
-
-type EncodeColumnArguments = (
-    Resource<NewFile>,
-    Option<Resource<NewFile>>,
-    Resource<Columns>,
-    ColumnSource,
-    u32,
-);
-
-fn encode_column(
-    store: Store<'_>,
-    (target, filters, columns, source, page_bytes): EncodeColumnArguments,
-) -> Answer<Vec<scan::Piece>> {
-    let state = store.data();
-    let encode = || {
-        let target = state.new_file(&target)?;
-        let filters = filters
-            .as_ref()
-            .map(|file| state.new_file(file))
-            .transpose()?;
-        let columns = state.columns(&columns)?;
-        let rows = source.rows.as_le_slice(&store);
-        let column = source.column;
-        let pieces = state
-            .session
-            .encode_column(target, filters, columns, column, rows, page_bytes)?;
         Ok(pieces.into_iter().map(convert::piece).collect())
     };
     answer(encode())

@@ -4,7 +4,6 @@ use sidx_engine::Result;
 use sidx_engine::host::{Codec, Piece};
 use sidx_kernels::{Column, ColumnType, EncodedColumn, ValueType, Values};
 
-use super::columns::Columns;
 use super::gather::SourceLists;
 use super::new_file::NewFile;
 use super::{Session, column_error};
@@ -23,28 +22,6 @@ impl Session {
         self.check_build("scan.encode-pages")?;
         let column = self.gather_column(source)?;
         self.write_pages(target, filters, &column, page_bytes)
-    }
-
-    /// `scan.encode-column`, with the list wherever it is.
-    pub(crate) fn encode_column_rows(
-        &self,
-        target: &NewFile,
-        filters: Option<&NewFile>,
-        from: &Columns,
-        column: u32,
-        rows: &[u32],
-        page_bytes: u32,
-    ) -> Result<Vec<Piece>> {
-        self.check_call()?;
-        self.check_build("scan.encode-column")?;
-        let column = from.get(column)?;
-        let in_order = rows.len() == column.rows()
-            && rows.iter().enumerate().all(|(at, row)| at == *row as usize);
-        if in_order {
-            return self.write_pages(target, filters, column, page_bytes);
-        }
-        let taken = column.take(rows).map_err(column_error)?;
-        self.write_pages(target, filters, &taken, page_bytes)
     }
 
     /// `scan.encode-ints`.

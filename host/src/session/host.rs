@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use sidx_engine::host::{
-    Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium, Object,
-    PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Top, TopRequest, Usage,
+    BlockSource, Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium,
+    Object, PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Top, TopRequest, Usage,
 };
 use sidx_engine::{Error, Host, Result};
 use sidx_kernels::{Column, ColumnType, Program, Step};
@@ -334,19 +334,6 @@ impl Host for Session {
         self.encode_page_lists(target, filters, source.into(), page_bytes)
     }
 
-    fn encode_column(
-        &self,
-        target: &NewFile,
-        filters: Option<&NewFile>,
-        from: &Columns,
-        column: u32,
-        rows: &[u32],
-        page_bytes: u32,
-    ) -> Result<Vec<Piece>> {
-        let _crossing = self.activity.crossing();
-        self.encode_column_rows(target, filters, from, column, rows, page_bytes)
-    }
-
     fn encode_ints(&self, target: &NewFile, ints: &[i64]) -> Result<Piece> {
         let _crossing = self.activity.crossing();
         self.encode_int_page(target, ints.to_vec())
@@ -384,6 +371,26 @@ impl Host for Session {
     ) -> Result<Vec<u32>> {
         let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
         self.slices_of(dictionary, postings, &values)
+    }
+
+    fn write_block(
+        &self,
+        target: &NewFile,
+        keys: &[i64],
+        from: &Columns,
+        columns: &[u32],
+        rows: &[u32],
+    ) -> Result<Vec<Piece>> {
+        self.write_block_lists(target, keys, from, columns, rows)
+    }
+
+    fn fold_block(
+        &self,
+        target: &NewFile,
+        keys: &[i64],
+        source: &BlockSource,
+    ) -> Result<Vec<Piece>> {
+        self.fold_block_lists(target, keys, source.into())
     }
 
     fn usage(&self) -> Usage {

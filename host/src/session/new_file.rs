@@ -8,9 +8,11 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use sidx_engine::host::{Codec, Extent, FileSummary, Medium};
 use sidx_engine::{Error, ErrorKind, Result};
+use sidx_kernels::{Column, ColumnStats, encode_plain};
 use zstd::bulk::Compressor;
 
 use super::cached_page::MAX_PAGE_BYTES;
+use super::column_error;
 use super::memory_files::{MemoryFile, Reservation};
 use super::shared::Shared;
 use super::source::SourceFile;
@@ -122,6 +124,11 @@ impl NewFile {
         self.draft.lock().append(page, codec)
     }
 
+    /// Appends a column as one page in plain form, which only files in memory hold.
+    pub(crate) fn append_plain(&self, column: &Column) -> Result<(Extent, ColumnStats)> {
+        self.draft.lock().append_plain(column)
+    }
+
     /// Completes the file; a durable one is on the medium on return.
     pub(crate) fn finish(self) -> Result<FileSummary> {
         self.draft.into_inner().finish()
@@ -151,6 +158,44 @@ impl Draft {
             raw_bytes,
             ..extent
         })
+    }
+
+    fn append_plain(&mut self, column: &Column) -> Result<(Extent, ColumnStats)> {
+        let Sink::Memory { bytes, reservation } = &mut self.sink else {
+            return Err(
+                Error::invalid("pages in plain form are for files in memory").at(&self.path),
+            );
+        };
+        let start = bytes.len();
+        // At most what a page of the smallest form may take, which is what readers compare with.
+        let written = encode_plain(column, bytes).map_err(column_error);
+        let page = bytes.get(start..).unwrap_or_default();
+        let added = page.len() as u64;
+        let fitting = written.and_then(|stats| {
+            if added > u64::from(MAX_PAGE_BYTES) {
+                let text = format!("a page of {added} bytes exceeds {MAX_PAGE_BYTES} bytes");
+                return Err(Error::invalid(text));
+            }
+            reservation.grow(added)?;
+            Ok(stats)
+        });
+        let stats = match fitting {
+            Ok(stats) => stats,
+            Err(error) => {
+                bytes.truncate(start);
+                return Err(error.at(&self.path));
+            }
+        };
+        let extent = Extent {
+            offset: self.size,
+            stored_bytes: added as u32,
+            raw_bytes: added as u32,
+            checksum: checksum::crc32c(page),
+            codec: 0,
+        };
+        self.size += added;
+        self.checksum = checksum::crc32c_append(self.checksum, page);
+        Ok((extent, stats))
     }
 
     /// Takes stored bytes into the file.

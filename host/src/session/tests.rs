@@ -264,12 +264,11 @@ fn a_gather_in_groups_of_pages_gives_what_one_from_all_pages_does() {
                 _ => column.push_string(&format!("{page}:{row}")).unwrap(),
             }
         }
-        let from = Columns::from_columns(50, vec![column.finish()]).unwrap();
-        let rows: Vec<u32> = (0..50).collect();
-        let pieces = session
-            .encode_column(&file, None, &from, 0, &rows, u32::MAX)
-            .unwrap();
-        pages.push(pieces[0].extent);
+        let page = sidx_kernels::encode_unfiltered(&column.finish())
+            .unwrap()
+            .page;
+        let length = [page.len() as u32];
+        pages.extend(session.append(&file, &page, &length, Codec::None).unwrap());
     }
     session.finish(file).unwrap();
     let file = session.open_file("parts/1/x").unwrap();

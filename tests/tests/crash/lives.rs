@@ -57,10 +57,17 @@ fn work(trial: &mut Trial, random: &mut SmallRng) {
     trial.disk().crash_at(call);
     for _ in 0..random.random_range(1..STEPS) {
         let step = random_step(random);
-        match trial.step(step, random) {
-            Ok(()) => {}
-            Err(_) if trial.disk().is_crashed() => return,
-            Err(error) => panic!("{step:?}: {error}"),
+        // So many small batches in a row that they are folded in memory.
+        let times = match step {
+            Step::Write(..) if random.random_ratio(1, 20) => random.random_range(16..40),
+            _ => 1,
+        };
+        for _ in 0..times {
+            match trial.step(step, random) {
+                Ok(()) => {}
+                Err(_) if trial.disk().is_crashed() => return,
+                Err(error) => panic!("{step:?}: {error}"),
+            }
         }
     }
 }

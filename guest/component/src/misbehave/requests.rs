@@ -216,6 +216,7 @@ fn new_files(allowed: &mut Allowed) {
         Ok(file) => bad_pages(allowed, &file),
         Err(_) => allowed.0.push("a new file is refused".to_owned()),
     }
+    bad_blocks(allowed);
     let empty = scan::Columns::new(0);
     allowed.refused(
         "log append",
@@ -259,24 +260,47 @@ fn bad_pages(allowed: &mut Allowed, file: &files::NewFile) {
         "encode: an unknown page",
         scan::encode_pages(file, None, source, 1),
     );
-    let columns = scan::Columns::new(1);
-    let column = scan::ColumnSource {
-        column: 0,
-        rows: &[0],
+}
+
+/// Blocks of parts in memory, which an instance that makes files may write, if they are right.
+fn bad_blocks(allowed: &mut Allowed) {
+    use files::Medium::{Durable, Memory};
+    let columns = scan::Columns::new(2);
+    let _ = columns.push(2, None, None, scan::ValuesParam::Ints(&[1, 2]));
+    if let Ok(file) = files::NewFile::create("parts/mine/blocks", Durable) {
+        let written = scan::write_block(&file, &[1, 2], &columns, &[0], &[0, 1]);
+        allowed.refused("write-block: in the store", written);
+    }
+    let Ok(file) = files::NewFile::create("memory/mine/blocks", Memory) else {
+        return allowed.0.push("a new file in memory is refused".to_owned());
     };
-    allowed.refused(
-        "encode: no column",
-        scan::encode_column(file, None, &columns, column, 1),
-    );
-    let _ = columns.push(2, None, None, scan::ValuesParam::Ints(&[1]));
-    let column = scan::ColumnSource {
-        column: 0,
-        rows: &[1],
+    let mut write = |what: &str, keys: &[i64], from: &[u32], rows: &[u32]| {
+        let written = scan::write_block(&file, keys, &columns, from, rows);
+        allowed.refused(&format!("write-block: {what}"), written);
     };
-    allowed.refused(
-        "encode: no row",
-        scan::encode_column(file, None, &columns, column, 1),
-    );
+    write("fewer keys than rows", &[1], &[0], &[0, 1]);
+    write("no column", &[1], &[1], &[0]);
+    write("no row", &[1], &[0], &[2]);
+    write("no row at all", &[1], &[0], &[u32::MAX]);
+    let mut fold = |what: &str, kinds: &[u8], pages: &[u32], blocks: &[u32], rows: &[u32]| {
+        let source = scan::BlockSource {
+            kinds,
+            pages,
+            blocks,
+            rows,
+        };
+        let folded = scan::fold_block(&file, &[1], source);
+        allowed.refused(&format!("fold-block: {what}"), folded);
+    };
+    fold("no column", &[], &[], &[0], &[0]);
+    fold("no page", &[2], &[], &[0], &[0]);
+    fold("an unknown type", &[77], &[u32::MAX], &[0], &[0]);
+    fold("uneven pages", &[2, 2], &[u32::MAX; 3], &[0], &[0]);
+    fold("an unknown page", &[2], &[8 << 20], &[0], &[0]);
+    fold("no block", &[2], &[u32::MAX], &[1], &[0]);
+    fold("more blocks than rows", &[2], &[u32::MAX], &[0, 0], &[0]);
+    fold("more rows than blocks", &[2], &[u32::MAX], &[0], &[0, 0]);
+    fold("a row far away", &[2], &[u32::MAX], &[0], &[u32::MAX]);
 }
 
 /// What not even the introducer may do to the log of an open index, and to what makes it one.

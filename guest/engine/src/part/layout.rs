@@ -27,6 +27,8 @@ pub(crate) const PRIMARY: &str = "primary.bin";
 pub(crate) const KEYS: &str = "keys.bin";
 pub(crate) const DATA: &str = "data.bin";
 pub(crate) const LABELS: &str = "labels.bin";
+/// The one file of a part in memory.
+pub(crate) const PART: &str = "part.bin";
 pub(crate) const PARTS: &str = "parts";
 pub(crate) const MEMORY_PARTS: &str = "memory";
 pub(crate) const QUARANTINE: &str = "quarantine";

@@ -5,7 +5,7 @@ use super::dictionary::read_list;
 use super::frame::{FrameEntry, read_directory, read_frames};
 use super::labels::{self, Labels};
 use super::layout::{
-    DATA, FileKind, KEYS, LABELS, MANIFEST, META, PRIMARY, open, part_directory, part_name,
+    DATA, FileKind, KEYS, LABELS, MANIFEST, META, PART, PRIMARY, open, part_directory, part_name,
     tag_file_stem,
 };
 use super::manifest::Manifest;
@@ -45,21 +45,21 @@ pub(crate) struct PartColumn {
 }
 
 /// What is read from storage when a part is first used.
-struct Opened {
-    primary: u32,
-    keys: u32,
-    data: u32,
-    frames: Vec<FrameEntry>,
-    blocks: Vec<OnceLock<Arc<Frame>>>,
-    tags: Vec<OnceLock<TagFiles>>,
-    order: FrameOrder,
+pub(super) struct Opened {
+    pub(super) primary: u32,
+    pub(super) keys: u32,
+    pub(super) data: u32,
+    pub(super) frames: Vec<FrameEntry>,
+    pub(super) blocks: Vec<OnceLock<Arc<Frame>>>,
+    pub(super) tags: Vec<OnceLock<TagFiles>>,
+    pub(super) order: FrameOrder,
 }
 
 /// The blocks of one frame with their page handles.
 pub(crate) struct Frame {
     pub(crate) blocks: Vec<OpenBlock>,
     /// Per tag of the manifest: pages of each block's columns.
-    tags: Vec<OnceLock<TagFrame>>,
+    pub(super) tags: Vec<OnceLock<TagFrame>>,
     /// In which order the runs come due.
     pub(crate) order: RunOrder,
 }
@@ -73,7 +73,7 @@ pub(crate) struct OpenBlock {
     pub(crate) payloads: u32,
 }
 
-struct TagFiles {
+pub(super) struct TagFiles {
     data: u32,
     /// Opened when the first filter is met; parts in memory have none.
     filters: OnceLock<u32>,
@@ -93,8 +93,8 @@ pub(crate) struct Shared<'a> {
 
 /// One tag's metadata of one frame: `columns` entries per block.
 pub(crate) struct TagFrame {
-    columns: usize,
-    pages: Vec<Option<OpenTagPage>>,
+    pub(super) columns: usize,
+    pub(super) pages: Vec<Option<OpenTagPage>>,
 }
 
 /// A tag page and its handles.
@@ -137,6 +137,9 @@ impl OpenBlock {
 impl<H: Host> Part<H> {
     /// Opens part `number`: reads the manifest, nothing else.
     pub(crate) fn open(host: &Arc<H>, number: u64, medium: Medium) -> Result<Self> {
+        if medium == Medium::Memory {
+            return Self::open_in_memory(host, number);
+        }
         let directory = part_directory(number, medium);
         let manifest = Manifest::read(&**host, &directory, number)?;
         Self::from_manifest(host, number, medium, manifest)
@@ -181,6 +184,24 @@ impl<H: Host> Part<H> {
             labels: OnceLock::new(),
             uses_filters: true,
         })
+    }
+
+    /// Of a part in memory all is known from the start.
+    pub(super) fn know_content(&self, opened: Opened) {
+        let _ = self.opened.set(opened);
+    }
+
+    /// The labels, for who has them already.
+    pub(super) fn know_labels(&self, labels: &Labels) {
+        let _ = self.labels.set(labels.clone());
+    }
+
+    /// The file that holds the pages of labels.
+    fn open_labels(&self) -> Result<u32> {
+        match self.medium {
+            Medium::Memory => self.host.open_file(&format!("{}/{PART}", self.directory)),
+            Medium::Durable => open(&*self.host, &self.directory, LABELS, FileKind::Labels),
+        }
     }
 
     /// The part as it can be read when its filters are damaged.
@@ -597,7 +618,7 @@ impl<H: Host> Part<H> {
         }
         let mut labels = Labels::new();
         if !self.manifest.labels.is_empty() {
-            let file = open(&*self.host, &self.directory, LABELS, FileKind::Labels)?;
+            let file = self.open_labels()?;
             for extent in &self.manifest.labels {
                 let read = self
                     .page_bytes(file, (*extent).into())
@@ -618,7 +639,7 @@ impl<H: Host> Part<H> {
         if self.manifest.labels.is_empty() {
             return Ok((labels, damage));
         }
-        let file = match open(&*self.host, &self.directory, LABELS, FileKind::Labels) {
+        let file = match self.open_labels() {
             Ok(file) => file,
             Err(error) if is_damage(error.kind()) => {
                 damage.push(error);
@@ -655,6 +676,9 @@ impl<H: Host> Drop for Part<H> {
         let Some(opened) = self.opened.get() else {
             return;
         };
+        if self.medium == Medium::Memory {
+            return self.host.close_file(opened.data);
+        }
         for file in [opened.primary, opened.keys, opened.data] {
             self.host.close_file(file);
         }

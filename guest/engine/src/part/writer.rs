@@ -29,19 +29,11 @@ pub(crate) struct Longest {
     pub(crate) tag_bytes: u32,
 }
 
-/// Where the values of a block come from.
-pub(crate) enum Values<'a, H: Host> {
-    /// Rows of a batch. `order` names the batch column of each tag column; payloads are column 0.
-    Batch {
-        columns: &'a H::Columns,
-        order: &'a [u32],
-        rows: &'a [u32],
-    },
-    /// Rows of older parts, one source per tag column.
-    Pages {
-        payloads: PageSource,
-        tags: Vec<PageSource>,
-    },
+/// Where the values of a block come from: rows of older parts.
+pub(crate) struct Values {
+    pub(crate) payloads: PageSource,
+    /// One source per tag column.
+    pub(crate) tags: Vec<PageSource>,
 }
 
 /// A part under construction. Dropping it leaves files that no snapshot names.
@@ -112,25 +104,13 @@ impl<'h, H: Host> PartWriter<'h, H> {
     }
 
     /// Appends a block of rows that follow all earlier ones in (series, key, element id).
-    pub(crate) fn block(
-        &mut self,
-        series: &[u64],
-        keys: &[i64],
-        values: &Values<'_, H>,
-    ) -> Result<()> {
+    pub(crate) fn block(&mut self, series: &[u64], keys: &[i64], values: &Values) -> Result<()> {
         let runs = Block::runs_of(series, keys);
         let (min_key, max_key) = Block::key_range(&runs);
         let key_piece = self.host.encode_ints(&self.keys, keys)?;
-        let payloads = match values {
-            Values::Batch { columns, rows, .. } => {
-                self.host
-                    .encode_column(&self.data, None, columns, 0, rows, PAYLOAD_PAGE_BYTES)?
-            }
-            Values::Pages { payloads, .. } => {
-                self.host
-                    .encode_pages(&self.data, None, payloads, PAYLOAD_PAGE_BYTES)?
-            }
-        };
+        let payloads =
+            self.host
+                .encode_pages(&self.data, None, &values.payloads, PAYLOAD_PAGE_BYTES)?;
         self.raw_bytes += u64::from(key_piece.extent.raw_bytes);
         self.raw_bytes += payloads
             .iter()
@@ -150,32 +130,17 @@ impl<'h, H: Host> PartWriter<'h, H> {
     }
 
     /// Encodes every tag column of a block.
-    fn tag_pages(&mut self, values: &Values<'_, H>) -> Result<()> {
+    fn tag_pages(&mut self, values: &Values) -> Result<()> {
         let mut column = 0;
         for tag in &mut self.tags {
             for index in 0..tag.columns.len() {
-                let piece = match values {
-                    Values::Batch {
-                        columns,
-                        order,
-                        rows,
-                    } => {
-                        let from = order.get(column).copied().unwrap_or(u32::MAX);
-                        let (target, filters) =
-                            tag.files(self.host, &self.directory, self.medium)?;
-                        self.host
-                            .encode_column(target, filters, columns, from, rows, u32::MAX)?
-                    }
-                    Values::Pages { tags, .. } => {
-                        let source = tags.get(column).filter(|source| has_page(source));
-                        match source {
-                            None => Vec::new(),
-                            Some(source) => {
-                                let place = (self.directory.as_str(), self.medium);
-                                let first_slice = self.blocks.saturating_mul(BLOCK_SLICES);
-                                tag.rewrite(self.host, place, index, source, first_slice)?
-                            }
-                        }
+                let source = values.tags.get(column).filter(|source| has_page(source));
+                let piece = match source {
+                    None => Vec::new(),
+                    Some(source) => {
+                        let place = (self.directory.as_str(), self.medium);
+                        let first_slice = self.blocks.saturating_mul(BLOCK_SLICES);
+                        tag.rewrite(self.host, place, index, source, first_slice)?
                     }
                 };
                 let page = piece.into_iter().next().and_then(TagPage::of);
@@ -369,18 +334,7 @@ impl<H: Host> TagWriter<H> {
         }
     }
 
-    /// The value file and the filter file, created with the metadata file when first asked for. Parts in
-    /// memory have no filters: building them costs more than reading the few blocks they could spare.
-    fn files(
-        &mut self,
-        host: &H,
-        directory: &str,
-        medium: Medium,
-    ) -> Result<(&H::NewFile, Option<&H::NewFile>)> {
-        self.create_files(host, directory, medium)?;
-        self.open_files()
-    }
-
+    /// Creates the files of values, metadata and filters when they are first asked for.
     fn create_files(&mut self, host: &H, directory: &str, medium: Medium) -> Result<()> {
         if self.data.is_none() {
             let stem = tag_file_stem(&self.name);

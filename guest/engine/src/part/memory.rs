@@ -1,0 +1,547 @@
+//! Parts in memory: one file, which holds the pages of all blocks and, behind them, a record of what they
+//! are. A batch becomes such a part in a handful of calls, where a part in the store has three files per tag
+//! and a manifest. It is never stored, so its record needs no version.
+
+use super::block::{Block, PayloadPiece};
+use super::frame::FrameEntry;
+use super::labels::{self, Labels};
+use super::layout::{PART, part_directory, part_name};
+use super::limits::{LimitsText, union};
+use super::manifest::{ColumnEntry, FileEntry, Manifest, TagEntry};
+use super::order::{FrameOrder, RunOrder};
+use super::reader::{Frame, OpenBlock, OpenTagPage, Opened, Part, TagFrame};
+use super::tag::{TagPage, put_page, read_page};
+use super::writer::{Longest, TagColumn};
+use crate::error::{Error, Result};
+use crate::host::{ABSENT, Codec, Extent, FileSummary, Host, Medium, Piece};
+use crate::wire::{Reader, put, put_bytes, put_extent};
+use sidx_kernels::{ColumnType, ValueRange};
+use std::sync::{Arc, OnceLock};
+
+/// The end of the file: the length of the record, as u32.
+const TAIL_BYTES: u64 = 4;
+/// Bytes from the end of the file that are read at first; most records are shorter.
+const FIRST_READ_BYTES: u64 = 4 << 10;
+
+/// What is known of a part in memory besides its number.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Record {
+    ids: (u64, u64),
+    longest_payload_bytes: u32,
+    longest_tag_bytes: u32,
+    labels: Vec<Extent>,
+    columns: Vec<TagColumn>,
+    blocks: Vec<Block>,
+    /// The pages of each block, one per column.
+    pages: Vec<Option<TagPage>>,
+}
+
+/// A part in memory under construction.
+pub(crate) struct MemoryPartWriter<'h, H: Host> {
+    host: &'h Arc<H>,
+    number: u64,
+    file: H::NewFile,
+    record: Record,
+    rows: u64,
+}
+
+impl<'h, H: Host> MemoryPartWriter<'h, H> {
+    /// Starts part `number`. `columns` are distinct and ascending.
+    pub(crate) fn new(host: &'h Arc<H>, number: u64, columns: Vec<TagColumn>) -> Result<Self> {
+        let path = format!("{}/{PART}", part_directory(number, Medium::Memory));
+        Ok(Self {
+            file: host.create_file(&path, Medium::Memory)?,
+            host,
+            number,
+            record: Record {
+                columns,
+                ..Record::default()
+            },
+            rows: 0,
+        })
+    }
+
+    /// The file that pages of the next block are written to.
+    pub(crate) fn file(&self) -> &H::NewFile {
+        &self.file
+    }
+
+    /// Takes a block whose pages were written: keys, payloads, and one for each column.
+    pub(crate) fn block(&mut self, series: &[u64], keys: &[i64], pieces: Vec<Piece>) -> Result<()> {
+        let rows = keys.len() as u32;
+        let (found, wanted) = (pieces.len(), self.record.columns.len() + 2);
+        let mut pieces = pieces.into_iter();
+        let (true, Some(key_piece), Some(payloads)) =
+            (found == wanted, pieces.next(), pieces.next())
+        else {
+            return Err(Error::corrupt(format!(
+                "the host wrote {found} pages of a block, {wanted} were asked for"
+            )));
+        };
+        let runs = Block::runs_of(series, keys);
+        let (min_key, max_key) = Block::key_range(&runs);
+        self.record.blocks.push(Block {
+            first_row: self.rows,
+            rows,
+            runs,
+            min_key,
+            max_key,
+            keys: key_piece.extent,
+            payloads: vec![PayloadPiece {
+                start: 0,
+                end: rows,
+                extent: payloads.extent,
+            }],
+        });
+        self.record.pages.extend(pieces.map(TagPage::of));
+        self.rows += u64::from(rows);
+        Ok(())
+    }
+
+    /// Completes the part and opens it.
+    pub(crate) fn finish(
+        mut self,
+        ids: (u64, u64),
+        longest: Longest,
+        labels: &Labels,
+    ) -> Result<Part<H>> {
+        self.record.drop_empty_columns();
+        self.record.ids = ids;
+        self.record.longest_payload_bytes = longest.payload_bytes;
+        self.record.longest_tag_bytes = longest.tag_bytes;
+        for page in labels::encode(labels) {
+            let extents = self
+                .host
+                .append(&self.file, &page, &[page.len() as u32], Codec::None)?;
+            self.record.labels.extend(extents);
+        }
+        let mut bytes = self.record.write();
+        let length = u32::try_from(bytes.len())
+            .map_err(|_| Error::invalid("the record of a part in memory exceeds 4 GiB"))?;
+        bytes.extend_from_slice(&length.to_le_bytes());
+        self.host
+            .append(&self.file, &bytes, &[bytes.len() as u32], Codec::None)?;
+        let FileSummary { size_bytes, .. } = self.host.finish(self.file)?;
+        let part = Part::in_memory(self.host, self.number, size_bytes, self.record)?;
+        part.know_labels(labels);
+        Ok(part)
+    }
+}
+
+impl Record {
+    fn write(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(256 + self.blocks.len() * 256);
+        put(self.ids.0, &mut out);
+        put(self.ids.1, &mut out);
+        put(u64::from(self.longest_payload_bytes), &mut out);
+        put(u64::from(self.longest_tag_bytes), &mut out);
+        put(self.labels.len() as u64, &mut out);
+        self.labels
+            .iter()
+            .for_each(|extent| put_extent(extent, &mut out));
+        put(self.columns.len() as u64, &mut out);
+        for column in &self.columns {
+            put_bytes(column.name.as_bytes(), &mut out);
+            out.push(column.kind.code());
+        }
+        put(self.blocks.len() as u64, &mut out);
+        self.blocks.iter().for_each(|block| block.write(&mut out));
+        for page in &self.pages {
+            put_page(page.as_ref(), &mut out);
+        }
+        out
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, "record of a part in memory");
+        let mut record = Self {
+            ids: (reader.number()?, reader.number()?),
+            longest_payload_bytes: reader.small()?,
+            longest_tag_bytes: reader.small()?,
+            ..Self::default()
+        };
+        for _ in 0..reader.count(8)? {
+            record.labels.push(reader.extent()?);
+        }
+        for _ in 0..reader.count(2)? {
+            let name = reader.text()?.to_owned();
+            let kind = ColumnType::from_code(reader.byte()?)
+                .ok_or_else(|| reader.fault("unknown column type"))?;
+            record.columns.push(TagColumn { name, kind });
+        }
+        let mut rows = 0u64;
+        for _ in 0..reader.count(8)? {
+            let block = Block::read(&mut reader, rows)?;
+            rows += u64::from(block.rows);
+            record.blocks.push(block);
+        }
+        for block in &record.blocks {
+            for column in &record.columns {
+                record
+                    .pages
+                    .push(read_page(&mut reader, column.kind, block.rows)?);
+            }
+        }
+        reader.finish()?;
+        let ascend = |pair: &[TagColumn]| matches!(pair, [one, two] if one < two);
+        if !record.columns.windows(2).all(ascend) {
+            return Err(reader.fault("columns out of order"));
+        }
+        Ok(record)
+    }
+
+    /// What the record says, in the form that parts in the store have.
+    fn manifest(&self, number: u64, size_bytes: u64) -> Manifest {
+        let raw = |extent: &Extent| u64::from(extent.raw_bytes);
+        let blocks = self.blocks.iter();
+        let raw_bytes: u64 = blocks
+            .clone()
+            .map(|block| {
+                let payloads = block.payloads.iter().map(|piece| raw(&piece.extent));
+                raw(&block.keys) + payloads.sum::<u64>()
+            })
+            .sum();
+        let tag_bytes: u64 = self
+            .pages
+            .iter()
+            .flatten()
+            .map(|page| raw(&page.extent))
+            .sum();
+        Manifest {
+            part: part_name(number),
+            rows: blocks.clone().map(|block| u64::from(block.rows)).sum(),
+            blocks: self.blocks.len() as u32,
+            series: self.series(),
+            min_key: blocks
+                .clone()
+                .map(|block| block.min_key)
+                .min()
+                .unwrap_or(i64::MAX),
+            max_key: blocks.map(|block| block.max_key).max().unwrap_or(i64::MIN),
+            first_id: self.ids.0,
+            last_id: self.ids.1,
+            longest_payload_bytes: self.longest_payload_bytes,
+            longest_tag_bytes: self.longest_tag_bytes,
+            raw_bytes: raw_bytes + tag_bytes,
+            meta: Extent::default().into(),
+            labels: self.labels.iter().map(|extent| (*extent).into()).collect(),
+            tags: self.tags(),
+            files: vec![FileEntry {
+                name: PART.to_owned(),
+                size_bytes,
+                crc32c: String::new(),
+            }],
+        }
+    }
+
+    /// Forgets columns without any value, so that nobody looks for them.
+    fn drop_empty_columns(&mut self) {
+        let count = self.columns.len();
+        let is_used = |at: usize| {
+            self.pages
+                .iter()
+                .skip(at)
+                .step_by(count)
+                .any(Option::is_some)
+        };
+        let used: Vec<bool> = (0..count).map(is_used).collect();
+        if used.iter().all(|used| *used) {
+            return;
+        }
+        let mut of_page = used.iter().cycle();
+        self.pages
+            .retain(|_| of_page.next().copied().unwrap_or(true));
+        let mut of_column = used.iter();
+        self.columns
+            .retain(|_| of_column.next().copied().unwrap_or(true));
+    }
+
+    /// Distinct series.
+    fn series(&self) -> u64 {
+        let (mut count, mut last) = (0, None);
+        for block in &self.blocks {
+            let repeated = last == Some(block.first_series());
+            count += block.runs.len() as u64 - u64::from(repeated);
+            last = Some(block.last_series());
+        }
+        count
+    }
+
+    /// The columns that have a value anywhere, by tag.
+    fn tags(&self) -> Vec<TagEntry> {
+        let mut tags: Vec<TagEntry> = Vec::new();
+        for (at, column) in self.columns.iter().enumerate() {
+            let pages = self.pages.iter().skip(at).step_by(self.columns.len());
+            let (mut present, mut limits) = (0, ValueRange::None);
+            for page in pages.flatten() {
+                present += u64::from(page.present);
+                limits = union(&limits, &page.limits);
+            }
+            let entry = ColumnEntry {
+                kind: column.kind.to_string(),
+                present,
+                limits: LimitsText::from(&limits),
+                dictionary: None,
+            };
+            match tags.last_mut() {
+                Some(tag) if tag.name == column.name => tag.columns.push(entry),
+                _ => tags.push(TagEntry {
+                    name: column.name.clone(),
+                    directory: Extent::default().into(),
+                    columns: vec![entry],
+                }),
+            }
+        }
+        tags
+    }
+
+    /// All pages in the order of their handles: block by block keys, payloads, columns.
+    fn extents(&self) -> Vec<Extent> {
+        let mut extents = Vec::with_capacity(self.blocks.len() * (2 + self.columns.len()));
+        let mut pages = self.pages.iter();
+        for block in &self.blocks {
+            extents.push(block.keys);
+            extents.extend(block.payloads.iter().map(|piece| piece.extent));
+            let pages = pages.by_ref().take(self.columns.len());
+            extents.extend(pages.flatten().map(|page| page.extent));
+        }
+        extents
+    }
+}
+
+impl<H: Host> Part<H> {
+    /// Opens part `number`, which another instance wrote.
+    pub(super) fn open_in_memory(host: &Arc<H>, number: u64) -> Result<Self> {
+        let path = format!("{}/{PART}", part_directory(number, Medium::Memory));
+        let file = host.open_file(&path)?;
+        let read = read_record(&**host, file);
+        host.close_file(file);
+        let (size_bytes, record) = read.map_err(|error| error.at(&path))?;
+        let part = Self::in_memory(host, number, size_bytes, record)?;
+        part.manifest()
+            .check(number)
+            .map_err(|reason| Error::corrupt(format!("{path}: {reason}")))?;
+        Ok(part)
+    }
+
+    /// The part that a record is about. Nothing of it is left to be read but pages.
+    fn in_memory(host: &Arc<H>, number: u64, size_bytes: u64, record: Record) -> Result<Self> {
+        let manifest = record.manifest(number, size_bytes);
+        let part = Self::from_manifest(host, number, Medium::Memory, manifest)?;
+        let opened = record.open(&**host, part.directory(), &part.manifest().tags)?;
+        part.know_content(opened);
+        Ok(part)
+    }
+}
+
+/// The record at the end of a file, and the size of the file.
+fn read_record<H: Host>(host: &H, file: u32) -> Result<(u64, Record)> {
+    let size = host.file_size(file)?;
+    let mut length = size.min(FIRST_READ_BYTES);
+    loop {
+        // At most what `u32` counts: the first read is short, the second as long as the tail says.
+        let bytes = host.read_file(file, size - length, length as u32)?;
+        let split = bytes.len().saturating_sub(TAIL_BYTES as usize);
+        let (front, tail) = bytes.split_at_checked(split).unwrap_or_default();
+        let record = <[u8; 4]>::try_from(tail)
+            .map(|tail| u32::from_le_bytes(tail) as usize)
+            .map_err(|_| Error::corrupt("it has no record"))?;
+        if let Some(start) = front.len().checked_sub(record) {
+            return Ok((size, Record::read(front.get(start..).unwrap_or_default())?));
+        }
+        let needed = record as u64 + TAIL_BYTES;
+        if needed > size || needed <= length || needed > u64::from(u32::MAX) {
+            return Err(Error::corrupt(format!(
+                "it has {size} bytes, its record says {record}"
+            )));
+        }
+        length = needed;
+    }
+}
+
+impl Record {
+    /// Gives the pages handles. One frame holds all blocks.
+    fn open<H: Host>(self, host: &H, directory: &str, tags: &[TagEntry]) -> Result<Opened> {
+        let file = host.open_file(&format!("{directory}/{PART}"))?;
+        let first = match host.register_pages(file, &self.extents()) {
+            Ok(first) => first,
+            Err(error) => {
+                host.close_file(file);
+                return Err(error);
+            }
+        };
+        let entry = self.frame_entry();
+        let tag_of = tag_of_columns(&self.columns);
+        let mut tag_frames: Vec<TagFrame> = tags
+            .iter()
+            .map(|tag| TagFrame {
+                columns: tag.columns.len(),
+                pages: Vec::with_capacity(tag.columns.len() * self.blocks.len()),
+            })
+            .collect();
+        let mut blocks = Vec::with_capacity(self.blocks.len());
+        let (mut handle, mut pages) = (first, self.pages.into_iter());
+        for (number, block) in (0u32..).zip(self.blocks) {
+            let (keys, payloads) = (handle, handle + 1);
+            handle = payloads + block.payloads.len() as u32;
+            for tag in &tag_of {
+                let open = pages.next().flatten().map(|page| {
+                    handle += 1;
+                    OpenTagPage {
+                        page,
+                        handle: handle - 1,
+                        filter: ABSENT,
+                    }
+                });
+                if let Some(frame) = tag_frames.get_mut(*tag) {
+                    frame.pages.push(open);
+                }
+            }
+            blocks.push(OpenBlock {
+                number,
+                block,
+                keys,
+                payloads,
+            });
+        }
+        let frame = Frame {
+            blocks,
+            tags: tag_frames.into_iter().map(OnceLock::from).collect(),
+            order: RunOrder::default(),
+        };
+        Ok(Opened {
+            primary: file,
+            keys: file,
+            data: file,
+            frames: vec![entry],
+            blocks: vec![OnceLock::from(Arc::new(frame))],
+            // Their pages are known, so that nobody asks for the files.
+            tags: Vec::new(),
+            order: FrameOrder::default(),
+        })
+    }
+
+    fn frame_entry(&self) -> FrameEntry {
+        let blocks = self.blocks.iter();
+        FrameEntry {
+            first_block: 0,
+            blocks: self.blocks.len() as u32,
+            first_row: 0,
+            rows: blocks.clone().map(|block| u64::from(block.rows)).sum(),
+            min_key: blocks
+                .clone()
+                .map(|block| block.min_key)
+                .min()
+                .unwrap_or(i64::MAX),
+            max_key: blocks.map(|block| block.max_key).max().unwrap_or(i64::MIN),
+            first_series: self.blocks.first().map_or(u64::MAX, Block::first_series),
+            last_series: self.blocks.last().map_or(0, Block::last_series),
+            extent: Extent::default(),
+        }
+    }
+}
+
+/// For each column the number of its tag.
+fn tag_of_columns(columns: &[TagColumn]) -> Vec<usize> {
+    let names = columns.chunk_by(|one, two| one.name == two.name);
+    let repeat = |(tag, columns): (usize, &[TagColumn])| std::iter::repeat_n(tag, columns.len());
+    names.enumerate().flat_map(repeat).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sidx_kernels::ValueType;
+
+    fn sample() -> Record {
+        let extent = Extent {
+            offset: 3,
+            stored_bytes: 4,
+            raw_bytes: 4,
+            checksum: 9,
+            codec: 0,
+        };
+        let block = |first_row, series: &[u64]| {
+            let keys: Vec<i64> = (0..series.len() as i64).collect();
+            let runs = Block::runs_of(series, &keys);
+            let (min_key, max_key) = Block::key_range(&runs);
+            Block {
+                first_row,
+                rows: series.len() as u32,
+                runs,
+                min_key,
+                max_key,
+                keys: extent,
+                payloads: vec![PayloadPiece {
+                    start: 0,
+                    end: series.len() as u32,
+                    extent,
+                }],
+            }
+        };
+        let page = TagPage {
+            present: 1,
+            extent,
+            filter: None,
+            limits: ValueRange::Int { min: -1, max: 7 },
+        };
+        let column = |name: &str, value| TagColumn {
+            name: name.to_owned(),
+            kind: ColumnType::scalar(value),
+        };
+        Record {
+            ids: (10, 14),
+            longest_payload_bytes: 5,
+            longest_tag_bytes: 6,
+            labels: vec![extent],
+            columns: vec![
+                column("a", ValueType::String),
+                column("a", ValueType::Int),
+                column("b", ValueType::Int),
+            ],
+            blocks: vec![block(0, &[1, 1, 2]), block(3, &[2, 5])],
+            pages: vec![None, Some(page.clone()), None, None, None, Some(page)],
+        }
+    }
+
+    #[test]
+    fn records_return() {
+        let record = sample();
+        let bytes = record.write();
+        assert_eq!(Record::read(&bytes).unwrap(), record);
+        for cut in 0..bytes.len() {
+            assert!(Record::read(&bytes[..cut]).is_err());
+        }
+    }
+
+    #[test]
+    fn columns_without_values_are_forgotten() {
+        let mut record = sample();
+        record.drop_empty_columns();
+        let names: Vec<_> = record
+            .columns
+            .iter()
+            .map(|it| (it.name.as_str(), it.kind))
+            .collect();
+        let int = ColumnType::scalar(ValueType::Int);
+        assert_eq!(names, [("a", int), ("b", int)]);
+        let used: Vec<bool> = record.pages.iter().map(Option::is_some).collect();
+        assert_eq!(used, [true, false, false, true]);
+    }
+
+    #[test]
+    fn a_manifest_says_what_the_record_does() {
+        let manifest = sample().manifest(7, 99);
+        assert_eq!(manifest.check(7), Ok(()));
+        assert_eq!((manifest.rows, manifest.blocks, manifest.series), (5, 2, 3));
+        assert_eq!((manifest.min_key, manifest.max_key), (0, 2));
+        assert_eq!(manifest.size_bytes(), 99);
+        let tags: Vec<_> = manifest
+            .tags
+            .iter()
+            .map(|tag| (tag.name.as_str(), tag.columns.len()))
+            .collect();
+        assert_eq!(tags, [("a", 2), ("b", 1)]);
+        assert_eq!(tag_of_columns(&sample().columns), [0, 0, 1]);
+    }
+}

@@ -1,0 +1,149 @@
+//! Flushes and merges that writes ask for, on threads of their own: one that flushes and one that merges, so
+//! that a flush waits for no merge. A thread starts when it is first needed.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::index::Index;
+use crate::session::{CallLimits, CancelToken};
+
+/// The threads of one open index. They end when the last handle of the index is dropped.
+#[derive(Default)]
+pub(crate) struct Background {
+    flusher: Worker,
+    merger: Worker,
+    /// Stops what is being done.
+    cancel: CancelToken,
+}
+
+/// A thread that does one thing when it is asked to, and once more when it is asked meanwhile.
+#[derive(Default)]
+struct Worker {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    is_wanted: bool,
+    is_stopped: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Stops the threads of an index, and waits for them, when its last handle is dropped.
+pub(crate) struct Stopper(Arc<Background>);
+
+impl Stopper {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Arc::default()))
+    }
+
+    /// Flushes soon, then merges what is worth it; an error when there can be no thread for that.
+    pub(crate) fn flush_soon(&self, index: &Index) -> io::Result<()> {
+        self.0.flush_soon(index)
+    }
+}
+
+impl Drop for Stopper {
+    fn drop(&mut self) {
+        self.0.cancel.cancel();
+        self.0.flusher.stop();
+        self.0.merger.stop();
+    }
+}
+
+impl Background {
+    fn limits(&self) -> CallLimits {
+        CallLimits::new(None, Some(self.cancel.clone()))
+    }
+
+    fn flush_soon(self: &Arc<Self>, index: &Index) -> io::Result<()> {
+        let flush = |background: &Arc<Self>, index: &Index| {
+            let flushed = index.maintain().flush_now(&background.limits());
+            // Writes that asked meanwhile saw the rows that have just been flushed.
+            background.flusher.forget();
+            flushed?;
+            if index.settings().automatic_merge
+                && let Err(error) = background.merge_soon(index)
+            {
+                tracing::warn!(index = index.name(), %error, "no thread for merges");
+            }
+            Ok(())
+        };
+        self.ask(|background| &background.flusher, "sidx-flush", index, flush)
+    }
+
+    fn merge_soon(self: &Arc<Self>, index: &Index) -> io::Result<()> {
+        let merge = |background: &Arc<Self>, index: &Index| {
+            index.maintain().merge_now(&background.limits())
+        };
+        self.ask(|background| &background.merger, "sidx-merge", index, merge)
+    }
+
+    /// Asks a worker for its work, and starts its thread when there is none.
+    fn ask(
+        self: &Arc<Self>,
+        worker: fn(&Self) -> &Worker,
+        name: &str,
+        index: &Index,
+        work: fn(&Arc<Self>, &Index) -> crate::Result<()>,
+    ) -> io::Result<()> {
+        let mut state = worker(self).state.lock();
+        if state.is_stopped {
+            return Ok(());
+        }
+        state.is_wanted = true;
+        // One that ended by itself had a bug.
+        if state.thread.as_ref().is_none_or(JoinHandle::is_finished) {
+            // Without the right to stop the threads, so that they do not keep themselves alive.
+            let (background, index) = (Arc::clone(self), index.inside());
+            let run = move || {
+                while worker(&background).wait() {
+                    if let Err(error) = work(&background, &index)
+                        && !background.cancel.is_cancelled()
+                    {
+                        // The rows are safe whatever becomes of it; a later write asks again.
+                        let index = index.name();
+                        tracing::warn!(index, %error, "an automatic flush or merge failed");
+                    }
+                }
+            };
+            state.thread = Some(thread::Builder::new().name(name.to_owned()).spawn(run)?);
+        }
+        worker(self).changed.notify_all();
+        Ok(())
+    }
+}
+
+impl Worker {
+    /// Waits for work; false when there will be no more.
+    fn wait(&self) -> bool {
+        let mut state = self.state.lock();
+        while !state.is_wanted && !state.is_stopped {
+            self.changed.wait(&mut state);
+        }
+        state.is_wanted = false;
+        !state.is_stopped
+    }
+
+    /// Forgets what was asked for since the work began.
+    fn forget(&self) {
+        self.state.lock().is_wanted = false;
+    }
+
+    fn stop(&self) {
+        let thread = {
+            let mut state = self.state.lock();
+            state.is_stopped = true;
+            self.changed.notify_all();
+            state.thread.take()
+        };
+        if let Some(thread) = thread {
+            // A panic was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
