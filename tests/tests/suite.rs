@@ -19,6 +19,7 @@ mod suite {
     mod acceptance_overlap;
     mod acceptance_query;
     mod acceptance_write;
+    mod any_order;
     mod backup;
     mod bad_input;
     mod bad_places;
@@ -38,6 +39,7 @@ mod suite {
     mod readers;
     mod reopen;
     mod repair;
+    mod sharing;
     mod stopping;
     mod store_damage;
 }

@@ -25,14 +25,19 @@ pub(crate) struct Cursor(RefCell<engine::Cursor<Imports>>);
 /// A running dump.
 pub(crate) struct DumpCursor(RefCell<engine::DumpCursor<Imports>>);
 
-/// The first rows of a query, whether they are all, and its cursor.
-pub(crate) fn start_query(
+/// The first rows of a query, with its cursor in the type that is exported.
+pub(crate) fn start_query<C: wit::GuestCursor>(
     query: wit::QuerySpec,
     max_rows: u32,
-) -> Result<(wit::Rows, bool, Cursor), wit::Error> {
+    export: impl FnOnce(Cursor) -> C,
+) -> Result<wit::Answer, wit::Error> {
     let answer = with_index(|index| index.query(to_engine::query(query), max_rows))?;
-    let cursor = Cursor(RefCell::new(answer.cursor));
-    Ok((from_engine::rows(answer.rows), answer.complete, cursor))
+    Ok(wit::Answer {
+        rows: from_engine::rows(answer.rows),
+        complete: answer.complete,
+        cursor: wit::Cursor::new(export(Cursor(RefCell::new(answer.cursor)))),
+        shares: answer.shares,
+    })
 }
 
 /// The cursor of a dump.
@@ -92,12 +97,7 @@ impl wit::Guest for Component {
     }
 
     fn query(query: wit::QuerySpec, max_rows: u32) -> Result<wit::Answer, wit::Error> {
-        let (rows, complete, cursor) = start_query(query, max_rows)?;
-        Ok(wit::Answer {
-            rows,
-            complete,
-            cursor: wit::Cursor::new(cursor),
-        })
+        start_query(query, max_rows, |cursor| cursor)
     }
 
     fn count(query: wit::QuerySpec) -> Result<wit::Counted, wit::Error> {

@@ -1,8 +1,8 @@
 //! The host's functions as the engine's [`Host`].
 
 use sidx_engine::host::{
-    Codec, Extent, FileSummary, LogDurability, LogEntry, Medium, Object, PageSource, Piece,
-    Readers, SalvagedLog, Selected, Selection, Usage,
+    Codec, Extent, FileSummary, LogDurability, LogEntry, Medium, Object, PageRanges, PageSource,
+    Piece, Readers, SalvagedLog, Selected, Selection, Usage,
 };
 use sidx_engine::{Host, Result};
 use sidx_kernels::{Column, ColumnType, Step};
@@ -182,6 +182,11 @@ impl Host for Imports {
     fn gather(&self, sources: &[PageSource]) -> Result<scan::Columns> {
         let sources: Vec<_> = sources.iter().map(from_engine::page_source).collect();
         scan::gather(&sources).map_err(to_engine::error)
+    }
+
+    fn gather_ranges(&self, sources: &[PageRanges]) -> Result<scan::Columns> {
+        let sources: Vec<_> = sources.iter().map(from_engine::page_ranges).collect();
+        scan::gather_ranges(&sources).map_err(to_engine::error)
     }
 
     fn lengths(&self, source: &PageSource) -> Result<Vec<u32>> {

@@ -264,7 +264,8 @@ pub(crate) fn query(query: wit::QuerySpec) -> engine::QuerySpec {
         low: bound(query.low),
         high: bound(query.high),
         filter: query.filter,
-        descending: query.order == wit::Order::Descending,
+        descending: query.order == wit::ResultOrder::Descending,
+        any_order: query.order == wit::ResultOrder::Any,
         limit: query.limit,
         distinct_payload: query.distinct_payload,
         projection: match query.projection {
@@ -274,6 +275,13 @@ pub(crate) fn query(query: wit::QuerySpec) -> engine::QuerySpec {
         payload: query.payload,
         memory_bytes: query.memory_bytes,
         allow_partial: query.allow_partial,
+        sharing: match query.sharing {
+            wit::Sharing::Whole => engine::Sharing::Whole,
+            wit::Sharing::Offered(most) => engine::Sharing::Offered(most),
+            wit::Sharing::One(wit::Share { number, of }) => {
+                engine::Sharing::One(engine::Share { number, of })
+            }
+        },
     }
 }
 

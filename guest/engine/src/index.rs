@@ -12,7 +12,7 @@ use crate::query::{self, Cursor};
 use crate::recovery::{self, is_damage};
 use crate::repair;
 use crate::types::{
-    Batch, Choice, Contents, Counted, Job, Mode, Outcome, QuerySpec, Retention, Rows, Subject,
+    Batch, Choice, Contents, CountAnswer, Job, Mode, Outcome, QuerySpec, Retention, Rows, Subject,
     View, Written,
 };
 use crate::verify;
@@ -37,6 +37,8 @@ pub struct Answer<H: Host> {
     pub complete: bool,
     /// For the other rows.
     pub cursor: Cursor<H>,
+    /// More than 1 when sharing was offered and is worth it; there are no rows then.
+    pub shares: u32,
 }
 
 /// What a change of the index needs.
@@ -142,16 +144,21 @@ impl<H: Host> Index<H> {
     /// `index.query`
     pub fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Answer<H>> {
         let mut cursor = Cursor::start(&self.host, &self.live, query)?;
-        let rows = cursor.first(max_rows)?;
+        let shares = cursor.shares()?;
+        let rows = match shares {
+            1 => cursor.first(max_rows)?,
+            _ => Rows::default(),
+        };
         Ok(Answer {
             rows,
-            complete: cursor.is_complete(),
+            complete: shares == 1 && cursor.is_complete(),
             cursor,
+            shares,
         })
     }
 
     /// `index.count`
-    pub fn count(&mut self, query: QuerySpec) -> Result<Counted> {
+    pub fn count(&mut self, query: QuerySpec) -> Result<CountAnswer> {
         query::count(&self.host, &self.live, query)
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sidx_engine::{
-    Batch, Choice, Contents, Counted, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows,
+    Batch, Choice, Contents, CountAnswer, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows,
     Subject, View, Written,
 };
 use wasmtime::Store;
@@ -250,13 +250,14 @@ impl Instance for ComponentInstance {
         let cursor = self.number();
         let open = Open {
             resource: answer.cursor,
-            left: limit.saturating_sub(rows.keys.len() as u64),
+            left: limit.saturating_sub(rows.len() as u64),
         };
         self.cursors.insert(cursor, open);
         Ok(Started {
             rows,
             complete: answer.complete,
             cursor,
+            shares: answer.shares,
         })
     }
 
@@ -269,7 +270,7 @@ impl Instance for ComponentInstance {
             .map(|rows| self.rows(rows, most_rows(max_rows, left)))
             .transpose()?;
         if let (Some(rows), Some(open)) = (&rows, self.cursors.get_mut(&cursor)) {
-            open.left = left.saturating_sub(rows.keys.len() as u64);
+            open.left = left.saturating_sub(rows.len() as u64);
         }
         Ok(rows)
     }
@@ -295,7 +296,7 @@ impl Instance for ComponentInstance {
         })
     }
 
-    fn count(&mut self, query: QuerySpec) -> Result<Counted> {
+    fn count(&mut self, query: QuerySpec) -> Result<CountAnswer> {
         let query = records::query(query);
         self.call("count", |index, store| index.call_count(store, &query))
             .map(records::counted)

@@ -153,10 +153,10 @@ pub(super) fn query(query: engine::QuerySpec) -> wit::QuerySpec {
         low: bound(query.low),
         high: bound(query.high),
         filter: query.filter,
-        order: if query.descending {
-            wit::Order::Descending
-        } else {
-            wit::Order::Ascending
+        order: match (query.any_order, query.descending) {
+            (true, _) => wit::ResultOrder::Any,
+            (false, true) => wit::ResultOrder::Descending,
+            (false, false) => wit::ResultOrder::Ascending,
         },
         limit: query.limit,
         distinct_payload: query.distinct_payload,
@@ -167,6 +167,13 @@ pub(super) fn query(query: engine::QuerySpec) -> wit::QuerySpec {
         payload: query.payload,
         memory_bytes: query.memory_bytes,
         allow_partial: query.allow_partial,
+        sharing: match query.sharing {
+            engine::Sharing::Whole => wit::Sharing::Whole,
+            engine::Sharing::Offered(most) => wit::Sharing::Offered(most),
+            engine::Sharing::One(engine::Share { number, of }) => {
+                wit::Sharing::One(wit::Share { number, of })
+            }
+        },
     }
 }
 
@@ -188,32 +195,61 @@ pub(super) fn rows(rows: wit::Rows, state: &mut State, most: u32) -> Result<engi
             broken(format!("columns that do not exist: {cause}"))
         })?),
     };
+    let rows = engine::Rows {
+        keys: rows.keys,
+        series: rows.series,
+        series_ends: rows.series_ends,
+        columns,
+        names: rows.names,
+        stripe: rows.stripe,
+        partial: rows.partial,
+    };
+    match rows.series_ends.is_empty() {
+        true => check_single_rows(&rows)?,
+        false => check_ranges(&rows)?,
+    }
+    let count = rows.len();
+    if count > most as usize {
+        return Err(broken(format!("{count} rows instead of at most {most}")));
+    }
+    if let Some(columns) = &rows.columns
+        && columns.rows() as usize != count
+    {
+        let found = columns.rows();
+        return Err(broken(format!("columns of {found} rows for {count} rows")));
+    }
+    Ok(rows)
+}
+
+fn check_single_rows(rows: &engine::Rows<Columns>) -> Result<()> {
     let (keys, series) = (rows.keys.len(), rows.series.len());
     if keys != series {
         return Err(broken(format!("{keys} keys and {series} series")));
     }
-    if keys > most as usize {
-        return Err(broken(format!("{keys} rows instead of at most {most}")));
-    }
-    if let Some(columns) = &columns
-        && columns.rows() as usize != keys
-    {
-        let found = columns.rows();
-        return Err(broken(format!("columns of {found} rows for {keys} keys")));
-    }
-    Ok(engine::Rows {
-        keys: rows.keys,
-        series: rows.series,
-        columns,
-        names: rows.names,
-        partial: rows.partial,
-    })
+    Ok(())
 }
 
-pub(super) fn counted(counted: wit::Counted) -> engine::Counted {
-    engine::Counted {
-        rows: counted.rows,
-        partial: counted.partial,
+/// Rows that came by ranges have their keys in a column, which [`Rows`](crate::Rows) looks at.
+fn check_ranges(rows: &engine::Rows<Columns>) -> Result<()> {
+    let (keys, series, ends) = (rows.keys.len(), rows.series.len(), rows.series_ends.len());
+    if keys > 0 || series != ends || rows.columns.is_none() {
+        return Err(broken(format!(
+            "{keys} keys, {series} series and {ends} ends of series"
+        )));
+    }
+    if !rows.series_ends.is_sorted() {
+        return Err(broken("ends of series that do not ascend".to_owned()));
+    }
+    Ok(())
+}
+
+pub(super) fn counted(counted: wit::Counted) -> engine::CountAnswer {
+    engine::CountAnswer {
+        counted: engine::Counted {
+            rows: counted.rows,
+            partial: counted.partial,
+        },
+        shares: counted.shares,
     }
 }
 

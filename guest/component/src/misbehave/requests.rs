@@ -16,6 +16,7 @@ pub(super) fn make(deed: &str) -> Result<(), wit::Error> {
             extents(&mut allowed);
             kernels::selections(&mut allowed);
             kernels::gathers(&mut allowed);
+            kernels::range_gathers(&mut allowed);
             kernels::filters(&mut allowed);
             kernels::columns(&mut allowed);
             changes(&mut allowed);

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 
 /// The columns of a result: the same for every batch of rows.
 pub(crate) struct Projection {
-    payload: bool,
-    columns: Vec<TagColumn>,
+    pub(super) payload: bool,
+    pub(super) columns: Vec<TagColumn>,
 }
 
 impl Projection {
