@@ -4,10 +4,12 @@ use std::borrow::BorrowMut;
 use std::time::Instant;
 
 use serde_json::Value;
-use sidx_engine::QuerySpec;
+use sidx_engine::{QuerySpec, Sharing};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Index;
+use crate::instance::Started;
+use crate::parallel::{self, Shares};
 use crate::pool::Lease;
 use crate::query::too_many_rows;
 use crate::rows::{Row, Rows};
@@ -52,6 +54,8 @@ pub struct Cursor {
     first: Option<Rows>,
     complete: bool,
     nanoseconds: u64,
+    /// Other instances that do the work, where it is worth it.
+    shares: Option<Shares>,
     task: Task,
     /// Keeps the index open, and its lock held, as long as rows can be read.
     index: Index,
@@ -70,10 +74,11 @@ impl Cursor {
         let started = lease.instance().and_then(|instance| {
             instance.session().activity().reset(asked.timed);
             task.follow(instance.session().activity());
-            instance.query(query, asked.batch_rows(0))
+            instance.query(query.clone(), asked.batch_rows(0))
         });
-        let started = match started {
-            Ok(started) => started,
+        let shared = started.and_then(|started| share(&mut lease, query, asked, started, &index));
+        let (started, shares) = match shared {
+            Ok(shared) => shared,
             Err(error) => {
                 task.end(Err(&error));
                 return Err(error);
@@ -84,8 +89,9 @@ impl Cursor {
             lease,
             asked,
             first: None,
-            complete: started.complete,
+            complete: started.complete && shares.is_none(),
             nanoseconds: nanoseconds_since(start),
+            shares,
             task,
             index,
         };
@@ -131,6 +137,13 @@ impl Cursor {
     /// # Errors
     /// Only those of an engine that failed before.
     pub fn explain(&mut self) -> Result<Value> {
+        if let Some(shares) = &self.shares {
+            let mut report = shares.explain();
+            if let Some(report) = report.as_object_mut() {
+                report.insert("shares".into(), shares.count().into());
+            }
+            return Ok(report);
+        }
         let instance = self.lease.instance()?;
         let host = instance.session().activity().to_json(self.nanoseconds);
         let text = instance.explain(self.number)?;
@@ -141,6 +154,7 @@ impl Cursor {
         let mut report: Value = self.lease.whole(report)?;
         if let Some(report) = report.as_object_mut() {
             report.insert("host".into(), host);
+            report.insert("shares".into(), 1.into());
         }
         Ok(report)
     }
@@ -152,23 +166,39 @@ impl Cursor {
     /// # Errors
     /// Only those of an engine that failed before.
     pub fn missing(&mut self) -> Result<Vec<String>> {
+        if let Some(shares) = &self.shares {
+            return Ok(shares.missing());
+        }
         match self.number {
             Some(number) => self.lease.instance()?.missing(number),
             None => Ok(Vec::new()),
         }
     }
 
+    /// Counts rows, of which there may not be more than the query may have.
+    fn add_rows(&self, rows: usize) -> Result<()> {
+        self.task.add_rows(rows as u64);
+        match self.task.rows() > self.asked.max_rows {
+            true => Err(too_many_rows(self.asked.max_rows)),
+            false => Ok(()),
+        }
+    }
+
     /// Rows of the engine, unless they are more than the query may have.
     fn rows_of(&self, rows: sidx_engine::Rows<Columns>) -> Result<Rows> {
-        self.task.add_rows(rows.keys.len() as u64);
-        if self.task.rows() > self.asked.max_rows {
-            return Err(too_many_rows(self.asked.max_rows));
-        }
+        self.add_rows(rows.len())?;
         let rows = Rows::new(rows, self.asked.has_payload, self.index.labels())?;
         Ok(rows.allowing_partial(self.asked.allows_partial))
     }
 
     fn fetch(&mut self) -> Result<Option<Rows>> {
+        if let Some(shares) = &mut self.shares {
+            // Batches may wait here long after the query was to end.
+            self.lease.limits().check()?;
+            let rows = shares.next()?;
+            self.add_rows(rows.as_ref().map_or(0, Rows::len))?;
+            return Ok(rows);
+        }
         let Some(number) = self.number else {
             return Ok(None);
         };
@@ -181,6 +211,32 @@ impl Cursor {
         let rows = rows?.map(|rows| self.rows_of(rows)).transpose();
         self.lease.whole(rows)
     }
+}
+
+/// Has a query that is worth it done by several instances, or by this one after all when there are no others.
+fn share(
+    lease: &mut Lease,
+    mut query: QuerySpec,
+    asked: Asked,
+    started: Started,
+    index: &Index,
+) -> Result<(Started, Option<Shares>)> {
+    let found = parallel::checked(started.shares, query.sharing);
+    let found = lease.whole(found)?;
+    if found == 1 {
+        return Ok((started, None));
+    }
+    let shares = Shares::start(lease, &query, asked, found, &index.labels())?;
+    if shares.is_some() {
+        return Ok((started, shares));
+    }
+    let instance = lease.instance()?;
+    if let Some(cursor) = started.cursor {
+        instance.close_cursor(cursor);
+    }
+    query.sharing = Sharing::Whole;
+    let again = instance.query(query, asked.batch_rows(0))?;
+    Ok((again, None))
 }
 
 impl Iterator for Cursor {

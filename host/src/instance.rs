@@ -5,7 +5,7 @@ mod native;
 mod records;
 
 use sidx_engine::{
-    Batch, Choice, Contents, Counted, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows,
+    Batch, Choice, Contents, CountAnswer, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows,
     Subject, View, Written,
 };
 
@@ -30,6 +30,8 @@ pub(crate) struct Started {
     pub(crate) rows: Rows<Columns>,
     pub(crate) complete: bool,
     pub(crate) cursor: Option<u64>,
+    /// More than 1 when sharing was offered and is worth it; there are no rows then.
+    pub(crate) shares: u32,
 }
 
 /// Rows with the keys and series that their columns hold.
@@ -76,7 +78,7 @@ pub(crate) trait Instance: Send {
     fn explain(&mut self, cursor: Option<u64>) -> Result<String>;
     fn close_cursor(&mut self, cursor: u64);
     fn missing(&mut self, cursor: u64) -> Result<Vec<String>>;
-    fn count(&mut self, query: QuerySpec) -> Result<Counted>;
+    fn count(&mut self, query: QuerySpec) -> Result<CountAnswer>;
     fn labels(&mut self, series: &[u64]) -> Result<Vec<Option<String>>>;
 
     fn dump(&mut self) -> Result<u64>;

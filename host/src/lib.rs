@@ -41,6 +41,7 @@ mod instance;
 mod labels;
 mod maintenance;
 mod page_cache;
+mod parallel;
 mod pool;
 mod query;
 mod rate;

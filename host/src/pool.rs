@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::health::InstanceHealth;
 use crate::instance::{ComponentInstance, Engine, Instance, NativeInstance};
 use crate::runtime::Sandbox;
-use crate::session::{CallLimits, Pin, Role, Session, Shared};
+use crate::session::{CallLimits, CancelToken, Pin, Role, Session, Shared};
 
 /// An idle instance with more memory than this is not kept.
 const RECYCLED_BYTES: u64 = 256 << 20;
@@ -25,6 +25,7 @@ pub(crate) struct Pool {
     engine: Engine,
     sandbox: Arc<Sandbox>,
     idle: Mutex<Vec<Worker>>,
+    processors: usize,
     /// Most idle instances.
     kept: usize,
 }
@@ -43,6 +44,7 @@ impl Pool {
             engine,
             sandbox: Arc::new(sandbox),
             idle: Mutex::default(),
+            processors,
             kept: processors * 2,
         })
     }
@@ -58,9 +60,27 @@ impl Pool {
             worker: Some(self.worker()?),
             pool: Arc::clone(self),
             pin,
+            limits: limits.clone(),
         };
         lease.attach(limits)?;
         Ok(lease)
+    }
+
+    /// Processors of the machine, which is how many shares a query is cut into at most by default.
+    pub(crate) fn processors(&self) -> usize {
+        self.processors
+    }
+
+    /// An instance for help, as long as enough are left for others.
+    fn spare(&self) -> Result<Option<Worker>> {
+        let idle = self.idle.lock().pop();
+        if idle.is_some() {
+            return Ok(idle);
+        }
+        if (self.shared.free_slots.load(Ordering::Relaxed) as usize) <= self.kept {
+            return Ok(None);
+        }
+        self.worker().map(Some)
     }
 
     fn worker(&self) -> Result<Worker> {
@@ -165,6 +185,7 @@ pub(crate) struct Lease {
     /// `None` only while the lease is being dropped.
     worker: Option<Worker>,
     pin: Pin,
+    limits: CallLimits,
 }
 
 impl Lease {
@@ -177,6 +198,35 @@ impl Lease {
                 "the instance was given back already",
             )),
         }
+    }
+
+    /// What stops the calls.
+    pub(crate) fn limits(&self) -> &CallLimits {
+        &self.limits
+    }
+
+    /// At most so many other instances that see the same view and stop at the same time, or with `stop`.
+    pub(crate) fn companions(&self, most: usize, stop: Option<&CancelToken>) -> Result<Vec<Lease>> {
+        let mut leases = Vec::with_capacity(most);
+        while leases.len() < most {
+            let worker = match self.pool.spare() {
+                Ok(Some(worker)) => worker,
+                Ok(None) => break,
+                // There may be fewer than was thought.
+                Err(error) if error.kind() == ErrorKind::ResourceExhausted => break,
+                Err(error) => return Err(error),
+            };
+            let limits = self.limits.clone().with_stop(stop);
+            let mut lease = Lease {
+                pool: Arc::clone(&self.pool),
+                worker: Some(worker),
+                pin: self.pin.again(),
+                limits: limits.clone(),
+            };
+            lease.attach(limits)?;
+            leases.push(lease);
+        }
+        Ok(leases)
     }
 
     /// What the instance returned, after a check. One that returned nonsense is not used again.

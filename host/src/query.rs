@@ -3,11 +3,12 @@
 use std::ops::RangeBounds;
 use std::time::Duration;
 
-use sidx_engine::{Counted, Projection, QuerySpec, series_id};
+use sidx_engine::{Counted, Projection, QuerySpec, Sharing, series_id};
 
 use crate::cursor::{Asked, Cursor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Index;
+use crate::parallel;
 use crate::session::{CallLimits, CancelToken};
 use crate::work::Operation;
 
@@ -65,6 +66,7 @@ pub struct Query {
     max_rows: u64,
     cancel: Option<CancelToken>,
     rows_per_batch: u32,
+    threads: usize,
     timed: bool,
 }
 
@@ -77,21 +79,24 @@ impl Query {
             high: std::ops::Bound::Unbounded,
             filter: None,
             descending: false,
+            any_order: false,
             limit: None,
             distinct_payload: false,
             projection: Projection::All,
             payload: true,
             memory_bytes: limits.memory_bytes,
             allow_partial: false,
+            sharing: Sharing::Whole,
         };
         Self {
-            index,
             spec,
             timeout: limits.timeout,
             max_rows: limits.max_rows,
             cancel: None,
+            threads: index.pool().processors(),
             rows_per_batch: ROWS_PER_BATCH,
             timed: false,
+            index,
         }
     }
 
@@ -128,13 +133,21 @@ impl Query {
 
     /// Least key first; the default.
     pub fn ascending(mut self) -> Self {
-        self.spec.descending = false;
+        (self.spec.descending, self.spec.any_order) = (false, false);
         self
     }
 
     /// Greatest key first.
     pub fn descending(mut self) -> Self {
-        self.spec.descending = true;
+        (self.spec.descending, self.spec.any_order) = (true, false);
+        self
+    }
+
+    /// Rows as they lie, part by part and block by block, which is by far the fastest way to read many.
+    /// With a [`limit`](Self::limit) they are any rows. The same query on the same state of the index
+    /// returns the same rows in the same order; a write, a flush or a merge may change it.
+    pub fn any_order(mut self) -> Self {
+        self.spec.any_order = true;
         self
     }
 
@@ -210,6 +223,22 @@ impl Query {
         self
     }
 
+    /// Most threads that share the work of a query of very many rows, each with an instance of the engine;
+    /// the processors of the machine by default. Rows and their order are the same with any number. 1 does
+    /// everything on the thread that asks.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// How much the engine may leave to other instances.
+    fn sharing(&self) -> Sharing {
+        match u32::try_from(self.threads).unwrap_or(u32::MAX) {
+            0 | 1 => Sharing::Whole,
+            most => Sharing::Offered(most),
+        }
+    }
+
     /// Also measures for [`Cursor::explain`] how long host and engine took, which costs some 50 ns for
     /// each call between them.
     pub fn timed(mut self, timed: bool) -> Self {
@@ -223,7 +252,8 @@ impl Query {
     /// `invalid-argument` for a filter that cannot be read, `corrupt` or `io` when parts cannot be,
     /// `limit-exceeded`, `deadline-exceeded` or `cancelled` when the query was stopped, and
     /// `resource-exhausted` when too many cursors are open.
-    pub fn run(self) -> Result<Cursor> {
+    pub fn run(mut self) -> Result<Cursor> {
+        self.spec.sharing = self.sharing();
         let mut task = self.index.begin_query(Operation::Query)?;
         let limits = CallLimits::new(self.timeout, self.cancel);
         let asked = Asked {
@@ -259,14 +289,20 @@ impl Query {
         let mut task = self.index.begin_query(Operation::Count)?;
         let (asked, max_rows) = (self.spec.limit.unwrap_or(u64::MAX), self.max_rows);
         // One row too many is enough to know.
-        self.spec.limit = Some(asked.min(max_rows.saturating_add(1)));
+        let limit = asked.min(max_rows.saturating_add(1));
+        self.spec.limit = (limit < u64::MAX).then_some(limit);
+        self.spec.sharing = self.sharing();
         let limits = CallLimits::new(self.timeout, self.cancel);
         let allowed = self.spec.allow_partial;
-        let limit = self.spec.limit.unwrap_or(u64::MAX);
         let counted = self.index.pool().lease(limits).and_then(|mut lease| {
             let instance = lease.instance()?;
             task.follow(instance.session().activity());
-            let counted = instance.count(self.spec)?;
+            let answer = instance.count(self.spec.clone())?;
+            let found = parallel::checked(answer.shares, self.spec.sharing);
+            let counted = match lease.whole(found)? {
+                1 => answer.counted,
+                shares => parallel::count(&mut lease, &self.spec, shares)?,
+            };
             if counted.rows > limit || (counted.partial && !allowed) {
                 let text =
                     format!("the engine returned {counted:?} for a query of at most {limit} rows");

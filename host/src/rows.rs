@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use sidx_kernels::{Column, ColumnType, OwnedValue, Value, ValueType};
+use sidx_kernels::{Column, ColumnType, OwnedValue, Value, ValueType, Values};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::Labels;
@@ -12,6 +12,8 @@ use crate::session::Columns;
 
 /// The type of payloads.
 const PAYLOAD: ColumnType = ColumnType::scalar(ValueType::Bytes);
+/// The type of keys.
+const KEY: ColumnType = ColumnType::scalar(ValueType::Int);
 
 /// Rows in result order, as columns.
 ///
@@ -34,8 +36,9 @@ const PAYLOAD: ColumnType = ColumnType::scalar(ValueType::Bytes);
 /// # Ok(()) }
 /// ```
 pub struct Rows {
+    /// Empty when the rows came by ranges: then the first column holds them.
     keys: Vec<i64>,
-    series: Vec<u64>,
+    series: Series,
     columns: Option<Columns>,
     has_payload: bool,
     names: Vec<String>,
@@ -43,6 +46,36 @@ pub struct Rows {
     resolved: OnceLock<HashMap<u64, Arc<str>>>,
     /// Labels that cannot be read are left out.
     allows_partial: bool,
+}
+
+/// The series of rows.
+enum Series {
+    Single(Vec<u64>),
+    /// Each with the row after its last, and what that amounts to when it is asked for.
+    Runs {
+        series: Vec<u64>,
+        ends: Vec<u32>,
+        single: OnceLock<Vec<u64>>,
+    },
+}
+
+impl Series {
+    fn all(&self) -> &[u64] {
+        match self {
+            Self::Single(series) => series,
+            Self::Runs {
+                series,
+                ends,
+                single,
+            } => single.get_or_init(|| {
+                let mut all = Vec::with_capacity(ends.last().map_or(0, |end| *end as usize));
+                for (id, end) in series.iter().zip(ends) {
+                    all.resize(*end as usize, *id);
+                }
+                all
+            }),
+        }
+    }
 }
 
 impl Rows {
@@ -55,14 +88,27 @@ impl Rows {
         let sidx_engine::Rows {
             keys,
             series,
+            series_ends,
             columns,
             names,
+            stripe: _,
             partial: _,
         } = rows;
-        let all = columns.as_ref().map_or(&[][..], Columns::all);
+        let by_ranges = !series_ends.is_empty();
+        let mut all = columns.as_ref().map_or(&[][..], Columns::all);
+        if by_ranges {
+            let is_keys = |keys: &Column| keys.kind() == KEY && keys.presence().is_none();
+            match all.split_first() {
+                Some((keys, others)) if is_keys(keys) => all = others,
+                _ => {
+                    let text = "the engine returned keys that are not ints in every row";
+                    return Err(Error::new(ErrorKind::Other, text));
+                }
+            }
+        }
         let expected = names.len() + usize::from(has_payload);
         // Without rows there need not be columns.
-        if all.len() != expected && !(keys.is_empty() && columns.is_none()) {
+        if all.len() != expected && !(keys.is_empty() && columns.is_none() && !by_ranges) {
             let found = all.len();
             let text = format!("the engine returned {found} columns instead of {expected}");
             return Err(Error::new(ErrorKind::Other, text));
@@ -75,7 +121,14 @@ impl Rows {
         }
         Ok(Self {
             keys,
-            series,
+            series: match by_ranges {
+                false => Series::Single(series),
+                true => Series::Runs {
+                    series,
+                    ends: series_ends,
+                    single: OnceLock::new(),
+                },
+            },
             columns,
             has_payload,
             names,
@@ -94,25 +147,44 @@ impl Rows {
     /// Number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.keys().len()
     }
 
     /// Whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.keys().is_empty()
     }
 
     /// The key of each row.
     #[must_use]
     pub fn keys(&self) -> &[i64] {
-        &self.keys
+        if let Series::Single(_) = self.series {
+            return &self.keys;
+        }
+        let keys = self
+            .columns
+            .as_ref()
+            .and_then(|columns| columns.all().first());
+        match keys.map(Column::values) {
+            Some(Values::Int(keys)) => keys,
+            _ => &[],
+        }
     }
 
     /// The series of each row.
     #[must_use]
     pub fn series(&self) -> &[u64] {
-        &self.series
+        self.series.all()
+    }
+
+    /// The columns that were asked for.
+    fn columns(&self) -> &[Column] {
+        let all = self.columns.as_ref().map_or(&[][..], Columns::all);
+        match self.series {
+            Series::Single(_) => all,
+            Series::Runs { .. } => all.get(1..).unwrap_or_default(),
+        }
     }
 
     /// The label of a row's series; `None` when it has none, or beyond the last row. The first call
@@ -121,13 +193,13 @@ impl Rows {
     /// # Errors
     /// Those of a read, when the labels must be looked up.
     pub fn label(&self, row: usize) -> Result<Option<Arc<str>>> {
-        let Some(series) = self.series.get(row) else {
+        let Some(series) = self.series().get(row) else {
             return Ok(None);
         };
         if self.resolved.get().is_none() {
             let labels = match self.allows_partial {
-                true => self.labels.resolve_readable(&self.series)?,
-                false => self.labels.resolve(&self.series)?,
+                true => self.labels.resolve_readable(self.series())?,
+                false => self.labels.resolve(self.series())?,
             };
             // Another thread may have been faster; both found the same.
             let _ = self.resolved.set(labels);
@@ -151,11 +223,7 @@ impl Rows {
     /// The column of payloads, if they were asked for.
     #[must_use]
     pub fn payloads(&self) -> Option<&Column> {
-        self.columns
-            .as_ref()?
-            .all()
-            .first()
-            .filter(|_| self.has_payload)
+        self.columns().first().filter(|_| self.has_payload)
     }
 
     /// The value of a tag in a row; `None` when it is absent, was not asked for, or beyond the last row.
@@ -169,8 +237,7 @@ impl Rows {
 
     /// The columns of tags with their names. A name comes once per type that was written under it.
     pub fn tags(&self) -> impl Iterator<Item = (&str, &Column)> {
-        let columns = self.columns.as_ref().map_or(&[][..], Columns::all);
-        let tags = columns.iter().skip(usize::from(self.has_payload));
+        let tags = self.columns().iter().skip(usize::from(self.has_payload));
         self.names.iter().map(String::as_str).zip(tags)
     }
 
@@ -179,7 +246,7 @@ impl Rows {
     /// # Errors
     /// As [`label`](Self::label).
     pub fn row(&self, row: usize) -> Result<Option<Row>> {
-        let (Some(key), Some(series)) = (self.keys.get(row), self.series.get(row)) else {
+        let (Some(key), Some(series)) = (self.keys().get(row), self.series().get(row)) else {
             return Ok(None);
         };
         let tags = self.tags().filter_map(|(name, column)| {
@@ -198,8 +265,8 @@ impl Rows {
 impl fmt::Debug for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rows")
-            .field("keys", &self.keys)
-            .field("series", &self.series)
+            .field("keys", &self.keys())
+            .field("series", &self.series())
             .field("names", &self.names)
             .finish_non_exhaustive()
     }

@@ -1,6 +1,6 @@
 //! The naive index: a list of rows, and queries answered by filtering and sorting all of them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
 use sidx_kernels::{OwnedValue, ValueType};
@@ -229,6 +229,43 @@ impl Model {
                 .unwrap_or(usize::MAX),
         );
         rows.into_iter().map(|row| self.found(row, query)).collect()
+    }
+
+    /// What is wrong with rows that a query returned in any order; none when they are right.
+    pub fn fault_in_any_order(&self, query: &Query, found: &[Found]) -> Option<String> {
+        let all = Query {
+            limit: None,
+            distinct_payload: false,
+            payload: true,
+            ..query.clone()
+        };
+        let mut matching = self.query(&all);
+        let mut wanted = matching.len();
+        if query.distinct_payload {
+            let payloads: HashSet<_> = matching.iter().map(|row| row.payload.clone()).collect();
+            wanted = payloads.len();
+            let found: HashSet<_> = found.iter().map(|row| row.payload.clone()).collect();
+            let limit = query.limit.unwrap_or(u64::MAX);
+            if query.payload && (found.len() as u64) < (wanted as u64).min(limit) {
+                return Some(format!("{} payloads of {wanted}", found.len()));
+            }
+        }
+        let limit = query.limit.unwrap_or(u64::MAX);
+        if found.len() as u64 != (wanted as u64).min(limit) {
+            return Some(format!("{} rows of {wanted}", found.len()));
+        }
+        let mut left: HashMap<Found, usize> = HashMap::new();
+        for mut row in matching.drain(..) {
+            row.payload = row.payload.filter(|_| query.payload);
+            *left.entry(row).or_default() += 1;
+        }
+        for row in found {
+            match left.get_mut(row) {
+                Some(count) if *count > 0 => *count -= 1,
+                _ => return Some(format!("a row too many: {row:?}")),
+            }
+        }
+        None
     }
 
     /// Every row with everything, sorted as a multiset.

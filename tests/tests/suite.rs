@@ -19,6 +19,7 @@ mod suite {
     mod acceptance_overlap;
     mod acceptance_query;
     mod acceptance_write;
+    mod any_order;
     mod background;
     mod backup;
     mod bad_input;
@@ -40,6 +41,7 @@ mod suite {
     mod reopen;
     mod repair;
     mod shared_dictionary;
+    mod sharing;
     mod small_batches;
     mod stopping;
     mod store_damage;

@@ -26,13 +26,19 @@ pub(crate) struct Cursor(RefCell<engine::Cursor<Imports>>);
 pub(crate) struct DumpCursor(RefCell<engine::DumpCursor<Imports>>);
 
 /// The first rows of a query, whether they are all, and its cursor if it needs one.
-pub(crate) fn start_query(
+pub(crate) fn start_query<C: wit::GuestCursor>(
     query: wit::QuerySpec,
     max_rows: u32,
-) -> Result<(wit::Rows, bool, Option<Cursor>), wit::Error> {
+    export: impl FnOnce(Cursor) -> C,
+) -> Result<wit::Answer, wit::Error> {
     let answer = with_index(|index| index.query(to_engine::query(query)?, max_rows))?;
     let cursor = answer.cursor.map(|cursor| Cursor(RefCell::new(cursor)));
-    Ok((from_engine::rows(answer.rows), answer.complete, cursor))
+    Ok(wit::Answer {
+        rows: from_engine::rows(answer.rows),
+        complete: answer.complete,
+        cursor: cursor.map(|cursor| wit::Cursor::new(export(cursor))),
+        shares: answer.shares,
+    })
 }
 
 /// The cursor of a dump.
@@ -92,12 +98,7 @@ impl wit::Guest for Component {
     }
 
     fn query(query: wit::QuerySpec, max_rows: u32) -> Result<wit::Answer, wit::Error> {
-        let (rows, complete, cursor) = start_query(query, max_rows)?;
-        Ok(wit::Answer {
-            rows,
-            complete,
-            cursor: cursor.map(wit::Cursor::new),
-        })
+        start_query(query, max_rows, |cursor| cursor)
     }
 
     fn explain() -> String {

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use sidx_engine as engine;
-use sidx_engine::host::{self, PageSource, Selection, TopRequest};
+use sidx_engine::host::{self, PageRanges, PageSource, Selection, TopRequest};
 use sidx_engine::{Error, ErrorKind};
 use sidx_kernels::{Order, Step, Test};
 
@@ -118,6 +118,16 @@ pub(crate) fn page_source(source: &PageSource) -> scan::PageSource<'_> {
         kind: source.kind.code(),
         pages: &source.pages,
         rows: &source.rows,
+    }
+}
+
+/// Ranges of pages, without a copy of the lists.
+pub(crate) fn page_ranges(source: &PageRanges) -> scan::PageRanges<'_> {
+    scan::PageRanges {
+        kind: source.kind.code(),
+        pages: &source.pages,
+        starts: &source.starts,
+        ends: &source.ends,
     }
 }
 
@@ -254,17 +264,20 @@ pub(crate) fn rows(rows: engine::Rows<scan::Columns>) -> wit::Rows {
     wit::Rows {
         keys: rows.keys,
         series: rows.series,
+        series_ends: rows.series_ends,
         columns: rows.columns,
         names: rows.names,
+        stripe: rows.stripe,
         partial: rows.partial,
     }
 }
 
 /// What a count found.
-pub(crate) fn counted(counted: engine::Counted) -> wit::Counted {
+pub(crate) fn counted(answer: engine::CountAnswer) -> wit::Counted {
     wit::Counted {
-        rows: counted.rows,
-        partial: counted.partial,
+        rows: answer.counted.rows,
+        partial: answer.counted.partial,
+        shares: answer.shares,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use sidx_engine::host::{
     BlockSource, Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium,
-    Object, PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Top, TopRequest, Usage,
+    Object, PageRanges, PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Top,
+    TopRequest, Usage,
 };
 use sidx_engine::{Host, Result};
 use sidx_kernels::{Column, ColumnType, Step};
@@ -208,6 +209,11 @@ impl Host for Imports {
     fn gather(&self, sources: &[PageSource]) -> Result<scan::Columns> {
         let sources: Vec<_> = sources.iter().map(from_engine::page_source).collect();
         scan::gather(&sources).map_err(to_engine::error)
+    }
+
+    fn gather_ranges(&self, sources: &[PageRanges]) -> Result<scan::Columns> {
+        let sources: Vec<_> = sources.iter().map(from_engine::page_ranges).collect();
+        scan::gather_ranges(&sources).map_err(to_engine::error)
     }
 
     fn lengths(&self, source: &PageSource) -> Result<Vec<u32>> {

@@ -104,12 +104,7 @@ impl Guest for Misbehaving {
 
     fn query(query: wit::QuerySpec, max_rows: u32) -> Result<wit::Answer, wit::Error> {
         let deed = deed("query")?;
-        let (rows, complete, cursor) = exports::start_query(query, max_rows)?;
-        let answer = wit::Answer {
-            rows,
-            complete,
-            cursor: cursor.map(|cursor| wit::Cursor::new(Cursor(cursor))),
-        };
+        let answer = exports::start_query(query, max_rows, Cursor)?;
         Ok(answers::answer(answer, deed))
     }
 

@@ -290,10 +290,16 @@ const DESCENDING: u32 = 1;
 const DISTINCT_PAYLOAD: u32 = 2;
 const PAYLOAD: u32 = 4;
 const ALLOW_PARTIAL: u32 = 8;
+const ANY_ORDER: u32 = 16;
+/// Where the number of a share, plus one, and of how many it is, lie in the options.
+const SHARE_SHIFT: u32 = 8;
+const OF_SHIFT: u32 = 16;
+const SHARE_MASK: u32 = 0xff;
 
 /// A query.
 pub(crate) fn query(query: wit::QuerySpec) -> Result<engine::QuerySpec> {
-    let known = DESCENDING | DISTINCT_PAYLOAD | PAYLOAD | ALLOW_PARTIAL;
+    let flags = DESCENDING | DISTINCT_PAYLOAD | PAYLOAD | ALLOW_PARTIAL | ANY_ORDER;
+    let known = flags | SHARE_MASK << SHARE_SHIFT | SHARE_MASK << OF_SHIFT;
     let options = query.options;
     if options & !known != 0 {
         return Err(Error::invalid(format!("unknown options {options:#x}")));
@@ -305,6 +311,7 @@ pub(crate) fn query(query: wit::QuerySpec) -> Result<engine::QuerySpec> {
         high: Bound::Included(query.high),
         filter: query.filter,
         descending: has(DESCENDING),
+        any_order: has(ANY_ORDER),
         limit: query.limit,
         distinct_payload: has(DISTINCT_PAYLOAD),
         projection: match query.projection {
@@ -315,6 +322,14 @@ pub(crate) fn query(query: wit::QuerySpec) -> Result<engine::QuerySpec> {
         payload: has(PAYLOAD),
         memory_bytes: query.memory_bytes,
         allow_partial: has(ALLOW_PARTIAL),
+        sharing: match (options >> SHARE_SHIFT & SHARE_MASK, options >> OF_SHIFT) {
+            (0, 0) => engine::Sharing::Whole,
+            (0, most) => engine::Sharing::Offered(most),
+            (share, of) => engine::Sharing::One(engine::Share {
+                number: share - 1,
+                of,
+            }),
+        },
     })
 }
 

@@ -116,6 +116,6 @@ pub(crate) fn read_block<H: Host>(
         series,
         columns,
         names,
-        partial: false,
+        ..Rows::default()
     })
 }

@@ -280,6 +280,38 @@ pub struct BlockSource {
     pub rows: Vec<u32>,
 }
 
+/// One output column as consecutive rows of pages; see `scan.page-ranges`.
+#[derive(Clone, Debug)]
+pub struct PageRanges {
+    /// Type of the column.
+    pub kind: ColumnType,
+    /// Page of each range, [`ABSENT`] for rows without value.
+    pub pages: Vec<u32>,
+    /// First row of each range.
+    pub starts: Vec<u32>,
+    /// Row after the last.
+    pub ends: Vec<u32>,
+}
+
+impl PageRanges {
+    /// No ranges yet.
+    pub fn new(kind: ColumnType) -> Self {
+        Self {
+            kind,
+            pages: Vec::new(),
+            starts: Vec::new(),
+            ends: Vec::new(),
+        }
+    }
+
+    /// Adds a range.
+    pub fn push(&mut self, page: u32, start: u32, end: u32) {
+        self.pages.push(page);
+        self.starts.push(start);
+        self.ends.push(end);
+    }
+}
+
 /// A page as it was written; see `scan.piece`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Piece {
@@ -423,6 +455,8 @@ pub trait Host {
     fn count(&self, filter: Option<&Self::Filter>, selection: &Selection) -> Result<Vec<u64>>;
     /// `scan.gather`
     fn gather(&self, sources: &[PageSource]) -> Result<Self::Columns>;
+    /// `scan.gather-ranges`
+    fn gather_ranges(&self, sources: &[PageRanges]) -> Result<Self::Columns>;
     /// `scan.lengths`
     fn lengths(&self, source: &PageSource) -> Result<Vec<u32>>;
     /// `scan.keys`

@@ -12,7 +12,7 @@ use crate::query::{self, Cursor, Queries};
 use crate::recovery::{self, is_damage};
 use crate::repair;
 use crate::types::{
-    Batch, Choice, Contents, Counted, Job, Mode, Outcome, QuerySpec, Retention, Rows, Subject,
+    Batch, Choice, Contents, CountAnswer, Job, Mode, Outcome, QuerySpec, Retention, Rows, Subject,
     View, Written,
 };
 use crate::verify;
@@ -38,6 +38,8 @@ pub struct Answer<H: Host> {
     pub complete: bool,
     /// For the other rows; without one, [`Index::explain`] tells what the query did.
     pub cursor: Option<Cursor<H>>,
+    /// More than 1 when sharing was offered and is worth it; there are no rows then, and no cursor.
+    pub shares: u32,
 }
 
 /// What a change of the index needs.
@@ -152,7 +154,7 @@ impl<H: Host> Index<H> {
     }
 
     /// `index.count`
-    pub fn count(&mut self, query: QuerySpec) -> Result<Counted> {
+    pub fn count(&mut self, query: QuerySpec) -> Result<CountAnswer> {
         query::count(&self.host, &self.live, query)
     }
 

@@ -4,11 +4,13 @@
 //! runs that may hold them, and merges them. [`Cursor`] is for what is left, and for queries that must look at rows
 //! themselves.
 //!
-//! [`Cursor`] keeps three heaps in one order: parts, frames and blocks that are *pending* with the first
-//! position they could contribute, and blocks that are *open* with the position of their next row. What
-//! is pending is opened only when nothing open comes before it, so a top-N query touches the blocks
+//! In key order, [`Ordered`] keeps three heaps in one order: parts, frames and blocks that are *pending* with
+//! the first position they could contribute, and blocks that are *open* with the position of their next row.
+//! What is pending is opened only when nothing open comes before it, so a top-N query touches the blocks
 //! that hold its rows and no others. An open block holds at most a bounded number of selected rows; when
 //! they are used up it becomes pending again behind them, so memory stays flat.
+//!
+//! In any order, [`Sweep`] takes blocks as they lie, and whole ranges of rows where it can.
 
 mod after;
 mod count;
@@ -16,14 +18,125 @@ mod cursor;
 mod distinct;
 mod due;
 mod explain;
+mod intact;
 mod missing;
 mod open;
 mod plan;
 mod position;
 mod projection;
+mod ranges;
 mod resolved;
+mod share;
+mod stretches;
+mod sweep;
 mod top;
 
+use crate::error::Result;
+use crate::host::Host;
+use crate::live::Live;
+use crate::types::{Rows, Sharing};
+use cursor::Cursor as Ordered;
+use plan::Plan;
+use projection::Projection;
+use std::sync::Arc;
+use stretches::Stretches;
+use sweep::Sweep;
+
 pub(crate) use count::count;
-pub use cursor::Cursor;
 pub(crate) use resolved::Queries;
+
+/// The rows of a query, a batch at a time, on the part list that it began with.
+pub struct Cursor<H: Host>(Course<H>);
+
+/// How a query goes through the parts.
+enum Course<H: Host> {
+    Ordered(Box<Ordered<H>>),
+    /// In key order, one of several shares.
+    Stretches(Box<Stretches<H>>),
+    Sweep(Box<Sweep<H>>),
+}
+
+impl<H: Host> Cursor<H> {
+    /// A query in any order, or one share of a query; none for a query in key order that is done whole.
+    fn start(
+        host: &Arc<H>,
+        live: &Arc<Live<H>>,
+        plan: Plan<H>,
+        projection: Arc<Projection>,
+    ) -> Result<std::result::Result<Self, Plan<H>>> {
+        Ok(match plan.spec.sharing {
+            _ if plan.spec.any_order => Ok(Self(Course::Sweep(Box::new(Sweep::start(
+                host, plan, projection,
+            )?)))),
+            Sharing::One(share) => Ok(Self(Course::Stretches(Box::new(Stretches::start(
+                host, live, plan, projection, share,
+            )?)))),
+            _ => Err(plan),
+        })
+    }
+
+    fn ordered(cursor: Ordered<H>) -> Self {
+        Self(Course::Ordered(Box::new(cursor)))
+    }
+
+    /// How many shares the query is worth, of those offered; when it is more than 1 this cursor is of no
+    /// further use.
+    fn shares(&mut self) -> Result<u32> {
+        match &mut self.0 {
+            Course::Ordered(_) | Course::Stretches(_) => Ok(1),
+            Course::Sweep(sweep) => sweep.shares(),
+        }
+    }
+
+    /// The first rows; none when nothing matches.
+    pub(crate) fn first(&mut self, max_rows: u32) -> Result<Rows<H::Columns>> {
+        match &mut self.0 {
+            Course::Ordered(cursor) => cursor.first(max_rows),
+            Course::Stretches(stretches) => stretches.first(max_rows),
+            Course::Sweep(sweep) => sweep.first(max_rows),
+        }
+    }
+
+    /// `cursor.next`
+    ///
+    /// # Errors
+    /// Everything that reading may bring; afterwards the cursor is finished.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "named as in WIT; it can fail and go on"
+    )]
+    pub fn next(&mut self, max_rows: u32) -> Result<Option<Rows<H::Columns>>> {
+        match &mut self.0 {
+            Course::Ordered(cursor) => cursor.next(max_rows),
+            Course::Stretches(stretches) => stretches.next(max_rows),
+            Course::Sweep(sweep) => sweep.next(max_rows),
+        }
+    }
+
+    /// Whether no row is left. May say no when the last row was just returned.
+    pub(crate) fn is_complete(&self) -> bool {
+        match &self.0 {
+            Course::Ordered(cursor) => cursor.is_complete(),
+            Course::Stretches(stretches) => stretches.is_complete(),
+            Course::Sweep(sweep) => sweep.is_complete(),
+        }
+    }
+
+    /// `cursor.missing`
+    pub fn missing(&self) -> Vec<String> {
+        match &self.0 {
+            Course::Ordered(cursor) => cursor.missing(),
+            Course::Stretches(stretches) => stretches.missing(),
+            Course::Sweep(sweep) => sweep.missing(),
+        }
+    }
+
+    /// `cursor.explain`
+    pub fn explain(&self) -> String {
+        match &self.0 {
+            Course::Ordered(cursor) => cursor.explain(),
+            Course::Stretches(stretches) => stretches.explain(),
+            Course::Sweep(sweep) => sweep.explain(),
+        }
+    }
+}

@@ -166,6 +166,8 @@ pub struct QuerySpec {
     pub filter: Option<String>,
     /// Descending by key?
     pub descending: bool,
+    /// In the order in which rows lie, whatever `descending` says?
+    pub any_order: bool,
     /// Most rows.
     pub limit: Option<u64>,
     /// Keep the first row of each payload.
@@ -178,6 +180,29 @@ pub struct QuerySpec {
     pub memory_bytes: u64,
     /// Return what is left when rows are lost, instead of failing.
     pub allow_partial: bool,
+    /// How much of it is to be done.
+    pub sharing: Sharing,
+}
+
+/// How much of a query is to be done; see `index.sharing`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// All of it.
+    #[default]
+    Whole,
+    /// All, unless it is worth being shared by several instances, at most this many.
+    Offered(u32),
+    /// One share.
+    One(Share),
+}
+
+/// A part of a query that several instances share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// From 0.
+    pub number: u32,
+    /// How many shares there are.
+    pub of: u32,
 }
 
 impl QuerySpec {
@@ -204,16 +229,53 @@ fn inclusive(low: Bound<i64>, high: Bound<i64>) -> (i64, i64) {
 
 /// Rows in result order.
 pub struct Rows<C> {
-    /// Keys.
+    /// Keys; none when there are `series_ends`.
     pub keys: Vec<i64>,
-    /// Series.
+    /// Series of each row, or of each member of `series_ends`.
     pub series: Vec<u64>,
+    /// Not empty for rows that were taken by whole ranges: after which row each series ends. The keys are
+    /// then the first of the columns.
+    pub series_ends: Vec<u32>,
     /// Payload first when asked for, then one column per name.
     pub columns: Option<C>,
     /// Names of the tag columns.
     pub names: Vec<String>,
+    /// Place among the rows of other shares.
+    pub stripe: u32,
     /// Rows of the query, of this batch or an earlier one, are lost or cannot be read.
     pub partial: bool,
+}
+
+impl<C> Rows<C> {
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self.series_ends.last() {
+            Some(end) => *end as usize,
+            None => self.keys.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<C> Default for Rows<C> {
+    /// No rows.
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            series: Vec::new(),
+            series_ends: Vec::new(),
+            columns: None,
+            names: Vec::new(),
+            stripe: 0,
+            partial: false,
+        }
+    }
 }
 
 /// What a count found.
@@ -223,6 +285,15 @@ pub struct Counted {
     pub rows: u64,
     /// Rows of the query are lost or cannot be read, and are not counted.
     pub partial: bool,
+}
+
+/// What came of a count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountAnswer {
+    /// What was found.
+    pub counted: Counted,
+    /// More than 1 when sharing was offered and is worth it; nothing was counted then.
+    pub shares: u32,
 }
 
 /// Everything durable that makes up an index; see `index.contents`.

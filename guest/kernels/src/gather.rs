@@ -129,7 +129,8 @@ pub fn lengths(source: Source<'_>) -> Result<Vec<u32>, PageError> {
 const ROW_BYTES: usize = 16;
 
 /// The column under construction.
-struct Output {
+#[derive(Debug)]
+pub(crate) struct Output {
     kind: ColumnType,
     rows: usize,
     /// Made when the first absent row comes.
@@ -141,7 +142,7 @@ struct Output {
 }
 
 impl Output {
-    fn new(kind: ColumnType, rows: usize) -> Output {
+    pub(crate) fn new(kind: ColumnType, rows: usize) -> Output {
         Output {
             kind,
             rows: 0,
@@ -152,19 +153,30 @@ impl Output {
         }
     }
 
-    fn finish(self) -> Column {
+    pub(crate) fn finish(self) -> Column {
         Column::from_checked(self.kind, self.rows, self.presence, self.ends, self.values)
     }
 
     /// Bytes of strings so far; other values are counted by their rows.
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         match &self.values {
             Values::Bytes(strings) => strings.total_bytes(),
             _ => 0,
         }
     }
 
-    fn push_absent(&mut self, count: usize) {
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Makes room for so many bytes of strings.
+    pub(crate) fn reserve_bytes(&mut self, bytes: usize) {
+        if let Values::Bytes(strings) = &mut self.values {
+            strings.reserve(0, bytes);
+        }
+    }
+
+    pub(crate) fn push_absent(&mut self, count: usize) {
         if count == 0 {
             return;
         }
@@ -180,6 +192,35 @@ impl Output {
     fn presence_so_far(&mut self) -> &mut Bitmap {
         let rows = self.rows;
         self.presence.get_or_insert_with(|| Bitmap::ones(rows))
+    }
+
+    /// Appends the rows of a range of a page.
+    pub(crate) fn push_page_range(
+        &mut self,
+        page: &Page,
+        range: std::ops::Range<u32>,
+    ) -> Result<(), PageError> {
+        if page.kind() != self.kind {
+            return Err(type_error(self.kind, page));
+        }
+        if range.start > range.end || range.end > page.rows() {
+            return Err(PageError::Row {
+                row: range.end.into(),
+                rows: page.rows().into(),
+            });
+        }
+        if range.is_empty() {
+            return Ok(());
+        }
+        if page.presence().bitmap().is_some() {
+            return self.push_rows(page, &range.collect::<Vec<u32>>());
+        }
+        if let Some(presence) = &mut self.presence {
+            presence.extend_with(true, range.len());
+        }
+        self.push_range(page, range.start as usize..range.end as usize)?;
+        self.rows += range.len();
+        Ok(())
     }
 
     fn push_rows(&mut self, page: &Page, rows: &[u32]) -> Result<(), PageError> {

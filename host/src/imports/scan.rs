@@ -8,7 +8,7 @@ use super::bindings::sidx::engine::scan;
 use super::{
     Answer, ImportError, State, answer, columns, convert, dictionary, filters, memory_blocks,
 };
-use crate::session::{Columns, Filter, NewFile, SelectionLists, SourceLists, TopLists};
+use crate::session::{Columns, Filter, NewFile, RangeLists, SelectionLists, SourceLists, TopLists};
 
 type Store<'a> = StoreContextMut<'a, State>;
 
@@ -124,6 +124,27 @@ impl PageSource {
     }
 }
 
+/// `page-ranges` with its lists in the component's memory.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+struct PageRanges {
+    kind: u8,
+    pages: WasmList<u32>,
+    starts: WasmList<u32>,
+    ends: WasmList<u32>,
+}
+
+impl PageRanges {
+    fn lists<'a>(&self, store: &'a Store<'_>) -> Result<RangeLists<'a>> {
+        Ok(RangeLists {
+            kind: convert::column_type(self.kind)?,
+            pages: self.pages.as_le_slice(store),
+            starts: self.starts.as_le_slice(store),
+            ends: self.ends.as_le_slice(store),
+        })
+    }
+}
+
 pub(super) fn link(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     columns::link(scan)?;
     filters::link(scan)?;
@@ -145,6 +166,7 @@ pub(super) fn link(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()>
     scan.func_wrap("top", top)?;
     scan.func_wrap("count", count)?;
     scan.func_wrap("gather", gather)?;
+    scan.func_wrap("gather-ranges", gather_ranges)?;
     scan.func_wrap("lengths", |store: Store<'_>, (source,): (PageSource,)| {
         let lengths = |source| store.data().session.length_lists(source);
         answer(source.lists(&store).and_then(lengths).map_err(Into::into))
@@ -216,6 +238,16 @@ fn count(store: Store<'_>, (filter, selection): SelectArguments) -> Answer<Vec<u
 fn gather(mut store: Store<'_>, (sources,): (Vec<PageSource>,)) -> Answer<Resource<Columns>> {
     let sources: Result<Vec<_>> = sources.iter().map(|source| source.lists(&store)).collect();
     let columns = sources.and_then(|sources| store.data().session.gather_lists(&sources));
+    let hold = |columns| store.data_mut().hold(columns);
+    answer(columns.map_err(ImportError::from).and_then(hold))
+}
+
+fn gather_ranges(
+    mut store: Store<'_>,
+    (sources,): (Vec<PageRanges>,),
+) -> Answer<Resource<Columns>> {
+    let sources: Result<Vec<_>> = sources.iter().map(|source| source.lists(&store)).collect();
+    let columns = sources.and_then(|sources| store.data().session.gather_range_lists(&sources));
     let hold = |columns| store.data_mut().hold(columns);
     answer(columns.map_err(ImportError::from).and_then(hold))
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sidx_engine::{
-    Batch, Choice, Contents, Counted, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows,
+    Batch, Choice, Contents, CountAnswer, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows,
     Subject, View, Written,
 };
 use wasmtime::Store;
@@ -247,13 +247,13 @@ impl Instance for ComponentInstance {
             index.call_query(store, &query, max_rows)
         })?;
         let rows = self.rows(answer.rows, most_rows(max_rows, limit))?;
-        let left = limit.saturating_sub(rows.keys.len() as u64);
+        let left = limit.saturating_sub(rows.len() as u64);
         let cursor = answer.cursor.map(|resource| {
             let number = self.number();
             self.cursors.insert(number, Open { resource, left });
             number
         });
-        if cursor.is_none() && !answer.complete {
+        if cursor.is_none() && !answer.complete && answer.shares == 1 {
             let text = "the component returned no cursor for the rows that are left";
             return self.whole(Err(Error::new(ErrorKind::Other, text)));
         }
@@ -261,6 +261,7 @@ impl Instance for ComponentInstance {
             rows,
             complete: answer.complete,
             cursor,
+            shares: answer.shares,
         })
     }
 
@@ -273,7 +274,7 @@ impl Instance for ComponentInstance {
             .map(|rows| self.rows(rows, most_rows(max_rows, left)))
             .transpose()?;
         if let (Some(rows), Some(open)) = (&rows, self.cursors.get_mut(&cursor)) {
-            open.left = left.saturating_sub(rows.keys.len() as u64);
+            open.left = left.saturating_sub(rows.len() as u64);
         }
         Ok(rows)
     }
@@ -303,7 +304,7 @@ impl Instance for ComponentInstance {
         })
     }
 
-    fn count(&mut self, query: QuerySpec) -> Result<Counted> {
+    fn count(&mut self, query: QuerySpec) -> Result<CountAnswer> {
         let query = records::query(query);
         self.call("count", |index, store| index.call_count(store, &query))
             .map(records::counted)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sidx_engine::{
-    Batch, Choice, Contents, Counted, Cursor, DumpCursor, Dumped, Index, Job, Mode, Outcome,
+    Batch, Choice, Contents, CountAnswer, Cursor, DumpCursor, Dumped, Index, Job, Mode, Outcome,
     QuerySpec, Retention, Rows, Subject, View, Written,
 };
 
@@ -106,6 +106,7 @@ impl Instance for NativeInstance {
             rows: with_order(answer.rows),
             complete: answer.complete,
             cursor,
+            shares: answer.shares,
         })
     }
 
@@ -137,7 +138,7 @@ impl Instance for NativeInstance {
         Ok(open.missing().to_vec())
     }
 
-    fn count(&mut self, query: QuerySpec) -> Result<Counted> {
+    fn count(&mut self, query: QuerySpec) -> Result<CountAnswer> {
         Ok(self.index.count(query)?)
     }
 

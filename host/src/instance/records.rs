@@ -151,6 +151,9 @@ const DESCENDING: u32 = 1;
 const DISTINCT_PAYLOAD: u32 = 2;
 const PAYLOAD: u32 = 4;
 const ALLOW_PARTIAL: u32 = 8;
+const ANY_ORDER: u32 = 16;
+/// Most instances that share a query, as the options have it.
+const SHARES_MAX: u32 = 0xff;
 
 pub(super) fn query(query: engine::QuerySpec) -> wit::QuerySpec {
     let (low, high) = query.inclusive_keys();
@@ -159,14 +162,21 @@ pub(super) fn query(query: engine::QuerySpec) -> wit::QuerySpec {
         (query.distinct_payload, DISTINCT_PAYLOAD),
         (query.payload, PAYLOAD),
         (query.allow_partial, ALLOW_PARTIAL),
+        (query.any_order, ANY_ORDER),
     ];
+    let (share, of) = match query.sharing {
+        engine::Sharing::Whole => (0, 0),
+        engine::Sharing::Offered(most) => (0, most.min(SHARES_MAX)),
+        engine::Sharing::One(engine::Share { number, of }) => (number.saturating_add(1), of),
+    };
+    let shares = share.min(SHARES_MAX) << 8 | of.min(SHARES_MAX) << 16;
     let chosen = options.iter().filter(|(is_chosen, _)| *is_chosen);
     wit::QuerySpec {
         series: query.series,
         low,
         high,
         filter: query.filter,
-        options: chosen.map(|(_, option)| option).sum(),
+        options: chosen.map(|(_, option)| option).sum::<u32>() | shares,
         limit: query.limit,
         projection: match query.projection {
             engine::Projection::All => wit::Projection::All,
@@ -190,30 +200,58 @@ pub(super) fn rows(rows: wit::Rows, state: &mut State, most: u32) -> Result<engi
     let rows = with_order(engine::Rows {
         keys: rows.keys,
         series: rows.series,
+        series_ends: rows.series_ends,
         columns,
         names: rows.names,
+        stripe: rows.stripe,
         partial: rows.partial,
     });
-    let (keys, series) = (rows.keys.len(), rows.series.len());
-    if keys != series {
-        return Err(broken(format!("{keys} keys and {series} series")));
+    match rows.series_ends.is_empty() {
+        true => check_single_rows(&rows)?,
+        false => check_ranges(&rows)?,
     }
-    if keys > most as usize {
-        return Err(broken(format!("{keys} rows instead of at most {most}")));
+    let count = rows.len();
+    if count > most as usize {
+        return Err(broken(format!("{count} rows instead of at most {most}")));
     }
     if let Some(columns) = &rows.columns
-        && columns.rows() as usize != keys
+        && columns.rows() as usize != count
     {
         let found = columns.rows();
-        return Err(broken(format!("columns of {found} rows for {keys} keys")));
+        return Err(broken(format!("columns of {found} rows for {count} rows")));
     }
     Ok(rows)
 }
 
-pub(super) fn counted(counted: wit::Counted) -> engine::Counted {
-    engine::Counted {
-        rows: counted.rows,
-        partial: counted.partial,
+fn check_single_rows(rows: &engine::Rows<Columns>) -> Result<()> {
+    let (keys, series) = (rows.keys.len(), rows.series.len());
+    if keys != series {
+        return Err(broken(format!("{keys} keys and {series} series")));
+    }
+    Ok(())
+}
+
+/// Rows that came by ranges have their keys in a column, which [`Rows`](crate::Rows) looks at.
+fn check_ranges(rows: &engine::Rows<Columns>) -> Result<()> {
+    let (keys, series, ends) = (rows.keys.len(), rows.series.len(), rows.series_ends.len());
+    if keys > 0 || series != ends || rows.columns.is_none() {
+        return Err(broken(format!(
+            "{keys} keys, {series} series and {ends} ends of series"
+        )));
+    }
+    if !rows.series_ends.is_sorted() {
+        return Err(broken("ends of series that do not ascend".to_owned()));
+    }
+    Ok(())
+}
+
+pub(super) fn counted(counted: wit::Counted) -> engine::CountAnswer {
+    engine::CountAnswer {
+        counted: engine::Counted {
+            rows: counted.rows,
+            partial: counted.partial,
+        },
+        shares: counted.shares,
     }
 }
 

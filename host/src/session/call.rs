@@ -49,6 +49,8 @@ impl CancelToken {
 pub(crate) struct CallLimits {
     deadline: Option<(Instant, Duration)>,
     cancel: Option<CancelToken>,
+    /// Stops what others do for the call.
+    stop: Option<CancelToken>,
     rate: Option<Arc<Rate>>,
     /// What the host allows a single call into an instance that it interrupts.
     call: Option<SingleCall>,
@@ -72,6 +74,7 @@ impl CallLimits {
         Self {
             deadline,
             cancel,
+            stop: None,
             rate: None,
             call: None,
         }
@@ -80,6 +83,14 @@ impl CallLimits {
     /// The same limits, and pages are written at this rate.
     pub(crate) fn with_rate(self, rate: Option<Arc<Rate>>) -> Self {
         Self { rate, ..self }
+    }
+
+    /// The same limits, and a token of the host's own.
+    pub(crate) fn with_stop(self, stop: Option<&CancelToken>) -> Self {
+        Self {
+            stop: stop.cloned(),
+            ..self
+        }
     }
 
     /// Begins a call, which may take so long whatever else limits it. A timeout beyond the clock's range
@@ -91,7 +102,10 @@ impl CallLimits {
 
     /// Whether there is anything to check.
     pub(crate) fn is_limited(&self) -> bool {
-        self.deadline.is_some() || self.cancel.is_some() || self.call.is_some()
+        self.deadline.is_some()
+            || self.cancel.is_some()
+            || self.stop.is_some()
+            || self.call.is_some()
     }
 
     /// `cancelled` or `deadline-exceeded` when the call must stop.
@@ -100,6 +114,12 @@ impl CallLimits {
             return Err(Error::new(
                 ErrorKind::Cancelled,
                 "the caller cancelled the call",
+            ));
+        }
+        if self.stop.as_ref().is_some_and(CancelToken::is_cancelled) {
+            return Err(Error::new(
+                ErrorKind::Cancelled,
+                "another share of the call failed, or nobody waits for it any more",
             ));
         }
         if self.deadline.is_none() && self.call.is_none() {

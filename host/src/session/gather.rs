@@ -16,7 +16,7 @@ use super::{Session, kernel_error};
 /// in one step, and keeps a wrong or hostile list of rows from taking the host's memory.
 pub(super) const MAX_GATHERED_BYTES: u64 = 1 << 30;
 /// The same for all columns of a call together.
-const MAX_GATHERED_BYTES_IN_ALL: u64 = 4 << 30;
+pub(super) const MAX_GATHERED_BYTES_IN_ALL: u64 = 4 << 30;
 
 /// Bytes of stored pages that a gather holds at a time, unless a quarter of the page cache is more: what
 /// lies in the cache anyway costs nothing.
@@ -262,7 +262,7 @@ impl Session {
 
 /// Adds up the values exactly. Only strings and bytes can be large in a small page; of arrays the
 /// kernels themselves limit the number of elements.
-fn check_size(kind: ColumnType, source: Source<'_>) -> Result<()> {
+pub(super) fn check_size(kind: ColumnType, source: Source<'_>) -> Result<()> {
     if kind.array || !matches!(kind.value, ValueType::String | ValueType::Bytes) {
         return Ok(());
     }

@@ -5,14 +5,15 @@ use std::sync::atomic::Ordering;
 
 use sidx_engine::host::{
     BlockSource, Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium,
-    Object, PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Top, TopRequest, Usage,
+    Object, PageRanges, PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Top,
+    TopRequest, Usage,
 };
 use sidx_engine::{Error, Host, Result};
 use sidx_kernels::{Column, ColumnType, Program, Step};
 
 use super::authority::{check_engine_object, check_engine_path, check_file_path};
 use super::cached_page::Purpose;
-use super::{Columns, Filter, NewDictionary, NewFile, Session, SourceLists};
+use super::{Columns, Filter, NewDictionary, NewFile, RangeLists, Session, SourceLists};
 use crate::checksum;
 use crate::storage::check_object_size;
 
@@ -313,6 +314,11 @@ impl Host for Session {
     fn gather(&self, sources: &[PageSource]) -> Result<Columns> {
         let sources: Vec<SourceLists<'_>> = sources.iter().map(SourceLists::from).collect();
         self.gather_lists(&sources)
+    }
+
+    fn gather_ranges(&self, sources: &[PageRanges]) -> Result<Columns> {
+        let sources: Vec<RangeLists<'_>> = sources.iter().map(RangeLists::from).collect();
+        self.gather_range_lists(&sources)
     }
 
     fn lengths(&self, source: &PageSource) -> Result<Vec<u32>> {

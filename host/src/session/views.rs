@@ -110,6 +110,16 @@ impl Pin {
     pub(crate) fn view(&self) -> &View {
         &self.view
     }
+
+    /// The same right for somebody else.
+    pub(crate) fn again(&self) -> Pin {
+        let mut state = self.views.state.lock();
+        *state.readers.entry(self.view.version).or_default() += 1;
+        Pin {
+            views: Arc::clone(&self.views),
+            view: Arc::clone(&self.view),
+        }
+    }
 }
 
 impl Drop for Pin {

@@ -42,13 +42,23 @@ fn rows_are_as_many_and_as_wide_as_they_say() {
         "most-names",
         "foreign-columns",
         "dropped-columns",
+        "ends-and-keys",
+        "ends-backwards",
+        "more-ends",
+        "last-ends",
+        "most-ends",
+        "absent-keys",
+        "no-keys",
     ];
     assert_refused(&[("query", rows), ("next", rows), ("dump-next", rows)]);
 }
 
 #[test]
 fn cursors_exist_and_come_to_an_end() {
-    assert_refused(&[("query", &["foreign-cursor"]), ("next", &["endless"])]);
+    assert_refused(&[
+        ("query", &["foreign-cursor", "no-shares", "many-shares"]),
+        ("next", &["endless"]),
+    ]);
     let subject = Subject::new();
     subject.demand("query", "never-complete");
     let query = subject.index().query().limit(5).rows_per_batch(2);

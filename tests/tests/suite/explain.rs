@@ -186,6 +186,9 @@ fn every_block_and_part_of_random_queries_is_accounted_for() {
             assert_every_block_is_accounted_for(&explain);
             let found = number(&explain, "rows", "returned");
             assert_eq!(found, index.count(&query), "{query:?}");
+            let explain = explain_of(index.query(&query).any_order());
+            assert_every_block_is_accounted_for(&explain);
+            assert_eq!(found, number(&explain, "rows", "returned"), "{query:?}");
         }
     });
 }

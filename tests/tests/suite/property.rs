@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 use sidx_host::{Durability, Engine, Retention};
 use sidx_tests::generate::{Action, Asked, Case, LARGE, Phase, SMALL, Size, case, rows};
 use sidx_tests::model::{Found, Model, Query};
-use sidx_tests::subject::Subject;
+use sidx_tests::subject::{Subject, read};
 
 /// Small cases in a normal run.
 const SMALL_CASES: u32 = 256;
@@ -138,6 +138,12 @@ fn ask(
             same(&place, &expected, &found)?;
             let counted = subject.count(query);
             prop_assert_eq!(counted, expected.len() as u64, "count, {}", place);
+            let anyhow = subject.query(query).any_order();
+            let anyhow = anyhow.rows_per_batch(*batch_rows).run().and_then(read);
+            let anyhow = anyhow
+                .map_err(|error| TestCaseError::fail(format!("{place}, any order: {error}")))?;
+            let fault = model.fault_in_any_order(query, &anyhow);
+            prop_assert!(fault.is_none(), "{}, any order: {}", place, fault.unwrap());
             Ok(found)
         });
         same("the engines differ", &one?, &other?)?;

@@ -8,8 +8,10 @@ pub(super) fn no_rows() -> wit::Rows {
     wit::Rows {
         keys: Vec::new(),
         series: Vec::new(),
+        series_ends: Vec::new(),
         columns: None,
         names: Vec::new(),
+        stripe: 0,
         partial: false,
     }
 }
@@ -108,6 +110,8 @@ pub(super) fn answer(mut answer: wit::Answer, deed: Option<String>) -> wit::Answ
             answer.rows = no_rows();
             answer.complete = false;
         }
+        Some("no-shares") => answer.shares = 0,
+        Some("many-shares") => answer.shares = u32::MAX,
         _ => answer.rows = rows(answer.rows, deed),
     }
     answer
@@ -136,6 +140,18 @@ pub(super) fn rows(mut rows: wit::Rows, deed: Option<String>) -> wit::Rows {
             rows.columns = Some(columns(3 << 20, rows.names.len() + 1, false));
         }
         Some("most-rows") => rows.keys = beyond_memory(),
+        Some("ends-and-keys") => rows.series_ends = vec![1; rows.series.len()],
+        Some("ends-backwards") => by_ranges(&mut rows, vec![count, 0], count, false),
+        Some("more-ends") => by_ranges(&mut rows, vec![count + 1], count, false),
+        Some("last-ends") => by_ranges(&mut rows, vec![u32::MAX], count, false),
+        Some("most-ends") => rows.series_ends = beyond_memory(),
+        Some("absent-keys") => by_ranges(&mut rows, vec![count], count, true),
+        Some("no-keys") => {
+            rows.keys.clear();
+            rows.series = vec![1];
+            rows.series_ends = vec![count];
+            rows.columns = None;
+        }
         Some("no-columns") => rows.columns = None,
         Some("wrong-payload") => rows.columns = Some(columns(count, rows.names.len() + 1, false)),
         Some("absent-payload") => rows.columns = Some(columns(count, rows.names.len() + 1, true)),
@@ -159,6 +175,14 @@ pub(super) fn rows(mut rows: wit::Rows, deed: Option<String>) -> wit::Rows {
         _ => {}
     }
     rows
+}
+
+/// Rows that came by ranges, with keys and columns of ints or of bytes without a value.
+fn by_ranges(rows: &mut wit::Rows, ends: Vec<u32>, count: u32, absent: bool) {
+    rows.keys.clear();
+    rows.series = vec![1; ends.len()];
+    rows.series_ends = ends;
+    rows.columns = Some(columns(count, rows.names.len() + 2, absent));
 }
 
 /// Columns of ints, or of bytes without a value.

@@ -18,6 +18,7 @@ pub(super) fn make(deed: &str) -> Result<(), wit::Error> {
             kernels::selections(&mut allowed);
             kernels::gathers(&mut allowed);
             tops::tops(&mut allowed);
+            kernels::range_gathers(&mut allowed);
             kernels::filters(&mut allowed);
             kernels::columns(&mut allowed);
             kernels::dictionaries(&mut allowed);

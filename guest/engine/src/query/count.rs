@@ -1,20 +1,24 @@
 //! Counting without returning rows.
 
-use super::cursor::Cursor;
 use super::explain::Explain;
 use super::missing::Missing;
 use super::open::{QueryBlock, selection};
 use super::plan::{BoundFilter, Candidate, Plan};
 use super::projection::Projection;
+use super::share::{Stripes, likely_rows, offered, worth};
+use super::sweep::Sweep;
 use crate::error::Result;
 use crate::host::Host;
 use crate::live::Live;
 use crate::part::reader::Frame;
-use crate::types::{Counted, Projection as Wanted, QuerySpec};
+use crate::types::{CountAnswer, Counted, Projection as Wanted, QuerySpec};
 use std::sync::Arc;
 
 /// Blocks counted in one call.
 const BLOCKS_PER_CALL: usize = 64;
+/// Fewest rows of a share that the filter must look at: below this, starting another thread costs more than
+/// it brings.
+const SHARE_ROWS: u64 = 128 << 10;
 /// Rows looked at a time when duplicates must be told apart.
 const BATCH_ROWS: u32 = 8_192;
 
@@ -24,60 +28,115 @@ pub(crate) fn count<H: Host>(
     host: &Arc<H>,
     live: &Arc<Live<H>>,
     spec: QuerySpec,
-) -> Result<Counted> {
+) -> Result<CountAnswer> {
     // Metadata cannot tell which rows are readable, nor which payloads are equal.
     if spec.distinct_payload || spec.allow_partial {
         return count_rows(host, live, spec);
     }
-    let rows = count_by_metadata(host, live, spec)?;
-    Ok(Counted {
-        rows,
-        partial: false,
+    let filter = bound_filter(&**host, live, &spec)?;
+    let mut count = Count {
+        host: &**host,
+        stripes: Stripes::of(&spec)?,
+        plan: Plan::new(live, spec, filter),
+        total: 0,
+        waiting: [Vec::new(), Vec::new()],
+        waiting_rows: 0,
+    };
+    Missing::of(&count.plan)?;
+    let shares = count.run()?;
+    let limit = count.plan.spec.limit.unwrap_or(u64::MAX);
+    Ok(CountAnswer {
+        counted: Counted {
+            rows: if shares > 1 {
+                0
+            } else {
+                count.total.min(limit)
+            },
+            partial: false,
+        },
+        shares,
     })
 }
 
-fn count_by_metadata<H: Host>(host: &Arc<H>, live: &Arc<Live<H>>, spec: QuerySpec) -> Result<u64> {
-    let limit = spec.limit.unwrap_or(u64::MAX);
-    let filter = bound_filter(&**host, live, &spec)?;
-    let plan = Plan::new(live, spec, filter);
-    Missing::of(&plan)?;
-    let mut explain = Explain::default();
-    let mut total = 0u64;
-    let mut waiting: [Vec<QueryBlock>; 2] = [Vec::new(), Vec::new()];
-    for (rank, part) in live.parts.iter().enumerate() {
-        if !plan.wants_part(rank, &mut explain) {
-            continue;
-        }
-        for (index, entry) in part.frames()?.iter().enumerate() {
-            if !plan.wants_frame(entry, &mut explain) {
+/// A count by metadata, and by the host where metadata does not decide.
+struct Count<'a, H: Host> {
+    host: &'a H,
+    plan: Plan<H>,
+    stripes: Stripes,
+    total: u64,
+    /// Blocks to be counted by the host, without and with the filter.
+    waiting: [Vec<QueryBlock>; 2],
+    waiting_rows: u64,
+}
+
+impl<H: Host> Count<'_, H> {
+    /// Counts, unless it is worth more than the one share that is returned otherwise.
+    fn run(&mut self) -> Result<u32> {
+        let limit = self.plan.spec.limit.unwrap_or(u64::MAX);
+        let most = offered(&self.plan.spec);
+        let live = Arc::clone(&self.plan.live);
+        let mut explain = Explain::default();
+        for (rank, part) in live.parts.iter().enumerate() {
+            if !self.plan.wants_part(rank, &mut explain) {
                 continue;
             }
-            let frame = part.frame(index)?;
-            for mut candidate in plan.candidates(&**host, rank, &frame, index, &mut explain)? {
-                let filtered = plan.filter.is_some() && !candidate.all_match;
-                if !filtered {
-                    total += count_whole_runs(&plan, &frame, &mut candidate);
-                }
-                if candidate.spans.is_empty() {
+            for (index, entry) in part.frames()?.iter().enumerate() {
+                if !self.plan.wants_frame(entry, &mut explain) {
                     continue;
                 }
-                let [plain, tested] = &mut waiting;
-                let group = if filtered { tested } else { plain };
-                let frame = Arc::clone(&frame);
-                group.push(QueryBlock::new(rank, frame, index, candidate, None));
-                if group.len() >= BLOCKS_PER_CALL {
-                    total += count_blocks(&**host, &plan, group, filtered)?;
+                let frame = part.frame(index)?;
+                let plan = &self.plan;
+                for candidate in plan.candidates(self.host, rank, &frame, index, &mut explain)? {
+                    self.take(rank, &frame, index, candidate);
+                }
+                // What is worth sharing is not counted before it is known whether it is.
+                if most == 1 {
+                    self.count_waiting(BLOCKS_PER_CALL)?;
+                } else if worth(self.waiting_rows, SHARE_ROWS, most) == most {
+                    return Ok(most);
+                }
+                if self.total >= limit {
+                    return Ok(1);
                 }
             }
-            if total >= limit {
-                return Ok(limit);
-            }
+        }
+        let shares = worth(self.waiting_rows, SHARE_ROWS, most);
+        if shares == 1 {
+            self.count_waiting(1)?;
+        }
+        Ok(shares)
+    }
+
+    /// Counts a block from metadata, or puts it with those that wait for the host.
+    fn take(&mut self, rank: usize, frame: &Arc<Frame>, index: usize, mut candidate: Candidate) {
+        let filtered = self.plan.filter.is_some() && !candidate.all_match;
+        if !filtered {
+            let counted = count_whole_runs(&self.plan, frame, &mut candidate);
+            self.total += if self.stripes.is_first() { counted } else { 0 };
+        }
+        if candidate.spans.is_empty() {
+            return;
+        }
+        let block = QueryBlock::new(rank, Arc::clone(frame), index, candidate, None);
+        let rows = block.wanted_rows();
+        if self.stripes.place(rows).is_some() {
+            self.waiting_rows += likely_rows(&self.plan, &block);
+            let [plain, tested] = &mut self.waiting;
+            if filtered { tested } else { plain }.push(block);
         }
     }
-    for (group, filtered) in waiting.iter_mut().zip([false, true]) {
-        total += count_blocks(&**host, &plan, group, filtered)?;
+
+    /// Counts the blocks that wait, a call's worth at a time, as long as there are at least `least`.
+    fn count_waiting(&mut self, least: usize) -> Result<()> {
+        for (group, filtered) in self.waiting.iter_mut().zip([false, true]) {
+            while group.len() >= least {
+                let rest = group.split_off(group.len().min(BLOCKS_PER_CALL));
+                self.total += count_blocks(self.host, &self.plan, group, filtered)?;
+                *group = rest;
+            }
+        }
+        Ok(())
     }
-    Ok(total.min(limit))
 }
 
 /// Counts the runs of a block whose keys all lie in the bounds, and takes them out of its spans.
@@ -130,21 +189,29 @@ fn bound_filter<H: Host>(
 }
 
 /// Counts row by row.
-fn count_rows<H: Host>(host: &Arc<H>, live: &Arc<Live<H>>, mut spec: QuerySpec) -> Result<Counted> {
+fn count_rows<H: Host>(
+    host: &Arc<H>,
+    live: &Arc<Live<H>>,
+    mut spec: QuerySpec,
+) -> Result<CountAnswer> {
     // A partial result lacks the rows whose wanted columns cannot be read.
     if !spec.allow_partial {
         spec.projection = Wanted::Only(Vec::new());
         spec.payload = false;
     }
+    // In which order rows are counted does not matter.
     let projection = Arc::new(Projection::new(&spec, live));
     let filter = bound_filter(&**host, live, &spec)?;
-    let mut cursor = Cursor::start(host, Plan::new(live, spec, filter), projection)?;
+    let mut cursor = Sweep::start(host, Plan::new(live, spec, filter), projection)?;
     let mut total = 0;
     while let Some(rows) = cursor.next(BATCH_ROWS)? {
-        total += rows.keys.len() as u64;
+        total += rows.len() as u64;
     }
-    Ok(Counted {
-        rows: total,
-        partial: cursor.is_partial(),
+    Ok(CountAnswer {
+        counted: Counted {
+            rows: total,
+            partial: cursor.is_partial(),
+        },
+        shares: 1,
     })
 }

@@ -1,8 +1,11 @@
 //! The cursor: opens what is due, merges by position, gathers the rows it returns.
 
+mod survey;
+
 use super::after::{After, Left};
 use super::distinct::Distinct;
 use super::explain::Explain;
+use super::intact::keep_readable;
 use super::missing::Missing;
 use super::open::{QueryBlock, select_rows};
 use super::plan::{Candidate, Plan};
@@ -11,7 +14,6 @@ use super::projection::{Projection, payload_source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::live::Live;
-use crate::part::readable::{intersection, readable_rows};
 use crate::part::reader::Frame;
 use crate::types::{QuerySpec, Rows};
 use std::cmp::Reverse;
@@ -33,7 +35,7 @@ pub(crate) const BATCH_ROWS_MAX: usize = 64 << 10;
 const BATCH_COLUMN_BYTES_MAX: u64 = 256 << 20;
 
 /// The rows of a query, a batch at a time, on the part list that it began with.
-pub struct Cursor<H: Host> {
+pub(crate) struct Cursor<H: Host> {
     host: Arc<H>,
     plan: Plan<H>,
     projection: Arc<Projection>,
@@ -119,14 +121,7 @@ impl<H: Host> Cursor<H> {
 
     /// The first rows; none when nothing matches.
     pub(crate) fn first(&mut self, max_rows: u32) -> Result<Rows<H::Columns>> {
-        let empty = Rows {
-            keys: Vec::new(),
-            series: Vec::new(),
-            columns: None,
-            names: Vec::new(),
-            partial: false,
-        };
-        let mut rows = self.next(max_rows)?.unwrap_or(empty);
+        let mut rows = self.next(max_rows)?.unwrap_or_default();
         rows.partial = self.missing.any();
         Ok(rows)
     }
@@ -135,7 +130,7 @@ impl<H: Host> Cursor<H> {
     ///
     /// # Errors
     /// Everything that reading may bring; afterwards the cursor is finished.
-    pub fn next(&mut self, max_rows: u32) -> Result<Option<Rows<H::Columns>>> {
+    pub(crate) fn next(&mut self, max_rows: u32) -> Result<Option<Rows<H::Columns>>> {
         if self.finished || max_rows == 0 {
             return Ok(None);
         }
@@ -152,17 +147,22 @@ impl<H: Host> Cursor<H> {
     }
 
     /// `cursor.missing`
-    pub fn missing(&self) -> Vec<String> {
+    pub(crate) fn missing(&self) -> Vec<String> {
         self.missing.told()
     }
 
-    /// Whether anything is missing so far.
-    pub(crate) fn is_partial(&self) -> bool {
-        self.missing.any()
+    /// What is missing so far.
+    pub(super) fn missing_places(&self) -> &Missing {
+        &self.missing
     }
 
     /// `cursor.explain`
-    pub fn explain(&self) -> String {
+    pub(crate) fn explain(&self) -> String {
+        self.told().json()
+    }
+
+    /// What the query did so far.
+    pub(super) fn told(&self) -> Explain {
         let mut explain = self.explain.clone();
         for Reverse((_, pending)) in &self.pending {
             match pending {
@@ -186,7 +186,7 @@ impl<H: Host> Cursor<H> {
                 }
             }
         }
-        explain.json()
+        explain
     }
 
     fn batch(&mut self, max_rows: u32) -> Result<Option<Rows<H::Columns>>> {
@@ -231,6 +231,7 @@ impl<H: Host> Cursor<H> {
             columns,
             names: self.projection.names(),
             partial: self.missing.any(),
+            ..Rows::default()
         }))
     }
 
@@ -398,7 +399,8 @@ impl<H: Host> Cursor<H> {
             if let Some(mut block) = self.blocks.get_mut(*index).and_then(Option::take) {
                 self.selected_bytes = self.selected_bytes.saturating_sub(block.memory_bytes());
                 if self.missing.allowed() {
-                    self.leave_out_unreadable(&mut block)?;
+                    let (plan, projection) = (&self.plan, &self.projection);
+                    keep_readable(&*self.host, plan, projection, &mut self.missing, &mut block)?;
                 }
                 taken.push((*index, block));
             }
@@ -421,37 +423,6 @@ impl<H: Host> Cursor<H> {
             }
         }
         self.check_memory()
-    }
-
-    /// Takes the rows that cannot be read whole out of a block that is opened for the first time.
-    fn leave_out_unreadable(&mut self, block: &mut QueryBlock) -> Result<()> {
-        if block.is_checked {
-            return Ok(());
-        }
-        block.is_checked = true;
-        let pages = self.projection.look_up(&self.plan.live, Some(block));
-        let pages = pages.and_then(|()| {
-            let mut pages = block.projected.clone().unwrap_or_default();
-            let (rank, frame) = (block.rank, &block.frame);
-            self.plan
-                .append_slot_pages(rank, frame, block.frame_index, block.block, &mut pages)?;
-            Ok(pages)
-        });
-        let Some(mut pages) = self.missing.tolerate(pages)? else {
-            block.spans.clear();
-            return Ok(());
-        };
-        let Some(open) = block.frame.blocks.get(block.block) else {
-            return Ok(());
-        };
-        pages.push(open.keys);
-        let with_payloads = self.plan.spec.payload || self.distinct.is_some();
-        let readable = readable_rows(&*self.host, open, &pages, with_payloads)?;
-        for damage in readable.damage {
-            self.missing.add(damage.message().to_owned());
-        }
-        block.spans = intersection(&block.spans, &readable.spans);
-        Ok(())
     }
 
     /// How many rows to select of a block: no more than can be returned, and so few that all blocks
@@ -533,7 +504,7 @@ pub(crate) fn rows_per_batch<H: Host>(spec: &QuerySpec, live: &Live<H>) -> usize
 }
 
 /// Keeps the members before `start`, and those after it whose flag is set.
-fn keep_flagged<T>(list: &mut Vec<T>, start: usize, flags: &[bool]) {
+pub(super) fn keep_flagged<T>(list: &mut Vec<T>, start: usize, flags: &[bool]) {
     let mut flags = std::iter::repeat_n(&true, start).chain(flags);
     list.retain(|_| flags.next().copied().unwrap_or(false));
 }

@@ -95,6 +95,45 @@ impl Explain {
         self.blocks.not_due = blocks.total.saturating_sub(dropped + blocks.opened);
     }
 
+    /// Forgets what every share of a query finds alike.
+    pub(crate) fn forget_plan(&mut self) {
+        self.parts = PartCounts::default();
+        self.blocks = BlockCounts::default();
+    }
+
+    /// Adds the counters of another share or stretch.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self {
+            epoch: _,
+            version: _,
+            parts,
+            blocks,
+            rows,
+            calls,
+        } = other;
+        self.parts.total += parts.total;
+        self.parts.dropped_by_key_range += parts.dropped_by_key_range;
+        self.parts.dropped_by_tag_range += parts.dropped_by_tag_range;
+        self.parts.not_due += parts.not_due;
+        self.parts.read += parts.read;
+        self.blocks.total += blocks.total;
+        self.blocks.dropped_unseen += blocks.dropped_unseen;
+        self.blocks.dropped_by_series += blocks.dropped_by_series;
+        self.blocks.dropped_by_key_range += blocks.dropped_by_key_range;
+        self.blocks.dropped_by_tag_range += blocks.dropped_by_tag_range;
+        self.blocks.dropped_by_filter += blocks.dropped_by_filter;
+        self.blocks.not_due += blocks.not_due;
+        self.blocks.opened += blocks.opened;
+        self.blocks.reopened += blocks.reopened;
+        self.blocks.without_match += blocks.without_match;
+        self.rows.considered += rows.considered;
+        self.rows.selected += rows.selected;
+        self.rows.duplicates += rows.duplicates;
+        self.rows.returned += rows.returned;
+        self.calls.select += calls.select;
+        self.calls.gather += calls.gather;
+    }
+
     /// The JSON object.
     pub(crate) fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned())

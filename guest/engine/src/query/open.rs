@@ -67,6 +67,15 @@ impl QueryBlock {
         self.frame.blocks.get(self.block)
     }
 
+    /// Rows of the wanted runs.
+    pub(crate) fn wanted_rows(&self) -> u64 {
+        let spans = self.spans.chunks_exact(2).map(|span| match span {
+            [start, end] => u64::from(end.saturating_sub(*start)),
+            _ => 0,
+        });
+        spans.sum()
+    }
+
     /// The next row: its key and number in the block.
     pub(crate) fn head(&self) -> Option<(i64, u32)> {
         Some((*self.keys.get(self.at)?, *self.rows.get(self.at)?))
@@ -218,11 +227,7 @@ fn distribute(
             false => {
                 explain.blocks.opened += 1;
                 explain.blocks.without_match += u64::from(count == 0);
-                let spans = block.spans.chunks_exact(2).map(|span| match span {
-                    [start, end] => u64::from(end.saturating_sub(*start)),
-                    _ => 0,
-                });
-                explain.rows.considered += spans.sum::<u64>();
+                explain.rows.considered += block.wanted_rows();
             }
         }
         explain.rows.selected += count as u64;

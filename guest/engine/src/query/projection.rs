@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 /// The columns of a result: the same for every batch of rows.
 pub(crate) struct Projection {
-    payload: bool,
-    columns: Vec<TagColumn>,
+    pub(super) payload: bool,
+    pub(super) columns: Vec<TagColumn>,
     /// Per part of the list: where it keeps the columns, none where it lacks one.
     places: Vec<Vec<Option<(usize, usize)>>>,
 }

@@ -6,6 +6,7 @@ use super::explain::Explain;
 use super::missing::Missing;
 use super::plan::{BoundFilter, Plan};
 use super::projection::Projection;
+use super::share::{offered, worth};
 use super::top::{self, Candidates};
 use crate::error::Result;
 use crate::host::Host;
@@ -16,6 +17,32 @@ use std::sync::Arc;
 
 /// Filters, and projections, that are remembered.
 const KEPT: usize = 8;
+
+/// Fewest rows of a share in key order: below this, starting another thread costs more than it brings.
+const SHARE_ROWS: u64 = 128 << 10;
+
+impl<H: Host> Answer<H> {
+    /// The first rows of a cursor.
+    fn of(mut cursor: super::Cursor<H>, max_rows: u32) -> Result<Self> {
+        let rows = cursor.first(max_rows)?;
+        Ok(Self {
+            rows,
+            complete: cursor.is_complete(),
+            cursor: Some(cursor),
+            shares: 1,
+        })
+    }
+
+    /// Nothing was done: instances are to share the query.
+    fn shared(shares: u32) -> Self {
+        Self {
+            rows: Rows::default(),
+            complete: false,
+            cursor: None,
+            shares,
+        }
+    }
+}
 
 /// The queries of one instance, one after the other.
 pub(crate) struct Queries<H: Host> {
@@ -61,37 +88,60 @@ impl<H: Host> Queries<H> {
         };
         let plan = Plan::new(live, spec, filter);
         Missing::of(&plan)?;
-        let mut explain = Explain::of(live);
+        match super::Cursor::start(host, live, plan, Arc::clone(&projection))? {
+            Ok(mut cursor) => match cursor.shares()? {
+                1 => Answer::of(cursor, max_rows),
+                shares => Ok(Answer::shared(shares)),
+            },
+            Err(plan) => self.in_key_order(host, plan, projection, max_rows),
+        }
+    }
+
+    /// The first rows of a query in key order that is done whole, unless sharing it was offered and is worth it.
+    fn in_key_order(
+        &mut self,
+        host: &Arc<H>,
+        plan: Plan<H>,
+        projection: Arc<Projection>,
+        max_rows: u32,
+    ) -> Result<Answer<H>> {
+        let mut explain = Explain::of(&plan.live);
         let room = &mut self.candidates;
         let first = top::first_rows(&**host, &plan, &projection, max_rows, room, &mut explain)?;
+        let complete = first.as_ref().is_some_and(|first| first.complete);
+        let offered = offered(&plan.spec);
+        if offered > 1 && !complete {
+            // Looking at what there is to do spoils the cursor for the rest.
+            let plan = Plan::new(&plan.live, plan.spec.clone(), plan.filter.clone());
+            let mut cursor = Cursor::start(host, plan, Arc::clone(&projection))?;
+            let rows = cursor.survey(SHARE_ROWS.saturating_mul(offered.into()))?;
+            let shares = worth(rows, SHARE_ROWS, offered);
+            if shares > 1 {
+                return Ok(Answer::shared(shares));
+            }
+        }
         let Some(first) = first else {
-            let mut cursor = Cursor::start(host, plan, projection)?;
-            let rows = cursor.first(max_rows)?;
-            return Ok(Answer {
-                rows,
-                complete: cursor.is_complete(),
-                cursor: Some(cursor),
-            });
+            let cursor = Cursor::start(host, plan, projection)?;
+            return Answer::of(super::Cursor::ordered(cursor), max_rows);
         };
         let rows = Rows {
-            keys: Vec::new(),
-            series: Vec::new(),
             columns: Some(first.columns),
             names: projection.names(),
-            partial: false,
+            ..Rows::default()
         };
-        let cursor = if first.complete {
+        let cursor = if complete {
             explain.close();
             self.explain = explain;
             None
         } else {
             let cursor = Cursor::start(host, plan, projection)?;
-            Some(cursor.behind(first.after, &explain))
+            Some(super::Cursor::ordered(cursor.behind(first.after, &explain)))
         };
         Ok(Answer {
             rows,
-            complete: first.complete,
+            complete,
             cursor,
+            shares: 1,
         })
     }
 

@@ -32,7 +32,7 @@ pub(crate) enum Command {
     /// Load NDJSON or CSV rows into an index, which is created when it does not exist
     #[command(after_help = help::INGEST)]
     Ingest(IngestArguments),
-    /// Print the rows that a query selects, in key order
+    /// Print the rows that a query selects, in key order unless told otherwise
     #[command(after_help = help::QUERY)]
     Query(QueryArguments),
     /// Write the rows that are still in the log into a part
@@ -141,7 +141,7 @@ pub(crate) struct QueryArguments {
     /// Filter by tags; see below
     #[arg(long = "where", value_name = "EXPR", allow_hyphen_values = true)]
     pub(crate) filter: Option<String>,
-    /// Order by key
+    /// Order by key, or any order, which is the fastest for many rows
     #[arg(long, value_enum, default_value_t = OrderName::Asc)]
     pub(crate) order: OrderName,
     /// Return at most N rows
@@ -176,6 +176,9 @@ pub(crate) struct QueryArguments {
     /// Memory that the query may use in the engine, then it fails with exit code 6 [default: 256MiB]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(crate) memory: Option<u64>,
+    /// Most threads that share the work of a query of very many rows [default: the processors]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
     /// After the rows, print on stderr what the query read and skipped, as one JSON object
     #[arg(long)]
     pub(crate) explain: bool,
@@ -284,6 +287,8 @@ pub(crate) enum OrderName {
     Asc,
     /// Greatest key first
     Desc,
+    /// As the rows lie
+    Any,
 }
 
 /// `--durability`

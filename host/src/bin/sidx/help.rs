@@ -62,6 +62,7 @@ one for each tag, and payload; absent and empty look the same there, and a paylo
 is written as base64:...
 
 Rows come in key order; equal keys by series, then by arrival; --order desc is the exact reverse.
+With --order any they come as they lie, which is by far the fastest way to read many of them.
 A query that is stopped ends with a non-zero exit code: a short result never looks whole."#;
 
 /// `sidx flush`

@@ -83,9 +83,11 @@ fn start(
     if let Some(filter) = &arguments.filter {
         query = query.filter(filter.as_str());
     }
-    if arguments.order == OrderName::Desc {
-        query = query.descending();
-    }
+    query = match arguments.order {
+        OrderName::Asc => query.ascending(),
+        OrderName::Desc => query.descending(),
+        OrderName::Any => query.any_order(),
+    };
     if let Some(limit) = arguments.limit {
         query = query.limit(limit);
     }
@@ -106,6 +108,9 @@ fn start(
     }
     if let Some(bytes) = arguments.memory {
         query = query.memory_bytes(bytes);
+    }
+    if let Some(threads) = arguments.threads {
+        query = query.threads(threads);
     }
     query = query
         .payload(!arguments.no_payload)

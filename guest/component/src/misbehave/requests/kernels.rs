@@ -181,6 +181,101 @@ pub(super) fn gathers(allowed: &mut Allowed) {
     );
 }
 
+/// What is wrong with ranges, each made so from good ones.
+fn wrong_ranges<'a>(good: &scan::PageRanges<'a>) -> Vec<(&'static str, scan::PageRanges<'a>)> {
+    let good = scan::PageRanges { ..*good };
+    let absent = &[u32::MAX];
+    let many = &[u32::MAX; 1 << 10];
+    vec![
+        ("an unknown type", scan::PageRanges { kind: 99, ..good }),
+        ("another type", scan::PageRanges { kind: 1, ..good }),
+        (
+            "an unknown page",
+            scan::PageRanges {
+                pages: &[8 << 20],
+                ..good
+            },
+        ),
+        (
+            "rows behind the page",
+            scan::PageRanges {
+                ends: &[9_000],
+                ..good
+            },
+        ),
+        (
+            "a range backwards",
+            scan::PageRanges {
+                starts: &[2],
+                ..good
+            },
+        ),
+        (
+            "more starts",
+            scan::PageRanges {
+                starts: &[0, 0],
+                ..good
+            },
+        ),
+        (
+            "more ends",
+            scan::PageRanges {
+                ends: &[1, 1],
+                ..good
+            },
+        ),
+        ("no page", scan::PageRanges { pages: &[], ..good }),
+        (
+            "very many absent rows",
+            scan::PageRanges {
+                pages: absent,
+                ends: &[u32::MAX],
+                ..good
+            },
+        ),
+        (
+            "very many absent rows in all",
+            scan::PageRanges {
+                pages: many,
+                starts: &[0; 1 << 10],
+                ends: &[1 << 16; 1 << 10],
+                ..good
+            },
+        ),
+    ]
+}
+
+pub(super) fn range_gathers(allowed: &mut Allowed) {
+    let Some(page) = a_key_page() else {
+        return allowed.0.push("there is no key page to read".to_owned());
+    };
+    let pages = [page];
+    let good = scan::PageRanges {
+        kind: 2,
+        pages: &pages,
+        starts: &[0],
+        ends: &[1],
+    };
+    if scan::gather_ranges(&[scan::PageRanges { ..good }]).is_err() {
+        allowed
+            .0
+            .push("a good gather of ranges is refused".to_owned());
+    }
+    for (what, wrong) in wrong_ranges(&good) {
+        let gathered = scan::gather_ranges(&[wrong]);
+        allowed.refused(&format!("gather-ranges: {what}"), gathered);
+    }
+    let longer = scan::PageRanges {
+        pages: &[u32::MAX],
+        ends: &[2],
+        ..good
+    };
+    allowed.refused(
+        "gather-ranges: uneven sources",
+        scan::gather_ranges(&[scan::PageRanges { ..good }, longer]),
+    );
+}
+
 pub(super) fn filters(allowed: &mut Allowed) {
     use scan::{Filter, Leaf, Step, Test};
     let leaf = |slot, test| {
