@@ -69,7 +69,7 @@ fn writes_and_queries_go_on_while_a_flush_stands_still() {
         let door = shut_door();
         let store = store(&door);
         let index = options(&store, engine)
-            .flush_bytes(64 << 10)
+            .flush_bytes(16 << 10)
             .create()
             .unwrap();
         let mut written = 0;

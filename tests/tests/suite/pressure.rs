@@ -86,7 +86,12 @@ fn cursors_beyond_the_allowed_instances_are_refused_and_room_returns() {
 fn a_write_of_many_rows_flushes_by_itself_from_the_threshold_on() {
     on_both_engines(|mut subject| {
         subject.leave();
-        let index = subject.options().flush_bytes(1 << 20).open().unwrap();
+        let index = subject
+            .options()
+            .flush_bytes(1 << 20)
+            .background(false)
+            .open()
+            .unwrap();
         for key in 0..10 {
             index
                 .write_with(batch(&[large_row(key)]).unwrap(), Durability::Os)
