@@ -2,7 +2,8 @@
 //!
 //! A part has one [`manifest`] (what is in it), `meta.bin` (the index of its [`frame`]s), `primary.bin`
 //! (one record per [`block`]), `keys.bin` and `data.bin` (keys and payloads), `labels.bin` (labels of
-//! its series) and up to three files per tag; a part in [`memory`] is one file. The [`writer`] makes them, the [`reader`] opens them;
+//! its series) and up to three files per tag; a part in [`memory`] is one file. The [`writer`] makes them,
+//! the [`reader`] opens them;
 //! [`layout`] names files and numbers.
 
 pub(crate) mod block;

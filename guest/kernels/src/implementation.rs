@@ -14,7 +14,8 @@ pub(crate) enum Instructions {
     Simd128,
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// AVX2, and AVX-512 with the byte permutations (VBMI) and bit counts (VPOPCNTDQ) of Ice Lake, Zen 4 and later.
+    /// AVX2, and AVX-512 with the byte permutations (VBMI) and bit counts (VPOPCNTDQ) of Ice Lake, Zen 4 and
+    /// later.
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }

@@ -123,7 +123,8 @@ impl PostingsWriter {
         self.finish_segment()
     }
 
-    /// Whether there are no lists, whatever pages were returned before: they would help nobody, or are too many.
+    /// Whether there are no lists, whatever pages were returned before: they would help nobody, or are too
+    /// many.
     #[must_use]
     pub fn has_given_up(&self) -> bool {
         self.given_up

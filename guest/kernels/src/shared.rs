@@ -18,8 +18,8 @@ pub const MAX_ENTRIES: usize = 1 << 20;
 /// Most bytes of all entries together.
 pub const MAX_BYTES: usize = 32 << 20;
 
-/// Values in bytewise order, which pages refer to by their number. Those that pages refer to are distinct; what
-/// no page refers to may stand behind an equal one.
+/// Values in bytewise order, which pages refer to by their number. Those that pages refer to are distinct;
+/// what no page refers to may stand behind an equal one.
 #[derive(Debug)]
 pub struct SharedDictionary {
     /// Never given to a second dictionary of this process, so that what was found out about the entries can

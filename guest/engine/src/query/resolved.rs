@@ -97,7 +97,8 @@ impl<H: Host> Queries<H> {
         }
     }
 
-    /// The first rows of a query in key order that is done whole, unless sharing it was offered and is worth it.
+    /// The first rows of a query in key order that is done whole, unless sharing it was offered and is
+    /// worth it.
     fn in_key_order(
         &mut self,
         host: &Arc<H>,

@@ -1,0 +1,239 @@
+//! What a part says of its tags: pages, filters and shared dictionaries, read when they are first asked for.
+
+use super::{Frame, OpenTagPage, Part, TagFrame};
+use crate::error::{Error, Result};
+use crate::host::{ABSENT, Extent, Host};
+use crate::part::dictionary::read_list;
+use crate::part::frame::read_directory;
+use crate::part::layout::{FileKind, open, tag_file_stem};
+use crate::part::tag::read_page;
+use crate::part::writer::TagColumn;
+use crate::wire::Reader;
+use std::sync::OnceLock;
+
+pub(in crate::part) struct TagFiles {
+    pub(super) data: u32,
+    /// Opened when the first filter is met; parts in memory have none.
+    pub(super) filters: OnceLock<u32>,
+    pub(super) meta: u32,
+    directory: Vec<Option<Extent>>,
+    /// The page of the dictionary of each column that has one.
+    dictionaries: Vec<Option<u32>>,
+    /// The pages of its postings, read when they are first asked for.
+    postings: Vec<OnceLock<Vec<u32>>>,
+}
+
+/// The shared dictionary of a column: its page, and those of its postings, if it has any.
+pub(crate) struct Shared<'a> {
+    pub(crate) dictionary: u32,
+    pub(crate) postings: &'a [u32],
+}
+
+impl<H: Host> Part<H> {
+    /// The metadata of tag `tag` (an index from [`Part::place_of`]) in a frame.
+    pub(crate) fn tag_frame<'f>(
+        &self,
+        frame: &'f Frame,
+        index: usize,
+        tag: usize,
+    ) -> Result<&'f TagFrame> {
+        let slot = frame
+            .tags
+            .get(tag)
+            .ok_or_else(|| Error::corrupt(format!("{}: no tag {tag}", self.directory)))?;
+        if let Some(found) = slot.get() {
+            return Ok(found);
+        }
+        let read = self.read_tag_frame(frame, index, tag).map_err(|error| {
+            let name = self
+                .manifest
+                .tags
+                .get(tag)
+                .map_or("", |tag| tag.name.as_str());
+            error.at(format_args!(
+                "{}, tag {name:?}, frame {index}",
+                self.directory
+            ))
+        })?;
+        Ok(slot.get_or_init(|| read))
+    }
+
+    fn read_tag_frame(&self, frame: &Frame, index: usize, tag: usize) -> Result<TagFrame> {
+        let files = self.tag_files(tag)?;
+        let entry = self
+            .manifest
+            .tags
+            .get(tag)
+            .ok_or_else(|| Error::corrupt("no such tag"))?;
+        let columns = entry.columns.len();
+        let Some(extent) = files.directory.get(index).copied().flatten() else {
+            return Ok(TagFrame {
+                columns,
+                pages: Vec::new(),
+            });
+        };
+        let bytes = self.page_bytes(files.meta, extent)?;
+        let mut reader = Reader::new(&bytes, "tag record");
+        let mut records =
+            Vec::with_capacity(frame.blocks.len().saturating_mul(columns).min(bytes.len()));
+        for block in &frame.blocks {
+            for column in &entry.columns {
+                records.push(read_page(&mut reader, column.kind()?, block.block.rows)?);
+            }
+        }
+        reader.finish()?;
+        let filters: Vec<Extent> = records
+            .iter()
+            .flatten()
+            .filter_map(|page| page.filter)
+            .collect();
+        let mut filter = self.register_filters(tag, files, &filters)?;
+        let mut pages: Vec<Option<OpenTagPage>> = Vec::with_capacity(records.len());
+        pages.extend(records.into_iter().map(|record| {
+            record.map(|page| {
+                let has_filter = page.filter.is_some();
+                let made = OpenTagPage {
+                    page,
+                    handle: ABSENT,
+                    filter: if has_filter { filter } else { ABSENT },
+                };
+                filter = filter.saturating_add(u32::from(has_filter));
+                made
+            })
+        }));
+        for column in 0..columns {
+            let of_column = || (column..).step_by(columns.max(1)).take(frame.blocks.len());
+            let extents: Vec<Extent> = of_column()
+                .filter_map(|at| Some(pages.get(at)?.as_ref()?.page.extent))
+                .collect();
+            let mut handle = match files.dictionaries.get(column).copied().flatten() {
+                None => self.host.register_pages(files.data, &extents)?,
+                Some(dictionary) => {
+                    let host = &self.host;
+                    host.register_coded_pages(files.data, &extents, dictionary)?
+                }
+            };
+            for at in of_column() {
+                if let Some(page) = pages.get_mut(at).and_then(Option::as_mut) {
+                    page.handle = handle;
+                    handle = handle.saturating_add(1);
+                }
+            }
+        }
+        Ok(TagFrame { columns, pages })
+    }
+
+    /// Appends the handles of all pages of a column.
+    pub(crate) fn append_pages(&self, column: &TagColumn, out: &mut Vec<u32>) -> Result<()> {
+        let Some((tag, place)) = self.place_of(&column.name, column.kind) else {
+            return Ok(());
+        };
+        for index in 0..self.frames()?.len() {
+            let frame = self.frame(index)?;
+            let pages = self.tag_frame(&frame, index, tag)?;
+            let blocks = 0..frame.blocks.len();
+            let found = blocks.filter_map(|block| pages.page(block, place));
+            out.extend(found.map(|page| page.handle));
+        }
+        Ok(())
+    }
+
+    fn tag_files(&self, tag: usize) -> Result<&TagFiles> {
+        let slot = self.opened()?.tags.get(tag);
+        let (slot, entry) = slot
+            .zip(self.manifest.tags.get(tag))
+            .ok_or_else(|| Error::corrupt(format!("{}: no tag {tag}", self.directory)))?;
+        if let Some(files) = slot.get() {
+            return Ok(files);
+        }
+        let stem = tag_file_stem(&entry.name);
+        let open = |extension: &str, kind| {
+            open(
+                &*self.host,
+                &self.directory,
+                &format!("{stem}.{extension}"),
+                kind,
+            )
+        };
+        let meta = open("tm", FileKind::TagMeta)?;
+        let directory = self.page_bytes(meta, entry.directory.into())?;
+        let data = open("td", FileKind::TagData)?;
+        let mut dictionaries = Vec::with_capacity(entry.columns.len());
+        for column in &entry.columns {
+            dictionaries.push(match &column.dictionary {
+                None => None,
+                Some(shared) => Some(self.host.register_pages(data, &[shared.page.into()])?),
+            });
+        }
+        let files = TagFiles {
+            data,
+            filters: OnceLock::new(),
+            meta,
+            directory: read_directory(&directory, self.manifest_frames()?)?,
+            postings: dictionaries.iter().map(|_| OnceLock::new()).collect(),
+            dictionaries,
+        };
+        Ok(slot.get_or_init(|| files))
+    }
+
+    /// The shared dictionary of a column, if it has one.
+    pub(crate) fn shared(&self, tag: usize, column: usize) -> Result<Option<Shared<'_>>> {
+        let entry = self
+            .manifest
+            .tags
+            .get(tag)
+            .and_then(|tag| tag.columns.get(column)?.dictionary);
+        let Some(entry) = entry else {
+            return Ok(None);
+        };
+        let files = self.tag_files(tag)?;
+        let places = files.dictionaries.get(column).copied().flatten();
+        let (Some(dictionary), Some(slot)) = (places, files.postings.get(column)) else {
+            return Ok(None);
+        };
+        if slot.get().is_none() {
+            let handles = match entry.postings.filter(|_| self.uses_filters) {
+                None => Vec::new(),
+                Some(list) => {
+                    let bytes = self.page_bytes(files.meta, list.into())?;
+                    let extents = read_list(&bytes, entry.entries)
+                        .map_err(|error| error.at(&self.directory))?;
+                    let first = self.register_filters(tag, files, &extents)?;
+                    (first..).take(extents.len()).collect()
+                }
+            };
+            // Another call may have been first, with the same.
+            let _ = slot.set(handles);
+        }
+        let postings = slot.get().map_or(&[][..], Vec::as_slice);
+        Ok(Some(Shared {
+            dictionary,
+            postings,
+        }))
+    }
+
+    /// The handle of the first of some filter pages.
+    fn register_filters(&self, tag: usize, files: &TagFiles, extents: &[Extent]) -> Result<u32> {
+        if extents.is_empty() || !self.uses_filters {
+            return Ok(ABSENT);
+        }
+        let file = match files.filters.get() {
+            Some(file) => *file,
+            None => {
+                let stem = self
+                    .manifest
+                    .tags
+                    .get(tag)
+                    .map(|tag| tag_file_stem(&tag.name));
+                let name = format!("{}.tf", stem.unwrap_or_default());
+                let file = open(&*self.host, &self.directory, &name, FileKind::TagFilter)?;
+                *files.filters.get_or_init(|| file)
+            }
+        };
+        self.host.register_pages(file, extents)
+    }
+
+    fn manifest_frames(&self) -> Result<usize> {
+        Ok(self.frames()?.len())
+    }
+}
