@@ -110,9 +110,12 @@ fn filtered_rows_come_in_order() {
             };
             let keys = |query: sidx_host::Query| -> Vec<(i64, u64)> {
                 let rows = query.run().unwrap().into_rows().map(Result::unwrap);
-                rows.filter(|row| row.tag("code").is_some_and(|code| *code == OwnedValue::from(3i64)))
-                    .map(|row| (row.key, row.series))
-                    .collect()
+                rows.filter(|row| {
+                    row.tag("code")
+                        .is_some_and(|code| *code == OwnedValue::from(3i64))
+                })
+                .map(|row| (row.key, row.series))
+                .collect()
             };
             let expected = keys(ask());
             for limit in [1, 9, 100, 1_000] {

@@ -86,7 +86,7 @@ impl<H: Host> Queries<H> {
             None
         } else {
             let cursor = Cursor::start(host, plan, projection)?;
-            Some(cursor.behind(first.after, &explain))
+            Some(cursor.behind(first.after, explain))
         };
         Ok(Answer {
             rows,
