@@ -182,8 +182,10 @@ pub struct TopRequest {
     pub spans: Vec<u32>,
     /// The series of each run.
     pub series: Vec<u64>,
-    /// The first key that each run could contribute; empty when every run is wanted whole.
-    pub bounds: Vec<i64>,
+    /// Pairs of first and last key of each run.
+    pub ends: Vec<i64>,
+    /// All rows are wanted, not the first few.
+    pub whole: bool,
     /// Least key.
     pub low: i64,
     /// Greatest key.
@@ -229,9 +231,10 @@ impl TopRequest {
         }
         self.tested.clear();
         self.series.clear();
-        self.bounds.clear();
+        self.ends.clear();
         self.kinds.clear();
         self.slots = 0;
+        self.whole = false;
         self.horizon = None;
     }
 }

@@ -17,6 +17,9 @@ use crate::reader::Reader;
 /// Values per group.
 pub const GROUP: usize = 128;
 
+/// Steps down from a known value that cost less than decoding a group.
+const STEPS: usize = 24;
+
 /// What is needed to read a group without touching the ones before it.
 #[derive(Debug, Clone, Copy)]
 struct Head {
@@ -99,6 +102,36 @@ impl Delta {
             value = value.wrapping_add(slot as i64)
         });
         Some(value)
+    }
+
+    /// The first row of `floor..=row` with at least `key`, found by steps down from `row`, whose value is
+    /// known to be `value` and at least `key`. None after a few steps, and at the start of a group, whose
+    /// value before is not known from the one behind.
+    pub(crate) fn step_down(
+        &self,
+        row: usize,
+        value: i64,
+        floor: usize,
+        key: i64,
+    ) -> Option<usize> {
+        let (head, packed) = self.group(row / GROUP)?;
+        let (mut at, mut value) = (row, value);
+        for _ in 0..STEPS {
+            if at <= floor {
+                return Some(at);
+            }
+            let within = at % GROUP;
+            if within == 0 || within >= packed.count() {
+                return None;
+            }
+            let step = head.step.wrapping_add(packed.get(within) as i64);
+            value = value.wrapping_sub(step);
+            if value < key {
+                return Some(at);
+            }
+            at -= 1;
+        }
+        None
     }
 
     /// Appends the values of `start..end`, which is within the count.

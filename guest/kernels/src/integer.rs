@@ -240,6 +240,18 @@ impl Integers {
         }
     }
 
+    /// The same as [`Integers::lower_bound`] where the value before `end` is known to be `last`, at least
+    /// `key`.
+    pub(crate) fn lower_bound_below(&self, start: usize, end: usize, last: i64, key: i64) -> usize {
+        if let Form::Delta(delta) = &self.form
+            && let Some(row) = end.checked_sub(1)
+            && let Some(found) = delta.step_down(row, last, start, key)
+        {
+            return found;
+        }
+        self.lower_bound(start, end, key)
+    }
+
     /// First position in `start..end` whose value is at least `key`, or `end`. The values there
     /// must ascend; otherwise the answer is some position of the range.
     pub(crate) fn lower_bound(&self, start: usize, end: usize, key: i64) -> usize {

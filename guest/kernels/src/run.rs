@@ -50,6 +50,39 @@ impl<'a> Keys<'a> {
         run
     }
 
+    /// The same for a run whose first and last key are known, which decides most runs without a look.
+    #[must_use]
+    pub fn narrow_known(
+        &self,
+        run: Range<usize>,
+        (first, last): (i64, i64),
+        low: i64,
+        high: i64,
+    ) -> Range<usize> {
+        let mut run = run.start..run.end.min(self.rows());
+        if low > high || first > high || last < low || run.is_empty() {
+            return run.start..run.start;
+        }
+        if first < low {
+            run.start = self.first_known(run.clone(), (first, last), low);
+        }
+        if last > high
+            && let Some(above) = high.checked_add(1)
+        {
+            run.end = self.first_known(run.clone(), (first, last), above);
+        }
+        run
+    }
+
+    /// The first row of a run with at least this key, which the last one has.
+    fn first_known(&self, run: Range<usize>, (first, last): (i64, i64), key: i64) -> usize {
+        let is_delta = matches!(self.stored.form(), Form::Delta(_));
+        match is_delta && last.abs_diff(key) < key.abs_diff(first) {
+            true => self.stored.lower_bound_below(run.start, run.end, last, key),
+            false => self.first_at_least(run, key),
+        }
+    }
+
     /// The first row of a run with at least this key, or its end.
     fn first_at_least(&self, run: Range<usize>, key: i64) -> usize {
         let Range { start, end } = run;
@@ -158,8 +191,30 @@ mod tests {
                             let wanted = |row: &usize| (low..=high).contains(&keys[*row]);
                             let expected: Vec<usize> = (start..end).filter(wanted).collect();
                             assert_eq!(run.collect::<Vec<_>>(), expected, "{start}..{end}");
+                            if start < end {
+                                let known = (keys[start], keys[end - 1]);
+                                let run = found.narrow_known(start..end, known, low, high);
+                                assert_eq!(run.collect::<Vec<_>>(), expected, "{known:?}");
+                            }
                         }
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_ends_of_a_run_give_some_of_its_rows() {
+        for keys in [
+            (0..300).map(|row| row * row).collect::<Vec<_>>(),
+            vec![5; 300],
+        ] {
+            let page = page(&keys);
+            let found = Keys::of(&page).unwrap();
+            for known in [(i64::MIN, i64::MAX), (i64::MAX, i64::MIN), (7, 7)] {
+                for (low, high) in [(0, 10), (i64::MIN, 5), (100, i64::MAX), (9, 3)] {
+                    let run = found.narrow_known(20..900, known, low, high);
+                    assert!(run.start >= 20 && run.end <= 300, "{run:?}");
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The first rows of many runs in order of key, with their columns: what a query with a limit asks for.
 //!
-//! Runs come in the order of the first key that each could contribute, and are opened when that key is due.
-//! Without such bounds they are all wanted whole.
+//! Runs come in the order of the first key that each could contribute, and are opened when that key is due;
+//! or they are all wanted whole.
 
 mod lists;
 mod merge;
@@ -138,7 +138,8 @@ impl<'s> Blocks<'s> {
         let (low, high) = (self.lists.low, self.lists.high);
         let mut ranges = Vec::new();
         for run in runs.unwrap_or_default() {
-            let range = keys.narrow(self.lists.span(*run), low, high);
+            let (span, ends) = (self.lists.span(*run), self.lists.ends(*run));
+            let range = keys.narrow_known(span, ends, low, high);
             if !range.is_empty() {
                 ranges.push(range);
             }
@@ -190,7 +191,7 @@ impl Session {
         let (found, states) = {
             let handles = self.handles.lock();
             let mut blocks = Blocks::new(self, &handles, lists, program);
-            let found = match lists.bounds.is_empty() {
+            let found = match lists.whole {
                 true => whole::rows(&mut blocks)?,
                 false => merge::rows(&mut blocks)?,
             };

@@ -55,6 +55,8 @@ pub(crate) struct Cursor<H: Host> {
     finished: bool,
     /// The last row that was returned before this cursor began.
     after: Option<After>,
+    /// What was done for it, until the cursor itself does something.
+    before: Option<Explain>,
     missing: Missing,
     explain: Explain,
 }
@@ -104,18 +106,21 @@ impl<H: Host> Cursor<H> {
             finished: left == 0,
             plan,
             after: None,
+            before: None,
             missing,
             explain,
         })
     }
 
     /// The cursor for the rows behind those that were returned already, counted in `explain`.
-    pub(crate) fn behind(mut self, after: Option<After>, explain: &Explain) -> Self {
+    pub(crate) fn behind(mut self, after: Option<After>, mut explain: Explain) -> Self {
         self.after = after;
         self.left = self.left.saturating_sub(explain.rows.returned);
         self.finished = self.left == 0;
         self.explain.rows = explain.rows.clone();
         self.explain.calls = explain.calls.clone();
+        explain.close();
+        self.before = Some(explain);
         self
     }
 
@@ -134,6 +139,7 @@ impl<H: Host> Cursor<H> {
         if self.finished || max_rows == 0 {
             return Ok(None);
         }
+        self.before = None;
         let rows = self.batch(max_rows);
         if !matches!(rows, Ok(Some(_))) {
             self.finished = true;
@@ -163,6 +169,9 @@ impl<H: Host> Cursor<H> {
 
     /// What the query did so far.
     pub(super) fn told(&self) -> Explain {
+        if let Some(before) = &self.before {
+            return before.clone();
+        }
         let mut explain = self.explain.clone();
         for Reverse((_, pending)) in &self.pending {
             match pending {

@@ -136,7 +136,7 @@ impl<H: Host> Queries<H> {
             None
         } else {
             let cursor = Cursor::start(host, plan, projection)?;
-            Some(super::Cursor::ordered(cursor.behind(first.after, &explain)))
+            Some(super::Cursor::ordered(cursor.behind(first.after, explain)))
         };
         Ok(Answer {
             rows,

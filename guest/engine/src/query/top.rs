@@ -44,6 +44,8 @@ pub(super) struct DueRun {
     pub(super) block: u32,
     pub(super) start: u32,
     pub(super) end: u32,
+    first_key: i64,
+    last_key: i64,
 }
 
 /// A block of such runs.
@@ -95,6 +97,8 @@ impl Candidates {
             block: self.blocks.len().saturating_sub(1) as u32,
             start: run.start,
             end: run.end,
+            first_key: run.first_key,
+            last_key: run.last_key,
         });
     }
 }
@@ -309,10 +313,8 @@ fn write_request<H: Host>(
     if spec.limit.is_some() {
         let key = |run: &DueRun| (run.due, run.block);
         candidates.runs.sort_unstable_by_key(key);
-        let bounds = candidates.runs.iter().map(|run| run.due.0);
-        let flip = if spec.descending { -1 } else { 0 };
-        request.bounds.extend(bounds.map(|key| key ^ flip));
     } else {
+        request.whole = true;
         let flip = if spec.descending { u64::MAX } else { 0 };
         let key = |run: &DueRun| (run.due.1 ^ flip, run.block);
         candidates.runs.sort_unstable_by_key(key);
@@ -321,6 +323,7 @@ fn write_request<H: Host>(
     for run in &candidates.runs {
         request.run_blocks.push(run.block);
         request.spans.extend([run.start, run.end]);
+        request.ends.extend([run.first_key, run.last_key]);
         request.series.push(run.due.1 ^ flip);
     }
     write_blocks(plan, candidates)?;

@@ -22,7 +22,8 @@ pub(crate) struct TopLists<'a> {
     pub(crate) run_blocks: &'a [u32],
     pub(crate) spans: &'a [u32],
     pub(crate) series: &'a [u64],
-    pub(crate) bounds: &'a [i64],
+    pub(crate) ends: &'a [i64],
+    pub(crate) whole: bool,
     pub(crate) low: i64,
     pub(crate) high: i64,
     pub(crate) order: Order,
@@ -44,7 +45,8 @@ impl<'a> From<&'a TopRequest> for TopLists<'a> {
             run_blocks: &request.run_blocks,
             spans: &request.spans,
             series: &request.series,
-            bounds: &request.bounds,
+            ends: &request.ends,
+            whole: request.whole,
             low: request.low,
             high: request.high,
             order: request.order(),
@@ -89,11 +91,7 @@ impl<'a> TopLists<'a> {
             ),
             ("spans", self.spans.len(), runs * 2),
             ("series", self.series.len(), runs),
-            (
-                "bounds",
-                self.bounds.len(),
-                or_none(self.bounds.len(), runs),
-            ),
+            ("ends", self.ends.len(), runs * 2),
             (
                 "piece-counts",
                 self.piece_counts.len(),
@@ -168,6 +166,24 @@ impl<'a> TopLists<'a> {
         match self.spans.get(at..at + 2) {
             Some([start, end]) => *start as usize..*end as usize,
             _ => 0..0,
+        }
+    }
+
+    /// The first and last key of a run.
+    pub(super) fn ends(&self, run: u32) -> (i64, i64) {
+        let at = run as usize * 2;
+        match self.ends.get(at..at + 2) {
+            Some([first, last]) => (*first, *last),
+            _ => (i64::MAX, i64::MIN),
+        }
+    }
+
+    /// The first key in the wanted order that a run could contribute.
+    pub(super) fn bound(&self, run: u32) -> i64 {
+        let (first, last) = self.ends(run);
+        match self.order {
+            Order::Ascending => first.max(self.low),
+            Order::Descending => last.min(self.high),
         }
     }
 

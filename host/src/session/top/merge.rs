@@ -131,10 +131,11 @@ impl Merge {
         found: &mut Found,
     ) -> Result<Option<(i64, u64)>> {
         loop {
-            let Some(bound) = blocks.lists.bounds.get(*next as usize) else {
+            if *next as usize >= blocks.lists.run_blocks.len() {
                 return Ok(None);
-            };
-            let due = self.place(*bound, blocks.lists.series_of(*next));
+            }
+            let bound = blocks.lists.bound(*next);
+            let due = self.place(bound, blocks.lists.series_of(*next));
             let first = self.heads.first();
             if first.is_some_and(|head| due > (head.key, head.series)) {
                 return Ok(Some(due));
@@ -151,11 +152,12 @@ impl Merge {
         blocks.open(block, keys)?;
         let span = blocks.check_span(run, keys, block)?;
         found.considered += span.len() as u64;
+        let ends = blocks.lists.ends(run);
         let range = match (blocks.marks_of(block), self.descending) {
             (Some(_), _) => span,
             // The other end is met when it is reached.
-            (None, false) => keys.narrow(span, blocks.lists.low, i64::MAX),
-            (None, true) => keys.narrow(span, i64::MIN, blocks.lists.high),
+            (None, false) => keys.narrow_known(span, ends, blocks.lists.low, i64::MAX),
+            (None, true) => keys.narrow_known(span, ends, i64::MIN, blocks.lists.high),
         };
         let open = self.runs.len() as u32;
         self.runs.push(OpenRun {

@@ -71,7 +71,7 @@ fn collect(blocks: &mut Blocks<'_>, most: usize, found: &mut Found) -> Result<Op
                 keys.gather(rows, &mut collected.keys);
             }
             None => {
-                let range = keys.narrow(span, low, high);
+                let range = keys.narrow_known(span, blocks.lists.ends(run), low, high);
                 if collected.rows.len() + range.len() <= most {
                     keys.decode(range.clone(), &mut collected.keys);
                 }

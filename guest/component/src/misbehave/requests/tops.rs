@@ -13,7 +13,8 @@ const WANTED: scan::Request<'static> = scan::Request {
     run_blocks: &[0],
     spans: &[0, 2],
     series: &[7],
-    bounds: &[0],
+    ends: &[0, 1 << 40],
+    whole: false,
     low: i64::MIN,
     high: i64::MAX,
     order: scan::Order::Ascending,
@@ -47,7 +48,7 @@ const WRONG: [(&str, Change); 24] = [
     ("a span backwards", |it| it.spans = &[2, 1]),
     ("a span behind the rows", |it| it.spans = &[0, u32::MAX]),
     ("no series", |it| it.series = &[]),
-    ("more bounds", |it| it.bounds = &[0, 0]),
+    ("half an end", |it| it.ends = &[0]),
     ("all rows there are", |it| it.limit = u32::MAX),
     ("an unknown type", |it| {
         (it.kinds, it.piece_counts) = (&[99], &[0]);
@@ -82,9 +83,9 @@ pub(super) fn tops(allowed: &mut Allowed) {
         key_pages: &pages,
         ..WANTED
     };
-    for bounds in [&[0][..], &[]] {
+    for whole in [false, true] {
         let good = scan::Request {
-            bounds,
+            whole,
             ..copied(&wanted)
         };
         match scan::top(None, good) {
@@ -93,7 +94,7 @@ pub(super) fn tops(allowed: &mut Allowed) {
         }
         for (what, change) in WRONG {
             let mut wrong = scan::Request {
-                bounds,
+                whole,
                 ..copied(&wanted)
             };
             change(&mut wrong);
@@ -104,7 +105,7 @@ pub(super) fn tops(allowed: &mut Allowed) {
     let runs = vec![0; 1 << 17];
     let spans: Vec<u32> = [0, 2].repeat(1 << 17);
     let series = vec![7; 1 << 17];
-    let bounds = vec![i64::MAX; 1 << 17];
+    let ends = [i64::MAX, i64::MIN].repeat(1 << 17);
     for odd in [
         scan::Request {
             low: i64::MAX,
@@ -123,7 +124,7 @@ pub(super) fn tops(allowed: &mut Allowed) {
             run_blocks: &runs,
             spans: &spans,
             series: &series,
-            bounds: &bounds,
+            ends: &ends,
             limit: 1 << 16,
             order: scan::Order::Descending,
             ..copied(&wanted)
