@@ -20,72 +20,52 @@ mod position;
 mod projection;
 mod ranges;
 mod share;
-mod stretches;
 mod sweep;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::live::Live;
 use crate::types::{QuerySpec, Rows, Sharing};
 use cursor::Cursor as Ordered;
-use share::{offered, worth};
 use std::sync::Arc;
-use stretches::Stretches;
 use sweep::Sweep;
 
 pub(crate) use count::count;
 
 /// The rows of a query, a batch at a time, on the part list that it began with.
-pub struct Cursor<H: Host> {
-    course: Course<H>,
-    /// How many shares it may be cut into.
-    offered: u32,
-}
-
-/// Fewest rows of a share in key order: below this, starting another thread costs more than it brings.
-const SHARE_ROWS: u64 = 128 << 10;
+pub struct Cursor<H: Host>(Course<H>);
 
 /// How a query goes through the parts.
 enum Course<H: Host> {
     Ordered(Box<Ordered<H>>),
-    /// In key order, one of several shares.
-    Stretches(Box<Stretches<H>>),
     Sweep(Box<Sweep<H>>),
 }
 
 impl<H: Host> Cursor<H> {
     /// Plans a query; opens nothing but the manifests that are open anyway.
     pub(crate) fn start(host: &Arc<H>, live: &Arc<Live<H>>, spec: QuerySpec) -> Result<Self> {
-        let offered = offered(&spec);
-        let course = match spec.sharing {
-            _ if spec.any_order => Course::Sweep(Box::new(Sweep::start(host, live, spec)?)),
-            Sharing::One(share) => {
-                Course::Stretches(Box::new(Stretches::start(host, live, spec, share)?))
+        Ok(Self(match (spec.any_order, spec.sharing) {
+            (true, _) => Course::Sweep(Box::new(Sweep::start(host, live, spec)?)),
+            (false, Sharing::One(_)) => {
+                return Err(Error::invalid("a query in key order has no shares"));
             }
-            _ => Course::Ordered(Box::new(Ordered::start(host, live, spec)?)),
-        };
-        Ok(Self { course, offered })
+            (false, _) => Course::Ordered(Box::new(Ordered::start(host, live, spec)?)),
+        }))
     }
 
     /// How many shares the query is worth, of those offered; when it is more than 1 this cursor is of no
     /// further use.
     pub(crate) fn shares(&mut self) -> Result<u32> {
-        match &mut self.course {
-            Course::Ordered(_) if self.offered == 1 => Ok(1),
-            Course::Ordered(cursor) => {
-                let rows = cursor.survey(SHARE_ROWS.saturating_mul(self.offered.into()))?;
-                Ok(worth(rows, SHARE_ROWS, self.offered))
-            }
-            Course::Stretches(_) => Ok(1),
+        match &mut self.0 {
+            Course::Ordered(_) => Ok(1),
             Course::Sweep(sweep) => sweep.shares(),
         }
     }
 
     /// The first rows; none when nothing matches.
     pub(crate) fn first(&mut self, max_rows: u32) -> Result<Rows<H::Columns>> {
-        match &mut self.course {
+        match &mut self.0 {
             Course::Ordered(cursor) => cursor.first(max_rows),
-            Course::Stretches(stretches) => stretches.first(max_rows),
             Course::Sweep(sweep) => sweep.first(max_rows),
         }
     }
@@ -99,36 +79,32 @@ impl<H: Host> Cursor<H> {
         reason = "named as in WIT; it can fail and go on"
     )]
     pub fn next(&mut self, max_rows: u32) -> Result<Option<Rows<H::Columns>>> {
-        match &mut self.course {
+        match &mut self.0 {
             Course::Ordered(cursor) => cursor.next(max_rows),
-            Course::Stretches(stretches) => stretches.next(max_rows),
             Course::Sweep(sweep) => sweep.next(max_rows),
         }
     }
 
     /// Whether no row is left. May say no when the last row was just returned.
     pub(crate) fn is_complete(&self) -> bool {
-        match &self.course {
+        match &self.0 {
             Course::Ordered(cursor) => cursor.is_complete(),
-            Course::Stretches(stretches) => stretches.is_complete(),
             Course::Sweep(sweep) => sweep.is_complete(),
         }
     }
 
     /// `cursor.missing`
     pub fn missing(&self) -> Vec<String> {
-        match &self.course {
+        match &self.0 {
             Course::Ordered(cursor) => cursor.missing(),
-            Course::Stretches(stretches) => stretches.missing(),
             Course::Sweep(sweep) => sweep.missing(),
         }
     }
 
     /// `cursor.explain`
     pub fn explain(&self) -> String {
-        match &self.course {
+        match &self.0 {
             Course::Ordered(cursor) => cursor.explain(),
-            Course::Stretches(stretches) => stretches.explain(),
             Course::Sweep(sweep) => sweep.explain(),
         }
     }
