@@ -25,8 +25,9 @@ use crate::session::CancelToken;
 
 /// Most batches of a share that wait for the reader.
 const QUEUED_BATCHES: usize = 16;
-/// Most bytes in them, unless one batch is larger.
-const QUEUED_BYTES: u64 = 16 << 20;
+/// Most bytes in them, unless one batch is larger: what waits in the processor's cache is read at once, and
+/// its memory is used again soon.
+const QUEUED_BYTES: u64 = 2 << 20;
 
 /// Rows and their stripe.
 type Batch = (u32, Rows);

@@ -223,9 +223,9 @@ impl Query {
         self
     }
 
-    /// Most threads that share the work of a query of very many rows, each with an instance of the engine;
-    /// the processors of the machine by default. Rows and their order are the same with any number. 1 does
-    /// everything on the thread that asks.
+    /// Most threads that share the work of a query of very many rows in any order, or of a count of them,
+    /// each with an instance of the engine; the processors of the machine by default. Rows and their order
+    /// are the same with any number. 1 does everything on the thread that asks.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self

@@ -27,19 +27,16 @@ mod projection;
 mod ranges;
 mod resolved;
 mod share;
-mod stretches;
 mod sweep;
 mod top;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::live::Live;
 use crate::types::{Rows, Sharing};
 use cursor::Cursor as Ordered;
 use plan::Plan;
 use projection::Projection;
 use std::sync::Arc;
-use stretches::Stretches;
 use sweep::Sweep;
 
 pub(crate) use count::count;
@@ -51,27 +48,24 @@ pub struct Cursor<H: Host>(Course<H>);
 /// How a query goes through the parts.
 enum Course<H: Host> {
     Ordered(Box<Ordered<H>>),
-    /// In key order, one of several shares.
-    Stretches(Box<Stretches<H>>),
     Sweep(Box<Sweep<H>>),
 }
 
 impl<H: Host> Cursor<H> {
-    /// A query in any order, or one share of a query; none for a query in key order that is done whole.
+    /// A query in any order; a query in key order is given back.
     fn start(
         host: &Arc<H>,
-        live: &Arc<Live<H>>,
         plan: Plan<H>,
         projection: Arc<Projection>,
     ) -> Result<std::result::Result<Self, Plan<H>>> {
-        Ok(match plan.spec.sharing {
-            _ if plan.spec.any_order => Ok(Self(Course::Sweep(Box::new(Sweep::start(
+        Ok(match (plan.spec.any_order, plan.spec.sharing) {
+            (true, _) => Ok(Self(Course::Sweep(Box::new(Sweep::start(
                 host, plan, projection,
             )?)))),
-            Sharing::One(share) => Ok(Self(Course::Stretches(Box::new(Stretches::start(
-                host, live, plan, projection, share,
-            )?)))),
-            _ => Err(plan),
+            (false, Sharing::One(_)) => {
+                return Err(Error::invalid("a query in key order has no shares"));
+            }
+            (false, _) => Err(plan),
         })
     }
 
@@ -83,7 +77,7 @@ impl<H: Host> Cursor<H> {
     /// further use.
     fn shares(&mut self) -> Result<u32> {
         match &mut self.0 {
-            Course::Ordered(_) | Course::Stretches(_) => Ok(1),
+            Course::Ordered(_) => Ok(1),
             Course::Sweep(sweep) => sweep.shares(),
         }
     }
@@ -92,7 +86,6 @@ impl<H: Host> Cursor<H> {
     pub(crate) fn first(&mut self, max_rows: u32) -> Result<Rows<H::Columns>> {
         match &mut self.0 {
             Course::Ordered(cursor) => cursor.first(max_rows),
-            Course::Stretches(stretches) => stretches.first(max_rows),
             Course::Sweep(sweep) => sweep.first(max_rows),
         }
     }
@@ -108,7 +101,6 @@ impl<H: Host> Cursor<H> {
     pub fn next(&mut self, max_rows: u32) -> Result<Option<Rows<H::Columns>>> {
         match &mut self.0 {
             Course::Ordered(cursor) => cursor.next(max_rows),
-            Course::Stretches(stretches) => stretches.next(max_rows),
             Course::Sweep(sweep) => sweep.next(max_rows),
         }
     }
@@ -117,7 +109,6 @@ impl<H: Host> Cursor<H> {
     pub(crate) fn is_complete(&self) -> bool {
         match &self.0 {
             Course::Ordered(cursor) => cursor.is_complete(),
-            Course::Stretches(stretches) => stretches.is_complete(),
             Course::Sweep(sweep) => sweep.is_complete(),
         }
     }
@@ -126,7 +117,6 @@ impl<H: Host> Cursor<H> {
     pub fn missing(&self) -> Vec<String> {
         match &self.0 {
             Course::Ordered(cursor) => cursor.missing(),
-            Course::Stretches(stretches) => stretches.missing(),
             Course::Sweep(sweep) => sweep.missing(),
         }
     }
@@ -135,7 +125,6 @@ impl<H: Host> Cursor<H> {
     pub fn explain(&self) -> String {
         match &self.0 {
             Course::Ordered(cursor) => cursor.explain(),
-            Course::Stretches(stretches) => stretches.explain(),
             Course::Sweep(sweep) => sweep.explain(),
         }
     }

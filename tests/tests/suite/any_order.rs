@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use sidx_host::{CancelToken, Engine, ErrorKind};
+use sidx_host::{CancelToken, Engine, ErrorKind, OwnedValue, ValueType};
 use sidx_tests::model::{Found, Model, Query, Row};
 use sidx_tests::subject::{Subject, error_of, explain_of, keys_of, on_both_engines, rows_of};
 
@@ -12,7 +12,10 @@ fn row(series: u64, key: i64) -> Row {
     match key % 4 {
         0 => row,
         1 => row.tag("name", format!("name {key}")),
-        _ => row.tag("codes", vec![key, key + 1]),
+        _ => {
+            let codes = vec![OwnedValue::Int(key), OwnedValue::Int(key + 1)];
+            row.tag("codes", OwnedValue::Array(ValueType::Int, codes))
+        }
     }
 }
 

@@ -17,7 +17,7 @@ fn filled(index: &Subject) {
     for part in 0..PARTS {
         let row = |n: i64| {
             let key = (n * PARTS + part) * 7 % ROWS;
-            Row::new(n as u64 % 50, key, key.to_string()).tag("code", key % 10)
+            Row::new(n as u64 % 50, key, key.to_string()).tag("code", n / 50 % 10)
         };
         index.write(&(0..ROWS / PARTS).map(row).collect::<Vec<_>>());
         if part + 1 < PARTS {
@@ -45,15 +45,9 @@ fn rows_and_their_order_do_not_depend_on_the_number_of_threads() {
         for filter in ["code >= 0", "code in (1, 3, 4, 5, 6, 7, 8)"] {
             let asked = |threads| index.ask().any_order().filter(filter).threads(threads);
             let alone = rows(asked(1));
-            assert_eq!(
-                index.ask().filter(filter).threads(1).count().unwrap(),
-                alone.0.len() as u64
-            );
             for threads in [2, 3, 5] {
                 assert!(rows(asked(threads)) == alone, "{filter}, {threads} threads");
                 assert!(rows(asked(threads).rows_per_batch(1_000)) == alone);
-                let counted = index.ask().filter(filter).threads(threads).count().unwrap();
-                assert_eq!(counted, alone.0.len() as u64);
             }
         }
         let (one, other) = (
@@ -65,41 +59,30 @@ fn rows_and_their_order_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn key_order_is_kept() {
-    on_both_engines(|index| {
-        filled(&index);
-        type Order = fn(sidx_host::Query) -> sidx_host::Query;
-        let orders: [Order; 2] = [sidx_host::Query::ascending, sidx_host::Query::descending];
-        for order in orders {
-            for (low, high) in [(0, ROWS), (1, ROWS - 1), (-5, 350_000)] {
-                let asked = |threads| order(index.ask().keys(low..high)).threads(threads);
-                let alone = rows(asked(1));
-                for threads in [2, 3] {
-                    let shared = rows(asked(threads).rows_per_batch(5_000));
-                    assert!(shared == alone, "{low}..{high}, {threads} threads");
-                }
-            }
-            let told = explain_of(order(index.ask()).threads(3));
-            assert_eq!(
-                (&told["shares"], &told["rows"]["returned"]),
-                (&3.into(), &ROWS.into())
-            );
-            let blocks = told["blocks"].as_object().unwrap();
-            let count = |name: &str| blocks[name].as_u64().unwrap();
-            let dropped = blocks.keys().filter(|name| name.starts_with("dropped_"));
-            let dropped: u64 = dropped.map(|name| count(name)).sum();
-            assert_eq!(count("total"), dropped + count("not_due") + count("opened"));
+fn counts_of_millions_are_added_up() {
+    for engine in [Engine::Native, Engine::Component] {
+        let index = Subject::create_in_memory(engine);
+        for part in 0..22i64 {
+            let row = |n: i64| Row::new(n as u64 % 7, n * 22 + part, "");
+            index.write(&(0..100_000).map(row).collect::<Vec<_>>());
         }
-        // Keys that are all the same cannot be cut.
-        let same: Vec<Row> = (0..100_000u64).map(|n| Row::new(n % 9, 7, "x")).collect();
-        let one = Subject::create_in_memory(index.engine());
-        for _ in 0..3 {
-            one.write(&same);
+        for (low, high) in [(1, 2_199_999), (-9, 2_199_000)] {
+            // The bounds cut every run, so metadata cannot tell.
+            let asked = |threads| {
+                index
+                    .ask()
+                    .keys(low..high)
+                    .threads(threads)
+                    .count()
+                    .unwrap()
+            };
+            let expected = (high - low.max(0)) as u64;
+            assert_eq!([1, 2, 9].map(asked), [expected; 3], "{low}..{high}");
         }
-        let alone = rows(one.ask().threads(1));
-        assert!(rows(one.ask().threads(3)) == alone);
-        assert_eq!(alone.0.len(), 300_000);
-    });
+        let late = index.ask().keys(1..).threads(2).timeout(Duration::ZERO);
+        let error = late.count().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+    }
 }
 
 #[test]
@@ -123,6 +106,7 @@ fn explain_adds_the_shares_up() {
             index.ask().any_order().limit(300_000),
             index.ask().any_order().keys(..50_000),
             index.ask().any_order().distinct_payload(),
+            index.ask(),
         ] {
             assert_eq!(explain_of(whole.threads(3))["shares"], 1);
         }

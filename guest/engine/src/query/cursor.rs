@@ -1,7 +1,5 @@
 //! The cursor: opens what is due, merges by position, gathers the rows it returns.
 
-mod survey;
-
 use super::after::{After, Left};
 use super::distinct::Distinct;
 use super::explain::Explain;
@@ -157,20 +155,10 @@ impl<H: Host> Cursor<H> {
         self.missing.told()
     }
 
-    /// What is missing so far.
-    pub(super) fn missing_places(&self) -> &Missing {
-        &self.missing
-    }
-
     /// `cursor.explain`
     pub(crate) fn explain(&self) -> String {
-        self.told().json()
-    }
-
-    /// What the query did so far.
-    pub(super) fn told(&self) -> Explain {
         if let Some(before) = &self.before {
-            return before.clone();
+            return before.json();
         }
         let mut explain = self.explain.clone();
         for Reverse((_, pending)) in &self.pending {
@@ -195,7 +183,7 @@ impl<H: Host> Cursor<H> {
                 }
             }
         }
-        explain
+        explain.json()
     }
 
     fn batch(&mut self, max_rows: u32) -> Result<Option<Rows<H::Columns>>> {

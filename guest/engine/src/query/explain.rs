@@ -101,7 +101,7 @@ impl Explain {
         self.blocks = BlockCounts::default();
     }
 
-    /// Adds the counters of another share or stretch.
+    /// Adds the counters of another.
     pub(crate) fn add(&mut self, other: &Self) {
         let Self {
             epoch: _,

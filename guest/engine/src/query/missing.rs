@@ -80,14 +80,6 @@ impl Missing {
         }
     }
 
-    /// Adds what another share or stretch of the query lacks.
-    pub(crate) fn join(&mut self, other: &Self) {
-        for place in &other.places {
-            self.add(place.clone());
-        }
-        self.untold += other.untold;
-    }
-
     /// One text per damaged place.
     pub(crate) fn told(&self) -> Vec<String> {
         let mut told = self.places.clone();

@@ -6,7 +6,6 @@ use super::explain::Explain;
 use super::missing::Missing;
 use super::plan::{BoundFilter, Plan};
 use super::projection::Projection;
-use super::share::{offered, worth};
 use super::top::{self, Candidates};
 use crate::error::Result;
 use crate::host::Host;
@@ -17,9 +16,6 @@ use std::sync::Arc;
 
 /// Filters, and projections, that are remembered.
 const KEPT: usize = 8;
-
-/// Fewest rows of a share in key order: below this, starting another thread costs more than it brings.
-const SHARE_ROWS: u64 = 128 << 10;
 
 impl<H: Host> Answer<H> {
     /// The first rows of a cursor.
@@ -88,7 +84,7 @@ impl<H: Host> Queries<H> {
         };
         let plan = Plan::new(live, spec, filter);
         Missing::of(&plan)?;
-        match super::Cursor::start(host, live, plan, Arc::clone(&projection))? {
+        match super::Cursor::start(host, plan, Arc::clone(&projection))? {
             Ok(mut cursor) => match cursor.shares()? {
                 1 => Answer::of(cursor, max_rows),
                 shares => Ok(Answer::shared(shares)),
@@ -97,8 +93,7 @@ impl<H: Host> Queries<H> {
         }
     }
 
-    /// The first rows of a query in key order that is done whole, unless sharing it was offered and is
-    /// worth it.
+    /// The first rows of a query in key order.
     fn in_key_order(
         &mut self,
         host: &Arc<H>,
@@ -110,17 +105,6 @@ impl<H: Host> Queries<H> {
         let room = &mut self.candidates;
         let first = top::first_rows(&**host, &plan, &projection, max_rows, room, &mut explain)?;
         let complete = first.as_ref().is_some_and(|first| first.complete);
-        let offered = offered(&plan.spec);
-        if offered > 1 && !complete {
-            // Looking at what there is to do spoils the cursor for the rest.
-            let plan = Plan::new(&plan.live, plan.spec.clone(), plan.filter.clone());
-            let mut cursor = Cursor::start(host, plan, Arc::clone(&projection))?;
-            let rows = cursor.survey(SHARE_ROWS.saturating_mul(offered.into()))?;
-            let shares = worth(rows, SHARE_ROWS, offered);
-            if shares > 1 {
-                return Ok(Answer::shared(shares));
-            }
-        }
         let Some(first) = first else {
             let cursor = Cursor::start(host, plan, projection)?;
             return Answer::of(super::Cursor::ordered(cursor), max_rows);

@@ -9,7 +9,7 @@ use crate::types::{QuerySpec, Share, Sharing};
 
 /// Rows of a stripe. It is long enough that handing its batches over costs little, and short enough that the
 /// instance which comes next need not hold much until it is its turn.
-pub(crate) const STRIPE_ROWS: u64 = 64 << 10;
+const STRIPE_ROWS: u64 = 32 << 10;
 
 /// Deals blocks out.
 #[derive(Clone, Copy, Debug)]
