@@ -244,7 +244,7 @@ mod tests {
     fn batches_hold_every_row_once() {
         let workload = Workload::new(25, 3, 0);
         let batches = workload.rows_of_batches(0..25, 10);
-        let rows: Vec<usize> = batches.iter().map(Batch::len).collect();
+        let rows: Vec<usize> = batches.iter().map(Vec::len).collect();
         assert_eq!(rows, [10, 10, 5]);
     }
 }
