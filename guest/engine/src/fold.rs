@@ -1,6 +1,6 @@
 //! Folding small parts in memory into larger ones, so that a query meets few parts however small the batches
-//! were. It happens between two writes and is therefore bounded: each row is folded at most twice on its way
-//! to a part that is left alone until it is flushed.
+//! were. It happens between two writes and is therefore bounded: each row is folded about twice on its way to a
+//! part that is left alone until it is flushed, and some four times when batches have a row each.
 
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, BlockSource, Host, PageSource};
@@ -17,9 +17,9 @@ use std::sync::Arc;
 
 /// Parts that are folded at once.
 const FAN_IN: usize = 16;
-/// Weights below which parts are folded with their neighbours; the first is met by batches, the second by
-/// folds of them.
-const SMALL: [u64; 2] = [1 << 10, 8 << 10];
+/// Weights below which parts are folded with their neighbours, so far apart that a fold is above the limit that
+/// its inputs were below: else a growing part would be folded again for every few rows.
+const SMALL: [u64; 3] = [16, 256, 8 << 10];
 /// Most weight of one fold: some milliseconds of work.
 const FOLD_WEIGHT_MAX: u64 = 32 << 10;
 /// With more parts than this, larger ones are folded as well: they are not being flushed.
@@ -37,15 +37,19 @@ pub(crate) fn weight<H: Host>(part: &Part<H>) -> u64 {
 
 /// Which neighbours to fold next, of parts in order of age.
 pub(crate) fn choose(weights: &[u64]) -> Option<Range<usize>> {
-    let small = |limit: &u64| {
-        let count = weights
-            .iter()
-            .rev()
-            .take_while(|weight| *weight < limit)
-            .count();
-        (count >= FAN_IN).then(|| fitting(weights, weights.len() - count))?
+    // Only parts that are not small enough for the limit before count, but those behind them go along.
+    let small = |(limit, least): (&u64, &u64)| {
+        let newest = weights.iter().rev();
+        let stretch = newest.take_while(|weight| *weight < limit);
+        let (mut count, mut members) = (0, 0);
+        for weight in stretch {
+            count += 1;
+            members += usize::from(weight >= least);
+        }
+        (members >= FAN_IN).then(|| fitting(weights, weights.len() - count))?
     };
-    if let Some(range) = SMALL.iter().find_map(small) {
+    let limits = SMALL.iter().zip([0].iter().chain(&SMALL));
+    if let Some(range) = { limits }.find_map(small) {
         return Some(range);
     }
     if weights.len() <= PARTS_MAX {

@@ -17,7 +17,8 @@ fn rows(seed: u64, first: i64, count: i64) -> Vec<Row> {
     (first..first + count)
         .map(|key| {
             let peer = format!("10.0.{}.{}", key % 3, rng.random_range(0..4_000));
-            let row = Row::new(1 + key as u64 % 7, key, format!("p{key}")).tag("peer", peer);
+            // Five rows of each key, some of them in one series.
+            let row = Row::new(1 + key as u64 % 3, key / 5, format!("p{key}")).tag("peer", peer);
             let codes: Vec<OwnedValue> = (0..key % 3)
                 .map(|_| OwnedValue::String(format!("c{}", rng.random_range(0..900))))
                 .collect();
@@ -135,6 +136,26 @@ fn every_kind_of_test_finds_the_rows_of_a_naive_search() {
             keys_with(&rows, |row| has(row, "c17") || has(row, "c18"))
         );
         assert!(found("peer = \"nobody\"").is_empty());
+        for filter in [
+            format!("peer in (\"{one}\", \"{other}\")"),
+            "peer starts with \"10.0.1.3\"".to_owned(),
+        ] {
+            let ask = || subject.ask().filter(filter.clone());
+            let up = rows_of(ask());
+            let mut down = rows_of(ask().descending());
+            down.reverse();
+            assert_eq!(up, down);
+            for limit in [1, 3, 50] {
+                let first: Vec<_> = up.iter().take(limit).cloned().collect();
+                assert_eq!(rows_of(ask().limit(limit as u64)), first);
+            }
+            let keys: Vec<i64> = keys_of(ask().keys(1_000..3_000));
+            let expected = up.iter().map(|row| row.key);
+            assert!(
+                keys.into_iter()
+                    .eq(expected.filter(|key| (1_000..3_000).contains(key)))
+            );
+        }
     });
 }
 

@@ -92,11 +92,16 @@ impl Candidates {
 
     /// Adds a run of the block that was added last.
     pub(super) fn add_run(&mut self, due: (i64, u64), run: &Run) {
+        self.add_piece(due, run, run.start, run.end);
+    }
+
+    /// Adds the rows `start..end` of a run, all of whose keys are wanted: the ends of the run are not theirs.
+    fn add_piece(&mut self, due: (i64, u64), run: &Run, start: u32, end: u32) {
         self.runs.push(DueRun {
             due,
             block: self.blocks.len().saturating_sub(1) as u32,
-            start: run.start,
-            end: run.end,
+            start,
+            end,
             first_key: run.first_key,
             last_key: run.last_key,
         });
@@ -286,8 +291,17 @@ fn add_tested<H: Host>(
         };
         candidates.add_block(at, open.number, candidate.block, !candidate.all_match);
         let runs = &open.block.runs;
-        for start in candidate.spans.iter().step_by(2) {
-            if let Some(run) = runs.get(runs.partition_point(|run| run.end <= *start)) {
+        let mut last = None;
+        for span in candidate.spans.chunks_exact(2) {
+            let [start, end] = span else { continue };
+            let Some(run) = runs.get(runs.partition_point(|run| run.end <= *start)) else {
+                continue;
+            };
+            let inside = run.first_key >= plan.low && run.last_key <= plan.high;
+            if plan.spec.limit.is_none() && inside {
+                candidates.add_piece(due::of_run(plan, run), run, *start, *end);
+            } else if last != Some(run.start) {
+                last = Some(run.start);
                 candidates.add_run(due::of_run(plan, run), run);
             }
         }
@@ -316,7 +330,7 @@ fn write_request<H: Host>(
     } else {
         request.whole = true;
         let flip = if spec.descending { u64::MAX } else { 0 };
-        let key = |run: &DueRun| (run.due.1 ^ flip, run.block);
+        let key = |run: &DueRun| (run.due.1 ^ flip, run.block, run.start);
         candidates.runs.sort_unstable_by_key(key);
     }
     let flip = if spec.descending { u64::MAX } else { 0 };
