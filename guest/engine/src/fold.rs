@@ -1,6 +1,6 @@
 //! Folding small parts in memory into larger ones, so that a query meets few parts however small the batches
-//! were. It happens between two writes and is therefore bounded: each row is folded about twice on its way to a
-//! part that is left alone until it is flushed, and some four times when batches have a row each.
+//! were. It happens between two writes and is therefore bounded: each row is folded about twice on its way
+//! to a part that is left alone until it is flushed, and some four times when batches have a row each.
 
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, BlockSource, Host, PageSource};
@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 /// Parts that are folded at once.
 const FAN_IN: usize = 16;
-/// Weights below which parts are folded with their neighbours, so far apart that a fold is above the limit that
-/// its inputs were below: else a growing part would be folded again for every few rows.
+/// Weights below which parts are folded with their neighbours, so far apart that a fold is above the limit
+/// that its inputs were below: else a growing part would be folded again for every few rows.
 const SMALL: [u64; 3] = [16, 256, 8 << 10];
 /// Most weight of one fold: some milliseconds of work.
 const FOLD_WEIGHT_MAX: u64 = 32 << 10;

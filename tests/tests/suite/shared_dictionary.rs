@@ -136,6 +136,15 @@ fn every_kind_of_test_finds_the_rows_of_a_naive_search() {
             keys_with(&rows, |row| has(row, "c17") || has(row, "c18"))
         );
         assert!(found("peer = \"nobody\"").is_empty());
+    });
+}
+
+#[test]
+fn orders_and_limits_hold_where_postings_cut_runs_to_pieces() {
+    on_both_engines(|subject| {
+        let rows = with_shared(&subject);
+        let (one, other) = (text(&rows[12_345], "peer"), text(&rows[29_999], "peer"));
+        let (one, other) = (one.unwrap(), other.unwrap());
         for filter in [
             format!("peer in (\"{one}\", \"{other}\")"),
             "peer starts with \"10.0.1.3\"".to_owned(),

@@ -24,7 +24,9 @@ fn row(at: u64) -> Row {
     );
     let row = match at % 5 {
         0 => row.tag("status", 500 + (at % 3) as i64),
-        1 => row.tag("status", "five hundred").tag("fast", at.is_multiple_of(2)),
+        1 => row
+            .tag("status", "five hundred")
+            .tag("fast", at.is_multiple_of(2)),
         2 => row.tag("codes", codes(at)),
         3 => row
             .tag("ratio", at as f64 / 8.0)
