@@ -30,13 +30,10 @@ mod share;
 mod sweep;
 mod top;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host::Host;
-use crate::types::{Rows, Sharing};
+use crate::types::Rows;
 use cursor::Cursor as Ordered;
-use plan::Plan;
-use projection::Projection;
-use std::sync::Arc;
 use sweep::Sweep;
 
 pub(crate) use count::count;
@@ -52,34 +49,12 @@ enum Course<H: Host> {
 }
 
 impl<H: Host> Cursor<H> {
-    /// A query in any order; a query in key order is given back.
-    fn start(
-        host: &Arc<H>,
-        plan: Plan<H>,
-        projection: Arc<Projection>,
-    ) -> Result<std::result::Result<Self, Plan<H>>> {
-        Ok(match (plan.spec.any_order, plan.spec.sharing) {
-            (true, _) => Ok(Self(Course::Sweep(Box::new(Sweep::start(
-                host, plan, projection,
-            )?)))),
-            (false, Sharing::One(_)) => {
-                return Err(Error::invalid("a query in key order has no shares"));
-            }
-            (false, _) => Err(plan),
-        })
-    }
-
     fn ordered(cursor: Ordered<H>) -> Self {
         Self(Course::Ordered(Box::new(cursor)))
     }
 
-    /// How many shares the query is worth, of those offered; when it is more than 1 this cursor is of no
-    /// further use.
-    fn shares(&mut self) -> Result<u32> {
-        match &mut self.0 {
-            Course::Ordered(_) => Ok(1),
-            Course::Sweep(sweep) => sweep.shares(),
-        }
+    fn swept(sweep: Sweep<H>) -> Self {
+        Self(Course::Sweep(Box::new(sweep)))
     }
 
     /// The first rows; none when nothing matches.

@@ -6,12 +6,13 @@ use super::explain::Explain;
 use super::missing::Missing;
 use super::plan::{BoundFilter, Plan};
 use super::projection::Projection;
+use super::sweep::Sweep;
 use super::top::{self, Candidates};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::index::Answer;
 use crate::live::Live;
-use crate::types::{Projection as Wanted, QuerySpec, Rows};
+use crate::types::{Projection as Wanted, QuerySpec, Rows, Sharing};
 use std::sync::Arc;
 
 /// Filters, and projections, that are remembered.
@@ -84,13 +85,17 @@ impl<H: Host> Queries<H> {
         };
         let plan = Plan::new(live, spec, filter);
         Missing::of(&plan)?;
-        match super::Cursor::start(host, plan, Arc::clone(&projection))? {
-            Ok(mut cursor) => match cursor.shares()? {
-                1 => Answer::of(cursor, max_rows),
+        if plan.spec.any_order {
+            let mut sweep = Sweep::start(host, plan, projection)?;
+            return match sweep.shares()? {
+                1 => Answer::of(super::Cursor::swept(sweep), max_rows),
                 shares => Ok(Answer::shared(shares)),
-            },
-            Err(plan) => self.in_key_order(host, plan, projection, max_rows),
+            };
         }
+        if matches!(plan.spec.sharing, Sharing::One(_)) {
+            return Err(Error::invalid("a query in key order has no shares"));
+        }
+        self.in_key_order(host, plan, projection, max_rows)
     }
 
     /// The first rows of a query in key order.
