@@ -71,12 +71,20 @@ impl Cursor {
         asked: Asked,
     ) -> Result<Self> {
         let start = asked.timed.then(Instant::now);
+        let sharing = query.sharing;
+        let spare = matches!(sharing, Sharing::Offered(_)).then(|| query.clone());
         let started = lease.instance().and_then(|instance| {
             instance.session().activity().reset(asked.timed);
             task.follow(instance.session().activity());
-            instance.query(query.clone(), asked.batch_rows(0))
+            instance.query(query, asked.batch_rows(0))
         });
-        let shared = started.and_then(|started| share(&mut lease, query, asked, started, &index));
+        let shared = started.and_then(|started| {
+            let found = parallel::checked(started.shares, sharing);
+            match (lease.whole(found)?, spare) {
+                (2.., Some(query)) => share(&mut lease, query, asked, started, &index),
+                _ => Ok((started, None)),
+            }
+        });
         let (started, shares) = match shared {
             Ok(shared) => shared,
             Err(error) => {
@@ -221,12 +229,7 @@ fn share(
     started: Started,
     index: &Index,
 ) -> Result<(Started, Option<Shares>)> {
-    let found = parallel::checked(started.shares, query.sharing);
-    let found = lease.whole(found)?;
-    if found == 1 {
-        return Ok((started, None));
-    }
-    let shares = Shares::start(lease, &query, asked, found, &index.labels())?;
+    let shares = Shares::start(lease, &query, asked, started.shares, &index.labels())?;
     if shares.is_some() {
         return Ok((started, shares));
     }

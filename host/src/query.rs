@@ -253,7 +253,10 @@ impl Query {
     /// `limit-exceeded`, `deadline-exceeded` or `cancelled` when the query was stopped, and
     /// `resource-exhausted` when too many cursors are open.
     pub fn run(mut self) -> Result<Cursor> {
-        self.spec.sharing = self.sharing();
+        // Only rows in any order can be shared.
+        if self.spec.any_order {
+            self.spec.sharing = self.sharing();
+        }
         let mut task = self.index.begin_query(Operation::Query)?;
         let limits = CallLimits::new(self.timeout, self.cancel);
         let asked = Asked {

@@ -85,13 +85,10 @@ pub(crate) fn selection(selection: &Selection) -> scan::Selection<'_> {
 /// Wanted runs, without a copy of the lists.
 pub(crate) fn request(request: &TopRequest) -> scan::Request<'_> {
     scan::Request {
-        key_pages: &request.key_pages,
+        pages: &request.pages,
         slots: request.slots,
-        slot_pages: &request.slot_pages,
         tested: &request.tested,
-        run_blocks: &request.run_blocks,
-        spans: &request.spans,
-        series: &request.series,
+        runs: &request.runs,
         ends: &request.ends,
         whole: request.whole,
         low: request.low,
@@ -101,8 +98,7 @@ pub(crate) fn request(request: &TopRequest) -> scan::Request<'_> {
         horizon: request.horizon,
         kinds: &request.kinds,
         piece_counts: &request.piece_counts,
-        piece_ends: &request.piece_ends,
-        piece_pages: &request.piece_pages,
+        pieces: &request.pieces,
     }
 }
 

@@ -168,21 +168,16 @@ pub struct Selected {
 /// Runs of several blocks whose rows are wanted in order of key; see `scan.request`.
 #[derive(Clone, Debug, Default)]
 pub struct TopRequest {
-    /// The key page of each block. Of equal keys and series those of earlier blocks come first.
-    pub key_pages: Vec<u32>,
-    /// Pages per block in `slot_pages`.
+    /// The pages of each block: that of its keys, then `slots` others, [`ABSENT`] where the block lacks the
+    /// column. Of equal keys and series those of earlier blocks come first.
+    pub pages: Vec<u32>,
+    /// Pages of the filter per block.
     pub slots: u32,
-    /// `slots` handles per block, [`ABSENT`] where the block lacks the column.
-    pub slot_pages: Vec<u32>,
     /// 1 for each block whose rows must pass the filter; none when no block's must.
     pub tested: Vec<u8>,
-    /// The block of each run.
-    pub run_blocks: Vec<u32>,
-    /// Pairs of first row and end row.
-    pub spans: Vec<u32>,
-    /// The series of each run.
-    pub series: Vec<u64>,
-    /// Pairs of first and last key of each run.
+    /// Block, first row and end row of each run.
+    pub runs: Vec<u32>,
+    /// First key, last key and the bits of the series of each run.
     pub ends: Vec<i64>,
     /// All rows are wanted, not the first few.
     pub whole: bool,
@@ -200,10 +195,8 @@ pub struct TopRequest {
     pub kinds: Vec<u8>,
     /// Per column and block: pages that hold the block's values.
     pub piece_counts: Vec<u32>,
-    /// Row after the last of each page.
-    pub piece_ends: Vec<u32>,
-    /// The page, [`ABSENT`] where its rows have no value.
-    pub piece_pages: Vec<u32>,
+    /// The row after the last of each page, and the page, [`ABSENT`] where its rows have no value.
+    pub pieces: Vec<u32>,
 }
 
 impl TopRequest {
@@ -219,18 +212,14 @@ impl TopRequest {
     /// Empties every list and keeps its memory.
     pub fn clear(&mut self) {
         for list in [
-            &mut self.key_pages,
-            &mut self.slot_pages,
-            &mut self.run_blocks,
-            &mut self.spans,
+            &mut self.pages,
+            &mut self.runs,
             &mut self.piece_counts,
-            &mut self.piece_ends,
-            &mut self.piece_pages,
+            &mut self.pieces,
         ] {
             list.clear();
         }
         self.tested.clear();
-        self.series.clear();
         self.ends.clear();
         self.kinds.clear();
         self.slots = 0;

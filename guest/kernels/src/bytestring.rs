@@ -149,12 +149,18 @@ impl Strings {
             Strings::Plain(plain) => {
                 let cover = plain.offsets.cover(range.start, range.end);
                 let bytes = plain.bytes.get(cover.clone()).unwrap_or_default();
-                let mut ends = Vec::with_capacity(range.len());
                 let start = cover.start as u32;
-                plain
-                    .offsets
-                    .for_each_end(range.start, range.end, |end| ends.push(end - start));
-                out.extend_rebased(ends.into_iter(), bytes)
+                match &plain.offsets {
+                    Offsets::Fixed { length, count } => {
+                        let count = range.end.min(*count).saturating_sub(range.start) as u32;
+                        out.extend_rebased((1..=count).map(|index| index * length), bytes)
+                    }
+                    Offsets::Ends(ends) => {
+                        let range = range.start..range.end.min(ends.len());
+                        let ends = ends.get(range).unwrap_or_default();
+                        out.extend_rebased(ends.iter().map(|end| end - start), bytes)
+                    }
+                }
             }
             Strings::Dictionary(dictionary) => {
                 out.reserve(range.len(), 0);

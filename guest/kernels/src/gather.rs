@@ -94,6 +94,9 @@ pub fn gather_until(
             None => output.push_absent(segment.rows.len()),
             Some(page) => output.push_rows(page, segment.rows)?,
         }
+        if bytes == 0 {
+            output.expect_rows(source.rows.len());
+        }
     }
     Ok(output.finish())
 }
@@ -124,6 +127,9 @@ pub fn lengths(source: Source<'_>) -> Result<Vec<u32>, PageError> {
     }
     Ok(lengths)
 }
+
+/// Most bytes for which room is made on a guess.
+const EXPECTED_BYTES_MAX: usize = 1 << 20;
 
 /// What finding one row is worth in bytes of work.
 const ROW_BYTES: usize = 16;
@@ -176,6 +182,13 @@ impl Output {
         }
     }
 
+    /// Makes room for strings of so many rows in all, if they are about as long as those so far.
+    pub(crate) fn expect_rows(&mut self, rows: usize) {
+        let (known, bytes) = (self.rows.max(1), self.bytes());
+        let more = (bytes / known).saturating_mul(rows.saturating_sub(known));
+        self.reserve_bytes(more.min(EXPECTED_BYTES_MAX));
+    }
+
     pub(crate) fn push_absent(&mut self, count: usize) {
         if count == 0 {
             return;
@@ -223,7 +236,7 @@ impl Output {
         Ok(())
     }
 
-    fn push_rows(&mut self, page: &Page, rows: &[u32]) -> Result<(), PageError> {
+    pub(crate) fn push_rows(&mut self, page: &Page, rows: &[u32]) -> Result<(), PageError> {
         if page.kind() != self.kind {
             return Err(type_error(self.kind, page));
         }

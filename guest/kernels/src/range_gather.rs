@@ -1,4 +1,4 @@
-//! Collecting whole ranges of pages into one column.
+//! Collecting rows into one column page by page: whole ranges, or a few rows of each.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::error::PageError;
 use crate::gather::Output;
 use crate::page::Page;
 
-/// A column under construction from ranges of pages, one behind the other.
+/// A column under construction from rows of pages, one page after the other.
 #[derive(Debug)]
 pub struct RangeGather {
     output: Output,
@@ -40,6 +40,19 @@ impl RangeGather {
             // Values of one column are of a length: what is to come takes about as much as this.
             let bytes = self.output.bytes() / range.len() * self.rows.saturating_sub(range.len());
             self.output.reserve_bytes(bytes + bytes / 8);
+        }
+        Ok(())
+    }
+
+    /// Appends rows of a page, in the order given.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_rows(&mut self, page: &Page, rows: &[u32]) -> Result<(), PageError> {
+        let is_first = self.output.rows() == 0;
+        self.output.push_rows(page, rows)?;
+        if is_first {
+            self.output.expect_rows(self.rows);
         }
         Ok(())
     }

@@ -10,6 +10,9 @@ use crate::program::Program;
 use crate::select::key_values;
 use crate::stop::Stop;
 
+/// Most keys that are found by steps from a known one: beyond it, decoding many at once costs less.
+const TAIL: usize = 8;
+
 /// The keys of a block. They ascend inside each run; where they do not (corrupt data), positions are
 /// arbitrary ones of the range, nothing worse.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +66,12 @@ impl<'a> Keys<'a> {
         if low > high || first > high || last < low || run.is_empty() {
             return run.start..run.start;
         }
+        if first < low
+            && last.abs_diff(low) < low.abs_diff(first)
+            && let Some(rows) = self.narrow_tail(run.clone(), last, low, high)
+        {
+            return rows;
+        }
         if first < low {
             run.start = self.first_known(run.clone(), (first, last), low);
         }
@@ -72,6 +81,122 @@ impl<'a> Keys<'a> {
             run.end = self.first_known(run.clone(), (first, last), above);
         }
         run
+    }
+
+    /// All rows whose keys lie in `low..=high`, found 64 at a time; none in forms of which a look at the ends
+    /// of runs costs less.
+    #[must_use]
+    pub fn between(&self, low: i64, high: i64) -> Option<Bitmap> {
+        if !matches!(self.stored.form(), Form::Frame { .. }) {
+            return None;
+        }
+        let mut marks = Bitmap::zeros(self.rows());
+        self.stored.mark_range(0, marks.words_mut(), low, high);
+        Some(marks)
+    }
+
+    /// The rows of a run whose keys lie in `low..=high`, by a look at its last few keys, without a branch on
+    /// any of them. None when more of them may lie there.
+    fn narrow_tail(
+        &self,
+        run: Range<usize>,
+        last: i64,
+        low: i64,
+        high: i64,
+    ) -> Option<Range<usize>> {
+        let count = run.len().min(TAIL);
+        let mut keys = [last; TAIL];
+        self.before(run.end - 1, last, keys.get_mut(..count)?)?;
+        let keys = keys.get(..count)?;
+        let above = keys
+            .iter()
+            .map(|key| usize::from(*key > high))
+            .sum::<usize>();
+        let wanted = keys
+            .iter()
+            .map(|key| usize::from(*key >= low))
+            .sum::<usize>();
+        if wanted == count && count < run.len() {
+            return None;
+        }
+        let end = run.end - above;
+        Some((run.end - wanted.max(above))..end)
+    }
+
+    /// The keys of rows that end with `row`, the last first; that of `row` itself is known. None where that
+    /// costs more than decoding them.
+    fn before(&self, row: usize, known: i64, keys: &mut [i64]) -> Option<()> {
+        match self.stored.form() {
+            Form::Delta(delta) => {
+                let steps: [i64; TAIL] = delta.steps_before(row, keys.len().checked_sub(1)?)?;
+                let mut value = known;
+                for (key, step) in keys.iter_mut().zip(steps) {
+                    *key = value;
+                    value = value.wrapping_sub(step);
+                }
+            }
+            Form::Frame { base, width, bytes } => {
+                let packed = self.stored.packed(bytes, *width)?;
+                for (at, key) in keys.iter_mut().enumerate() {
+                    let row = row.checked_sub(at)?;
+                    *key = base.wrapping_add(packed.get(row).cast_signed());
+                }
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// The same for rows that begin with `row`, the first first.
+    fn behind(&self, row: usize, known: i64, keys: &mut [i64]) -> Option<()> {
+        match self.stored.form() {
+            Form::Delta(delta) => {
+                let steps: [i64; TAIL] = delta.steps_behind(row, keys.len().checked_sub(1)?)?;
+                let mut value = known;
+                for (key, step) in keys.iter_mut().zip(steps) {
+                    *key = value;
+                    value = value.wrapping_add(step);
+                }
+            }
+            Form::Frame { base, width, bytes } => {
+                let packed = self.stored.packed(bytes, *width)?;
+                for (at, key) in keys.iter_mut().enumerate() {
+                    *key = base.wrapping_add(packed.get(row + at).cast_signed());
+                }
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Appends the keys of consecutive rows from the last down, when that of the last is known: of few rows
+    /// without decoding others.
+    pub fn decode_down(&self, rows: Range<usize>, last: Option<i64>, out: &mut Vec<i64>) {
+        let rows = rows.start..rows.end.min(self.rows());
+        let mut few = [0; TAIL];
+        if let (Some(last), Some(few)) = (last, few.get_mut(..rows.len()))
+            && !rows.is_empty()
+            && self.before(rows.end - 1, last, few).is_some()
+        {
+            return out.extend_from_slice(few);
+        }
+        let from = out.len();
+        self.decode(rows, out);
+        out.get_mut(from..).unwrap_or_default().reverse();
+    }
+
+    /// Appends the keys of consecutive rows, when that of the first is known: of few rows without decoding
+    /// others.
+    pub fn decode_up(&self, rows: Range<usize>, first: Option<i64>, out: &mut Vec<i64>) {
+        let rows = rows.start..rows.end.min(self.rows());
+        let mut few = [0; TAIL];
+        if let (Some(first), Some(few)) = (first, few.get_mut(..rows.len()))
+            && !rows.is_empty()
+            && self.behind(rows.start, first, few).is_some()
+        {
+            return out.extend_from_slice(few);
+        }
+        self.decode(rows, out);
     }
 
     /// The first row of a run with at least this key, which the last one has.
@@ -197,6 +322,48 @@ mod tests {
                                 assert_eq!(run.collect::<Vec<_>>(), expected, "{known:?}");
                             }
                         }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_between_are_those_with_such_keys() {
+        let frame: Vec<i64> = (0..300).map(|row| row * 7_919 % 1_021 - 300).collect();
+        let page_of_frame = page(&frame);
+        let found = Keys::of(&page_of_frame).unwrap();
+        for (low, high) in [(0, 99), (5, 5), (9, 3), (i64::MIN, i64::MAX), (800, 900)] {
+            let marks = found.between(low, high).unwrap();
+            let expected: Vec<usize> = (0..frame.len())
+                .filter(|row| (low..=high).contains(&frame[*row]))
+                .collect();
+            assert_eq!(marks.iter_range(0..300).collect::<Vec<_>>(), expected);
+        }
+        let ascending: Vec<i64> = (0..2_000).map(|row| row * row).collect();
+        assert!(Keys::of(&page(&ascending)).unwrap().between(0, 9).is_none());
+    }
+
+    #[test]
+    fn keys_are_the_same_however_many_are_asked_for() {
+        let wave: Vec<i64> = (0..400).map(|row| row % 130 * (row % 130)).collect();
+        let frame: Vec<i64> = (0..300).map(|row| row * 7_919 % 1_021 - 300).collect();
+        for keys in [wave, frame, vec![9; 20], (0..40).collect()] {
+            let page = page(&keys);
+            let found = Keys::of(&page).unwrap();
+            for start in 0..keys.len() {
+                for count in [0, 1, 2, TAIL - 1, TAIL, TAIL + 1, 140] {
+                    let rows = start..(start + count).min(keys.len());
+                    let expected = &keys[rows.clone()];
+                    for known in [true, false] {
+                        let (mut up, mut down) = (vec![-1], vec![-1]);
+                        let ends = (expected.first(), expected.last());
+                        let ends = (ends.0.filter(|_| known), ends.1.filter(|_| known));
+                        found.decode_up(rows.clone(), ends.0.copied(), &mut up);
+                        found.decode_down(rows.clone(), ends.1.copied(), &mut down);
+                        assert_eq!(up[1..], *expected, "{rows:?}");
+                        down[1..].reverse();
+                        assert_eq!(down[1..], *expected, "{rows:?}");
                     }
                 }
             }

@@ -56,16 +56,10 @@ impl Selection {
 #[derive(ComponentType, Lift)]
 #[component(record)]
 struct Request {
-    #[component(name = "key-pages")]
-    key_pages: WasmList<u32>,
+    pages: WasmList<u32>,
     slots: u32,
-    #[component(name = "slot-pages")]
-    slot_pages: WasmList<u32>,
     tested: WasmList<u8>,
-    #[component(name = "run-blocks")]
-    run_blocks: WasmList<u32>,
-    spans: WasmList<u32>,
-    series: WasmList<u64>,
+    runs: WasmList<u32>,
     ends: WasmList<i64>,
     whole: bool,
     low: i64,
@@ -76,22 +70,16 @@ struct Request {
     kinds: WasmList<u8>,
     #[component(name = "piece-counts")]
     piece_counts: WasmList<u32>,
-    #[component(name = "piece-ends")]
-    piece_ends: WasmList<u32>,
-    #[component(name = "piece-pages")]
-    piece_pages: WasmList<u32>,
+    pieces: WasmList<u32>,
 }
 
 impl Request {
     fn lists<'a>(&self, store: &'a Store<'_>) -> TopLists<'a> {
         TopLists {
-            key_pages: self.key_pages.as_le_slice(store),
+            pages: self.pages.as_le_slice(store),
             slots: self.slots,
-            slot_pages: self.slot_pages.as_le_slice(store),
             tested: self.tested.as_le_slice(store),
-            run_blocks: self.run_blocks.as_le_slice(store),
-            spans: self.spans.as_le_slice(store),
-            series: self.series.as_le_slice(store),
+            runs: self.runs.as_le_slice(store),
             ends: self.ends.as_le_slice(store),
             whole: self.whole,
             low: self.low,
@@ -101,8 +89,7 @@ impl Request {
             horizon: self.horizon,
             kinds: self.kinds.as_le_slice(store),
             piece_counts: self.piece_counts.as_le_slice(store),
-            piece_ends: self.piece_ends.as_le_slice(store),
-            piece_pages: self.piece_pages.as_le_slice(store),
+            pieces: self.pieces.as_le_slice(store),
         }
     }
 }

@@ -7,6 +7,7 @@ use sidx_kernels::{Column, ColumnType, Page, RangeGather};
 use super::cached_page::Purpose;
 use super::columns::Columns;
 use super::gather::{MAX_GATHERED_BYTES, MAX_GATHERED_BYTES_IN_ALL, check_size};
+use super::handles::Handles;
 use super::{Session, kernel_error};
 
 /// Most rows that one call gathers.
@@ -95,35 +96,49 @@ impl Session {
             let cached = self.page(&handles, *page, Purpose::Column)?;
             let opened = cached.column()?;
             check_range_size(opened, &range)?;
-            gather.push(Some(opened), range).map_err(|cause| {
-                let error = kernel_error(cause);
-                match handles.page(*page) {
-                    Ok(page) => error.at(format_args!("rows of {}", page.place.file.path)),
-                    Err(_) => error,
-                }
-            })?;
+            gather
+                .push(Some(opened), range)
+                .map_err(|cause| at_rows(kernel_error(cause), &handles, *page))?;
             check_bytes(gather.string_bytes() as u64, MAX_GATHERED_BYTES)?;
         }
         Ok(gather.finish())
     }
 }
 
+/// An error about rows of a page, with the file that they come from.
+pub(super) fn at_rows(error: Error, handles: &Handles, page: u32) -> Error {
+    match handles.page(page) {
+        Ok(page) => error.at(format_args!("rows of {}", page.place.file.path)),
+        Err(_) => error,
+    }
+}
+
 /// Refuses a range of a small page whose values are large: a dictionary may name one again and again.
 fn check_range_size(page: &Page, range: &std::ops::Range<u32>) -> Result<()> {
-    let most = (page.memory_bytes() as u64).saturating_mul(range.len() as u64);
-    if most <= MAX_GATHERED_BYTES || range.end > page.rows() {
+    if !may_be_large(page, range.len()) || range.end > page.rows() {
         return Ok(());
     }
-    let rows: Vec<u32> = range.clone().collect();
+    check_rows_size(page, &range.clone().collect::<Vec<u32>>())
+}
+
+/// The same for rows one by one.
+pub(super) fn check_rows_size(page: &Page, rows: &[u32]) -> Result<()> {
+    if !may_be_large(page, rows.len()) || rows.iter().any(|row| *row >= page.rows()) {
+        return Ok(());
+    }
     let pages = vec![Some(page); rows.len()];
     let source = sidx_kernels::Source {
         pages: &pages,
-        rows: &rows,
+        rows,
     };
     check_size(page.kind(), source)
 }
 
-fn check_bytes(bytes: u64, limit: u64) -> Result<()> {
+fn may_be_large(page: &Page, rows: usize) -> bool {
+    (page.memory_bytes() as u64).saturating_mul(rows as u64) > MAX_GATHERED_BYTES
+}
+
+pub(super) fn check_bytes(bytes: u64, limit: u64) -> Result<()> {
     if bytes <= limit {
         return Ok(());
     }

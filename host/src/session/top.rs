@@ -14,13 +14,20 @@ use std::sync::Arc;
 
 use sidx_engine::host::{ABSENT, Top};
 use sidx_engine::{Error, Result};
-use sidx_kernels::{Bitmap, Keys, Program, Stop};
+use sidx_kernels::{Bitmap, Column, Keys, Program, RangeGather, Stop};
 
+use self::lists::Places;
 use super::cached_page::{CachedPage, Purpose};
 use super::columns::Columns;
+use super::gather::MAX_GATHERED_BYTES;
 use super::handles::Handles;
+use super::range_gather::{at_rows, check_bytes, check_rows_size};
 use super::scan::{at_page, opened};
-use super::{Filter, Session, SourceLists};
+use super::{Filter, Session, SourceLists, kernel_error};
+
+/// Up to so many rows are gathered page by page as they come; more are worth a look at which pages take
+/// turns.
+const FEW_ROWS: usize = 64;
 
 /// A row that was found.
 #[derive(Clone, Copy)]
@@ -39,6 +46,18 @@ struct Found {
     exhausted: bool,
     considered: u64,
     selected: u64,
+}
+
+impl Found {
+    /// With room for so many rows.
+    fn with_room(rows: usize) -> Self {
+        Self {
+            keys: Vec::with_capacity(rows),
+            series: Vec::with_capacity(rows),
+            picked: Vec::with_capacity(rows),
+            ..Self::default()
+        }
+    }
 }
 
 /// What is known of a block.
@@ -69,7 +88,7 @@ impl<'s> Blocks<'s> {
         lists: TopLists<'s>,
         program: Option<&'s Program>,
     ) -> Self {
-        let count = lists.key_pages.len();
+        let count = lists.block_count();
         let (starts, runs) = match lists.tested.is_empty() {
             true => (Vec::new(), Vec::new()),
             false => lists.runs_by_block(),
@@ -214,14 +233,20 @@ impl Session {
 
     fn gather_found(&self, lists: TopLists<'_>, found: &Found) -> Result<Columns> {
         let mut rest = lists.pieces();
-        let blocks = lists.key_pages.len();
+        let blocks = lists.block_count();
+        let rows = found.picked.len();
+        if rows <= FEW_ROWS {
+            let mut columns = Vec::with_capacity(lists.kinds.len());
+            for (column, kind) in lists.kinds.iter().enumerate() {
+                let places = rest.take(lists.piece_counts_of(column, blocks));
+                columns.push(self.gather_picked(*kind, &places, &found.picked)?);
+            }
+            return Columns::from_columns(rows, columns);
+        }
         let mut columns = Vec::with_capacity(lists.kinds.len());
         let mut sources = Vec::with_capacity(lists.kinds.len());
         for (column, kind) in lists.kinds.iter().enumerate() {
-            let counts = lists
-                .piece_counts
-                .get(column * blocks..(column + 1) * blocks);
-            let places = rest.take(counts.unwrap_or_default());
+            let places = rest.take(lists.piece_counts_of(column, blocks));
             sources.push((*kind, places.of(&found.picked)?));
         }
         for (kind, (pages, rows)) in &sources {
@@ -232,9 +257,39 @@ impl Session {
             });
         }
         if columns.is_empty() {
-            return Columns::from_columns(found.keys.len(), Vec::new());
+            return Columns::from_columns(rows, Vec::new());
         }
         self.gather_sources(&columns)
+    }
+
+    /// One column of few rows, page by page.
+    fn gather_picked(&self, kind: u8, places: &Places<'_>, picked: &[Picked]) -> Result<Column> {
+        let handles = self.handles.lock();
+        let mut gather = RangeGather::new(lists::column_type(kind)?, picked.len());
+        let mut rows = Vec::with_capacity(picked.len());
+        let mut rest = picked;
+        while let Some(first) = rest.first() {
+            let (within, page) = places.find(first)?;
+            let is_here = |one: &&Picked| one.block == first.block && within.contains(&one.row);
+            rows.clear();
+            let these = rest.iter().take_while(is_here);
+            rows.extend(these.map(|one| one.row - within.start));
+            rest = rest.get(rows.len().max(1)..).unwrap_or_default();
+            if page == ABSENT {
+                gather
+                    .push(None, 0..rows.len() as u32)
+                    .map_err(kernel_error)?;
+                continue;
+            }
+            let cached = self.page(&handles, page, Purpose::Column)?;
+            let opened = cached.column()?;
+            check_rows_size(opened, &rows)?;
+            gather
+                .push_rows(opened, &rows)
+                .map_err(|cause| at_rows(kernel_error(cause), &handles, page))?;
+            check_bytes(gather.string_bytes() as u64, MAX_GATHERED_BYTES)?;
+        }
+        Ok(gather.finish())
     }
 }
 

@@ -98,18 +98,39 @@ impl Slices {
 
     /// The rows of block `number`, as pairs of first and end row, neighbours joined.
     pub(crate) fn spans(&self, number: u32) -> Vec<u32> {
-        let first = number.saturating_mul(BLOCK_SLICES);
-        let mut spans: Vec<u32> = Vec::new();
-        for slice in self.of_block(number) {
-            let start = (slice - first) * SLICE_ROWS;
-            if spans.last() == Some(&start) {
-                spans.pop();
-            } else {
-                spans.push(start);
-            }
-            spans.push(start + SLICE_ROWS);
-        }
+        let mut spans = Vec::new();
+        append_spans(self.of_block(number), &mut spans);
         spans
+    }
+
+    /// Visits the blocks of a range that have any, ascending, with their [`spans`](Self::spans).
+    pub(crate) fn for_each_block(&self, blocks: Range<u32>, mut visit: impl FnMut(u32, &[u32])) {
+        let first = blocks.start.saturating_mul(BLOCK_SLICES);
+        let end = blocks.end.saturating_mul(BLOCK_SLICES);
+        let from = self.0.partition_point(|slice| *slice < first);
+        let rest = self.0.get(from..).unwrap_or_default();
+        let count = rest.partition_point(|slice| *slice < end);
+        let inside = rest.get(..count).unwrap_or_default();
+        let mut spans = Vec::new();
+        for slices in inside.chunk_by(|a, b| a / BLOCK_SLICES == b / BLOCK_SLICES) {
+            spans.clear();
+            append_spans(slices, &mut spans);
+            let number = slices.first().map_or(0, |slice| slice / BLOCK_SLICES);
+            visit(number, &spans);
+        }
+    }
+}
+
+/// Appends the rows of slices of one block, as pairs of first and end row, neighbours joined.
+fn append_spans(slices: &[u32], spans: &mut Vec<u32>) {
+    for slice in slices {
+        let start = slice % BLOCK_SLICES * SLICE_ROWS;
+        if spans.last() == Some(&start) {
+            spans.pop();
+        } else {
+            spans.push(start);
+        }
+        spans.push(start + SLICE_ROWS);
     }
 }
 
@@ -124,6 +145,9 @@ mod tests {
         assert_eq!(slices.spans(1), [1_024, 2_048]);
         assert!(slices.spans(2).is_empty() && slices.spans(u32::MAX).is_empty());
         assert_eq!(slices.spans(5), [0, 1_024]);
+        let mut found = Vec::new();
+        slices.for_each_block(1..6, |number, spans| found.push((number, spans.to_vec())));
+        assert_eq!(found, [(1, slices.spans(1)), (5, slices.spans(5))]);
         assert!(slices.touch(0..1) && slices.touch(2..6) && slices.touch(5..9));
         assert!(!slices.touch(2..5) && !slices.touch(6..9));
     }

@@ -47,10 +47,18 @@ enum Due {
 
 /// When a run comes due: its first wanted key and its series, inverted for descending order.
 pub(super) fn of_run<H: Host>(plan: &Plan<H>, run: &Run) -> (i64, u64) {
-    let key = plan.first_key(run.first_key, run.last_key);
+    at(
+        plan,
+        plan.first_key(run.first_key, run.last_key),
+        run.series,
+    )
+}
+
+/// When a row comes due.
+pub(super) fn at<H: Host>(plan: &Plan<H>, key: i64, series: u64) -> (i64, u64) {
     match plan.spec.descending {
-        true => (!key, !run.series),
-        false => (key, run.series),
+        true => (!key, !series),
+        false => (key, series),
     }
 }
 

@@ -21,6 +21,7 @@ use std::sync::{Arc, OnceLock};
 /// A query against one part list.
 pub(crate) struct Plan<H: Host> {
     pub(crate) live: Arc<Live<H>>,
+    /// Without the series, which are below.
     pub(crate) spec: QuerySpec,
     /// Inclusive key bounds; nothing is wanted when `low > high`.
     pub(crate) low: i64,
@@ -34,6 +35,8 @@ pub(crate) struct Plan<H: Host> {
 pub(crate) struct BoundFilter<H: Host> {
     pub(crate) predicate: Predicate<H>,
     places: Vec<Places>,
+    /// What manifests say of each part.
+    verdicts: Vec<Verdict>,
     /// What postings say of each part, looked up when the part is first read.
     slices: Vec<OnceLock<Option<Slices>>>,
 }
@@ -43,7 +46,9 @@ impl<H: Host> BoundFilter<H> {
         let predicate = Predicate::bind(host, text, &live.parts)?;
         let parts = live.parts.iter();
         let places: Vec<Places> = parts.map(|part| predicate.places(part)).collect();
+        let parts = live.parts.iter();
         Ok(Arc::new(Self {
+            verdicts: parts.map(|part| predicate.judge_part(part)).collect(),
             predicate,
             slices: places.iter().map(|_| OnceLock::new()).collect(),
             places,
@@ -66,11 +71,11 @@ pub(crate) struct Candidate {
 impl<H: Host> Plan<H> {
     pub(crate) fn new(
         live: &Arc<Live<H>>,
-        spec: QuerySpec,
+        mut spec: QuerySpec,
         filter: Option<Arc<BoundFilter<H>>>,
     ) -> Self {
         let (low, high) = spec.inclusive_keys();
-        let mut series = spec.series.clone();
+        let mut series = spec.series.take();
         if let Some(series) = &mut series {
             series.sort_unstable();
             series.dedup();
@@ -103,7 +108,7 @@ impl<H: Host> Plan<H> {
         let manifest = part.manifest();
         let key_range = self.overlaps(manifest.min_key, manifest.max_key)
             && self.series.as_ref().is_none_or(|series| !series.is_empty());
-        let judged = || self.predicate().map(|predicate| predicate.judge_part(part));
+        let judged = || self.filter.as_ref()?.verdicts.get(rank);
         if !key_range {
             explain.parts.dropped_by_key_range += 1;
         } else if matches!(judged(), Some(Verdict::Nothing)) {
@@ -165,12 +170,40 @@ impl<H: Host> Plan<H> {
         explain: &mut Explain,
     ) -> Result<Vec<Candidate>> {
         let slices = self.slices(host, rank)?;
-        let numbers = || frame.blocks.iter().map(|open| open.number);
-        let all = numbers().next().unwrap_or(0)..numbers().next_back().map_or(0, |last| last + 1);
-        if slices.is_some_and(|slices| !slices.touch(all)) {
-            explain.blocks.dropped_by_filter += frame.blocks.len() as u64;
-            return Ok(Vec::new());
+        let candidates = match slices {
+            Some(slices) if self.series.is_none() => self.sliced(slices, frame, explain),
+            _ => self.spanned(slices, frame, explain),
+        };
+        if candidates.is_empty() {
+            return Ok(candidates);
         }
+        let Some((predicate, part, places)) = self.filtered_part(rank) else {
+            return Ok(candidates);
+        };
+        let slots = predicate.slot_frames(part, places, frame, frame_index)?;
+        let blocks: Vec<usize> = candidates.iter().map(|candidate| candidate.block).collect();
+        let judged = predicate.judge_blocks(host, &slots, frame, &blocks)?;
+        let mut kept = Vec::with_capacity(candidates.len());
+        for (mut candidate, found) in candidates.into_iter().zip(judged) {
+            match found.verdict {
+                Verdict::Nothing if found.by_filter => explain.blocks.dropped_by_filter += 1,
+                Verdict::Nothing => explain.blocks.dropped_by_tag_range += 1,
+                verdict => {
+                    candidate.all_match = matches!(verdict, Verdict::Everything);
+                    kept.push(candidate);
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    /// The blocks of a frame with rows of wanted series and keys, in slices where they are known.
+    fn spanned(
+        &self,
+        slices: Option<&Slices>,
+        frame: &Frame,
+        explain: &mut Explain,
+    ) -> Vec<Candidate> {
         let mut candidates = Vec::new();
         let seen = self.for_each_block(frame, |index, open| {
             let rows = slices.map(|slices| slices.spans(open.number));
@@ -190,24 +223,72 @@ impl<H: Host> Plan<H> {
             }
         });
         explain.blocks.dropped_by_series += frame.blocks.len().saturating_sub(seen) as u64;
-        let Some((predicate, part, places)) = self.filtered_part(rank) else {
-            return Ok(candidates);
-        };
-        let slots = predicate.slot_frames(part, places, frame, frame_index)?;
-        let blocks: Vec<usize> = candidates.iter().map(|candidate| candidate.block).collect();
-        let judged = predicate.judge_blocks(host, &slots, frame, &blocks)?;
-        let mut kept = Vec::with_capacity(candidates.len());
-        for (mut candidate, found) in candidates.into_iter().zip(judged) {
-            match found.verdict {
-                Verdict::Nothing if found.by_filter => explain.blocks.dropped_by_filter += 1,
-                Verdict::Nothing => explain.blocks.dropped_by_tag_range += 1,
-                verdict => {
-                    candidate.all_match = matches!(verdict, Verdict::Everything);
-                    kept.push(candidate);
+        candidates
+    }
+
+    /// The same for all series, from the slices to their blocks and runs: others are not looked at.
+    fn sliced(&self, slices: &Slices, frame: &Frame, explain: &mut Explain) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        let first = frame.blocks.first().map_or(0, |open| open.number);
+        let end = first.saturating_add(frame.blocks.len() as u32);
+        let mut dropped = frame.blocks.len() as u64;
+        slices.for_each_block(first..end, |number, rows| {
+            let index = (number - first) as usize;
+            let Some(open) = frame.blocks.get(index) else {
+                return;
+            };
+            if let Some(candidate) = self.sliced_block(index, &open.block, rows) {
+                candidates.push(candidate);
+                dropped -= 1;
+            } else if !self.overlaps(open.block.min_key, open.block.max_key) {
+                explain.blocks.dropped_by_key_range += 1;
+                dropped -= 1;
+            }
+        });
+        explain.blocks.dropped_by_filter += dropped;
+        candidates
+    }
+
+    /// The runs of a block that are wanted by key, as far as they lie in `rows`, pairs of first and end row.
+    fn sliced_block(&self, index: usize, block: &Block, rows: &[u32]) -> Option<Candidate> {
+        let mut spans = Vec::new();
+        let mut bound: Option<Position> = None;
+        for pair in rows.chunks_exact(2) {
+            let [start, end] = pair else { continue };
+            let from = block.runs.partition_point(|run| run.end <= *start);
+            let runs = block.runs.get(from..).unwrap_or_default();
+            for run in runs.iter().take_while(|run| run.start < *end) {
+                if self.overlaps(run.first_key, run.last_key) {
+                    spans.extend([run.start.max(*start), run.end.min(*end)]);
+                    let key = self.first_key(run.first_key, run.last_key);
+                    let first = Position::first_of_series(key, run.series, self.spec.descending);
+                    bound = Some(bound.map_or(first, |bound| bound.min(first)));
                 }
             }
         }
-        Ok(kept)
+        Some(Candidate {
+            block: index,
+            spans,
+            bound: bound?,
+            all_match: false,
+        })
+    }
+
+    /// Whether the filter may hold in a frame of part `rank`, as postings have it; counts why not.
+    pub(crate) fn wants_rows(
+        &self,
+        host: &H,
+        rank: usize,
+        frame: &FrameEntry,
+        explain: &mut Explain,
+    ) -> Result<bool> {
+        let blocks = frame.first_block..frame.first_block.saturating_add(frame.blocks);
+        let slices = self.slices(host, rank)?;
+        let wanted = slices.is_none_or(|slices| slices.touch(blocks));
+        if !wanted {
+            explain.blocks.dropped_by_filter += u64::from(frame.blocks);
+        }
+        Ok(wanted)
     }
 
     /// The slices of part `rank` outside of which nothing can be wanted; none when that is not known. Damaged

@@ -26,9 +26,15 @@ const WHOLE_ROWS_MAX: u64 = 64 << 10;
 /// A query that may use less memory than this is counted row by row, which the cursor does.
 const MEMORY_MIN: u64 = 1 << 20;
 
+/// Runs to send at least where a query for the first rows of all series needs few of them.
+const RUNS_AHEAD: usize = 4;
+
 /// Room for one request after the other.
 #[derive(Default)]
 pub(crate) struct Candidates {
+    /// How many runs the last query for the first rows of all series needed, ascending and descending: the
+    /// next may be alike.
+    needed: [usize; 2],
     pub(super) runs: Vec<DueRun>,
     pub(super) blocks: Vec<FoundBlock>,
     pub(super) frames: Vec<FoundFrame>,
@@ -137,42 +143,99 @@ pub(crate) fn first_rows<H: Host>(
     if want == 0 || !is_plain || spec.memory_bytes < MEMORY_MIN {
         return Ok(None);
     }
+    if due::is_ordered(plan, want) {
+        return ordered_rows(host, plan, projection, want, candidates, explain);
+    }
     candidates.clear();
-    let horizon = match due::is_ordered(plan, want) {
-        true => due::add_first(plan, want, candidates, explain)?,
-        false => match add_all(host, plan, candidates, explain)? {
-            true => Horizon::None,
-            false => return Ok(None),
-        },
-    };
+    if !add_all(host, plan, candidates, explain)? {
+        return Ok(None);
+    }
+    let horizon = Horizon::None;
+    match ask(host, plan, projection, want, horizon, candidates)? {
+        Some(top) => answer(plan, top, horizon, candidates, explain).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The first rows of all series, from the runs that come due first. With fewer runs than rows the answer may
+/// turn out too short; then as many as there are rows are sent.
+fn ordered_rows<H: Host>(
+    host: &H,
+    plan: &Plan<H>,
+    projection: &Projection,
+    want: usize,
+    candidates: &mut Candidates,
+    explain: &mut Explain,
+) -> Result<Option<First<H::Columns>>> {
+    let direction = usize::from(plan.spec.descending);
+    let needed = candidates.needed.get(direction).copied().unwrap_or(0);
+    for runs in [(needed * 2).max(RUNS_AHEAD).min(want), want] {
+        candidates.clear();
+        let mut tried = explain.clone();
+        let horizon = due::add_first(plan, runs, candidates, &mut tried)?;
+        let Some(top) = ask(host, plan, projection, want, horizon, candidates)? else {
+            return Ok(None);
+        };
+        let is_short = (top.rows as usize) < want && horizon != Horizon::None;
+        if let Some(needed) = candidates.needed.get_mut(direction) {
+            let (key, series, ..) = top.last;
+            let last = due::at(plan, key, series);
+            let used = candidates.runs.partition_point(|run| run.due <= last);
+            *needed = if is_short { want } else { used };
+        }
+        if is_short && runs < want {
+            explain.calls.top += 1;
+            continue;
+        }
+        *explain = tried;
+        return answer(plan, top, horizon, candidates, explain).map(Some);
+    }
+    Ok(None)
+}
+
+/// Calls the host, unless there is nothing to ask for.
+fn ask<H: Host>(
+    host: &H,
+    plan: &Plan<H>,
+    projection: &Projection,
+    want: usize,
+    horizon: Horizon,
+    candidates: &mut Candidates,
+) -> Result<Option<Top<H::Columns>>> {
     if candidates.runs.is_empty() && horizon == Horizon::None {
         return Ok(None);
     }
     write_request(plan, projection, want as u32, horizon, candidates)?;
     let filter = plan.predicate().map(|predicate| predicate.compiled());
     let filter = filter.filter(|_| !candidates.request.tested.is_empty());
-    let top = host.top(filter, &candidates.request)?;
-    count(&top, explain);
-    let rows = u64::from(top.rows);
-    let after = match rows {
-        0 => None,
-        _ => Some(last_row(&top, candidates)?),
-    };
-    let whole = top.exhausted && horizon == Horizon::None;
-    Ok(Some(First {
-        columns: top.columns,
-        complete: whole || spec.limit == Some(rows),
-        after,
-    }))
+    host.top(filter, &candidates.request).map(Some)
 }
 
-fn count<C>(top: &Top<C>, explain: &mut Explain) {
+/// What a call brought, counted.
+fn answer<H: Host>(
+    plan: &Plan<H>,
+    top: Top<H::Columns>,
+    horizon: Horizon,
+    candidates: &Candidates,
+    explain: &mut Explain,
+) -> Result<First<H::Columns>> {
     explain.calls.top += 1;
     explain.blocks.opened += u64::from(top.opened);
     explain.blocks.without_match += u64::from(top.without_match);
     explain.rows.considered += top.considered;
     explain.rows.selected += top.selected;
     explain.rows.returned += u64::from(top.rows);
+    let rows = u64::from(top.rows);
+    let after = match rows {
+        0 => None,
+        _ => Some(last_row(&top, candidates)?),
+    };
+    let whole = top.exhausted && horizon == Horizon::None;
+    Ok(First {
+        columns: top.columns,
+        complete: whole || plan.spec.limit == Some(rows),
+        after,
+    })
 }
 
 /// Where the last row lies.
@@ -215,6 +278,12 @@ fn add_all<H: Host>(
         let frames = part.frames()?;
         let mut wanted_blocks = 0;
         let mut each = |index: usize| {
+            if let Some(entry) = frames.get(index)
+                && !plan.wants_rows(host, rank, entry, explain)?
+            {
+                wanted_blocks += u64::from(entry.blocks);
+                return Ok(true);
+            }
             let Some(left) = frames_left.checked_sub(1) else {
                 return Ok(false);
             };
@@ -335,10 +404,9 @@ fn write_request<H: Host>(
     }
     let flip = if spec.descending { u64::MAX } else { 0 };
     for run in &candidates.runs {
-        request.run_blocks.push(run.block);
-        request.spans.extend([run.start, run.end]);
-        request.ends.extend([run.first_key, run.last_key]);
-        request.series.push(run.due.1 ^ flip);
+        request.runs.extend([run.block, run.start, run.end]);
+        let series = (run.due.1 ^ flip).cast_signed();
+        request.ends.extend([run.first_key, run.last_key, series]);
     }
     write_blocks(plan, candidates)?;
     write_columns(plan, projection, candidates)
@@ -358,13 +426,13 @@ fn write_blocks<H: Host>(plan: &Plan<H>, candidates: &mut Candidates) -> Result<
         let (Some(found), Some(open)) = (found, open) else {
             return Err(Error::corrupt("a block left its frame"));
         };
-        request.key_pages.push(open.keys);
+        request.pages.push(open.keys);
         if !is_tested {
             continue;
         }
         request.tested.push(u8::from(block.tested));
         let (rank, index) = (found.rank, found.index);
-        let pages = &mut request.slot_pages;
+        let pages = &mut request.pages;
         plan.append_slot_pages(rank, &found.frame, index, block.block as usize, pages)?;
     }
     Ok(())
@@ -399,8 +467,7 @@ fn write_columns<H: Host>(
             };
             request.piece_counts.push(open.block.payloads.len() as u32);
             for (piece, page) in open.block.payloads.iter().zip(open.payloads..) {
-                request.piece_ends.push(piece.end);
-                request.piece_pages.push(page);
+                request.pieces.extend([piece.end, page]);
             }
         }
     }
@@ -416,8 +483,7 @@ fn write_columns<H: Host>(
                 _ => ABSENT,
             };
             request.piece_counts.push(1);
-            request.piece_ends.push(u32::MAX);
-            request.piece_pages.push(page);
+            request.pieces.extend([u32::MAX, page]);
         }
     }
     Ok(())

@@ -8,6 +8,9 @@ use sidx_kernels::{ColumnType, Order, Program};
 
 use super::Picked;
 
+/// Numbers that describe a run, in each of two lists.
+const RUN: usize = 3;
+
 /// Most runs of a request, and most rows of an answer.
 const MAX_RUNS: usize = 1 << 17;
 const MAX_ROWS: u32 = 1 << 16;
@@ -15,13 +18,10 @@ const MAX_ROWS: u32 = 1 << 16;
 /// A request whose lists are borrowed, so that they can be read where the component keeps them.
 #[derive(Clone, Copy)]
 pub(crate) struct TopLists<'a> {
-    pub(crate) key_pages: &'a [u32],
+    pub(crate) pages: &'a [u32],
     pub(crate) slots: u32,
-    pub(crate) slot_pages: &'a [u32],
     pub(crate) tested: &'a [u8],
-    pub(crate) run_blocks: &'a [u32],
-    pub(crate) spans: &'a [u32],
-    pub(crate) series: &'a [u64],
+    pub(crate) runs: &'a [u32],
     pub(crate) ends: &'a [i64],
     pub(crate) whole: bool,
     pub(crate) low: i64,
@@ -31,20 +31,16 @@ pub(crate) struct TopLists<'a> {
     pub(crate) horizon: Option<(i64, u64)>,
     pub(crate) kinds: &'a [u8],
     pub(crate) piece_counts: &'a [u32],
-    pub(crate) piece_ends: &'a [u32],
-    pub(crate) piece_pages: &'a [u32],
+    pub(crate) pieces: &'a [u32],
 }
 
 impl<'a> From<&'a TopRequest> for TopLists<'a> {
     fn from(request: &'a TopRequest) -> Self {
         Self {
-            key_pages: &request.key_pages,
+            pages: &request.pages,
             slots: request.slots,
-            slot_pages: &request.slot_pages,
             tested: &request.tested,
-            run_blocks: &request.run_blocks,
-            spans: &request.spans,
-            series: &request.series,
+            runs: &request.runs,
             ends: &request.ends,
             whole: request.whole,
             low: request.low,
@@ -54,8 +50,7 @@ impl<'a> From<&'a TopRequest> for TopLists<'a> {
             horizon: request.horizon,
             kinds: &request.kinds,
             piece_counts: &request.piece_counts,
-            piece_ends: &request.piece_ends,
-            piece_pages: &request.piece_pages,
+            pieces: &request.pieces,
         }
     }
 }
@@ -67,9 +62,22 @@ pub(super) fn column_type(code: u8) -> Result<ColumnType> {
 }
 
 impl<'a> TopLists<'a> {
+    /// Pages of a block, that of its keys included.
+    fn pages_per_block(&self) -> usize {
+        (self.slots as usize).saturating_add(1)
+    }
+
+    pub(super) fn block_count(&self) -> usize {
+        self.pages.len() / self.pages_per_block()
+    }
+
+    pub(super) fn run_count(&self) -> usize {
+        self.runs.len() / RUN
+    }
+
     /// Compares the lists with each other and with the filter.
     pub(super) fn check(&self, program: Option<&Program>) -> Result<()> {
-        let (blocks, runs) = (self.key_pages.len() as u64, self.run_blocks.len() as u64);
+        let (blocks, runs) = (self.block_count() as u64, self.run_count() as u64);
         if runs > MAX_RUNS as u64 || self.limit > MAX_ROWS {
             let limit = self.limit;
             return Err(Error::invalid(format!(
@@ -77,28 +85,16 @@ impl<'a> TopLists<'a> {
             )));
         }
         let pieces: u64 = self.piece_counts.iter().map(|n| u64::from(*n)).sum();
-        let or_none = |list: usize, needed: u64| if list == 0 { 0 } else { needed };
+        let tests = if self.tested.is_empty() { 0 } else { blocks };
+        let pages = blocks * self.pages_per_block() as u64;
+        let counts = self.kinds.len() as u64 * blocks;
         let expected = [
-            (
-                "slot-pages",
-                self.slot_pages.len(),
-                blocks * u64::from(self.slots),
-            ),
-            (
-                "tested",
-                self.tested.len(),
-                or_none(self.tested.len(), blocks),
-            ),
-            ("spans", self.spans.len(), runs * 2),
-            ("series", self.series.len(), runs),
-            ("ends", self.ends.len(), runs * 2),
-            (
-                "piece-counts",
-                self.piece_counts.len(),
-                self.kinds.len() as u64 * blocks,
-            ),
-            ("piece-ends", self.piece_ends.len(), pieces),
-            ("piece-pages", self.piece_pages.len(), pieces),
+            ("pages", self.pages.len(), pages),
+            ("tested", self.tested.len(), tests),
+            ("runs", self.runs.len(), runs * RUN as u64),
+            ("ends", self.ends.len(), runs * RUN as u64),
+            ("piece-counts", self.piece_counts.len(), counts),
+            ("pieces", self.pieces.len(), pieces * 2),
         ];
         for (name, found, needed) in expected {
             if found as u64 != needed {
@@ -108,18 +104,17 @@ impl<'a> TopLists<'a> {
                 return Err(Error::invalid(text));
             }
         }
-        if let Some(run) = self
-            .run_blocks
-            .iter()
-            .find(|block| u64::from(**block) >= blocks)
-        {
-            return Err(Error::invalid(format!("block {run} of {blocks} has a run")));
-        }
-        let backwards = |span: &&[u32]| matches!(span, [start, end] if start > end);
-        if let Some(span) = self.spans.chunks_exact(2).find(backwards) {
-            return Err(Error::invalid(format!(
-                "rows {span:?} of a run go backwards"
-            )));
+        for run in self.runs.chunks_exact(RUN) {
+            let [block, start, end] = run else { continue };
+            if u64::from(*block) >= blocks {
+                return Err(Error::invalid(format!(
+                    "block {block} of {blocks} has a run"
+                )));
+            }
+            if start > end {
+                let text = format!("rows [{start}, {end}] of a run go backwards");
+                return Err(Error::invalid(text));
+            }
         }
         for kind in self.kinds {
             column_type(*kind)?;
@@ -135,15 +130,16 @@ impl<'a> TopLists<'a> {
     }
 
     pub(super) fn key_page(&self, block: u32) -> u32 {
-        self.key_pages
-            .get(block as usize)
-            .copied()
-            .unwrap_or(ABSENT)
+        let at = (block as usize).saturating_mul(self.pages_per_block());
+        self.pages.get(at).copied().unwrap_or(ABSENT)
     }
 
     pub(super) fn slot_pages(&self, block: u32) -> &'a [u32] {
-        let (at, slots) = (block as usize, self.slots as usize);
-        let pages = self.slot_pages.get(at * slots..(at + 1) * slots);
+        let count = self.pages_per_block();
+        let at = (block as usize).saturating_mul(count);
+        let pages = self
+            .pages
+            .get(at.saturating_add(1)..at.saturating_add(count));
         pages.unwrap_or_default()
     }
 
@@ -153,28 +149,35 @@ impl<'a> TopLists<'a> {
             .is_some_and(|tested| *tested != 0)
     }
 
+    fn run(&self, run: u32) -> Option<&'a [u32; RUN]> {
+        self.runs.get(run as usize * RUN..)?.first_chunk()
+    }
+
+    fn ends_of(&self, run: u32) -> Option<&'a [i64; RUN]> {
+        self.ends.get(run as usize * RUN..)?.first_chunk()
+    }
+
     pub(super) fn block_of(&self, run: u32) -> u32 {
-        self.run_blocks.get(run as usize).copied().unwrap_or(ABSENT)
+        self.run(run).map_or(ABSENT, |[block, ..]| *block)
     }
 
     pub(super) fn series_of(&self, run: u32) -> u64 {
-        self.series.get(run as usize).copied().unwrap_or(0)
+        self.ends_of(run)
+            .map_or(0, |[.., series]| series.cast_unsigned())
     }
 
     pub(super) fn span(&self, run: u32) -> Range<usize> {
-        let at = run as usize * 2;
-        match self.spans.get(at..at + 2) {
-            Some([start, end]) => *start as usize..*end as usize,
-            _ => 0..0,
+        match self.run(run) {
+            Some([_, start, end]) => *start as usize..*end as usize,
+            None => 0..0,
         }
     }
 
     /// The first and last key of a run.
     pub(super) fn ends(&self, run: u32) -> (i64, i64) {
-        let at = run as usize * 2;
-        match self.ends.get(at..at + 2) {
-            Some([first, last]) => (*first, *last),
-            _ => (i64::MAX, i64::MIN),
+        match self.ends_of(run) {
+            Some([first, last, _]) => (*first, *last),
+            None => (i64::MAX, i64::MIN),
         }
     }
 
@@ -189,9 +192,10 @@ impl<'a> TopLists<'a> {
 
     /// The runs by block, and where those of each block begin among them.
     pub(super) fn runs_by_block(&self) -> (Vec<u32>, Vec<u32>) {
-        let mut starts = vec![0u32; self.key_pages.len() + 1];
-        for block in self.run_blocks {
-            if let Some(count) = starts.get_mut(*block as usize + 1) {
+        let mut starts = vec![0u32; self.block_count() + 1];
+        let all = 0u32..self.run_count() as u32;
+        for run in all.clone() {
+            if let Some(count) = starts.get_mut(self.block_of(run) as usize + 1) {
                 *count += 1;
             }
         }
@@ -200,31 +204,35 @@ impl<'a> TopLists<'a> {
             total += *start;
             *start = total;
         }
-        let mut runs: Vec<u32> = (0u32..).take(self.run_blocks.len()).collect();
-        runs.sort_by_key(|run| self.block_of(*run));
+        let mut runs: Vec<u32> = all.collect();
+        if !runs.is_sorted_by_key(|run| self.block_of(*run)) {
+            runs.sort_by_key(|run| self.block_of(*run));
+        }
         (starts, runs)
+    }
+
+    /// How many pages a column has for each of so many blocks.
+    pub(super) fn piece_counts_of(&self, column: usize, blocks: usize) -> &'a [u32] {
+        let counts = self
+            .piece_counts
+            .get(column * blocks..(column + 1) * blocks);
+        counts.unwrap_or_default()
     }
 
     /// The pages of the columns.
     pub(super) fn pieces(&self) -> Pieces<'a> {
-        Pieces {
-            ends: self.piece_ends,
-            pages: self.piece_pages,
-        }
+        Pieces(self.pieces)
     }
 }
 
-/// Pages of columns that were not taken yet.
-pub(super) struct Pieces<'a> {
-    ends: &'a [u32],
-    pages: &'a [u32],
-}
+/// Pages of columns that were not taken yet, each with the row after its last.
+pub(super) struct Pieces<'a>(&'a [u32]);
 
 /// The pages of one column: for each block where they begin, and up to which row each goes.
 pub(super) struct Places<'a> {
     starts: Vec<usize>,
-    ends: &'a [u32],
-    pages: &'a [u32],
+    /// Pairs of the row after the last, and the page.
+    pieces: &'a [[u32; 2]],
 }
 
 impl<'a> Pieces<'a> {
@@ -237,13 +245,12 @@ impl<'a> Pieces<'a> {
             total = total.saturating_add(*count as usize);
             starts.push(total);
         }
-        let split = |list: &'a [u32]| list.split_at_checked(total).unwrap_or((list, &[]));
-        let ((ends, other_ends), (pages, other_pages)) = (split(self.ends), split(self.pages));
-        (self.ends, self.pages) = (other_ends, other_pages);
+        let all = self.0.split_at_checked(total.saturating_mul(2));
+        let (pieces, others) = all.unwrap_or((self.0, &[]));
+        self.0 = others;
         Places {
             starts,
-            ends,
-            pages,
+            pieces: pieces.as_chunks().0,
         }
     }
 }
@@ -266,25 +273,24 @@ impl Places<'_> {
         Ok((pages, rows))
     }
 
-    fn find(&self, picked: &Picked) -> Result<(Range<u32>, u32)> {
+    /// The rows of the page that holds a row, and the page.
+    pub(super) fn find(&self, picked: &Picked) -> Result<(Range<u32>, u32)> {
         let at = picked.block as usize;
         let range = match self.starts.get(at..at + 2) {
             Some([start, end]) => *start..*end,
             _ => 0..0,
         };
-        let first = range.start;
-        let ends = self.ends.get(range).unwrap_or_default();
-        let piece = ends.iter().position(|end| picked.row < *end);
-        let piece = piece.ok_or_else(|| {
-            let Picked { block, row } = picked;
-            Error::invalid(format!("no page of block {block} holds row {row}"))
-        })?;
-        let start = match piece.checked_sub(1) {
-            Some(before) => ends.get(before).copied().unwrap_or(0),
-            None => 0,
-        };
-        let end = ends.get(piece).copied().unwrap_or(0);
-        let page = self.pages.get(first + piece).copied().unwrap_or(ABSENT);
-        Ok((start..end, page))
+        let pieces = self.pieces.get(range).unwrap_or_default();
+        let mut start = 0;
+        for [end, page] in pieces {
+            if picked.row < *end {
+                return Ok((start..*end, *page));
+            }
+            start = *end;
+        }
+        let Picked { block, row } = picked;
+        Err(Error::invalid(format!(
+            "no page of block {block} holds row {row}"
+        )))
     }
 }

@@ -7,6 +7,8 @@ use super::{Blocks, Found, Picked};
 
 /// Most rows that are read of a run at a time.
 const CHUNK: usize = 64;
+/// Fewest rows to begin with.
+const FEW: usize = 4;
 
 /// Where a run stands: its next row by key, series and block, inverted for descending order. No two runs
 /// of a series are in one block, so that it decides.
@@ -28,11 +30,17 @@ struct OpenRun {
     /// Which of the rows that were read is next, and how many there are.
     at: u32,
     filled: u32,
+    /// How many to read next.
+    ahead: u32,
+    /// The key of the first row that was not read yet, where it is known.
+    known: Option<i64>,
 }
 
 /// The open runs; heads are a heap whose least is first.
 struct Merge {
     chunk: usize,
+    /// Rows to read of a run at first.
+    ahead: u32,
     descending: bool,
     heads: Vec<Head>,
     runs: Vec<OpenRun>,
@@ -48,14 +56,14 @@ pub(super) fn rows(blocks: &mut Blocks<'_>) -> Result<Found> {
     let lists = blocks.lists;
     let limit = lists.limit as usize;
     let descending = lists.order == Order::Descending;
-    let mut merge = Merge::new(limit, descending);
+    let mut merge = Merge::new(limit, descending, lists.run_count());
     let horizon = lists.horizon.map(|(key, series)| merge.place(key, series));
-    let mut found = Found::default();
+    let mut found = Found::with_room(limit.min(CHUNK));
     let mut next = 0u32;
     while found.keys.len() < limit {
         let due = merge.open_due(blocks, &mut next, &mut found)?;
         let Some(head) = merge.heads.first().copied() else {
-            found.exhausted = next as usize >= lists.run_blocks.len();
+            found.exhausted = next as usize >= lists.run_count();
             break;
         };
         // Rows from here on could come behind others: of the next head, or of a run that is not open.
@@ -77,15 +85,19 @@ pub(super) fn rows(blocks: &mut Blocks<'_>) -> Result<Found> {
         merge.take(blocks, head, barrier, limit, &mut found)?;
     }
     if found.keys.len() == limit && limit > 0 {
-        found.exhausted = merge.heads.is_empty() && next as usize >= lists.run_blocks.len();
+        found.exhausted = merge.heads.is_empty() && next as usize >= lists.run_count();
     }
     Ok(found)
 }
 
 impl Merge {
-    fn new(limit: usize, descending: bool) -> Self {
+    fn new(limit: usize, descending: bool, runs: usize) -> Self {
+        let chunk = limit.clamp(1, CHUNK);
+        // If all runs have a share in the result, it is half of this.
+        let ahead = (limit.saturating_mul(2) / runs.max(1)).max(FEW).min(chunk);
         Self {
-            chunk: limit.clamp(1, CHUNK),
+            chunk,
+            ahead: ahead as u32,
             descending,
             heads: Vec::new(),
             runs: Vec::new(),
@@ -131,7 +143,7 @@ impl Merge {
         found: &mut Found,
     ) -> Result<Option<(i64, u64)>> {
         loop {
-            if *next as usize >= blocks.lists.run_blocks.len() {
+            if *next as usize >= blocks.lists.run_count() {
                 return Ok(None);
             }
             let bound = blocks.lists.bound(*next);
@@ -160,12 +172,19 @@ impl Merge {
             (None, true) => keys.narrow_known(span, ends, i64::MIN, blocks.lists.high),
         };
         let open = self.runs.len() as u32;
+        let whole = blocks.lists.span(run);
+        let known = match self.descending {
+            false => (range.start == whole.start).then_some(ends.0),
+            true => (range.end == whole.end).then_some(ends.1),
+        };
         self.runs.push(OpenRun {
             run,
             start: range.start as u32,
             end: range.end as u32,
             at: 0,
             filled: 0,
+            ahead: self.ahead,
+            known,
         });
         self.keys.resize(self.runs.len() * self.chunk, 0);
         self.rows.resize(self.runs.len() * self.chunk, 0);
@@ -190,6 +209,9 @@ impl Merge {
             return;
         };
         (run.at, run.filled) = (0, 0);
+        let ahead = run.ahead as usize;
+        run.ahead = run.ahead.saturating_mul(2).min(self.chunk as u32);
+        let known = run.known.take();
         self.read_keys.clear();
         self.read_rows.clear();
         let left = run.start as usize..run.end as usize;
@@ -197,21 +219,20 @@ impl Merge {
             Some(marks) => {
                 let rows = marks.iter_range(left).map(|row| row as u32);
                 match self.descending {
-                    true => self.read_rows.extend(rows.rev().take(self.chunk)),
-                    false => self.read_rows.extend(rows.take(self.chunk)),
+                    true => self.read_rows.extend(rows.rev().take(ahead)),
+                    false => self.read_rows.extend(rows.take(ahead)),
                 }
                 keys.gather(&self.read_rows, &mut self.read_keys);
             }
             None if self.descending => {
-                let start = left.end - left.len().min(self.chunk);
+                let start = left.end - left.len().min(ahead);
                 self.read_rows.extend((start as u32..run.end).rev());
-                keys.decode(start..left.end, &mut self.read_keys);
-                self.read_keys.reverse();
+                keys.decode_down(start..left.end, known, &mut self.read_keys);
             }
             None => {
-                let end = left.start + left.len().min(self.chunk);
+                let end = left.start + left.len().min(ahead);
                 self.read_rows.extend(run.start..end as u32);
-                keys.decode(left.start..end, &mut self.read_keys);
+                keys.decode_up(left.start..end, known, &mut self.read_keys);
             }
         }
         match self.read_rows.last() {

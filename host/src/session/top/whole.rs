@@ -1,11 +1,17 @@
 //! Runs that are all wanted: their rows are collected and sorted.
 
+use std::ops::Range;
+
 use sidx_engine::Result;
+use sidx_kernels::{Bitmap, Keys};
 
 use super::{Blocks, Found, Picked};
 
 /// Rows beyond the wanted ones that are collected at most; with more the caller should go step by step.
 const SPARE_ROWS: usize = 8 << 10;
+
+/// Runs of a block beyond which all its keys are compared rather than the ends of each run looked at.
+const MANY_RUNS: u32 = 16;
 
 /// Rows of runs, which ascend by series and block.
 #[derive(Default)]
@@ -50,44 +56,69 @@ pub(super) fn rows(blocks: &mut Blocks<'_>) -> Result<Found> {
 
 fn collect(blocks: &mut Blocks<'_>, most: usize, found: &mut Found) -> Result<Option<Collected>> {
     let mut collected = Collected::default();
-    let (low, high) = (blocks.lists.low, blocks.lists.high);
-    let mut current = None;
-    for run in 0..blocks.lists.run_blocks.len() as u32 {
-        let block = blocks.lists.block_of(run);
-        let page = match current.take() {
-            Some((known, page)) if known == block => page,
-            _ => blocks.key_page(block)?,
-        };
+    let lists = blocks.lists;
+    let count = lists.run_count() as u32;
+    let mut from = 0;
+    while from < count {
+        let block = lists.block_of(from);
+        let others = (from..count).take_while(|run| lists.block_of(*run) == block);
+        let end = from + (others.count() as u32).max(1);
+        let page = blocks.key_page(block)?;
         let keys = blocks.keys(&page, block)?;
         blocks.open(block, keys)?;
-        let span = blocks.check_span(run, keys, block)?;
-        found.considered += span.len() as u64;
+        let between = match end - from >= MANY_RUNS && blocks.marks_of(block).is_none() {
+            true => keys.between(lists.low, lists.high),
+            false => None,
+        };
+        let marks = blocks.marks_of(block).or(between.as_ref());
         let before = collected.rows.len();
-        match blocks.marks_of(block) {
-            Some(marks) => {
-                let rows = marks.iter_range(span).map(|row| row as u32);
-                collected.rows.extend(rows);
-                let rows = collected.rows.get(before..).unwrap_or_default();
-                keys.gather(rows, &mut collected.keys);
-            }
-            None => {
-                let range = keys.narrow_known(span, blocks.lists.ends(run), low, high);
-                if collected.rows.len() + range.len() <= most {
-                    keys.decode(range.clone(), &mut collected.keys);
-                }
-                collected.rows.extend(range.start as u32..range.end as u32);
+        for run in from..end {
+            let span = blocks.check_span(run, keys, block)?;
+            found.considered += span.len() as u64;
+            collected.add(blocks, keys, marks, run, span, most);
+            if collected.rows.len() > most {
+                return Ok(None);
             }
         }
         if collected.rows.len() > before {
             blocks.note_rows(block);
-            collected.runs.resize(collected.rows.len(), run);
         }
-        if collected.rows.len() > most {
-            return Ok(None);
-        }
-        current = Some((block, page));
+        from = end;
     }
     Ok(Some(collected))
+}
+
+impl Collected {
+    /// Adds the rows of a run, those that are marked where that was found out; their keys only while there
+    /// are at most `most`.
+    fn add(
+        &mut self,
+        blocks: &Blocks<'_>,
+        keys: Keys<'_>,
+        marks: Option<&Bitmap>,
+        run: u32,
+        span: Range<usize>,
+        most: usize,
+    ) {
+        let before = self.rows.len();
+        if let Some(marks) = marks {
+            self.rows
+                .extend(marks.iter_range(span).map(|row| row as u32));
+            let rows = self.rows.get(before..).unwrap_or_default();
+            keys.gather(rows, &mut self.keys);
+        } else {
+            let (low, high) = (blocks.lists.low, blocks.lists.high);
+            let range = keys.narrow_known(span, blocks.lists.ends(run), low, high);
+            if range.is_empty() {
+                return;
+            }
+            self.rows.extend(range.start as u32..range.end as u32);
+            if self.rows.len() <= most {
+                keys.decode(range, &mut self.keys);
+            }
+        }
+        self.runs.resize(self.rows.len(), run);
+    }
 }
 
 /// The positions of keys in ascending order; equal keys keep theirs.

@@ -6,14 +6,11 @@ use crate::bindings::sidx::engine::scan;
 
 /// One run of one block, with its keys as a column.
 const WANTED: scan::Request<'static> = scan::Request {
-    key_pages: &[],
+    pages: &[],
     slots: 0,
-    slot_pages: &[],
     tested: &[],
-    run_blocks: &[0],
-    spans: &[0, 2],
-    series: &[7],
-    ends: &[0, 1 << 40],
+    runs: &[0, 0, 2],
+    ends: &[0, 1 << 40, 7],
     whole: false,
     low: i64::MIN,
     high: i64::MAX,
@@ -22,8 +19,7 @@ const WANTED: scan::Request<'static> = scan::Request {
     horizon: None,
     kinds: &[],
     piece_counts: &[],
-    piece_ends: &[],
-    piece_pages: &[],
+    pieces: &[],
 };
 
 fn copied<'a>(request: &scan::Request<'a>) -> scan::Request<'a> {
@@ -33,22 +29,25 @@ fn copied<'a>(request: &scan::Request<'a>) -> scan::Request<'a> {
 type Change = fn(&mut scan::Request<'_>);
 
 /// What is wrong with a request, and how to make it so.
-const WRONG: [(&str, Change); 24] = [
-    ("no key page", |it| it.key_pages = &[u32::MAX]),
-    ("an unknown key page", |it| it.key_pages = &[8 << 20]),
-    ("no key pages", |it| it.key_pages = &[]),
+const WRONG: [(&str, Change); 25] = [
+    ("no key page", |it| it.pages = &[u32::MAX]),
+    ("an unknown key page", |it| it.pages = &[8 << 20]),
+    ("no key pages", |it| it.pages = &[]),
     ("missing slots", |it| it.slots = u32::MAX),
-    ("more slots", |it| it.slot_pages = &[1, 2, 3]),
+    ("a missing slot", |it| it.slots = 1),
+    ("half a block", |it| {
+        (it.pages, it.slots) = (&[0, 0, 0], 1);
+    }),
     ("more tests", |it| it.tested = &[0, 0]),
     ("a test without a filter", |it| it.tested = &[1]),
-    ("a run of no block", |it| it.run_blocks = &[1]),
-    ("a run of the last block", |it| it.run_blocks = &[u32::MAX]),
-    ("more runs", |it| it.run_blocks = &[0, 0]),
-    ("half a span", |it| it.spans = &[0]),
-    ("a span backwards", |it| it.spans = &[2, 1]),
-    ("a span behind the rows", |it| it.spans = &[0, u32::MAX]),
-    ("no series", |it| it.series = &[]),
-    ("half an end", |it| it.ends = &[0]),
+    ("a run of no block", |it| it.runs = &[1, 0, 2]),
+    ("a run of the last block", |it| it.runs = &[u32::MAX, 0, 2]),
+    ("more runs", |it| it.runs = &[0, 0, 1, 0, 1, 2]),
+    ("half a run", |it| it.runs = &[0, 0, 2, 0]),
+    ("a span backwards", |it| it.runs = &[0, 2, 1]),
+    ("a span behind the rows", |it| it.runs = &[0, 0, u32::MAX]),
+    ("no ends", |it| it.ends = &[]),
+    ("no series", |it| it.ends = &[0, 1 << 40]),
     ("all rows there are", |it| it.limit = u32::MAX),
     ("an unknown type", |it| {
         (it.kinds, it.piece_counts) = (&[99], &[0]);
@@ -63,14 +62,14 @@ const WRONG: [(&str, Change); 24] = [
     }),
     ("a piece that ends before a row", |it| {
         (it.kinds, it.piece_counts) = (&[2], &[1]);
-        (it.piece_ends, it.piece_pages) = (&[1], &[u32::MAX]);
+        it.pieces = &[1, u32::MAX];
     }),
     ("an unknown piece", |it| {
         (it.kinds, it.piece_counts) = (&[2], &[1]);
-        (it.piece_ends, it.piece_pages) = (&[u32::MAX], &[8 << 20]);
+        it.pieces = &[u32::MAX, 8 << 20];
     }),
     ("pieces without pages", |it| {
-        (it.kinds, it.piece_counts, it.piece_ends) = (&[2], &[1], &[9]);
+        (it.kinds, it.piece_counts, it.pieces) = (&[2], &[1], &[9]);
     }),
 ];
 
@@ -80,7 +79,7 @@ pub(super) fn tops(allowed: &mut Allowed) {
     };
     let pages = [page];
     let wanted = scan::Request {
-        key_pages: &pages,
+        pages: &pages,
         ..WANTED
     };
     for whole in [false, true] {
@@ -102,10 +101,8 @@ pub(super) fn tops(allowed: &mut Allowed) {
         }
     }
     // Odd, but no reason to refuse: the answer is just what it is.
-    let runs = vec![0; 1 << 17];
-    let spans: Vec<u32> = [0, 2].repeat(1 << 17);
-    let series = vec![7; 1 << 17];
-    let ends = [i64::MAX, i64::MIN].repeat(1 << 17);
+    let runs = [0, 0, 2].repeat(1 << 17);
+    let ends = [i64::MAX, i64::MIN, 7].repeat(1 << 17);
     for odd in [
         scan::Request {
             low: i64::MAX,
@@ -121,9 +118,7 @@ pub(super) fn tops(allowed: &mut Allowed) {
             ..copied(&wanted)
         },
         scan::Request {
-            run_blocks: &runs,
-            spans: &spans,
-            series: &series,
+            runs: &runs,
             ends: &ends,
             limit: 1 << 16,
             order: scan::Order::Descending,
