@@ -23,6 +23,10 @@ use exit::Failure;
 
 const OUTPUT_BUFFER_BYTES: usize = 64 << 10;
 
+/// The system's allocator often gives large buffers back and has them faulted in again for the next query.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let stdout = io::stdout();
     let stderr = io::stderr();
