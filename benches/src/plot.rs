@@ -27,6 +27,9 @@ struct Arguments {
     /// Number of series to draw
     #[arg(long, default_value_t = 100)]
     series: u64,
+    /// Field of the lines to draw
+    #[arg(long, default_value = "median")]
+    field: String,
     /// What stands above the picture
     #[arg(long)]
     title: String,
@@ -52,14 +55,19 @@ fn read(arguments: &Arguments) -> Result<(Lines, String), Box<dyn Error>> {
             && point["series"] == arguments.series
             && point["durability"] != "sync"
             && arguments.figures.iter().any(|figure| figure == name);
-        if let (true, Some(rows), Some(median)) =
-            (wanted, point["rows"].as_u64(), point["median"].as_f64())
-        {
+        if let (true, Some(rows), Some(value)) = (
+            wanted,
+            point["rows"].as_u64(),
+            point[&arguments.field].as_f64(),
+        ) {
             lines
                 .entry(name.to_owned())
                 .or_default()
-                .insert(rows, median);
-            unit = point["unit"].as_str().unwrap_or_default().to_owned();
+                .insert(rows, value);
+            unit = match arguments.field.as_str() {
+                "peak_mib" => "MiB".to_owned(),
+                _ => point["unit"].as_str().unwrap_or_default().to_owned(),
+            };
         }
     }
     match lines.is_empty() {

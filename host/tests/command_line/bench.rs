@@ -42,6 +42,9 @@ fn expected_names(series: &[u64]) -> BTreeSet<String> {
                     ));
                 }
             }
+            for batch in [1_000, 10_000] {
+                names.insert(format!("columns-{batch} {series} {engine} os 1"));
+            }
             for figure in ["flush", "merge", "size", "open"] {
                 names.insert(format!("{figure} {series} {engine}  "));
             }
@@ -73,7 +76,8 @@ fn every_figure_is_measured_with_both_engines() {
         let figure = line["figure"].as_str().expect("a name");
         let is_query = figure.starts_with('q');
         assert_eq!(line.get("result_rows").is_some(), is_query, "{line}");
-        let has_cpu = figure.starts_with("ingest") || figure == "merge";
+        let is_ingest = figure.starts_with("ingest") || figure.starts_with("columns");
+        let has_cpu = is_ingest || figure == "merge";
         let has_cpu = has_cpu && cfg!(target_os = "linux");
         assert_eq!(line.get("cpu_s").is_some(), has_cpu, "{line}");
     }

@@ -138,8 +138,10 @@ an answer that was computed without an index; a difference ends the command with
 
 Figures:
   ingest-100 ingest-1000 ingest-10000   rows/s in batches of so many rows, with durability os and
-              sync, and ingest-1000 also from 16 threads; the batches are made before the clock
-              starts, the flushes and merges that the index does by itself are in the time
+              sync, and ingest-1000 also from 16 threads; making the rows is not in the time, making
+              columns of them is, and the flushes and merges that the index does by itself
+  columns-1000 columns-10000
+              the same with columns that are ready when the clock starts, durability os
   flush       rows/s, a tenth of the rows from memory to a part
   merge       rows/s, ten parts into one
   size        bytes/row that the merged store takes on the disk
@@ -157,4 +159,5 @@ name one on a disk with --dir. Stores are removed at the end.
 
 Each JSON line is a figure of an engine: figure, series, rows, engine, unit, median, min, max,
 samples; result_rows for queries; durability and writers for ingest; cpu_s, the CPU seconds of the
-whole process, for ingest and merge (Linux)."#;
+whole process, and peak_mib, the most memory that it had, for ingest and merge (Linux). Ingest has up
+to a million rows ready, which take part of that."#;

@@ -20,10 +20,12 @@ impl Bar {
     }
 }
 
-const INGEST: [(&str, f64); 3] = [
+const INGEST: [(&str, f64); 5] = [
     ("ingest-100", 2.0),
     ("ingest-1000", 3.0),
     ("ingest-10000", 3.0),
+    ("columns-1000", 3.0),
+    ("columns-10000", 3.0),
 ];
 
 /// Queries that are to be twice as fast as the fastest peer.

@@ -147,6 +147,8 @@ impl Job<'_> {
 /// One process makes its own index, merges it, takes the size and runs the queries.
 fn sidx(what: Measurement, job: &Job<'_>) -> Option<Command> {
     let figures = match what {
+        // With ready-made columns there is no figure for few rows.
+        Measurement::Ingest(batch @ (1_000 | 10_000)) => format!("ingest-{batch},columns-{batch}"),
         Measurement::Ingest(batch) => format!("ingest-{batch}"),
         Measurement::Compact => return None,
         Measurement::Query => {

@@ -9,10 +9,12 @@ use crate::cells::{Cell, Cells, Group, Ratio};
 use crate::engines::Engine;
 
 /// What is not a query: name and unit.
-const OTHERS: [(&str, &str); 6] = [
+const OTHERS: [(&str, &str); 8] = [
     ("ingest-100", "rows/s"),
     ("ingest-1000", "rows/s"),
     ("ingest-10000", "rows/s"),
+    ("columns-1000", "rows/s"),
+    ("columns-10000", "rows/s"),
     ("compact", "rows/s"),
     ("size", "bytes/row"),
     ("open", "us"),

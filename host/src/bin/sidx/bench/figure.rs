@@ -27,9 +27,20 @@ pub(super) enum Figure {
     Cold(Query),
 }
 
+/// In which form a program has the rows that it writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Structs, of which batches are made while the clock runs.
+    Rows,
+    /// Columns, as a program has them that reads Arrow or Parquet.
+    Columns,
+}
+
 /// How rows are ingested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Load {
+    /// In which form the rows are when the clock starts.
+    pub(super) form: Form,
     /// Rows of a batch.
     pub(super) batch_rows: u64,
     /// When a batch is acknowledged.
@@ -54,6 +65,7 @@ impl Figure {
     pub(super) fn all() -> Vec<Figure> {
         let load = |batch_rows, durability, writers| {
             Figure::Ingest(Load {
+                form: Form::Rows,
                 batch_rows,
                 durability,
                 writers,
@@ -65,6 +77,14 @@ impl Figure {
             figures.extend(both.map(|durability| load(batch_rows, durability, 1)));
         }
         figures.extend(both.map(|durability| load(1_000, durability, MANY_WRITERS)));
+        figures.extend([1_000, 10_000].map(|batch_rows| {
+            Figure::Ingest(Load {
+                form: Form::Columns,
+                batch_rows,
+                durability: Durability::Os,
+                writers: 1,
+            })
+        }));
         figures.extend([Figure::Flush, Figure::Merge, Figure::Size, Figure::Open]);
         figures.extend(Query::ALL.map(Figure::Warm));
         figures.extend(Query::ALL.map(Figure::Cold));
@@ -93,7 +113,10 @@ impl Figure {
     /// Its name; loads that differ in durability and writers share one.
     pub(super) fn name(self) -> String {
         match self {
-            Figure::Ingest(load) => format!("ingest-{}", load.batch_rows),
+            Figure::Ingest(load) => match load.form {
+                Form::Rows => format!("ingest-{}", load.batch_rows),
+                Form::Columns => format!("columns-{}", load.batch_rows),
+            },
             Figure::Flush => "flush".to_owned(),
             Figure::Merge => "merge".to_owned(),
             Figure::Size => "size".to_owned(),
@@ -152,7 +175,8 @@ mod tests {
         assert_eq!(names(&["ingest-100"]), ["ingest-100", "ingest-100"]);
         assert_eq!(names(&["ingest"]).len(), 8);
         assert_eq!(names(&["q4", "size"]), ["size", "q4"]);
-        assert_eq!(names(&[]).len(), 8 + 4 + 20);
+        assert_eq!(names(&["columns"]), ["columns-1000", "columns-10000"]);
+        assert_eq!(names(&[]).len(), 8 + 2 + 4 + 20);
     }
 
     #[test]

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use sidx_host::{Engine, Index};
-use sidx_w1::Row;
+use sidx_host::{Batch, Engine, Index};
+use sidx_w1::{Columns, Row};
 
-use super::figure::{Figure, Load};
+use super::figure::{Figure, Form, Load};
 use super::samples::{Clocks, Sample, Spent};
 use super::stores;
-use super::workload::{Workload, batch};
+use super::workload::{Workload, batch, columns, of_columns};
 use crate::exit::{Code, Failure};
 
 /// Rows that are held ready at once, which bounds memory. The clocks stop in between.
@@ -20,7 +20,7 @@ const ROWS_AHEAD: u64 = 1_000_000;
 ///
 /// The time is from the first batch to the acknowledgement of the last, and to the end of every flush and
 /// merge that the index does on the way by its default policy: what runs beside the writes is paid for all
-/// the same. Making the rows is not in it, making batches of them is.
+/// the same. Making the rows is not in it; making columns of them is, unless the load has them ready.
 pub(super) fn measure(
     workload: &Workload,
     store: &Path,
@@ -34,17 +34,35 @@ pub(super) fn measure(
     while first < workload.rows {
         let end = first.saturating_add(ROWS_AHEAD).min(workload.rows);
         let rows = workload.rows_of_batches(first..end, load.batch_rows);
-        let shares = shares(rows, load.writers);
-        let clocks = Clocks::start();
-        write(&index, shares)?;
-        await_background(&index);
-        spent = spent.and(clocks.stop());
+        spent = spent.and(match load.form {
+            Form::Rows => {
+                let make = |rows: Vec<Row>| batch(&rows);
+                timed(&index, shares(rows, load.writers), make)?
+            }
+            Form::Columns => {
+                let ready: Result<Vec<Columns>, Failure> =
+                    rows.into_iter().map(|rows| columns(&rows)).collect();
+                timed(&index, shares(ready?, load.writers), of_columns)?
+            }
+        });
         first = end;
     }
     workload.check_rows(&Figure::Ingest(load).title(), engine, &index)?;
     index.close()?;
     stores::remove(store)?;
     Ok(Sample::rate(workload.rows, spent))
+}
+
+/// Writes everything and waits for what it set off; how long that took.
+fn timed<T: Send>(
+    index: &Index,
+    shares: Vec<Vec<T>>,
+    make: impl Fn(T) -> Result<Batch, Failure> + Sync,
+) -> Result<Spent, Failure> {
+    let clocks = Clocks::start();
+    write(index, shares, make)?;
+    await_background(index);
+    Ok(clocks.stop())
 }
 
 /// Waits until no flush and no merge is running. One may be about to begin, so that is looked for thrice.
@@ -60,8 +78,8 @@ fn await_background(index: &Index) {
 }
 
 /// Deals batches out to writers in turn.
-fn shares(batches: Vec<Vec<Row>>, writers: usize) -> Vec<Vec<Vec<Row>>> {
-    let mut shares: Vec<Vec<Vec<Row>>> = (0..writers.max(1)).map(|_| Vec::new()).collect();
+fn shares<T>(batches: Vec<T>, writers: usize) -> Vec<Vec<T>> {
+    let mut shares: Vec<Vec<T>> = (0..writers.max(1)).map(|_| Vec::new()).collect();
     let mut batches = batches.into_iter();
     loop {
         for share in &mut shares {
@@ -74,13 +92,18 @@ fn shares(batches: Vec<Vec<Row>>, writers: usize) -> Vec<Vec<Vec<Row>>> {
 }
 
 /// Writes each share on a thread of its own; a single one on this thread.
-fn write(index: &Index, mut shares: Vec<Vec<Vec<Row>>>) -> Result<(), Failure> {
-    let write_share = |share: Vec<Vec<Row>>| -> Result<(), Failure> {
+fn write<T: Send>(
+    index: &Index,
+    mut shares: Vec<Vec<T>>,
+    make: impl Fn(T) -> Result<Batch, Failure> + Sync,
+) -> Result<(), Failure> {
+    let write_share = |share: Vec<T>| -> Result<(), Failure> {
         for rows in share {
-            index.write(batch(&rows)?)?;
+            index.write(make(rows)?)?;
         }
         Ok(())
     };
+    let write_share = &write_share;
     if shares.len() == 1 {
         return shares.pop().map_or(Ok(()), write_share);
     }
@@ -114,17 +137,20 @@ mod tests {
     }
 
     #[test]
-    fn many_writers_write_every_row() {
+    fn many_writers_write_every_row_in_either_form() {
         let parent = tempfile::tempdir().unwrap();
         let workload = Workload::new(900, 3, 1 << 20);
-        let load = Load {
-            batch_rows: 10,
-            durability: Durability::Os,
-            writers: 16,
-        };
-        let store = parent.path().join("store");
-        let sample = measure(&workload, &store, Engine::Native, load).unwrap();
-        assert!(sample.value > 0.0);
-        assert!(!store.exists());
+        for form in [Form::Rows, Form::Columns] {
+            let load = Load {
+                form,
+                batch_rows: 10,
+                durability: Durability::Os,
+                writers: 16,
+            };
+            let store = parent.path().join("store");
+            let sample = measure(&workload, &store, Engine::Native, load).unwrap();
+            assert!(sample.value > 0.0);
+            assert!(!store.exists());
+        }
     }
 }

@@ -50,7 +50,7 @@ impl Merged {
             let clocks = Clocks::start();
             index.flush()?;
             let mut sample = Sample::rate(rows, clocks.stop());
-            sample.cpu_seconds = None;
+            (sample.cpu_seconds, sample.peak_mib) = (None, None);
             results.push(Figure::Flush, engine, sample);
         }
         let clocks = Clocks::start();

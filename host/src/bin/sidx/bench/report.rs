@@ -105,6 +105,9 @@ fn line(workload: &Workload, figure: Figure, engine: Engine, samples: &Samples) 
     if let Some(seconds) = samples.cpu_seconds() {
         put("cpu_s", json!(thousandths(seconds)));
     }
+    if let Some(peak) = samples.peak_mib() {
+        put("peak_mib", json!(peak.round()));
+    }
     Value::Object(line)
 }
 
@@ -185,14 +188,15 @@ mod tests {
             for value in values {
                 let sample = Sample {
                     value,
-                    cpu_seconds: None,
                     result_rows: Some(20),
+                    ..Sample::default()
                 };
                 results.push(Figure::Warm(Query::Q3), engine, sample);
                 let sample = Sample {
                     value: value * 1e6,
                     cpu_seconds: Some(0.5),
-                    result_rows: None,
+                    peak_mib: Some(64.2),
+                    ..Sample::default()
                 };
                 results.push(Figure::Merge, engine, sample);
             }
@@ -210,7 +214,10 @@ mod tests {
         let expected = r#"{"figure":"q3","series":3,"rows":10,"engine":"native","unit":"us","median":2.5,"min":2.0,"max":3.0,"samples":3,"result_rows":20}"#;
         assert_eq!(out.lines().count(), 4);
         assert_eq!(out.lines().last(), Some(expected));
-        assert!(out.starts_with(r#"{"figure":"merge""#) && out.contains(r#""cpu_s":0.5}"#));
+        assert!(
+            out.starts_with(r#"{"figure":"merge""#)
+                && out.contains(r#""cpu_s":0.5,"peak_mib":64.0}"#)
+        );
     }
 
     #[test]

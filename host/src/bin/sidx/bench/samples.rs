@@ -13,6 +13,8 @@ pub(super) struct Sample {
     pub(super) value: f64,
     /// CPU seconds of the process, where they are measured.
     pub(super) cpu_seconds: Option<f64>,
+    /// Most memory that the process had meanwhile, in MiB, where it is measured.
+    pub(super) peak_mib: Option<f64>,
     /// Rows that a query returned or counted.
     pub(super) result_rows: Option<u64>,
 }
@@ -23,6 +25,7 @@ impl Sample {
         Sample {
             value: rows as f64 / spent.wall.as_secs_f64().max(1e-9),
             cpu_seconds: spent.cpu_seconds,
+            peak_mib: spent.peak_mib,
             result_rows: None,
         }
     }
@@ -67,6 +70,12 @@ impl Samples {
     pub(super) fn cpu_seconds(&self) -> Option<f64> {
         let seconds: Vec<f64> = self.0.iter().filter_map(|one| one.cpu_seconds).collect();
         (!seconds.is_empty()).then(|| median(seconds))
+    }
+
+    /// The most memory of all measurements, in MiB, where it is measured.
+    pub(super) fn peak_mib(&self) -> Option<f64> {
+        let peaks = self.0.iter().filter_map(|one| one.peak_mib);
+        peaks.max_by(f64::total_cmp)
     }
 
     /// Rows of each result: all have the same, as they were checked.
@@ -115,6 +124,8 @@ pub(super) struct Spent {
     /// Seconds of all threads of the process, in it and in the kernel for it; none where the system does
     /// not tell.
     pub(super) cpu_seconds: Option<f64>,
+    /// Most memory of the process meanwhile, in MiB; none where the system does not tell.
+    pub(super) peak_mib: Option<f64>,
 }
 
 impl Spent {
@@ -124,15 +135,19 @@ impl Spent {
             (Some(a), Some(b)) => Some(a + b),
             (one, other) => one.or(other),
         };
+        let peaks = [self.peak_mib, more.peak_mib].into_iter().flatten();
         Spent {
             wall: self.wall + more.wall,
             cpu_seconds,
+            peak_mib: peaks.max_by(f64::total_cmp),
         }
     }
 }
 
 /// Clocks that were started together.
 pub(super) struct Clocks {
+    /// What the system knows as the peak of memory is that since the start.
+    forgot_peak: bool,
     cpu_seconds: Option<f64>,
     wall: Instant,
 }
@@ -141,6 +156,7 @@ impl Clocks {
     /// Starts them.
     pub(super) fn start() -> Clocks {
         Clocks {
+            forgot_peak: forget_peak(),
             cpu_seconds: cpu_seconds(),
             wall: Instant::now(),
         }
@@ -153,7 +169,12 @@ impl Clocks {
             .cpu_seconds
             .zip(cpu_seconds())
             .map(|(started, now)| now - started);
-        Spent { wall, cpu_seconds }
+        let peak_mib = self.forgot_peak.then(peak_mib).flatten();
+        Spent {
+            wall,
+            cpu_seconds,
+            peak_mib,
+        }
     }
 }
 
@@ -167,6 +188,30 @@ fn cpu_seconds() -> Option<f64> {
 #[cfg(not(target_os = "linux"))]
 fn cpu_seconds() -> Option<f64> {
     None
+}
+
+/// Makes the memory that the process has now its peak so far.
+#[cfg(target_os = "linux")]
+fn forget_peak() -> bool {
+    std::fs::write("/proc/self/clear_refs", "5").is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn forget_peak() -> bool {
+    false
+}
+
+/// The peak of the memory of this process.
+fn peak_mib() -> Option<f64> {
+    peak_kib(&std::fs::read_to_string("/proc/self/status").ok()?).map(|kib| kib as f64 / 1024.0)
+}
+
+/// What the system calls the high-water mark of the resident set.
+fn peak_kib(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 /// Clock ticks in user and kernel mode: fields 14 and 15, counted from 1. Field 2 is a name in
@@ -191,6 +236,17 @@ mod tests {
         assert_eq!(of(&[4.0, 1.0, 3.0, 2.0]), 2.5);
         assert_eq!(of(&[7.0]), 7.0);
         assert!(of(&[]).is_nan());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_peak_is_that_since_the_start() {
+        assert_eq!(peak_kib("Name: a\nVmHWM:\t    1234 kB\n"), Some(1_234));
+        assert_eq!(peak_kib("Name: a\n"), None);
+        let clocks = Clocks::start();
+        let room = vec![7u8; 64 << 20];
+        let spent = clocks.stop();
+        assert!(spent.peak_mib.is_some_and(|peak| peak > 64.0) && room.len() > 1);
     }
 
     #[cfg(target_os = "linux")]

@@ -16,9 +16,17 @@ const INDEX: &str = "w1";
 
 /// A batch of rows, as a program makes it of its own structs.
 pub(super) fn batch(rows: &[Row]) -> Result<Batch, Failure> {
-    let columns = Columns::of_rows(rows).map_err(|error| {
-        Failure::new(Code::Other, format!("making a batch failed: {error}"), "")
-    })?;
+    of_columns(columns(rows)?)
+}
+
+/// Rows as columns.
+pub(super) fn columns(rows: &[Row]) -> Result<Columns, Failure> {
+    Columns::of_rows(rows)
+        .map_err(|error| Failure::new(Code::Other, format!("making a batch failed: {error}"), ""))
+}
+
+/// A batch of columns that were made before.
+pub(super) fn of_columns(columns: Columns) -> Result<Batch, Failure> {
     let Columns {
         series,
         keys,
