@@ -136,7 +136,7 @@ impl Cells {
 
 /// Whether more is better.
 fn is_rate(figure: &str) -> bool {
-    figure.starts_with("ingest-") || figure == "compact"
+    ["ingest-", "columns-"].iter().any(|kind| figure.starts_with(kind)) || figure == "compact"
 }
 
 #[cfg(test)]
