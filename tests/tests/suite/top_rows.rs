@@ -180,3 +180,38 @@ fn the_greatest_keys_of_many_series_open_no_more_blocks_than_rows() {
         }
     });
 }
+
+#[test]
+fn a_query_asks_for_as_many_runs_as_the_one_before_needed() {
+    on_both_engines(|index| {
+        // First a hundred series of one row each; then one of many rows with the least and greatest keys.
+        let single = |at: u64| Row::new(at + 1, 1_000 + at as i64, "x");
+        index.write_part(&(0..100).map(single).collect::<Vec<_>>());
+        let calls = |descending: bool| {
+            let query = index.ask().limit(20);
+            let explain = explain_of(if descending {
+                query.descending()
+            } else {
+                query
+            });
+            assert_eq!(number(&explain, "/rows/returned"), 20);
+            number(&explain, "/calls/top")
+        };
+        for descending in [false, true] {
+            assert_eq!([calls(descending), calls(descending)], [2, 1]);
+        }
+        let long = |at: u64| {
+            let key = if at < 30 {
+                at as i64
+            } else {
+                9_000 + at as i64
+            };
+            Row::new(0, key, "y")
+        };
+        index.write_part(&(0..60).map(long).collect::<Vec<_>>());
+        // What was needed before is more than enough; later queries need one run and get by with few.
+        for descending in [false, true, false, true] {
+            assert_eq!(calls(descending), 1);
+        }
+    });
+}
