@@ -134,40 +134,20 @@ impl Delta {
         None
     }
 
-    /// The differences of up to `N` rows that end with `row`, the last first: how much each value is above
-    /// the one before it. None when a row has none to its left in its group.
-    pub(crate) fn steps_before<const N: usize>(
-        &self,
-        row: usize,
-        count: usize,
-    ) -> Option<[i64; N]> {
-        let (head, packed) = self.group(row / GROUP)?;
-        let within = row % GROUP;
-        if count > within || within >= packed.count() {
+    /// How much each of `count` values from `first` on is above the one before it; `count` is at most `N`. None
+    /// unless they are of one group, behind its start.
+    pub(crate) fn steps<const N: usize>(&self, first: usize, count: usize) -> Option<[i64; N]> {
+        let mut steps = [0; N];
+        if count == 0 {
+            return Some(steps);
+        }
+        let (head, packed) = self.group(first / GROUP)?;
+        let within = first % GROUP;
+        if within == 0 || within + count > packed.count() {
             return None;
         }
-        let mut steps = [0; N];
         for (at, step) in steps.iter_mut().take(count).enumerate() {
-            *step = head.step.wrapping_add(packed.get(within - at) as i64);
-        }
-        Some(steps)
-    }
-
-    /// The differences of up to `N` rows behind `row`: how much each is above the one before it. None when
-    /// they are not of the same group.
-    pub(crate) fn steps_behind<const N: usize>(
-        &self,
-        row: usize,
-        count: usize,
-    ) -> Option<[i64; N]> {
-        let (head, packed) = self.group(row / GROUP)?;
-        let within = row % GROUP;
-        if within + count >= packed.count() {
-            return None;
-        }
-        let mut steps = [0; N];
-        for (at, step) in steps.iter_mut().take(count).enumerate() {
-            *step = head.step.wrapping_add(packed.get(within + 1 + at) as i64);
+            *step = head.step.wrapping_add(packed.get(within + at) as i64);
         }
         Some(steps)
     }

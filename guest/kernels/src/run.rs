@@ -106,7 +106,7 @@ impl<'a> Keys<'a> {
     ) -> Option<Range<usize>> {
         let count = run.len().min(TAIL);
         let mut keys = [last; TAIL];
-        self.before(run.end - 1, last, keys.get_mut(..count)?)?;
+        self.walk(run.end - 1, last, true, keys.get_mut(..count)?)?;
         let keys = keys.get(..count)?;
         let above = keys
             .iter()
@@ -123,45 +123,35 @@ impl<'a> Keys<'a> {
         Some((run.end - wanted.max(above))..end)
     }
 
-    /// The keys of rows that end with `row`, the last first; that of `row` itself is known. None where that
-    /// costs more than decoding them.
-    fn before(&self, row: usize, known: i64, keys: &mut [i64]) -> Option<()> {
+    /// The keys of rows from `row` on, or from it down, the first of which is known. None where that costs
+    /// more than decoding them.
+    fn walk(&self, row: usize, known: i64, down: bool, keys: &mut [i64]) -> Option<()> {
         match self.stored.form() {
             Form::Delta(delta) => {
-                let steps: [i64; TAIL] = delta.steps_before(row, keys.len().checked_sub(1)?)?;
+                let others = keys.len().checked_sub(1)?;
+                let first = if down { row.checked_sub(others)? } else { row };
+                let steps: [i64; TAIL] = delta.steps(first + 1, others)?;
+                let steps = steps.get(..others)?;
                 let mut value = known;
-                for (key, step) in keys.iter_mut().zip(steps) {
-                    *key = value;
-                    value = value.wrapping_sub(step);
+                let (start, keys) = keys.split_first_mut()?;
+                *start = known;
+                if down {
+                    for (key, step) in keys.iter_mut().zip(steps.iter().rev()) {
+                        value = value.wrapping_sub(*step);
+                        *key = value;
+                    }
+                } else {
+                    for (key, step) in keys.iter_mut().zip(steps) {
+                        value = value.wrapping_add(*step);
+                        *key = value;
+                    }
                 }
             }
             Form::Frame { base, width, bytes } => {
                 let packed = self.stored.packed(bytes, *width)?;
                 for (at, key) in keys.iter_mut().enumerate() {
-                    let row = row.checked_sub(at)?;
+                    let row = if down { row.checked_sub(at)? } else { row + at };
                     *key = base.wrapping_add(packed.get(row).cast_signed());
-                }
-            }
-            _ => return None,
-        }
-        Some(())
-    }
-
-    /// The same for rows that begin with `row`, the first first.
-    fn behind(&self, row: usize, known: i64, keys: &mut [i64]) -> Option<()> {
-        match self.stored.form() {
-            Form::Delta(delta) => {
-                let steps: [i64; TAIL] = delta.steps_behind(row, keys.len().checked_sub(1)?)?;
-                let mut value = known;
-                for (key, step) in keys.iter_mut().zip(steps) {
-                    *key = value;
-                    value = value.wrapping_add(step);
-                }
-            }
-            Form::Frame { base, width, bytes } => {
-                let packed = self.stored.packed(bytes, *width)?;
-                for (at, key) in keys.iter_mut().enumerate() {
-                    *key = base.wrapping_add(packed.get(row + at).cast_signed());
                 }
             }
             _ => return None,
@@ -176,7 +166,7 @@ impl<'a> Keys<'a> {
         let mut few = [0; TAIL];
         if let (Some(last), Some(few)) = (last, few.get_mut(..rows.len()))
             && !rows.is_empty()
-            && self.before(rows.end - 1, last, few).is_some()
+            && self.walk(rows.end - 1, last, true, few).is_some()
         {
             return out.extend_from_slice(few);
         }
@@ -192,7 +182,7 @@ impl<'a> Keys<'a> {
         let mut few = [0; TAIL];
         if let (Some(first), Some(few)) = (first, few.get_mut(..rows.len()))
             && !rows.is_empty()
-            && self.behind(rows.start, first, few).is_some()
+            && self.walk(rows.start, first, false, few).is_some()
         {
             return out.extend_from_slice(few);
         }
