@@ -296,7 +296,8 @@ mod tests {
             let page = page(&keys);
             let found = Keys::of(&page).unwrap();
             assert_eq!(found.rows(), keys.len());
-            let ends = [0, 1, 2, keys.len() / 3, keys.len() - 1, keys.len()];
+            let (third, quarter) = (keys.len() / 3, keys.len() - keys.len() / 4);
+            let ends = [0, 1, 2, third, quarter, keys.len() - 1, keys.len()];
             let edges = ends.map(|row| keys.get(row).copied().unwrap_or(i64::MAX));
             for start in ends {
                 for end in ends.into_iter().filter(|end| *end >= start) {
