@@ -134,8 +134,8 @@ impl Delta {
         None
     }
 
-    /// How much each of `count` values from `first` on is above the one before it; `count` is at most `N`. None
-    /// unless they are of one group, behind its start.
+    /// How much each of `count` values from `first` on is above the one before it; `count` is at most `N`.
+    /// None unless they are of one group, behind its start.
     pub(crate) fn steps<const N: usize>(&self, first: usize, count: usize) -> Option<[i64; N]> {
         let mut steps = [0; N];
         if count == 0 {
