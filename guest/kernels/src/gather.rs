@@ -95,7 +95,7 @@ pub fn gather_until(
             Some(page) => output.push_rows(page, segment.rows)?,
         }
         if bytes == 0 {
-            output.expect_rows(source.rows.len());
+            output.expect_rows(source.rows.len(), EXPECTED_BYTES_MAX);
         }
     }
     Ok(output.finish())
@@ -128,8 +128,8 @@ pub fn lengths(source: Source<'_>) -> Result<Vec<u32>, PageError> {
     Ok(lengths)
 }
 
-/// Most bytes for which room is made on a guess.
-const EXPECTED_BYTES_MAX: usize = 1 << 20;
+/// Most bytes for which room is made on a guess from a few rows.
+pub(crate) const EXPECTED_BYTES_MAX: usize = 1 << 20;
 
 /// What finding one row is worth in bytes of work.
 const ROW_BYTES: usize = 16;
@@ -176,17 +176,18 @@ impl Output {
     }
 
     /// Makes room for so many bytes of strings.
-    pub(crate) fn reserve_bytes(&mut self, bytes: usize) {
+    fn reserve_bytes(&mut self, bytes: usize) {
         if let Values::Bytes(strings) = &mut self.values {
             strings.reserve(0, bytes);
         }
     }
 
-    /// Makes room for strings of so many rows in all, if they are about as long as those so far.
-    pub(crate) fn expect_rows(&mut self, rows: usize) {
-        let (known, bytes) = (self.rows.max(1), self.bytes());
-        let more = (bytes / known).saturating_mul(rows.saturating_sub(known));
-        self.reserve_bytes(more.min(EXPECTED_BYTES_MAX));
+    /// Makes room for strings of so many rows in all, if they are about as long as those so far, but for no
+    /// more than so many bytes.
+    pub(crate) fn expect_rows(&mut self, rows: usize, most_bytes: usize) {
+        let known = self.rows.max(1);
+        let more = (self.bytes() / known).saturating_mul(rows.saturating_sub(known));
+        self.reserve_bytes(more.saturating_add(more / 8).min(most_bytes));
     }
 
     pub(crate) fn push_absent(&mut self, count: usize) {

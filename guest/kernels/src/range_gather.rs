@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::column::Column;
 use crate::column_type::ColumnType;
 use crate::error::PageError;
-use crate::gather::Output;
+use crate::gather::{EXPECTED_BYTES_MAX, Output};
 use crate::page::Page;
 
 /// A column under construction from rows of pages, one page after the other.
@@ -37,9 +37,7 @@ impl RangeGather {
             Some(page) => self.output.push_page_range(page, range.clone())?,
         }
         if is_first && !range.is_empty() {
-            // Values of one column are of a length: what is to come takes about as much as this.
-            let bytes = self.output.bytes() / range.len() * self.rows.saturating_sub(range.len());
-            self.output.reserve_bytes(bytes + bytes / 8);
+            self.output.expect_rows(self.rows, usize::MAX);
         }
         Ok(())
     }
@@ -52,7 +50,7 @@ impl RangeGather {
         let is_first = self.output.rows() == 0;
         self.output.push_rows(page, rows)?;
         if is_first {
-            self.output.expect_rows(self.rows);
+            self.output.expect_rows(self.rows, EXPECTED_BYTES_MAX);
         }
         Ok(())
     }

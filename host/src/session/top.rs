@@ -19,7 +19,7 @@ use sidx_kernels::{Bitmap, Column, Keys, Program, RangeGather, Stop};
 use self::lists::Places;
 use super::cached_page::{CachedPage, Purpose};
 use super::columns::Columns;
-use super::gather::MAX_GATHERED_BYTES;
+use super::gather::{MAX_GATHERED_BYTES, MAX_GATHERED_BYTES_IN_ALL};
 use super::handles::Handles;
 use super::range_gather::{at_rows, check_bytes, check_rows_size};
 use super::scan::{at_page, opened};
@@ -236,10 +236,14 @@ impl Session {
         let blocks = lists.block_count();
         let rows = found.picked.len();
         if rows <= FEW_ROWS {
+            let mut bytes = 0u64;
             let mut columns = Vec::with_capacity(lists.kinds.len());
             for (column, kind) in lists.kinds.iter().enumerate() {
                 let places = rest.take(lists.piece_counts_of(column, blocks));
-                columns.push(self.gather_picked(*kind, &places, &found.picked)?);
+                let column = self.gather_picked(*kind, &places, &found.picked)?;
+                bytes = bytes.saturating_add(column.size_bytes() as u64);
+                check_bytes(bytes, MAX_GATHERED_BYTES_IN_ALL)?;
+                columns.push(column);
             }
             return Columns::from_columns(rows, columns);
         }

@@ -156,6 +156,13 @@ impl<H: Host> Plan<H> {
         }
     }
 
+    /// The first position that a wanted row of a run could have, or the one that is known if that is earlier.
+    fn earlier(&self, known: Option<Position>, run: &Run) -> Position {
+        let key = self.first_key(run.first_key, run.last_key);
+        let first = Position::first_of_series(key, run.series, self.spec.descending);
+        known.map_or(first, |known| known.min(first))
+    }
+
     pub(crate) fn overlaps(&self, min_key: i64, max_key: i64) -> bool {
         self.low <= self.high && min_key <= self.high && max_key >= self.low
     }
@@ -260,9 +267,7 @@ impl<H: Host> Plan<H> {
             for run in runs.iter().take_while(|run| run.start < *end) {
                 if self.overlaps(run.first_key, run.last_key) {
                     spans.extend([run.start.max(*start), run.end.min(*end)]);
-                    let key = self.first_key(run.first_key, run.last_key);
-                    let first = Position::first_of_series(key, run.series, self.spec.descending);
-                    bound = Some(bound.map_or(first, |bound| bound.min(first)));
+                    bound = Some(self.earlier(bound, run));
                 }
             }
         }
@@ -394,9 +399,7 @@ impl<H: Host> Plan<H> {
             any_series = true;
             if self.overlaps(run.first_key, run.last_key) {
                 spans.extend([run.start, run.end]);
-                let key = self.first_key(run.first_key, run.last_key);
-                let first = Position::first_of_series(key, run.series, self.spec.descending);
-                bound = Some(bound.map_or(first, |bound| bound.min(first)));
+                bound = Some(self.earlier(bound, run));
             }
         });
         match bound {
