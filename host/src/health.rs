@@ -105,6 +105,9 @@ pub struct Health {
     pub index: String,
     /// Whether it takes writes.
     pub read_only: bool,
+    /// Whether a writer may remove what is read here: it was opened read-only, in a place where nothing can
+    /// be written, because of its medium, its owner, or because the medium is full.
+    pub reads_unprotected: bool,
     /// What a write without a durability of its own asks for.
     #[serde(serialize_with = "durability")]
     pub durability: Durability,
@@ -159,6 +162,7 @@ impl Health {
         Self {
             index: index.name().to_owned(),
             read_only: index.is_read_only(),
+            reads_unprotected: shared.reads_unprotected(),
             durability: settings.durability,
             pressure: memory.level.max(disk.level),
             memory,

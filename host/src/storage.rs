@@ -125,7 +125,7 @@ pub trait Storage: Send + Sync {
     /// [`oldest_pin`](Self::oldest_pin) as soon as this returns. A snapshot may go before it is
     /// pinned: look again whether it is there. The pin ends when the value is dropped, or with the
     /// process, or the power. None when nothing can be written in the place, because the medium is
-    /// read-only or the process may not: who reads there reads unprotected. Needs no lock.
+    /// read-only or full or the process may not: who reads there reads unprotected. Needs no lock.
     fn pin(&self, epoch: u64) -> Result<Option<Lock>>;
 
     /// The least epoch that is pinned, in this process or another; none when no reader is at work.

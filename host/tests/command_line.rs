@@ -18,6 +18,8 @@ use tempfile::TempDir;
 mod bench;
 #[path = "command_line/ingest.rs"]
 mod ingest;
+#[path = "command_line/machine.rs"]
+mod machine;
 #[path = "command_line/maintain.rs"]
 mod maintain;
 #[path = "command_line/query.rs"]

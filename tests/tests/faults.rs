@@ -72,7 +72,7 @@ fn assert_told(step: Step, error: &Error, fault: Fault) {
     assert!(kinds.contains(&error.kind()), "{step:?}: {error}");
     let cause = match fault {
         Fault::Io => "os error 5",
-        Fault::NoSpace | Fault::ShortWrite => "medium is full",
+        Fault::NoSpace | Fault::ShortWrite => "disk is full",
         Fault::ReadOnly => "read-only",
     };
     let text = error.message().to_lowercase();

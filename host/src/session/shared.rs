@@ -79,6 +79,11 @@ impl Shared {
         Ok(())
     }
 
+    /// Whether a writer may remove what is read here, because nothing could be pinned.
+    pub(crate) fn reads_unprotected(&self) -> bool {
+        matches!(self.pin.lock().as_ref(), Some((_, None)))
+    }
+
     /// Forgets what is open and cached of a file or directory that was removed or moved. Who has a file
     /// open can go on reading it.
     pub(crate) fn forget(&self, path: &str) {

@@ -12,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::descriptors::Descriptors;
 use self::disk::{TempFile, sync_directory};
 use self::file_system::Fs;
 use self::files::{DirectoryAppendFile, DirectoryNewFile, DirectoryReadFile};
@@ -19,6 +20,7 @@ use super::paths::{LOCK_NAME, check_index_name, check_move, check_path, is_compo
 use super::{AppendFile, Lock, NewFile, ReadFile, Storage, Store};
 use crate::error::{Error, ErrorKind, Result};
 
+mod descriptors;
 mod disk;
 mod file_system;
 mod files;
@@ -83,7 +85,7 @@ impl Store for DirectoryStore {
             // A link to a directory is as good as a directory here.
             if is_index
                 && (entry.is_directory
-                    || is_directory(self.fs.as_ref(), &self.root.join(&entry.name)))
+                    || is_directory(self.fs.as_ref(), &self.root.join(&entry.name))?)
             {
                 names.push(entry.name);
             }
@@ -124,9 +126,11 @@ impl Store for DirectoryStore {
     }
 }
 
-/// One index in a directory.
+/// One index in a directory. However many files of parts are in use, they take no more than half of the
+/// descriptors that the process may have.
 pub struct DirectoryStorage {
     fs: Fs,
+    descriptors: Arc<Descriptors>,
     root: PathBuf,
 }
 
@@ -138,8 +142,11 @@ impl DirectoryStorage {
 
     /// The same on another file system.
     pub fn on(fs: Arc<dyn FileSystem>, root: impl Into<PathBuf>) -> Self {
-        let root = root.into();
-        Self { fs, root }
+        Self {
+            fs,
+            descriptors: Descriptors::of_process(),
+            root: root.into(),
+        }
     }
 
     fn full(&self, path: &str) -> Result<PathBuf> {
@@ -186,10 +193,13 @@ fn local() -> Fs {
     Arc::new(LocalFileSystem)
 }
 
-/// Whether a path leads to a directory that can be reached.
-fn is_directory(fs: &dyn FileSystem, path: &Path) -> bool {
-    fs.metadata(path)
-        .is_ok_and(|metadata| metadata.kind == FileKind::Directory)
+/// Whether a path leads to a directory. That nobody may look is no answer.
+fn is_directory(fs: &dyn FileSystem, path: &Path) -> Result<bool> {
+    match fs.metadata(path) {
+        Ok(metadata) => Ok(metadata.kind == FileKind::Directory),
+        Err(cause) if is_absent(&cause) => Ok(false),
+        Err(cause) => Err(Error::io("look at", path, cause)),
+    }
 }
 
 /// Whether something has that name, be it a dangling link.
@@ -199,6 +209,14 @@ fn exists(fs: &dyn FileSystem, path: &Path) -> Result<bool> {
         Err(cause) if is_absent(&cause) => Ok(false),
         Err(cause) => Err(Error::io("look at", path, cause)),
     }
+}
+
+/// Whether an error says that the medium, or this user's share of it, has no room left.
+fn is_full(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// Whether an error says that there is nothing; `a/b` is not there either when `a` is a file.
@@ -221,14 +239,15 @@ impl Storage for DirectoryStorage {
         }
         let directory = self.make_parents(path)?;
         Ok(Box::new(DirectoryNewFile::new(
-            TempFile::create(&self.fs, &directory)?,
+            TempFile::create(&self.fs, &self.descriptors, &directory)?,
             full,
         )))
     }
 
     fn open(&self, path: &str) -> Result<Arc<dyn ReadFile>> {
         Ok(Arc::new(DirectoryReadFile::open(
-            self.fs.as_ref(),
+            &self.fs,
+            &self.descriptors,
             &self.full(path)?,
         )?))
     }

@@ -3,6 +3,7 @@
 mod arguments;
 mod bench;
 mod console;
+mod descriptors;
 mod exit;
 mod help;
 mod ingest;
@@ -11,6 +12,7 @@ mod maintain;
 mod output;
 mod place;
 mod query;
+mod warnings;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
             return exit::report_arguments(&error, &mut stdout.lock(), &mut stderr.lock());
         }
     };
+    descriptors::raise_limit();
+    warnings::tell();
     let mut out = BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, stdout.lock());
     // Not locked: the progress bar writes there too.
     let mut err = &stderr;

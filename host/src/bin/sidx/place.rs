@@ -1,9 +1,11 @@
 //! STORE and --index: finding an index, or telling which ones there are.
 
+use std::fs;
+use std::io::ErrorKind as Io;
 use std::path::Path;
 
 use serde_json::Value;
-use sidx_host::{BackupReport, ErrorKind, Index, IndexBuilder, Store};
+use sidx_host::{BackupReport, Error, ErrorKind, Index, IndexBuilder, Store};
 
 use crate::arguments::Target;
 use crate::exit::{Code, Failure};
@@ -78,7 +80,7 @@ impl Place {
         open: impl FnOnce(IndexBuilder) -> sidx_host::Result<T>,
     ) -> Result<T, Failure> {
         let store = Store::open(&self.store)?;
-        if !Path::new(&store.location()).is_dir() {
+        if !is_directory(Path::new(&store.location()))? {
             let message = format!("there is no store at {}", self.store);
             return Err(Failure::new(
                 Code::NotFound,
@@ -98,7 +100,10 @@ impl Place {
     /// The indexes there are, as a next step.
     fn listed(&self, store: &Store) -> String {
         const NAMES_MAX: usize = 20;
-        let names = store.index_names().unwrap_or_default();
+        let names = match store.index_names() {
+            Ok(names) => names,
+            Err(error) => return format!("which there are is not known: {}", error.message()),
+        };
         if names.is_empty() {
             return format!("{} holds no index yet; `sidx ingest` makes one", self.store);
         }
@@ -114,6 +119,16 @@ impl Place {
             .collect::<Vec<_>>()
             .join(", ");
         format!("indexes there: {names}{more}")
+    }
+}
+
+/// Whether a path leads to a directory. That it cannot be looked at is another matter than that it is not
+/// there.
+fn is_directory(path: &Path) -> Result<bool, Failure> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.is_dir()),
+        Err(cause) if matches!(cause.kind(), Io::NotFound | Io::NotADirectory) => Ok(false),
+        Err(cause) => Err(Error::io("look at", path, cause).into()),
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::file_system::{FileKind, FileSystem, Fs, OpenFile};
+use super::descriptors::{Descriptors, SharedFile};
+use super::file_system::{FileKind, FileMetadata, FileSystem, Fs};
 use super::{is_directory, parent_of};
 use crate::error::{Error, Result};
 
@@ -18,18 +19,22 @@ const LEFTOVER: &str = ".tmp";
 /// A file without a lasting name; removed when dropped.
 pub(super) struct TempFile {
     fs: Fs,
-    file: Box<dyn OpenFile>,
+    file: SharedFile,
     size: u64,
     path: PathBuf,
 }
 
 impl TempFile {
     /// Makes an empty one in `directory`, which exists.
-    pub(super) fn create(fs: &Fs, directory: &Path) -> Result<Self> {
+    pub(super) fn create(
+        fs: &Fs,
+        descriptors: &Arc<Descriptors>,
+        directory: &Path,
+    ) -> Result<Self> {
         loop {
             let path = temporary_path(directory);
-            match fs.create_new(&path) {
-                Ok(file) => {
+            match SharedFile::create_new(fs, descriptors, &path) {
+                Ok((file, _)) => {
                     return Ok(Self {
                         fs: Arc::clone(fs),
                         file,
@@ -59,8 +64,10 @@ impl TempFile {
             .map_err(|cause| Error::io("sync", &self.path, cause))
     }
 
-    pub(super) fn file(&self) -> &dyn OpenFile {
-        self.file.as_ref()
+    pub(super) fn metadata(&self) -> Result<FileMetadata> {
+        self.file
+            .metadata()
+            .map_err(|cause| Error::io("look at", &self.path, cause))
     }
 
     /// Gives the content a second, lasting name, unless that is taken.
@@ -122,7 +129,7 @@ pub(super) fn make_directories(fs: &dyn FileSystem, path: &Path) -> Result<()> {
     make_directories(fs, parent_of(path))?;
     match fs.create_directory(path) {
         Ok(()) => {}
-        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && is_directory(fs, path) => {}
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && is_directory(fs, path)? => {}
         Err(cause) => return Err(Error::io("make directory", path, cause)),
     }
     sync_directory(fs, parent_or_here(path))
