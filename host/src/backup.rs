@@ -267,11 +267,8 @@ impl Copy<'_> {
     fn copy_log(&mut self, start: u64) -> Result<()> {
         self.to.remove("log")?;
         self.report.log_entries = 0;
-        let mut from = Log::open(Arc::clone(&self.from), LogAccess::Read)?;
-        let mut to = Log::open(Arc::clone(&self.to), LogAccess::Write)?;
-        if start > to.end() {
-            to.drop_before(start)?;
-        }
+        let mut from = Log::open_from(Arc::clone(&self.from), LogAccess::Read, start)?;
+        let mut to = Log::open_from(Arc::clone(&self.to), LogAccess::Write, start)?;
         let (mut position, mut entries, mut bytes) = (start, Vec::new(), 0);
         loop {
             self.limits.check()?;

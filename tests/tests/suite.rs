@@ -29,10 +29,12 @@ mod suite {
     mod explain;
     mod fencing;
     mod format_document;
+    mod full_medium;
     mod golden;
     mod group_commit;
     mod health;
     mod large_values;
+    mod log_states;
     mod partial;
     mod pressure;
     mod property;

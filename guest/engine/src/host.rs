@@ -409,7 +409,7 @@ pub trait Host {
     /// `log.drop-before`
     fn drop_log_before(&self, position: u64) -> Result<()>;
     /// `log.salvage`
-    fn salvage_log(&self) -> Result<SalvagedLog>;
+    fn salvage_log(&self, needed_from: Option<u64>) -> Result<SalvagedLog>;
 
     // ---- columns ----
     /// `columns.rows`

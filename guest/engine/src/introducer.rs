@@ -248,68 +248,53 @@ impl Introducer {
     fn fold<H: Host>(&mut self, host: &Arc<H>, live: &mut Arc<Live<H>>) {
         loop {
             let free = self.free_tail(live, Medium::Memory);
-            let parts = live.parts.get(free.clone()).unwrap_or_default();
-            let weights: Vec<u64> = parts.iter().map(|part| fold::weight(part)).collect();
-            let Some(range) = fold::choose(&weights) else {
+            let tail = live.parts.get(free.clone()).unwrap_or_default();
+            let Some((range, part)) = self.fold_some(host, tail) else {
                 return;
             };
-            let inputs = parts.get(range.clone()).unwrap_or_default();
-            let bytes = inputs.iter().map(|part| part.manifest().raw_bytes).sum();
-            if check_memory(&**host, bytes).is_err() {
-                return;
-            }
-            let number = self.take_part_number();
-            // A fold only saves time: whatever hinders it, the parts just stay as they are.
-            let Ok(part) = fold::run(host, inputs, number) else {
-                let directory = part_directory(number, Medium::Memory);
-                let _ = host.remove_files(&directory, Medium::Memory);
-                return;
-            };
-            let inputs: Vec<u64> = inputs.iter().map(|part| part.number()).collect();
             let range = free.start + range.start..free.start + range.end;
             let mut parts = live.parts.clone();
-            parts.splice(range, [Arc::new(part)]);
+            let inputs: Vec<u64> = { parts.splice(range, [Arc::new(part)]) }
+                .map(|input| input.number())
+                .collect();
             self.obsolete.bury(live, &inputs, live.epoch);
-            let ends = inputs
-                .iter()
-                .filter_map(|input| self.log_ends.remove(input));
-            if let Some(end) = ends.max() {
-                self.log_ends.insert(number, end);
-            }
             self.replace(live, parts, live.epoch);
         }
     }
 
-    /// Replays one log entry into a memory part. With `may_flush`, what was replayed before is flushed
-    /// when memory runs out: a log may hold more than memory does.
-    pub(crate) fn replay<H: Host>(
+    /// Folds some neighbours of a list of memory parts, if that is worth it: which they are, and the part
+    /// that takes their place.
+    pub(crate) fn fold_some<H: Host>(
         &mut self,
         host: &Arc<H>,
-        live: &mut Arc<Live<H>>,
-        first_id: u64,
-        batch: Batch<H::Columns>,
-        log_end: u64,
-        may_flush: bool,
-    ) -> Result<()> {
-        let checked = crate::batch::check(&**host, batch)?;
-        if may_flush && check_memory(&**host, checked.size_bytes).is_err() {
-            self.flush(host, live)?;
-        }
-        let end = first_id.checked_add(checked.keys.len() as u64);
-        let least = live
-            .parts
-            .last()
-            .map_or(0, |part| part.manifest().last_id.saturating_add(1));
-        let (true, Some(end)) = (first_id >= least, end) else {
-            return Err(Error::corrupt(format!(
-                "log: an entry begins with element id {first_id}, at least {least} was expected"
-            )));
+        parts: &[Arc<Part<H>>],
+    ) -> Option<(std::ops::Range<usize>, Part<H>)> {
+        let weights: Vec<u64> = parts.iter().map(|part| fold::weight(part)).collect();
+        let range = fold::choose(&weights)?;
+        let inputs = parts.get(range.clone()).unwrap_or_default();
+        let bytes = inputs.iter().map(|part| part.manifest().raw_bytes).sum();
+        check_memory(&**host, bytes).ok()?;
+        let number = self.take_part_number();
+        // A fold only saves time: whatever hinders it, the parts just stay as they are.
+        let Ok(part) = fold::run(host, inputs, number) else {
+            let directory = part_directory(number, Medium::Memory);
+            let _ = host.remove_files(&directory, Medium::Memory);
+            return None;
         };
+        let ends = inputs
+            .iter()
+            .filter_map(|input| self.log_ends.remove(&input.number()));
+        if let Some(end) = ends.max() {
+            self.log_ends.insert(number, end);
+        }
+        Some((range, part))
+    }
+
+    /// Notes that a memory part holds the rows of a log entry up to an element id.
+    pub(crate) fn replayed(&mut self, number: u64, end_id: u64, log_end: u64) {
         // The snapshot may know of younger ids: those given while it was being written.
-        self.next_id = self.next_id.max(end);
-        self.add(host, live, first_id, &checked, log_end)?;
-        self.fold(host, live);
-        Ok(())
+        self.next_id = self.next_id.max(end_id);
+        self.log_ends.insert(number, log_end);
     }
 
     // ---- flush and merge ----
@@ -526,7 +511,12 @@ impl Introducer {
         host.remove_files(&directory, Medium::Durable)
     }
 
-    fn replace<H: Host>(&self, live: &mut Arc<Live<H>>, parts: Vec<Arc<Part<H>>>, epoch: u64) {
+    pub(crate) fn replace<H: Host>(
+        &self,
+        live: &mut Arc<Live<H>>,
+        parts: Vec<Arc<Part<H>>>,
+        epoch: u64,
+    ) {
         let (version, quarantined) = (live.version + 1, live.quarantined.clone());
         *live = Arc::new(Live {
             version,

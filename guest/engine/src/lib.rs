@@ -43,6 +43,7 @@ mod quarantine;
 mod query;
 mod recovery;
 mod repair;
+mod replay;
 mod salvage;
 mod sealed;
 mod snapshot;

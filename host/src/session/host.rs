@@ -257,10 +257,10 @@ impl Host for Session {
         Ok(())
     }
 
-    fn salvage_log(&self) -> Result<SalvagedLog> {
+    fn salvage_log(&self, needed_from: Option<u64>) -> Result<SalvagedLog> {
         let _crossing = self.activity.crossing();
         self.check_salvage()?;
-        self.shared.log.salvage()
+        self.shared.log.salvage(needed_from)
     }
 
     fn column_rows(&self, columns: &Columns) -> u32 {
