@@ -204,14 +204,9 @@ fn a_full_disk_is_read_checked_copied_and_repaired() {
     let run = place.load(b"{\"series\":\"a\",\"key\":3}\n", &[]);
     assert_eq!(run.code, 6, "{}", run.err);
     assert!(run.err.contains("the disk is full"), "{}", run.err);
-    // Room again.
+    // Room again. The log may have had room for the last row where the flush behind it had none.
     fs::remove_file(disk.join("ballast")).expect("removed");
     fs::remove_file(disk.join("name0")).expect("removed");
-    assert_eq!(
-        sidx(&["query", &place.store, "--index", "i"])
-            .out
-            .lines()
-            .count(),
-        2
-    );
+    let run = sidx(&["query", &place.store, "--index", "i"]).expect(0);
+    assert!((2..=3).contains(&run.out.lines().count()), "{}", run.out);
 }
