@@ -73,6 +73,15 @@ impl Error {
         self
     }
 
+    /// The same error where nobody knows what came of the call: `resource-exhausted` would promise that
+    /// nothing did.
+    pub(crate) fn in_doubt(mut self) -> Self {
+        if self.kind == ErrorKind::ResourceExhausted {
+            self.kind = ErrorKind::Io;
+        }
+        self
+    }
+
     /// What the caller can do. Only the kind is stable.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -6,7 +6,7 @@ use std::thread;
 
 use parking_lot::Mutex;
 use serde_json::Value;
-use sidx_engine::{Durability, INDEX_OBJECT, Mode, Outcome, Receipt, Retention, Subject};
+use sidx_engine::{Durability, INDEX_OBJECT, Mode, Outcome, Pressure, Receipt, Retention, Subject};
 
 use crate::background::Stopper;
 use crate::backup::BackupReport;
@@ -63,6 +63,8 @@ pub(crate) struct Locks {
 
 /// Writes wait for a flush from so many times the threshold on.
 const OVERDUE_FLUSHES: u64 = 4;
+/// Where there is little room left, rows are flushed from this part of the threshold on.
+const EARLY_FLUSHES: u64 = 4;
 
 /// How an index is opened.
 #[derive(Clone, Debug)]
@@ -208,7 +210,8 @@ impl Index {
     ///
     /// # Errors
     /// `invalid-argument`, which names the row and tag, and `resource-exhausted` refuse the batch and
-    /// nothing else. After `io` or `conflict` the index takes no more writes: reopen it.
+    /// nothing else: when memory, the store or its medium have room again, the index takes writes again.
+    /// After `io` or `conflict` it takes no more: reopen it.
     pub fn write(&self, batch: Batch) -> Result<Receipt> {
         self.write_with(batch, self.inner.settings.durability)
     }
@@ -234,23 +237,35 @@ impl Index {
             tracing::warn!(index = self.name(), %error, "a flush to make room failed");
         }
         let acknowledged = written?;
+        let (pressure, delay) = self.inner.writer.pressure();
+        let threshold = match self.flush_threshold_bytes() {
+            bytes if pressure >= Pressure::Severe && bytes < u64::MAX => bytes / EARLY_FLUSHES,
+            bytes => bytes,
+        };
         if let Some(bytes) = acknowledged.memory_bytes
-            && bytes >= self.inner.settings.flush_bytes
+            && bytes >= threshold
         {
             self.flush_soon(bytes);
         }
-        let (_, delay) = self.inner.writer.pressure();
         if !delay.is_zero() {
             thread::sleep(delay);
         }
         Ok(acknowledged.receipt)
     }
 
+    /// Bytes of rows in memory from which they are flushed: what the caller chose, unless the store is small.
+    pub(crate) fn flush_threshold_bytes(&self) -> u64 {
+        match self.inner.settings.flush_bytes {
+            u64::MAX => u64::MAX,
+            chosen => chosen.min(self.shared().disk.flush_threshold_bytes()),
+        }
+    }
+
     /// Sees to it that rows in memory are flushed: by the threads of the index, or by this one when there are
     /// none, or when memory fills up faster than they flush.
     fn flush_soon(&self, memory_bytes: u64) {
         let settings = &self.inner.settings;
-        let overdue = settings.flush_bytes.saturating_mul(OVERDUE_FLUSHES);
+        let overdue = self.flush_threshold_bytes().saturating_mul(OVERDUE_FLUSHES);
         let overdue = overdue.min(settings.budgets.memory_bytes / 4 * 3);
         if let Some(threads) = &self.threads
             && memory_bytes < overdue
@@ -275,7 +290,8 @@ impl Index {
     /// durability they were written with. One flush runs at a time; others wait for it.
     ///
     /// # Errors
-    /// `resource-exhausted` when the store is full. After `io` or `conflict` reopen the index.
+    /// `resource-exhausted` when another program has filled the medium: the index is as before then, and the
+    /// flush may be tried again. After `io` or `conflict` reopen the index.
     pub fn flush(&self) -> Result<Merged> {
         self.maintain().flush()
     }
@@ -284,7 +300,8 @@ impl Index {
     /// One merge runs at a time; others wait for it, flushes do not.
     ///
     /// # Errors
-    /// As [`flush`](Self::flush). A merge that fails leaves the index as it was.
+    /// As [`flush`](Self::flush), and `resource-exhausted` from the level `severe` on. A merge that fails
+    /// leaves the index as it was.
     pub fn merge(&self) -> Result<Merged> {
         self.maintain().merge()
     }

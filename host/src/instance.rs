@@ -105,6 +105,7 @@ mod tests {
                 page_cache_bytes: 0,
                 memory_bytes: 1 << 20,
                 disk_bytes: u64::MAX,
+                min_free_bytes: None,
                 instances: 1,
             };
             let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);

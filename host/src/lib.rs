@@ -61,7 +61,7 @@ pub use batch::{Batch, RowBuilder, Series};
 pub use cursor::{Cursor, RowIter};
 pub use dump::Dump;
 pub use error::{Error, ErrorKind, Result};
-pub use health::{Budget, CacheHealth, Health, InstanceHealth};
+pub use health::{Budget, CacheHealth, Health, InstanceHealth, MediumHealth};
 pub use index::{Index, Merged};
 pub use instance::Engine;
 pub use maintenance::Maintenance;

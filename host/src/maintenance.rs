@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sidx_engine::{Choice, Job, Outcome, Retention};
+use sidx_engine::{Choice, Job, Outcome, Pressure, Retention};
 
 use crate::backup::{self, BackupReport};
 use crate::dump::Dump;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Index, Merged, parse};
 use crate::instance::Instance;
 use crate::session::{CallLimits, CancelToken};
@@ -103,7 +103,25 @@ impl Maintenance {
     /// As [`Index::merge`], `deadline-exceeded`, `cancelled`.
     pub fn merge(self) -> Result<Merged> {
         self.index.check_writable()?;
+        self.check_room()?;
         self.merge_within(&self.limits())
+    }
+
+    /// Whether merges may begin. Those that nobody asked for need no error, as the engine plans none.
+    fn check_room(&self) -> Result<()> {
+        let (levels, _) = self.index.shared().levels();
+        if levels.highest() < Pressure::Severe {
+            return Ok(());
+        }
+        let advice = if levels.memory >= Pressure::Severe {
+            "memory is nearly used up; flush the index first"
+        } else {
+            "the store is nearly full; remove rows with a retention rule, or make room"
+        };
+        Err(Error::new(
+            ErrorKind::ResourceExhausted,
+            format!("no merge begins at this level of pressure: {advice}"),
+        ))
     }
 
     fn merge_within(&self, limits: &CallLimits) -> Result<Merged> {
@@ -147,6 +165,9 @@ impl Maintenance {
         // A flush beside the merge would leave a part that the merge does not know.
         let _flushing = limits.wait_for(&self.index.locks().flushing)?;
         let flushed = self.run_flush(&limits)?;
+        if rule.is_none() {
+            self.check_room()?;
+        }
         let rewritten = self.run_merge(&limits, Choice::All, rule)?;
         let mut merged = Merged::default();
         // A single part that the flush made needs no merge, and rows are not told twice.
@@ -260,7 +281,7 @@ impl Maintenance {
     /// memory fills up faster than it flushes.
     pub(crate) fn flush_in_passing(&self, memory_bytes: Option<u64>) -> Result<()> {
         let (settings, locks) = (self.index.settings(), self.index.locks());
-        let overdue = settings.flush_bytes.saturating_mul(2);
+        let overdue = self.index.flush_threshold_bytes().saturating_mul(2);
         let guard = match locks.flushing.try_lock() {
             Some(guard) => guard,
             None if memory_bytes.is_some_and(|bytes| bytes >= overdue) => locks.flushing.lock(),

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::health::InstanceHealth;
 use crate::instance::{ComponentInstance, Engine, Instance, NativeInstance};
 use crate::runtime::Sandbox;
-use crate::session::{CallLimits, CancelToken, Pin, Role, Session, Shared};
+use crate::session::{CallLimits, CancelToken, Pin, Role, Session, Shared, Space};
 
 /// An idle instance with more memory than this is not kept.
 const RECYCLED_BYTES: u64 = 256 << 20;
@@ -237,11 +237,13 @@ impl Lease {
         checked
     }
 
-    /// Does a merge: for as long the instance may make files.
-    pub(crate) fn merge(&mut self, job: &Job) -> Result<Outcome> {
+    /// Does a merge: for as long the instance may make files, in the room that was set aside.
+    pub(crate) fn merge(&mut self, job: &Job, space: &Arc<Space>) -> Result<Outcome> {
         let instance = self.instance()?;
         instance.session().set_role(Role::Builder);
+        instance.session().set_space(Some(Arc::clone(space)));
         let merged = instance.merge(job);
+        instance.session().set_space(None);
         instance.session().set_role(Role::Reader);
         merged
     }

@@ -17,6 +17,7 @@ mod grouped_gather;
 mod handles;
 mod host;
 mod log;
+mod medium;
 mod memory_blocks;
 mod memory_files;
 mod new_file;
@@ -47,6 +48,7 @@ pub use self::{columns::Columns, dictionary::NewDictionary, new_file::NewFile};
 pub(crate) use self::activity::Activity;
 pub(crate) use self::authority::Role;
 pub(crate) use self::call::CallLimits;
+pub(crate) use self::disk::{Purpose as SpacePurpose, Space};
 pub(crate) use self::gather::SourceLists;
 pub(crate) use self::memory_blocks::BlockLists;
 pub(crate) use self::range_gather::RangeLists;
@@ -76,6 +78,8 @@ pub(crate) struct Session {
     introducer: bool,
     /// What it may change at present; see [`authority`].
     role: AtomicU8,
+    /// Room in the store for what it writes.
+    space: Mutex<Option<Arc<Space>>>,
 }
 
 impl Session {
@@ -88,6 +92,7 @@ impl Session {
             activity: Arc::default(),
             introducer,
             role: AtomicU8::new(Role::initial(introducer) as u8),
+            space: Mutex::default(),
         }
     }
 
@@ -95,6 +100,24 @@ impl Session {
     pub(crate) fn set_limits(&self, limits: CallLimits) {
         self.limited.store(limits.is_limited(), Ordering::Relaxed);
         *self.limits.lock() = limits;
+    }
+
+    /// Gives it room in the store for a job, or takes that away.
+    pub(crate) fn set_space(&self, space: Option<Arc<Space>>) {
+        *self.space.lock() = space;
+    }
+
+    /// Room for a file. Outside of jobs files are made while the index is opened or repaired, where rows of
+    /// the log were promised room.
+    fn space(&self) -> Result<Arc<Space>> {
+        if let Some(space) = &*self.space.lock() {
+            return Ok(Arc::clone(space));
+        }
+        let purpose = match self.is_opener() {
+            true => SpacePurpose::Flush,
+            false => SpacePurpose::Retention,
+        };
+        self.shared.disk.begin(purpose, 0)
     }
 
     /// Begins a call that may take so long, whatever the limits are that were set.
@@ -160,8 +183,11 @@ impl Session {
     ) -> Result<u64> {
         let _crossing = self.activity.crossing();
         self.check_change("log.append")?;
-        let (end, bytes) = self.shared.log.append(headers, columns, durability)?;
-        self.shared.disk.grew(bytes);
+        let disk = &self.shared.disk;
+        let segment_bytes = disk.flush_threshold_bytes();
+        let log = &self.shared.log;
+        let (end, bytes) = log.append(headers, columns, durability, segment_bytes)?;
+        disk.grew(bytes);
         self.shared
             .work
             .logged(headers.len() as u64, durability == LogDurability::Sync);

@@ -97,7 +97,8 @@ pub trait Storage: Send + Sync {
 
     /// Creates an object of at most 16 MiB and returns its version; `conflict` when it exists. Of
     /// any number of concurrent callers, in any process, exactly one succeeds. Durable on return;
-    /// seen whole or not at all.
+    /// seen whole or not at all. After `resource-exhausted`, when the medium is full, there is no such
+    /// object; after any other error but `conflict` there may be.
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<String>;
 
     /// Replaces an object that still has `version` and returns the new version, which differs even
@@ -152,6 +153,21 @@ pub trait Storage: Send + Sync {
 
     /// Bytes of everything in the index. A sum over all files, so not for every call.
     fn size_bytes(&self) -> Result<u64>;
+
+    /// How large the medium below is, and how much of it is free for who writes the index. None when
+    /// there is none, or when it cannot tell. A single call that is asked often.
+    fn space(&self) -> Result<Option<MediumSpace>> {
+        Ok(None)
+    }
+}
+
+/// The medium below an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediumSpace {
+    /// Bytes that it holds in all.
+    pub total_bytes: u64,
+    /// Bytes that may still be written, by a user without special rights.
+    pub free_bytes: u64,
 }
 
 /// An immutable file under construction. It has no name yet: dropping it without

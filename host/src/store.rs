@@ -113,6 +113,7 @@ impl Store {
                     page_cache_bytes: 256 << 20,
                     memory_bytes: 1 << 30,
                     disk_bytes: u64::MAX,
+                    min_free_bytes: None,
                     instances: 256,
                 },
                 flush_bytes: 64 << 20,
@@ -197,7 +198,8 @@ impl IndexBuilder {
         self
     }
 
-    /// Bytes of rows in memory from which they are flushed; 64 MiB by default.
+    /// Bytes of rows in memory from which they are flushed; 64 MiB by default, and never more than a 64th of
+    /// what the index may take in the store. With `u64::MAX` nothing is flushed that is not asked for.
     pub fn flush_bytes(mut self, bytes: u64) -> Self {
         self.settings.flush_bytes = bytes;
         self
@@ -210,9 +212,21 @@ impl IndexBuilder {
         self
     }
 
-    /// Bytes that the index may take in the store; no limit by default.
+    /// Bytes that the index may take in the store; no limit by default. Near it writes are slowed, then
+    /// refused with `resource-exhausted`, while a flush of everything in memory still has room. Rows are
+    /// flushed once they take a 64th of it, and merges make no part by themselves that is larger than a
+    /// twentieth, so that retention can rewrite it.
     pub fn disk_bytes(mut self, bytes: u64) -> Self {
         self.settings.budgets.disk_bytes = bytes;
+        self
+    }
+
+    /// Bytes that stay free on the medium, whoever fills it: the smaller of 256 MiB and 2 % of the medium by
+    /// default. It works like [`disk_bytes`](Self::disk_bytes), and flushes and retention may pass it. With
+    /// 0 only the room of a flush is kept. Without effect where a store cannot tell how much is free, as
+    /// one in memory.
+    pub fn min_free_bytes(mut self, bytes: u64) -> Self {
+        self.settings.budgets.min_free_bytes = Some(bytes);
         self
     }
 

@@ -12,7 +12,7 @@ use self::queue::{Limits, Queue};
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Instance;
 use crate::pool::Pool;
-use crate::session::{CallLimits, Columns, Role, Shared};
+use crate::session::{CallLimits, Columns, Role, Shared, Space, SpacePurpose};
 use crate::work::Task;
 
 /// Most batches in one call of the engine, which copies their keys and series into its memory.
@@ -53,7 +53,7 @@ impl Writer {
         instance.session().set_role(Role::Opener);
         let opened = instance.open(mode).and_then(|view| {
             pool.try_out(&view)?;
-            Ok(shared.views.publish(view)?)
+            shared.publish(view)
         });
         if let Err(error) = opened {
             pool.stopped();
@@ -139,7 +139,7 @@ impl Writer {
         };
         let changed = call(broken.introducer.instance()?).and_then(|(value, view)| {
             self.pool.try_out(&view)?;
-            self.shared.views.publish(view)?;
+            self.shared.publish(view)?;
             Ok(value)
         });
         broken.armed = false;
@@ -189,9 +189,11 @@ impl Writer {
             return Ok(None);
         };
         let merged = check_job(&job)
-            .and_then(|()| self.merge(&job, limits, task))
-            .and_then(|outcome| check_outcome(&job, outcome))
-            .and_then(|outcome| self.introduce(outcome));
+            .and_then(|()| self.set_space_aside(&job))
+            .and_then(|space| {
+                let outcome = self.merge(&job, &space, limits, task)?;
+                self.introduce(check_outcome(&job, outcome)?, &space)
+            });
         match merged {
             Ok(outcome) => {
                 // Idle instances that know the old parts would keep their memory and files.
@@ -216,26 +218,47 @@ impl Writer {
         }
     }
 
-    /// Does a job on another instance, once there is room for what it writes.
-    fn merge(&self, job: &Job, limits: CallLimits, task: &Task) -> Result<Outcome> {
-        // Flushes and retention make room in the end.
-        let is_urgent = job.flush || job.drop_where.is_some() || job.drop_below.is_some();
-        let _space = self.shared.disk.reserve(job.space_bytes, is_urgent)?;
+    /// Room for what a job writes.
+    fn set_space_aside(&self, job: &Job) -> Result<Arc<Space>> {
+        let purpose = if job.flush {
+            SpacePurpose::Flush
+        } else if job.drop_where.is_some() || job.drop_below.is_some() {
+            SpacePurpose::Retention
+        } else {
+            SpacePurpose::Merge
+        };
+        // A batch that is being accepted has looked at what is free.
+        let _introducer = self.introducer.lock();
+        Ok(self.shared.disk.begin(purpose, job.space_bytes)?)
+    }
+
+    /// Does a job on another instance.
+    fn merge(
+        &self,
+        job: &Job,
+        space: &Arc<Space>,
+        limits: CallLimits,
+        task: &Task,
+    ) -> Result<Outcome> {
         let mut lease = self.pool.lease(limits.clone())?;
         task.follow(lease.instance()?.session().activity());
-        let outcome = lease.merge(job)?;
+        let outcome = lease.merge(job, space)?;
         // The last moment to stop it.
         limits.check()?;
         Ok(outcome)
     }
 
     /// Puts the outcome of a job into the part list. An outcome that is refused, because the instance
-    /// that did the job did it wrong, changes nothing.
-    fn introduce(&self, outcome: Outcome) -> Result<Outcome> {
+    /// that did the job did it wrong, or because the medium has no room for the snapshot, changes nothing.
+    fn introduce(&self, outcome: Outcome, space: &Space) -> Result<Outcome> {
         let introduced = outcome.clone();
         let refused = self.change(|introducer| match introducer.introduce(introduced) {
-            Ok(view) => Ok((None, view)),
-            Err(error) if error.kind() == ErrorKind::InvalidArgument && introducer.is_usable() => {
+            Ok(view) => {
+                // Before another batch is looked at: what was flushed is no longer in memory.
+                space.settle();
+                Ok((None, view))
+            }
+            Err(error) if changes_nothing(error.kind()) && introducer.is_usable() => {
                 let view = self.shared.views.newest();
                 Ok((Some(error), View::clone(&view)))
             }
@@ -269,6 +292,14 @@ fn check_receipts(receipts: &[sidx_engine::Result<Receipt>], rows: &[usize]) -> 
         least = end;
     }
     Ok(())
+}
+
+/// Whether an outcome was refused before anything was changed.
+fn changes_nothing(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::InvalidArgument | ErrorKind::ResourceExhausted
+    )
 }
 
 /// A flush or merge makes a file part of something.

@@ -16,6 +16,8 @@ use tempfile::TempDir;
 
 #[path = "command_line/bench.rs"]
 mod bench;
+#[path = "command_line/full_medium.rs"]
+mod full_medium;
 #[path = "command_line/ingest.rs"]
 mod ingest;
 #[path = "command_line/maintain.rs"]

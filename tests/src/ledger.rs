@@ -65,6 +65,11 @@ impl Ledger {
         }
     }
 
+    /// The batch begun last was refused before anything of it was written.
+    pub fn refused(&mut self) {
+        self.batches.pop();
+    }
+
     /// A flush was acknowledged.
     pub fn flushed(&mut self) {
         for batch in self.batches.iter_mut().filter(|batch| !batch.doubtful) {

@@ -185,8 +185,15 @@ impl Trial {
             Step::Write(count, durability) => {
                 let rows = self.make_rows(count, random);
                 self.ledger.begin(&rows, durability);
-                index.write_with(batch(&rows)?, durability)?;
-                self.ledger.acknowledge();
+                let written = index.write_with(batch(&rows)?, durability);
+                match &written {
+                    Ok(_) => self.ledger.acknowledge(),
+                    Err(error) if error.kind() == ErrorKind::ResourceExhausted => {
+                        self.ledger.refused();
+                    }
+                    Err(_) => {}
+                }
+                written?;
             }
             Step::Flush => {
                 index.flush()?;

@@ -25,10 +25,12 @@ mod suite {
     mod bad_input;
     mod bad_places;
     mod boundary;
+    mod budgets;
     mod concurrency;
     mod explain;
     mod fencing;
     mod format_document;
+    mod full_medium;
     mod golden;
     mod group_commit;
     mod health;

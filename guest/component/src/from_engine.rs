@@ -205,6 +205,7 @@ pub(crate) fn view(view: engine::View) -> wit::View {
         version: view.version,
         epoch: view.epoch,
         bytes: view.bytes,
+        flush_bytes: view.flush_bytes,
     }
 }
 

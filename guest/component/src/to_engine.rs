@@ -72,6 +72,8 @@ pub(crate) fn usage(budgets: limits::Budgets) -> Usage {
         memory_allowed_bytes: budgets.memory_allowed_bytes,
         disk_used_bytes: budgets.disk_used_bytes,
         disk_allowed_bytes: budgets.disk_allowed_bytes,
+        medium_allowed_bytes: budgets.medium_allowed_bytes,
+        medium_minimum_bytes: budgets.medium_minimum_bytes,
         free_slots: budgets.free_slots,
     }
 }
@@ -225,6 +227,7 @@ pub(crate) fn view(view: wit::View) -> engine::View {
         version: view.version,
         epoch: view.epoch,
         bytes: view.bytes,
+        flush_bytes: view.flush_bytes,
     }
 }
 

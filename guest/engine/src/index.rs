@@ -66,9 +66,10 @@ impl<H: Host> Index<H> {
     pub fn open(&mut self, mode: Mode) -> Result<View> {
         let recovered = recovery::open(&self.host, mode)?;
         self.live = recovered.live;
+        let view = recovered.introducer.view(&self.live);
         self.introducer = Some(recovered.introducer);
         self.read_only = mode == Mode::Read;
-        Ok(self.live.view())
+        Ok(view)
     }
 
     /// `index.repair`
@@ -127,7 +128,7 @@ impl<H: Host> Index<H> {
     pub fn introduce(&mut self, outcome: Outcome) -> Result<View> {
         let (host, live, introducer) = self.writer()?;
         introducer.introduce(host, live, outcome)?;
-        Ok(live.view())
+        Ok(introducer.view(live))
     }
 
     /// `index.abandon`

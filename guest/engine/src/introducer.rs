@@ -14,9 +14,10 @@ use crate::obsolete::Obsolete;
 use crate::outcome;
 use crate::part::Part;
 use crate::part::layout::part_directory;
-use crate::pressure::{check_memory, check_room, level, needed_bytes};
+use crate::pressure::{Demand, Levels, check_memory, check_room, merge_bytes};
 use crate::snapshot::Snapshot;
-use crate::types::{Batch, Choice, Durability, Job, Outcome, Receipt, Retention, Written};
+use crate::types::{Batch, Choice, Durability, Job, Outcome, Receipt, Retention, View, Written};
+use crate::unflushed::{Unflushed, output_bytes};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ pub(crate) struct Introducer {
     /// Jobs that were planned and neither introduced nor abandoned.
     jobs: BTreeMap<u64, Job>,
     obsolete: Obsolete,
+    unflushed: Unflushed,
     /// Labels of all series, read when the first labelled batch comes.
     labels: Option<BTreeMap<u64, String>>,
     /// Why no more writes are accepted.
@@ -49,6 +51,7 @@ impl Introducer {
             log_ends: BTreeMap::new(),
             jobs: BTreeMap::new(),
             obsolete: Obsolete::default(),
+            unflushed: Unflushed::default(),
             labels: None,
             poisoned: None,
         }
@@ -83,13 +86,14 @@ impl Introducer {
         if self.obsolete.is_worth_removing() {
             self.remove_obsolete(&**host);
         }
+        let first_id = self.next_id;
         let mut receipts = Vec::with_capacity(batches.len());
         let mut accepted = Vec::new();
-        let mut promised_bytes = 0;
+        let mut promised = Demand::default();
         for batch in batches {
-            match self.accept(&**host, live, batch, promised_bytes) {
-                Ok((receipt, checked)) => {
-                    promised_bytes += needed_bytes(checked.size_bytes);
+            match self.accept(&**host, live, batch, promised) {
+                Ok((receipt, checked, demand)) => {
+                    promised = demand;
                     accepted.push((receipt.first_id, checked));
                     receipts.push(Ok(receipt));
                 }
@@ -97,17 +101,36 @@ impl Introducer {
             }
         }
         if !accepted.is_empty() {
-            let added = self.log_and_add(host, live, &accepted);
-            self.poison_on_error(added)?;
+            match self.log(&**host, &accepted) {
+                Ok(log_end) => {
+                    let added = self.add_all(host, live, &accepted, log_end);
+                    self.poison_on_error(added)?;
+                }
+                // Nothing of it counts, and the log goes on: the batches were never here.
+                Err(error) if error.kind() == ErrorKind::ResourceExhausted => {
+                    self.next_id = first_id;
+                    self.labels = None;
+                    for receipt in receipts.iter_mut().filter(|receipt| receipt.is_ok()) {
+                        *receipt = Err(error.clone());
+                    }
+                }
+                Err(error) => self.poison_on_error(Err(error))?,
+            }
         }
-        let (pressure, delay_ms) = level(&host.usage());
+        let view = self.view(live);
+        let levels = Levels::of(&host.usage(), view.flush_bytes);
         Ok(Written {
             receipts,
-            view: live.view(),
             memory_bytes: memory_bytes(live),
-            pressure,
-            delay_ms,
+            pressure: levels.highest(),
+            delay_ms: levels.delay_ms,
+            view,
         })
+    }
+
+    /// The part list for other instances and the host.
+    pub(crate) fn view<H: Host>(&self, live: &Live<H>) -> View {
+        live.view(self.unflushed.flush_bytes(live))
     }
 
     fn check_alive(&self) -> Result<()> {
@@ -129,17 +152,19 @@ impl Introducer {
         result
     }
 
-    /// Checks a batch and gives it its ids.
+    /// Checks a batch and gives it its ids. `promised` is what batches of the same call need, which is
+    /// returned with what this one needs.
     fn accept<H: Host>(
         &mut self,
         host: &H,
         live: &Live<H>,
         batch: Batch<H::Columns>,
-        promised_bytes: u64,
-    ) -> Result<(Receipt, Checked<H::Columns>)> {
+        promised: Demand,
+    ) -> Result<(Receipt, Checked<H::Columns>, Demand)> {
         let checked = crate::batch::check(host, batch)?;
-        let is_logged = checked.durability != Durability::None;
-        check_room(host, checked.size_bytes, promised_bytes, is_logged)?;
+        let columns = self.unflushed.new_columns(&checked.names, &checked.kinds);
+        let demand = promised.and(Demand::of(checked.size_bytes, columns));
+        check_room(&host.usage(), self.unflushed.flush_bytes(live), demand)?;
         self.remember_labels(live, &checked.labels)?;
         let rows = u32::try_from(checked.keys.len())
             .map_err(|_| Error::invalid("the batch has more rows than 32 bits count; split it"))?;
@@ -151,7 +176,7 @@ impl Introducer {
             .next_id
             .checked_add(u64::from(rows))
             .ok_or_else(|| Error::invalid("element ids are used up"))?;
-        Ok((receipt, checked))
+        Ok((receipt, checked, demand))
     }
 
     /// Refuses labels that meet another one under the same id.
@@ -186,39 +211,39 @@ impl Introducer {
         Ok(())
     }
 
-    fn log_and_add<H: Host>(
-        &mut self,
-        host: &Arc<H>,
-        live: &mut Arc<Live<H>>,
-        accepted: &[(u64, Checked<H::Columns>)],
-    ) -> Result<()> {
+    /// Appends batches to the log, as far as they want that, and returns where it ends then.
+    fn log<H: Host>(&self, host: &H, accepted: &[(u64, Checked<H::Columns>)]) -> Result<u64> {
         let logged: Vec<&(u64, Checked<H::Columns>)> = accepted
             .iter()
             .filter(|(_, batch)| batch.durability != Durability::None)
             .collect();
-        let log_end = if logged.is_empty() {
-            self.log_ends
-                .values()
-                .copied()
-                .max()
-                .unwrap_or(self.log_position)
+        if logged.is_empty() {
+            let ends = self.log_ends.values().copied();
+            return Ok(ends.max().unwrap_or(self.log_position));
+        }
+        let headers: Vec<Vec<u8>> = logged
+            .iter()
+            .map(|(first_id, batch)| write_header(batch, *first_id))
+            .collect();
+        let columns: Vec<&H::Columns> = logged.iter().map(|(_, batch)| &batch.columns).collect();
+        let sync = logged
+            .iter()
+            .any(|(_, batch)| batch.durability == Durability::Sync);
+        let durability = if sync {
+            LogDurability::Sync
         } else {
-            let headers: Vec<Vec<u8>> = logged
-                .iter()
-                .map(|(first_id, batch)| write_header(batch, *first_id))
-                .collect();
-            let columns: Vec<&H::Columns> =
-                logged.iter().map(|(_, batch)| &batch.columns).collect();
-            let sync = logged
-                .iter()
-                .any(|(_, batch)| batch.durability == Durability::Sync);
-            let durability = if sync {
-                LogDurability::Sync
-            } else {
-                LogDurability::Os
-            };
-            host.append_log(&headers, &columns, durability)?
+            LogDurability::Os
         };
+        host.append_log(&headers, &columns, durability)
+    }
+
+    fn add_all<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        live: &mut Arc<Live<H>>,
+        accepted: &[(u64, Checked<H::Columns>)],
+        log_end: u64,
+    ) -> Result<()> {
         for (first_id, batch) in accepted {
             self.add(host, live, *first_id, batch, log_end)?;
         }
@@ -238,6 +263,7 @@ impl Introducer {
         let number = self.take_part_number();
         let part = write_memory_part(host, number, first_id, batch)?;
         self.log_ends.insert(number, log_end);
+        self.unflushed.add(&part);
         let mut parts = live.parts.clone();
         parts.push(Arc::new(part));
         self.replace(live, parts, live.epoch);
@@ -368,7 +394,8 @@ impl Introducer {
             (Choice::SimilarSize, None) => {
                 let parts = live.parts.iter().skip(stretch.start).take(stretch.len());
                 let sizes: Vec<u64> = parts.map(|part| part.manifest().size_bytes()).collect();
-                merge_policy::choose(&sizes)
+                let most_bytes = merge_bytes(&host.usage(), self.unflushed.flush_bytes(live));
+                merge_policy::choose(&sizes, most_bytes)
                     .map(|range| stretch.start + range.start..stretch.start + range.end)
             }
         };
@@ -449,14 +476,20 @@ impl Introducer {
             .filter_map(|input| self.log_ends.get(input))
             .max()
             .copied();
-        let published = self.publish(host, live, &parts, log_end);
-        self.poison_on_error(published)?;
+        match self.publish(host, live, &parts, log_end) {
+            // There is no such snapshot: nothing has changed.
+            Err(error) if error.kind() == ErrorKind::ResourceExhausted => return Err(error),
+            published => self.poison_on_error(published)?,
+        }
         let epoch = live.epoch + 1;
         self.obsolete.bury(live, &job.inputs, epoch);
         for input in &job.inputs {
             self.log_ends.remove(input);
         }
         self.jobs.remove(&job.id);
+        if job.flush {
+            self.unflushed = Unflushed::of(&parts);
+        }
         self.replace(live, parts, epoch);
         self.clean(&**host, live);
         self.remove_obsolete(&**host);
@@ -572,9 +605,7 @@ impl Introducer {
 /// Bytes that the output of a job may take, at most: that of its inputs, and room for the membership
 /// filters that parts in memory lack.
 fn space_bytes(input_bytes: u64) -> u64 {
-    input_bytes
-        .saturating_add(input_bytes / 4)
-        .saturating_add(64 << 10)
+    output_bytes(input_bytes).saturating_add(64 << 10)
 }
 
 /// Raw bytes of the parts that are only in memory.

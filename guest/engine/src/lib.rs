@@ -47,6 +47,7 @@ mod salvage;
 mod sealed;
 mod snapshot;
 mod types;
+mod unflushed;
 mod verify;
 mod wire;
 
@@ -62,6 +63,7 @@ pub use part::layout::{
     BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, BLOCK_TAG_BYTES, FILE_HEADER_BYTES, FILE_MAGIC, FRAME_BYTES,
     FileKind, PAYLOAD_PAGE_BYTES, tag_file_stem,
 };
+pub use pressure::Levels;
 pub use query::Cursor;
 pub use sealed::FORMAT_VERSION;
 pub use snapshot::INDEX_OBJECT;

@@ -29,8 +29,8 @@ impl<H: Host> Live<H> {
         }
     }
 
-    /// The list as bytes for [`Live::attach`].
-    pub(crate) fn view(&self) -> View {
+    /// The list as bytes for [`Live::attach`]. A flush of what is in memory takes at most `flush_bytes`.
+    pub(crate) fn view(&self, flush_bytes: u64) -> View {
         let parts = self.parts.iter();
         let names = PartNames {
             parts: parts.map(|part| (part.number(), part.medium())).collect(),
@@ -40,6 +40,7 @@ impl<H: Host> Live<H> {
             version: self.version,
             epoch: self.epoch,
             bytes: names.write(),
+            flush_bytes,
         }
     }
 

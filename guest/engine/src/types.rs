@@ -34,6 +34,8 @@ pub struct View {
     pub epoch: u64,
     /// The encoded part list.
     pub bytes: Vec<u8>,
+    /// What a flush of everything in memory will take in the store, at most.
+    pub flush_bytes: u64,
 }
 
 /// Rows to add; see `index.batch`.
@@ -79,14 +81,14 @@ pub struct Written {
 /// How near memory parts and files are to their budgets; see `index.pressure`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pressure {
-    /// Below 80 %.
+    /// Nothing is delayed.
     #[default]
     None,
-    /// From 80 %: writes are delayed.
+    /// Writes are delayed.
     Moderate,
-    /// From 90 %: writes are delayed more, and merges do not start.
+    /// Writes are delayed more, and merges do not begin.
     Severe,
-    /// From 95 %: writes are refused.
+    /// Writes are refused.
     Critical,
 }
 

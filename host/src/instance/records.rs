@@ -33,6 +33,7 @@ pub(super) fn view(view: wit::View) -> Result<engine::View> {
         version: view.version,
         epoch: view.epoch,
         bytes: view.bytes,
+        flush_bytes: view.flush_bytes,
     })
 }
 
@@ -41,6 +42,7 @@ pub(super) fn to_wit_view(view: &engine::View) -> wit::View {
         version: view.version,
         epoch: view.epoch,
         bytes: view.bytes.clone(),
+        flush_bytes: view.flush_bytes,
     }
 }
 

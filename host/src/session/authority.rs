@@ -52,6 +52,11 @@ impl Session {
         self.role.load(Ordering::Relaxed) >= role as u8
     }
 
+    /// Whether the index is being opened or repaired.
+    pub(super) fn is_opener(&self) -> bool {
+        self.is_at_least(Role::Opener)
+    }
+
     fn require(&self, deed: &str, role: Role) -> Result<()> {
         if self.is_at_least(role) {
             return Ok(());

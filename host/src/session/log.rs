@@ -51,12 +51,14 @@ impl IndexLog {
         Ok(result?)
     }
 
-    /// Appends entries as one write and returns the position after the last, and the bytes added.
+    /// Appends entries as one write and returns the position after the last, and the bytes added. Segments
+    /// have at most about `segment_bytes`.
     pub(crate) fn append(
         &self,
         headers: &[&[u8]],
         columns: &[&Columns],
         durability: LogDurability,
+        segment_bytes: u64,
     ) -> Result<(u64, u64)> {
         if headers.len() != columns.len() {
             let (given, needed) = (columns.len(), headers.len());
@@ -72,6 +74,7 @@ impl IndexLog {
             .collect();
         self.with_log(|log| {
             let before = log.end();
+            log.limit_segments(segment_bytes);
             let end = log.append(&entries, durability)?;
             Ok((end, end.saturating_sub(before)))
         })

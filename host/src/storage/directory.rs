@@ -16,7 +16,7 @@ use self::disk::{TempFile, sync_directory};
 use self::file_system::Fs;
 use self::files::{DirectoryAppendFile, DirectoryNewFile, DirectoryReadFile};
 use super::paths::{LOCK_NAME, check_index_name, check_move, check_path, is_component};
-use super::{AppendFile, Lock, NewFile, ReadFile, Storage, Store};
+use super::{AppendFile, Lock, MediumSpace, NewFile, ReadFile, Storage, Store};
 use crate::error::{Error, ErrorKind, Result};
 
 mod disk;
@@ -368,5 +368,11 @@ impl Storage for DirectoryStorage {
 
     fn size_bytes(&self) -> Result<u64> {
         disk::size_bytes(self.fs.as_ref(), &self.root)
+    }
+
+    fn space(&self) -> Result<Option<MediumSpace>> {
+        self.fs
+            .space(&self.root)
+            .map_err(|cause| Error::io("ask for the free bytes of", &self.root, cause))
     }
 }

@@ -146,17 +146,39 @@ impl Log {
     /// them, are on the medium on return, with [`LogDurability::Os`] with the operating system.
     /// Returns the position after the last. Without entries it is a sync, or nothing.
     ///
-    /// `invalid-argument` when an entry is larger than 1 GiB; nothing was changed then. After any
-    /// other error none of the entries counts, and the log refuses everything but reading until it
-    /// is opened again.
+    /// `invalid-argument` when an entry is larger than 1 GiB; nothing was changed then.
+    /// `resource-exhausted` when the medium is full: what arrived was taken back, and the log goes on as
+    /// if nothing had been tried. After any other error none of the entries counts, and the log refuses
+    /// everything but reading until it is opened again.
     pub fn append(&mut self, entries: &[(&[u8], &[u8])], durability: LogDurability) -> Result<u64> {
         self.check_writable()?;
         for (header, body) in entries {
             frame::payload_bytes(header, body)?;
         }
-        let result = self.write(entries, durability);
-        self.fail_on_error(result)?;
-        Ok(self.end)
+        let full = |segment: &Segment| self.end - segment.first >= self.segment_bytes;
+        if !entries.is_empty() && self.segments.last().is_none_or(full) {
+            let synced = self.sync_newest();
+            self.fail_on_error(synced)?;
+            let started = self.start_segment(self.end, Some(self.end));
+            self.bear_full(started)?;
+        }
+        let written = self.write(entries);
+        let end = self.bear_full(written)?;
+        if durability == LogDurability::Sync && self.durable < end {
+            let synced = self.newest_file().and_then(|file| file.sync());
+            self.fail_on_error(synced)?;
+            self.durable = end;
+        }
+        self.end = end;
+        if let Some(segment) = self.segments.last_mut() {
+            segment.end = end;
+        }
+        Ok(end)
+    }
+
+    /// Segments that are begun from now on have at most about so many bytes, and never more than usual.
+    pub(crate) fn limit_segments(&mut self, bytes: u64) {
+        self.segment_bytes = bytes.min(SEGMENT_BYTES);
     }
 
     /// The position after the last entry; 0 for a new log.
@@ -238,9 +260,9 @@ impl Log {
             .segments
             .last()
             .map_or(0, |segment| self.end - segment.first);
-        if position > self.end || (position == self.end && held >= WORTH_REPLACING_BYTES) {
-            let result = self.start_segment(position, None);
-            self.fail_on_error(result)?;
+        let worth_replacing = held >= WORTH_REPLACING_BYTES.min(self.segment_bytes);
+        if position > self.end || (position == self.end && worth_replacing) {
+            self.begin_anew(position)?;
         }
         while let [oldest, _, ..] = self.segments.as_slice() {
             if oldest.end > position {
@@ -298,25 +320,61 @@ impl Log {
     /// After a failed write nobody knows what is in the file: takes back what can be taken back,
     /// and lets no write follow.
     fn fail_on_error<T>(&mut self, result: Result<T>) -> Result<T> {
-        if result.is_err() {
+        result.map_err(|error| {
             self.state = State::Failed;
-            if let (Some(file), Some(segment)) = (&mut self.newest, self.segments.last()) {
-                // Best effort. If it fails too, the next opening may find entries that were
-                // reported as failed, which an outcome unknown to everybody allows.
-                let _ = file
-                    .truncate(segment.offset_of(self.end))
-                    .and_then(|()| file.sync());
-            }
-        }
-        result
+            // Best effort. If it fails too, the next opening may find entries that were reported as
+            // failed, which an outcome unknown to everybody allows.
+            let _ = self.cut_back();
+            error.in_doubt()
+        })
     }
 
-    fn write(&mut self, entries: &[(&[u8], &[u8])], durability: LogDurability) -> Result<()> {
-        let full = |segment: &Segment| self.end - segment.first >= self.segment_bytes;
-        if !entries.is_empty() && self.segments.last().is_none_or(full) {
-            self.sync_newest()?;
-            self.start_segment(self.end, Some(self.end))?;
+    /// A medium that had no room left has taken a part of a write at most. Once that is taken back, and
+    /// the medium has it so, the log is as it was. Otherwise as after any other failed write.
+    fn bear_full<T>(&mut self, result: Result<T>) -> Result<T> {
+        match result {
+            Err(error) if error.kind() == ErrorKind::ResourceExhausted => {
+                if self.cut_back().is_err() {
+                    self.state = State::Failed;
+                    return Err(error.in_doubt());
+                }
+                self.durable = self.end;
+                Err(error)
+            }
+            result => self.fail_on_error(result),
         }
+    }
+
+    /// Cuts everything behind the end off, and brings the rest to the medium.
+    fn cut_back(&mut self) -> Result<()> {
+        if let (Some(file), Some(segment)) = (&mut self.newest, self.segments.last()) {
+            file.truncate(segment.offset_of(self.end))?;
+            file.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Begins a segment at a position before which nothing is needed. On a medium without any room the
+    /// newest one goes first, and makes some.
+    fn begin_anew(&mut self, position: u64) -> Result<()> {
+        match self.start_segment(position, None) {
+            Err(error) if error.kind() == ErrorKind::ResourceExhausted && position >= self.end => {
+                // The end is still known from the snapshot that has absorbed it, as after a power loss.
+                self.newest = None;
+                self.reading = None;
+                let removed = match self.segments.pop() {
+                    Some(newest) => self.storage.remove(&segment::path(newest.first)),
+                    None => Ok(()),
+                };
+                let started = removed.and_then(|()| self.start_segment(position, None));
+                self.fail_on_error(started)
+            }
+            result => self.fail_on_error(result),
+        }
+    }
+
+    /// Appends frames to the newest segment and returns the position after the last.
+    fn write(&mut self, entries: &[(&[u8], &[u8])]) -> Result<u64> {
         let mut bytes = Vec::new();
         let mut end = self.end;
         for &entry in entries {
@@ -325,15 +383,7 @@ impl Log {
         if !bytes.is_empty() {
             self.newest_file()?.append(&bytes)?;
         }
-        if durability == LogDurability::Sync && self.durable < end {
-            self.newest_file()?.sync()?;
-            self.durable = end;
-        }
-        self.end = end;
-        if let Some(segment) = self.segments.last_mut() {
-            segment.end = end;
-        }
-        Ok(())
+        Ok(end)
     }
 
     /// The newest segment, open for appending.

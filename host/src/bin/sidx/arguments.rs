@@ -37,7 +37,7 @@ pub(crate) enum Command {
     Query(QueryArguments),
     /// Write the rows that are still in the log into a part
     #[command(after_help = help::FLUSH)]
-    Flush(Target),
+    Flush(FlushArguments),
     /// Merge parts of similar size, or all of them
     #[command(after_help = help::MERGE)]
     Merge(MergeArguments),
@@ -73,6 +73,17 @@ pub(crate) struct Target {
     /// Index in the store
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) index: String,
+}
+
+/// How much of the store and its medium a command that writes may take.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct RoomArguments {
+    /// Bytes that the index may take in the store; writes are refused near it [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) disk: Option<u64>,
+    /// Bytes that stay free on the medium [default: 256MiB, or 2 % of a small medium]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) min_free: Option<u64>,
 }
 
 /// `sidx ingest`
@@ -121,6 +132,20 @@ pub(crate) struct IngestArguments {
     /// Count rows with an empty or missing key as skipped instead of stopping at the first
     #[arg(long)]
     pub(crate) skip_missing_key: bool,
+    /// Budgets.
+    #[command(flatten)]
+    pub(crate) room: RoomArguments,
+}
+
+/// `sidx flush`
+#[derive(Args, Debug)]
+pub(crate) struct FlushArguments {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Budgets.
+    #[command(flatten)]
+    pub(crate) room: RoomArguments,
 }
 
 /// `sidx query`
@@ -193,6 +218,9 @@ pub(crate) struct MergeArguments {
     /// Merge everything into one part
     #[arg(long)]
     pub(crate) all: bool,
+    /// Budgets.
+    #[command(flatten)]
+    pub(crate) room: RoomArguments,
 }
 
 /// `sidx parts`, `sidx stats` and `sidx verify`

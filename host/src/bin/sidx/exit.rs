@@ -167,7 +167,7 @@ fn advice(kind: ErrorKind) -> (Code, &'static str) {
         ),
         ErrorKind::ResourceExhausted => (
             Code::Resource,
-            "free memory or disk, or run `sidx merge`, then run the command again",
+            "free memory or space on the disk, then run the command again",
         ),
         ErrorKind::LimitExceeded => (Code::Resource, "narrow the request or give a --limit"),
         ErrorKind::DeadlineExceeded => (

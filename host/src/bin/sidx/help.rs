@@ -42,6 +42,10 @@ that no mapping names are ignored. TYPE is string, int, float, bool, bytes (base
 may hold a number as text, and an int with an empty fraction, as in 517.0. In NDJSON a number in the
 --series field is an id. FIELD is NAME when it is left out.
 
+--disk and --min-free bound what the index takes, and what it leaves of the medium. A load that
+reaches a bound ends with exit code 6; the rows before are in the index, and there is still room for
+`sidx flush`, which is what makes more.
+
 The first bad line stops the load with its number. The rows before it are in the index, and the
 last line on stdout counts them: {"ingested": N, "skipped": M, "elapsed_ms": T}."#;
 
@@ -70,7 +74,8 @@ pub(crate) const FLUSH: &str = r#"Example:
   sidx flush ./store --index delays
 
 Nothing is lost without a flush: acknowledged rows are in the log. A flush makes the next opening
-faster. It prints one JSON line with the parts before and after."#;
+faster, and where the disk is full it makes room: it needs what was kept free for it, and gives the
+log back. It prints one JSON line with the parts before and after."#;
 
 /// `sidx merge`
 pub(crate) const MERGE: &str = r#"Examples:
@@ -78,7 +83,8 @@ pub(crate) const MERGE: &str = r#"Examples:
   sidx merge ./store --index delays --all
 
 Few parts make queries faster. It may be stopped at any moment without harm, and prints one JSON
-line with the parts, rows and bytes before and after."#;
+line with the parts, rows and bytes before and after. A merge needs room for its output beside its
+inputs: with a tenth of --disk left or less, or near --min-free, it ends with exit code 6."#;
 
 /// `sidx verify`
 pub(crate) const VERIFY: &str = r#"Example:

@@ -74,7 +74,7 @@ struct Summary {
 pub(crate) fn run(arguments: &IngestArguments, console: &mut Console<'_>) -> Result<(), Failure> {
     let started = Instant::now();
     let mapping = Mapping::new(arguments)?;
-    let place = Place::new(&arguments.store, &arguments.index)?;
+    let place = Place::new(&arguments.store, &arguments.index)?.with_room(arguments.room);
     let mut summary = Summary::default();
     let outcome = load(arguments, mapping, &place, console, &mut summary);
     let line = format!(
@@ -139,7 +139,8 @@ fn is_fatal(failure: &Failure) -> bool {
     !matches!(
         failure,
         Failure::Told {
-            code: Code::Usage,
+            // What was refused for want of room changed nothing.
+            code: Code::Usage | Code::Resource,
             ..
         }
     )

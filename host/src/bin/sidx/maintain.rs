@@ -5,19 +5,21 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use sidx_host::{Index, Merged};
 
-use crate::arguments::{BackupArguments, MergeArguments, Target};
+use crate::arguments::{BackupArguments, FlushArguments, MergeArguments, RoomArguments, Target};
 use crate::console::Console;
 use crate::exit::Failure;
 use crate::place::Place;
 
 /// Runs `sidx flush`.
-pub(crate) fn flush(arguments: &Target, console: &mut Console<'_>) -> Result<(), Failure> {
-    maintain(arguments, console, "flush", Index::flush)
+pub(crate) fn flush(arguments: &FlushArguments, console: &mut Console<'_>) -> Result<(), Failure> {
+    let FlushArguments { target, room } = arguments;
+    maintain(target, *room, console, "flush", Index::flush)
 }
 
 /// Runs `sidx merge`. Rows in memory take part.
 pub(crate) fn merge(arguments: &MergeArguments, console: &mut Console<'_>) -> Result<(), Failure> {
-    maintain(&arguments.target, console, "merge", |index| {
+    let MergeArguments { target, room, .. } = arguments;
+    maintain(target, *room, console, "merge", |index| {
         if arguments.all {
             return index.merge_all();
         }
@@ -72,12 +74,13 @@ fn extent(index: &Index) -> Result<Value, Failure> {
 
 fn maintain(
     target: &Target,
+    room: RoomArguments,
     console: &mut Console<'_>,
     name: &str,
     work: impl FnOnce(&Index) -> sidx_host::Result<Merged>,
 ) -> Result<(), Failure> {
     let started = Instant::now();
-    let index = Place::of(target)?.open()?;
+    let index = Place::of(target)?.with_room(room).open()?;
     let before = extent(&index)?;
     let made = work(&index)?;
     let after = extent(&index)?;

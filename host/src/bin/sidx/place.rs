@@ -5,13 +5,14 @@ use std::path::Path;
 use serde_json::Value;
 use sidx_host::{BackupReport, ErrorKind, Index, IndexBuilder, Store};
 
-use crate::arguments::Target;
+use crate::arguments::{RoomArguments, Target};
 use crate::exit::{Code, Failure};
 
 /// Where an index is, or will be.
 pub(crate) struct Place {
     store: String,
     index: String,
+    room: RoomArguments,
 }
 
 impl Place {
@@ -40,6 +41,7 @@ impl Place {
         Ok(Place {
             store: store.to_owned(),
             index: index.to_owned(),
+            room: RoomArguments::default(),
         })
     }
 
@@ -48,14 +50,30 @@ impl Place {
         Place::new(&target.store, &target.index)
     }
 
+    /// The same place with other budgets for who writes there.
+    pub(crate) fn with_room(self, room: RoomArguments) -> Place {
+        Place { room, ..self }
+    }
+
+    fn within_room(&self, mut index: IndexBuilder) -> IndexBuilder {
+        if let Some(bytes) = self.room.disk {
+            index = index.disk_bytes(bytes);
+        }
+        match self.room.min_free {
+            Some(bytes) => index.min_free_bytes(bytes),
+            None => index,
+        }
+    }
+
     /// Opens the index for writing; makes store and index when they do not exist.
     pub(crate) fn create(&self) -> Result<Index, Failure> {
-        Ok(Store::open(&self.store)?.index(&self.index).create()?)
+        let index = Store::open(&self.store)?.index(&self.index);
+        Ok(self.within_room(index).create()?)
     }
 
     /// Opens an index that exists, for maintenance: nothing is merged unless that is asked for.
     pub(crate) fn open(&self) -> Result<Index, Failure> {
-        self.existing(|index| index.automatic_merge(false).open())
+        self.existing(|index| self.within_room(index).automatic_merge(false).open())
     }
 
     /// Opens an index that exists, for reading: no lock is taken and nothing is changed.

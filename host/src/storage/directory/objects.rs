@@ -148,7 +148,8 @@ fn publish(
         match name(&file) {
             Ok(()) => {
                 drop(file);
-                sync_directory(fs.as_ref(), root)?;
+                // The name is there, and nobody knows whether it stays.
+                sync_directory(fs.as_ref(), root).map_err(Error::in_doubt)?;
                 return Ok(version_of(bytes, &metadata));
             }
             Err(cause) if cause.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => {}

@@ -1,4 +1,4 @@
-//! `--memory`: bytes with a unit.
+//! `--memory`, `--disk`, `--min-free`: bytes with a unit.
 
 const UNITS: [(&str, u64); 8] = [
     ("", 1),
