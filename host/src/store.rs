@@ -198,7 +198,7 @@ impl IndexBuilder {
         self
     }
 
-    /// Bytes of rows in memory from which they are flushed; 64 MiB by default, and never more than a 64th of
+    /// Bytes of rows in memory from which they are flushed; 64 MiB by default, and never more than a 128th of
     /// what the index may take in the store. With `u64::MAX` nothing is flushed that is not asked for.
     pub fn flush_bytes(mut self, bytes: u64) -> Self {
         self.settings.flush_bytes = bytes;
@@ -214,7 +214,7 @@ impl IndexBuilder {
 
     /// Bytes that the index may take in the store; no limit by default. Near it writes are slowed, then
     /// refused with `resource-exhausted`, while a flush of everything in memory still has room. Rows are
-    /// flushed once they take a 64th of it, and merges make no part by themselves that is larger than a
+    /// flushed once they take a 128th of it, and merges make no part by themselves that is larger than a
     /// twentieth, so that retention can rewrite it.
     pub fn disk_bytes(mut self, bytes: u64) -> Self {
         self.settings.budgets.disk_bytes = bytes;

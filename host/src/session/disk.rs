@@ -12,8 +12,9 @@ use super::medium::{Medium, MediumUse};
 use crate::storage::Storage;
 
 /// Rows in memory are flushed, and the log begins a new segment, once they have this share of what the index
-/// may take: log, memory and output of a flush that lags behind stay a small part of it.
-const FLUSH_SHARE: u64 = 64;
+/// may take: log, memory and output of a flush that lags behind stay a small part of it, and parts are small
+/// enough that merges, which make none larger than a twentieth, have several to merge.
+const FLUSH_SHARE: u64 = 128;
 const LEAST_FLUSH_BYTES: u64 = 64 << 10;
 
 /// Disk use, known without asking the store each time: what is written is added, and after a removal

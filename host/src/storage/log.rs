@@ -357,20 +357,20 @@ impl Log {
     /// Begins a segment at a position before which nothing is needed. On a medium without any room the
     /// newest one goes first, and makes some.
     fn begin_anew(&mut self, position: u64) -> Result<()> {
-        match self.start_segment(position, None) {
-            Err(error) if error.kind() == ErrorKind::ResourceExhausted && position >= self.end => {
-                // The end is still known from the snapshot that has absorbed it, as after a power loss.
-                self.newest = None;
-                self.reading = None;
-                let removed = match self.segments.pop() {
-                    Some(newest) => self.storage.remove(&segment::path(newest.first)),
-                    None => Ok(()),
-                };
-                let started = removed.and_then(|()| self.start_segment(position, None));
-                self.fail_on_error(started)
-            }
-            result => self.fail_on_error(result),
-        }
+        let started = self.start_segment(position, None);
+        let is_full =
+            matches!(&started, Err(error) if error.kind() == ErrorKind::ResourceExhausted);
+        let newest = match self.segments.last().copied() {
+            Some(newest) if is_full && position >= self.end => newest,
+            _ => return self.bear_full(started),
+        };
+        // The end is still known from the snapshot that has absorbed it, as after a power loss.
+        self.newest = None;
+        self.reading = None;
+        self.segments.pop();
+        let removed = self.storage.remove(&segment::path(newest.first));
+        let started = removed.and_then(|()| self.start_segment(position, None));
+        self.fail_on_error(started)
     }
 
     /// Appends frames to the newest segment and returns the position after the last.

@@ -140,6 +140,18 @@ fn memory_that_is_said_to_be_full_makes_writes_no_more_than_slow() {
 }
 
 #[test]
+fn a_flush_that_is_said_to_need_everything_hinders_neither_it_nor_writes() {
+    let mut subject = Subject::new();
+    subject.demand("write", "endless-flush");
+    subject.write_ten().unwrap();
+    subject.write_ten().unwrap();
+    assert_eq!(subject.index().health().flush_bytes, u64::MAX);
+    subject.index().flush().unwrap();
+    subject.relent();
+    subject.assert_serves();
+}
+
+#[test]
 fn an_index_that_does_not_open_can_be_opened_later() {
     for deed in [
         "trap",

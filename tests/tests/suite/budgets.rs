@@ -34,22 +34,24 @@ pub(super) fn write(index: &Index, first: i64, count: i64) -> Result<(), Error> 
         .map(drop)
 }
 
-/// Writes until three writes in a row are refused; returns how many rows are in.
+/// Writes ever smaller batches until none is taken any more; returns the key of the next row, which is how many
+/// are in when the first was 0.
 pub(super) fn fill(index: &Index, mut next: i64) -> i64 {
-    let mut refusals = 0;
-    while refusals < 3 {
-        match write(index, next, ROWS) {
-            Ok(()) => {
-                next += ROWS;
-                refusals = 0;
-            }
+    let mut count = ROWS;
+    while count > 0 {
+        match write(index, next, count) {
+            Ok(()) => next += count,
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
                 assert!(error.message().contains("flush"), "{error}");
-                refusals += 1;
+                count /= 2;
             }
         }
         assert!(next < 1_000_000, "nothing is ever refused");
+    }
+    let smallest = |key| batch(&[Row::new(1, key, "")]).unwrap();
+    while index.write_with(smallest(next), Durability::Os).is_ok() {
+        next += 1;
     }
     next
 }
