@@ -92,6 +92,8 @@ pub struct Merged {
     pub dropped_rows: u64,
     /// Bytes written.
     pub bytes_written: u64,
+    /// File parts that retention dropped whole, without writing anything in their place.
+    pub dropped_parts: u64,
 }
 
 impl Merged {
@@ -100,6 +102,9 @@ impl Merged {
         self.rows = self.rows.saturating_add(outcome.rows);
         self.dropped_rows = self.dropped_rows.saturating_add(outcome.dropped_rows);
         self.bytes_written = self.bytes_written.saturating_add(outcome.bytes_written);
+        if outcome.rows == 0 && !outcome.job.flush {
+            self.dropped_parts += outcome.job.inputs.len() as u64;
+        }
     }
 }
 
@@ -297,10 +302,43 @@ impl Index {
         self.maintain().merge_all()
     }
 
-    /// Flushes, then rewrites every part without the rows that the rule drops.
+    /// Drops the rows that the rule names: all of them that were acknowledged before the call; of rows that are
+    /// written meanwhile, none or those that came first. What stays, and what was in memory, is durable on
+    /// return.
+    ///
+    /// Parts of which every row goes leave the index first, all at once and without being read where their key
+    /// range or the limits of their tags tell; parts of which no row goes stay as they are. Rows in memory are
+    /// flushed without those that go. The other parts are rewritten one at a time, those that leave least first,
+    /// so that the room which is needed is that of one part. Nothing is merged.
+    ///
+    /// [`Maintenance::preview_retention`] tells beforehand what would go.
+    ///
+    /// ```
+    /// # fn main() -> sidx_host::Result<()> {
+    /// use sidx_host::{Batch, Retention, Store};
+    ///
+    /// let index = Store::memory().index("requests").create()?;
+    /// for keys in [0..100, 100..200] {
+    ///     let mut batch = Batch::new();
+    ///     for key in keys {
+    ///         batch.row("api", key).add()?;
+    ///     }
+    ///     index.write(batch)?;
+    ///     index.flush()?;
+    /// }
+    /// let rule = Retention { drop_below: Some(100), ..Retention::default() };
+    /// let preview = index.maintain().preview_retention(rule.clone())?;
+    /// assert_eq!((preview.dropped_rows, preview.parts_rewritten), (100, 0));
+    /// let done = index.retain(rule)?;
+    /// assert_eq!((done.dropped_rows, done.dropped_parts, done.bytes_written), (100, 1, 0));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// `invalid-argument` for an expression that cannot be read; else as [`merge`](Self::merge).
+    /// `invalid-argument` for an expression that cannot be read; nothing was done then. A part that cannot be
+    /// rewritten, because it is damaged or the room is not there, does not hinder the others; the first such
+    /// error is returned at the end, and its text says which parts are left and what was done. The same call goes
+    /// on from there, as it does after one that was stopped or broke off: every job is whole or has not happened.
     pub fn retain(&self, rule: Retention) -> Result<Merged> {
         self.maintain().retain(rule)
     }

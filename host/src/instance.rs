@@ -5,8 +5,8 @@ mod native;
 mod records;
 
 use sidx_engine::{
-    Batch, Choice, Contents, CountAnswer, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows,
-    Subject, View, Written,
+    Batch, Choice, Contents, CountAnswer, Dumped, Job, Mode, Outcome, QuerySpec, Retention,
+    RetentionStep, Rows, Subject, View, Written,
 };
 
 pub(crate) use self::component::ComponentInstance;
@@ -66,7 +66,9 @@ pub(crate) trait Instance: Send {
     fn write(&mut self, batches: Vec<Batch<Columns>>) -> Result<Written>;
 
     fn plan_flush(&mut self) -> Result<Option<Job>>;
-    fn plan_merge(&mut self, choice: Choice, retention: Option<Retention>) -> Result<Option<Job>>;
+    fn plan_merge(&mut self, choice: Choice) -> Result<Option<Job>>;
+    fn judge_retention(&mut self, rule: &Retention) -> Result<Vec<RetentionStep>>;
+    fn plan_retention(&mut self, rule: &Retention, steps: &[RetentionStep]) -> Result<Option<Job>>;
     fn merge(&mut self, job: &Job) -> Result<Outcome>;
     fn introduce(&mut self, outcome: Outcome) -> Result<View>;
     fn abandon(&mut self, job: &Job) -> Result<()>;

@@ -1,13 +1,14 @@
-//! Long work on an index that may be stopped: flushes, merges, retention, checks, dumps, backups.
+//! Long work on an index that may be stopped: flushes, merges, checks, dumps, backups. Retention has a file of its
+//! own.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sidx_engine::{Choice, Job, Outcome, Retention};
+use sidx_engine::{Choice, Job, Outcome};
 
 use crate::backup::{self, BackupReport};
 use crate::dump::Dump;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Index, Merged, parse};
 use crate::instance::Instance;
 use crate::session::{CallLimits, CancelToken};
@@ -41,7 +42,7 @@ const MAX_MERGES: usize = 4096;
 #[derive(Clone, Debug)]
 #[must_use = "nothing is done until `flush`, `merge` or another of the last steps"]
 pub struct Maintenance {
-    index: Index,
+    pub(crate) index: Index,
     timeout: Option<Duration>,
     cancel: Option<CancelToken>,
 }
@@ -68,7 +69,7 @@ impl Maintenance {
         self
     }
 
-    fn limits(&self) -> CallLimits {
+    pub(crate) fn limits(&self) -> CallLimits {
         CallLimits::new(self.timeout, self.cancel.clone())
     }
 
@@ -116,7 +117,7 @@ impl Maintenance {
         let mut merged = Merged::default();
         // Each merge leaves fewer parts, so there is an end to it; the engine is not relied on for that.
         for _ in 0..MAX_MERGES {
-            match self.run_merge(limits, Choice::SimilarSize, None)? {
+            match self.run_merge(limits, Choice::SimilarSize)? {
                 Some(outcome) => merged.add(&outcome),
                 None => break,
             }
@@ -129,25 +130,13 @@ impl Maintenance {
     /// # Errors
     /// As [`Index::merge_all`], `deadline-exceeded`, `cancelled`.
     pub fn merge_all(self) -> Result<Merged> {
-        self.rewrite(None)
-    }
-
-    /// As [`Index::retain`].
-    ///
-    /// # Errors
-    /// As [`Index::retain`], `deadline-exceeded`, `cancelled`.
-    pub fn retain(self, rule: Retention) -> Result<Merged> {
-        self.rewrite(Some(rule))
-    }
-
-    fn rewrite(&self, rule: Option<Retention>) -> Result<Merged> {
         self.index.check_writable()?;
         let limits = self.limits();
         let _merging = limits.wait_for(&self.index.locks().merging)?;
         // A flush beside the merge would leave a part that the merge does not know.
         let _flushing = limits.wait_for(&self.index.locks().flushing)?;
         let flushed = self.run_flush(&limits)?;
-        let rewritten = self.run_merge(&limits, Choice::All, rule)?;
+        let rewritten = self.run_merge(&limits, Choice::All)?;
         let mut merged = Merged::default();
         // A single part that the flush made needs no merge, and rows are not told twice.
         if let Some(outcome) = rewritten.or(flushed) {
@@ -162,17 +151,17 @@ impl Maintenance {
         })
     }
 
-    fn run_merge(
-        &self,
-        limits: &CallLimits,
-        choice: Choice,
-        rule: Option<Retention>,
-    ) -> Result<Option<Outcome>> {
-        let rate = self.index.merge_rate().cloned();
-        let limits = limits.clone().with_rate(rate);
+    fn run_merge(&self, limits: &CallLimits, choice: Choice) -> Result<Option<Outcome>> {
+        let limits = self.at_merge_rate(limits);
         self.run(Operation::Merge, limits, |introducer| {
-            introducer.plan_merge(choice, rule)
+            introducer.plan_merge(choice)
         })
+    }
+
+    /// The same limits, and what is written waits for the rate of merges.
+    pub(crate) fn at_merge_rate(&self, limits: &CallLimits) -> CallLimits {
+        let rate = self.index.merge_rate().cloned();
+        limits.clone().with_rate(rate)
     }
 
     fn run(
@@ -181,8 +170,19 @@ impl Maintenance {
         limits: CallLimits,
         plan: impl FnOnce(&mut dyn Instance) -> Result<Option<Job>>,
     ) -> Result<Option<Outcome>> {
+        self.watch(operation, |task| {
+            self.index.writer().run(limits, task, plan, check_keeps_all)
+        })
+    }
+
+    /// Does a job where it can be watched, and counts what it made.
+    pub(crate) fn watch(
+        &self,
+        operation: Operation,
+        job: impl FnOnce(&Task) -> Result<Option<Outcome>>,
+    ) -> Result<Option<Outcome>> {
         let mut task = self.index.work().begin(operation);
-        let done = self.index.writer().run(limits, &task, plan);
+        let done = job(&task);
         if let Ok(Some(outcome)) = &done {
             let mut made = Merged::default();
             made.add(outcome);
@@ -293,6 +293,18 @@ fn with_log(mut report: Value, log: &LogReport) -> Value {
     report
 }
 
-fn end<T>(task: &mut Task, result: &Result<T, Error>) {
+/// A flush or merge that was not asked to drop rows drops none.
+fn check_keeps_all(job: &Job) -> Result<()> {
+    if job.drop_where.is_none() && job.drop_below.is_none() {
+        return Ok(());
+    }
+    let text = format!(
+        "the engine planned job {}, which drops rows unasked",
+        job.id
+    );
+    Err(Error::new(ErrorKind::Other, text))
+}
+
+pub(crate) fn end<T>(task: &mut Task, result: &Result<T, Error>) {
     task.end(result.as_ref().map(drop));
 }

@@ -29,8 +29,10 @@ pub enum Operation {
     Dump,
     /// Memory parts being written to a file part.
     Flush,
-    /// File parts being merged, retention included.
+    /// File parts being merged, or rewritten or dropped by retention.
     Merge,
+    /// Parts being judged by a retention rule, also for a preview; its jobs are merges and a flush.
+    Retention,
     /// A check of everything.
     Verify,
     /// A copy into another store.
@@ -117,6 +119,8 @@ pub struct Counters {
     pub merged_rows: u64,
     /// Rows that retention dropped.
     pub dropped_rows: u64,
+    /// Parts that retention dropped without writing anything in their place.
+    pub dropped_parts: u64,
     /// Flushes and merges that were stopped or failed.
     pub jobs_failed: u64,
     /// Queries, counts and dumps.
@@ -347,8 +351,9 @@ impl Task {
         } else {
             counters.merges += 1;
             counters.merged_rows += made.rows;
-            counters.dropped_rows += made.dropped_rows;
         }
+        counters.dropped_rows += made.dropped_rows;
+        counters.dropped_parts += made.dropped_parts;
     }
 }
 

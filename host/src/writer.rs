@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sidx_engine::{Batch, Job, Mode, Outcome, Pressure, Receipt, View, Written};
+use sidx_engine::{Batch, Job, Mode, Outcome, Pressure, Receipt, RetentionStep, View, Written};
 
 use self::queue::{Limits, Queue};
 use crate::error::{Error, ErrorKind, Result};
@@ -176,23 +176,62 @@ impl Writer {
         result
     }
 
-    /// Plans a job, does it on another instance and introduces what came of it; none when there was
-    /// nothing to do. A job that fails or is stopped is given up and changes nothing.
+    /// Plans a job, which must pass a check, does it on another instance and introduces what came of it; none
+    /// when there was nothing to do. A job that fails or is stopped is given up and changes nothing.
     pub(crate) fn run(
         &self,
         limits: CallLimits,
         task: &Task,
         plan: impl FnOnce(&mut dyn Instance) -> Result<Option<Job>>,
+        check: impl FnOnce(&Job) -> Result<()>,
     ) -> Result<Option<Outcome>> {
         limits.wait_for(&self.introducer)?.check()?;
         let Some(job) = self.consult_within(&limits, plan)? else {
             return Ok(None);
         };
         let merged = check_job(&job)
+            .and_then(|()| check(&job))
             .and_then(|()| self.merge(&job, limits, task))
             .and_then(|outcome| check_outcome(&job, outcome))
             .and_then(|outcome| self.introduce(outcome));
-        match merged {
+        self.conclude(&job, merged)
+    }
+
+    /// Plans that parts leave the list with all of their rows, and introduces that: there is nothing to do in
+    /// between. The parts and rows are compared with those of the steps.
+    pub(crate) fn drop_parts(
+        &self,
+        limits: &CallLimits,
+        steps: &[RetentionStep],
+        plan: impl FnOnce(&mut dyn Instance) -> Result<Option<Job>>,
+    ) -> Result<Option<Outcome>> {
+        limits.wait_for(&self.introducer)?.check()?;
+        let Some(job) = self.consult_within(limits, plan)? else {
+            return Ok(None);
+        };
+        let dropped = check_job(&job)
+            .and_then(|()| check_drop(&job, steps))
+            // The last moment to stop it.
+            .and_then(|()| Ok(limits.check()?))
+            .and_then(|()| {
+                self.introduce(Outcome {
+                    job: job.clone(),
+                    rows: 0,
+                    dropped_rows: job.rows,
+                    bytes_written: 0,
+                })
+            });
+        self.conclude(&job, dropped)
+    }
+
+    /// Whether changes are still accepted.
+    pub(crate) fn check(&self, limits: &CallLimits) -> Result<()> {
+        limits.wait_for(&self.introducer)?.check()
+    }
+
+    /// Clears up after a job: what it replaced, or what it left when it came to nothing.
+    fn conclude(&self, job: &Job, done: Result<Outcome>) -> Result<Option<Outcome>> {
+        match done {
             Ok(outcome) => {
                 // Idle instances that know the old parts would keep their memory and files.
                 self.pool.drop_outdated(self.shared.views.newest_version());
@@ -208,7 +247,7 @@ impl Writer {
                 Err(self.introducer.lock().fail(error, &self.pool))
             }
             Err(error) => {
-                if let Err(second) = self.consult(|introducer| introducer.abandon(&job)) {
+                if let Err(second) = self.consult(|introducer| introducer.abandon(job)) {
                     tracing::warn!(job = job.id, error = %second, "a failed job left files behind");
                 }
                 Err(error)
@@ -279,6 +318,28 @@ fn check_job(job: &Job) -> Result<()> {
     let text = format!(
         "the engine planned job {}, which makes nothing durable",
         job.id
+    );
+    Err(Error::new(ErrorKind::Other, text))
+}
+
+/// A job that drops the parts of these steps and no other, with all of their rows.
+fn check_drop(job: &Job, steps: &[RetentionStep]) -> Result<()> {
+    let mut parts: Vec<u64> = steps.iter().flat_map(|step| step.parts.clone()).collect();
+    let mut inputs = job.inputs.clone();
+    parts.sort_unstable();
+    inputs.sort_unstable();
+    let rows = steps
+        .iter()
+        .fold(0u64, |sum, step| sum.saturating_add(step.rows));
+    if parts == inputs && rows == job.rows {
+        return Ok(());
+    }
+    let text = format!(
+        "the engine planned job {}, which drops {} rows of {} parts, where {rows} rows of {} parts were to go",
+        job.id,
+        job.rows,
+        inputs.len(),
+        parts.len()
     );
     Err(Error::new(ErrorKind::Other, text))
 }

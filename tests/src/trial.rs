@@ -27,7 +27,7 @@ pub enum Step {
     Merge,
     /// One part of everything.
     MergeAll,
-    /// Rows with smaller keys go.
+    /// Rows with smaller keys go, part by part.
     Drop(i64),
     /// Everything is read and compared.
     Read,

@@ -40,6 +40,9 @@ mod suite {
     mod readers;
     mod reopen;
     mod repair;
+    mod retention;
+    mod retention_jobs;
+    mod retention_preview;
     mod shared_dictionary;
     mod sharing;
     mod small_batches;

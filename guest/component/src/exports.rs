@@ -72,13 +72,25 @@ impl wit::Guest for Component {
         Ok(with_index(engine::Index::plan_flush)?.map(from_engine::job))
     }
 
-    fn plan_merge(
-        choice: wit::Choice,
-        retention: Option<wit::Retention>,
-    ) -> Result<Option<wit::Job>, wit::Error> {
+    fn plan_merge(choice: wit::Choice) -> Result<Option<wit::Job>, wit::Error> {
         let choice = to_engine::choice(choice);
-        let retention = retention.map(to_engine::retention);
-        Ok(with_index(|index| index.plan_merge(choice, retention))?.map(from_engine::job))
+        Ok(with_index(|index| index.plan_merge(choice))?.map(from_engine::job))
+    }
+
+    fn judge_retention(rule: wit::Retention) -> Result<Vec<wit::RetentionStep>, wit::Error> {
+        let rule = to_engine::retention(rule);
+        let steps = with_index(|index| index.judge_retention(&rule))?;
+        Ok(steps.into_iter().map(from_engine::retention_step).collect())
+    }
+
+    fn plan_retention(
+        rule: wit::Retention,
+        steps: Vec<wit::RetentionStep>,
+    ) -> Result<Option<wit::Job>, wit::Error> {
+        let rule = to_engine::retention(rule);
+        let steps = steps.into_iter().map(to_engine::retention_step);
+        let steps: Vec<engine::RetentionStep> = steps.collect();
+        Ok(with_index(|index| index.plan_retention(&rule, &steps))?.map(from_engine::job))
     }
 
     fn merge(job: wit::Job) -> Result<wit::Outcome, wit::Error> {

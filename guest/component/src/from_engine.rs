@@ -240,9 +240,21 @@ pub(crate) fn job(job: engine::Job) -> wit::Job {
         durable: job.durable,
         drop_where: job.drop_where,
         drop_below: job.drop_below,
+        dropped_rows: job.dropped_rows,
         rows: job.rows,
         space_bytes: job.space_bytes,
         flush: job.flush,
+    }
+}
+
+/// What a retention rule means for parts.
+pub(crate) fn retention_step(step: engine::RetentionStep) -> wit::RetentionStep {
+    wit::RetentionStep {
+        parts: step.parts,
+        in_memory: step.in_memory,
+        rows: step.rows,
+        size_bytes: step.size_bytes,
+        dropped_rows: step.dropped_rows.map_err(error),
     }
 }
 

@@ -74,12 +74,22 @@ impl Guest for Misbehaving {
         Ok(Component::plan_flush()?.map(|job| answers::job(job, deed)))
     }
 
-    fn plan_merge(
-        choice: wit::Choice,
-        retention: Option<wit::Retention>,
-    ) -> Result<Option<wit::Job>, wit::Error> {
+    fn plan_merge(choice: wit::Choice) -> Result<Option<wit::Job>, wit::Error> {
         let deed = deed("plan-merge")?;
-        Ok(Component::plan_merge(choice, retention)?.map(|job| answers::job(job, deed)))
+        Ok(Component::plan_merge(choice)?.map(|job| answers::job(job, deed)))
+    }
+
+    fn judge_retention(rule: wit::Retention) -> Result<Vec<wit::RetentionStep>, wit::Error> {
+        let deed = deed("judge-retention")?;
+        Component::judge_retention(rule).map(|steps| answers::retention_steps(steps, deed))
+    }
+
+    fn plan_retention(
+        rule: wit::Retention,
+        steps: Vec<wit::RetentionStep>,
+    ) -> Result<Option<wit::Job>, wit::Error> {
+        let deed = deed("plan-retention")?;
+        Ok(Component::plan_retention(rule, steps)?.map(|job| answers::job(job, deed)))
     }
 
     fn merge(job: wit::Job) -> Result<wit::Outcome, wit::Error> {

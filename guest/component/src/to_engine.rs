@@ -253,6 +253,7 @@ pub(crate) fn job(job: wit::Job) -> engine::Job {
         durable: job.durable,
         drop_where: job.drop_where,
         drop_below: job.drop_below,
+        dropped_rows: job.dropped_rows,
         rows: job.rows,
         space_bytes: job.space_bytes,
         flush: job.flush,
@@ -282,6 +283,17 @@ pub(crate) fn retention(retention: wit::Retention) -> engine::Retention {
     engine::Retention {
         drop_where: retention.drop_where,
         drop_below: retention.drop_below,
+    }
+}
+
+/// What a retention rule means for parts.
+pub(crate) fn retention_step(step: wit::RetentionStep) -> engine::RetentionStep {
+    engine::RetentionStep {
+        parts: step.parts,
+        in_memory: step.in_memory,
+        rows: step.rows,
+        size_bytes: step.size_bytes,
+        dropped_rows: step.dropped_rows.map_err(error),
     }
 }
 

@@ -11,9 +11,10 @@ use crate::merge;
 use crate::query::{self, Cursor, Queries};
 use crate::recovery::{self, is_damage};
 use crate::repair;
+use crate::retention;
 use crate::types::{
-    Batch, Choice, Contents, CountAnswer, Job, Mode, Outcome, QuerySpec, Retention, Rows, Subject,
-    View, Written,
+    Batch, Choice, Contents, CountAnswer, Job, Mode, Outcome, QuerySpec, Retention, RetentionStep,
+    Rows, Subject, View, Written,
 };
 use crate::verify;
 use std::sync::Arc;
@@ -106,16 +107,24 @@ impl<H: Host> Index<H> {
     }
 
     /// `index.plan-merge`
-    pub fn plan_merge(
+    pub fn plan_merge(&mut self, choice: Choice) -> Result<Option<Job>> {
+        let (host, live, introducer) = self.writer()?;
+        introducer.plan_merge(&**host, live, choice)
+    }
+
+    /// `index.judge-retention`
+    pub fn judge_retention(&mut self, rule: &Retention) -> Result<Vec<RetentionStep>> {
+        retention::judge(&self.host, &self.live, rule)
+    }
+
+    /// `index.plan-retention`
+    pub fn plan_retention(
         &mut self,
-        choice: Choice,
-        retention: Option<Retention>,
+        rule: &Retention,
+        steps: &[RetentionStep],
     ) -> Result<Option<Job>> {
         let (host, live, introducer) = self.writer()?;
-        if let Some(text) = retention.as_ref().and_then(|rule| rule.drop_where.as_ref()) {
-            crate::expression::parse(text)?;
-        }
-        introducer.plan_merge(&**host, live, choice, retention)
+        introducer.plan_retention(&**host, live, rule, steps)
     }
 
     /// `index.merge`

@@ -15,8 +15,11 @@ use crate::outcome;
 use crate::part::Part;
 use crate::part::layout::part_directory;
 use crate::pressure::{check_memory, check_room, level, needed_bytes};
+use crate::retention;
 use crate::snapshot::Snapshot;
-use crate::types::{Batch, Choice, Durability, Job, Outcome, Receipt, Retention, Written};
+use crate::types::{
+    Batch, Choice, Durability, Job, Outcome, Receipt, Retention, RetentionStep, Written,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -336,7 +339,7 @@ impl Introducer {
         if range.is_empty() || waits {
             return Ok(None);
         }
-        Ok(Some(self.job(live, range, Retention::default())))
+        Ok(Some(self.job(live, range)))
     }
 
     /// Plans a merge of file parts; see `index.plan-merge`.
@@ -345,7 +348,6 @@ impl Introducer {
         host: &H,
         live: &Live<H>,
         choice: Choice,
-        retention: Option<Retention>,
     ) -> Result<Option<Job>> {
         self.check_alive()?;
         self.remove_obsolete(host);
@@ -362,17 +364,37 @@ impl Introducer {
                 start = end + 1;
             }
         }
-        let range = match (choice, &retention) {
-            (_, Some(_)) => Some(stretch.clone()).filter(|range| !range.is_empty()),
-            (Choice::All, None) => Some(stretch.clone()).filter(|range| range.len() > 1),
-            (Choice::SimilarSize, None) => {
+        let range = match choice {
+            Choice::All => Some(stretch.clone()).filter(|range| range.len() > 1),
+            Choice::SimilarSize => {
                 let parts = live.parts.iter().skip(stretch.start).take(stretch.len());
                 let sizes: Vec<u64> = parts.map(|part| part.manifest().size_bytes()).collect();
                 merge_policy::choose(&sizes)
                     .map(|range| stretch.start + range.start..stretch.start + range.end)
             }
         };
-        Ok(range.map(|range| self.job(live, range, retention.unwrap_or_default())))
+        Ok(range.map(|range| self.job(live, range)))
+    }
+
+    /// Plans one job of a retention; see `index.plan-retention`.
+    pub(crate) fn plan_retention<H: Host>(
+        &mut self,
+        host: &H,
+        live: &Live<H>,
+        rule: &Retention,
+        steps: &[RetentionStep],
+    ) -> Result<Option<Job>> {
+        self.check_alive()?;
+        self.remove_obsolete(host);
+        let Some(plan) = retention::plan(host, live, rule, steps, |part| self.is_busy(part))?
+        else {
+            return Ok(None);
+        };
+        let id = self.next_job;
+        self.next_job += 1;
+        let job = plan.job(id, self.take_part_number(), rule.clone());
+        self.jobs.insert(id, job.clone());
+        Ok(Some(job))
     }
 
     fn is_busy(&self, number: u64) -> bool {
@@ -390,20 +412,16 @@ impl Introducer {
         start..live.parts.len()
     }
 
-    fn job<H: Host>(
-        &mut self,
-        live: &Live<H>,
-        range: std::ops::Range<usize>,
-        retention: Retention,
-    ) -> Job {
+    fn job<H: Host>(&mut self, live: &Live<H>, range: std::ops::Range<usize>) -> Job {
         let parts = || live.parts.iter().skip(range.start).take(range.len());
         let job = Job {
             id: self.next_job,
             inputs: parts().map(|part| part.number()).collect(),
             output: self.take_part_number(),
             durable: true,
-            drop_where: retention.drop_where,
-            drop_below: retention.drop_below,
+            drop_where: None,
+            drop_below: None,
+            dropped_rows: None,
             rows: parts().map(|part| part.manifest().rows).sum(),
             space_bytes: space_bytes(parts().map(|part| part.manifest().size_bytes()).sum()),
             flush: parts().any(|part| part.medium() == Medium::Memory),
@@ -434,15 +452,8 @@ impl Introducer {
                 job.id
             )));
         }
-        let first = job.inputs.first().copied();
-        let at = live
-            .parts
-            .iter()
-            .position(|part| Some(part.number()) == first);
-        let at = at.ok_or_else(|| Error::invalid(format!("job {} lost its inputs", job.id)))?;
         let output = outcome::open_output(host, live, &outcome)?;
-        let mut parts = live.parts.clone();
-        parts.splice(at..at + job.inputs.len(), output);
+        let parts = outcome::replaced(live, job, output)?;
         let log_end = job
             .inputs
             .iter()
@@ -571,7 +582,7 @@ impl Introducer {
 
 /// Bytes that the output of a job may take, at most: that of its inputs, and room for the membership
 /// filters that parts in memory lack.
-fn space_bytes(input_bytes: u64) -> u64 {
+pub(crate) fn space_bytes(input_bytes: u64) -> u64 {
     input_bytes
         .saturating_add(input_bytes / 4)
         .saturating_add(64 << 10)

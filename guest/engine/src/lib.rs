@@ -10,6 +10,7 @@
 //! * [`Index`] is the list of exports; each leads to the module that does the work.
 //! * A write: `introducer` checks the batch (`batch`), appends it to the log, writes a memory part
 //!   (`memory_part`), puts it in the part list (`live`) and folds small memory parts (`fold`).
+//! * A retention: `retention` judges parts by their metadata, plans what is dropped whole and what is rewritten.
 //! * A flush or merge: `introducer` plans (`merge_policy`), `merge` writes the new part, `introducer`
 //!   publishes it as the next epoch (`snapshot`).
 //! * A query: `query` binds the filter (`predicate`), opens blocks lazily in key order and gathers rows.
@@ -43,6 +44,7 @@ mod quarantine;
 mod query;
 mod recovery;
 mod repair;
+mod retention;
 mod salvage;
 mod sealed;
 mod snapshot;

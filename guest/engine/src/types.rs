@@ -105,6 +105,8 @@ pub struct Job {
     pub drop_where: Option<String>,
     /// Drop rows with smaller keys.
     pub drop_below: Option<i64>,
+    /// Rows that will be dropped, where they were counted before.
+    pub dropped_rows: Option<u64>,
     /// Rows in the inputs.
     pub rows: u64,
     /// Bytes that the output may take in the store, at most.
@@ -135,13 +137,29 @@ pub enum Choice {
     All,
 }
 
-/// Rows to drop in a merge.
+/// Rows to drop. With both members, rows that either of them names; with none, no rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     /// Drop rows for which this expression is true.
     pub drop_where: Option<String>,
     /// Drop rows with smaller keys.
     pub drop_below: Option<i64>,
+}
+
+/// What a retention rule means for a part, or for neighbours that go through it as one; see
+/// `index.retention-step`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetentionStep {
+    /// Part numbers in order of age.
+    pub parts: Vec<u64>,
+    /// Some of them are in memory.
+    pub in_memory: bool,
+    /// Rows in them.
+    pub rows: u64,
+    /// Bytes of their files.
+    pub size_bytes: u64,
+    /// Rows that the rule drops, or why they could not be counted.
+    pub dropped_rows: Result<u64, Error>,
 }
 
 /// Which tags a query returns.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sidx_engine::{
-    Batch, Choice, Contents, CountAnswer, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows,
-    Subject, View, Written,
+    Batch, Choice, Contents, CountAnswer, Dumped, Job, Mode, Outcome, QuerySpec, Retention,
+    RetentionStep, Rows, Subject, View, Written,
 };
 use wasmtime::Store;
 use wasmtime::component::ResourceAny;
@@ -208,11 +208,28 @@ impl Instance for ComponentInstance {
         Ok(job.map(records::job))
     }
 
-    fn plan_merge(&mut self, choice: Choice, retention: Option<Retention>) -> Result<Option<Job>> {
+    fn plan_merge(&mut self, choice: Choice) -> Result<Option<Job>> {
         let choice = records::choice(choice);
-        let retention = retention.map(records::retention);
         let job = self.call("plan-merge", |index, store| {
-            index.call_plan_merge(store, choice, retention.as_ref())
+            index.call_plan_merge(store, choice)
+        })?;
+        Ok(job.map(records::job))
+    }
+
+    fn judge_retention(&mut self, rule: &Retention) -> Result<Vec<RetentionStep>> {
+        let rule = records::retention(rule);
+        let steps = self.call("judge-retention", |index, store| {
+            index.call_judge_retention(store, &rule)
+        })?;
+        Ok(steps.into_iter().map(records::retention_step).collect())
+    }
+
+    fn plan_retention(&mut self, rule: &Retention, steps: &[RetentionStep]) -> Result<Option<Job>> {
+        let rule = records::retention(rule);
+        let steps: Vec<wit::RetentionStep> =
+            steps.iter().map(records::to_wit_retention_step).collect();
+        let job = self.call("plan-retention", |index, store| {
+            index.call_plan_retention(store, &rule, &steps)
         })?;
         Ok(job.map(records::job))
     }

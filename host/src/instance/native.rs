@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sidx_engine::{
     Batch, Choice, Contents, CountAnswer, Cursor, DumpCursor, Dumped, Index, Job, Mode, Outcome,
-    QuerySpec, Retention, Rows, Subject, View, Written,
+    QuerySpec, Retention, RetentionStep, Rows, Subject, View, Written,
 };
 
 use super::{Instance, Started, with_order};
@@ -75,8 +75,16 @@ impl Instance for NativeInstance {
         Ok(self.index.plan_flush()?)
     }
 
-    fn plan_merge(&mut self, choice: Choice, retention: Option<Retention>) -> Result<Option<Job>> {
-        Ok(self.index.plan_merge(choice, retention)?)
+    fn plan_merge(&mut self, choice: Choice) -> Result<Option<Job>> {
+        Ok(self.index.plan_merge(choice)?)
+    }
+
+    fn judge_retention(&mut self, rule: &Retention) -> Result<Vec<RetentionStep>> {
+        Ok(self.index.judge_retention(rule)?)
+    }
+
+    fn plan_retention(&mut self, rule: &Retention, steps: &[RetentionStep]) -> Result<Option<Job>> {
+        Ok(self.index.plan_retention(rule, steps)?)
     }
 
     fn merge(&mut self, job: &Job) -> Result<Outcome> {

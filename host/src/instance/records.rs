@@ -5,7 +5,7 @@ use sidx_engine as engine;
 use super::with_order;
 use crate::error::{Error, ErrorKind, Result};
 use crate::imports::bindings::exports::sidx::engine::index as wit;
-use crate::imports::{ImportError, State, from_wit_error};
+use crate::imports::{ImportError, State, from_wit_error, to_wit_error};
 use crate::session::Columns;
 use crate::storage::{check_object_name, check_path};
 
@@ -94,6 +94,7 @@ pub(super) fn job(job: wit::Job) -> engine::Job {
         durable: job.durable,
         drop_where: job.drop_where,
         drop_below: job.drop_below,
+        dropped_rows: job.dropped_rows,
         rows: job.rows,
         space_bytes: job.space_bytes,
         flush: job.flush,
@@ -108,6 +109,7 @@ pub(super) fn to_wit_job(job: &engine::Job) -> wit::Job {
         durable: job.durable,
         drop_where: job.drop_where.clone(),
         drop_below: job.drop_below,
+        dropped_rows: job.dropped_rows,
         rows: job.rows,
         space_bytes: job.space_bytes,
         flush: job.flush,
@@ -139,10 +141,30 @@ pub(super) fn choice(choice: engine::Choice) -> wit::Choice {
     }
 }
 
-pub(super) fn retention(retention: engine::Retention) -> wit::Retention {
+pub(super) fn retention(retention: &engine::Retention) -> wit::Retention {
     wit::Retention {
-        drop_where: retention.drop_where,
+        drop_where: retention.drop_where.clone(),
         drop_below: retention.drop_below,
+    }
+}
+
+pub(super) fn retention_step(step: wit::RetentionStep) -> engine::RetentionStep {
+    engine::RetentionStep {
+        parts: step.parts,
+        in_memory: step.in_memory,
+        rows: step.rows,
+        size_bytes: step.size_bytes,
+        dropped_rows: step.dropped_rows.map_err(from_wit_error),
+    }
+}
+
+pub(super) fn to_wit_retention_step(step: &engine::RetentionStep) -> wit::RetentionStep {
+    wit::RetentionStep {
+        parts: step.parts.clone(),
+        in_memory: step.in_memory,
+        rows: step.rows,
+        size_bytes: step.size_bytes,
+        dropped_rows: step.dropped_rows.clone().map_err(to_wit_error),
     }
 }
 

@@ -97,6 +97,87 @@ fn maintenance_says_what_it_did() {
     assert!(table.contains("rows"), "{table}");
 }
 
+#[test]
+fn retention_tells_first_what_it_drops_and_then_drops_it() {
+    let place = Place::new();
+    // Three parts of ten rows, and five rows in the log.
+    for first in [0, 10, 20, 30] {
+        let rows: String = (first..first + if first < 30 { 10 } else { 5 })
+            .map(row)
+            .collect();
+        place.load(rows.as_bytes(), &[]).expect(0);
+        if first < 30 {
+            place.run("flush", &[]).expect(0);
+        }
+    }
+    let told = place
+        .run("retain", &["--below", "15", "--dry-run"])
+        .expect(0)
+        .last();
+    let named = |report: &Value, names: [&str; 3]| names.map(|name| report[name].as_u64());
+    let parts = ["parts_dropped", "parts_rewritten", "parts_untouched"];
+    assert_eq!(named(&told, parts), [Some(1), Some(1), Some(1)], "{told}");
+    assert_eq!(
+        (&told["rows"], &told["dropped_rows"]),
+        (&35.into(), &15.into())
+    );
+    assert_eq!(told["memory_rows"], 5);
+    assert_eq!(place.keys(&[]).len(), 35, "a dry run dropped rows");
+    let done = place.run("retain", &["--below", "15"]).expect(0).last();
+    let names = ["dropped_rows", "parts_dropped", "parts_written"];
+    assert_eq!(named(&done, names), [Some(15), Some(1), Some(2)], "{done}");
+    assert_eq!(done["before"]["rows"], 35);
+    assert_eq!(done["after"]["rows"], 20);
+    assert_eq!(place.keys(&[]), (15..35).collect::<Vec<_>>());
+    // Both together drop what either names; a tag that no row has names none, or with `not` all.
+    let both = ["--below", "16", "--where", "nobody = 1 or exists(nobody)"];
+    assert_eq!(
+        place.run("retain", &both).expect(0).last()["dropped_rows"],
+        1
+    );
+    let all = ["--where", "not nobody = 1"];
+    assert_eq!(
+        place.run("retain", &all).expect(0).last()["dropped_rows"],
+        19
+    );
+    assert!(place.keys(&[]).is_empty());
+    let table = place.run(
+        "retain",
+        &["--below", "-9", "--dry-run", "--format", "table"],
+    );
+    let table = table.expect(0).out;
+    assert!(table.contains("parts_untouched"), "{table}");
+}
+
+#[test]
+fn a_retention_that_cannot_be_meant_does_nothing() {
+    let place = Place::new();
+    place.load(row(1).as_bytes(), &[]).expect(0);
+    for flags in [
+        &[][..],
+        &["--dry-run"],
+        &["--below", "soon"],
+        &["--below", "9223372036854775808"],
+        &["--where", "tag ="],
+        &["--where", "tag =", "--dry-run"],
+    ] {
+        place.run("retain", flags).expect(2);
+    }
+    assert_eq!(place.keys(&[]), [1]);
+    let store = place.store.as_str();
+    sidx(&["retain", store, "--index", "other", "--below", "1"]).expect(3);
+    sidx(&[
+        "retain",
+        store,
+        "--index",
+        "other",
+        "--below",
+        "1",
+        "--dry-run",
+    ])
+    .expect(3);
+}
+
 /// The files of the parts.
 fn part_files(place: &Place) -> Vec<PathBuf> {
     let parts = Path::new(&place.store).join("i/parts");

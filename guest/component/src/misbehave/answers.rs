@@ -73,9 +73,46 @@ pub(super) fn job(mut job: wit::Job, deed: Option<String>) -> wit::Job {
         Some("wrong-medium") => job.durable = !job.durable,
         Some("unknown-job") => job.id = u64::MAX,
         Some("much-space") => job.space_bytes = u64::MAX,
+        Some("other-rows") => job.rows = job.rows.wrapping_sub(1),
+        Some("other-rule") => job.drop_below = Some(i64::MAX),
+        Some("no-rule") => (job.drop_where, job.drop_below) = (None, None),
         _ => {}
     }
     job
+}
+
+pub(super) fn retention_steps(
+    mut steps: Vec<wit::RetentionStep>,
+    deed: Option<String>,
+) -> Vec<wit::RetentionStep> {
+    for step in &mut steps {
+        match deed.as_deref() {
+            Some("more-dropped") => step.dropped_rows = Ok(step.rows + 1),
+            Some("most-dropped") => step.dropped_rows = Ok(u64::MAX),
+            Some("all-dropped") => step.dropped_rows = Ok(step.rows),
+            Some("one-fewer-dropped") => {
+                step.dropped_rows = step.dropped_rows.clone().map(|rows| rows.saturating_sub(1));
+            }
+            Some("more-rows") => {
+                step.rows += 1;
+                step.dropped_rows = Ok(step.rows);
+            }
+            Some("last-rows") => (step.rows, step.dropped_rows) = (u64::MAX, Ok(u64::MAX)),
+            Some("no-parts") => step.parts.clear(),
+            Some("unknown-parts") => step.parts = vec![u64::MAX],
+            Some("repeated-parts") => step.parts.extend(step.parts.clone()),
+            Some("many-parts") => step.parts = vec![7; 1 << 20],
+            Some("wrong-medium") => step.in_memory = !step.in_memory,
+            _ => {}
+        }
+    }
+    match deed.as_deref() {
+        Some("no-steps") => steps.clear(),
+        Some("repeated-steps") => steps.extend(steps.clone()),
+        Some("most-steps") => steps = beyond_memory(),
+        _ => {}
+    }
+    steps
 }
 
 pub(super) fn outcome(mut outcome: wit::Outcome, deed: Option<String>) -> wit::Outcome {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::help;
 use crate::ingest::mapping::TagMapping;
@@ -41,6 +41,9 @@ pub(crate) enum Command {
     /// Merge parts of similar size, or all of them
     #[command(after_help = help::MERGE)]
     Merge(MergeArguments),
+    /// Drop rows by key or by a filter, or tell what would be dropped
+    #[command(after_help = help::RETAIN)]
+    Retain(RetainArguments),
     /// Check every file, page and cross-reference of an index
     #[command(after_help = help::VERIFY)]
     Verify(InspectArguments),
@@ -195,6 +198,27 @@ pub(crate) struct MergeArguments {
     pub(crate) all: bool,
 }
 
+/// `sidx retain`
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("rule").args(["below", "filter"]).required(true).multiple(true)))]
+pub(crate) struct RetainArguments {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Drop rows with keys below this one
+    #[arg(long, value_name = "KEY", value_parser = keys::key, allow_hyphen_values = true)]
+    pub(crate) below: Option<i64>,
+    /// Drop rows for which this filter by tags is true; see `sidx query --help`
+    #[arg(long = "where", value_name = "EXPR", allow_hyphen_values = true)]
+    pub(crate) filter: Option<String>,
+    /// Tell what would be dropped, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Output format [default: table on a terminal, else ndjson]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<ReportFormat>,
+}
+
 /// `sidx parts`, `sidx stats` and `sidx verify`
 #[derive(Args, Debug)]
 pub(crate) struct InspectArguments {
@@ -327,6 +351,22 @@ mod tests {
     }
 
     #[test]
+    fn a_retention_takes_a_bound_or_a_filter_or_both() {
+        for (words, below, filter) in [
+            ("--below -5", Some(-5), None),
+            ("--where a=1", None, Some("a=1")),
+            ("--below 7 --where a=1 --dry-run", Some(7), Some("a=1")),
+        ] {
+            let arguments = parse(&format!("sidx retain s --index i {words}")).unwrap();
+            let Command::Retain(retain) = arguments.command else {
+                panic!("not a retention")
+            };
+            assert_eq!((retain.below, retain.filter.as_deref()), (below, filter));
+            assert_eq!(retain.dry_run, words.contains("dry"));
+        }
+    }
+
+    #[test]
     fn wrong_usage_is_refused() {
         for words in [
             "sidx",
@@ -334,6 +374,9 @@ mod tests {
             "sidx query s --index i --keys 5",
             "sidx query s --index i --limit -1",
             "sidx query s --index i --series-id 18446744073709551616",
+            "sidx retain s --index i",
+            "sidx retain s --index i --dry-run",
+            "sidx retain s --index i --below 1.5",
             "sidx ingest s f --index i",
             "sidx ingest s f --index i --format csv --series a --series-id b",
             "sidx ingest s f --index i --format csv --batch 0",

@@ -7,6 +7,7 @@ Examples:
   sidx ingest ./store rows.ndjson --index events --format ndjson
   sidx query ./store --index events --keys 100..200 --where 'status = 500' --limit 20
   sidx stats ./store --index events
+  sidx retain ./store --index events --below 100 --dry-run
 
 Exit codes: 0 done, 1 other error, 2 wrong usage or bad input, 3 not found, 4 conflict or lock held,
 5 corrupt data found, 6 resource or limit, 7 deadline or cancelled."#;
@@ -79,6 +80,24 @@ pub(crate) const MERGE: &str = r#"Examples:
 
 Few parts make queries faster. It may be stopped at any moment without harm, and prints one JSON
 line with the parts, rows and bytes before and after."#;
+
+/// `sidx retain`
+pub(crate) const RETAIN: &str = r#"Examples:
+  sidx retain ./store --index delays --below 1700000000000000000 --dry-run
+  sidx retain ./store --index delays --below 1700000000000000000
+  sidx retain ./store --index delays --where 'status = 200 and not exists(trace)'
+
+Drops rows for good: those with keys below KEY, and those for which EXPR is true; with both, rows
+that either names. A test of a tag that a row lacks is false: `status != 200` leaves such rows
+alone, `not status = 200` drops them. Rows that were not flushed are included. --dry-run tells first
+what would go, beside a writer too.
+
+Parts that lose every row go at once, and unread where their key range or the limits of their tags
+tell; the others are rewritten one at a time, which needs the room of one part. It may be stopped at
+any moment and run again. A part that cannot be rewritten does not hinder the others; the exit code
+then says why, and the message what is left.
+
+Prints rows and parts as JSON, or a table on a terminal."#;
 
 /// `sidx verify`
 pub(crate) const VERIFY: &str = r#"Example:

@@ -88,7 +88,7 @@ pub(crate) fn dump(arguments: &DumpArguments, console: &mut Console<'_>) -> Resu
     Ok(())
 }
 
-fn format(
+pub(crate) fn format(
     asked: Option<ReportFormat>,
     console: &Console<'_>,
     elsewhere: ReportFormat,
@@ -101,7 +101,11 @@ fn format(
     asked.unwrap_or(usual)
 }
 
-fn print(report: &Value, format: ReportFormat, console: &mut Console<'_>) -> Result<(), Failure> {
+pub(crate) fn print(
+    report: &Value,
+    format: ReportFormat,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
     match format {
         ReportFormat::Table => report::table(report, console.out),
         ReportFormat::Ndjson => report::lines(report, console.out),

@@ -60,6 +60,7 @@ fn run(command: &Command, console: &mut Console<'_>) -> Result<(), Failure> {
         Command::Query(arguments) => query::run(arguments, console),
         Command::Flush(arguments) => maintain::flush(arguments, console),
         Command::Merge(arguments) => maintain::merge(arguments, console),
+        Command::Retain(arguments) => maintain::retain(arguments, console),
         Command::Verify(arguments) => inspect::verify(arguments, console),
         Command::Repair(arguments) => inspect::repair(arguments, console),
         Command::Parts(arguments) => inspect::parts(arguments, console),

@@ -1,13 +1,14 @@
-//! `sidx flush`, `sidx merge` and `sidx backup`: one JSON line says what was done.
+//! `sidx flush`, `sidx merge`, `sidx retain` and `sidx backup`: one JSON line says what was done.
 
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use sidx_host::{Index, Merged};
+use sidx_host::{Index, Merged, Retention};
 
-use crate::arguments::{BackupArguments, MergeArguments, Target};
+use crate::arguments::{BackupArguments, MergeArguments, ReportFormat, RetainArguments, Target};
 use crate::console::Console;
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
+use crate::inspect;
 use crate::place::Place;
 
 /// Runs `sidx flush`.
@@ -24,6 +25,72 @@ pub(crate) fn merge(arguments: &MergeArguments, console: &mut Console<'_>) -> Re
         index.flush()?;
         index.merge()
     })
+}
+
+/// Runs `sidx retain`.
+pub(crate) fn retain(
+    arguments: &RetainArguments,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let started = Instant::now();
+    let place = Place::of(&arguments.target)?;
+    let rule = Retention {
+        drop_where: arguments.filter.clone(),
+        drop_below: arguments.below,
+    };
+    let format = inspect::format(arguments.format, console, ReportFormat::Ndjson);
+    if arguments.dry_run {
+        return preview(&place, rule, format, started, console);
+    }
+    let index = place.open()?;
+    let before = extent(&index)?;
+    let done = index.retain(rule)?;
+    let after = extent(&index)?;
+    index.close()?;
+    let report = json!({
+        "command": "retain",
+        "dropped_rows": done.dropped_rows,
+        "parts_dropped": done.dropped_parts,
+        "parts_written": done.parts,
+        "rows_written": done.rows,
+        "bytes_written": done.bytes_written,
+        "before": before,
+        "after": after,
+        "elapsed_ms": elapsed_ms(started),
+    });
+    inspect::print(&report, format, console)
+}
+
+/// Tells what a retention would do. Takes no lock.
+fn preview(
+    place: &Place,
+    rule: Retention,
+    format: ReportFormat,
+    started: Instant,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let preview = place.read()?.maintain().preview_retention(rule)?;
+    let report = json!({
+        "command": "retain",
+        "dry_run": true,
+        "rows": preview.rows,
+        "dropped_rows": preview.dropped_rows,
+        "dropped_bytes": preview.dropped_bytes,
+        "parts_dropped": preview.parts_dropped,
+        "parts_rewritten": preview.parts_rewritten,
+        "parts_untouched": preview.parts_untouched,
+        "rows_rewritten": preview.rows_rewritten,
+        "memory_rows": preview.memory_rows,
+        "memory_dropped_rows": preview.memory_dropped_rows,
+        "unreadable": preview.unreadable,
+        "elapsed_ms": elapsed_ms(started),
+    });
+    inspect::print(&report, format, console)?;
+    if preview.unreadable.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Reported(Code::Corrupt))
+    }
 }
 
 /// Runs `sidx backup`. Takes no lock: a writer may be at work.
