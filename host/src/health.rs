@@ -6,8 +6,10 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use sidx_engine::{Durability, Pressure};
 
+use crate::damage::DamagedPart;
 use crate::index::Index;
 use crate::page_cache::CacheStats;
+use crate::scrub::ScrubHealth;
 use crate::work::{Counters, Failure, RunningWork};
 
 pub(crate) use self::levels::levels;
@@ -127,6 +129,13 @@ pub struct Health {
     pub counters: Counters,
     /// Names of damaged parts that were set aside.
     pub quarantined: Vec<String>,
+    /// Parts that are known to be damaged and are still in the list.
+    pub damaged: Vec<DamagedPart>,
+    /// How far scrubs are.
+    pub scrub: ScrubHealth,
+    /// How long merges that begin by themselves still pause after failures, in milliseconds; none when they
+    /// do not.
+    pub merge_pause_ms: Option<u64>,
     /// The last 16 failures, oldest first, without bad arguments and cancellations.
     pub last_errors: Vec<Failure>,
 }
@@ -156,6 +165,7 @@ impl Health {
         let memory = Budget::new(shared.memory.used(), shared.memory.allowed());
         let disk = Budget::new(shared.disk.used(), shared.disk.allowed());
         let set_aside = shared.storage.list(QUARANTINE).unwrap_or_default();
+        let pause = index.backoff().left();
         Self {
             index: index.name().to_owned(),
             read_only: index.is_read_only(),
@@ -175,6 +185,10 @@ impl Health {
                 .into_iter()
                 .filter(|name| !name.ends_with(REASON))
                 .collect(),
+            damaged: shared.damages.list(),
+            scrub: shared.scrubs.health(),
+            merge_pause_ms: (!pause.is_zero())
+                .then(|| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
             last_errors: shared.work.failures(),
         }
     }

@@ -9,8 +9,10 @@ use serde_json::Value;
 use sidx_engine::{Durability, INDEX_OBJECT, Mode, Outcome, Receipt, Retention, Subject};
 
 use crate::background::Stopper;
+use crate::backoff::Backoff;
 use crate::backup::BackupReport;
 use crate::batch::Batch;
+use crate::damage::DamagedPart;
 use crate::dump::Dump;
 use crate::error::{Error, ErrorKind, Result};
 use crate::health::{Health, levels};
@@ -19,8 +21,10 @@ use crate::labels::Labels;
 use crate::maintenance::Maintenance;
 use crate::pool::{Lease, Pool};
 use crate::query::{Query, QueryLimits};
-use crate::rate::Rate;
+use crate::rate::{Rate, Time};
 use crate::runtime::Sandbox;
+use crate::salvage::SalvageReport;
+use crate::scrub::ScrubReport;
 use crate::session::{Budgets, CallLimits, Columns, Shared};
 use crate::storage::{Lock, Storage};
 use crate::store::Store;
@@ -50,6 +54,8 @@ struct Inner {
     locks: Locks,
     write_rate: Option<Arc<Rate>>,
     merge_rate: Option<Arc<Rate>>,
+    /// Merges that nobody asked for pause after failures.
+    backoff: Backoff,
     /// Dropped last: nobody else may write before everything above is gone.
     _lock: Option<Lock>,
 }
@@ -78,6 +84,8 @@ pub(crate) struct Settings {
     pub(crate) max_queries: u32,
     pub(crate) write_bytes_per_second: Option<u64>,
     pub(crate) merge_bytes_per_second: Option<u64>,
+    pub(crate) scrub_bytes_per_second: Option<u64>,
+    pub(crate) time: Time,
     pub(crate) sandbox: Sandbox,
 }
 
@@ -92,6 +100,9 @@ pub struct Merged {
     pub dropped_rows: u64,
     /// Bytes written.
     pub bytes_written: u64,
+    /// Parts that were left as they are because they are damaged; [`Index::damaged`] names them. Their
+    /// neighbours were merged without them.
+    pub left_out: u64,
 }
 
 impl Merged {
@@ -130,14 +141,22 @@ impl Index {
             locks: Locks::default(),
             write_rate: rate(settings.write_bytes_per_second),
             merge_rate: rate(settings.merge_bytes_per_second),
+            backoff: Backoff::new(settings.time.clone()),
             settings,
             _lock: lock,
         };
         let threads = inner.settings.background.then(Stopper::new);
-        Ok(Self {
+        let index = Self {
             threads,
             inner: Arc::new(inner),
-        })
+        };
+        if let (Some(threads), Some(bytes)) =
+            (&index.threads, index.inner.settings.scrub_bytes_per_second)
+            && let Err(error) = threads.scrub_always(&index, Rate::new(bytes))
+        {
+            tracing::warn!(index = name, %error, "no thread for scrubs");
+        }
+        Ok(index)
     }
 
     /// A handle for a thread of the index, which does not keep the threads going.
@@ -183,6 +202,10 @@ impl Index {
 
     pub(crate) fn merge_rate(&self) -> Option<&Arc<Rate>> {
         self.inner.merge_rate.as_ref()
+    }
+
+    pub(crate) fn backoff(&self) -> &Backoff {
+        &self.inner.backoff
     }
 
     pub(crate) fn work(&self) -> &Arc<Work> {
@@ -281,7 +304,8 @@ impl Index {
     }
 
     /// Merges parts of similar size until nothing is worth merging. Queries and writes go on meanwhile.
-    /// One merge runs at a time; others wait for it, flushes do not.
+    /// One merge runs at a time; others wait for it, flushes do not. A damaged part stays where it is,
+    /// and is counted in [`Merged::left_out`].
     ///
     /// # Errors
     /// As [`flush`](Self::flush). A merge that fails leaves the index as it was.
@@ -289,7 +313,7 @@ impl Index {
         self.maintain().merge()
     }
 
-    /// Flushes, then merges everything into one part.
+    /// Flushes, then merges everything into one part, or into one on each side of every damaged part.
     ///
     /// # Errors
     /// As [`merge`](Self::merge).
@@ -297,7 +321,8 @@ impl Index {
         self.maintain().merge_all()
     }
 
-    /// Flushes, then rewrites every part without the rows that the rule drops.
+    /// Flushes, then rewrites every part without the rows that the rule drops. Damaged parts stay as they
+    /// are, and are counted in [`Merged::left_out`].
     ///
     /// # Errors
     /// `invalid-argument` for an expression that cannot be read; else as [`merge`](Self::merge).
@@ -357,6 +382,51 @@ impl Index {
     #[must_use]
     pub fn health(&self) -> Health {
         Health::of(self)
+    }
+
+    /// The parts that are known to be damaged: those that a job, a query or a check met since the index was
+    /// opened, and that were not salvaged since. It reads nothing.
+    #[must_use]
+    pub fn damaged(&self) -> Vec<DamagedPart> {
+        self.inner.shared.damages.list()
+    }
+
+    /// Reads every file of every part once and compares it with its checksum, past the page cache; a few
+    /// megabytes of memory and no instance are held meanwhile. What it finds is in the report, and from then
+    /// on in [`damaged`](Self::damaged); merges go around it. See
+    /// [`scrub_bytes_per_second`](crate::IndexBuilder::scrub_bytes_per_second) for a scrub that repeats by
+    /// itself, and [`verify`](Self::verify) for a check of everything that is said in the files as well.
+    ///
+    /// # Errors
+    /// Only when the scrub itself could not go on.
+    pub fn scrub(&self) -> Result<ScrubReport> {
+        self.maintain().scrub()
+    }
+
+    /// Scrubs, and puts what can be read of each damaged part in its place: a row is saved whole or not at
+    /// all. Queries and writes go on meanwhile. The damaged part moves to `quarantine/`, with the reason
+    /// beside it, once no reader needs it where it is. What was lost is remembered: queries that touch it
+    /// fail with `corrupt` unless they take a partial result, until a
+    /// [`repair`](crate::IndexBuilder::repair) accepts the loss. On return all of this is durable.
+    ///
+    /// ```
+    /// # fn main() -> sidx_host::Result<()> {
+    /// use sidx_host::{Batch, Store};
+    ///
+    /// let index = Store::memory().index("delays").create()?;
+    /// let mut batch = Batch::new();
+    /// batch.row("UA", 42).add()?;
+    /// index.write(batch)?;
+    /// index.flush()?;
+    /// let report = index.salvage()?;
+    /// assert!(report.parts.is_empty() && report.is_without_loss());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`merge`](Self::merge).
+    pub fn salvage(&self) -> Result<SalvageReport> {
+        self.maintain().salvage()
     }
 
     /// Checks every file, page and cross-reference of every part, and every entry of the log. Damage is

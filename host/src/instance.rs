@@ -5,8 +5,8 @@ mod native;
 mod records;
 
 use sidx_engine::{
-    Batch, Choice, Contents, CountAnswer, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows,
-    Subject, View, Written,
+    Batch, Choice, Contents, CountAnswer, Damage, Dumped, Job, Mode, Outcome, PartFile, QuerySpec,
+    Retention, Rows, Salvaged, Subject, View, Written,
 };
 
 pub(crate) use self::component::ComponentInstance;
@@ -62,7 +62,8 @@ pub(crate) trait Instance: Send {
 
     fn open(&mut self, mode: Mode) -> Result<View>;
     fn repair(&mut self, accept_loss: bool) -> Result<String>;
-    fn attach(&mut self, view: &View) -> Result<()>;
+    /// The parts that could not be opened.
+    fn attach(&mut self, view: &View) -> Result<Vec<u64>>;
     fn write(&mut self, batches: Vec<Batch<Columns>>) -> Result<Written>;
 
     fn plan_flush(&mut self) -> Result<Option<Job>>;
@@ -71,6 +72,14 @@ pub(crate) trait Instance: Send {
     fn introduce(&mut self, outcome: Outcome) -> Result<View>;
     fn abandon(&mut self, job: &Job) -> Result<()>;
     fn collect(&mut self) -> Result<()>;
+
+    /// Damaged ones among these parts, none of them twice.
+    fn survey(&mut self, parts: &[u64], pages: bool) -> Result<Vec<Damage>>;
+    fn avoid(&mut self, parts: &[u64]) -> Result<()>;
+    fn plan_salvage(&mut self, part: u64) -> Result<Option<Job>>;
+    fn salvage(&mut self, job: &Job) -> Result<Salvaged>;
+    fn introduce_salvaged(&mut self, salvaged: Salvaged) -> Result<View>;
+    fn part_files(&mut self) -> Result<Vec<PartFile>>;
 
     fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Started>;
     fn next(&mut self, cursor: u64, max_rows: u32) -> Result<Option<Rows<Columns>>>;

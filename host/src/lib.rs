@@ -28,10 +28,12 @@
 //! Backends other than directory and memory implement the traits in [`storage`].
 
 mod background;
+mod backoff;
 mod backup;
 mod batch;
 mod checksum;
 mod cursor;
+mod damage;
 mod dump;
 pub mod error;
 mod health;
@@ -48,6 +50,8 @@ mod rate;
 mod repair;
 mod rows;
 mod runtime;
+mod salvage;
+mod scrub;
 mod session;
 pub mod storage;
 mod store;
@@ -59,6 +63,7 @@ mod writer;
 pub use backup::BackupReport;
 pub use batch::{Batch, RowBuilder, Series};
 pub use cursor::{Cursor, RowIter};
+pub use damage::DamagedPart;
 pub use dump::Dump;
 pub use error::{Error, ErrorKind, Result};
 pub use health::{Budget, CacheHealth, Health, InstanceHealth};
@@ -68,11 +73,13 @@ pub use maintenance::Maintenance;
 pub use query::Query;
 pub use rows::{DumpedRows, Row, Rows};
 pub use runtime::COMPONENT;
+pub use salvage::{SalvageReport, SalvagedPart};
+pub use scrub::{ScrubHealth, ScrubReport};
 pub use session::CancelToken;
 pub use store::{IndexBuilder, Store};
 pub use value::{Element, TagValue, Timestamp};
 pub use work::{Counters, Failure, Operation, QueryCounters, RunningWork};
 
-pub use sidx_engine::{Counted, Durability, Pressure, Receipt, Retention, series_id};
+pub use sidx_engine::{Counted, Durability, Pressure, Receipt, Region, Retention, series_id};
 pub use sidx_kernels::column::{ColumnBuilder, ColumnType};
 pub use sidx_kernels::{Array, Bitmap, ByteStrings, Column, OwnedValue, Value, ValueType, Values};

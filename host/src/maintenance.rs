@@ -1,15 +1,20 @@
-//! Long work on an index that may be stopped: flushes, merges, retention, checks, dumps, backups.
+//! Long work on an index that may be stopped: flushes, merges, retention, salvages, checks, dumps, backups.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use sidx_engine::{Choice, Job, Outcome, Retention};
 
 use crate::backup::{self, BackupReport};
+use crate::damage::{is_damage, part_name};
 use crate::dump::Dump;
 use crate::error::{Error, Result};
 use crate::index::{Index, Merged, parse};
 use crate::instance::Instance;
+use crate::pool::Lease;
+use crate::salvage::{self, SalvageReport};
+use crate::scrub::{self, ScrubReport};
 use crate::session::{CallLimits, CancelToken};
 use crate::storage::log::LogReport;
 use crate::store::Store;
@@ -89,9 +94,12 @@ impl Maintenance {
         }
         if self.index.settings().automatic_merge {
             // The rows are durable whatever becomes of the merge.
-            if let Err(error) = self.merge_within(&limits) {
-                let index = self.index.name();
-                tracing::warn!(index, %error, "an automatic merge failed");
+            match self.merge_by_itself(&limits) {
+                Ok(merges) => merged.left_out = merges.map_or(0, |merges| merges.left_out),
+                Err(error) => {
+                    let index = self.index.name();
+                    tracing::warn!(index, %error, "an automatic merge failed");
+                }
             }
         }
         Ok(merged)
@@ -103,7 +111,9 @@ impl Maintenance {
     /// As [`Index::merge`], `deadline-exceeded`, `cancelled`.
     pub fn merge(self) -> Result<Merged> {
         self.index.check_writable()?;
-        self.merge_within(&self.limits())
+        let merged = self.merge_within(&self.limits())?;
+        self.index.backoff().succeeded();
+        Ok(merged)
     }
 
     fn merge_within(&self, limits: &CallLimits) -> Result<Merged> {
@@ -111,16 +121,44 @@ impl Maintenance {
         self.merge_similar(limits)
     }
 
+    /// Merges because there may be something to merge, unless such merges pause after failures.
+    fn merge_by_itself(&self, limits: &CallLimits) -> Result<Option<Merged>> {
+        if !self.index.backoff().left().is_zero() {
+            return Ok(None);
+        }
+        let _guard = limits.wait_for(&self.index.locks().merging)?;
+        let merge = || self.merge_similar(limits);
+        self.index.backoff().attempt(merge)
+    }
+
     /// Merges while the caller holds the right to.
     fn merge_similar(&self, limits: &CallLimits) -> Result<Merged> {
+        self.run_merges(limits, Choice::SimilarSize, None)
+    }
+
+    /// Merges until there is nothing to merge. A job that meets damage is planned anew around it.
+    fn run_merges(
+        &self,
+        limits: &CallLimits,
+        choice: Choice,
+        rule: Option<&Retention>,
+    ) -> Result<Merged> {
+        let damages = &self.index.shared().damages;
         let mut merged = Merged::default();
         // Each merge leaves fewer parts, so there is an end to it; the engine is not relied on for that.
         for _ in 0..MAX_MERGES {
-            match self.run_merge(limits, Choice::SimilarSize, None)? {
-                Some(outcome) => merged.add(&outcome),
-                None => break,
+            let known = damages.added();
+            match self.run_merge(limits, choice, rule.cloned()) {
+                Ok(Some(outcome)) => merged.add(&outcome),
+                Ok(None) => break,
+                Err(error) if is_damage(error.kind()) && damages.added() > known => {
+                    let index = self.index.name();
+                    tracing::warn!(index, %error, "a merge met damage and is planned around it");
+                }
+                Err(error) => return Err(error),
             }
         }
+        merged.left_out = damages.numbers().len() as u64;
         Ok(merged)
     }
 
@@ -147,10 +185,12 @@ impl Maintenance {
         // A flush beside the merge would leave a part that the merge does not know.
         let _flushing = limits.wait_for(&self.index.locks().flushing)?;
         let flushed = self.run_flush(&limits)?;
-        let rewritten = self.run_merge(&limits, Choice::All, rule)?;
-        let mut merged = Merged::default();
+        let mut merged = self.run_merges(&limits, Choice::All, rule.as_ref())?;
+        self.index.backoff().succeeded();
         // A single part that the flush made needs no merge, and rows are not told twice.
-        if let Some(outcome) = rewritten.or(flushed) {
+        if let Some(outcome) = flushed
+            && merged.parts + merged.dropped_rows == 0
+        {
             merged.add(&outcome);
         }
         Ok(merged)
@@ -210,8 +250,49 @@ impl Maintenance {
         task.follow(instance.session().activity());
         let report = parse(&instance.verify()?);
         let report = lease.whole(report)?;
+        if !self.index.is_read_only() {
+            self.note_damage(&mut lease, &report)?;
+        }
         limits.check()?;
         Ok(with_log(report, &self.index.shared().log.check()?))
+    }
+
+    /// Notes which parts a check of everything found damaged, and forgets those that it found sound.
+    fn note_damage(&self, lease: &mut Lease, report: &Value) -> Result<()> {
+        let damages = &self.index.shared().damages;
+        let told = report.get("damage").and_then(Value::as_array);
+        let name = |damage: &Value| damage.get("part")?.as_str().map(str::to_owned);
+        let told: BTreeSet<String> = told.into_iter().flatten().filter_map(name).collect();
+        let sound = damages.numbers().into_iter();
+        damages.forget(sound.filter(|part| !told.contains(&part_name(*part))));
+        let number = |name: &String| u64::from_str_radix(name, 16).ok();
+        let parts: Vec<u64> = told.iter().filter_map(number).collect();
+        if !parts.is_empty() {
+            for damage in lease.instance()?.survey(&parts, true)? {
+                damages.note(damage);
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Index::scrub`].
+    ///
+    /// # Errors
+    /// As [`Index::scrub`], `deadline-exceeded`, `cancelled`.
+    pub fn scrub(self) -> Result<ScrubReport> {
+        scrub::pass(&self.index, &self.limits(), None)
+    }
+
+    /// As [`Index::salvage`]. Parts that were salvaged before it was stopped stay so.
+    ///
+    /// # Errors
+    /// As [`Index::salvage`], `deadline-exceeded`, `cancelled`.
+    pub fn salvage(self) -> Result<SalvageReport> {
+        self.index.check_writable()?;
+        let limits = self.limits();
+        scrub::pass(&self.index, &limits, None)?;
+        let _merging = limits.wait_for(&self.index.locks().merging)?;
+        salvage::run(&self.index, &limits)
     }
 
     /// As [`Index::backup`]. Stopped, it leaves no index in the other store.
@@ -253,7 +334,7 @@ impl Maintenance {
 
     /// Merges what is worth it, for the thread that does so in the background.
     pub(crate) fn merge_now(&self, limits: &CallLimits) -> Result<()> {
-        self.merge_within(limits).map(drop)
+        self.merge_by_itself(limits).map(drop)
     }
 
     /// Flushes unless another thread does so already, then merges likewise; waits for that one only when
@@ -272,7 +353,8 @@ impl Maintenance {
         if settings.automatic_merge
             && let Some(_guard) = locks.merging.try_lock()
         {
-            self.merge_similar(&limits)?;
+            let merge = || self.merge_similar(&limits);
+            self.index.backoff().attempt(merge)?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Bytes per second that a kind of work may move: a token bucket.
 
 use std::fmt;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,34 @@ pub(crate) trait Clock: Send + Sync {
     fn sleep(&self, time: Duration);
 }
 
+/// The clock that everything in an index goes by that waits or repeats.
+#[derive(Clone)]
+pub(crate) struct Time(Arc<dyn Clock>);
+
+impl Default for Time {
+    fn default() -> Self {
+        Self(Arc::new(Monotonic(Instant::now())))
+    }
+}
+
+impl Time {
+    #[cfg(test)]
+    pub(crate) fn made(clock: impl Clock + 'static) -> Self {
+        Self(Arc::new(clock))
+    }
+
+    /// Time since some moment that stays the same.
+    pub(crate) fn now(&self) -> Duration {
+        self.0.now()
+    }
+}
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Time").finish_non_exhaustive()
+    }
+}
+
 struct Monotonic(Instant);
 
 impl Clock for Monotonic {
@@ -35,7 +64,7 @@ impl Clock for Monotonic {
 /// which they asked, so that a batch larger than the bucket passes too.
 pub(crate) struct Rate {
     bytes_per_second: u64,
-    clock: Box<dyn Clock>,
+    clock: Time,
     /// When all bytes that were let through are paid for.
     paid: Mutex<Duration>,
 }
@@ -43,10 +72,10 @@ pub(crate) struct Rate {
 impl Rate {
     /// A rate of at least one byte per second.
     pub(crate) fn new(bytes_per_second: u64) -> Self {
-        Self::with_clock(bytes_per_second, Box::new(Monotonic(Instant::now())))
+        Self::with_clock(bytes_per_second, Time::default())
     }
 
-    fn with_clock(bytes_per_second: u64, clock: Box<dyn Clock>) -> Self {
+    fn with_clock(bytes_per_second: u64, clock: Time) -> Self {
         let paid = clock.now().saturating_sub(BURST);
         Self {
             bytes_per_second: bytes_per_second.max(1),
@@ -76,7 +105,7 @@ impl Rate {
                 *paid = paid.saturating_sub(cost);
                 return Err(error);
             }
-            self.clock.sleep(left.min(SLICE));
+            self.clock.0.sleep(left.min(SLICE));
         }
     }
 }
@@ -92,7 +121,6 @@ impl fmt::Debug for Rate {
 #[cfg(test)]
 pub(crate) mod tests {
     use std::convert::Infallible;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
@@ -100,6 +128,14 @@ pub(crate) mod tests {
     /// A clock that moves only when somebody sleeps, in microseconds.
     #[derive(Clone, Default)]
     pub(crate) struct Made(Arc<AtomicU64>);
+
+    impl Made {
+        /// Lets time pass.
+        pub(crate) fn advance(&self, time: Duration) {
+            let micros = u64::try_from(time.as_micros()).unwrap();
+            self.0.fetch_add(micros, Ordering::SeqCst);
+        }
+    }
 
     impl Clock for Made {
         fn now(&self) -> Duration {
@@ -119,7 +155,7 @@ pub(crate) mod tests {
         // Time must be able to reach back by the burst.
         clock.0.store(10_000_000, Ordering::SeqCst);
         (
-            Rate::with_clock(bytes_per_second, Box::new(clock.clone())),
+            Rate::with_clock(bytes_per_second, Time::made(clock.clone())),
             clock,
         )
     }

@@ -45,7 +45,7 @@ pub use self::call::CancelToken;
 pub use self::{columns::Columns, dictionary::NewDictionary, new_file::NewFile};
 
 pub(crate) use self::activity::Activity;
-pub(crate) use self::authority::Role;
+pub(crate) use self::authority::{Role, check_engine_path};
 pub(crate) use self::call::CallLimits;
 pub(crate) use self::gather::SourceLists;
 pub(crate) use self::memory_blocks::BlockLists;
@@ -56,7 +56,8 @@ pub(crate) use self::top::TopLists;
 pub(crate) use self::views::Pin;
 
 use self::cached_page::{CachedPage, Purpose};
-use self::handles::Handles;
+use self::handles::{Handles, PagePlace};
+use self::source::Body;
 
 /// A compiled filter program.
 #[derive(Clone, Debug)]
@@ -139,9 +140,19 @@ impl Session {
             self.shared.cache.hit();
             return Ok(kept);
         }
-        let found = cached_page::fetch(&self.shared.cache, &self.activity, &stored.place, purpose)?;
+        let place = &stored.place;
+        let found = cached_page::fetch(&self.shared.cache, &self.activity, place, purpose)
+            .inspect_err(|error| self.note_damage(place, error))?;
         handles.keep(page, &found);
         Ok(found)
+    }
+
+    /// Notes that a page is not what it should be, whoever asked for it.
+    fn note_damage(&self, place: &PagePlace, error: &Error) {
+        if error.kind() == ErrorKind::Corrupt && matches!(place.file.body, Body::Stored(_)) {
+            let damages = &self.shared.damages;
+            damages.note_file(&place.file.path, error.message());
+        }
     }
 
     /// `files.load`, without a copy.

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::index::{Index, Settings};
 use crate::instance::Engine;
 use crate::query::QueryLimits;
+use crate::rate::Time;
 use crate::runtime::{GuestComponent, Sandbox};
 use crate::session::Budgets;
 use crate::storage::{self, DirectoryStore, MemoryStore};
@@ -122,6 +123,8 @@ impl Store {
                 max_queries: u32::MAX,
                 write_bytes_per_second: None,
                 merge_bytes_per_second: None,
+                scrub_bytes_per_second: None,
+                time: Time::default(),
                 sandbox: Sandbox::default(),
             },
         }
@@ -278,6 +281,17 @@ impl IndexBuilder {
     /// Flushes are not slowed, since memory would fill up behind them. At least 1; no limit by default.
     pub fn merge_bytes_per_second(mut self, bytes: u64) -> Self {
         self.settings.merge_bytes_per_second = Some(bytes);
+        self
+    }
+
+    /// Scrubs in the background: a thread of the index reads all files of its parts at this rate, compares
+    /// them with their checksums, and notes what is damaged, so that it is found before a query needs it. A
+    /// pass begins when the index is opened, and then once a day, or as soon as the one before is over. At
+    /// least 1; no scrub by default, since it reads what nobody asked for and wears out what is paid by the
+    /// read. A rate that reads everything in a week or a month is sensible: one of 1 MiB reads 86 GiB in a
+    /// day. [`Index::scrub`] is one pass by hand. Without [`background`](Self::background) there is none.
+    pub fn scrub_bytes_per_second(mut self, bytes: u64) -> Self {
+        self.settings.scrub_bytes_per_second = Some(bytes);
         self
     }
 

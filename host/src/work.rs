@@ -33,6 +33,10 @@ pub enum Operation {
     Merge,
     /// A check of everything.
     Verify,
+    /// Files being read to see whether they are as they were written.
+    Scrub,
+    /// What can be read of a damaged part being written in its place.
+    Salvage,
     /// A copy into another store.
     Backup,
     /// A batch being written; only failures of it are told.
@@ -147,7 +151,9 @@ impl Progress {
         let mut bytes = self.bytes.load(Ordering::Relaxed);
         if let Some(activity) = self.activity.get() {
             match self.operation {
-                Operation::Flush | Operation::Merge => (rows, bytes) = activity.written(),
+                Operation::Flush | Operation::Merge | Operation::Salvage => {
+                    (rows, bytes) = activity.written()
+                }
                 _ => bytes = activity.bytes_read(),
             }
         }
@@ -162,7 +168,7 @@ impl Progress {
 }
 
 /// Milliseconds since 1970.
-fn unix_ms(time: SystemTime) -> u64 {
+pub(crate) fn unix_ms(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH)
         .ok()
         .and_then(|since| u64::try_from(since.as_millis()).ok())

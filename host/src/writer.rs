@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sidx_engine::{Batch, Job, Mode, Outcome, Pressure, Receipt, View, Written};
+use sidx_engine::{Batch, Job, Mode, Outcome, Pressure, Receipt, Salvaged, View, Written};
 
 use self::queue::{Limits, Queue};
+use crate::damage::is_damage;
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Instance;
-use crate::pool::Pool;
+use crate::pool::{Lease, Pool};
 use crate::session::{CallLimits, Columns, Role, Shared};
 use crate::work::Task;
 
@@ -184,15 +185,39 @@ impl Writer {
         task: &Task,
         plan: impl FnOnce(&mut dyn Instance) -> Result<Option<Job>>,
     ) -> Result<Option<Outcome>> {
-        limits.wait_for(&self.introducer)?.check()?;
-        let Some(job) = self.consult_within(&limits, plan)? else {
+        let Some(job) = self.plan(&limits, plan)? else {
             return Ok(None);
         };
         let merged = check_job(&job)
-            .and_then(|()| self.merge(&job, limits, task))
+            .and_then(|()| self.merge(&job, limits.clone(), task))
             .and_then(|outcome| check_outcome(&job, outcome))
             .and_then(|outcome| self.introduce(outcome));
-        match merged {
+        let ended = self.end(&job, merged).map(Some);
+        if let Err(error) = &ended
+            && is_damage(error.kind())
+            && !job.flush
+        {
+            self.note_damage(&job, &limits);
+        }
+        ended
+    }
+
+    /// Plans a job around the parts that are known to be damaged.
+    fn plan(
+        &self,
+        limits: &CallLimits,
+        plan: impl FnOnce(&mut dyn Instance) -> Result<Option<Job>>,
+    ) -> Result<Option<Job>> {
+        limits.wait_for(&self.introducer)?.check()?;
+        self.consult_within(limits, |introducer| {
+            introducer.avoid(&self.shared.damages.numbers())?;
+            plan(introducer)
+        })
+    }
+
+    /// Cleans up after a job, whether it came to its end or not.
+    fn end<T>(&self, job: &Job, done: Result<T>) -> Result<T> {
+        match done {
             Ok(outcome) => {
                 // Idle instances that know the old parts would keep their memory and files.
                 self.pool.drop_outdated(self.shared.views.newest_version());
@@ -200,7 +225,8 @@ impl Writer {
                 if let Err(error) = self.consult(|introducer| introducer.collect()) {
                     tracing::warn!(%error, "files of replaced parts could not be removed");
                 }
-                Ok(Some(outcome))
+                self.forget_gone();
+                Ok(outcome)
             }
             // Another writer is at work, though the lock should not let it: it made a part of this number, or
             // published first. What is in the way is its own, so nothing is removed.
@@ -208,7 +234,7 @@ impl Writer {
                 Err(self.introducer.lock().fail(error, &self.pool))
             }
             Err(error) => {
-                if let Err(second) = self.consult(|introducer| introducer.abandon(&job)) {
+                if let Err(second) = self.consult(|introducer| introducer.abandon(job)) {
                     tracing::warn!(job = job.id, error = %second, "a failed job left files behind");
                 }
                 Err(error)
@@ -216,24 +242,100 @@ impl Writer {
         }
     }
 
-    /// Does a job on another instance, once there is room for what it writes.
+    /// Forgets the damage of parts that are not in the list any more.
+    fn forget_gone(&self) {
+        let damages = &self.shared.damages;
+        if damages.numbers().is_empty() {
+            return;
+        }
+        if let Ok(files) = self.consult(|introducer| introducer.part_files()) {
+            let live: Vec<u64> = files.into_iter().map(|file| file.part).collect();
+            damages.keep(&live);
+        }
+    }
+
+    /// Finds out which inputs of a job are damaged, so that the next plan goes around them. The instance that
+    /// looks is not relied on beyond that: it can keep parts from being merged, and no more.
+    fn note_damage(&self, job: &Job, limits: &CallLimits) {
+        let look = || {
+            let mut lease = self.pool.lease(limits.clone())?;
+            lease.instance()?.survey(&job.inputs, true)
+        };
+        match look() {
+            Ok(found) => {
+                for damage in found {
+                    self.shared.damages.note(damage);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(job = job.id, %error, "the inputs of a failed job could not be checked");
+            }
+        }
+    }
+
+    /// Puts what can be read of a part that is known to be damaged in its place; none when the part is no
+    /// longer in the list or is sound after all.
+    pub(crate) fn salvage(
+        &self,
+        part: u64,
+        limits: CallLimits,
+        task: &Task,
+    ) -> Result<Option<Salvaged>> {
+        let planned = self.plan(&limits, |introducer| introducer.plan_salvage(part))?;
+        let Some(job) = planned else {
+            return Ok(None);
+        };
+        let salvaged = check_job(&job)
+            .and_then(|()| check_salvage(&job, part))
+            .and_then(|()| self.work(&job, limits, task, |lease| lease.salvage(&job)))
+            .and_then(|salvaged| {
+                let outcome = check_outcome(&job, salvaged.outcome.clone())?;
+                let introduced = salvaged.clone();
+                self.introduce_as(|introducer| introducer.introduce_salvaged(introduced))?;
+                Ok(Salvaged {
+                    outcome,
+                    ..salvaged
+                })
+            });
+        self.end(&job, salvaged).map(Some)
+    }
+
     fn merge(&self, job: &Job, limits: CallLimits, task: &Task) -> Result<Outcome> {
+        self.work(job, limits, task, |lease| lease.merge(job))
+    }
+
+    /// Does a job on another instance, once there is room for what it writes.
+    fn work<T>(
+        &self,
+        job: &Job,
+        limits: CallLimits,
+        task: &Task,
+        work: impl FnOnce(&mut Lease) -> Result<T>,
+    ) -> Result<T> {
         // Flushes and retention make room in the end.
         let is_urgent = job.flush || job.drop_where.is_some() || job.drop_below.is_some();
         let _space = self.shared.disk.reserve(job.space_bytes, is_urgent)?;
         let mut lease = self.pool.lease(limits.clone())?;
         task.follow(lease.instance()?.session().activity());
-        let outcome = lease.merge(job)?;
+        let done = work(&mut lease)?;
         // The last moment to stop it.
         limits.check()?;
-        Ok(outcome)
+        Ok(done)
     }
 
     /// Puts the outcome of a job into the part list. An outcome that is refused, because the instance
     /// that did the job did it wrong, changes nothing.
     fn introduce(&self, outcome: Outcome) -> Result<Outcome> {
         let introduced = outcome.clone();
-        let refused = self.change(|introducer| match introducer.introduce(introduced) {
+        self.introduce_as(|introducer| introducer.introduce(introduced))?;
+        Ok(outcome)
+    }
+
+    fn introduce_as(
+        &self,
+        introduce: impl FnOnce(&mut dyn Instance) -> Result<View>,
+    ) -> Result<()> {
+        let refused = self.change(|introducer| match introduce(introducer) {
             Ok(view) => Ok((None, view)),
             Err(error) if error.kind() == ErrorKind::InvalidArgument && introducer.is_usable() => {
                 let view = self.shared.views.newest();
@@ -241,7 +343,7 @@ impl Writer {
             }
             Err(error) => Err(error),
         })?;
-        refused.map_or(Ok(outcome), Err)
+        refused.map_or(Ok(()), Err)
     }
 }
 
@@ -278,6 +380,18 @@ fn check_job(job: &Job) -> Result<()> {
     }
     let text = format!(
         "the engine planned job {}, which makes nothing durable",
+        job.id
+    );
+    Err(Error::new(ErrorKind::Other, text))
+}
+
+/// A salvage has the part as its input that it was asked for, and drops nothing that it could keep.
+fn check_salvage(job: &Job, part: u64) -> Result<()> {
+    if job.inputs == [part] && job.drop_where.is_none() && job.drop_below.is_none() {
+        return Ok(());
+    }
+    let text = format!(
+        "the engine planned job {}, which is no salvage of part {part}",
         job.id
     );
     Err(Error::new(ErrorKind::Other, text))

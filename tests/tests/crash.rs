@@ -22,3 +22,5 @@ mod everywhere;
 mod lives;
 #[path = "crash/rules.rs"]
 mod rules;
+#[path = "crash/salvage.rs"]
+mod salvage;

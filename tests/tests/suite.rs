@@ -26,6 +26,7 @@ mod suite {
     mod bad_places;
     mod boundary;
     mod concurrency;
+    mod damaged_parts;
     mod explain;
     mod fencing;
     mod format_document;
@@ -40,6 +41,8 @@ mod suite {
     mod readers;
     mod reopen;
     mod repair;
+    mod salvage;
+    mod scrub;
     mod shared_dictionary;
     mod sharing;
     mod small_batches;

@@ -59,7 +59,7 @@ impl wit::Guest for Component {
         with_index(|index| index.repair(accept_loss))
     }
 
-    fn attach(view: wit::View) -> Result<(), wit::Error> {
+    fn attach(view: wit::View) -> Result<Vec<u64>, wit::Error> {
         with_index(|index| index.attach(&to_engine::view(view)))
     }
 
@@ -95,6 +95,33 @@ impl wit::Guest for Component {
 
     fn collect() -> Result<(), wit::Error> {
         with_index(|index| index.collect())
+    }
+
+    fn survey(parts: Vec<u64>, pages: bool) -> Result<Vec<wit::Damage>, wit::Error> {
+        let found = with_index(|index| index.survey(&parts, pages))?;
+        Ok(found.into_iter().map(from_engine::damage).collect())
+    }
+
+    fn avoid(parts: Vec<u64>) -> Result<(), wit::Error> {
+        with_index(|index| index.avoid(&parts))
+    }
+
+    fn plan_salvage(part: u64) -> Result<Option<wit::Job>, wit::Error> {
+        Ok(with_index(|index| index.plan_salvage(part))?.map(from_engine::job))
+    }
+
+    fn salvage(job: wit::Job) -> Result<wit::Salvaged, wit::Error> {
+        with_index(|index| index.salvage(&to_engine::job(job))).map(from_engine::salvaged)
+    }
+
+    fn introduce_salvaged(salvaged: wit::Salvaged) -> Result<wit::View, wit::Error> {
+        let salvaged = to_engine::salvaged(salvaged);
+        with_index(|index| index.introduce_salvaged(salvaged)).map(from_engine::view)
+    }
+
+    fn part_files() -> Result<Vec<wit::PartFile>, wit::Error> {
+        let files = with_index(|index| Ok(index.part_files()))?;
+        Ok(files.into_iter().map(from_engine::part_file).collect())
     }
 
     fn query(query: wit::QuerySpec, max_rows: u32) -> Result<wit::Answer, wit::Error> {

@@ -256,6 +256,44 @@ pub(crate) fn outcome(outcome: engine::Outcome) -> wit::Outcome {
     }
 }
 
+/// A damaged part.
+pub(crate) fn damage(damage: engine::Damage) -> wit::Damage {
+    let lost = damage.lost.into_iter();
+    wit::Damage {
+        part: damage.part,
+        files: damage.files,
+        reasons: damage.reasons,
+        lost: lost
+            .map(|region| wit::Region {
+                first_series: region.first_series,
+                last_series: region.last_series,
+                min_key: region.min_key,
+                max_key: region.max_key,
+                rows: region.rows,
+            })
+            .collect(),
+    }
+}
+
+/// What came of a salvage.
+pub(crate) fn salvaged(salvaged: engine::Salvaged) -> wit::Salvaged {
+    wit::Salvaged {
+        outcome: outcome(salvaged.outcome),
+        damage: damage(salvaged.damage),
+        lost_labels: salvaged.lost_labels,
+    }
+}
+
+/// A file of a part.
+pub(crate) fn part_file(file: engine::PartFile) -> wit::PartFile {
+    wit::PartFile {
+        part: file.part,
+        path: file.path,
+        size_bytes: file.size_bytes,
+        checksum: file.checksum,
+    }
+}
+
 /// Result rows.
 pub(crate) fn rows(rows: engine::Rows<scan::Columns>) -> wit::Rows {
     wit::Rows {

@@ -269,6 +269,30 @@ pub(crate) fn outcome(outcome: wit::Outcome) -> engine::Outcome {
     }
 }
 
+/// What came of a salvage.
+pub(crate) fn salvaged(salvaged: wit::Salvaged) -> engine::Salvaged {
+    let damage = salvaged.damage;
+    let lost = damage.lost.into_iter();
+    engine::Salvaged {
+        outcome: outcome(salvaged.outcome),
+        damage: engine::Damage {
+            part: damage.part,
+            files: damage.files,
+            reasons: damage.reasons,
+            lost: lost
+                .map(|region| engine::Region {
+                    first_series: region.first_series,
+                    last_series: region.last_series,
+                    min_key: region.min_key,
+                    max_key: region.max_key,
+                    rows: region.rows,
+                })
+                .collect(),
+        },
+        lost_labels: salvaged.lost_labels,
+    }
+}
+
 /// What to merge.
 pub(crate) fn choice(choice: wit::Choice) -> engine::Choice {
     match choice {

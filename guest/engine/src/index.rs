@@ -8,12 +8,15 @@ use crate::host::Host;
 use crate::introducer::Introducer;
 use crate::live::Live;
 use crate::merge;
+use crate::part::layout::part_number;
 use crate::query::{self, Cursor, Queries};
 use crate::recovery::{self, is_damage};
 use crate::repair;
+use crate::salvage;
+use crate::survey;
 use crate::types::{
-    Batch, Choice, Contents, CountAnswer, Job, Mode, Outcome, QuerySpec, Retention, Rows, Subject,
-    View, Written,
+    Batch, Choice, Contents, CountAnswer, Damage, Job, Mode, Outcome, PartFile, QuerySpec,
+    Retention, Rows, Salvaged, Subject, View, Written,
 };
 use crate::verify;
 use std::sync::Arc;
@@ -77,11 +80,14 @@ impl<H: Host> Index<H> {
     }
 
     /// `index.attach`
-    pub fn attach(&mut self, view: &View) -> Result<()> {
+    pub fn attach(&mut self, view: &View) -> Result<Vec<u64>> {
         if view.version != self.live.version {
             self.live = Arc::new(Live::attach(&self.host, &self.live, view)?);
         }
-        Ok(())
+        let unreadable = self.live.unreadable.iter();
+        Ok(unreadable
+            .filter_map(|lost| part_number(&lost.part))
+            .collect())
     }
 
     fn writer(&mut self) -> Result<Writer<'_, H>> {
@@ -141,6 +147,41 @@ impl<H: Host> Index<H> {
         let (host, _, introducer) = self.writer()?;
         introducer.remove_obsolete(&**host);
         Ok(())
+    }
+
+    /// `index.survey`
+    pub fn survey(&mut self, parts: &[u64], pages: bool) -> Result<Vec<Damage>> {
+        survey::run(&self.host, &self.live, parts, pages)
+    }
+
+    /// `index.avoid`
+    pub fn avoid(&mut self, parts: &[u64]) -> Result<()> {
+        let (_, _, introducer) = self.writer()?;
+        introducer.avoid(parts);
+        Ok(())
+    }
+
+    /// `index.plan-salvage`
+    pub fn plan_salvage(&mut self, part: u64) -> Result<Option<Job>> {
+        let (host, live, introducer) = self.writer()?;
+        introducer.plan_salvage(&**host, live, part)
+    }
+
+    /// `index.salvage`
+    pub fn salvage(&mut self, job: &Job) -> Result<Salvaged> {
+        salvage::do_job(&self.host, &self.live, job)
+    }
+
+    /// `index.introduce-salvaged`
+    pub fn introduce_salvaged(&mut self, salvaged: Salvaged) -> Result<View> {
+        let (host, live, introducer) = self.writer()?;
+        introducer.introduce_salvaged(host, live, salvaged)?;
+        Ok(live.view())
+    }
+
+    /// `index.part-files`
+    pub fn part_files(&self) -> Vec<PartFile> {
+        survey::files(&self.live)
     }
 
     /// `index.query`

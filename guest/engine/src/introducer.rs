@@ -1,6 +1,8 @@
 //! The introducer: the only code that changes the part list. It gives element ids, writes the log and
 //! memory parts, and publishes snapshots.
 
+mod damaged;
+
 use crate::batch::{Checked, label_conflict, write_header};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fold;
@@ -17,7 +19,7 @@ use crate::part::layout::part_directory;
 use crate::pressure::{check_memory, check_room, level, needed_bytes};
 use crate::snapshot::Snapshot;
 use crate::types::{Batch, Choice, Durability, Job, Outcome, Receipt, Retention, Written};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What only the writer of an index knows.
@@ -31,6 +33,11 @@ pub(crate) struct Introducer {
     log_ends: BTreeMap<u64, u64>,
     /// Jobs that were planned and neither introduced nor abandoned.
     jobs: BTreeMap<u64, Job>,
+    /// Parts that jobs leave alone, and jobs that salvage one.
+    damaged: BTreeSet<u64>,
+    salvages: BTreeSet<u64>,
+    /// The last retention rule, and the parts that jobs made by it.
+    retained: (Retention, BTreeSet<u64>),
     obsolete: Obsolete,
     /// Labels of all series, read when the first labelled batch comes.
     labels: Option<BTreeMap<u64, String>>,
@@ -48,6 +55,9 @@ impl Introducer {
             log_position: snapshot.log_position,
             log_ends: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            damaged: BTreeSet::new(),
+            salvages: BTreeSet::new(),
+            retained: Default::default(),
             obsolete: Obsolete::default(),
             labels: None,
             poisoned: None,
@@ -166,11 +176,8 @@ impl Introducer {
         if self.labels.is_none() {
             let mut all = BTreeMap::new();
             for part in &live.parts {
-                all.extend(
-                    part.labels()?
-                        .iter()
-                        .map(|(id, label)| (*id, label.clone())),
-                );
+                // Damaged labels of one part must not refuse the rows of all others.
+                all.extend(part.readable_labels()?.0);
             }
             self.labels = Some(all);
         }
@@ -349,28 +356,22 @@ impl Introducer {
     ) -> Result<Option<Job>> {
         self.check_alive()?;
         self.remove_obsolete(host);
-        let busy =
-            |part: &Arc<Part<H>>| part.medium() == Medium::Memory || self.is_busy(part.number());
-        // The longest stretch of file parts that no other job has; normally all of them.
-        let mut stretch = 0..0;
-        let mut start = 0;
-        for end in 0..=live.parts.len() {
-            if live.parts.get(end).is_none_or(busy) {
-                if end - start > stretch.len() {
-                    stretch = start..end;
-                }
-                start = end + 1;
-            }
-        }
+        let mut stretches = self.stretches(live).into_iter();
         let range = match (choice, &retention) {
-            (_, Some(_)) => Some(stretch.clone()).filter(|range| !range.is_empty()),
-            (Choice::All, None) => Some(stretch.clone()).filter(|range| range.len() > 1),
-            (Choice::SimilarSize, None) => {
-                let parts = live.parts.iter().skip(stretch.start).take(stretch.len());
-                let sizes: Vec<u64> = parts.map(|part| part.manifest().size_bytes()).collect();
+            (_, Some(rule)) => {
+                self.begin_retention(rule);
+                stretches.find(|stretch| !self.is_retained(live, stretch))
+            }
+            (Choice::All, None) => stretches.find(|stretch| stretch.len() > 1),
+            (Choice::SimilarSize, None) => stretches.find_map(|stretch| {
+                let parts = live.parts.get(stretch.clone()).unwrap_or_default();
+                let sizes: Vec<u64> = parts
+                    .iter()
+                    .map(|part| part.manifest().size_bytes())
+                    .collect();
                 merge_policy::choose(&sizes)
                     .map(|range| stretch.start + range.start..stretch.start + range.end)
-            }
+            }),
         };
         Ok(range.map(|range| self.job(live, range, retention.unwrap_or_default())))
     }
@@ -428,7 +429,7 @@ impl Introducer {
     ) -> Result<()> {
         self.check_alive()?;
         let job = &outcome.job;
-        if self.jobs.get(&job.id) != Some(job) {
+        if self.jobs.get(&job.id) != Some(job) || self.salvages.contains(&job.id) {
             return Err(Error::invalid(format!(
                 "job {} was not planned or is over",
                 job.id
@@ -457,6 +458,7 @@ impl Introducer {
             self.log_ends.remove(input);
         }
         self.jobs.remove(&job.id);
+        self.note_retained(job);
         self.replace(live, parts, epoch);
         self.clean(&**host, live);
         self.remove_obsolete(&**host);
@@ -518,6 +520,7 @@ impl Introducer {
     pub(crate) fn abandon<H: Host>(&mut self, host: &H, job: &Job) -> Result<()> {
         // After a publish that failed in doubt, the newest snapshot may name the output.
         let planned = self.jobs.remove(&job.id);
+        self.salvages.remove(&job.id);
         // What is removed is what was planned: the caller might name a live part.
         let (Some(job), None) = (planned, &self.poisoned) else {
             return Ok(());
@@ -533,6 +536,7 @@ impl Introducer {
             epoch,
             parts,
             quarantined,
+            unreadable: Vec::new(),
         });
     }
 
@@ -560,6 +564,7 @@ impl Introducer {
             epoch,
             parts,
             quarantined,
+            unreadable: Vec::new(),
         });
         let parts = live.parts.clone();
         self.publish(host, live, &parts, None)?;

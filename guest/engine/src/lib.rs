@@ -46,6 +46,7 @@ mod repair;
 mod salvage;
 mod sealed;
 mod snapshot;
+mod survey;
 mod types;
 mod verify;
 mod wire;
@@ -58,6 +59,7 @@ pub use dump::DumpCursor;
 pub use error::{Error, ErrorKind, Result};
 pub use host::Host;
 pub use index::{Answer, Index};
+pub use loss::Region;
 pub use part::layout::{
     BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, BLOCK_TAG_BYTES, FILE_HEADER_BYTES, FILE_MAGIC, FRAME_BYTES,
     FileKind, PAYLOAD_PAGE_BYTES, tag_file_stem,

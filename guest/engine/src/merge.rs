@@ -27,14 +27,7 @@ pub(crate) const PAYLOAD: ColumnType = ColumnType {
 
 /// Does a job: writes the output part next to the inputs and changes nothing else.
 pub(crate) fn run<H: Host>(host: &Arc<H>, live: &Live<H>, job: &Job) -> Result<Outcome> {
-    let find = |number: &u64| {
-        live.part(*number).cloned().ok_or_else(|| {
-            Error::invalid(format!(
-                "job {} names part {number}, which is not live",
-                job.id
-            ))
-        })
-    };
+    let find = |number: &u64| live.input(job.id, *number).cloned();
     let parts = job.inputs.iter().map(find).collect::<Result<Vec<_>>>()?;
     let retain = Retain::new(&**host, job, &parts)?;
     let input_rows: u64 = parts.iter().map(|part| part.manifest().rows).sum();

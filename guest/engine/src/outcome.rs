@@ -15,6 +15,21 @@ pub(crate) fn open_output<H: Host>(
     live: &Live<H>,
     outcome: &Outcome,
 ) -> Result<Option<Arc<Part<H>>>> {
+    let job = &outcome.job;
+    let dropped = outcome.dropped_rows;
+    if dropped > 0 && job.drop_where.is_none() && job.drop_below.is_none() {
+        let text = format!("job {}: {dropped} rows were dropped without a rule", job.id);
+        return Err(Error::invalid(text));
+    }
+    open_salvaged(host, live, outcome)
+}
+
+/// The same for a salvage, which drops what cannot be read.
+pub(crate) fn open_salvaged<H: Host>(
+    host: &Arc<H>,
+    live: &Live<H>,
+    outcome: &Outcome,
+) -> Result<Option<Arc<Part<H>>>> {
     let Outcome {
         job,
         rows,
@@ -26,10 +41,6 @@ pub(crate) fn open_output<H: Host>(
     let given: u64 = inputs.map(|part| part.manifest().rows).sum();
     if rows.checked_add(*dropped_rows) != Some(given) {
         let text = format!("{rows} rows were kept and {dropped_rows} dropped of {given}");
-        return Err(refused(text));
-    }
-    if *dropped_rows > 0 && job.drop_where.is_none() && job.drop_below.is_none() {
-        let text = format!("{dropped_rows} rows were dropped without a rule");
         return Err(refused(text));
     }
     if *rows == 0 {

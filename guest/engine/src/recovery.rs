@@ -42,8 +42,12 @@ fn open_to_write<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
         let all = [live.quarantined.clone(), lost].concat();
         introducer.publish_quarantine(host, &mut live, all)?;
     }
-    // Before anything is removed: a crash may have kept the damaged parts from being moved.
-    quarantine::set_aside(&**host, &live.quarantined)?;
+    // Before anything is removed: a crash may have kept the damaged parts from being moved, or a reader in
+    // another process that still reads them where they are.
+    match host.oldest_reader()?.epoch < live.epoch {
+        true => introducer.inherit_damaged(&**host, &live)?,
+        false => quarantine::set_aside(&**host, &live.quarantined)?,
+    }
     introducer.clean(&**host, &live);
     remove_unnamed(&**host, &mut introducer, &live)?;
     // A power loss may have taken entries that were only handed to the operating system but whose
@@ -99,6 +103,7 @@ fn first_list<H: Host>(
         epoch: snapshot.epoch,
         parts,
         quarantined: [snapshot.quarantined.clone(), lost].concat(),
+        unreadable: Vec::new(),
     })
 }
 
@@ -186,7 +191,8 @@ pub(crate) fn remove_unnamed<H: Host>(
         let Some(number) = part_number(&name) else {
             continue;
         };
-        if live.part(number).is_some() {
+        let waits_for_quarantine = |lost: &Quarantined| lost.part == name;
+        if live.part(number).is_some() || live.quarantined.iter().any(waits_for_quarantine) {
             continue;
         }
         // A part that some snapshot named has a number that was given by then. Others never were live,

@@ -80,6 +80,7 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, accept_loss: bool) -> Result<String> {
         epoch: snapshot.epoch,
         parts,
         quarantined: snapshot.quarantined.clone(),
+        unreadable: Vec::new(),
     });
     if !report.damage.is_empty() {
         introducer.publish_quarantine(host, &mut live, quarantined)?;
@@ -89,6 +90,8 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, accept_loss: bool) -> Result<String> {
         repair_log(host, &mut introducer, &mut live, &log, lost_entries)?;
     }
     if accept_loss && !live.quarantined.is_empty() {
+        // What a salvage has left in its place for readers: nothing would know of it any more.
+        quarantine::set_aside(&**host, &live.quarantined)?;
         report.accepted = losses(&live);
         introducer.publish_quarantine(host, &mut live, Vec::new())?;
         introducer.clean_parts(&**host, &live);
@@ -200,7 +203,7 @@ fn made_up<H: Host>(host: &Arc<H>, epoch: u64) -> Result<Snapshot> {
             if directory == PARTS
                 && let Ok(part) = Part::open(host, number, Medium::Durable)
             {
-                let is_sound = verify::part_damage(host, &part)?.is_empty();
+                let is_sound = verify::part_damage(&**host, &part)?.is_empty();
                 let (first, last) = (part.manifest().first_id, part.manifest().last_id);
                 found.push((
                     !is_sound,
@@ -277,7 +280,7 @@ fn check_part<H: Host>(
         }
         Err(error) => return Err(error),
     };
-    let damage = verify::part_damage(host, &part)?;
+    let damage = verify::part_damage(&**host, &part)?;
     let Some(first) = damage.first() else {
         let part = Some(Arc::new(part));
         return Ok(CheckedPart { part, lost: None });
@@ -293,7 +296,7 @@ fn check_part<H: Host>(
         (true, true, true) => "set aside; all rows are in a new part, some labels are lost",
     };
     for problem in &damage {
-        report.found(&name, problem, action);
+        report.found(&name, &problem.error, action);
     }
     let part = match saved {
         0 => None,
@@ -301,7 +304,7 @@ fn check_part<H: Host>(
     };
     let lost = Quarantined {
         part: name,
-        reason: first.to_string(),
+        reason: first.error.to_string(),
         lost: salvaged.lost,
     };
     Ok(CheckedPart {

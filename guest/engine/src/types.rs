@@ -1,6 +1,7 @@
 //! What callers hand to the engine and get back: the records of `wit/index.wit`.
 
 use crate::error::Error;
+use crate::loss::Region;
 use std::ops::Bound;
 
 /// How an index is opened.
@@ -124,6 +125,43 @@ pub struct Outcome {
     pub dropped_rows: u64,
     /// Bytes of the new part.
     pub bytes_written: u64,
+}
+
+/// A part that is damaged; see `index.damage`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Its number.
+    pub part: u64,
+    /// Names of its files that are not as the manifest says.
+    pub files: Vec<String>,
+    /// What is wrong, for people.
+    pub reasons: Vec<String>,
+    /// Where rows cannot be read.
+    pub lost: Vec<Region>,
+}
+
+/// What came of a salvage; see `index.salvaged`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Salvaged {
+    /// What was saved; the dropped rows are those that were lost.
+    pub outcome: Outcome,
+    /// What is wrong with the input.
+    pub damage: Damage,
+    /// Labels of some series are lost, though not their rows.
+    pub lost_labels: bool,
+}
+
+/// A file of a part, as the manifest says; see `index.part-file`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartFile {
+    /// Number of the part.
+    pub part: u64,
+    /// Where it lies in the index.
+    pub path: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// CRC32C of the whole file.
+    pub checksum: u32,
 }
 
 /// What to merge.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sidx_engine::{
-    Batch, Choice, Contents, CountAnswer, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows,
-    Subject, View, Written,
+    Batch, Choice, Contents, CountAnswer, Damage, Dumped, Job, Mode, Outcome, PartFile, QuerySpec,
+    Retention, Rows, Salvaged, Subject, View, Written,
 };
 use wasmtime::Store;
 use wasmtime::component::ResourceAny;
@@ -187,7 +187,7 @@ impl Instance for ComponentInstance {
         self.whole(records::text(text))
     }
 
-    fn attach(&mut self, view: &View) -> Result<()> {
+    fn attach(&mut self, view: &View) -> Result<Vec<u64>> {
         let view = records::to_wit_view(view);
         self.call("attach", |index, store| index.call_attach(store, &view))
     }
@@ -238,6 +238,44 @@ impl Instance for ComponentInstance {
 
     fn collect(&mut self) -> Result<()> {
         self.call("collect", |index, store| index.call_collect(store))
+    }
+
+    fn survey(&mut self, parts: &[u64], pages: bool) -> Result<Vec<Damage>> {
+        let found = self.call("survey", |index, store| {
+            index.call_survey(store, parts, pages)
+        })?;
+        self.whole(records::survey(found, parts))
+    }
+
+    fn avoid(&mut self, parts: &[u64]) -> Result<()> {
+        self.call("avoid", |index, store| index.call_avoid(store, parts))
+    }
+
+    fn plan_salvage(&mut self, part: u64) -> Result<Option<Job>> {
+        let job = self.call("plan-salvage", |index, store| {
+            index.call_plan_salvage(store, part)
+        })?;
+        Ok(job.map(records::job))
+    }
+
+    fn salvage(&mut self, job: &Job) -> Result<Salvaged> {
+        let inputs = job.inputs.clone();
+        let job = records::to_wit_job(job);
+        let salvaged = self.call("salvage", |index, store| index.call_salvage(store, &job))?;
+        self.whole(records::salvaged(salvaged, &inputs))
+    }
+
+    fn introduce_salvaged(&mut self, salvaged: Salvaged) -> Result<View> {
+        let salvaged = records::to_wit_salvaged(&salvaged);
+        let view = self.call("introduce-salvaged", |index, store| {
+            index.call_introduce_salvaged(store, &salvaged)
+        })?;
+        self.whole(records::view(view))
+    }
+
+    fn part_files(&mut self) -> Result<Vec<PartFile>> {
+        let files = self.call("part-files", |index, store| index.call_part_files(store))?;
+        self.whole(records::part_files(files))
     }
 
     fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Started> {

@@ -147,7 +147,7 @@ impl Session {
 }
 
 /// Checks a path that the engine names: a valid path that is not in the log, which has imports of its own.
-pub(super) fn check_engine_path(path: &str) -> Result<()> {
+pub(crate) fn check_engine_path(path: &str) -> Result<()> {
     check_path(path)?;
     if path.split('/').next() == Some(LOG_DIRECTORY) {
         return Err(Error::invalid(format!(

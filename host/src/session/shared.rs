@@ -11,7 +11,9 @@ use super::log::IndexLog;
 use super::memory_files::{MemoryBudget, MemoryFiles};
 use super::source::OpenFiles;
 use super::views::Views;
+use crate::damage::Damages;
 use crate::page_cache::PageCache;
+use crate::scrub::Scrubs;
 use crate::storage::{Lock, Storage};
 use crate::work::Work;
 
@@ -35,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) views: Arc<Views>,
     pub(crate) disk: DiskUse,
     pub(crate) work: Arc<Work>,
+    pub(crate) damages: Damages,
+    pub(crate) scrubs: Scrubs,
     /// Instances that may still be started.
     pub(crate) free_slots: AtomicU32,
     /// The epoch that this index keeps in the store while it reads.
@@ -53,6 +57,8 @@ impl Shared {
             log: IndexLog::new(Arc::clone(&storage), read_only),
             views: Views::new(),
             work: Arc::default(),
+            damages: Damages::default(),
+            scrubs: Scrubs::default(),
             disk: DiskUse::new(Arc::clone(&storage), budgets.disk_bytes),
             free_slots: AtomicU32::new(budgets.instances),
             pin: Mutex::new(None),

@@ -132,6 +132,58 @@ fn damage_is_found() {
 }
 
 #[test]
+fn a_damaged_part_is_named_and_the_others_are_merged() {
+    let place = Place::new();
+    for key in 0..4 {
+        place.load(row(key).as_bytes(), &[]).expect(0);
+        place.run("flush", &[]).expect(0);
+    }
+    let before = place.run("parts", &[]).expect(0).out;
+    assert!(before.lines().count() <= 4);
+    // The last part, so that the others are neighbours.
+    place.load(row(9).as_bytes(), &[]).expect(0);
+    let mut data: Vec<PathBuf> = part_files(&place)
+        .into_iter()
+        .filter(|path| path.ends_with("data.bin"))
+        .collect();
+    data.sort();
+    let data = data.pop().expect("a payload file");
+    let part = data.parent().and_then(Path::file_name).expect("a part");
+    let part = part.to_string_lossy().into_owned();
+    let mut bytes = fs::read(&data).expect("readable");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 0x40;
+    fs::write(&data, bytes).expect("writable");
+    let run = place.run("merge", &["--all"]).expect(5);
+    assert_eq!(run.last()["left_out"], 1);
+    assert_eq!(run.last()["after"]["parts"], 2, "{}", run.out);
+    assert_eq!(run.err.lines().count(), 1, "{}", run.err);
+    for word in [&part, "data.bin", "sidx repair"] {
+        assert!(run.err.contains(word), "{}", run.err);
+    }
+    assert_eq!(place.keys(&["--keys", "0..4"]), [0, 1, 2, 3]);
+    // The advice is good.
+    place.run("repair", &[]).expect(5);
+    place.run("repair", &["--accept-loss"]).expect(0);
+    place.run("merge", &["--all"]).expect(0);
+    assert_eq!(place.keys(&[]), [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_backup_that_lacks_a_damaged_part_says_so() {
+    let place = Place::new();
+    place.load(row(1).as_bytes(), &[]).expect(0);
+    let labels = part_files(&place)
+        .into_iter()
+        .find(|path| path.ends_with("labels.bin"));
+    fs::remove_file(labels.expect("a file of labels")).expect("removable");
+    let copy = Path::new(&place.store).with_extension("copy");
+    let run = place.run("backup", &[&copy.to_string_lossy()]).expect(5);
+    assert_eq!(run.last()["missing_files"], 0);
+    assert!(run.err.contains("1 damaged parts"), "{}", run.err);
+}
+
+#[test]
 fn a_newer_format_is_refused() {
     let place = Place::new();
     place.load(row(1).as_bytes(), &[]).expect(0);

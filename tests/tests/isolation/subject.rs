@@ -60,6 +60,11 @@ impl Subject {
         self.index.as_ref().unwrap()
     }
 
+    /// Where it lies.
+    pub(super) fn storage(&self) -> &dyn Storage {
+        self.storage.as_ref()
+    }
+
     /// What the component is to do the next time that the export is called.
     pub(super) fn demand(&self, export: &str, deed: &str) {
         self.relent();
@@ -177,6 +182,8 @@ pub(super) fn call(subject: &mut Subject, export: &str) -> Result<()> {
         "verify" => index.verify().map(drop),
         "describe" => index.parts().map(drop),
         "write" => subject.write_ten().map(drop),
+        "survey" | "part-files" => index.scrub().map(drop),
+        "avoid" | "plan-salvage" | "salvage" | "introduce-salvaged" => index.salvage().map(drop),
         "plan-flush" => index.flush().map(drop),
         "merge" | "introduce" | "plan-merge" | "abandon" | "collect" => index.merge_all().map(drop),
         other => panic!("{other} is not called here"),

@@ -100,6 +100,116 @@ pub(super) fn outcome(mut outcome: wit::Outcome, deed: Option<String>) -> wit::O
     outcome
 }
 
+/// An error that tells of damage.
+pub(super) fn corrupt() -> wit::Error {
+    wit::Error::Corrupt("nothing is as it was".to_owned())
+}
+
+pub(super) fn unreadable(mut parts: Vec<u64>, deed: Option<String>) -> Vec<u64> {
+    match deed.as_deref() {
+        Some("unknown-parts") => parts.extend([0, 77, u64::MAX]),
+        Some("many-parts") => parts = (0..1 << 20).collect(),
+        Some("most-parts") => return beyond_memory(),
+        _ => {}
+    }
+    parts
+}
+
+fn damage(part: u64) -> wit::Damage {
+    wit::Damage {
+        part,
+        files: vec!["data.bin".to_owned()],
+        reasons: vec!["it is said to be damaged".to_owned()],
+        lost: vec![region(u64::MAX)],
+    }
+}
+
+/// Everywhere.
+fn region(rows: u64) -> wit::Region {
+    wit::Region {
+        first_series: 0,
+        last_series: u64::MAX,
+        min_key: i64::MIN,
+        max_key: i64::MAX,
+        rows: Some(rows),
+    }
+}
+
+pub(super) fn survey(
+    mut found: Vec<wit::Damage>,
+    parts: &[u64],
+    deed: Option<String>,
+) -> Vec<wit::Damage> {
+    match deed.as_deref() {
+        Some("sound-parts") => found = parts.iter().map(|part| damage(*part)).collect(),
+        Some("other-parts") => found = vec![damage(77), damage(u64::MAX)],
+        Some("repeated-parts") => {
+            found = parts
+                .iter()
+                .flat_map(|part| [damage(*part), damage(*part)])
+                .collect();
+        }
+        Some("no-reasons") => {
+            found = parts.iter().map(|part| damage(*part)).collect();
+            found.iter_mut().for_each(|damage| damage.reasons.clear());
+        }
+        Some("long-reasons") => {
+            found = parts.iter().map(|part| damage(*part)).collect();
+            for damage in &mut found {
+                damage.reasons = vec!["x".repeat(1 << 20); 64];
+                damage.files = vec!["y".repeat(1 << 20); 32];
+                damage.lost = vec![region(1); 1 << 20];
+            }
+        }
+        Some("most-parts") => return beyond_memory(),
+        _ => {}
+    }
+    found
+}
+
+pub(super) fn salvaged(mut salvaged: wit::Salvaged, deed: Option<String>) -> wit::Salvaged {
+    match deed.as_deref() {
+        Some("other-part") => salvaged.damage.part += 1,
+        Some("untold-loss") => {
+            salvaged.outcome.dropped_rows = salvaged.outcome.rows;
+            salvaged.outcome.rows = 0;
+            salvaged.damage.lost.clear();
+        }
+        Some("loss-elsewhere") => {
+            salvaged.damage.lost.iter_mut().for_each(|region| {
+                region.min_key = i64::MAX;
+                region.max_key = i64::MAX;
+            });
+        }
+        Some("unknown-loss") => {
+            salvaged
+                .damage
+                .lost
+                .iter_mut()
+                .for_each(|region| region.rows = None);
+        }
+        Some("last-loss") => {
+            salvaged.damage.lost = vec![region(u64::MAX), region(u64::MAX)];
+        }
+        _ => salvaged.outcome = outcome(salvaged.outcome, deed),
+    }
+    salvaged
+}
+
+pub(super) fn part_files(
+    mut files: Vec<wit::PartFile>,
+    deed: Option<String>,
+) -> Vec<wit::PartFile> {
+    match deed.as_deref() {
+        Some("outside") => files[0].path = "../x".to_owned(),
+        Some("the-log") => files[0].path = "log/0000000000000000".to_owned(),
+        Some("last-size") => files[0].size_bytes = u64::MAX,
+        Some("most-files") => return beyond_memory(),
+        _ => {}
+    }
+    files
+}
+
 pub(super) fn answer(mut answer: wit::Answer, deed: Option<String>) -> wit::Answer {
     match deed.as_deref() {
         Some("foreign-cursor") => {

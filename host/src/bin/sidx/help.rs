@@ -78,7 +78,9 @@ pub(crate) const MERGE: &str = r#"Examples:
   sidx merge ./store --index delays --all
 
 Few parts make queries faster. It may be stopped at any moment without harm, and prints one JSON
-line with the parts, rows and bytes before and after."#;
+line with the parts, rows and bytes before and after. A damaged part stays as it is and its
+neighbours are merged without it: "left_out" counts such parts, each is named on stderr, and the
+exit code is 5; `sidx repair` saves what can be read of them."#;
 
 /// `sidx verify`
 pub(crate) const VERIFY: &str = r#"Example:
@@ -117,7 +119,9 @@ pub(crate) const BACKUP: &str = r#"Examples:
 The copy holds what was acknowledged when the command began, also while another process writes the
 index. Files are hard links where DEST is on the same file system. There must be no index of that
 name in DEST. A copy that was interrupted is no index, and the next backup clears it away. To
-restore, open the copy, or back it up to where it is needed. Prints one JSON line."#;
+restore, open the copy, or back it up to where it is needed. Prints one JSON line. Files that are
+missing in the index ("missing_files") and parts that were set aside as damaged are not in the copy:
+the exit code is 5 then, and everything else is copied."#;
 
 /// `sidx dump`
 pub(crate) const DUMP: &str = r#"Example:

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use sidx_host::{Index, Merged};
+use sidx_host::{DamagedPart, Index, Merged};
 
 use crate::arguments::{BackupArguments, MergeArguments, Target};
 use crate::console::Console;
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::place::Place;
 
 /// Runs `sidx flush`.
@@ -21,8 +21,13 @@ pub(crate) fn merge(arguments: &MergeArguments, console: &mut Console<'_>) -> Re
         if arguments.all {
             return index.merge_all();
         }
-        index.flush()?;
-        index.merge()
+        let flushed = index.flush()?;
+        let merged = index.merge()?;
+        // The merges that follow a flush may have done everything, or met the damage.
+        Ok(Merged {
+            left_out: merged.left_out.max(flushed.left_out),
+            ..merged
+        })
     })
 }
 
@@ -41,9 +46,23 @@ pub(crate) fn backup(
         "linked_files": report.linked_files,
         "copied_bytes": report.copied_bytes,
         "log_entries": report.log_entries,
+        "missing_files": report.missing_files,
         "elapsed_ms": elapsed_ms(started),
     });
-    writeln!(console.out, "{line}").map_err(Failure::output)
+    writeln!(console.out, "{line}").map_err(Failure::output)?;
+    // Opening found these damaged, or a repair did whose loss is not accepted.
+    let stats = index.stats()?;
+    let set_aside = stats.get("quarantined").and_then(Value::as_array);
+    let parts = set_aside.map_or(0, Vec::len);
+    if report.missing_files == 0 && parts == 0 {
+        return Ok(());
+    }
+    let missing = report.missing_files;
+    Err(Failure::new(
+        Code::Corrupt,
+        format!("{missing} missing files and {parts} damaged parts are not in the copy"),
+        "everything else is; `sidx verify` names them, `sidx repair` saves what can be saved",
+    ))
 }
 
 fn elapsed_ms(started: Instant) -> u64 {
@@ -81,6 +100,10 @@ fn maintain(
     let before = extent(&index)?;
     let made = work(&index)?;
     let after = extent(&index)?;
+    let damaged = match made.left_out {
+        0 => Vec::new(),
+        _ => index.damaged(),
+    };
     index.close()?;
     let line = json!({
         "command": name,
@@ -88,7 +111,27 @@ fn maintain(
         "after": after,
         "rows_written": made.rows,
         "bytes_written": made.bytes_written,
+        "left_out": made.left_out,
         "elapsed_ms": elapsed_ms(started),
     });
-    writeln!(console.out, "{line}").map_err(Failure::output)
+    writeln!(console.out, "{line}").map_err(Failure::output)?;
+    tell(&damaged, console)
+}
+
+/// Names the parts that were left as they are. The others are done by then.
+fn tell(damaged: &[DamagedPart], console: &mut Console<'_>) -> Result<(), Failure> {
+    for part in damaged {
+        let reason = part.reasons.first().map_or("", String::as_str);
+        let text = format!(
+            "part {} is damaged and was left as it is: {reason}; everything else was done; `sidx repair` saves \
+             what can be read of it",
+            part.part
+        );
+        // The exit code tells it too.
+        let _ = Failure::new(Code::Corrupt, text, "").report(console.err);
+    }
+    match damaged {
+        [] => Ok(()),
+        _ => Err(Failure::Reported(Code::Corrupt)),
+    }
 }
