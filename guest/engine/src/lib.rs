@@ -46,6 +46,7 @@ mod repair;
 mod salvage;
 mod sealed;
 mod snapshot;
+mod timestamp;
 mod types;
 mod verify;
 mod wire;
@@ -65,4 +66,5 @@ pub use part::layout::{
 pub use query::Cursor;
 pub use sealed::FORMAT_VERSION;
 pub use snapshot::INDEX_OBJECT;
+pub use timestamp::{TimestampError, format_timestamp, parse_timestamp};
 pub use types::*;
