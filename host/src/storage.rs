@@ -41,11 +41,13 @@ pub trait Store: Send + Sync {
     /// Where the store is, for messages: a path or an address.
     fn location(&self) -> String;
 
-    /// The names of all indexes, sorted. Empty when the store itself does not exist yet.
+    /// The names of all indexes, sorted: of the places that have an object `index.json`. Empty when the
+    /// store itself does not exist yet.
     fn index_names(&self) -> Result<Vec<String>>;
 
     /// The place of one index. `not-found` when there is none, unless `create`, which makes an
-    /// empty place (and the store, if need be) whose name is durable on return. Takes no lock.
+    /// empty place (and the store, if need be) whose name is durable on return. Takes no lock. A place
+    /// that is taken by something else, such as a file, is `conflict`.
     fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>>;
 
     /// Removes an index with everything in it; durable on return. `not-found` when there is none,

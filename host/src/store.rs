@@ -42,18 +42,22 @@ pub struct Store {
 }
 
 impl Store {
-    /// The store at a location: a path, `file:///path` with `%XX` escapes, or `memory:` for a new and
-    /// empty one in memory. A directory is made when the first index in it is.
+    /// The store at a location: a path, `file:///path` or `file:/path` with `%XX` escapes, or `memory:` for a
+    /// new and empty one in memory. A directory is made when the first index in it is.
     ///
     /// # Errors
-    /// `invalid-argument` for another scheme.
+    /// `invalid-argument` for another scheme, or a `file:` address of another machine or without a `/` in
+    /// front of the path. A directory whose name begins with `file:` is `./file:name`.
     pub fn open(location: &str) -> Result<Self> {
         if location == "memory:" {
             return Ok(Self::memory());
         }
+        if let Some(address) = location.strip_prefix("file:") {
+            let path = file_path(location, address)?;
+            return Ok(Self::with_backend(Arc::new(DirectoryStore::new(path))));
+        }
         let path = match location.split_once("://") {
             None => PathBuf::from(location),
-            Some(("file", path)) if path.starts_with('/') => file_path(path)?,
             Some((scheme, _)) => {
                 let text = format!(
                     "`{location}`: `{scheme}://` stores are not supported; give a path, \
@@ -144,8 +148,20 @@ impl fmt::Debug for Store {
     }
 }
 
-/// The path of a `file://` location.
-fn file_path(escaped: &str) -> Result<PathBuf> {
+/// The path of a `file:` location, of which `address` is what follows the scheme.
+fn file_path(location: &str, address: &str) -> Result<PathBuf> {
+    // With two slashes the name of a machine follows, which is empty for this one.
+    let escaped = match address.strip_prefix("//") {
+        Some(path) if path.starts_with('/') => path,
+        None if address.starts_with('/') => address,
+        _ => {
+            let text = format!(
+                "`{location}`: a file address has an absolute path and no machine; write \
+                 `file:///path`, or `./{location}` for a folder of that name"
+            );
+            return Err(Error::invalid(text));
+        }
+    };
     let mut bytes = Vec::with_capacity(escaped.len());
     let mut rest = escaped.bytes();
     while let Some(byte) = rest.next() {
@@ -155,17 +171,15 @@ fn file_path(escaped: &str) -> Result<PathBuf> {
         }
         let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
         let (Some(high), Some(low)) = (digit(), digit()) else {
-            let text = format!("`file://{escaped}`: `%` is not followed by two hex digits");
+            let text = format!("`{location}`: `%` is not followed by two hex digits");
             return Err(Error::invalid(text));
         };
         // Two hex digits make at most 255.
         bytes.push((high * 16 + low) as u8);
     }
-    String::from_utf8(bytes).map(PathBuf::from).map_err(|_| {
-        Error::invalid(format!(
-            "`file://{escaped}` is not UTF-8; give the plain path"
-        ))
-    })
+    String::from_utf8(bytes)
+        .map(PathBuf::from)
+        .map_err(|_| Error::invalid(format!("`{location}` is not UTF-8; give the plain path")))
 }
 
 /// How an index is opened. Ends with [`create`](Self::create), [`open`](Self::open) or
@@ -392,8 +406,15 @@ mod tests {
                 .location()
                 .contains("/tmp/a b")
         );
+        assert_eq!(Store::open("file:/tmp/x").unwrap().location(), "/tmp/x");
+        assert_eq!(Store::open("./file:x").unwrap().location(), "./file:x");
         assert!(Store::open("memory:").is_ok());
         for wrong in [
+            "file:",
+            "file:x",
+            "file:./x",
+            "file://",
+            "file:x://y",
             "",
             "s3://bucket/x",
             "file://host/x",

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use self::disk::{TempFile, sync_directory};
 use self::file_system::Fs;
 use self::files::{DirectoryAppendFile, DirectoryNewFile, DirectoryReadFile};
+use self::place::Found;
 use super::paths::{LOCK_NAME, check_index_name, check_move, check_path, is_component};
 use super::{AppendFile, Lock, NewFile, ReadFile, Storage, Store};
 use crate::error::{Error, ErrorKind, Result};
@@ -26,6 +27,7 @@ mod local;
 mod lock;
 mod objects;
 mod pins;
+mod place;
 #[cfg(test)]
 mod tests;
 
@@ -54,20 +56,19 @@ impl DirectoryStore {
     fn existing(&self, name: &str) -> Result<PathBuf> {
         check_index_name(name)?;
         let path = self.root.join(name);
-        match self.fs.metadata(&path) {
-            Ok(metadata) if metadata.kind == FileKind::Directory => Ok(path),
-            Ok(_) => Err(Error::conflict(format!(
-                "{} is a file, not an index",
-                path.display()
-            ))),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                Err(Error::not_found(format!(
+        let what = match place::look(self.fs.as_ref(), &path)? {
+            Found::Directory => return Ok(path),
+            Found::File => "is a file, not an index",
+            Found::DanglingLink => "is a link to something that does not exist",
+            Found::Nothing => {
+                place::check_root(self.fs.as_ref(), &self.root)?;
+                return Err(Error::not_found(format!(
                     "store {} has no index {name}; check the name or create it first",
                     self.root.display()
-                )))
+                )));
             }
-            Err(cause) => Err(Error::io("look at", &path, cause)),
-        }
+        };
+        Err(place::in_the_way(&path, what, "choose another name"))
     }
 }
 
@@ -79,11 +80,9 @@ impl Store for DirectoryStore {
     fn index_names(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in disk::entries(self.fs.as_ref(), &self.root)? {
-            let is_index = check_index_name(&entry.name).is_ok();
             // A link to a directory is as good as a directory here.
-            if is_index
-                && (entry.is_directory
-                    || is_directory(self.fs.as_ref(), &self.root.join(&entry.name)))
+            if check_index_name(&entry.name).is_ok()
+                && place::has_index(self.fs.as_ref(), &self.root.join(&entry.name))
             {
                 names.push(entry.name);
             }
@@ -94,8 +93,14 @@ impl Store for DirectoryStore {
 
     fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>> {
         let path = match self.existing(name) {
-            Ok(path) => path,
+            Ok(path) => {
+                if create {
+                    place::check_free(self.fs.as_ref(), &path)?;
+                }
+                path
+            }
             Err(error) if create && error.kind() == ErrorKind::NotFound => {
+                place::check_parent(self.fs.as_ref(), &self.root)?;
                 let path = self.root.join(name);
                 disk::make_directories(self.fs.as_ref(), &path)?;
                 path
