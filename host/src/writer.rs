@@ -348,5 +348,5 @@ fn refusal(cause: &Error) -> Error {
         ErrorKind::Io
     };
     let text = format!("the index takes no more changes after `{cause}`; close it and reopen it");
-    Error::new(kind, text)
+    Error::new(kind, text).with_source(cause.clone())
 }

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::imports::bindings::exports::sidx::engine::index as wit;
 use crate::imports::bindings::{self, sidx::engine::types};
 use crate::imports::{State, from_wit_error};
-use crate::runtime::{Runtime, Sandbox, Stopped};
+use crate::runtime::{MEMORY_RESERVATION_BYTES, Runtime, Sandbox, Stopped};
 use crate::session::{Columns, Session};
 
 /// An instance of the component with its memory.
@@ -47,12 +47,20 @@ impl ComponentInstance {
             if let Some(Stopped(error)) = cause.downcast_ref() {
                 return error.clone().into();
             }
-            let text = format!(
-                "an instance of the component cannot be started: {cause:#}; it may have {} bytes of \
-                 memory, see `instance_memory_bytes`",
-                sandbox.memory_bytes
-            );
-            Error::new(ErrorKind::ResourceExhausted, text)
+            let text = format!("an instance of the component cannot be started: {cause:#}");
+            let advice = match is_out_of_memory(&cause) {
+                // Nothing is used yet: only the address space can have been too small.
+                true => format!(
+                    "each needs {} GiB of address space, which costs no memory, and a command or query \
+                     several of them; see `ulimit -v`",
+                    MEMORY_RESERVATION_BYTES >> 30
+                ),
+                false => format!(
+                    "it may have {} bytes of memory, see `instance_memory_bytes`",
+                    sandbox.memory_bytes
+                ),
+            };
+            Error::new(ErrorKind::ResourceExhausted, format!("{text}; {advice}"))
         })?;
         Ok(Self {
             store,
@@ -146,6 +154,14 @@ impl ComponentInstance {
             self.trap("drop", &trap);
         }
     }
+}
+
+/// Whether the operating system had no memory, or address space, to give. Its error comes in a type of
+/// Wasmtime's own dependencies, so the text has to do: ENOMEM is 12 on every Unix.
+fn is_out_of_memory(cause: &wasmtime::Error) -> bool {
+    cause
+        .chain()
+        .any(|cause| cause.to_string().ends_with("(os error 12)"))
 }
 
 /// The most rows of an answer of which `left` may still come.
