@@ -3,7 +3,7 @@
 use super::*;
 
 /// Starts a load that has written a row and waits for more.
-fn open_writer(place: &Place) -> Child {
+pub(super) fn open_writer(place: &Place) -> Child {
     let arguments = [
         "ingest",
         &place.store,

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod duration;
+pub(crate) mod filter;
 pub(crate) mod keys;
 pub(crate) mod size;
 
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::help;
 use crate::ingest::mapping::TagMapping;
 use bench::BenchArguments;
+use filter::FilterArguments;
 use keys::KeyRange;
 
 /// An ordered index: rows sorted by an int64 key, filtered by typed tags, queried exactly.
@@ -67,7 +69,7 @@ pub(crate) enum Command {
 /// Where the index is.
 #[derive(Args, Debug)]
 pub(crate) struct Target {
-    /// A directory, or a file:/// URL of one
+    /// A directory, or a file: URL of one
     #[arg(value_name = "STORE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) store: String,
     /// Index in the store
@@ -78,7 +80,7 @@ pub(crate) struct Target {
 /// `sidx ingest`
 #[derive(Args, Debug)]
 pub(crate) struct IngestArguments {
-    /// A directory, or a file:/// URL of one; made when it does not exist
+    /// A directory, or a file: URL of one; made when it does not exist
     #[arg(value_name = "STORE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) store: String,
     /// Input file, or - for standard input
@@ -121,6 +123,9 @@ pub(crate) struct IngestArguments {
     /// Count rows with an empty or missing key as skipped instead of stopping at the first
     #[arg(long)]
     pub(crate) skip_missing_key: bool,
+    /// Pass over the first N rows, which an earlier load of this input wrote before it stopped
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) skip_rows: u64,
 }
 
 /// `sidx query`
@@ -138,9 +143,9 @@ pub(crate) struct QueryArguments {
     /// Keys to select: A..B without B, A..=B with B; either end may be left out
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
     pub(crate) keys: Option<KeyRange>,
-    /// Filter by tags; see below
-    #[arg(long = "where", value_name = "EXPR", allow_hyphen_values = true)]
-    pub(crate) filter: Option<String>,
+    /// Filter by tags.
+    #[command(flatten)]
+    pub(crate) filter: FilterArguments,
     /// Order by key, or any order, which is the fastest for many rows
     #[arg(long, value_enum, default_value_t = OrderName::Asc)]
     pub(crate) order: OrderName,
@@ -226,7 +231,7 @@ pub(crate) struct BackupArguments {
     /// Where.
     #[command(flatten)]
     pub(crate) target: Target,
-    /// The store that the copy goes to, under the same name: a directory, or a file:/// URL of one
+    /// The store that the copy goes to, under the same name: a directory, or a file: URL of one
     #[arg(value_name = "DEST", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) dest: String,
 }
@@ -333,6 +338,7 @@ mod tests {
             "sidx query s",
             "sidx query s --index i --keys 5",
             "sidx query s --index i --limit -1",
+            "sidx query s --index i --where a=1 --where-file f",
             "sidx query s --index i --series-id 18446744073709551616",
             "sidx ingest s f --index i",
             "sidx ingest s f --index i --format csv --series a --series-id b",

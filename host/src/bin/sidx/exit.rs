@@ -23,6 +23,10 @@ pub(crate) enum Code {
     Resource = 6,
     /// The deadline passed, or the call was cancelled.
     Stopped = 7,
+    /// SIGINT ended a load, which wrote what it had read.
+    Interrupted = 130,
+    /// SIGTERM ended a load, which wrote what it had read.
+    Terminated = 143,
 }
 
 impl From<Code> for ExitCode {
@@ -103,6 +107,24 @@ impl Failure {
         }
     }
 
+    /// The same failure with one more thing to know after its next step.
+    #[must_use]
+    pub(crate) fn and(self, more: impl Display) -> Self {
+        match self {
+            Failure::Told {
+                code,
+                message,
+                next,
+            } if next.is_empty() => Failure::new(code, message, more.to_string()),
+            Failure::Told {
+                code,
+                message,
+                next,
+            } => Failure::new(code, message, format!("{next}; {more}")),
+            other => other,
+        }
+    }
+
     /// Writes the line, if there is one, and gives the exit code.
     pub(crate) fn report(&self, err: &mut dyn Write) -> ExitCode {
         match self {
@@ -124,7 +146,7 @@ impl Failure {
 }
 
 /// Messages may quote file content or regex diagnostics that span lines.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for part in text
         .split(['\n', '\r'])
@@ -159,7 +181,7 @@ fn advice(kind: ErrorKind) -> (Code, &'static str) {
         ErrorKind::NotFound => (Code::NotFound, "check STORE and --index"),
         ErrorKind::Conflict => (
             Code::Conflict,
-            "wait until the other writer is done, then run the command again",
+            "see to what is in the way, then run the command again",
         ),
         ErrorKind::Corrupt => (
             Code::Corrupt,

@@ -11,6 +11,7 @@ mod maintain;
 mod output;
 mod place;
 mod query;
+mod warnings;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
             return exit::report_arguments(&error, &mut stdout.lock(), &mut stderr.lock());
         }
     };
+    warnings::print();
     let mut out = BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, stdout.lock());
     // Not locked: the progress bar writes there too.
     let mut err = &stderr;

@@ -1,5 +1,6 @@
 //! STORE and --index: finding an index, or telling which ones there are.
 
+use std::io;
 use std::path::Path;
 
 use serde_json::Value;
@@ -18,17 +19,13 @@ impl Place {
     /// Checks what kind of place STORE names; touches nothing.
     pub(crate) fn new(store: &str, index: &str) -> Result<Place, Failure> {
         if let Some((scheme, _)) = store.split_once("://")
-            && scheme != "file"
+            && !store.starts_with("file:")
         {
             let message = format!("STORE {store}: {scheme}:// is not supported by this version");
             return Err(Failure::usage(
                 message,
                 "name a directory or a file:/// URL",
             ));
-        }
-        if store.starts_with("file://") && !store.starts_with("file:///") {
-            let message = format!("STORE {store}: a file URL has three slashes");
-            return Err(Failure::usage(message, "write file:///absolute/path"));
         }
         if store.starts_with("memory:") {
             let message = "STORE memory: a store in memory ends with the command";
@@ -37,6 +34,8 @@ impl Place {
                 "name a directory (./memory: for one so called)",
             ));
         }
+        // Of an address it checks the form.
+        Store::open(store)?;
         Ok(Place {
             store: store.to_owned(),
             index: index.to_owned(),
@@ -78,20 +77,42 @@ impl Place {
         open: impl FnOnce(IndexBuilder) -> sidx_host::Result<T>,
     ) -> Result<T, Failure> {
         let store = Store::open(&self.store)?;
-        if !Path::new(&store.location()).is_dir() {
-            let message = format!("there is no store at {}", self.store);
-            return Err(Failure::new(
-                Code::NotFound,
-                message,
-                "check STORE; `sidx ingest` makes one",
-            ));
+        let location = store.location();
+        let location = Path::new(&location);
+        match std::fs::metadata(location) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !location.is_symlink() => {
+                let message = format!("there is no store at {}", self.store);
+                return Err(Failure::new(
+                    Code::NotFound,
+                    message,
+                    "check STORE; `sidx ingest` makes one",
+                ));
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let message = format!("the store {} cannot be reached: {error}", self.store);
+                return Err(Failure::new(
+                    Code::Other,
+                    message,
+                    "check the owner and mode of the folders on the way to it",
+                ));
+            }
+            // The library tells of what else is in the way.
+            _ => {}
         }
         open(store.index(&self.index)).map_err(|error| {
-            if error.kind() == ErrorKind::NotFound {
-                let message = format!("there is no index {:?} in {}", self.index, self.store);
-                return Failure::new(Code::NotFound, message, self.listed(&store));
+            if error.kind() != ErrorKind::NotFound {
+                return error.into();
             }
-            error.into()
+            let folder = location.join(&self.index);
+            let message = if location.join("index.json").is_file() {
+                format!("{} is itself an index, not a store", self.store)
+            } else if folder.is_dir() {
+                let folder = folder.display();
+                format!("{folder} is no index: it has no index.json (if it was one, `sidx repair` brings it back)")
+            } else {
+                format!("there is no index {:?} in {}", self.index, self.store)
+            };
+            Failure::new(Code::NotFound, message, self.listed(&store))
         })
     }
 
@@ -99,6 +120,14 @@ impl Place {
     fn listed(&self, store: &Store) -> String {
         const NAMES_MAX: usize = 20;
         let names = store.index_names().unwrap_or_default();
+        let path = store.location();
+        if names.is_empty() && Path::new(&path).join("index.json").is_file() {
+            let path = Path::new(&path);
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+            let above = above.unwrap_or(Path::new(".")).display();
+            return format!("name the folder above it: sidx ... {above} --index {name}");
+        }
         if names.is_empty() {
             return format!("{} holds no index yet; `sidx ingest` makes one", self.store);
         }
@@ -123,10 +152,18 @@ mod tests {
 
     #[test]
     fn only_directories_are_stores() {
-        for store in ["s3://bucket/prefix", "http://x/y", "file://x", "memory:"] {
+        for store in [
+            "s3://bucket/prefix",
+            "http://x/y",
+            "file://x",
+            "file:x",
+            "memory:",
+        ] {
             assert!(Place::new(store, "i").is_err(), "{store}");
         }
-        assert!(Place::new("file:///tmp/x", "i").is_ok());
+        for store in ["file:///tmp/x", "file:/tmp/x", "./file:x"] {
+            assert!(Place::new(store, "i").is_ok(), "{store}");
+        }
     }
 
     #[test]

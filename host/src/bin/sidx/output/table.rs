@@ -88,12 +88,8 @@ impl RowWriter for TableRows {
 }
 
 fn empty(shape: &Shape) -> Table {
-    let mut names = vec![cell("series"), cell("key")];
-    names.extend(shape.tags.iter().map(|tag| cell(tag)));
-    if shape.with_payload {
-        names.push(cell("payload"));
-    }
-    grid(names)
+    let columns = shape.columns();
+    grid(columns.iter().map(|column| cell(column)).collect())
 }
 
 /// A table with a header and no rows.
