@@ -36,9 +36,9 @@ A field or tag that stands twice in a row is refused, and so is the series "".
 
 CSV: the first line names the fields. --key and --series or --series-id are needed. An empty field,
 or one with the text of a --null, is an absent tag; without a TYPE a tag is a string. An array
-field holds a JSON array. A field that is used, and with --payload row any, must be there once. Lines
-end in LF, CR LF or CR; a last line without one is taken as whole, and a quote that is open at the
-end of the input is an error. A UTF-8 byte order mark in front is left out, with NDJSON too.
+field holds a JSON array. A field that is used, and with --payload row any, must be there once.
+Lines end in LF, CR LF or CR; a last line without one is taken as whole, and a quote that is open at
+the end of the input is an error. A UTF-8 byte order mark in front is left out, with NDJSON too.
 
 Mapping: --series, --series-id, --key, --tag and --payload name the fields to use. With NDJSON each
 replaces its part of the object above by a top-level field (any --tag replaces "tags"), and fields
@@ -60,17 +60,17 @@ Numbers are read digit by digit and never rounded:
              their own in nanoseconds since 1970; offsets of a day and more; other ISO 8601
              forms, such as 20130101T100000Z
 
-A load that stops at a bad line, because the medium is full, or for any other reason, says on stderr how
-many rows are in, up to which line, and how to go on: the same input again with --skip-rows N, which
-passes over the first N rows (rows that --skip-missing-key skips are none). Never load it again without.
-The last line on stdout counts what this load brought in: {"ingested": N, "skipped": M,
-"elapsed_ms": T}. After a kill -9 it is the last {"acknowledged": N} of --ack that can be relied on;
+A load that stops at a bad line, because the medium is full, or for any other reason, says on stderr
+how many rows are in, up to which line, and how to go on: the same input again with --skip-rows N,
+which passes over the first N rows (rows that --skip-missing-key skips are none). Never load it again
+without. The last line on stdout counts what this load brought in: {"ingested": N, "skipped": M,
+"elapsed_ms": T}. After a kill -9 the last {"acknowledged": N} of --ack is what can be relied on;
 `sidx stats` tells the rows there are.
 
 Rows wait for others of their batch for a second at most while the input pauses, so that a
 `tail -f log | sidx ingest` is never far behind. SIGINT and SIGTERM end the input: whole rows that
-were read are written and counted, half a row at the end is left out, and the exit code is 130 or 143,
-as the input need not have been at its end. A second signal ends the process at once."#;
+were read are written and counted, half a row at the end is left out, and the exit code is 130 or
+143, as the input need not have been at its end. A second signal ends the process at once."#;
 
 /// `sidx query`
 pub(crate) const QUERY: &str = r#"Examples:
@@ -90,8 +90,8 @@ A filter may have 1 MiB, but systems limit the arguments of a command, Linux eac
 NDJSON has the shape that `sidx ingest` reads, and loses nothing. CSV has the columns series, key,
 one for each tag, and payload; absent and empty look the same there, and a payload that is not UTF-8
 is written as base64:... Every column has a name of its own: a tag called series, key, payload or
-tag:... has tag: in front of it, and `sidx ingest --tag key:int=tag:key` reads it back. A series whose
-label is empty is printed as its id.
+tag:... has tag: in front of it, and `sidx ingest --tag key:int=tag:key` reads it back. A series
+whose label is empty is printed as its id.
 
 Rows come in key order; equal keys by series, then by arrival; --order desc is the exact reverse.
 With --order any they come as they lie, which is by far the fastest way to read many of them.

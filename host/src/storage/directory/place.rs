@@ -90,10 +90,19 @@ fn is_index(fs: &dyn FileSystem, path: &Path) -> Result<bool> {
 /// Refuses to make an index of a folder that is something else. What a creation that was interrupted
 /// leaves, and a copy that was, are fine.
 pub(super) fn check_free(fs: &dyn FileSystem, path: &Path) -> Result<()> {
+    match hindrance(fs, path)? {
+        // Asked for again: another creator may have come to its end while the folder was read.
+        Some(error) if fs.metadata(&path.join(INDEX_OBJECT)).is_err() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// What of a folder keeps an index from being made of it.
+fn hindrance(fs: &dyn FileSystem, path: &Path) -> Result<Option<Error>> {
     let entries = disk::entries(fs, path)?;
     let has = |name: &str| entries.iter().any(|entry| entry.name == name);
     if has(INDEX_OBJECT) || has(COPY_MARKER) {
-        return Ok(());
+        return Ok(None);
     }
     for entry in &entries {
         let name = entry.name.as_str();
@@ -101,7 +110,7 @@ pub(super) fn check_free(fs: &dyn FileSystem, path: &Path) -> Result<()> {
             if !disk::entries(fs, &path.join(name))?.is_empty() {
                 let what = format!("has {name}/ of an index, but no {INDEX_OBJECT}");
                 let next = "a repair of the index brings that back; or choose another name";
-                return Err(in_the_way(path, &what, next));
+                return Ok(Some(in_the_way(path, &what, next)));
             }
             continue;
         }
@@ -117,9 +126,10 @@ pub(super) fn check_free(fs: &dyn FileSystem, path: &Path) -> Result<()> {
             Ok(_) => format!("is itself a store: it has index {name:?}"),
             Err(_) => format!("is no index: it has {name:?}, but no {INDEX_OBJECT}"),
         };
-        return Err(in_the_way(path, &what, "choose another name or store"));
+        let next = "choose another name or store";
+        return Ok(Some(in_the_way(path, &what, next)));
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Whether a folder below a store is an index.

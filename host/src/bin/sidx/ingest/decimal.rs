@@ -24,6 +24,10 @@ pub(crate) enum DecimalError {
 
 /// A signed 64-bit number.
 pub(crate) fn int(text: &str) -> Result<i64, DecimalError> {
+    // Most are plain digits, which the standard library reads faster, and as exactly.
+    if let Ok(value) = text.parse() {
+        return Ok(value);
+    }
     let (negative, magnitude) = whole(text)?;
     let magnitude = i128::from(magnitude);
     let value = if negative { -magnitude } else { magnitude };
