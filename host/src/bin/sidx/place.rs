@@ -108,7 +108,8 @@ impl Place {
                 format!("{} is itself an index, not a store", self.store)
             } else if folder.is_dir() {
                 let folder = folder.display();
-                format!("{folder} is no index: it has no index.json (if it was one, `sidx repair` brings it back)")
+                let hint = "if it was one, `sidx repair` brings that back";
+                format!("{folder} is no index, as it has no index.json ({hint})")
             } else {
                 format!("there is no index {:?} in {}", self.index, self.store)
             };

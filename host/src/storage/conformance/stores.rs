@@ -48,10 +48,7 @@ pub fn check_store(make: impl Fn() -> Arc<dyn Store>) -> Verdict {
             !names.iter().any(|listed| listed == name),
             "a place without index.json is no index yet",
         )?;
-        works(
-            storage.put_if_absent("index.json", b"{}"),
-            "making it an index",
-        )?;
+        works(storage.put_if_absent("index.json", b"{}"), "making it")?;
         works(
             storage.put_if_absent("name", name.as_bytes()),
             "putting into an index",

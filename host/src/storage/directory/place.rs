@@ -104,32 +104,35 @@ fn hindrance(fs: &dyn FileSystem, path: &Path) -> Result<Option<Error>> {
     if has(INDEX_OBJECT) || has(COPY_MARKER) {
         return Ok(None);
     }
-    for entry in &entries {
-        let name = entry.name.as_str();
-        if ROWS.contains(&name) {
-            if !disk::entries(fs, &path.join(name))?.is_empty() {
-                let what = format!("has {name}/ of an index, but no {INDEX_OBJECT}");
-                let next = "a repair of the index brings that back; or choose another name";
-                return Ok(Some(in_the_way(path, &what, next)));
-            }
-            continue;
+    for name in ROWS {
+        if has(name) && !disk::entries(fs, &path.join(name))?.is_empty() {
+            let what = format!("has {name}/ of an index, but no {INDEX_OBJECT}");
+            let next = "a repair of the index brings that back; or choose another name";
+            return Ok(Some(in_the_way(path, &what, next)));
         }
-        let is_ours = name == LOCK_NAME
+    }
+    let is_ours = |entry: &disk::Entry| {
+        let name = entry.name.as_str();
+        name == LOCK_NAME
+            || ROWS.contains(&name)
             || OTHERS.contains(&name)
             || name.starts_with('~')
-            || (name.ends_with(SNAPSHOT) && !entry.is_directory);
-        if is_ours {
-            continue;
-        }
-        let inner = path.join(name).join(INDEX_OBJECT);
-        let what = match fs.metadata(&inner) {
-            Ok(_) => format!("is itself a store: it has index {name:?}"),
-            Err(_) => format!("is no index: it has {name:?}, but no {INDEX_OBJECT}"),
-        };
-        let next = "choose another name or store";
-        return Ok(Some(in_the_way(path, &what, next)));
-    }
-    Ok(None)
+            || (name.ends_with(SNAPSHOT) && !entry.is_directory)
+    };
+    let others = entries.iter().filter(|entry| !is_ours(entry));
+    let mut others: Vec<&str> = others.map(|entry| entry.name.as_str()).collect();
+    others.sort_unstable();
+    let is_store = |name: &&&str| fs.metadata(&path.join(name).join(INDEX_OBJECT)).is_ok();
+    let what = match (others.iter().find(is_store), others.first()) {
+        (Some(name), _) => format!("is itself a store: it has index {name:?}"),
+        (None, Some(name)) => format!("is no index: it has {name:?}, but no {INDEX_OBJECT}"),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(in_the_way(
+        path,
+        &what,
+        "choose another name or store",
+    )))
 }
 
 /// Whether a folder below a store is an index.
