@@ -45,6 +45,11 @@ impl Stopper {
     pub(crate) fn flush_soon(&self, index: &Index) -> io::Result<()> {
         self.0.flush_soon(index)
     }
+
+    /// Merges what is worth it soon; an error when there can be no thread for that.
+    pub(crate) fn merge_soon(&self, index: &Index) -> io::Result<()> {
+        self.0.merge_soon(index)
+    }
 }
 
 impl Drop for Stopper {

@@ -18,7 +18,7 @@ use crate::store::Store;
 use crate::work::Task;
 
 /// Object that stands in an unfinished copy.
-const MARKER: &str = "backup.incomplete";
+pub(crate) const MARKER: &str = "backup.incomplete";
 /// Directories of an index, and the ending of its snapshots, which a copy may have left.
 const DIRECTORIES: [&str; 2] = ["parts", "log"];
 const SNAPSHOT: &str = ".snapshot";
@@ -76,7 +76,7 @@ pub(crate) fn run(
         Err(error) => {
             // The place itself may have been made just now.
             if error.kind() != ErrorKind::Conflict && is_bare(to.as_ref()).unwrap_or(false) {
-                let _ = target.remove_index(name);
+                let _ = target.backend().remove_index(name);
             }
             return Err(at(error));
         }
@@ -94,7 +94,7 @@ pub(crate) fn run(
         Ok(()) => Ok(copy.report),
         Err(error) => {
             // What cannot be removed now stands behind the marker, for the next copy to clear away.
-            if let Err(second) = target.remove_index(name) {
+            if let Err(second) = target.backend().remove_index(name) {
                 let place = to.location();
                 tracing::warn!(place, error = %second, "an interrupted backup left files behind");
             }

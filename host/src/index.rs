@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::thread;
 
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -17,14 +16,16 @@ use crate::health::{Health, levels};
 use crate::instance::{Engine, Instance};
 use crate::labels::Labels;
 use crate::maintenance::Maintenance;
+use crate::part::{self, PartInfo};
 use crate::pool::{Lease, Pool};
 use crate::query::{Query, QueryLimits};
 use crate::rate::Rate;
 use crate::runtime::Sandbox;
-use crate::session::{Budgets, CallLimits, Columns, Shared};
+use crate::session::{Budgets, CallLimits, Shared};
 use crate::storage::{Lock, Storage};
 use crate::store::Store;
 use crate::work::{Operation, Task, Work};
+use crate::write::Write;
 use crate::writer::Writer;
 
 /// A handle of an open index. Clones are handles of the same index and may be used from any thread; the
@@ -181,6 +182,10 @@ impl Index {
         &self.inner.locks
     }
 
+    pub(crate) fn write_rate(&self) -> Option<&Arc<Rate>> {
+        self.inner.write_rate.as_ref()
+    }
+
     pub(crate) fn merge_rate(&self) -> Option<&Arc<Rate>> {
         self.inner.merge_rate.as_ref()
     }
@@ -206,11 +211,13 @@ impl Index {
     /// Adds the rows of a batch, all or none, with the durability of the index. On return they are as
     /// durable as that and visible to every query that starts later.
     ///
+    /// It waits as long as it takes; [`writing`](Self::writing) bounds that.
+    ///
     /// # Errors
     /// `invalid-argument`, which names the row and tag, and `resource-exhausted` refuse the batch and
     /// nothing else. After `io` or `conflict` the index takes no more writes: reopen it.
     pub fn write(&self, batch: Batch) -> Result<Receipt> {
-        self.write_with(batch, self.inner.settings.durability)
+        self.writing().run(batch)
     }
 
     /// As [`write`](Self::write), with a durability of its own.
@@ -218,50 +225,81 @@ impl Index {
     /// # Errors
     /// As [`write`](Self::write).
     pub fn write_with(&self, batch: Batch, durability: Durability) -> Result<Receipt> {
-        self.check_writable()?;
-        let batch = batch.into_engine(durability)?;
-        if let Some(rate) = &self.inner.write_rate {
-            rate.take(raw_bytes(&batch), || Ok::<_, Error>(()))?;
-        }
-        let written = self.inner.writer.write(batch);
-        let receipt = written.as_ref().map(|acknowledged| &acknowledged.receipt);
-        self.work().wrote(receipt);
-        if let Err(error) = &written
-            && error.kind() == ErrorKind::ResourceExhausted
-            && self.inner.settings.flush_bytes < u64::MAX
-            && let Err(error) = self.maintain().flush_in_passing(None)
-        {
-            tracing::warn!(index = self.name(), %error, "a flush to make room failed");
-        }
-        let acknowledged = written?;
-        if let Some(bytes) = acknowledged.memory_bytes
-            && bytes >= self.inner.settings.flush_bytes
-        {
-            self.flush_soon(bytes);
-        }
-        let (_, delay) = self.inner.writer.pressure();
-        if !delay.is_zero() {
-            thread::sleep(delay);
-        }
-        Ok(acknowledged.receipt)
+        self.writing().durability(durability).run(batch)
     }
 
-    /// Sees to it that rows in memory are flushed: by the threads of the index, or by this one when there are
-    /// none, or when memory fills up faster than they flush.
-    fn flush_soon(&self, memory_bytes: u64) {
+    /// Starts to put a write together that may be bounded and stopped.
+    pub fn writing(&self) -> Write {
+        Write::new(self.clone())
+    }
+
+    /// Whether writes see to it that rows in memory are flushed.
+    fn flushes_by_itself(&self) -> bool {
+        self.inner.settings.flush_bytes < u64::MAX
+    }
+
+    /// Whether memory fills up faster than it is flushed.
+    fn is_flush_overdue(&self) -> bool {
         let settings = &self.inner.settings;
         let overdue = settings.flush_bytes.saturating_mul(OVERDUE_FLUSHES);
         let overdue = overdue.min(settings.budgets.memory_bytes / 4 * 3);
-        if let Some(threads) = &self.threads
-            && memory_bytes < overdue
+        self.flushes_by_itself() && self.inner.writer.congestion().memory_bytes() >= overdue
+    }
+
+    /// Flushes before a write, or waits for the flush that runs, when memory fills up faster than it is
+    /// flushed. An error only when the write must stop.
+    pub(crate) fn catch_up(&self, limits: &CallLimits) -> Result<()> {
+        if self.is_flush_overdue() {
+            let is_overdue = || self.is_flush_overdue();
+            let flushed = self.maintain().flush_in_passing(limits, is_overdue);
+            limits.check()?;
+            if let Err(error) = flushed {
+                // The budgets decide whether there is room for the write all the same.
+                tracing::warn!(index = self.name(), %error, "an automatic flush or merge failed");
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the threads of the index for the merges that are worth it; false where there are none.
+    pub(crate) fn merge_soon(&self) -> bool {
+        let Some(threads) = &self.threads else {
+            return false;
+        };
+        match threads.merge_soon(self) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(index = self.name(), %error, "no thread for merges");
+                false
+            }
+        }
+    }
+
+    /// Flushes after a write that was refused, so that the next one may find room.
+    pub(crate) fn flush_for_room(&self, limits: &CallLimits) {
+        if self.flushes_by_itself()
+            && let Err(error) = self.maintain().flush_in_passing(limits, || false)
         {
+            tracing::warn!(index = self.name(), %error, "a flush to make room failed");
+        }
+    }
+
+    /// Sees to it, after a write, that rows in memory are flushed when they are many: by the threads of the
+    /// index, or by this one when there are none.
+    pub(crate) fn flush_soon(&self, memory_bytes: u64, limits: &CallLimits) {
+        if memory_bytes < self.inner.settings.flush_bytes {
+            return;
+        }
+        if let Some(threads) = &self.threads {
             match threads.flush_soon(self) {
                 Ok(()) => return,
                 Err(error) => tracing::warn!(index = self.name(), %error, "no thread for flushes"),
             }
         }
         // The rows are safe whatever becomes of the flush; the next write tries again.
-        if let Err(error) = self.maintain().flush_in_passing(Some(memory_bytes)) {
+        if let Err(error) = self.maintain().flush_in_passing(limits, || false)
+            && limits.check().is_ok()
+        {
             tracing::warn!(index = self.name(), %error, "an automatic flush or merge failed");
         }
     }
@@ -319,7 +357,7 @@ impl Index {
         Ok(series.iter().map(|id| labels.get(id).cloned()).collect())
     }
 
-    /// The parts, as JSON.
+    /// The parts, as JSON, with all that is known of each; [`part_list`](Self::part_list) has the numbers.
     ///
     /// # Errors
     /// Those of a read.
@@ -327,6 +365,15 @@ impl Index {
         let mut lease = self.lease()?;
         let report = lease.instance()?.describe(Subject::Parts)?;
         lease.whole(parse(&report))
+    }
+
+    /// The parts in order of age: what a policy for flushes and merges decides by. Parts in memory end with a
+    /// [`flush`](Self::flush), parts in files are merged with their neighbours in this order only.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub fn part_list(&self) -> Result<Vec<PartInfo>> {
+        part::list(&self.parts()?)
     }
 
     /// Counters and sizes, as JSON; under `page_cache` those of this index's page cache, under `levels`
@@ -441,11 +488,6 @@ impl fmt::Debug for Index {
 
 fn rate(bytes_per_second: Option<u64>) -> Option<Arc<Rate>> {
     bytes_per_second.map(|bytes| Arc::new(Rate::new(bytes)))
-}
-
-/// Bytes of a batch: its values, and 16 for the series and key of each row.
-fn raw_bytes(batch: &sidx_engine::Batch<Columns>) -> u64 {
-    batch.columns.size_bytes() + 16 * batch.keys.len() as u64
 }
 
 pub(crate) fn parse(text: &str) -> Result<Value> {

@@ -256,23 +256,32 @@ impl Maintenance {
         self.merge_within(limits).map(drop)
     }
 
-    /// Flushes unless another thread does so already, then merges likewise; waits for that one only when
-    /// memory fills up faster than it flushes.
-    pub(crate) fn flush_in_passing(&self, memory_bytes: Option<u64>) -> Result<()> {
+    /// Flushes on behalf of a write, unless another thread does so already, then merges likewise, where
+    /// there is no thread for that. Waits for that other flush as long as one `is_overdue`.
+    pub(crate) fn flush_in_passing(
+        &self,
+        limits: &CallLimits,
+        is_overdue: impl Fn() -> bool,
+    ) -> Result<()> {
         let (settings, locks) = (self.index.settings(), self.index.locks());
-        let overdue = settings.flush_bytes.saturating_mul(2);
         let guard = match locks.flushing.try_lock() {
             Some(guard) => guard,
-            None if memory_bytes.is_some_and(|bytes| bytes >= overdue) => locks.flushing.lock(),
+            None if is_overdue() => {
+                let guard = limits.wait_for(&locks.flushing)?;
+                if !is_overdue() {
+                    return Ok(());
+                }
+                guard
+            }
             None => return Ok(()),
         };
-        let limits = CallLimits::default();
-        self.run_flush(&limits)?;
+        self.run_flush(limits)?;
         drop(guard);
-        if settings.automatic_merge
-            && let Some(_guard) = locks.merging.try_lock()
-        {
-            self.merge_similar(&limits)?;
+        if !settings.automatic_merge || self.index.merge_soon() {
+            return Ok(());
+        }
+        if let Some(_guard) = locks.merging.try_lock() {
+            self.merge_similar(limits)?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 /// After a pause this much may go at once, as bytes of so long a time.
 const BURST: Duration = Duration::from_secs(1);
 /// Who waits looks this often whether to go on waiting.
-const SLICE: Duration = Duration::from_millis(10);
+pub(crate) const SLICE: Duration = Duration::from_millis(10);
 
 /// The time, which tests make themselves.
 pub(crate) trait Clock: Send + Sync {
@@ -19,7 +19,8 @@ pub(crate) trait Clock: Send + Sync {
     fn sleep(&self, time: Duration);
 }
 
-struct Monotonic(Instant);
+/// The time of the operating system, which never goes back.
+pub(crate) struct Monotonic(pub(crate) Instant);
 
 impl Clock for Monotonic {
     fn now(&self) -> Duration {
@@ -58,7 +59,7 @@ impl Rate {
     /// Waits until `bytes` may go. Asks `check` in between, at most 10 ms apart; its error ends the
     /// waiting, and the bytes are not charged then.
     pub(crate) fn take<E>(&self, bytes: u64, check: impl Fn() -> Result<(), E>) -> Result<(), E> {
-        let cost = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64);
+        let cost = self.cost(bytes);
         let paid = {
             let mut paid = self.paid.lock();
             *paid = (*paid)
@@ -72,12 +73,22 @@ impl Rate {
                 return Ok(());
             }
             if let Err(error) = check() {
-                let mut paid = self.paid.lock();
-                *paid = paid.saturating_sub(cost);
+                self.give_back(bytes);
                 return Err(error);
             }
             self.clock.sleep(left.min(SLICE));
         }
+    }
+
+    /// Takes the charge for `bytes` back, which did not go after all.
+    pub(crate) fn give_back(&self, bytes: u64) {
+        let mut paid = self.paid.lock();
+        *paid = paid.saturating_sub(self.cost(bytes));
+    }
+
+    /// How long so many bytes take.
+    fn cost(&self, bytes: u64) -> Duration {
+        Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64)
     }
 }
 
@@ -175,6 +186,10 @@ pub(crate) mod tests {
         let start = clock.now();
         assert_eq!(rate.take(1 << 40, stop_at_third), Err("stopped"));
         assert_eq!(elapsed_ms(&clock, start), 30, "three slices of waiting");
+        take(&rate, 100);
+        assert_eq!(elapsed_ms(&clock, start), 100);
+        // Neither is who passed and then gave up.
+        rate.give_back(100);
         take(&rate, 100);
         assert_eq!(elapsed_ms(&clock, start), 100);
     }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use sidx_engine::{Durability, Mode};
+use sidx_engine::{Durability, INDEX_OBJECT, Mode};
 
-use crate::error::{Error, Result};
+use crate::backup::MARKER;
+use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Index, Settings};
 use crate::instance::Engine;
 use crate::query::QueryLimits;
@@ -127,12 +128,36 @@ impl Store {
         }
     }
 
-    /// Removes an index with everything in it; durable on return.
+    /// Removes an index with everything in it; durable on return. Returns the bytes that it took.
+    ///
+    /// A damaged index is removed like any other. What reads it, here or in another process, may fail from
+    /// then on. A removal that is interrupted has removed all of the index or nothing; what is left of
+    /// its files then is hidden, and goes with the next removal in the store.
     ///
     /// # Errors
-    /// `not-found`, or `conflict` while it is open for writing.
-    pub fn remove_index(&self, name: &str) -> Result<()> {
-        self.backend.remove_index(name)
+    /// `not-found`; `conflict` while it is open for writing, for a folder that is no index, because it has no
+    /// `index.json`, and for a link to a folder elsewhere: these stay as they are.
+    pub fn remove_index(&self, name: &str) -> Result<u64> {
+        let storage = match self.backend.open_index(name, false) {
+            Ok(storage) => storage,
+            // An interrupted removal ends now.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.backend.remove_index(name)?;
+                return Ok(0);
+            }
+            Err(error) => return Err(error),
+        };
+        if !is_index(storage.as_ref())? {
+            let text = format!(
+                "{} holds no index, as it has no {INDEX_OBJECT}: nothing was removed; `sidx repair` makes \
+                 one of a damaged index, and what is none you can remove by hand",
+                storage.location()
+            );
+            return Err(Error::conflict(text));
+        }
+        let bytes = storage.size_bytes()?;
+        self.backend.remove_index(name)?;
+        Ok(bytes)
     }
 }
 
@@ -142,6 +167,16 @@ impl fmt::Debug for Store {
             .field("location", &self.location())
             .finish()
     }
+}
+
+/// Whether a place holds an index, or the copy of one that was not completed.
+fn is_index(storage: &dyn storage::Storage) -> Result<bool> {
+    for object in [INDEX_OBJECT, MARKER] {
+        if storage.get(object)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The path of a `file://` location.
@@ -229,6 +264,20 @@ impl IndexBuilder {
     pub fn background(mut self, background: bool) -> Self {
         self.settings.background = background;
         self
+    }
+
+    /// Leaves all upkeep to the caller: short for a [`flush_bytes`](Self::flush_bytes) that is never reached,
+    /// no [`automatic_merge`](Self::automatic_merge) and no [`background`](Self::background) threads. Nothing is
+    /// flushed or merged but by the caller's own calls, and no thread is started.
+    ///
+    /// Rows then stay in memory, and in the log, until [`Index::flush`]: writes are slowed from 80 % of
+    /// [`memory_bytes`](Self::memory_bytes) on and refused with `resource-exhausted` from 95 % on.
+    /// [`Index::health`] has the bytes in memory and in the log, [`Index::part_list`] the parts;
+    /// `examples/manual.rs` is a policy made of them.
+    pub fn manual(self) -> Self {
+        self.flush_bytes(u64::MAX)
+            .automatic_merge(false)
+            .background(false)
     }
 
     /// Instances of the engine that may run at once: one for writes, one for each open cursor, flush and

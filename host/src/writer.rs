@@ -1,26 +1,29 @@
 //! The introducer: the one instance of an index that changes it, and the queue of those who want it to.
 
+mod congestion;
 mod queue;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use sidx_engine::{Batch, Job, Mode, Outcome, Pressure, Receipt, View, Written};
+use parking_lot::{Mutex, MutexGuard};
+use sidx_engine::{Batch, Job, Mode, Outcome, Receipt, View, Written};
 
-use self::queue::{Limits, Queue};
+use self::congestion::Congestion;
+use self::queue::{Caller, Limits, Queue};
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Instance;
 use crate::pool::Pool;
 use crate::session::{CallLimits, Columns, Role, Shared};
 use crate::work::Task;
+use crate::write::unwritten;
 
 /// Most batches in one call of the engine, which copies their keys and series into its memory.
 const MAX_BATCHES: usize = 256;
-/// Longest that writers wait under pressure, whatever the engine says.
-const MAX_DELAY: Duration = Duration::from_secs(1);
 /// Most rows in one call, except that one batch is always taken.
 const MAX_ROWS: usize = 1 << 20;
+/// Who waits in the queue and may give up looks this often whether to.
+const QUEUE_SLICE: Duration = Duration::from_millis(5);
 
 /// Writes to one index.
 pub(crate) struct Writer {
@@ -28,8 +31,7 @@ pub(crate) struct Writer {
     pool: Arc<Pool>,
     introducer: Mutex<Introducer>,
     queue: Queue<Batch<Columns>, Result<Receipt>>,
-    /// As the last write found it, and how long it made writers wait.
-    pressure: Mutex<(Pressure, Duration)>,
+    congestion: Congestion,
 }
 
 struct Introducer {
@@ -72,47 +74,52 @@ impl Writer {
                 weight: MAX_ROWS,
                 weigh: |batch| batch.keys.len(),
             }),
-            pressure: Mutex::default(),
+            congestion: Congestion::new(),
         })
     }
 
-    /// Adds a batch, together with those of other callers. It is durable as it asked on return.
-    pub(crate) fn write(&self, batch: Batch<Columns>) -> Result<Acknowledged> {
+    /// Adds a batch, together with those of other callers. It is durable as it asked on return. A caller
+    /// whose limits say so before anybody has begun with its batch gets `cancelled` or `deadline-exceeded`,
+    /// and nothing of it was written.
+    pub(crate) fn write(&self, batch: Batch<Columns>, limits: &CallLimits) -> Result<Acknowledged> {
         let mut memory_bytes = None;
-        let work = |batches| {
-            let (receipts, bytes) = self.write_batches(batches);
-            memory_bytes = bytes;
-            receipts
+        let turn = Turn {
+            writer: self,
+            limits,
+            memory_bytes: &mut memory_bytes,
         };
-        let receipt = self.queue.submit(batch, work, || {
-            let text = "the write broke off; reopen the index";
-            Err(Error::new(ErrorKind::Other, text))
-        })?;
+        let receipt = self.queue.submit(batch, turn)??;
         Ok(Acknowledged {
             receipt,
             memory_bytes,
         })
     }
 
-    /// The pressure that the last write found, and how long writers wait because of it.
-    pub(crate) fn pressure(&self) -> (Pressure, Duration) {
-        *self.pressure.lock()
+    /// What the last write found.
+    pub(crate) fn congestion(&self) -> &Congestion {
+        &self.congestion
     }
 
     /// One result per batch, and the bytes in memory parts if the write came about.
-    fn write_batches(&self, batches: Vec<Batch<Columns>>) -> (Vec<Result<Receipt>>, Option<u64>) {
+    fn write_batches(
+        &self,
+        introducer: MutexGuard<'_, Introducer>,
+        batches: Vec<Batch<Columns>>,
+    ) -> (Vec<Result<Receipt>>, Option<u64>) {
         let rows: Vec<usize> = batches.iter().map(|batch| batch.keys.len()).collect();
-        let written = self.change(|introducer| {
+        let written = self.change_with(introducer, |introducer| {
             let Written {
                 receipts,
                 view,
                 memory_bytes,
-                pressure,
+                pressure: _,
                 delay_ms,
             } = introducer.write(batches)?;
             check_receipts(&receipts, &rows)?;
-            let delay = Duration::from_millis(delay_ms.into()).min(MAX_DELAY);
-            *self.pressure.lock() = (pressure, delay);
+            // Memory parts cannot hold more than all memory files do.
+            let memory_bytes = memory_bytes.min(self.shared.memory.used());
+            let delay = Duration::from_millis(delay_ms.into());
+            self.congestion.found(memory_bytes, delay);
             Ok(((receipts, memory_bytes), view))
         });
         match written {
@@ -120,9 +127,7 @@ impl Writer {
                 let receipts = receipts
                     .into_iter()
                     .map(|receipt| receipt.map_err(Error::from));
-                // Memory parts cannot hold more than all memory files do.
-                let most = self.shared.memory.used();
-                (receipts.collect(), Some(memory_bytes.min(most)))
+                (receipts.collect(), Some(memory_bytes))
             }
             Err(error) => (vec![Err(error); rows.len()], None),
         }
@@ -131,7 +136,15 @@ impl Writer {
     /// Calls the introducer to change the index, and publishes the view that comes of it. An error means
     /// that the log or the part list is in doubt, so it ends all changes; so does a panic.
     fn change<T>(&self, call: impl FnOnce(&mut dyn Instance) -> Result<(T, View)>) -> Result<T> {
-        let mut introducer = self.introducer.lock();
+        self.change_with(self.introducer.lock(), call)
+    }
+
+    /// The same, for a caller that has waited for the introducer.
+    fn change_with<T>(
+        &self,
+        mut introducer: MutexGuard<'_, Introducer>,
+        call: impl FnOnce(&mut dyn Instance) -> Result<(T, View)>,
+    ) -> Result<T> {
         introducer.check()?;
         let mut broken = Broken {
             introducer: &mut introducer,
@@ -233,8 +246,12 @@ impl Writer {
     /// that did the job did it wrong, changes nothing.
     fn introduce(&self, outcome: Outcome) -> Result<Outcome> {
         let introduced = outcome.clone();
+        let is_flush = outcome.job.flush;
         let refused = self.change(|introducer| match introducer.introduce(introduced) {
-            Ok(view) => Ok((None, view)),
+            Ok(view) => {
+                self.congestion.ease(is_flush);
+                Ok((None, view))
+            }
             Err(error) if error.kind() == ErrorKind::InvalidArgument && introducer.is_usable() => {
                 let view = self.shared.views.newest();
                 Ok((Some(error), View::clone(&view)))
@@ -242,6 +259,47 @@ impl Writer {
             Err(error) => Err(error),
         })?;
         refused.map_or(Ok(outcome), Err)
+    }
+}
+
+/// A caller in the queue of writers.
+struct Turn<'w> {
+    writer: &'w Writer,
+    limits: &'w CallLimits,
+    /// Told to the caller that leads.
+    memory_bytes: &'w mut Option<u64>,
+}
+
+impl<'w> Caller<Batch<Columns>, Result<Receipt>> for Turn<'w> {
+    type Stop = Error;
+    type Ready = MutexGuard<'w, Introducer>;
+
+    fn check(&self) -> Result<()> {
+        self.limits.check().map_err(|error| unwritten(error.into()))
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        let is_limited = self.limits.is_limited();
+        is_limited.then(|| {
+            let left = self.limits.remaining();
+            left.map_or(QUEUE_SLICE, |left| left.min(QUEUE_SLICE))
+        })
+    }
+
+    fn prepare(&self) -> Result<Self::Ready> {
+        let ready = self.limits.wait_for(&self.writer.introducer);
+        ready.map_err(|error| unwritten(error.into()))
+    }
+
+    fn work(&mut self, ready: Self::Ready, batches: Vec<Batch<Columns>>) -> Vec<Result<Receipt>> {
+        let (receipts, bytes) = self.writer.write_batches(ready, batches);
+        *self.memory_bytes = bytes;
+        receipts
+    }
+
+    fn unanswered() -> Result<Receipt> {
+        let text = "the write broke off; reopen the index";
+        Err(Error::new(ErrorKind::Other, text))
     }
 }
 

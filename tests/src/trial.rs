@@ -243,7 +243,12 @@ impl Trial {
         if self.copies.len() >= COPIES {
             self.copies[0].certain = false;
             match self.store().remove_index(&self.copies[0].name) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                // A copy that ended with its first directory is no index, and is left alone.
+                Err(error)
+                    if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) =>
+                {
+                    return Err(error);
+                }
                 _ => drop(self.copies.remove(0)),
             }
         }

@@ -20,5 +20,7 @@
 mod everywhere;
 #[path = "crash/lives.rs"]
 mod lives;
+#[path = "crash/removal.rs"]
+mod removal;
 #[path = "crash/rules.rs"]
 mod rules;

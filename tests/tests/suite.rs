@@ -33,6 +33,7 @@ mod suite {
     mod group_commit;
     mod health;
     mod large_values;
+    mod manual;
     mod partial;
     mod pressure;
     mod property;
@@ -46,6 +47,7 @@ mod suite {
     mod stopping;
     mod store_damage;
     mod top_rows;
+    mod write_limits;
 }
 
 /// A file that is not listed above would be silently left out.

@@ -110,7 +110,23 @@ impl Store for DirectoryStore {
     }
 
     fn remove_index(&self, name: &str) -> Result<()> {
-        let path = self.existing(name)?;
+        let path = match self.existing(name) {
+            Ok(path) => path,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // Maybe because a removal broke off after its first step: this is the next one.
+                disk::remove_hidden_directories(self.fs.as_ref(), &self.root)?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
+        let kind = self.fs.link_metadata(&path).map(|found| found.kind);
+        if kind.map_err(|cause| Error::io("look at", &path, cause))? != FileKind::Directory {
+            // Only the link would go, and what it leads to stay behind unseen.
+            return Err(Error::conflict(format!(
+                "{} is a link: nothing was removed; remove the index where it is, then the link",
+                path.display()
+            )));
+        }
         let storage = DirectoryStorage::on(Arc::clone(&self.fs), &path);
         let _lock = storage.lock()?;
         // First out of sight in one step, so that a crash does not leave half an index under its
@@ -120,7 +136,7 @@ impl Store for DirectoryStore {
             .rename(&path, &removed)
             .map_err(|cause| Error::io("remove", &path, cause))?;
         sync_directory(self.fs.as_ref(), &self.root)?;
-        disk::remove_leftovers(self.fs.as_ref(), &self.root, false)
+        disk::remove_hidden_directories(self.fs.as_ref(), &self.root)
     }
 }
 
@@ -322,7 +338,7 @@ impl Storage for DirectoryStorage {
 
     fn lock(&self) -> Result<Lock> {
         let lock = lock::take(self.fs.as_ref(), &self.root.join(LOCK_NAME))?;
-        disk::remove_leftovers(self.fs.as_ref(), &self.root, true)?;
+        disk::remove_leftovers(self.fs.as_ref(), &self.root)?;
         // A writer that died may have published an object whose name is not durable. Whoever takes it
         // for published removes what it replaced, and a power loss could then take both.
         sync_directory(self.fs.as_ref(), &self.root)?;

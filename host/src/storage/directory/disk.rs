@@ -88,8 +88,15 @@ pub(super) fn temporary_path(directory: &Path) -> PathBuf {
     directory.join(format!("{HIDDEN}{}-{number}{LEFTOVER}", std::process::id()))
 }
 
+/// Whether a name is one that [`temporary_path`] makes. A store may be a folder in which others keep their
+/// own temporary files.
 fn is_leftover(name: &str) -> bool {
-    name.starts_with(HIDDEN) && name.ends_with(LEFTOVER)
+    let numbers = name
+        .strip_prefix(HIDDEN)
+        .and_then(|name| name.strip_suffix(LEFTOVER))
+        .and_then(|numbers| numbers.split_once('-'));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    numbers.is_some_and(|(process, number)| is_number(process) && is_number(number))
 }
 
 /// Makes the names in a directory survive a power loss.
@@ -186,16 +193,26 @@ pub(super) fn entries(fs: &dyn FileSystem, path: &Path) -> Result<Vec<Entry>> {
     Ok(listing.into_iter().filter_map(entry).collect())
 }
 
-/// Removes what is left of files and directories under construction, `deep` also below
-/// sub-directories.
-pub(super) fn remove_leftovers(fs: &dyn FileSystem, directory: &Path, deep: bool) -> Result<()> {
+/// Removes the directories that were moved out of sight to be removed.
+pub(super) fn remove_hidden_directories(fs: &dyn FileSystem, directory: &Path) -> Result<()> {
+    for entry in entries(fs, directory)? {
+        if entry.is_directory && is_leftover(&entry.name) {
+            let path = directory.join(&entry.name);
+            remove_tree(fs, &path).map_err(|cause| Error::io("remove", &path, cause))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what is left of files and directories under construction, also below sub-directories.
+pub(super) fn remove_leftovers(fs: &dyn FileSystem, directory: &Path) -> Result<()> {
     for entry in entries(fs, directory)? {
         let path = directory.join(&entry.name);
         let removed = match (is_leftover(&entry.name), entry.is_directory) {
             (true, true) => remove_tree(fs, &path),
             (true, false) => bear_absence(fs.remove_file(&path)),
-            (false, true) if deep => {
-                remove_leftovers(fs, &path, deep)?;
+            (false, true) => {
+                remove_leftovers(fs, &path)?;
                 Ok(())
             }
             (false, _) => Ok(()),

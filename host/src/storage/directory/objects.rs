@@ -186,7 +186,7 @@ mod tests {
         let name = |file: &TempFile| {
             attempts.set(attempts.get() + 1);
             if attempts.get() <= clearings {
-                disk::remove_leftovers(local().as_ref(), root, true).expect("cleared");
+                disk::remove_leftovers(local().as_ref(), root).expect("cleared");
             }
             file.link(&path)
         };

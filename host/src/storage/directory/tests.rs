@@ -265,6 +265,43 @@ fn a_removed_index_is_not_brought_back_by_who_still_has_it() {
 }
 
 #[test]
+fn a_removal_that_broke_off_is_out_of_sight_and_ends_with_the_next() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let store = DirectoryStore::new(directory.path());
+    let name = |name: &str| directory.path().join(name);
+    drop(storage(directory.path()));
+    // As the end of the process leaves it after the first step; and names that only look like that.
+    fs::rename(name("x"), name("~4711-0.tmp")).expect("moved");
+    for other in ["~notes.tmp", "~1-a.tmp", "~-1.tmp"] {
+        fs::create_dir(name(other)).expect("made");
+    }
+    fs::write(name("~5-5.tmp"), b"a file of somebody else").expect("written");
+    assert!(store.index_names().expect("listed").is_empty());
+    let again = storage(directory.path());
+    again.put_if_absent("a", b"").expect("new");
+    let error = store.remove_index("y").expect_err("not there");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let left: Vec<String> = tree(directory.path()).into_keys().collect();
+    assert!(!left.iter().any(|name| name.contains("~4711")), "{left:?}");
+    assert_eq!(left.len(), 6, "{left:?}");
+    assert_eq!(store.index_names().expect("listed"), ["x"]);
+}
+
+#[test]
+fn an_index_behind_a_link_is_removed_where_it_is() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let elsewhere = tempfile::tempdir().expect("a temporary directory");
+    let index = storage(elsewhere.path());
+    index.put_if_absent("a", b"").expect("new");
+    let link = directory.path().join("linked");
+    std::os::unix::fs::symlink(elsewhere.path().join("x"), &link).expect("linked");
+    let store = DirectoryStore::new(directory.path());
+    let error = store.remove_index("linked").expect_err("a link");
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert!(link.exists() && index.get("a").expect("readable").is_some());
+}
+
+#[test]
 fn an_object_that_is_too_large_is_corrupt() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let index = storage(directory.path());
