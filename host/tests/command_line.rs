@@ -16,6 +16,10 @@ use tempfile::TempDir;
 
 #[path = "command_line/bench.rs"]
 mod bench;
+#[path = "command_line/first_day.rs"]
+mod first_day;
+#[path = "command_line/indexes.rs"]
+mod indexes;
 #[path = "command_line/ingest.rs"]
 mod ingest;
 #[path = "command_line/maintain.rs"]
@@ -166,7 +170,8 @@ fn usage() {
         run.err
     );
     for command in [
-        "ingest", "query", "flush", "merge", "verify", "parts", "stats", "backup", "dump", "bench",
+        "ingest", "query", "flush", "merge", "verify", "indexes", "drop", "parts", "stats",
+        "backup", "dump", "bench",
     ] {
         let run = sidx(&["help", command]).expect(0);
         assert!(run.out.contains("Example"), "{}", run.out);

@@ -47,6 +47,12 @@ pub(crate) enum Command {
     /// Save what can be read of a damaged index, and set the rest aside
     #[command(after_help = help::REPAIR)]
     Repair(RepairArguments),
+    /// List the indexes of a store
+    #[command(after_help = help::INDEXES)]
+    Indexes(IndexesArguments),
+    /// Remove an index with everything in it
+    #[command(after_help = help::DROP)]
+    Drop(DropArguments),
     /// List the parts of an index
     #[command(after_help = help::PARTS)]
     Parts(InspectArguments),
@@ -204,6 +210,28 @@ pub(crate) struct InspectArguments {
     /// Output format [default: table on a terminal, else ndjson for parts, json for the others]
     #[arg(long, value_enum)]
     pub(crate) format: Option<ReportFormat>,
+}
+
+/// `sidx indexes`
+#[derive(Args, Debug)]
+pub(crate) struct IndexesArguments {
+    /// A directory, or a file:/// URL of one
+    #[arg(value_name = "STORE", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) store: String,
+    /// Output format [default: table on a terminal, else ndjson]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<ReportFormat>,
+}
+
+/// `sidx drop`
+#[derive(Args, Debug)]
+pub(crate) struct DropArguments {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Do not ask; needed where there is no terminal to ask on
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// `sidx repair`

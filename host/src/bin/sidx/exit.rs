@@ -25,6 +25,13 @@ pub(crate) enum Code {
     Stopped = 7,
 }
 
+impl Code {
+    /// The exit code of a kind of library error.
+    pub(crate) fn of(kind: ErrorKind) -> Code {
+        advice(kind).0
+    }
+}
+
 impl From<Code> for ExitCode {
     fn from(code: Code) -> ExitCode {
         ExitCode::from(code as u8)
@@ -75,6 +82,14 @@ impl Failure {
             message,
             "check where stdout goes and run the command again",
         )
+    }
+
+    /// The exit code, where it is not that of success.
+    pub(crate) fn code(&self) -> Option<Code> {
+        match self {
+            Failure::ReaderGone => None,
+            Failure::Reported(code) | Failure::Told { code, .. } => Some(*code),
+        }
     }
 
     /// The same failure with the place where it happened in front.

@@ -7,6 +7,7 @@ Examples:
   sidx ingest ./store rows.ndjson --index events --format ndjson
   sidx query ./store --index events --keys 100..200 --where 'status = 500' --limit 20
   sidx stats ./store --index events
+  sidx indexes ./store
 
 Exit codes: 0 done, 1 other error, 2 wrong usage or bad input, 3 not found, 4 conflict or lock held,
 5 corrupt data found, 6 resource or limit, 7 deadline or cancelled."#;
@@ -98,6 +99,29 @@ what was saved, and which series and key ranges have lost rows. Queries that tou
 exit code 5, or return what is left with --allow-partial, until the loss is accepted.
 
 A sound index stays as it is. The exit code is 5 while a loss is not accepted."#;
+
+/// `sidx indexes`
+pub(crate) const INDEXES: &str = r#"Examples:
+  sidx indexes ./store
+  sidx indexes ./store --format ndjson
+
+One line per index: its kind, rows, bytes on the disk, epoch (durable changes so far), parts in files and
+memory_parts that the log still carries, and how many damaged parts were set aside. Takes no lock: a
+writer may be at work. An index that cannot be opened has its error_kind and error instead, and the
+exit code is that of the error, 5 if any is damaged."#;
+
+/// `sidx drop`
+pub(crate) const DROP: &str = r#"Examples:
+  sidx drop ./store --index delays
+  sidx drop ./store --index delays --yes
+
+On a terminal it asks for the name of the index; elsewhere nothing is removed without --yes. Damaged
+indexes may be dropped too. An index that is open for writing is not (exit code 4); what reads it may
+fail. Prints one JSON line with the rows and bytes that are gone; rows is null for an index that could
+not be opened. There is no way back: take a `sidx backup` first.
+
+A drop that is interrupted leaves the whole index, or none and hidden files, which the next drop in
+the store removes."#;
 
 /// `sidx parts`
 pub(crate) const PARTS: &str = r#"Examples:

@@ -5,6 +5,7 @@ mod bench;
 mod console;
 mod exit;
 mod help;
+mod indexes;
 mod ingest;
 mod inspect;
 mod maintain;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     let mut console = Console {
         out: &mut out,
         err: &mut err,
+        in_is_terminal: io::stdin().is_terminal(),
         out_is_terminal: stdout.is_terminal(),
         err_is_terminal: stderr.is_terminal(),
     };
@@ -64,6 +66,8 @@ fn run(command: &Command, console: &mut Console<'_>) -> Result<(), Failure> {
         Command::Repair(arguments) => inspect::repair(arguments, console),
         Command::Parts(arguments) => inspect::parts(arguments, console),
         Command::Stats(arguments) => inspect::stats(arguments, console),
+        Command::Indexes(arguments) => indexes::list(arguments, console),
+        Command::Drop(arguments) => indexes::drop(arguments, console),
         Command::Backup(arguments) => maintain::backup(arguments, console),
         Command::Dump(arguments) => inspect::dump(arguments, console),
         Command::Bench(arguments) => bench::run(arguments, console),

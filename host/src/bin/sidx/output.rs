@@ -2,6 +2,7 @@
 
 mod csv;
 mod ndjson;
+pub(crate) mod number;
 mod table;
 
 use std::io::{self, Write};
@@ -14,7 +15,7 @@ use sidx_kernels::{Column, Value};
 use crate::arguments::RowFormat;
 pub(crate) use csv::CsvRows;
 pub(crate) use ndjson::{NdjsonRows, write_row};
-pub(crate) use table::{TableRows, cell, grid, numeric};
+pub(crate) use table::{TableRows, cell, grid, numeric, tame, whole_cell};
 
 /// A format of output.
 pub(crate) trait RowWriter {

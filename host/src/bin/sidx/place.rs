@@ -17,26 +17,7 @@ pub(crate) struct Place {
 impl Place {
     /// Checks what kind of place STORE names; touches nothing.
     pub(crate) fn new(store: &str, index: &str) -> Result<Place, Failure> {
-        if let Some((scheme, _)) = store.split_once("://")
-            && scheme != "file"
-        {
-            let message = format!("STORE {store}: {scheme}:// is not supported by this version");
-            return Err(Failure::usage(
-                message,
-                "name a directory or a file:/// URL",
-            ));
-        }
-        if store.starts_with("file://") && !store.starts_with("file:///") {
-            let message = format!("STORE {store}: a file URL has three slashes");
-            return Err(Failure::usage(message, "write file:///absolute/path"));
-        }
-        if store.starts_with("memory:") {
-            let message = "STORE memory: a store in memory ends with the command";
-            return Err(Failure::usage(
-                message,
-                "name a directory (./memory: for one so called)",
-            ));
-        }
+        check_store(store)?;
         Ok(Place {
             store: store.to_owned(),
             index: index.to_owned(),
@@ -68,6 +49,13 @@ impl Place {
         self.existing(|index| index.repair(accept_loss))
     }
 
+    /// Removes an index that exists and returns the bytes that it took.
+    pub(crate) fn remove(&self) -> Result<u64, Failure> {
+        let store = existing_store(&self.store)?;
+        let removed = store.remove_index(&self.index);
+        removed.map_err(|error| self.explained(&store, error))
+    }
+
     /// Copies an index to this place.
     pub(crate) fn receive(&self, index: &Index) -> Result<BackupReport, Failure> {
         Ok(index.backup(&Store::open(&self.store)?, &self.index)?)
@@ -77,22 +65,17 @@ impl Place {
         &self,
         open: impl FnOnce(IndexBuilder) -> sidx_host::Result<T>,
     ) -> Result<T, Failure> {
-        let store = Store::open(&self.store)?;
-        if !Path::new(&store.location()).is_dir() {
-            let message = format!("there is no store at {}", self.store);
-            return Err(Failure::new(
-                Code::NotFound,
-                message,
-                "check STORE; `sidx ingest` makes one",
-            ));
+        let store = existing_store(&self.store)?;
+        open(store.index(&self.index)).map_err(|error| self.explained(&store, error))
+    }
+
+    /// Tells which indexes there are when this one is not.
+    fn explained(&self, store: &Store, error: sidx_host::Error) -> Failure {
+        if error.kind() == ErrorKind::NotFound {
+            let message = format!("there is no index {:?} in {}", self.index, self.store);
+            return Failure::new(Code::NotFound, message, self.listed(store));
         }
-        open(store.index(&self.index)).map_err(|error| {
-            if error.kind() == ErrorKind::NotFound {
-                let message = format!("there is no index {:?} in {}", self.index, self.store);
-                return Failure::new(Code::NotFound, message, self.listed(&store));
-            }
-            error.into()
-        })
+        error.into()
     }
 
     /// The indexes there are, as a next step.
@@ -115,6 +98,46 @@ impl Place {
             .join(", ");
         format!("indexes there: {names}{more}")
     }
+}
+
+/// Checks what kind of place STORE names; touches nothing.
+fn check_store(store: &str) -> Result<(), Failure> {
+    if let Some((scheme, _)) = store.split_once("://")
+        && scheme != "file"
+    {
+        let message = format!("STORE {store}: {scheme}:// is not supported by this version");
+        return Err(Failure::usage(
+            message,
+            "name a directory or a file:/// URL",
+        ));
+    }
+    if store.starts_with("file://") && !store.starts_with("file:///") {
+        let message = format!("STORE {store}: a file URL has three slashes");
+        return Err(Failure::usage(message, "write file:///absolute/path"));
+    }
+    if store.starts_with("memory:") {
+        let message = "STORE memory: a store in memory ends with the command";
+        return Err(Failure::usage(
+            message,
+            "name a directory (./memory: for one so called)",
+        ));
+    }
+    Ok(())
+}
+
+/// A store that exists.
+pub(crate) fn existing_store(location: &str) -> Result<Store, Failure> {
+    check_store(location)?;
+    let store = Store::open(location)?;
+    if Path::new(&store.location()).is_dir() {
+        return Ok(store);
+    }
+    let message = format!("there is no store at {location}");
+    Err(Failure::new(
+        Code::NotFound,
+        message,
+        "check STORE; `sidx ingest` makes one",
+    ))
 }
 
 #[cfg(test)]
