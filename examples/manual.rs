@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let store = Store::open(&directory.path().to_string_lossy())?;
     let index = store.index("changes").manual().create()?;
     let policy = Policy {
-        memory_bytes: 200 << 10,
+        memory_bytes: 24 << 10,
         log_bytes: 1 << 20,
         parts: 6,
         settled: 0.9,

@@ -267,8 +267,8 @@ impl IndexBuilder {
     }
 
     /// Leaves all upkeep to the caller: short for a [`flush_bytes`](Self::flush_bytes) that is never reached,
-    /// no [`automatic_merge`](Self::automatic_merge) and no [`background`](Self::background) threads. Nothing is
-    /// flushed or merged but by the caller's own calls, and no thread is started.
+    /// no [`automatic_merge`](Self::automatic_merge) and no [`background`](Self::background) threads. Nothing
+    /// is flushed or merged but by the caller's own calls, and no thread is started.
     ///
     /// Rows then stay in memory, and in the log, until [`Index::flush`]: writes are slowed from 80 % of
     /// [`memory_bytes`](Self::memory_bytes) on and refused with `resource-exhausted` from 95 % on.

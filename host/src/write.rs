@@ -16,8 +16,8 @@ use crate::writer::Acknowledged;
 /// A write waits before it changes anything: for its [rate](crate::IndexBuilder::write_bytes_per_second), for
 /// a flush when memory fills up faster than it is flushed, under pressure, in the queue of writers, for a
 /// flush or merge that is being introduced. A deadline or a cancelled token ends each of these waits within
-/// 10 ms, and then **nothing of the batch was written**. Once the batch was taken from the queue, which is when
-/// its append to the log begins, there is no way back: the write ends with its own result, even if that
+/// 10 ms, and then **nothing of the batch was written**. Once the batch was taken from the queue, which is
+/// when its append to the log begins, there is no way back: the write ends with its own result, even if that
 /// comes late, since nobody could tell whether half an append survives.
 ///
 /// The batch is used up whatever comes of it. Keep a clone to try again with: it costs a copy of the values,
@@ -32,8 +32,8 @@ use crate::writer::Acknowledged;
 /// let mut batch = Batch::new();
 /// batch.row("UA", 42).add()?;
 /// let token = CancelToken::new();
-/// let write = index.writing().durability(Durability::Os).timeout(Duration::from_secs(60)).cancel(token.clone());
-/// write.run(batch.clone())?;
+/// let write = index.writing().durability(Durability::Os).timeout(Duration::from_secs(60));
+/// write.cancel(token.clone()).run(batch.clone())?;
 /// token.cancel();
 /// let error = index.writing().cancel(token).run(batch).expect_err("it was cancelled");
 /// assert_eq!(error.kind(), ErrorKind::Cancelled);

@@ -101,7 +101,8 @@ pub(crate) fn drop(arguments: &DropArguments, console: &mut Console<'_>) -> Resu
     writeln!(console.out, "{line}").map_err(Failure::output)
 }
 
-/// The rows of an index, none when it is damaged or otherwise cannot be opened: it may be dropped all the same.
+/// The rows of an index, none when it is damaged or otherwise cannot be opened: it may be dropped all the
+/// same.
 fn rows_of(opened: Result<Index, Failure>) -> Result<Option<u64>, Failure> {
     let counted = |index: Index| -> Result<Option<u64>, Error> {
         Ok(index.stats()?.get("rows").and_then(Value::as_u64))
