@@ -130,3 +130,8 @@ fn print_most_delayed(index: &Index) -> Result<Vec<i64>, Box<dyn Error>> {
     );
     Ok(keys(&rows))
 }
+
+#[test]
+fn the_example_holds() -> Result<(), Box<dyn Error>> {
+    main()
+}

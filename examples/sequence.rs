@@ -39,3 +39,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     Ok(())
 }
+
+#[test]
+fn the_example_holds() -> Result<(), Box<dyn Error>> {
+    main()
+}

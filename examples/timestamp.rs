@@ -51,3 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     Ok(())
 }
+
+#[test]
+fn the_example_holds() -> Result<(), Box<dyn Error>> {
+    main()
+}

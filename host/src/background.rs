@@ -1,20 +1,28 @@
 //! Flushes and merges that writes ask for, on threads of their own: one that flushes and one that merges, so
-//! that a flush waits for no merge. A thread starts when it is first needed.
+//! that a flush waits for no merge; and one that scrubs, if that is wanted. A thread starts when it is first
+//! needed.
 
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::index::Index;
+use crate::rate::Rate;
+use crate::scrub;
 use crate::session::{CallLimits, CancelToken};
+
+/// How long a scrub that could not go on waits before it begins anew.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
 
 /// The threads of one open index. They end when the last handle of the index is dropped.
 #[derive(Default)]
 pub(crate) struct Background {
     flusher: Worker,
     merger: Worker,
+    scrubber: Worker,
     /// Stops what is being done.
     cancel: CancelToken,
 }
@@ -45,6 +53,16 @@ impl Stopper {
     pub(crate) fn flush_soon(&self, index: &Index) -> io::Result<()> {
         self.0.flush_soon(index)
     }
+
+    /// Scrubs at a rate from now on, until the index is closed.
+    pub(crate) fn scrub_always(&self, index: &Index, rate: Rate) -> io::Result<()> {
+        self.0.scrub_always(index, rate)
+    }
+
+    /// Merges what is worth it soon; an error when there can be no thread for that.
+    pub(crate) fn merge_soon(&self, index: &Index) -> io::Result<()> {
+        self.0.merge_soon(index)
+    }
 }
 
 impl Drop for Stopper {
@@ -52,6 +70,7 @@ impl Drop for Stopper {
         self.0.cancel.cancel();
         self.0.flusher.stop();
         self.0.merger.stop();
+        self.0.scrubber.stop();
     }
 }
 
@@ -81,6 +100,33 @@ impl Background {
             index.maintain().merge_now(&background.limits())
         };
         self.ask(|background| &background.merger, "sidx-merge", index, merge)
+    }
+
+    fn scrub_always(self: &Arc<Self>, index: &Index, rate: Rate) -> io::Result<()> {
+        let (background, index) = (Arc::clone(self), index.inside());
+        let run = move || {
+            loop {
+                let begun = Instant::now();
+                let done = scrub::pass(&index, &background.limits(), Some(&rate));
+                if background.cancel.is_cancelled() {
+                    return;
+                }
+                let pause = match &done {
+                    Ok(_) => scrub::INTERVAL.saturating_sub(begun.elapsed()),
+                    Err(error) => {
+                        tracing::warn!(index = index.name(), %error, "a scrub broke off");
+                        PAUSE_AFTER_FAILURE
+                    }
+                };
+                if !background.scrubber.rest(pause) {
+                    return;
+                }
+            }
+        };
+        let mut state = self.scrubber.state.lock();
+        let name = "sidx-scrub".to_owned();
+        state.thread = Some(thread::Builder::new().name(name).spawn(run)?);
+        Ok(())
     }
 
     /// Asks a worker for its work, and starts its thread when there is none.
@@ -126,6 +172,26 @@ impl Worker {
             self.changed.wait(&mut state);
         }
         state.is_wanted = false;
+        !state.is_stopped
+    }
+
+    /// Waits so long; false when there will be no more work.
+    fn rest(&self, time: Duration) -> bool {
+        // A time beyond the clock's range is for ever.
+        let end = Instant::now().checked_add(time);
+        let mut state = self.state.lock();
+        while !state.is_stopped {
+            let is_over = match end {
+                Some(end) => self.changed.wait_until(&mut state, end).timed_out(),
+                None => {
+                    self.changed.wait(&mut state);
+                    false
+                }
+            };
+            if is_over {
+                break;
+            }
+        }
         !state.is_stopped
     }
 

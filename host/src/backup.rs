@@ -4,6 +4,7 @@
 //! as an index, so a copy that was interrupted is none. A marker says that what lies there was made by a
 //! copy, and a later one may clear it away.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -18,7 +19,7 @@ use crate::store::Store;
 use crate::work::Task;
 
 /// Object that stands in an unfinished copy.
-const MARKER: &str = "backup.incomplete";
+pub(crate) const MARKER: &str = "backup.incomplete";
 /// Directories of an index, and the ending of its snapshots, which a copy may have left.
 const DIRECTORIES: [&str; 2] = ["parts", "log"];
 const SNAPSHOT: &str = ".snapshot";
@@ -42,6 +43,8 @@ pub struct BackupReport {
     pub copied_bytes: u64,
     /// Entries of the log: writes that are in no part file yet.
     pub log_entries: u64,
+    /// Files that are missing in the index, and so in the copy: what they belong to is damaged in both.
+    pub missing_files: u64,
 }
 
 /// The place of a copy, while it is being made.
@@ -51,6 +54,9 @@ struct Copy<'a> {
     limits: &'a CallLimits,
     task: &'a Task,
     report: BackupReport,
+    /// Files that are gone, and the one that was found so last.
+    missing: BTreeSet<String>,
+    gone: Option<String>,
 }
 
 /// An index at one moment, and what keeps its files.
@@ -76,7 +82,7 @@ pub(crate) fn run(
         Err(error) => {
             // The place itself may have been made just now.
             if error.kind() != ErrorKind::Conflict && is_bare(to.as_ref()).unwrap_or(false) {
-                let _ = target.remove_index(name);
+                let _ = target.backend().remove_index(name);
             }
             return Err(at(error));
         }
@@ -87,6 +93,8 @@ pub(crate) fn run(
         limits,
         task,
         report: BackupReport::default(),
+        missing: BTreeSet::new(),
+        gone: None,
     };
     let made = copy.make(index);
     drop(lock);
@@ -94,7 +102,7 @@ pub(crate) fn run(
         Ok(()) => Ok(copy.report),
         Err(error) => {
             // What cannot be removed now stands behind the marker, for the next copy to clear away.
-            if let Err(second) = target.remove_index(name) {
+            if let Err(second) = target.backend().remove_index(name) {
                 let place = to.location();
                 tracing::warn!(place, error = %second, "an interrupted backup left files behind");
             }
@@ -163,6 +171,7 @@ fn source(index: &Index) -> Result<Source> {
     let storage = Arc::clone(&index.shared().storage);
     let mut settings = index.settings().clone();
     settings.mode = Mode::Read;
+    settings.scrub_bytes_per_second = None;
     let reader = Index::open(index.name(), storage, settings)?;
     let pin = reader.shared().views.pin();
     let contents = reader
@@ -179,8 +188,10 @@ impl Copy<'_> {
     fn make(&mut self, index: &Index) -> Result<()> {
         let mut copied: Vec<String> = Vec::new();
         let mut before = None;
-        for _ in 0..ATTEMPTS {
+        let mut attempts = 0;
+        while attempts < ATTEMPTS {
             let source = source(index)?;
+            self.gone = None;
             let state = (source.contents.files.clone(), source.contents.log_position);
             match self.attempt(&source.contents, &mut copied) {
                 // Entries of the log, or a part that no pin kept, are gone: newer parts hold the rows. In
@@ -190,6 +201,15 @@ impl Copy<'_> {
                 {
                     tracing::debug!(%error, "a backup starts over");
                     before = Some(state);
+                    attempts += 1;
+                }
+                // Nothing took its place: it is damage, which must not keep the rest from being copied.
+                Err(error) if error.kind() == ErrorKind::NotFound && self.gone.is_some() => {
+                    let path = self.gone.take().unwrap_or_default();
+                    tracing::warn!(path, %error, "a backup goes on without a file that is missing");
+                    index.shared().damages.note_file(&path, error.message());
+                    self.report.missing_files += 1;
+                    self.missing.insert(path);
                 }
                 Err(error) => return Err(error),
                 Ok(()) => return self.publish(&source.contents),
@@ -218,14 +238,19 @@ impl Copy<'_> {
         }
         *copied = kept;
         for path in &contents.files {
-            if !copied.contains(path) {
-                self.copy_file(path)?;
+            if !copied.contains(path) && !self.missing.contains(path) {
+                if let Err(error) = self.copy_file(path) {
+                    self.gone = Some(path.clone());
+                    return Err(error);
+                }
+                self.report.files += 1;
                 copied.push(path.clone());
             }
         }
         let mut directories: Vec<&str> = contents
             .files
             .iter()
+            .filter(|path| !self.missing.contains(*path))
             .filter_map(|path| Some(path.rsplit_once('/')?.0))
             .collect();
         directories.dedup();
@@ -241,7 +266,6 @@ impl Copy<'_> {
             Some(local) => self.to.link(path, &local)?,
             None => false,
         };
-        self.report.files += 1;
         if linked {
             self.report.linked_files += 1;
             return Ok(());
@@ -267,11 +291,8 @@ impl Copy<'_> {
     fn copy_log(&mut self, start: u64) -> Result<()> {
         self.to.remove("log")?;
         self.report.log_entries = 0;
-        let mut from = Log::open(Arc::clone(&self.from), LogAccess::Read)?;
-        let mut to = Log::open(Arc::clone(&self.to), LogAccess::Write)?;
-        if start > to.end() {
-            to.drop_before(start)?;
-        }
+        let mut from = Log::open_from(Arc::clone(&self.from), LogAccess::Read, start)?;
+        let mut to = Log::open_from(Arc::clone(&self.to), LogAccess::Write, start)?;
         let (mut position, mut entries, mut bytes) = (start, Vec::new(), 0);
         loop {
             self.limits.check()?;

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::io::Errno;
 pub use sidx_engine::ErrorKind;
 
 /// A failed call. Cheap to clone, so that one failure can be told to every caller it concerns.
@@ -51,9 +52,10 @@ impl Error {
 
     /// What the operating system said when `action` was tried on `path`, for example `cannot open
     /// /data/x/index.json: ...`, with the next step where one is known. A missing file is
-    /// `not-found`, an existing one `conflict`, a full disk `resource-exhausted`, all else `io`.
+    /// `not-found`, an existing one `conflict`, a full disk and used-up descriptors `resource-exhausted`,
+    /// all else `io`.
     pub fn io(action: &str, path: &Path, cause: io::Error) -> Self {
-        let (kind, advice) = classify(cause.kind());
+        let (kind, advice) = classify(&cause);
         let message = format!("cannot {action} {}: {cause}{advice}", path.display());
         Self::new(kind, message).with_source(cause)
     }
@@ -73,6 +75,15 @@ impl Error {
         self
     }
 
+    /// The same error where nobody knows what came of the call: `resource-exhausted` would promise that
+    /// nothing did.
+    pub(crate) fn in_doubt(mut self) -> Self {
+        if self.kind == ErrorKind::ResourceExhausted {
+            self.kind = ErrorKind::Io;
+        }
+        self
+    }
+
     /// What the caller can do. Only the kind is stable.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -84,20 +95,37 @@ impl Error {
     }
 }
 
-fn classify(kind: io::ErrorKind) -> (ErrorKind, &'static str) {
+fn classify(cause: &io::Error) -> (ErrorKind, &'static str) {
     use io::ErrorKind as Io;
-    match kind {
+    // Neither has a kind of its own.
+    match Errno::from_io_error(cause) {
+        Some(Errno::MFILE) => {
+            return (
+                ErrorKind::ResourceExhausted,
+                "; this process has no file descriptor left: raise its limit (ulimit -n), then retry",
+            );
+        }
+        Some(Errno::NFILE) => {
+            return (
+                ErrorKind::ResourceExhausted,
+                "; the machine has no file descriptor left: raise fs.file-max or lower ulimit -n of \
+                 other programs, then retry",
+            );
+        }
+        _ => {}
+    }
+    match cause.kind() {
         Io::NotFound => (ErrorKind::NotFound, ""),
         Io::AlreadyExists | Io::NotADirectory | Io::IsADirectory | Io::DirectoryNotEmpty => {
             (ErrorKind::Conflict, "")
         }
         Io::StorageFull => (
             ErrorKind::ResourceExhausted,
-            "; the medium is full: free space or move the store, then retry",
+            "; the disk is full: free space or move the store, then retry",
         ),
         Io::QuotaExceeded => (
             ErrorKind::ResourceExhausted,
-            "; the medium is full for this user: free space, raise the quota or move the store, then retry",
+            "; the disk is full for this user: free space, raise the quota or move the store, then retry",
         ),
         Io::FileTooLarge => (
             ErrorKind::ResourceExhausted,
@@ -107,7 +135,10 @@ fn classify(kind: io::ErrorKind) -> (ErrorKind, &'static str) {
             ErrorKind::Io,
             "; check the owner and mode of the file and folder",
         ),
-        Io::ReadOnlyFilesystem => (ErrorKind::Io, "; open the index read-only"),
+        Io::ReadOnlyFilesystem => (
+            ErrorKind::Io,
+            "; the file system is mounted read-only: open the index read-only",
+        ),
         Io::InvalidFilename => (ErrorKind::InvalidArgument, "; use a shorter name"),
         _ => (ErrorKind::Io, ""),
     }
@@ -170,9 +201,18 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
             let text = error.message();
             assert!(
-                text.contains("/data/log") && text.contains("medium is full"),
+                text.contains("/data/log") && text.contains("the disk is full"),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn descriptors_that_are_used_up_exhaust_a_resource() {
+        for errno in [Errno::MFILE, Errno::NFILE] {
+            let error = Error::io("open", Path::new("/data/x"), errno.into());
+            assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
+            assert!(error.message().contains("ulimit -n"), "{error}");
         }
     }
 

@@ -6,8 +6,10 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use sidx_engine::{Durability, Pressure};
 
+use crate::damage::DamagedPart;
 use crate::index::Index;
 use crate::page_cache::CacheStats;
+use crate::scrub::ScrubHealth;
 use crate::work::{Counters, Failure, RunningWork};
 
 pub(crate) use self::levels::levels;
@@ -24,23 +26,26 @@ pub struct Budget {
     pub used_bytes: u64,
     /// Bytes that may be used; none without a limit.
     pub allowed_bytes: Option<u64>,
-    /// How near the two are.
+    /// How near the two are, what is kept for a flush included.
+    #[serde(serialize_with = "pressure")]
+    pub level: Pressure,
+}
+
+/// The medium below the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct MediumHealth {
+    /// Bytes that may still be written to it; none where the store cannot tell.
+    pub free_bytes: Option<u64>,
+    /// Bytes that stay free; none where the store cannot tell.
+    pub minimum_bytes: Option<u64>,
+    /// How near the two are, what is kept for a flush included.
     #[serde(serialize_with = "pressure")]
     pub level: Pressure,
 }
 
 impl Budget {
-    fn new(used: u64, allowed: u64) -> Self {
-        // In 128 bits nothing overflows, and a budget of nothing is used up.
-        let percent = |n: u64| u128::from(allowed) * u128::from(n) / 100;
-        let used_up = |n: u64| u128::from(used) >= percent(n);
-        let level = match allowed {
-            u64::MAX => Pressure::None,
-            _ if used_up(95) => Pressure::Critical,
-            _ if used_up(90) => Pressure::Severe,
-            _ if used_up(80) => Pressure::Moderate,
-            _ => Pressure::None,
-        };
+    fn new(used: u64, allowed: u64, level: Pressure) -> Self {
         Self {
             used_bytes: used,
             allowed_bytes: (allowed < u64::MAX).then_some(allowed),
@@ -105,16 +110,23 @@ pub struct Health {
     pub index: String,
     /// Whether it takes writes.
     pub read_only: bool,
+    /// Whether a writer may remove what is read here: it was opened read-only, in a place where nothing can
+    /// be written, because of its medium, its owner, or because the medium is full.
+    pub reads_unprotected: bool,
     /// What a write without a durability of its own asks for.
     #[serde(serialize_with = "durability")]
     pub durability: Durability,
-    /// The greater of the levels of memory and disk.
+    /// The greatest of the levels of memory, disk and medium: `critical` while writes are refused.
     #[serde(serialize_with = "pressure")]
     pub pressure: Pressure,
     /// Rows in memory, against `memory_bytes`.
     pub memory: Budget,
     /// The index in its store, against `disk_bytes`.
     pub disk: Budget,
+    /// The medium below the store, against `min_free_bytes`.
+    pub medium: MediumHealth,
+    /// Bytes kept for a flush of everything in memory, on disk and medium.
+    pub flush_bytes: u64,
     /// Bytes of the log that are in no file part yet: what the next opening would replay.
     pub log_backlog_bytes: u64,
     /// The page cache.
@@ -127,6 +139,13 @@ pub struct Health {
     pub counters: Counters,
     /// Names of damaged parts that were set aside.
     pub quarantined: Vec<String>,
+    /// Parts that are known to be damaged and are still in the list.
+    pub damaged: Vec<DamagedPart>,
+    /// How far scrubs are.
+    pub scrub: ScrubHealth,
+    /// How long merges that begin by themselves still pause after failures, in milliseconds; none when they
+    /// do not.
+    pub merge_pause_ms: Option<u64>,
     /// The last 16 failures, oldest first, without bad arguments and cancellations.
     pub last_errors: Vec<Failure>,
 }
@@ -153,16 +172,24 @@ impl Health {
     /// merge holds while it works.
     pub(crate) fn of(index: &Index) -> Self {
         let (settings, shared) = (index.settings(), index.shared());
-        let memory = Budget::new(shared.memory.used(), shared.memory.allowed());
-        let disk = Budget::new(shared.disk.used(), shared.disk.allowed());
+        let (levels, medium) = shared.levels();
+        let (memory, disk) = (&shared.memory, &shared.disk);
         let set_aside = shared.storage.list(QUARANTINE).unwrap_or_default();
+        let pause = index.backoff().left();
         Self {
             index: index.name().to_owned(),
             read_only: index.is_read_only(),
+            reads_unprotected: shared.reads_unprotected(),
             durability: settings.durability,
-            pressure: memory.level.max(disk.level),
-            memory,
-            disk,
+            pressure: levels.highest(),
+            memory: Budget::new(memory.used(), memory.allowed(), levels.memory),
+            disk: Budget::new(disk.used(), disk.allowed(), levels.disk),
+            medium: MediumHealth {
+                free_bytes: medium.map(|medium| medium.free_bytes),
+                minimum_bytes: medium.map(|medium| medium.minimum_bytes),
+                level: levels.medium,
+            },
+            flush_bytes: disk.flush_bytes(),
             log_backlog_bytes: shared.log.backlog_bytes(),
             page_cache: shared.cache.stats().into(),
             instances: index.pool().health(),
@@ -175,6 +202,10 @@ impl Health {
                 .into_iter()
                 .filter(|name| !name.ends_with(REASON))
                 .collect(),
+            damaged: shared.damages.list(),
+            scrub: shared.scrubs.health(),
+            merge_pause_ms: (!pause.is_zero())
+                .then(|| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
             last_errors: shared.work.failures(),
         }
     }
@@ -182,30 +213,5 @@ impl Health {
     /// The same as JSON.
     pub(crate) fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or(Value::Null)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn levels_begin_at_80_90_and_95_percent() {
-        use Pressure::{Critical, Moderate, None, Severe};
-        for (used, level) in [
-            (0, None),
-            (79, None),
-            (80, Moderate),
-            (89, Moderate),
-            (90, Severe),
-            (94, Severe),
-            (95, Critical),
-            (200, Critical),
-        ] {
-            assert_eq!(Budget::new(used, 100).level, level, "{used}");
-        }
-        assert_eq!(Budget::new(u64::MAX - 1, u64::MAX).level, None);
-        assert_eq!(Budget::new(1, 0).level, Critical);
-        assert_eq!(Budget::new(u64::MAX - 1, u64::MAX - 1).level, Critical);
     }
 }

@@ -1,30 +1,37 @@
 //! An open index.
 
+mod upkeep;
+
 use std::fmt;
 use std::sync::Arc;
-use std::thread;
 
 use parking_lot::Mutex;
 use serde_json::Value;
 use sidx_engine::{Durability, INDEX_OBJECT, Mode, Outcome, Receipt, Retention, Subject};
 
 use crate::background::Stopper;
+use crate::backoff::Backoff;
 use crate::backup::BackupReport;
 use crate::batch::Batch;
+use crate::damage::DamagedPart;
 use crate::dump::Dump;
 use crate::error::{Error, ErrorKind, Result};
 use crate::health::{Health, levels};
 use crate::instance::{Engine, Instance};
 use crate::labels::Labels;
 use crate::maintenance::Maintenance;
+use crate::part::{self, PartInfo};
 use crate::pool::{Lease, Pool};
 use crate::query::{Query, QueryLimits};
-use crate::rate::Rate;
+use crate::rate::{Rate, Time};
 use crate::runtime::Sandbox;
-use crate::session::{Budgets, CallLimits, Columns, Shared};
+use crate::salvage::SalvageReport;
+use crate::scrub::ScrubReport;
+use crate::session::{Budgets, CallLimits, Shared};
 use crate::storage::{Lock, Storage};
 use crate::store::Store;
 use crate::work::{Operation, Task, Work};
+use crate::write::Write;
 use crate::writer::Writer;
 
 /// A handle of an open index. Clones are handles of the same index and may be used from any thread; the
@@ -50,6 +57,8 @@ struct Inner {
     locks: Locks,
     write_rate: Option<Arc<Rate>>,
     merge_rate: Option<Arc<Rate>>,
+    /// Merges that nobody asked for pause after failures.
+    backoff: Backoff,
     /// Dropped last: nobody else may write before everything above is gone.
     _lock: Option<Lock>,
 }
@@ -60,9 +69,6 @@ pub(crate) struct Locks {
     pub(crate) flushing: Mutex<()>,
     pub(crate) merging: Mutex<()>,
 }
-
-/// Writes wait for a flush from so many times the threshold on.
-const OVERDUE_FLUSHES: u64 = 4;
 
 /// How an index is opened.
 #[derive(Clone, Debug)]
@@ -78,6 +84,8 @@ pub(crate) struct Settings {
     pub(crate) max_queries: u32,
     pub(crate) write_bytes_per_second: Option<u64>,
     pub(crate) merge_bytes_per_second: Option<u64>,
+    pub(crate) scrub_bytes_per_second: Option<u64>,
+    pub(crate) time: Time,
     pub(crate) sandbox: Sandbox,
 }
 
@@ -92,6 +100,11 @@ pub struct Merged {
     pub dropped_rows: u64,
     /// Bytes written.
     pub bytes_written: u64,
+    /// File parts that retention dropped whole, without writing anything in their place.
+    pub dropped_parts: u64,
+    /// Parts that were left as they are because they are damaged; [`Index::damaged`] names them. Their
+    /// neighbours were merged without them.
+    pub left_out: u64,
 }
 
 impl Merged {
@@ -100,6 +113,9 @@ impl Merged {
         self.rows = self.rows.saturating_add(outcome.rows);
         self.dropped_rows = self.dropped_rows.saturating_add(outcome.dropped_rows);
         self.bytes_written = self.bytes_written.saturating_add(outcome.bytes_written);
+        if outcome.rows == 0 && !outcome.job.flush {
+            self.dropped_parts += outcome.job.inputs.len() as u64;
+        }
     }
 }
 
@@ -130,14 +146,22 @@ impl Index {
             locks: Locks::default(),
             write_rate: rate(settings.write_bytes_per_second),
             merge_rate: rate(settings.merge_bytes_per_second),
+            backoff: Backoff::new(settings.time.clone()),
             settings,
             _lock: lock,
         };
         let threads = inner.settings.background.then(Stopper::new);
-        Ok(Self {
+        let index = Self {
             threads,
             inner: Arc::new(inner),
-        })
+        };
+        if let (Some(threads), Some(bytes)) =
+            (&index.threads, index.inner.settings.scrub_bytes_per_second)
+            && let Err(error) = threads.scrub_always(&index, Rate::new(bytes))
+        {
+            tracing::warn!(index = name, %error, "no thread for scrubs");
+        }
+        Ok(index)
     }
 
     /// A handle for a thread of the index, which does not keep the threads going.
@@ -181,8 +205,16 @@ impl Index {
         &self.inner.locks
     }
 
+    pub(crate) fn write_rate(&self) -> Option<&Arc<Rate>> {
+        self.inner.write_rate.as_ref()
+    }
+
     pub(crate) fn merge_rate(&self) -> Option<&Arc<Rate>> {
         self.inner.merge_rate.as_ref()
+    }
+
+    pub(crate) fn backoff(&self) -> &Backoff {
+        &self.inner.backoff
     }
 
     pub(crate) fn work(&self) -> &Arc<Work> {
@@ -206,11 +238,14 @@ impl Index {
     /// Adds the rows of a batch, all or none, with the durability of the index. On return they are as
     /// durable as that and visible to every query that starts later.
     ///
+    /// It waits as long as it takes; [`writing`](Self::writing) bounds that.
+    ///
     /// # Errors
     /// `invalid-argument`, which names the row and tag, and `resource-exhausted` refuse the batch and
-    /// nothing else. After `io` or `conflict` the index takes no more writes: reopen it.
+    /// nothing else: when memory, the store or its medium have room again, the index takes writes again.
+    /// After `io` or `conflict` it takes no more: reopen it.
     pub fn write(&self, batch: Batch) -> Result<Receipt> {
-        self.write_with(batch, self.inner.settings.durability)
+        self.writing().run(batch)
     }
 
     /// As [`write`](Self::write), with a durability of its own.
@@ -218,52 +253,12 @@ impl Index {
     /// # Errors
     /// As [`write`](Self::write).
     pub fn write_with(&self, batch: Batch, durability: Durability) -> Result<Receipt> {
-        self.check_writable()?;
-        let batch = batch.into_engine(durability)?;
-        if let Some(rate) = &self.inner.write_rate {
-            rate.take(raw_bytes(&batch), || Ok::<_, Error>(()))?;
-        }
-        let written = self.inner.writer.write(batch);
-        let receipt = written.as_ref().map(|acknowledged| &acknowledged.receipt);
-        self.work().wrote(receipt);
-        if let Err(error) = &written
-            && error.kind() == ErrorKind::ResourceExhausted
-            && self.inner.settings.flush_bytes < u64::MAX
-            && let Err(error) = self.maintain().flush_in_passing(None)
-        {
-            tracing::warn!(index = self.name(), %error, "a flush to make room failed");
-        }
-        let acknowledged = written?;
-        if let Some(bytes) = acknowledged.memory_bytes
-            && bytes >= self.inner.settings.flush_bytes
-        {
-            self.flush_soon(bytes);
-        }
-        let (_, delay) = self.inner.writer.pressure();
-        if !delay.is_zero() {
-            thread::sleep(delay);
-        }
-        Ok(acknowledged.receipt)
+        self.writing().durability(durability).run(batch)
     }
 
-    /// Sees to it that rows in memory are flushed: by the threads of the index, or by this one when there are
-    /// none, or when memory fills up faster than they flush.
-    fn flush_soon(&self, memory_bytes: u64) {
-        let settings = &self.inner.settings;
-        let overdue = settings.flush_bytes.saturating_mul(OVERDUE_FLUSHES);
-        let overdue = overdue.min(settings.budgets.memory_bytes / 4 * 3);
-        if let Some(threads) = &self.threads
-            && memory_bytes < overdue
-        {
-            match threads.flush_soon(self) {
-                Ok(()) => return,
-                Err(error) => tracing::warn!(index = self.name(), %error, "no thread for flushes"),
-            }
-        }
-        // The rows are safe whatever becomes of the flush; the next write tries again.
-        if let Err(error) = self.maintain().flush_in_passing(Some(memory_bytes)) {
-            tracing::warn!(index = self.name(), %error, "an automatic flush or merge failed");
-        }
+    /// Starts to put a write together that may be bounded and stopped.
+    pub fn writing(&self) -> Write {
+        Write::new(self.clone())
     }
 
     /// Starts to put a flush, merge, check, dump or backup together that may be stopped.
@@ -275,21 +270,24 @@ impl Index {
     /// durability they were written with. One flush runs at a time; others wait for it.
     ///
     /// # Errors
-    /// `resource-exhausted` when the store is full. After `io` or `conflict` reopen the index.
+    /// `resource-exhausted` when another program has filled the medium: the index is as before then, and the
+    /// flush may be tried again. After `io` or `conflict` reopen the index.
     pub fn flush(&self) -> Result<Merged> {
         self.maintain().flush()
     }
 
     /// Merges parts of similar size until nothing is worth merging. Queries and writes go on meanwhile.
-    /// One merge runs at a time; others wait for it, flushes do not.
+    /// One merge runs at a time; others wait for it, flushes do not. A damaged part stays where it is,
+    /// and is counted in [`Merged::left_out`].
     ///
     /// # Errors
-    /// As [`flush`](Self::flush). A merge that fails leaves the index as it was.
+    /// As [`flush`](Self::flush), and `resource-exhausted` from the level `severe` on. A merge that fails
+    /// leaves the index as it was.
     pub fn merge(&self) -> Result<Merged> {
         self.maintain().merge()
     }
 
-    /// Flushes, then merges everything into one part.
+    /// Flushes, then merges everything into one part, or into one on each side of every damaged part.
     ///
     /// # Errors
     /// As [`merge`](Self::merge).
@@ -297,10 +295,48 @@ impl Index {
         self.maintain().merge_all()
     }
 
-    /// Flushes, then rewrites every part without the rows that the rule drops.
+    /// Drops the rows that the rule names: all of them that were acknowledged before the call; of rows
+    /// that are
+    /// written meanwhile, none or those that came first. What stays, and what was in memory, is durable on
+    /// return.
+    ///
+    /// Parts of which every row goes leave the index first, all at once and without being read where
+    /// their key
+    /// range or the limits of their tags tell; parts of which no row goes stay as they are. Rows in
+    /// memory are
+    /// flushed without those that go. The other parts are rewritten one at a time, those that leave
+    /// least first, so that the room which is needed is that of one part. Nothing is merged.
+    ///
+    /// [`Maintenance::preview_retention`] tells beforehand what would go.
+    ///
+    /// ```
+    /// # fn main() -> sidx_host::Result<()> {
+    /// use sidx_host::{Batch, Retention, Store};
+    ///
+    /// let index = Store::memory().index("requests").create()?;
+    /// for keys in [0..100, 100..200] {
+    ///     let mut batch = Batch::new();
+    ///     for key in keys {
+    ///         batch.row("api", key).add()?;
+    ///     }
+    ///     index.write(batch)?;
+    ///     index.flush()?;
+    /// }
+    /// let rule = Retention { drop_below: Some(100), ..Retention::default() };
+    /// let preview = index.maintain().preview_retention(rule.clone())?;
+    /// assert_eq!((preview.dropped_rows, preview.parts_rewritten), (100, 0));
+    /// let done = index.retain(rule)?;
+    /// assert_eq!((done.dropped_rows, done.dropped_parts, done.bytes_written), (100, 1, 0));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// `invalid-argument` for an expression that cannot be read; else as [`merge`](Self::merge).
+    /// `invalid-argument` for an expression that cannot be read; nothing was done then. A part that cannot be
+    /// rewritten, because it is damaged or the room is not there, does not hinder the others; the first such
+    /// error is returned at the end, and its text says which parts are left and what was done. The same
+    /// call goes
+    /// on from there, as it does after one that was stopped or broke off: every job is whole or has not
+    /// happened.
     pub fn retain(&self, rule: Retention) -> Result<Merged> {
         self.maintain().retain(rule)
     }
@@ -319,7 +355,7 @@ impl Index {
         Ok(series.iter().map(|id| labels.get(id).cloned()).collect())
     }
 
-    /// The parts, as JSON.
+    /// The parts, as JSON, with all that is known of each; [`part_list`](Self::part_list) has the numbers.
     ///
     /// # Errors
     /// Those of a read.
@@ -327,6 +363,15 @@ impl Index {
         let mut lease = self.lease()?;
         let report = lease.instance()?.describe(Subject::Parts)?;
         lease.whole(parse(&report))
+    }
+
+    /// The parts in order of age: what a policy for flushes and merges decides by. Parts in memory end with a
+    /// [`flush`](Self::flush), parts in files are merged with their neighbours in this order only.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub fn part_list(&self) -> Result<Vec<PartInfo>> {
+        part::list(&self.parts()?)
     }
 
     /// Counters and sizes, as JSON; under `page_cache` those of this index's page cache, under `levels`
@@ -357,6 +402,51 @@ impl Index {
     #[must_use]
     pub fn health(&self) -> Health {
         Health::of(self)
+    }
+
+    /// The parts that are known to be damaged: those that a job, a query or a check met since the index was
+    /// opened, and that were not salvaged since. It reads nothing.
+    #[must_use]
+    pub fn damaged(&self) -> Vec<DamagedPart> {
+        self.inner.shared.damages.list()
+    }
+
+    /// Reads every file of every part once and compares it with its checksum, past the page cache; a few
+    /// megabytes of memory and no instance are held meanwhile. What it finds is in the report, and from then
+    /// on in [`damaged`](Self::damaged); merges go around it. See
+    /// [`scrub_bytes_per_second`](crate::IndexBuilder::scrub_bytes_per_second) for a scrub that repeats by
+    /// itself, and [`verify`](Self::verify) for a check of everything that is said in the files as well.
+    ///
+    /// # Errors
+    /// Only when the scrub itself could not go on.
+    pub fn scrub(&self) -> Result<ScrubReport> {
+        self.maintain().scrub()
+    }
+
+    /// Scrubs, and puts what can be read of each damaged part in its place: a row is saved whole or not at
+    /// all. Queries and writes go on meanwhile. The damaged part moves to `quarantine/`, with the reason
+    /// beside it, once no reader needs it where it is. What was lost is remembered: queries that touch it
+    /// fail with `corrupt` unless they take a partial result, until a
+    /// [`repair`](crate::IndexBuilder::repair) accepts the loss. On return all of this is durable.
+    ///
+    /// ```
+    /// # fn main() -> sidx_host::Result<()> {
+    /// use sidx_host::{Batch, Store};
+    ///
+    /// let index = Store::memory().index("delays").create()?;
+    /// let mut batch = Batch::new();
+    /// batch.row("UA", 42).add()?;
+    /// index.write(batch)?;
+    /// index.flush()?;
+    /// let report = index.salvage()?;
+    /// assert!(report.parts.is_empty() && report.is_without_loss());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`merge`](Self::merge).
+    pub fn salvage(&self) -> Result<SalvageReport> {
+        self.maintain().salvage()
     }
 
     /// Checks every file, page and cross-reference of every part, and every entry of the log. Damage is
@@ -441,11 +531,6 @@ impl fmt::Debug for Index {
 
 fn rate(bytes_per_second: Option<u64>) -> Option<Arc<Rate>> {
     bytes_per_second.map(|bytes| Arc::new(Rate::new(bytes)))
-}
-
-/// Bytes of a batch: its values, and 16 for the series and key of each row.
-fn raw_bytes(batch: &sidx_engine::Batch<Columns>) -> u64 {
-    batch.columns.size_bytes() + 16 * batch.keys.len() as u64
 }
 
 pub(crate) fn parse(text: &str) -> Result<Value> {

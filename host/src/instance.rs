@@ -5,8 +5,8 @@ mod native;
 mod records;
 
 use sidx_engine::{
-    Batch, Choice, Contents, CountAnswer, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows,
-    Subject, View, Written,
+    Batch, Choice, Contents, CountAnswer, Damage, Dumped, Job, Mode, Outcome, PartFile, QuerySpec,
+    Retention, RetentionStep, Rows, Salvaged, Subject, View, Written,
 };
 
 pub(crate) use self::component::ComponentInstance;
@@ -62,15 +62,26 @@ pub(crate) trait Instance: Send {
 
     fn open(&mut self, mode: Mode) -> Result<View>;
     fn repair(&mut self, accept_loss: bool) -> Result<String>;
-    fn attach(&mut self, view: &View) -> Result<()>;
+    /// The parts that could not be opened.
+    fn attach(&mut self, view: &View) -> Result<Vec<u64>>;
     fn write(&mut self, batches: Vec<Batch<Columns>>) -> Result<Written>;
 
     fn plan_flush(&mut self) -> Result<Option<Job>>;
-    fn plan_merge(&mut self, choice: Choice, retention: Option<Retention>) -> Result<Option<Job>>;
+    fn plan_merge(&mut self, choice: Choice) -> Result<Option<Job>>;
+    fn judge_retention(&mut self, rule: &Retention) -> Result<Vec<RetentionStep>>;
+    fn plan_retention(&mut self, rule: &Retention, steps: &[RetentionStep]) -> Result<Option<Job>>;
     fn merge(&mut self, job: &Job) -> Result<Outcome>;
     fn introduce(&mut self, outcome: Outcome) -> Result<View>;
     fn abandon(&mut self, job: &Job) -> Result<()>;
     fn collect(&mut self) -> Result<()>;
+
+    /// Damaged ones among these parts, none of them twice.
+    fn survey(&mut self, parts: &[u64], pages: bool) -> Result<Vec<Damage>>;
+    fn avoid(&mut self, parts: &[u64]) -> Result<()>;
+    fn plan_salvage(&mut self, part: u64) -> Result<Option<Job>>;
+    fn salvage(&mut self, job: &Job) -> Result<Salvaged>;
+    fn introduce_salvaged(&mut self, salvaged: Salvaged) -> Result<View>;
+    fn part_files(&mut self) -> Result<Vec<PartFile>>;
 
     fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Started>;
     fn next(&mut self, cursor: u64, max_rows: u32) -> Result<Option<Rows<Columns>>>;
@@ -105,6 +116,7 @@ mod tests {
                 page_cache_bytes: 0,
                 memory_bytes: 1 << 20,
                 disk_bytes: u64::MAX,
+                min_free_bytes: None,
                 instances: 1,
             };
             let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);

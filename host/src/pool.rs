@@ -8,13 +8,13 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use parking_lot::Mutex;
-use sidx_engine::{Job, Outcome, View};
+use sidx_engine::{Job, Outcome, Salvaged, View};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::health::InstanceHealth;
 use crate::instance::{ComponentInstance, Engine, Instance, NativeInstance};
 use crate::runtime::Sandbox;
-use crate::session::{CallLimits, CancelToken, Pin, Role, Session, Shared};
+use crate::session::{CallLimits, CancelToken, Pin, Role, Session, Shared, Space};
 
 /// An idle instance with more memory than this is not kept.
 const RECYCLED_BYTES: u64 = 256 << 20;
@@ -106,7 +106,24 @@ impl Pool {
             Err(error) if error.kind() == ErrorKind::ResourceExhausted => return Ok(()),
             Err(error) => return Err(error),
         };
-        let attached = worker.attach(view);
+        let attached = worker.attach(view).and_then(|unreadable| {
+            let damages = &self.shared.damages;
+            let is_new = |part: &u64| !damages.has(*part);
+            let new: Vec<u64> = unreadable.into_iter().filter(is_new).collect();
+            if new.is_empty() {
+                return Ok(());
+            }
+            // Damage of before would not be the doing of who made the view.
+            let before = worker.attach(&self.shared.views.newest())?;
+            if new.iter().all(|part| before.contains(part)) {
+                return Ok(());
+            }
+            let text = format!(
+                "the engine returned a view of {} parts that cannot be opened",
+                new.len()
+            );
+            Err(Error::new(ErrorKind::Other, text))
+        });
         self.put_back(worker);
         attached
     }
@@ -237,13 +254,28 @@ impl Lease {
         checked
     }
 
-    /// Does a merge: for as long the instance may make files.
-    pub(crate) fn merge(&mut self, job: &Job) -> Result<Outcome> {
+    /// Does a merge: for as long the instance may make files, in the room that was set aside.
+    pub(crate) fn merge(&mut self, job: &Job, space: &Arc<Space>) -> Result<Outcome> {
+        self.build(space, |instance| instance.merge(job))
+    }
+
+    /// Does a salvage, likewise.
+    pub(crate) fn salvage(&mut self, job: &Job, space: &Arc<Space>) -> Result<Salvaged> {
+        self.build(space, |instance| instance.salvage(job))
+    }
+
+    fn build<T>(
+        &mut self,
+        space: &Arc<Space>,
+        work: impl FnOnce(&mut dyn Instance) -> Result<T>,
+    ) -> Result<T> {
         let instance = self.instance()?;
         instance.session().set_role(Role::Builder);
-        let merged = instance.merge(job);
+        instance.session().set_space(Some(Arc::clone(space)));
+        let built = work(instance);
+        instance.session().set_space(None);
         instance.session().set_role(Role::Reader);
-        merged
+        built
     }
 
     fn attach(&mut self, limits: CallLimits) -> Result<()> {
@@ -253,19 +285,28 @@ impl Lease {
         let session = worker.instance.session();
         session.set_limits(limits);
         session.activity().reset(false);
-        worker.attach(self.pin.view())
+        let unreadable = worker.attach(self.pin.view())?;
+        let damages = &self.pool.shared.damages;
+        if unreadable.iter().any(|part| !damages.has(*part)) {
+            for damage in worker.instance.survey(&unreadable, false)? {
+                damages.note(damage);
+            }
+        }
+        Ok(())
     }
 }
 
 impl Worker {
-    fn attach(&mut self, view: &View) -> Result<()> {
-        if self.version != Some(view.version) {
-            // Cleared first: after a failed attempt it is unknown what the instance sees.
-            self.version = None;
-            self.instance.attach(view)?;
-            self.version = Some(view.version);
+    /// The parts that it cannot open because they are damaged, when they were not told before.
+    fn attach(&mut self, view: &View) -> Result<Vec<u64>> {
+        if self.version == Some(view.version) {
+            return Ok(Vec::new());
         }
-        Ok(())
+        // Cleared first: after a failed attempt it is unknown what the instance sees.
+        self.version = None;
+        let unreadable = self.instance.attach(view)?;
+        self.version = Some(view.version);
+        Ok(unreadable)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Bytes per second that a kind of work may move: a token bucket.
 
 use std::fmt;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use parking_lot::Mutex;
 /// After a pause this much may go at once, as bytes of so long a time.
 const BURST: Duration = Duration::from_secs(1);
 /// Who waits looks this often whether to go on waiting.
-const SLICE: Duration = Duration::from_millis(10);
+pub(crate) const SLICE: Duration = Duration::from_millis(10);
 
 /// The time, which tests make themselves.
 pub(crate) trait Clock: Send + Sync {
@@ -17,6 +18,39 @@ pub(crate) trait Clock: Send + Sync {
     fn now(&self) -> Duration;
     /// Waits about this long.
     fn sleep(&self, time: Duration);
+}
+
+/// The clock that everything in an index goes by that waits or repeats.
+#[derive(Clone)]
+pub(crate) struct Time(Arc<dyn Clock>);
+
+impl Default for Time {
+    fn default() -> Self {
+        Self(Arc::new(Monotonic(Instant::now())))
+    }
+}
+
+impl Time {
+    #[cfg(test)]
+    pub(crate) fn made(clock: impl Clock + 'static) -> Self {
+        Self(Arc::new(clock))
+    }
+
+    /// Time since some moment that stays the same.
+    pub(crate) fn now(&self) -> Duration {
+        self.0.now()
+    }
+
+    /// Waits about this long.
+    pub(crate) fn sleep(&self, time: Duration) {
+        self.0.sleep(time);
+    }
+}
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Time").finish_non_exhaustive()
+    }
 }
 
 struct Monotonic(Instant);
@@ -35,7 +69,7 @@ impl Clock for Monotonic {
 /// which they asked, so that a batch larger than the bucket passes too.
 pub(crate) struct Rate {
     bytes_per_second: u64,
-    clock: Box<dyn Clock>,
+    clock: Time,
     /// When all bytes that were let through are paid for.
     paid: Mutex<Duration>,
 }
@@ -43,10 +77,10 @@ pub(crate) struct Rate {
 impl Rate {
     /// A rate of at least one byte per second.
     pub(crate) fn new(bytes_per_second: u64) -> Self {
-        Self::with_clock(bytes_per_second, Box::new(Monotonic(Instant::now())))
+        Self::with_clock(bytes_per_second, Time::default())
     }
 
-    fn with_clock(bytes_per_second: u64, clock: Box<dyn Clock>) -> Self {
+    fn with_clock(bytes_per_second: u64, clock: Time) -> Self {
         let paid = clock.now().saturating_sub(BURST);
         Self {
             bytes_per_second: bytes_per_second.max(1),
@@ -58,7 +92,7 @@ impl Rate {
     /// Waits until `bytes` may go. Asks `check` in between, at most 10 ms apart; its error ends the
     /// waiting, and the bytes are not charged then.
     pub(crate) fn take<E>(&self, bytes: u64, check: impl Fn() -> Result<(), E>) -> Result<(), E> {
-        let cost = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64);
+        let cost = self.cost(bytes);
         let paid = {
             let mut paid = self.paid.lock();
             *paid = (*paid)
@@ -72,12 +106,22 @@ impl Rate {
                 return Ok(());
             }
             if let Err(error) = check() {
-                let mut paid = self.paid.lock();
-                *paid = paid.saturating_sub(cost);
+                self.give_back(bytes);
                 return Err(error);
             }
             self.clock.sleep(left.min(SLICE));
         }
+    }
+
+    /// Takes the charge for `bytes` back, which did not go after all.
+    pub(crate) fn give_back(&self, bytes: u64) {
+        let mut paid = self.paid.lock();
+        *paid = paid.saturating_sub(self.cost(bytes));
+    }
+
+    /// How long so many bytes take.
+    fn cost(&self, bytes: u64) -> Duration {
+        Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64)
     }
 }
 
@@ -92,7 +136,6 @@ impl fmt::Debug for Rate {
 #[cfg(test)]
 pub(crate) mod tests {
     use std::convert::Infallible;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
@@ -100,6 +143,14 @@ pub(crate) mod tests {
     /// A clock that moves only when somebody sleeps, in microseconds.
     #[derive(Clone, Default)]
     pub(crate) struct Made(Arc<AtomicU64>);
+
+    impl Made {
+        /// Lets time pass.
+        pub(crate) fn advance(&self, time: Duration) {
+            let micros = u64::try_from(time.as_micros()).unwrap();
+            self.0.fetch_add(micros, Ordering::SeqCst);
+        }
+    }
 
     impl Clock for Made {
         fn now(&self) -> Duration {
@@ -119,7 +170,7 @@ pub(crate) mod tests {
         // Time must be able to reach back by the burst.
         clock.0.store(10_000_000, Ordering::SeqCst);
         (
-            Rate::with_clock(bytes_per_second, Box::new(clock.clone())),
+            Rate::with_clock(bytes_per_second, Time::made(clock.clone())),
             clock,
         )
     }
@@ -175,6 +226,10 @@ pub(crate) mod tests {
         let start = clock.now();
         assert_eq!(rate.take(1 << 40, stop_at_third), Err("stopped"));
         assert_eq!(elapsed_ms(&clock, start), 30, "three slices of waiting");
+        take(&rate, 100);
+        assert_eq!(elapsed_ms(&clock, start), 100);
+        // Neither is who passed and then gave up.
+        rate.give_back(100);
         take(&rate, 100);
         assert_eq!(elapsed_ms(&clock, start), 100);
     }

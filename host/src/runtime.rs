@@ -29,7 +29,7 @@ pub const COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sidx.wasm
 
 /// Address space for each instance's memory. With a guard behind it no bounds check is left in 32-bit
 /// code; it costs no memory.
-const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
+pub(crate) const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
 /// Bytes that the component may hand to one import; Wasmtime's own limit is 128 MiB.
 const HOSTCALL_BYTES: usize = 512 << 20;
 

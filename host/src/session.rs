@@ -17,6 +17,7 @@ mod grouped_gather;
 mod handles;
 mod host;
 mod log;
+mod medium;
 mod memory_blocks;
 mod memory_files;
 mod new_file;
@@ -45,8 +46,9 @@ pub use self::call::CancelToken;
 pub use self::{columns::Columns, dictionary::NewDictionary, new_file::NewFile};
 
 pub(crate) use self::activity::Activity;
-pub(crate) use self::authority::Role;
+pub(crate) use self::authority::{Role, check_engine_path};
 pub(crate) use self::call::CallLimits;
+pub(crate) use self::disk::{Purpose as SpacePurpose, Space};
 pub(crate) use self::gather::SourceLists;
 pub(crate) use self::memory_blocks::BlockLists;
 pub(crate) use self::range_gather::RangeLists;
@@ -56,7 +58,8 @@ pub(crate) use self::top::TopLists;
 pub(crate) use self::views::Pin;
 
 use self::cached_page::{CachedPage, Purpose};
-use self::handles::Handles;
+use self::handles::{Handles, PagePlace};
+use self::source::Body;
 
 /// A compiled filter program.
 #[derive(Clone, Debug)]
@@ -76,6 +79,8 @@ pub(crate) struct Session {
     introducer: bool,
     /// What it may change at present; see [`authority`].
     role: AtomicU8,
+    /// Room in the store for what it writes.
+    space: Mutex<Option<Arc<Space>>>,
 }
 
 impl Session {
@@ -88,6 +93,7 @@ impl Session {
             activity: Arc::default(),
             introducer,
             role: AtomicU8::new(Role::initial(introducer) as u8),
+            space: Mutex::default(),
         }
     }
 
@@ -95,6 +101,24 @@ impl Session {
     pub(crate) fn set_limits(&self, limits: CallLimits) {
         self.limited.store(limits.is_limited(), Ordering::Relaxed);
         *self.limits.lock() = limits;
+    }
+
+    /// Gives it room in the store for a job, or takes that away.
+    pub(crate) fn set_space(&self, space: Option<Arc<Space>>) {
+        *self.space.lock() = space;
+    }
+
+    /// Room for a file. Outside of jobs files are made while the index is opened or repaired, where rows of
+    /// the log were promised room.
+    fn space(&self) -> Result<Arc<Space>> {
+        if let Some(space) = &*self.space.lock() {
+            return Ok(Arc::clone(space));
+        }
+        let purpose = match self.is_opener() {
+            true => SpacePurpose::Flush,
+            false => SpacePurpose::Retention,
+        };
+        self.shared.disk.begin(purpose, 0)
     }
 
     /// Begins a call that may take so long, whatever the limits are that were set.
@@ -139,9 +163,19 @@ impl Session {
             self.shared.cache.hit();
             return Ok(kept);
         }
-        let found = cached_page::fetch(&self.shared.cache, &self.activity, &stored.place, purpose)?;
+        let place = &stored.place;
+        let found = cached_page::fetch(&self.shared.cache, &self.activity, place, purpose)
+            .inspect_err(|error| self.note_damage(place, error))?;
         handles.keep(page, &found);
         Ok(found)
+    }
+
+    /// Notes that a page is not what it should be, whoever asked for it.
+    fn note_damage(&self, place: &PagePlace, error: &Error) {
+        if error.kind() == ErrorKind::Corrupt && matches!(place.file.body, Body::Stored(_)) {
+            let damages = &self.shared.damages;
+            damages.note_file(&place.file.path, error.message());
+        }
     }
 
     /// `files.load`, without a copy.
@@ -160,8 +194,11 @@ impl Session {
     ) -> Result<u64> {
         let _crossing = self.activity.crossing();
         self.check_change("log.append")?;
-        let (end, bytes) = self.shared.log.append(headers, columns, durability)?;
-        self.shared.disk.grew(bytes);
+        let disk = &self.shared.disk;
+        let segment_bytes = disk.flush_threshold_bytes();
+        let log = &self.shared.log;
+        let (end, bytes) = log.append(headers, columns, durability, segment_bytes)?;
+        disk.grew(bytes);
         self.shared
             .work
             .logged(headers.len() as u64, durability == LogDurability::Sync);

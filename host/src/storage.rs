@@ -41,11 +41,13 @@ pub trait Store: Send + Sync {
     /// Where the store is, for messages: a path or an address.
     fn location(&self) -> String;
 
-    /// The names of all indexes, sorted. Empty when the store itself does not exist yet.
+    /// The names of all indexes, sorted: of the places that have an object `index.json`. Empty when the
+    /// store itself does not exist yet.
     fn index_names(&self) -> Result<Vec<String>>;
 
     /// The place of one index. `not-found` when there is none, unless `create`, which makes an
-    /// empty place (and the store, if need be) whose name is durable on return. Takes no lock.
+    /// empty place (and the store, if need be) whose name is durable on return. Takes no lock. A place
+    /// that is taken by something else, such as a file, is `conflict`.
     fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>>;
 
     /// Removes an index with everything in it; durable on return. `not-found` when there is none,
@@ -97,7 +99,8 @@ pub trait Storage: Send + Sync {
 
     /// Creates an object of at most 16 MiB and returns its version; `conflict` when it exists. Of
     /// any number of concurrent callers, in any process, exactly one succeeds. Durable on return;
-    /// seen whole or not at all.
+    /// seen whole or not at all. After `resource-exhausted`, when the medium is full, there is no such
+    /// object; after any other error but `conflict` there may be.
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<String>;
 
     /// Replaces an object that still has `version` and returns the new version, which differs even
@@ -125,7 +128,7 @@ pub trait Storage: Send + Sync {
     /// [`oldest_pin`](Self::oldest_pin) as soon as this returns. A snapshot may go before it is
     /// pinned: look again whether it is there. The pin ends when the value is dropped, or with the
     /// process, or the power. None when nothing can be written in the place, because the medium is
-    /// read-only or the process may not: who reads there reads unprotected. Needs no lock.
+    /// read-only or full or the process may not: who reads there reads unprotected. Needs no lock.
     fn pin(&self, epoch: u64) -> Result<Option<Lock>>;
 
     /// The least epoch that is pinned, in this process or another; none when no reader is at work.
@@ -152,6 +155,21 @@ pub trait Storage: Send + Sync {
 
     /// Bytes of everything in the index. A sum over all files, so not for every call.
     fn size_bytes(&self) -> Result<u64>;
+
+    /// How large the medium below is, and how much of it is free for who writes the index. None when
+    /// there is none, or when it cannot tell. A single call that is asked often.
+    fn space(&self) -> Result<Option<MediumSpace>> {
+        Ok(None)
+    }
+}
+
+/// The medium below an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediumSpace {
+    /// Bytes that it holds in all.
+    pub total_bytes: u64,
+    /// Bytes that may still be written, by a user without special rights.
+    pub free_bytes: u64,
 }
 
 /// An immutable file under construction. It has no name yet: dropping it without

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use sidx_engine::{Durability, Mode};
+use sidx_engine::{Durability, INDEX_OBJECT, Mode};
 
-use crate::error::{Error, Result};
+use crate::backup::MARKER;
+use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Index, Settings};
 use crate::instance::Engine;
 use crate::query::QueryLimits;
+use crate::rate::Time;
 use crate::runtime::{GuestComponent, Sandbox};
 use crate::session::Budgets;
 use crate::storage::{self, DirectoryStore, MemoryStore};
@@ -42,18 +44,22 @@ pub struct Store {
 }
 
 impl Store {
-    /// The store at a location: a path, `file:///path` with `%XX` escapes, or `memory:` for a new and
-    /// empty one in memory. A directory is made when the first index in it is.
+    /// The store at a location: a path, `file:///path` or `file:/path` with `%XX` escapes, or `memory:` for a
+    /// new and empty one in memory. A directory is made when the first index in it is.
     ///
     /// # Errors
-    /// `invalid-argument` for another scheme.
+    /// `invalid-argument` for another scheme, or a `file:` address of another machine or without a `/` in
+    /// front of the path. A directory whose name begins with `file:` is `./file:name`.
     pub fn open(location: &str) -> Result<Self> {
         if location == "memory:" {
             return Ok(Self::memory());
         }
+        if let Some(address) = location.strip_prefix("file:") {
+            let path = file_path(location, address)?;
+            return Ok(Self::with_backend(Arc::new(DirectoryStore::new(path))));
+        }
         let path = match location.split_once("://") {
             None => PathBuf::from(location),
-            Some(("file", path)) if path.starts_with('/') => file_path(path)?,
             Some((scheme, _)) => {
                 let text = format!(
                     "`{location}`: `{scheme}://` stores are not supported; give a path, \
@@ -113,6 +119,7 @@ impl Store {
                     page_cache_bytes: 256 << 20,
                     memory_bytes: 1 << 30,
                     disk_bytes: u64::MAX,
+                    min_free_bytes: None,
                     instances: 256,
                 },
                 flush_bytes: 64 << 20,
@@ -122,17 +129,43 @@ impl Store {
                 max_queries: u32::MAX,
                 write_bytes_per_second: None,
                 merge_bytes_per_second: None,
+                scrub_bytes_per_second: None,
+                time: Time::default(),
                 sandbox: Sandbox::default(),
             },
         }
     }
 
-    /// Removes an index with everything in it; durable on return.
+    /// Removes an index with everything in it; durable on return. Returns the bytes that it took.
+    ///
+    /// A damaged index is removed like any other. What reads it, here or in another process, may fail from
+    /// then on. A removal that is interrupted has removed all of the index or nothing; what is left of
+    /// its files then is hidden, and goes with the next removal in the store.
     ///
     /// # Errors
-    /// `not-found`, or `conflict` while it is open for writing.
-    pub fn remove_index(&self, name: &str) -> Result<()> {
-        self.backend.remove_index(name)
+    /// `not-found`; `conflict` while it is open for writing, for a folder that is no index, because it has no
+    /// `index.json`, and for a link to a folder elsewhere: these stay as they are.
+    pub fn remove_index(&self, name: &str) -> Result<u64> {
+        let storage = match self.backend.open_index(name, false) {
+            Ok(storage) => storage,
+            // An interrupted removal ends now.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.backend.remove_index(name)?;
+                return Ok(0);
+            }
+            Err(error) => return Err(error),
+        };
+        if !is_index(storage.as_ref())? {
+            let text = format!(
+                "{} holds no index, as it has no {INDEX_OBJECT}: nothing was removed; `sidx repair` makes \
+                 one of a damaged index, and what is none you can remove by hand",
+                storage.location()
+            );
+            return Err(Error::conflict(text));
+        }
+        let bytes = storage.size_bytes()?;
+        self.backend.remove_index(name)?;
+        Ok(bytes)
     }
 }
 
@@ -144,8 +177,30 @@ impl fmt::Debug for Store {
     }
 }
 
-/// The path of a `file://` location.
-fn file_path(escaped: &str) -> Result<PathBuf> {
+/// Whether a place holds an index, or the copy of one that was not completed.
+fn is_index(storage: &dyn storage::Storage) -> Result<bool> {
+    for object in [INDEX_OBJECT, MARKER] {
+        if storage.get(object)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The path of a `file:` location, of which `address` is what follows the scheme.
+fn file_path(location: &str, address: &str) -> Result<PathBuf> {
+    // With two slashes the name of a machine follows, which is empty for this one.
+    let escaped = match address.strip_prefix("//") {
+        Some(path) if path.starts_with('/') => path,
+        None if address.starts_with('/') => address,
+        _ => {
+            let text = format!(
+                "`{location}`: a file address has an absolute path and no machine; write \
+                 `file:///path`, or `./{location}` for a folder of that name"
+            );
+            return Err(Error::invalid(text));
+        }
+    };
     let mut bytes = Vec::with_capacity(escaped.len());
     let mut rest = escaped.bytes();
     while let Some(byte) = rest.next() {
@@ -155,17 +210,15 @@ fn file_path(escaped: &str) -> Result<PathBuf> {
         }
         let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
         let (Some(high), Some(low)) = (digit(), digit()) else {
-            let text = format!("`file://{escaped}`: `%` is not followed by two hex digits");
+            let text = format!("`{location}`: `%` is not followed by two hex digits");
             return Err(Error::invalid(text));
         };
         // Two hex digits make at most 255.
         bytes.push((high * 16 + low) as u8);
     }
-    String::from_utf8(bytes).map(PathBuf::from).map_err(|_| {
-        Error::invalid(format!(
-            "`file://{escaped}` is not UTF-8; give the plain path"
-        ))
-    })
+    String::from_utf8(bytes)
+        .map(PathBuf::from)
+        .map_err(|_| Error::invalid(format!("`{location}` is not UTF-8; give the plain path")))
 }
 
 /// How an index is opened. Ends with [`create`](Self::create), [`open`](Self::open) or
@@ -197,7 +250,8 @@ impl IndexBuilder {
         self
     }
 
-    /// Bytes of rows in memory from which they are flushed; 64 MiB by default.
+    /// Bytes of rows in memory from which they are flushed; 64 MiB by default, and never more than a 128th of
+    /// what the index may take in the store. With `u64::MAX` nothing is flushed that is not asked for.
     pub fn flush_bytes(mut self, bytes: u64) -> Self {
         self.settings.flush_bytes = bytes;
         self
@@ -210,9 +264,21 @@ impl IndexBuilder {
         self
     }
 
-    /// Bytes that the index may take in the store; no limit by default.
+    /// Bytes that the index may take in the store; no limit by default. Near it writes are slowed, then
+    /// refused with `resource-exhausted`, while a flush of everything in memory still has room. Rows are
+    /// flushed once they take a 128th of it, and merges make no part by themselves that is larger than a
+    /// twentieth, so that retention can rewrite it.
     pub fn disk_bytes(mut self, bytes: u64) -> Self {
         self.settings.budgets.disk_bytes = bytes;
+        self
+    }
+
+    /// Bytes that stay free on the medium, whoever fills it: the smaller of 256 MiB and 2 % of the medium by
+    /// default. It works like [`disk_bytes`](Self::disk_bytes), and flushes and retention may pass it. With
+    /// 0 only the room of a flush is kept. Without effect where a store cannot tell how much is free, as
+    /// one in memory.
+    pub fn min_free_bytes(mut self, bytes: u64) -> Self {
+        self.settings.budgets.min_free_bytes = Some(bytes);
         self
     }
 
@@ -229,6 +295,20 @@ impl IndexBuilder {
     pub fn background(mut self, background: bool) -> Self {
         self.settings.background = background;
         self
+    }
+
+    /// Leaves all upkeep to the caller: short for a [`flush_bytes`](Self::flush_bytes) that is never reached,
+    /// no [`automatic_merge`](Self::automatic_merge) and no [`background`](Self::background) threads. Nothing
+    /// is flushed or merged but by the caller's own calls, and no thread is started.
+    ///
+    /// Rows then stay in memory, and in the log, until [`Index::flush`]: writes are slowed from 80 % of
+    /// [`memory_bytes`](Self::memory_bytes) on and refused with `resource-exhausted` from 95 % on.
+    /// [`Index::health`] has the bytes in memory and in the log, [`Index::part_list`] the parts;
+    /// `examples/manual.rs` is a policy made of them.
+    pub fn manual(self) -> Self {
+        self.flush_bytes(u64::MAX)
+            .automatic_merge(false)
+            .background(false)
     }
 
     /// Instances of the engine that may run at once: one for writes, one for each open cursor, flush and
@@ -278,6 +358,17 @@ impl IndexBuilder {
     /// Flushes are not slowed, since memory would fill up behind them. At least 1; no limit by default.
     pub fn merge_bytes_per_second(mut self, bytes: u64) -> Self {
         self.settings.merge_bytes_per_second = Some(bytes);
+        self
+    }
+
+    /// Scrubs in the background: a thread of the index reads all files of its parts at this rate, compares
+    /// them with their checksums, and notes what is damaged, so that it is found before a query needs it. A
+    /// pass begins when the index is opened, and then once a day, or as soon as the one before is over. At
+    /// least 1; no scrub by default, since it reads what nobody asked for and wears out what is paid by the
+    /// read. A rate that reads everything in a week or a month is sensible: one of 1 MiB reads 86 GiB in a
+    /// day. [`Index::scrub`] is one pass by hand. Without [`background`](Self::background) there is none.
+    pub fn scrub_bytes_per_second(mut self, bytes: u64) -> Self {
+        self.settings.scrub_bytes_per_second = Some(bytes);
         self
     }
 
@@ -392,8 +483,15 @@ mod tests {
                 .location()
                 .contains("/tmp/a b")
         );
+        assert_eq!(Store::open("file:/tmp/x").unwrap().location(), "/tmp/x");
+        assert_eq!(Store::open("./file:x").unwrap().location(), "./file:x");
         assert!(Store::open("memory:").is_ok());
         for wrong in [
+            "file:",
+            "file:x",
+            "file:./x",
+            "file://",
+            "file:x://y",
             "",
             "s3://bucket/x",
             "file://host/x",

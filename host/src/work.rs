@@ -29,10 +29,16 @@ pub enum Operation {
     Dump,
     /// Memory parts being written to a file part.
     Flush,
-    /// File parts being merged, retention included.
+    /// File parts being merged, or rewritten or dropped by retention.
     Merge,
+    /// Parts being judged by a retention rule, also for a preview; its jobs are merges and a flush.
+    Retention,
     /// A check of everything.
     Verify,
+    /// Files being read to see whether they are as they were written.
+    Scrub,
+    /// What can be read of a damaged part being written in its place.
+    Salvage,
     /// A copy into another store.
     Backup,
     /// A batch being written; only failures of it are told.
@@ -117,6 +123,8 @@ pub struct Counters {
     pub merged_rows: u64,
     /// Rows that retention dropped.
     pub dropped_rows: u64,
+    /// Parts that retention dropped without writing anything in their place.
+    pub dropped_parts: u64,
     /// Flushes and merges that were stopped or failed.
     pub jobs_failed: u64,
     /// Queries, counts and dumps.
@@ -147,7 +155,9 @@ impl Progress {
         let mut bytes = self.bytes.load(Ordering::Relaxed);
         if let Some(activity) = self.activity.get() {
             match self.operation {
-                Operation::Flush | Operation::Merge => (rows, bytes) = activity.written(),
+                Operation::Flush | Operation::Merge | Operation::Salvage => {
+                    (rows, bytes) = activity.written()
+                }
                 _ => bytes = activity.bytes_read(),
             }
         }
@@ -162,7 +172,7 @@ impl Progress {
 }
 
 /// Milliseconds since 1970.
-fn unix_ms(time: SystemTime) -> u64 {
+pub(crate) fn unix_ms(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH)
         .ok()
         .and_then(|since| u64::try_from(since.as_millis()).ok())
@@ -347,8 +357,9 @@ impl Task {
         } else {
             counters.merges += 1;
             counters.merged_rows += made.rows;
-            counters.dropped_rows += made.dropped_rows;
         }
+        counters.dropped_rows += made.dropped_rows;
+        counters.dropped_parts += made.dropped_parts;
     }
 }
 

@@ -1,26 +1,29 @@
 //! The introducer: the one instance of an index that changes it, and the queue of those who want it to.
 
+mod congestion;
+mod jobs;
 mod queue;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use sidx_engine::{Batch, Job, Mode, Outcome, Pressure, Receipt, View, Written};
+use parking_lot::{Mutex, MutexGuard};
+use sidx_engine::{Batch, Mode, Receipt, View, Written};
 
-use self::queue::{Limits, Queue};
+use self::congestion::Congestion;
+use self::queue::{Caller, Limits, Queue};
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Instance;
 use crate::pool::Pool;
 use crate::session::{CallLimits, Columns, Role, Shared};
-use crate::work::Task;
+use crate::write::unwritten;
 
 /// Most batches in one call of the engine, which copies their keys and series into its memory.
 const MAX_BATCHES: usize = 256;
-/// Longest that writers wait under pressure, whatever the engine says.
-const MAX_DELAY: Duration = Duration::from_secs(1);
 /// Most rows in one call, except that one batch is always taken.
 const MAX_ROWS: usize = 1 << 20;
+/// Who waits in the queue and may give up looks this often whether to.
+const QUEUE_SLICE: Duration = Duration::from_millis(5);
 
 /// Writes to one index.
 pub(crate) struct Writer {
@@ -28,8 +31,7 @@ pub(crate) struct Writer {
     pool: Arc<Pool>,
     introducer: Mutex<Introducer>,
     queue: Queue<Batch<Columns>, Result<Receipt>>,
-    /// As the last write found it, and how long it made writers wait.
-    pressure: Mutex<(Pressure, Duration)>,
+    congestion: Congestion,
 }
 
 struct Introducer {
@@ -53,7 +55,7 @@ impl Writer {
         instance.session().set_role(Role::Opener);
         let opened = instance.open(mode).and_then(|view| {
             pool.try_out(&view)?;
-            Ok(shared.views.publish(view)?)
+            shared.publish(view)
         });
         if let Err(error) = opened {
             pool.stopped();
@@ -72,37 +74,40 @@ impl Writer {
                 weight: MAX_ROWS,
                 weigh: |batch| batch.keys.len(),
             }),
-            pressure: Mutex::default(),
+            congestion: Congestion::new(),
         })
     }
 
-    /// Adds a batch, together with those of other callers. It is durable as it asked on return.
-    pub(crate) fn write(&self, batch: Batch<Columns>) -> Result<Acknowledged> {
+    /// Adds a batch, together with those of other callers. It is durable as it asked on return. A caller
+    /// whose limits say so before anybody has begun with its batch gets `cancelled` or `deadline-exceeded`,
+    /// and nothing of it was written.
+    pub(crate) fn write(&self, batch: Batch<Columns>, limits: &CallLimits) -> Result<Acknowledged> {
         let mut memory_bytes = None;
-        let work = |batches| {
-            let (receipts, bytes) = self.write_batches(batches);
-            memory_bytes = bytes;
-            receipts
+        let turn = Turn {
+            writer: self,
+            limits,
+            memory_bytes: &mut memory_bytes,
         };
-        let receipt = self.queue.submit(batch, work, || {
-            let text = "the write broke off; reopen the index";
-            Err(Error::new(ErrorKind::Other, text))
-        })?;
+        let receipt = self.queue.submit(batch, turn)??;
         Ok(Acknowledged {
             receipt,
             memory_bytes,
         })
     }
 
-    /// The pressure that the last write found, and how long writers wait because of it.
-    pub(crate) fn pressure(&self) -> (Pressure, Duration) {
-        *self.pressure.lock()
+    /// What the last write found.
+    pub(crate) fn congestion(&self) -> &Congestion {
+        &self.congestion
     }
 
     /// One result per batch, and the bytes in memory parts if the write came about.
-    fn write_batches(&self, batches: Vec<Batch<Columns>>) -> (Vec<Result<Receipt>>, Option<u64>) {
+    fn write_batches(
+        &self,
+        introducer: MutexGuard<'_, Introducer>,
+        batches: Vec<Batch<Columns>>,
+    ) -> (Vec<Result<Receipt>>, Option<u64>) {
         let rows: Vec<usize> = batches.iter().map(|batch| batch.keys.len()).collect();
-        let written = self.change(|introducer| {
+        let written = self.change_with(introducer, |introducer| {
             let Written {
                 receipts,
                 view,
@@ -111,8 +116,10 @@ impl Writer {
                 delay_ms,
             } = introducer.write(batches)?;
             check_receipts(&receipts, &rows)?;
-            let delay = Duration::from_millis(delay_ms.into()).min(MAX_DELAY);
-            *self.pressure.lock() = (pressure, delay);
+            // Memory parts cannot hold more than all memory files do.
+            let memory_bytes = memory_bytes.min(self.shared.memory.used());
+            let delay = Duration::from_millis(delay_ms.into());
+            self.congestion.found(memory_bytes, pressure, delay);
             Ok(((receipts, memory_bytes), view))
         });
         match written {
@@ -120,9 +127,7 @@ impl Writer {
                 let receipts = receipts
                     .into_iter()
                     .map(|receipt| receipt.map_err(Error::from));
-                // Memory parts cannot hold more than all memory files do.
-                let most = self.shared.memory.used();
-                (receipts.collect(), Some(memory_bytes.min(most)))
+                (receipts.collect(), Some(memory_bytes))
             }
             Err(error) => (vec![Err(error); rows.len()], None),
         }
@@ -131,7 +136,15 @@ impl Writer {
     /// Calls the introducer to change the index, and publishes the view that comes of it. An error means
     /// that the log or the part list is in doubt, so it ends all changes; so does a panic.
     fn change<T>(&self, call: impl FnOnce(&mut dyn Instance) -> Result<(T, View)>) -> Result<T> {
-        let mut introducer = self.introducer.lock();
+        self.change_with(self.introducer.lock(), call)
+    }
+
+    /// The same, for a caller that has waited for the introducer.
+    fn change_with<T>(
+        &self,
+        mut introducer: MutexGuard<'_, Introducer>,
+        call: impl FnOnce(&mut dyn Instance) -> Result<(T, View)>,
+    ) -> Result<T> {
         introducer.check()?;
         let mut broken = Broken {
             introducer: &mut introducer,
@@ -139,7 +152,7 @@ impl Writer {
         };
         let changed = call(broken.introducer.instance()?).and_then(|(value, view)| {
             self.pool.try_out(&view)?;
-            self.shared.views.publish(view)?;
+            self.shared.publish(view)?;
             Ok(value)
         });
         broken.armed = false;
@@ -175,73 +188,46 @@ impl Writer {
         }
         result
     }
+}
 
-    /// Plans a job, does it on another instance and introduces what came of it; none when there was
-    /// nothing to do. A job that fails or is stopped is given up and changes nothing.
-    pub(crate) fn run(
-        &self,
-        limits: CallLimits,
-        task: &Task,
-        plan: impl FnOnce(&mut dyn Instance) -> Result<Option<Job>>,
-    ) -> Result<Option<Outcome>> {
-        limits.wait_for(&self.introducer)?.check()?;
-        let Some(job) = self.consult_within(&limits, plan)? else {
-            return Ok(None);
-        };
-        let merged = check_job(&job)
-            .and_then(|()| self.merge(&job, limits, task))
-            .and_then(|outcome| check_outcome(&job, outcome))
-            .and_then(|outcome| self.introduce(outcome));
-        match merged {
-            Ok(outcome) => {
-                // Idle instances that know the old parts would keep their memory and files.
-                self.pool.drop_outdated(self.shared.views.newest_version());
-                // The change is done whatever becomes of this; the next one tries again.
-                if let Err(error) = self.consult(|introducer| introducer.collect()) {
-                    tracing::warn!(%error, "files of replaced parts could not be removed");
-                }
-                Ok(Some(outcome))
-            }
-            // Another writer is at work, though the lock should not let it: it made a part of this number, or
-            // published first. What is in the way is its own, so nothing is removed.
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                Err(self.introducer.lock().fail(error, &self.pool))
-            }
-            Err(error) => {
-                if let Err(second) = self.consult(|introducer| introducer.abandon(&job)) {
-                    tracing::warn!(job = job.id, error = %second, "a failed job left files behind");
-                }
-                Err(error)
-            }
-        }
+/// A caller in the queue of writers.
+struct Turn<'w> {
+    writer: &'w Writer,
+    limits: &'w CallLimits,
+    /// Told to the caller that leads.
+    memory_bytes: &'w mut Option<u64>,
+}
+
+impl<'w> Caller<Batch<Columns>, Result<Receipt>> for Turn<'w> {
+    type Stop = Error;
+    type Ready = MutexGuard<'w, Introducer>;
+
+    fn check(&self) -> Result<()> {
+        self.limits.check().map_err(|error| unwritten(error.into()))
     }
 
-    /// Does a job on another instance, once there is room for what it writes.
-    fn merge(&self, job: &Job, limits: CallLimits, task: &Task) -> Result<Outcome> {
-        // Flushes and retention make room in the end.
-        let is_urgent = job.flush || job.drop_where.is_some() || job.drop_below.is_some();
-        let _space = self.shared.disk.reserve(job.space_bytes, is_urgent)?;
-        let mut lease = self.pool.lease(limits.clone())?;
-        task.follow(lease.instance()?.session().activity());
-        let outcome = lease.merge(job)?;
-        // The last moment to stop it.
-        limits.check()?;
-        Ok(outcome)
+    fn patience(&self) -> Option<Duration> {
+        let is_limited = self.limits.is_limited();
+        is_limited.then(|| {
+            let left = self.limits.remaining();
+            left.map_or(QUEUE_SLICE, |left| left.min(QUEUE_SLICE))
+        })
     }
 
-    /// Puts the outcome of a job into the part list. An outcome that is refused, because the instance
-    /// that did the job did it wrong, changes nothing.
-    fn introduce(&self, outcome: Outcome) -> Result<Outcome> {
-        let introduced = outcome.clone();
-        let refused = self.change(|introducer| match introducer.introduce(introduced) {
-            Ok(view) => Ok((None, view)),
-            Err(error) if error.kind() == ErrorKind::InvalidArgument && introducer.is_usable() => {
-                let view = self.shared.views.newest();
-                Ok((Some(error), View::clone(&view)))
-            }
-            Err(error) => Err(error),
-        })?;
-        refused.map_or(Ok(outcome), Err)
+    fn prepare(&self) -> Result<Self::Ready> {
+        let ready = self.limits.wait_for(&self.writer.introducer);
+        ready.map_err(|error| unwritten(error.into()))
+    }
+
+    fn work(&mut self, ready: Self::Ready, batches: Vec<Batch<Columns>>) -> Vec<Result<Receipt>> {
+        let (receipts, bytes) = self.writer.write_batches(ready, batches);
+        *self.memory_bytes = bytes;
+        receipts
+    }
+
+    fn unanswered() -> Result<Receipt> {
+        let text = "the write broke off; reopen the index";
+        Err(Error::new(ErrorKind::Other, text))
     }
 }
 
@@ -269,30 +255,6 @@ fn check_receipts(receipts: &[sidx_engine::Result<Receipt>], rows: &[usize]) -> 
         least = end;
     }
     Ok(())
-}
-
-/// A flush or merge makes a file part of something.
-fn check_job(job: &Job) -> Result<()> {
-    if job.durable && !job.inputs.is_empty() {
-        return Ok(());
-    }
-    let text = format!(
-        "the engine planned job {}, which makes nothing durable",
-        job.id
-    );
-    Err(Error::new(ErrorKind::Other, text))
-}
-
-/// The outcome of this job and no other.
-fn check_outcome(job: &Job, outcome: Outcome) -> Result<Outcome> {
-    if outcome.job == *job {
-        return Ok(outcome);
-    }
-    let (found, needed) = (outcome.job.id, job.id);
-    Err(Error::new(
-        ErrorKind::Other,
-        format!("the engine returned an outcome of job {found} for job {needed}"),
-    ))
 }
 
 /// Notes it when a change ends in a panic, of a storage backend for example: what it left half done must
@@ -348,5 +310,5 @@ fn refusal(cause: &Error) -> Error {
         ErrorKind::Io
     };
     let text = format!("the index takes no more changes after `{cause}`; close it and reopen it");
-    Error::new(kind, text)
+    Error::new(kind, text).with_source(cause.clone())
 }

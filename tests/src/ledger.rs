@@ -12,7 +12,7 @@ use crate::simulated_disk::Crash;
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     batches: Vec<Batch>,
-    /// Rows with smaller keys are being dropped, and nobody knows whether they are.
+    /// Rows with smaller keys are being dropped, part by part, and nobody knows how far that came.
     dropping_below: Option<i64>,
 }
 
@@ -65,6 +65,11 @@ impl Ledger {
         }
     }
 
+    /// The batch begun last was refused before anything of it was written.
+    pub fn refused(&mut self) {
+        self.batches.pop();
+    }
+
     /// A flush was acknowledged.
     pub fn flushed(&mut self) {
         for batch in self.batches.iter_mut().filter(|batch| !batch.doubtful) {
@@ -111,7 +116,7 @@ impl Ledger {
     /// Judges what an index shows now. The model that it must agree with in everything, or what is
     /// wrong with it.
     pub fn judge(&self, found: &[Found]) -> Result<Model, String> {
-        self.judged(found).map(|(ledger, _)| ledger.model())
+        self.judged(found).map(|ledger| ledger.model())
     }
 
     /// Judges what another reader of the index shows, who sees nothing that is only in memory.
@@ -126,7 +131,7 @@ impl Ledger {
     /// Judges what was found after an opening for writing, which brings everything to the medium, so
     /// that from now on exactly that is certain.
     pub fn settle(&mut self, found: &[Found]) -> Result<Model, String> {
-        let (mut ledger, _) = self.judged(found)?;
+        let mut ledger = self.judged(found)?;
         for batch in &mut ledger.batches {
             batch.survives = Survives::Power;
         }
@@ -134,31 +139,21 @@ impl Ledger {
         Ok(self.model())
     }
 
-    /// The ledger of what is there, and whether rows that were being dropped are gone.
-    fn judged(&self, found: &[Found]) -> Result<(Ledger, bool), String> {
-        let verdict = self.clone().without_missing(found);
-        let Some(below) = self.dropping_below else {
-            return verdict.map(|ledger| (ledger, false));
-        };
-        if let Ok(mut ledger) = verdict {
-            ledger.dropping_below = None;
-            return Ok((ledger, false));
+    /// The ledger of what is there. Of rows that were being dropped any may be gone.
+    fn judged(&self, found: &[Found]) -> Result<Ledger, String> {
+        let mut ledger = self.clone();
+        if let Some(below) = ledger.dropping_below.take() {
+            let payloads = payloads(found);
+            for batch in &mut ledger.batches {
+                let is_kept = |row: &Row| row.key >= below || payloads.contains(&row.payload[..]);
+                batch.rows.retain(is_kept);
+            }
         }
-        let mut dropped = self.clone();
-        dropped.dropping_below = None;
-        dropped.drop_rows(below);
-        let after = dropped.without_missing(found).map_err(|problem| {
-            let before = verdict.err().unwrap_or_default();
-            format!("neither before dropping rows below {below}: {before}; nor after: {problem}")
-        })?;
-        Ok((after, true))
+        ledger.without_missing(found)
     }
 
     fn without_missing(mut self, found: &[Found]) -> Result<Ledger, String> {
-        let payloads: HashSet<&[u8]> = found
-            .iter()
-            .filter_map(|row| row.payload.as_deref())
-            .collect();
+        let payloads = payloads(found);
         let is_there = |row: &Row| payloads.contains(row.payload.as_slice());
         let mut hole = None;
         for (at, batch) in self.batches.iter().enumerate() {
@@ -212,6 +207,11 @@ impl Ledger {
     }
 }
 
+fn payloads(found: &[Found]) -> HashSet<&[u8]> {
+    let payloads = found.iter().filter_map(|row| row.payload.as_deref());
+    payloads.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drop_that_broke_off_took_all_or_nothing() {
+    fn a_drop_that_broke_off_took_some_of_its_rows_and_no_others() {
         let (a, b) = (batch("a"), batch("b"));
         let mut ledger = Ledger::default();
         for rows in [&a, &b] {
@@ -270,8 +270,14 @@ mod tests {
         ledger.crashed(Crash::Power);
         assert!(ledger.judge(&found(&[&a, &b])).is_ok());
         assert!(ledger.judge(&found(&[&a[1..], &b[1..]])).is_ok());
-        assert!(ledger.judge(&found(&[&a[1..], &b])).is_err());
+        assert!(ledger.judge(&found(&[&a[1..], &b])).is_ok());
+        assert!(
+            ledger.judge(&found(&[&a[..1], &b])).is_err(),
+            "one that stays"
+        );
+        assert!(ledger.judge(&found(&[&a])).is_err(), "another batch");
         ledger.dropped();
+        assert!(ledger.judge(&found(&[&a[1..], &b[1..]])).is_ok());
         assert!(ledger.judge(&found(&[&a, &b])).is_err());
     }
 }

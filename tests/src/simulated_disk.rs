@@ -20,6 +20,7 @@ use sidx_host::storage::FileSystem;
 mod content;
 mod machine;
 mod names;
+mod room;
 
 use content::Content;
 use machine::Machine;
@@ -103,6 +104,10 @@ struct State {
     /// Files that are locked, with the handle that holds the lock.
     locks: BTreeMap<u64, u64>,
     next_handle: u64,
+    /// Open handles of each file, which keep its bytes when its name goes.
+    handles: BTreeMap<u64, u64>,
+    /// Bytes that all files together may take; none without a limit.
+    capacity: Option<u64>,
     /// All calls, when they are recorded.
     journal: Option<Vec<String>>,
 }
@@ -142,6 +147,8 @@ impl SimulatedDisk {
             boot: 0,
             locks: BTreeMap::new(),
             next_handle: 0,
+            handles: BTreeMap::new(),
+            capacity: None,
             journal: None,
         };
         Self {
@@ -154,6 +161,7 @@ impl SimulatedDisk {
         let mut state = self.lock().clone();
         state.random = SmallRng::seed_from_u64(seed);
         state.locks.clear();
+        state.handles.clear();
         Self {
             state: Arc::new(Mutex::new(state)),
         }
@@ -236,9 +244,21 @@ impl SimulatedDisk {
         state.crashed = false;
         state.boot += 1;
         state.locks.clear();
+        state.handles.clear();
         if let Some(journal) = &mut state.journal {
             journal.push(format!("---- {crash:?} ----"));
         }
+    }
+
+    /// Lets the disk hold so many bytes and no more, from now on; files take whole blocks of 4 KiB. It stays
+    /// full until something is removed.
+    pub fn limit(&self, bytes: u64) {
+        self.lock().capacity = Some(bytes);
+    }
+
+    /// Bytes that may still be written; none without a limit.
+    pub fn free_bytes(&self) -> Option<u64> {
+        self.lock().free_bytes()
     }
 
     /// Paths and sizes of all files, and of directories with a slash behind them, for comparison.

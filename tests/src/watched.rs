@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sidx_host::Result;
-use sidx_host::storage::{AppendFile, Lock, MemoryStore, NewFile, ReadFile, Storage, Store};
+use sidx_host::storage::{
+    AppendFile, Lock, MediumSpace, MemoryStore, NewFile, ReadFile, Storage, Store,
+};
 
 /// What is about to be done to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +155,10 @@ impl Storage for Watched {
 
     fn size_bytes(&self) -> Result<u64> {
         self.inner.size_bytes()
+    }
+
+    fn space(&self) -> Result<Option<MediumSpace>> {
+        self.inner.space()
     }
 }
 

@@ -20,5 +20,9 @@
 mod everywhere;
 #[path = "crash/lives.rs"]
 mod lives;
+#[path = "crash/removal.rs"]
+mod removal;
 #[path = "crash/rules.rs"]
 mod rules;
+#[path = "crash/salvage.rs"]
+mod salvage;

@@ -20,6 +20,7 @@ mod isolation {
     mod answers;
     mod bounds;
     mod changes;
+    mod damage;
     mod requests;
     mod subject;
     mod traps;

@@ -25,14 +25,19 @@ mod suite {
     mod bad_input;
     mod bad_places;
     mod boundary;
+    mod budgets;
     mod concurrency;
+    mod damaged_parts;
     mod explain;
     mod fencing;
     mod format_document;
+    mod full_medium;
     mod golden;
     mod group_commit;
     mod health;
     mod large_values;
+    mod log_states;
+    mod manual;
     mod partial;
     mod pressure;
     mod property;
@@ -40,12 +45,19 @@ mod suite {
     mod readers;
     mod reopen;
     mod repair;
+    mod retention;
+    mod retention_jobs;
+    mod retention_preview;
+    mod salvage;
+    mod scrub;
     mod shared_dictionary;
     mod sharing;
     mod small_batches;
     mod stopping;
     mod store_damage;
     mod top_rows;
+    mod without_room;
+    mod write_limits;
 }
 
 /// A file that is not listed above would be silently left out.

@@ -21,7 +21,7 @@ enum Task {
     Tidy,
     /// Build the component and print where it lies
     Component,
-    /// Run all tests and print the line coverage of the engine and the kernels
+    /// Run all tests and print the line coverage of engine, kernels, host and command; fails below a floor
     Coverage,
 }
 
@@ -45,9 +45,16 @@ fn main() -> ExitCode {
         }
         Task::Component => component(&root),
         Task::Coverage => match coverage::run(&root) {
-            Ok(report) => {
+            Ok(coverage::Coverage { report, faults }) => {
                 print!("{report}");
-                ExitCode::SUCCESS
+                for fault in &faults {
+                    println!("{fault}");
+                }
+                if faults.is_empty() {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::FAILURE
+                }
             }
             Err(problem) => {
                 println!("{problem}");

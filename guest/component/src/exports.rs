@@ -59,7 +59,7 @@ impl wit::Guest for Component {
         with_index(|index| index.repair(accept_loss))
     }
 
-    fn attach(view: wit::View) -> Result<(), wit::Error> {
+    fn attach(view: wit::View) -> Result<Vec<u64>, wit::Error> {
         with_index(|index| index.attach(&to_engine::view(view)))
     }
 
@@ -72,13 +72,25 @@ impl wit::Guest for Component {
         Ok(with_index(engine::Index::plan_flush)?.map(from_engine::job))
     }
 
-    fn plan_merge(
-        choice: wit::Choice,
-        retention: Option<wit::Retention>,
-    ) -> Result<Option<wit::Job>, wit::Error> {
+    fn plan_merge(choice: wit::Choice) -> Result<Option<wit::Job>, wit::Error> {
         let choice = to_engine::choice(choice);
-        let retention = retention.map(to_engine::retention);
-        Ok(with_index(|index| index.plan_merge(choice, retention))?.map(from_engine::job))
+        Ok(with_index(|index| index.plan_merge(choice))?.map(from_engine::job))
+    }
+
+    fn judge_retention(rule: wit::Retention) -> Result<Vec<wit::RetentionStep>, wit::Error> {
+        let rule = to_engine::retention(rule);
+        let steps = with_index(|index| index.judge_retention(&rule))?;
+        Ok(steps.into_iter().map(from_engine::retention_step).collect())
+    }
+
+    fn plan_retention(
+        rule: wit::Retention,
+        steps: Vec<wit::RetentionStep>,
+    ) -> Result<Option<wit::Job>, wit::Error> {
+        let rule = to_engine::retention(rule);
+        let steps = steps.into_iter().map(to_engine::retention_step);
+        let steps: Vec<engine::RetentionStep> = steps.collect();
+        Ok(with_index(|index| index.plan_retention(&rule, &steps))?.map(from_engine::job))
     }
 
     fn merge(job: wit::Job) -> Result<wit::Outcome, wit::Error> {
@@ -95,6 +107,33 @@ impl wit::Guest for Component {
 
     fn collect() -> Result<(), wit::Error> {
         with_index(|index| index.collect())
+    }
+
+    fn survey(parts: Vec<u64>, pages: bool) -> Result<Vec<wit::Damage>, wit::Error> {
+        let found = with_index(|index| index.survey(&parts, pages))?;
+        Ok(found.into_iter().map(from_engine::damage).collect())
+    }
+
+    fn avoid(parts: Vec<u64>) -> Result<(), wit::Error> {
+        with_index(|index| index.avoid(&parts))
+    }
+
+    fn plan_salvage(part: u64) -> Result<Option<wit::Job>, wit::Error> {
+        Ok(with_index(|index| index.plan_salvage(part))?.map(from_engine::job))
+    }
+
+    fn salvage(job: wit::Job) -> Result<wit::Salvaged, wit::Error> {
+        with_index(|index| index.salvage(&to_engine::job(job))).map(from_engine::salvaged)
+    }
+
+    fn introduce_salvaged(salvaged: wit::Salvaged) -> Result<wit::View, wit::Error> {
+        let salvaged = to_engine::salvaged(salvaged);
+        with_index(|index| index.introduce_salvaged(salvaged)).map(from_engine::view)
+    }
+
+    fn part_files() -> Result<Vec<wit::PartFile>, wit::Error> {
+        let files = with_index(|index| Ok(index.part_files()))?;
+        Ok(files.into_iter().map(from_engine::part_file).collect())
     }
 
     fn query(query: wit::QuerySpec, max_rows: u32) -> Result<wit::Answer, wit::Error> {

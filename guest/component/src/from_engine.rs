@@ -205,6 +205,7 @@ pub(crate) fn view(view: engine::View) -> wit::View {
         version: view.version,
         epoch: view.epoch,
         bytes: view.bytes,
+        flush_bytes: view.flush_bytes,
     }
 }
 
@@ -240,9 +241,21 @@ pub(crate) fn job(job: engine::Job) -> wit::Job {
         durable: job.durable,
         drop_where: job.drop_where,
         drop_below: job.drop_below,
+        dropped_rows: job.dropped_rows,
         rows: job.rows,
         space_bytes: job.space_bytes,
         flush: job.flush,
+    }
+}
+
+/// What a retention rule means for parts.
+pub(crate) fn retention_step(step: engine::RetentionStep) -> wit::RetentionStep {
+    wit::RetentionStep {
+        parts: step.parts,
+        in_memory: step.in_memory,
+        rows: step.rows,
+        size_bytes: step.size_bytes,
+        dropped_rows: step.dropped_rows.map_err(error),
     }
 }
 
@@ -253,6 +266,44 @@ pub(crate) fn outcome(outcome: engine::Outcome) -> wit::Outcome {
         rows: outcome.rows,
         dropped_rows: outcome.dropped_rows,
         bytes_written: outcome.bytes_written,
+    }
+}
+
+/// A damaged part.
+pub(crate) fn damage(damage: engine::Damage) -> wit::Damage {
+    let lost = damage.lost.into_iter();
+    wit::Damage {
+        part: damage.part,
+        files: damage.files,
+        reasons: damage.reasons,
+        lost: lost
+            .map(|region| wit::Region {
+                first_series: region.first_series,
+                last_series: region.last_series,
+                min_key: region.min_key,
+                max_key: region.max_key,
+                rows: region.rows,
+            })
+            .collect(),
+    }
+}
+
+/// What came of a salvage.
+pub(crate) fn salvaged(salvaged: engine::Salvaged) -> wit::Salvaged {
+    wit::Salvaged {
+        outcome: outcome(salvaged.outcome),
+        damage: damage(salvaged.damage),
+        lost_labels: salvaged.lost_labels,
+    }
+}
+
+/// A file of a part.
+pub(crate) fn part_file(file: engine::PartFile) -> wit::PartFile {
+    wit::PartFile {
+        part: file.part,
+        path: file.path,
+        size_bytes: file.size_bytes,
+        checksum: file.checksum,
     }
 }
 

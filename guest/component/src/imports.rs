@@ -141,8 +141,8 @@ impl Host for Imports {
         log::drop_before(position).map_err(to_engine::error)
     }
 
-    fn salvage_log(&self) -> Result<SalvagedLog> {
-        log::salvage()
+    fn salvage_log(&self, needed_from: Option<u64>) -> Result<SalvagedLog> {
+        log::salvage(needed_from)
             .map(to_engine::salvaged_log)
             .map_err(to_engine::error)
     }

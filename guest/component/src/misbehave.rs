@@ -59,9 +59,9 @@ impl Guest for Misbehaving {
         Component::open(mode).map(|view| answers::view(view, deed))
     }
 
-    fn attach(view: wit::View) -> Result<(), wit::Error> {
-        deed("attach")?;
-        Component::attach(view)
+    fn attach(view: wit::View) -> Result<Vec<u64>, wit::Error> {
+        let deed = deed("attach")?;
+        Component::attach(view).map(|unreadable| answers::unreadable(unreadable, deed))
     }
 
     fn write(batches: Vec<wit::Batch>) -> Result<wit::Written, wit::Error> {
@@ -74,16 +74,29 @@ impl Guest for Misbehaving {
         Ok(Component::plan_flush()?.map(|job| answers::job(job, deed)))
     }
 
-    fn plan_merge(
-        choice: wit::Choice,
-        retention: Option<wit::Retention>,
-    ) -> Result<Option<wit::Job>, wit::Error> {
+    fn plan_merge(choice: wit::Choice) -> Result<Option<wit::Job>, wit::Error> {
         let deed = deed("plan-merge")?;
-        Ok(Component::plan_merge(choice, retention)?.map(|job| answers::job(job, deed)))
+        Ok(Component::plan_merge(choice)?.map(|job| answers::job(job, deed)))
+    }
+
+    fn judge_retention(rule: wit::Retention) -> Result<Vec<wit::RetentionStep>, wit::Error> {
+        let deed = deed("judge-retention")?;
+        Component::judge_retention(rule).map(|steps| answers::retention_steps(steps, deed))
+    }
+
+    fn plan_retention(
+        rule: wit::Retention,
+        steps: Vec<wit::RetentionStep>,
+    ) -> Result<Option<wit::Job>, wit::Error> {
+        let deed = deed("plan-retention")?;
+        Ok(Component::plan_retention(rule, steps)?.map(|job| answers::job(job, deed)))
     }
 
     fn merge(job: wit::Job) -> Result<wit::Outcome, wit::Error> {
         let deed = deed("merge")?;
+        if deed.as_deref() == Some("says-corrupt") {
+            return Err(answers::corrupt());
+        }
         Component::merge(job).map(|outcome| answers::outcome(outcome, deed))
     }
 
@@ -100,6 +113,37 @@ impl Guest for Misbehaving {
     fn collect() -> Result<(), wit::Error> {
         deed("collect")?;
         Component::collect()
+    }
+
+    fn survey(parts: Vec<u64>, pages: bool) -> Result<Vec<wit::Damage>, wit::Error> {
+        let deed = deed("survey")?;
+        let found = Component::survey(parts.clone(), pages)?;
+        Ok(answers::survey(found, &parts, deed))
+    }
+
+    fn avoid(parts: Vec<u64>) -> Result<(), wit::Error> {
+        deed("avoid")?;
+        Component::avoid(parts)
+    }
+
+    fn plan_salvage(part: u64) -> Result<Option<wit::Job>, wit::Error> {
+        let deed = deed("plan-salvage")?;
+        Ok(Component::plan_salvage(part)?.map(|job| answers::job(job, deed)))
+    }
+
+    fn salvage(job: wit::Job) -> Result<wit::Salvaged, wit::Error> {
+        let deed = deed("salvage")?;
+        Component::salvage(job).map(|salvaged| answers::salvaged(salvaged, deed))
+    }
+
+    fn introduce_salvaged(salvaged: wit::Salvaged) -> Result<wit::View, wit::Error> {
+        let deed = deed("introduce-salvaged")?;
+        Component::introduce_salvaged(salvaged).map(|view| answers::view(view, deed))
+    }
+
+    fn part_files() -> Result<Vec<wit::PartFile>, wit::Error> {
+        let deed = deed("part-files")?;
+        Component::part_files().map(|files| answers::part_files(files, deed))
     }
 
     fn query(query: wit::QuerySpec, max_rows: u32) -> Result<wit::Answer, wit::Error> {

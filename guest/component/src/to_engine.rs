@@ -72,6 +72,8 @@ pub(crate) fn usage(budgets: limits::Budgets) -> Usage {
         memory_allowed_bytes: budgets.memory_allowed_bytes,
         disk_used_bytes: budgets.disk_used_bytes,
         disk_allowed_bytes: budgets.disk_allowed_bytes,
+        medium_allowed_bytes: budgets.medium_allowed_bytes,
+        medium_minimum_bytes: budgets.medium_minimum_bytes,
         free_slots: budgets.free_slots,
     }
 }
@@ -225,6 +227,7 @@ pub(crate) fn view(view: wit::View) -> engine::View {
         version: view.version,
         epoch: view.epoch,
         bytes: view.bytes,
+        flush_bytes: view.flush_bytes,
     }
 }
 
@@ -253,6 +256,7 @@ pub(crate) fn job(job: wit::Job) -> engine::Job {
         durable: job.durable,
         drop_where: job.drop_where,
         drop_below: job.drop_below,
+        dropped_rows: job.dropped_rows,
         rows: job.rows,
         space_bytes: job.space_bytes,
         flush: job.flush,
@@ -269,6 +273,30 @@ pub(crate) fn outcome(outcome: wit::Outcome) -> engine::Outcome {
     }
 }
 
+/// What came of a salvage.
+pub(crate) fn salvaged(salvaged: wit::Salvaged) -> engine::Salvaged {
+    let damage = salvaged.damage;
+    let lost = damage.lost.into_iter();
+    engine::Salvaged {
+        outcome: outcome(salvaged.outcome),
+        damage: engine::Damage {
+            part: damage.part,
+            files: damage.files,
+            reasons: damage.reasons,
+            lost: lost
+                .map(|region| engine::Region {
+                    first_series: region.first_series,
+                    last_series: region.last_series,
+                    min_key: region.min_key,
+                    max_key: region.max_key,
+                    rows: region.rows,
+                })
+                .collect(),
+        },
+        lost_labels: salvaged.lost_labels,
+    }
+}
+
 /// What to merge.
 pub(crate) fn choice(choice: wit::Choice) -> engine::Choice {
     match choice {
@@ -282,6 +310,17 @@ pub(crate) fn retention(retention: wit::Retention) -> engine::Retention {
     engine::Retention {
         drop_where: retention.drop_where,
         drop_below: retention.drop_below,
+    }
+}
+
+/// What a retention rule means for parts.
+pub(crate) fn retention_step(step: wit::RetentionStep) -> engine::RetentionStep {
+    engine::RetentionStep {
+        parts: step.parts,
+        in_memory: step.in_memory,
+        rows: step.rows,
+        size_bytes: step.size_bytes,
+        dropped_rows: step.dropped_rows.map_err(error),
     }
 }
 

@@ -10,6 +10,9 @@ use crate::part::manifest::TagEntry;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// What kind of index this is.
+const KIND: &str = "ordered";
+
 #[derive(Serialize)]
 struct PartReport<'a> {
     part: String,
@@ -48,6 +51,7 @@ impl<'a> PartReport<'a> {
 
 #[derive(Serialize)]
 struct StatsReport<'a> {
+    kind: &'static str,
     epoch: u64,
     version: u64,
     parts: u64,
@@ -113,6 +117,7 @@ pub(crate) fn stats<H: Host>(
         }
     }
     json(&StatsReport {
+        kind: KIND,
         epoch: live.epoch,
         version: live.version,
         parts: of(Medium::Durable).count() as u64,

@@ -57,7 +57,7 @@ pub(crate) fn choose(weights: &[u64]) -> Option<Range<usize>> {
     }
     let sum =
         |range: &Range<usize>| -> u64 { weights.iter().skip(range.start).take(range.len()).sum() };
-    merge_policy::choose(weights).filter(|range| sum(range) <= LARGE_WEIGHT_MAX)
+    merge_policy::choose(weights, u64::MAX).filter(|range| sum(range) <= LARGE_WEIGHT_MAX)
 }
 
 /// As many of the parts from `start` on as may be folded at once, if that is worth it.

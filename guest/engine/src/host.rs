@@ -103,10 +103,16 @@ pub struct Usage {
     pub memory_used_bytes: u64,
     /// Upper bound of the above.
     pub memory_allowed_bytes: u64,
-    /// Bytes of the index in the store.
+    /// Bytes of the index in the store, and those that running merges may still write. What a running
+    /// flush has written is not among them: it is in the place of rows in memory.
     pub disk_used_bytes: u64,
-    /// Upper bound of the above.
+    /// Upper bound of the above; the greatest number without one.
     pub disk_allowed_bytes: u64,
+    /// Upper bound of the same, so that the medium keeps its minimum of free bytes; the greatest number
+    /// where the medium is not known.
+    pub medium_allowed_bytes: u64,
+    /// That minimum.
+    pub medium_minimum_bytes: u64,
     /// Instances that may still be started.
     pub free_slots: u32,
 }
@@ -409,7 +415,7 @@ pub trait Host {
     /// `log.drop-before`
     fn drop_log_before(&self, position: u64) -> Result<()>;
     /// `log.salvage`
-    fn salvage_log(&self) -> Result<SalvagedLog>;
+    fn salvage_log(&self, needed_from: Option<u64>) -> Result<SalvagedLog>;
 
     // ---- columns ----
     /// `columns.rows`

@@ -8,12 +8,16 @@ use crate::host::Host;
 use crate::introducer::Introducer;
 use crate::live::Live;
 use crate::merge;
+use crate::part::layout::part_number;
 use crate::query::{self, Cursor, Queries};
 use crate::recovery::{self, is_damage};
 use crate::repair;
+use crate::retention;
+use crate::salvage;
+use crate::survey;
 use crate::types::{
-    Batch, Choice, Contents, CountAnswer, Job, Mode, Outcome, QuerySpec, Retention, Rows, Subject,
-    View, Written,
+    Batch, Choice, Contents, CountAnswer, Damage, Job, Mode, Outcome, PartFile, QuerySpec,
+    Retention, RetentionStep, Rows, Salvaged, Subject, View, Written,
 };
 use crate::verify;
 use std::sync::Arc;
@@ -66,9 +70,10 @@ impl<H: Host> Index<H> {
     pub fn open(&mut self, mode: Mode) -> Result<View> {
         let recovered = recovery::open(&self.host, mode)?;
         self.live = recovered.live;
+        let view = recovered.introducer.view(&self.live);
         self.introducer = Some(recovered.introducer);
         self.read_only = mode == Mode::Read;
-        Ok(self.live.view())
+        Ok(view)
     }
 
     /// `index.repair`
@@ -77,11 +82,14 @@ impl<H: Host> Index<H> {
     }
 
     /// `index.attach`
-    pub fn attach(&mut self, view: &View) -> Result<()> {
+    pub fn attach(&mut self, view: &View) -> Result<Vec<u64>> {
         if view.version != self.live.version {
             self.live = Arc::new(Live::attach(&self.host, &self.live, view)?);
         }
-        Ok(())
+        let unreadable = self.live.unreadable.iter();
+        Ok(unreadable
+            .filter_map(|lost| part_number(&lost.part))
+            .collect())
     }
 
     fn writer(&mut self) -> Result<Writer<'_, H>> {
@@ -106,16 +114,24 @@ impl<H: Host> Index<H> {
     }
 
     /// `index.plan-merge`
-    pub fn plan_merge(
+    pub fn plan_merge(&mut self, choice: Choice) -> Result<Option<Job>> {
+        let (host, live, introducer) = self.writer()?;
+        introducer.plan_merge(&**host, live, choice)
+    }
+
+    /// `index.judge-retention`
+    pub fn judge_retention(&mut self, rule: &Retention) -> Result<Vec<RetentionStep>> {
+        retention::judge(&self.host, &self.live, rule)
+    }
+
+    /// `index.plan-retention`
+    pub fn plan_retention(
         &mut self,
-        choice: Choice,
-        retention: Option<Retention>,
+        rule: &Retention,
+        steps: &[RetentionStep],
     ) -> Result<Option<Job>> {
         let (host, live, introducer) = self.writer()?;
-        if let Some(text) = retention.as_ref().and_then(|rule| rule.drop_where.as_ref()) {
-            crate::expression::parse(text)?;
-        }
-        introducer.plan_merge(&**host, live, choice, retention)
+        introducer.plan_retention(&**host, live, rule, steps)
     }
 
     /// `index.merge`
@@ -127,7 +143,7 @@ impl<H: Host> Index<H> {
     pub fn introduce(&mut self, outcome: Outcome) -> Result<View> {
         let (host, live, introducer) = self.writer()?;
         introducer.introduce(host, live, outcome)?;
-        Ok(live.view())
+        Ok(introducer.view(live))
     }
 
     /// `index.abandon`
@@ -141,6 +157,41 @@ impl<H: Host> Index<H> {
         let (host, _, introducer) = self.writer()?;
         introducer.remove_obsolete(&**host);
         Ok(())
+    }
+
+    /// `index.survey`
+    pub fn survey(&mut self, parts: &[u64], pages: bool) -> Result<Vec<Damage>> {
+        survey::run(&self.host, &self.live, parts, pages)
+    }
+
+    /// `index.avoid`
+    pub fn avoid(&mut self, parts: &[u64]) -> Result<()> {
+        let (_, _, introducer) = self.writer()?;
+        introducer.avoid(parts);
+        Ok(())
+    }
+
+    /// `index.plan-salvage`
+    pub fn plan_salvage(&mut self, part: u64) -> Result<Option<Job>> {
+        let (host, live, introducer) = self.writer()?;
+        introducer.plan_salvage(&**host, live, part)
+    }
+
+    /// `index.salvage`
+    pub fn salvage(&mut self, job: &Job) -> Result<Salvaged> {
+        salvage::do_job(&self.host, &self.live, job)
+    }
+
+    /// `index.introduce-salvaged`
+    pub fn introduce_salvaged(&mut self, salvaged: Salvaged) -> Result<View> {
+        let (host, live, introducer) = self.writer()?;
+        introducer.introduce_salvaged(host, live, salvaged)?;
+        Ok(introducer.view(live))
+    }
+
+    /// `index.part-files`
+    pub fn part_files(&self) -> Vec<PartFile> {
+        survey::files(&self.live)
     }
 
     /// `index.query`

@@ -1,23 +1,25 @@
 //! The introducer: the only code that changes the part list. It gives element ids, writes the log and
 //! memory parts, and publishes snapshots.
 
-use crate::batch::{Checked, label_conflict, write_header};
+mod damaged;
+mod intake;
+
 use crate::error::{Error, ErrorKind, Result};
-use crate::fold;
-use crate::host::{Host, LogDurability, Medium};
+use crate::host::{Host, Medium};
 use crate::live::Live;
 use crate::loss::Quarantined;
-use crate::memory_part::write_memory_part;
 use crate::merge;
 use crate::merge_policy;
 use crate::obsolete::Obsolete;
 use crate::outcome;
 use crate::part::Part;
 use crate::part::layout::part_directory;
-use crate::pressure::{check_memory, check_room, level, needed_bytes};
+use crate::pressure::merge_bytes;
+use crate::retention;
 use crate::snapshot::Snapshot;
-use crate::types::{Batch, Choice, Durability, Job, Outcome, Receipt, Retention, Written};
-use std::collections::BTreeMap;
+use crate::types::{Choice, Job, Outcome, Retention, RetentionStep, View};
+use crate::unflushed::{Unflushed, output_bytes};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What only the writer of an index knows.
@@ -31,7 +33,11 @@ pub(crate) struct Introducer {
     log_ends: BTreeMap<u64, u64>,
     /// Jobs that were planned and neither introduced nor abandoned.
     jobs: BTreeMap<u64, Job>,
+    /// Parts that jobs leave alone, and jobs that salvage one.
+    damaged: BTreeSet<u64>,
+    salvages: BTreeSet<u64>,
     obsolete: Obsolete,
+    unflushed: Unflushed,
     /// Labels of all series, read when the first labelled batch comes.
     labels: Option<BTreeMap<u64, String>>,
     /// Why no more writes are accepted.
@@ -48,7 +54,10 @@ impl Introducer {
             log_position: snapshot.log_position,
             log_ends: BTreeMap::new(),
             jobs: BTreeMap::new(),
+            damaged: BTreeSet::new(),
+            salvages: BTreeSet::new(),
             obsolete: Obsolete::default(),
+            unflushed: Unflushed::default(),
             labels: None,
             poisoned: None,
         }
@@ -70,44 +79,9 @@ impl Introducer {
         self.poisoned.as_deref()
     }
 
-    // ---- write ----
-
-    /// Adds batches in order; see `index.write`.
-    pub(crate) fn write<H: Host>(
-        &mut self,
-        host: &Arc<H>,
-        live: &mut Arc<Live<H>>,
-        batches: Vec<Batch<H::Columns>>,
-    ) -> Result<Written> {
-        self.check_alive()?;
-        if self.obsolete.is_worth_removing() {
-            self.remove_obsolete(&**host);
-        }
-        let mut receipts = Vec::with_capacity(batches.len());
-        let mut accepted = Vec::new();
-        let mut promised_bytes = 0;
-        for batch in batches {
-            match self.accept(&**host, live, batch, promised_bytes) {
-                Ok((receipt, checked)) => {
-                    promised_bytes += needed_bytes(checked.size_bytes);
-                    accepted.push((receipt.first_id, checked));
-                    receipts.push(Ok(receipt));
-                }
-                Err(error) => receipts.push(Err(error)),
-            }
-        }
-        if !accepted.is_empty() {
-            let added = self.log_and_add(host, live, &accepted);
-            self.poison_on_error(added)?;
-        }
-        let (pressure, delay_ms) = level(&host.usage());
-        Ok(Written {
-            receipts,
-            view: live.view(),
-            memory_bytes: memory_bytes(live),
-            pressure,
-            delay_ms,
-        })
+    /// The part list for other instances and the host.
+    pub(crate) fn view<H: Host>(&self, live: &Live<H>) -> View {
+        live.view(self.unflushed.flush_bytes(live))
     }
 
     fn check_alive(&self) -> Result<()> {
@@ -127,189 +101,6 @@ impl Introducer {
             self.poisoned = Some(error.to_string());
         }
         result
-    }
-
-    /// Checks a batch and gives it its ids.
-    fn accept<H: Host>(
-        &mut self,
-        host: &H,
-        live: &Live<H>,
-        batch: Batch<H::Columns>,
-        promised_bytes: u64,
-    ) -> Result<(Receipt, Checked<H::Columns>)> {
-        let checked = crate::batch::check(host, batch)?;
-        let is_logged = checked.durability != Durability::None;
-        check_room(host, checked.size_bytes, promised_bytes, is_logged)?;
-        self.remember_labels(live, &checked.labels)?;
-        let rows = u32::try_from(checked.keys.len())
-            .map_err(|_| Error::invalid("the batch has more rows than 32 bits count; split it"))?;
-        let receipt = Receipt {
-            first_id: self.next_id,
-            rows,
-        };
-        self.next_id = self
-            .next_id
-            .checked_add(u64::from(rows))
-            .ok_or_else(|| Error::invalid("element ids are used up"))?;
-        Ok((receipt, checked))
-    }
-
-    /// Refuses labels that meet another one under the same id.
-    fn remember_labels<H: Host>(
-        &mut self,
-        live: &Live<H>,
-        labels: &BTreeMap<u64, String>,
-    ) -> Result<()> {
-        if labels.is_empty() {
-            return Ok(());
-        }
-        if self.labels.is_none() {
-            let mut all = BTreeMap::new();
-            for part in &live.parts {
-                all.extend(
-                    part.labels()?
-                        .iter()
-                        .map(|(id, label)| (*id, label.clone())),
-                );
-            }
-            self.labels = Some(all);
-        }
-        let known = self.labels.get_or_insert_default();
-        for (id, label) in labels {
-            if let Some(other) = known.get(id)
-                && other != label
-            {
-                return Err(label_conflict(*id, other, label));
-            }
-        }
-        known.extend(labels.iter().map(|(id, label)| (*id, label.clone())));
-        Ok(())
-    }
-
-    fn log_and_add<H: Host>(
-        &mut self,
-        host: &Arc<H>,
-        live: &mut Arc<Live<H>>,
-        accepted: &[(u64, Checked<H::Columns>)],
-    ) -> Result<()> {
-        let logged: Vec<&(u64, Checked<H::Columns>)> = accepted
-            .iter()
-            .filter(|(_, batch)| batch.durability != Durability::None)
-            .collect();
-        let log_end = if logged.is_empty() {
-            self.log_ends
-                .values()
-                .copied()
-                .max()
-                .unwrap_or(self.log_position)
-        } else {
-            let headers: Vec<Vec<u8>> = logged
-                .iter()
-                .map(|(first_id, batch)| write_header(batch, *first_id))
-                .collect();
-            let columns: Vec<&H::Columns> =
-                logged.iter().map(|(_, batch)| &batch.columns).collect();
-            let sync = logged
-                .iter()
-                .any(|(_, batch)| batch.durability == Durability::Sync);
-            let durability = if sync {
-                LogDurability::Sync
-            } else {
-                LogDurability::Os
-            };
-            host.append_log(&headers, &columns, durability)?
-        };
-        for (first_id, batch) in accepted {
-            self.add(host, live, *first_id, batch, log_end)?;
-        }
-        self.fold(host, live);
-        Ok(())
-    }
-
-    /// Makes a memory part of a batch and puts it at the end of the list.
-    fn add<H: Host>(
-        &mut self,
-        host: &Arc<H>,
-        live: &mut Arc<Live<H>>,
-        first_id: u64,
-        batch: &Checked<H::Columns>,
-        log_end: u64,
-    ) -> Result<()> {
-        let number = self.take_part_number();
-        let part = write_memory_part(host, number, first_id, batch)?;
-        self.log_ends.insert(number, log_end);
-        let mut parts = live.parts.clone();
-        parts.push(Arc::new(part));
-        self.replace(live, parts, live.epoch);
-        Ok(())
-    }
-
-    /// Folds small memory parts, so that many small batches stay cheap to read.
-    fn fold<H: Host>(&mut self, host: &Arc<H>, live: &mut Arc<Live<H>>) {
-        loop {
-            let free = self.free_tail(live, Medium::Memory);
-            let parts = live.parts.get(free.clone()).unwrap_or_default();
-            let weights: Vec<u64> = parts.iter().map(|part| fold::weight(part)).collect();
-            let Some(range) = fold::choose(&weights) else {
-                return;
-            };
-            let inputs = parts.get(range.clone()).unwrap_or_default();
-            let bytes = inputs.iter().map(|part| part.manifest().raw_bytes).sum();
-            if check_memory(&**host, bytes).is_err() {
-                return;
-            }
-            let number = self.take_part_number();
-            // A fold only saves time: whatever hinders it, the parts just stay as they are.
-            let Ok(part) = fold::run(host, inputs, number) else {
-                let directory = part_directory(number, Medium::Memory);
-                let _ = host.remove_files(&directory, Medium::Memory);
-                return;
-            };
-            let inputs: Vec<u64> = inputs.iter().map(|part| part.number()).collect();
-            let range = free.start + range.start..free.start + range.end;
-            let mut parts = live.parts.clone();
-            parts.splice(range, [Arc::new(part)]);
-            self.obsolete.bury(live, &inputs, live.epoch);
-            let ends = inputs
-                .iter()
-                .filter_map(|input| self.log_ends.remove(input));
-            if let Some(end) = ends.max() {
-                self.log_ends.insert(number, end);
-            }
-            self.replace(live, parts, live.epoch);
-        }
-    }
-
-    /// Replays one log entry into a memory part. With `may_flush`, what was replayed before is flushed
-    /// when memory runs out: a log may hold more than memory does.
-    pub(crate) fn replay<H: Host>(
-        &mut self,
-        host: &Arc<H>,
-        live: &mut Arc<Live<H>>,
-        first_id: u64,
-        batch: Batch<H::Columns>,
-        log_end: u64,
-        may_flush: bool,
-    ) -> Result<()> {
-        let checked = crate::batch::check(&**host, batch)?;
-        if may_flush && check_memory(&**host, checked.size_bytes).is_err() {
-            self.flush(host, live)?;
-        }
-        let end = first_id.checked_add(checked.keys.len() as u64);
-        let least = live
-            .parts
-            .last()
-            .map_or(0, |part| part.manifest().last_id.saturating_add(1));
-        let (true, Some(end)) = (first_id >= least, end) else {
-            return Err(Error::corrupt(format!(
-                "log: an entry begins with element id {first_id}, at least {least} was expected"
-            )));
-        };
-        // The snapshot may know of younger ids: those given while it was being written.
-        self.next_id = self.next_id.max(end);
-        self.add(host, live, first_id, &checked, log_end)?;
-        self.fold(host, live);
-        Ok(())
     }
 
     // ---- flush and merge ----
@@ -336,7 +127,7 @@ impl Introducer {
         if range.is_empty() || waits {
             return Ok(None);
         }
-        Ok(Some(self.job(live, range, Retention::default())))
+        Ok(Some(self.job(live, range)))
     }
 
     /// Plans a merge of file parts; see `index.plan-merge`.
@@ -345,34 +136,47 @@ impl Introducer {
         host: &H,
         live: &Live<H>,
         choice: Choice,
-        retention: Option<Retention>,
     ) -> Result<Option<Job>> {
         self.check_alive()?;
         self.remove_obsolete(host);
-        let busy =
-            |part: &Arc<Part<H>>| part.medium() == Medium::Memory || self.is_busy(part.number());
-        // The longest stretch of file parts that no other job has; normally all of them.
-        let mut stretch = 0..0;
-        let mut start = 0;
-        for end in 0..=live.parts.len() {
-            if live.parts.get(end).is_none_or(busy) {
-                if end - start > stretch.len() {
-                    stretch = start..end;
-                }
-                start = end + 1;
-            }
-        }
-        let range = match (choice, &retention) {
-            (_, Some(_)) => Some(stretch.clone()).filter(|range| !range.is_empty()),
-            (Choice::All, None) => Some(stretch.clone()).filter(|range| range.len() > 1),
-            (Choice::SimilarSize, None) => {
-                let parts = live.parts.iter().skip(stretch.start).take(stretch.len());
-                let sizes: Vec<u64> = parts.map(|part| part.manifest().size_bytes()).collect();
-                merge_policy::choose(&sizes)
-                    .map(|range| stretch.start + range.start..stretch.start + range.end)
+        let mut stretches = self.stretches(live).into_iter();
+        let range = match choice {
+            Choice::All => stretches.find(|stretch| stretch.len() > 1),
+            Choice::SimilarSize => {
+                let most_bytes = merge_bytes(&host.usage(), self.unflushed.flush_bytes(live));
+                stretches.find_map(|stretch| {
+                    let parts = live.parts.get(stretch.clone()).unwrap_or_default();
+                    let sizes: Vec<u64> = parts
+                        .iter()
+                        .map(|part| part.manifest().size_bytes())
+                        .collect();
+                    merge_policy::choose(&sizes, most_bytes)
+                        .map(|range| stretch.start + range.start..stretch.start + range.end)
+                })
             }
         };
-        Ok(range.map(|range| self.job(live, range, retention.unwrap_or_default())))
+        Ok(range.map(|range| self.job(live, range)))
+    }
+
+    /// Plans one job of a retention; see `index.plan-retention`.
+    pub(crate) fn plan_retention<H: Host>(
+        &mut self,
+        host: &H,
+        live: &Live<H>,
+        rule: &Retention,
+        steps: &[RetentionStep],
+    ) -> Result<Option<Job>> {
+        self.check_alive()?;
+        self.remove_obsolete(host);
+        let Some(plan) = retention::plan(host, live, rule, steps, |part| self.is_busy(part))?
+        else {
+            return Ok(None);
+        };
+        let id = self.next_job;
+        self.next_job += 1;
+        let job = plan.job(id, self.take_part_number(), rule.clone());
+        self.jobs.insert(id, job.clone());
+        Ok(Some(job))
     }
 
     fn is_busy(&self, number: u64) -> bool {
@@ -390,20 +194,16 @@ impl Introducer {
         start..live.parts.len()
     }
 
-    fn job<H: Host>(
-        &mut self,
-        live: &Live<H>,
-        range: std::ops::Range<usize>,
-        retention: Retention,
-    ) -> Job {
+    fn job<H: Host>(&mut self, live: &Live<H>, range: std::ops::Range<usize>) -> Job {
         let parts = || live.parts.iter().skip(range.start).take(range.len());
         let job = Job {
             id: self.next_job,
             inputs: parts().map(|part| part.number()).collect(),
             output: self.take_part_number(),
             durable: true,
-            drop_where: retention.drop_where,
-            drop_below: retention.drop_below,
+            drop_where: None,
+            drop_below: None,
+            dropped_rows: None,
             rows: parts().map(|part| part.manifest().rows).sum(),
             space_bytes: space_bytes(parts().map(|part| part.manifest().size_bytes()).sum()),
             flush: parts().any(|part| part.medium() == Medium::Memory),
@@ -428,35 +228,34 @@ impl Introducer {
     ) -> Result<()> {
         self.check_alive()?;
         let job = &outcome.job;
-        if self.jobs.get(&job.id) != Some(job) {
+        if self.jobs.get(&job.id) != Some(job) || self.salvages.contains(&job.id) {
             return Err(Error::invalid(format!(
                 "job {} was not planned or is over",
                 job.id
             )));
         }
-        let first = job.inputs.first().copied();
-        let at = live
-            .parts
-            .iter()
-            .position(|part| Some(part.number()) == first);
-        let at = at.ok_or_else(|| Error::invalid(format!("job {} lost its inputs", job.id)))?;
         let output = outcome::open_output(host, live, &outcome)?;
-        let mut parts = live.parts.clone();
-        parts.splice(at..at + job.inputs.len(), output);
+        let parts = outcome::replaced(live, job, output)?;
         let log_end = job
             .inputs
             .iter()
             .filter_map(|input| self.log_ends.get(input))
             .max()
             .copied();
-        let published = self.publish(host, live, &parts, log_end);
-        self.poison_on_error(published)?;
+        match self.publish(host, live, &parts, log_end) {
+            // There is no such snapshot: nothing has changed.
+            Err(error) if error.kind() == ErrorKind::ResourceExhausted => return Err(error),
+            published => self.poison_on_error(published)?,
+        }
         let epoch = live.epoch + 1;
         self.obsolete.bury(live, &job.inputs, epoch);
         for input in &job.inputs {
             self.log_ends.remove(input);
         }
         self.jobs.remove(&job.id);
+        if job.flush {
+            self.unflushed = Unflushed::of(&parts);
+        }
         self.replace(live, parts, epoch);
         self.clean(&**host, live);
         self.remove_obsolete(&**host);
@@ -518,6 +317,7 @@ impl Introducer {
     pub(crate) fn abandon<H: Host>(&mut self, host: &H, job: &Job) -> Result<()> {
         // After a publish that failed in doubt, the newest snapshot may name the output.
         let planned = self.jobs.remove(&job.id);
+        self.salvages.remove(&job.id);
         // What is removed is what was planned: the caller might name a live part.
         let (Some(job), None) = (planned, &self.poisoned) else {
             return Ok(());
@@ -526,13 +326,19 @@ impl Introducer {
         host.remove_files(&directory, Medium::Durable)
     }
 
-    fn replace<H: Host>(&self, live: &mut Arc<Live<H>>, parts: Vec<Arc<Part<H>>>, epoch: u64) {
+    pub(crate) fn replace<H: Host>(
+        &self,
+        live: &mut Arc<Live<H>>,
+        parts: Vec<Arc<Part<H>>>,
+        epoch: u64,
+    ) {
         let (version, quarantined) = (live.version + 1, live.quarantined.clone());
         *live = Arc::new(Live {
             version,
             epoch,
             parts,
             quarantined,
+            unreadable: Vec::new(),
         });
     }
 
@@ -560,6 +366,7 @@ impl Introducer {
             epoch,
             parts,
             quarantined,
+            unreadable: Vec::new(),
         });
         let parts = live.parts.clone();
         self.publish(host, live, &parts, None)?;
@@ -571,10 +378,8 @@ impl Introducer {
 
 /// Bytes that the output of a job may take, at most: that of its inputs, and room for the membership
 /// filters that parts in memory lack.
-fn space_bytes(input_bytes: u64) -> u64 {
-    input_bytes
-        .saturating_add(input_bytes / 4)
-        .saturating_add(64 << 10)
+pub(crate) fn space_bytes(input_bytes: u64) -> u64 {
+    output_bytes(input_bytes).saturating_add(64 << 10)
 }
 
 /// Raw bytes of the parts that are only in memory.

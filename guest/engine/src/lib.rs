@@ -10,6 +10,8 @@
 //! * [`Index`] is the list of exports; each leads to the module that does the work.
 //! * A write: `introducer` checks the batch (`batch`), appends it to the log, writes a memory part
 //!   (`memory_part`), puts it in the part list (`live`) and folds small memory parts (`fold`).
+//! * A retention: `retention` judges parts by their metadata, plans what is dropped whole and what is
+//! rewritten.
 //! * A flush or merge: `introducer` plans (`merge_policy`), `merge` writes the new part, `introducer`
 //!   publishes it as the next epoch (`snapshot`).
 //! * A query: `query` binds the filter (`predicate`), opens blocks lazily in key order and gathers rows.
@@ -43,10 +45,15 @@ mod quarantine;
 mod query;
 mod recovery;
 mod repair;
+mod replay;
+mod retention;
 mod salvage;
 mod sealed;
 mod snapshot;
+mod survey;
+mod timestamp;
 mod types;
+mod unflushed;
 mod verify;
 mod wire;
 
@@ -58,11 +65,14 @@ pub use dump::DumpCursor;
 pub use error::{Error, ErrorKind, Result};
 pub use host::Host;
 pub use index::{Answer, Index};
+pub use loss::Region;
 pub use part::layout::{
     BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, BLOCK_TAG_BYTES, FILE_HEADER_BYTES, FILE_MAGIC, FRAME_BYTES,
     FileKind, PAYLOAD_PAGE_BYTES, tag_file_stem,
 };
+pub use pressure::Levels;
 pub use query::Cursor;
 pub use sealed::FORMAT_VERSION;
 pub use snapshot::INDEX_OBJECT;
+pub use timestamp::{TimestampError, format_timestamp, parse_timestamp};
 pub use types::*;

@@ -2,8 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::host::{Host, Medium};
-use crate::loss::Quarantined;
+use crate::loss::{Quarantined, Region};
 use crate::part::Part;
+use crate::part::layout::part_name;
+use crate::recovery::is_damage;
 use crate::types::View;
 use crate::wire::{Reader, put, put_bytes};
 use std::sync::Arc;
@@ -17,6 +19,8 @@ pub(crate) struct Live<H: Host> {
     pub(crate) parts: Vec<Arc<Part<H>>>,
     /// Parts that are missing because they were damaged.
     pub(crate) quarantined: Vec<Quarantined>,
+    /// Parts of the list that this instance could not open because they are damaged.
+    pub(crate) unreadable: Vec<Quarantined>,
 }
 
 impl<H: Host> Live<H> {
@@ -26,11 +30,17 @@ impl<H: Host> Live<H> {
             epoch: 0,
             parts: Vec::new(),
             quarantined: Vec::new(),
+            unreadable: Vec::new(),
         }
     }
 
-    /// The list as bytes for [`Live::attach`].
-    pub(crate) fn view(&self) -> View {
+    /// Everything that is missing in the parts.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = &Quarantined> {
+        self.quarantined.iter().chain(&self.unreadable)
+    }
+
+    /// The list as bytes for [`Live::attach`]. A flush of what is in memory takes at most `flush_bytes`.
+    pub(crate) fn view(&self, flush_bytes: u64) -> View {
         let parts = self.parts.iter();
         let names = PartNames {
             parts: parts.map(|part| (part.number(), part.medium())).collect(),
@@ -40,26 +50,55 @@ impl<H: Host> Live<H> {
             version: self.version,
             epoch: self.epoch,
             bytes: names.write(),
+            flush_bytes,
         }
     }
 
-    /// The list of a view; parts that `known` has already are shared, others are opened.
+    /// The list of a view; parts that `known` has already are shared, others are opened. One whose manifest
+    /// is damaged must not keep the others from being read.
     pub(crate) fn attach(host: &Arc<H>, known: &Self, view: &View) -> Result<Self> {
         let names = PartNames::read(&view.bytes)?;
         let mut parts = Vec::with_capacity(names.parts.len());
+        let mut unreadable = Vec::new();
         for (number, medium) in names.parts {
             let found = known.parts.iter().find(|part| part.number() == number);
-            parts.push(match found {
-                Some(part) => Arc::clone(part),
-                None => Arc::new(Part::open(host, number, medium)?),
-            });
+            if let Some(part) = found {
+                parts.push(Arc::clone(part));
+                continue;
+            }
+            match Part::open(host, number, medium) {
+                Ok(part) => parts.push(Arc::new(part)),
+                Err(error) if medium == Medium::Durable && is_damage(error.kind()) => {
+                    unreadable.push(Quarantined {
+                        part: part_name(number),
+                        reason: error.to_string(),
+                        lost: vec![Region::everywhere(None)],
+                    });
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(Self {
             version: view.version,
             epoch: view.epoch,
             parts,
             quarantined: names.quarantined,
+            unreadable,
         })
+    }
+
+    /// An input of a job.
+    pub(crate) fn input(&self, job: u64, number: u64) -> Result<&Arc<Part<H>>> {
+        if let Some(part) = self.part(number) {
+            return Ok(part);
+        }
+        let name = part_name(number);
+        match self.unreadable.iter().find(|lost| lost.part == name) {
+            Some(lost) => Err(Error::corrupt(lost.reason.clone())),
+            None => Err(Error::invalid(format!(
+                "job {job} names part {number}, which is not live"
+            ))),
+        }
     }
 
     /// The part with a number.

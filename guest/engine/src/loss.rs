@@ -20,14 +20,31 @@ pub(crate) struct Quarantined {
 
 /// Where rows may be missing: all of these series with all of these keys, bounds included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Region {
-    pub(crate) first_series: u64,
-    pub(crate) last_series: u64,
-    pub(crate) min_key: i64,
-    pub(crate) max_key: i64,
+pub struct Region {
+    /// Least series.
+    pub first_series: u64,
+    /// Greatest series.
+    pub last_series: u64,
+    /// Least key.
+    pub min_key: i64,
+    /// Greatest key.
+    pub max_key: i64,
     /// How many at most; unknown when what would tell is damaged too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) rows: Option<u64>,
+    pub rows: Option<u64>,
+}
+
+/// Most regions that are told of one part: a snapshot holds those of all parts that were set aside.
+const REGIONS_MAX: usize = 1_024;
+
+/// The same regions, neighbours among them taken together when they are very many.
+pub(crate) fn gathered(regions: Vec<Region>) -> Vec<Region> {
+    let together = regions.len().div_ceil(REGIONS_MAX).max(1);
+    if together == 1 {
+        return regions;
+    }
+    let union = |regions: &[Region]| regions.iter().cloned().reduce(Region::with);
+    regions.chunks(together).filter_map(union).collect()
 }
 
 fn everywhere() -> Vec<Region> {
@@ -35,6 +52,20 @@ fn everywhere() -> Vec<Region> {
 }
 
 impl Region {
+    /// A region that holds both.
+    fn with(self, other: Self) -> Self {
+        Self {
+            first_series: self.first_series.min(other.first_series),
+            last_series: self.last_series.max(other.last_series),
+            min_key: self.min_key.min(other.min_key),
+            max_key: self.max_key.max(other.max_key),
+            rows: self
+                .rows
+                .zip(other.rows)
+                .map(|(one, two)| one.saturating_add(two)),
+        }
+    }
+
     /// Any series, any key.
     pub(crate) fn everywhere(rows: Option<u64>) -> Self {
         Self {
@@ -131,6 +162,27 @@ mod tests {
         let text = r#"{"part":"000000000000000a","reason":"gone"}"#;
         let quarantined: Quarantined = serde_json::from_str(text).unwrap();
         assert_eq!(quarantined.lost, [Region::everywhere(None)]);
+    }
+
+    #[test]
+    fn very_many_regions_are_told_as_fewer_that_hold_them() {
+        let region = |at: u64| Region {
+            first_series: at,
+            last_series: at,
+            min_key: at as i64,
+            max_key: at as i64,
+            rows: Some(1),
+        };
+        let few: Vec<Region> = (0..REGIONS_MAX as u64).map(region).collect();
+        assert_eq!(gathered(few.clone()), few);
+        let many = gathered((0..100_000).map(region).collect());
+        assert!(many.len() <= REGIONS_MAX, "{} regions", many.len());
+        assert_eq!(
+            many.iter().filter_map(|region| region.rows).sum::<u64>(),
+            100_000
+        );
+        assert_eq!((many[0].min_key, many[0].first_series), (0, 0));
+        assert_eq!(many.last().unwrap().max_key, 99_999);
     }
 
     #[test]

@@ -4,10 +4,12 @@
 //! inputs and encoded by the host, a block at a time. Memory is bounded by one block per input and one
 //! block of output.
 
+mod labels;
+
+use self::labels::MergedLabels;
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Host, Medium, PageSource, Selection};
 use crate::live::Live;
-use crate::part::labels::Labels;
 use crate::part::layout::{BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, block_rows_max};
 use crate::part::reader::{Frame, OpenBlock};
 use crate::part::writer::{Longest, TagColumn};
@@ -27,18 +29,11 @@ pub(crate) const PAYLOAD: ColumnType = ColumnType {
 
 /// Does a job: writes the output part next to the inputs and changes nothing else.
 pub(crate) fn run<H: Host>(host: &Arc<H>, live: &Live<H>, job: &Job) -> Result<Outcome> {
-    let find = |number: &u64| {
-        live.part(*number).cloned().ok_or_else(|| {
-            Error::invalid(format!(
-                "job {} names part {number}, which is not live",
-                job.id
-            ))
-        })
-    };
+    let find = |number: &u64| live.input(job.id, *number).cloned();
     let parts = job.inputs.iter().map(find).collect::<Result<Vec<_>>>()?;
     let retain = Retain::new(&**host, job, &parts)?;
     let input_rows: u64 = parts.iter().map(|part| part.manifest().rows).sum();
-    let mut output = Output::new(host, job, &parts)?;
+    let mut output = Output::new(host, live, job, &parts)?;
     let mut inputs = parts
         .iter()
         .enumerate()
@@ -315,9 +310,7 @@ impl<H: Host> Input<H> {
 struct Output<'h, H: Host> {
     writer: PartWriter<'h, H>,
     columns: Vec<TagColumn>,
-    /// Labels of the inputs, and of the series that the output holds.
-    labels: Labels,
-    kept_labels: Labels,
+    labels: MergedLabels<H>,
     ids: (u64, u64),
     longest: Longest,
     /// Most rows of a block by the lengths of tags.
@@ -337,20 +330,13 @@ struct Output<'h, H: Host> {
 }
 
 impl<'h, H: Host> Output<'h, H> {
-    fn new(host: &'h Arc<H>, job: &Job, parts: &[Arc<Part<H>>]) -> Result<Self> {
+    fn new(host: &'h Arc<H>, live: &Live<H>, job: &Job, parts: &[Arc<Part<H>>]) -> Result<Self> {
         let columns: BTreeSet<TagColumn> = parts
             .iter()
             .flat_map(|part| part.columns().iter().map(|entry| entry.column.clone()))
             .collect();
         let columns: Vec<TagColumn> = columns.into_iter().collect();
-        let mut labels = Labels::new();
-        for part in parts {
-            labels.extend(
-                part.labels()?
-                    .iter()
-                    .map(|(id, label)| (*id, label.clone())),
-            );
-        }
+        let labels = MergedLabels::new(live, parts)?;
         let manifests = || parts.iter().map(|part| part.manifest());
         let longest = Longest {
             payload_bytes: manifests()
@@ -368,7 +354,6 @@ impl<'h, H: Host> Output<'h, H> {
             writer,
             columns,
             labels,
-            kept_labels: Labels::new(),
             ids: (
                 manifests()
                     .map(|manifest| manifest.first_id)
@@ -446,7 +431,7 @@ impl<'h, H: Host> Output<'h, H> {
         };
         self.writer.block(&self.series, &self.keys, &values)?;
         let series = std::mem::take(&mut self.series);
-        self.keep_labels(&series);
+        self.labels.keep(&series);
         self.written += self.rows.len() as u64;
         self.keys.clear();
         self.from.clear();
@@ -454,19 +439,6 @@ impl<'h, H: Host> Output<'h, H> {
         self.places.clear();
         self.pending_bytes = 0;
         Ok(())
-    }
-
-    /// Moves the labels of written series to the output, so that dropped series lose theirs.
-    fn keep_labels(&mut self, series: &[u64]) {
-        if self.labels.is_empty() {
-            return;
-        }
-        for run in series.chunk_by(|one, other| one == other) {
-            let found = run
-                .first()
-                .and_then(|series| self.labels.remove_entry(series));
-            self.kept_labels.extend(found);
-        }
     }
 
     fn payload_source(&self) -> PageSource {
@@ -522,7 +494,7 @@ impl<'h, H: Host> Output<'h, H> {
         if rows > 0 {
             let manifest = self
                 .writer
-                .finish(self.ids, self.longest, &self.kept_labels)?;
+                .finish(self.ids, self.longest, self.labels.kept())?;
             bytes_written = manifest.size_bytes();
         }
         Ok(Outcome {

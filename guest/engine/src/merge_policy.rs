@@ -1,7 +1,8 @@
 //! Which parts to merge: neighbours in age of similar size, so that each row is rewritten a number of
 //! times that grows with the logarithm of the data (size-tiered merging, as in Bigtable and Lucene's
 //! log merge policies). Only neighbours may be merged: equal keys keep their order because the element
-//! ids of a part are all below those of the next, and a merge must not break that.
+//! ids of a part are all below those of the next, and a merge must not break that. A part that has grown too
+//! large to be rewritten, should rows of it be dropped, is merged no further.
 
 /// Fewest parts worth a merge.
 pub(crate) const FAN_IN_MIN: usize = 4;
@@ -15,19 +16,23 @@ const SIMILAR: u64 = 2;
 const PARTS_MAX: usize = 64;
 
 /// The range of `sizes` (in order of age) to merge next; `None` when nothing is worth it. Prefers the
-/// window that gets rid of most parts per byte rewritten.
-pub(crate) fn choose(sizes: &[u64]) -> Option<std::ops::Range<usize>> {
+/// window that gets rid of most parts per byte rewritten. Together they have at most `most_bytes`.
+pub(crate) fn choose(sizes: &[u64], most_bytes: u64) -> Option<std::ops::Range<usize>> {
     let unlike = sizes.len() > PARTS_MAX;
-    best_window(sizes, SIMILAR).or_else(|| best_window(sizes, u64::MAX).filter(|_| unlike))
+    let best = |similar| best_window(sizes, similar, most_bytes);
+    best(SIMILAR).or_else(|| best(u64::MAX).filter(|_| unlike))
 }
 
-fn best_window(sizes: &[u64], similar: u64) -> Option<std::ops::Range<usize>> {
+fn best_window(sizes: &[u64], similar: u64, most_bytes: u64) -> Option<std::ops::Range<usize>> {
     let mut best: Option<(f64, std::ops::Range<usize>)> = None;
     for start in 0..sizes.len() {
         let (mut sum, mut largest) = (0u64, 0u64);
         for (count, size) in (1usize..).zip(sizes.iter().skip(start).take(FAN_IN_MAX)) {
             sum = sum.saturating_add(*size);
             largest = largest.max(*size);
+            if sum > most_bytes {
+                break;
+            }
             if count < FAN_IN_MIN {
                 continue;
             }
@@ -50,12 +55,15 @@ mod tests {
 
     #[test]
     fn similar_neighbours_are_chosen() {
-        assert_eq!(choose(&[]), None);
-        assert_eq!(choose(&[5, 5, 5]), None);
-        assert_eq!(choose(&[5, 5, 5, 5]), Some(0..4));
-        assert_eq!(choose(&[1000, 5, 5, 5, 5]), Some(1..5));
-        assert_eq!(choose(&[1000, 5, 5, 5, 5, 900, 7, 900]), Some(1..5));
-        assert_eq!(choose(&[1000, 1, 1000, 1]), None);
+        assert_eq!(choose(&[], u64::MAX), None);
+        assert_eq!(choose(&[5, 5, 5], u64::MAX), None);
+        assert_eq!(choose(&[5, 5, 5, 5], u64::MAX), Some(0..4));
+        assert_eq!(choose(&[1000, 5, 5, 5, 5], u64::MAX), Some(1..5));
+        assert_eq!(
+            choose(&[1000, 5, 5, 5, 5, 900, 7, 900], u64::MAX),
+            Some(1..5)
+        );
+        assert_eq!(choose(&[1000, 1, 1000, 1], u64::MAX), None);
     }
 
     #[test]
@@ -63,7 +71,7 @@ mod tests {
         let mut sizes: Vec<u64> = (0..200)
             .map(|index| if index % 2 == 0 { 1 } else { 9_999 })
             .collect();
-        while let Some(range) = choose(&sizes) {
+        while let Some(range) = choose(&sizes, u64::MAX) {
             let sum = sizes[range.clone()].iter().sum();
             sizes.splice(range, [sum]);
         }
@@ -78,7 +86,7 @@ mod tests {
         let mut rewritten = 0u64;
         for size in std::iter::repeat_n(100u64, 4_000) {
             sizes.push(size);
-            while let Some(range) = choose(&sizes) {
+            while let Some(range) = choose(&sizes, u64::MAX) {
                 let sum: u64 = sizes[range.clone()].iter().sum();
                 rewritten += sum;
                 sizes.splice(range, [sum]);
@@ -90,5 +98,23 @@ mod tests {
             amplification < 8.0,
             "each row rewritten {amplification} times"
         );
+    }
+
+    #[test]
+    fn no_part_grows_beyond_what_may_be_rewritten() {
+        assert_eq!(choose(&[5, 5, 5, 5], 20), Some(0..4));
+        assert_eq!(choose(&[5, 5, 5, 5], 19), None);
+        assert_eq!(choose(&[5; 8], 32), Some(0..6));
+        let mut sizes = Vec::new();
+        for _ in 0..4_000 {
+            sizes.push(100u64);
+            while let Some(range) = choose(&sizes, 20_000) {
+                let sum = sizes[range.clone()].iter().sum();
+                sizes.splice(range, [sum]);
+            }
+        }
+        assert!(sizes.iter().all(|size| *size <= 20_000));
+        // At least 20 would be needed.
+        assert!(sizes.len() < 60, "{} parts", sizes.len());
     }
 }

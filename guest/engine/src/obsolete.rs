@@ -1,9 +1,11 @@
-//! Parts that left the part list: they are removed once no reader can need them, in this process or
-//! another.
+//! Parts that left the part list: they are removed, or moved to the quarantine if they were damaged, once no
+//! reader can need them, in this process or another.
 
 use crate::host::{Host, Medium, Readers};
 use crate::live::Live;
-use crate::part::layout::part_directory;
+use crate::loss::Quarantined;
+use crate::part::layout::{part_directory, part_number};
+use crate::quarantine;
 use crate::snapshot::Snapshot;
 
 /// Parts that are removed beside a write once they are so many, or hold so many bytes of memory: asking who
@@ -27,6 +29,8 @@ struct ObsoletePart {
     epoch: u64,
     /// Bytes that it holds in memory.
     memory_bytes: u64,
+    /// It was damaged: it is moved to the quarantine instead of being removed.
+    damaged: Option<Quarantined>,
 }
 
 impl ObsoletePart {
@@ -50,7 +54,23 @@ impl Obsolete {
                 Medium::Memory => part.manifest().size_bytes(),
                 Medium::Durable => 0,
             },
+            damaged: None,
         }));
+    }
+
+    /// Notes a file part that was damaged and is to be kept in the quarantine; version and epoch are the
+    /// first that lack it.
+    pub(crate) fn bury_damaged(&mut self, lost: Quarantined, version: u64, epoch: u64) {
+        if let Some(number) = part_number(&lost.part) {
+            self.parts.push(ObsoletePart {
+                number,
+                medium: Medium::Durable,
+                version,
+                epoch,
+                memory_bytes: 0,
+                damaged: Some(lost),
+            });
+        }
     }
 
     /// Whether a write should stop to remove some.
@@ -67,6 +87,7 @@ impl Obsolete {
             version: 0,
             epoch: live.epoch,
             memory_bytes: 0,
+            damaged: None,
         });
     }
 
@@ -93,9 +114,14 @@ impl Obsolete {
         };
         let first_epoch = self.first_epoch;
         self.parts.retain(|part| {
-            let directory = part_directory(part.number, part.medium);
-            part.is_needed(&oldest, first_epoch)
-                || host.remove_files(&directory, part.medium).is_err()
+            let go = || match &part.damaged {
+                Some(lost) => quarantine::set_aside(host, std::slice::from_ref(lost)),
+                None => {
+                    let directory = part_directory(part.number, part.medium);
+                    host.remove_files(&directory, part.medium)
+                }
+            };
+            part.is_needed(&oldest, first_epoch) || go().is_err()
         });
     }
 }
@@ -111,6 +137,7 @@ mod tests {
             version: 10,
             epoch: 5,
             memory_bytes: 0,
+            damaged: None,
         };
         part.is_needed(&Readers { version, epoch }, 5)
     }
@@ -133,6 +160,7 @@ mod tests {
             version: 10,
             epoch: 5,
             memory_bytes: 0,
+            damaged: None,
         };
         let nobody = Readers {
             version: u64::MAX,

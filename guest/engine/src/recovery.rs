@@ -1,6 +1,5 @@
 //! Opening an index: the newest snapshot, its parts, then the log after its position.
 
-use crate::batch::read_header;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium};
 use crate::introducer::Introducer;
@@ -9,6 +8,7 @@ use crate::loss::{Quarantined, Region};
 use crate::part::Part;
 use crate::part::layout::{PARTS, part_directory, part_name, part_number};
 use crate::quarantine;
+use crate::replay;
 use crate::sealed::{seal, unseal};
 use crate::snapshot::{INDEX_OBJECT, Settings, Snapshot};
 use crate::types::Mode;
@@ -42,14 +42,18 @@ fn open_to_write<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
         let all = [live.quarantined.clone(), lost].concat();
         introducer.publish_quarantine(host, &mut live, all)?;
     }
-    // Before anything is removed: a crash may have kept the damaged parts from being moved.
-    quarantine::set_aside(&**host, &live.quarantined)?;
+    // Before anything is removed: a crash may have kept the damaged parts from being moved, or a reader in
+    // another process that still reads them where they are.
+    match host.oldest_reader()?.epoch < live.epoch {
+        true => introducer.inherit_damaged(&**host, &live)?,
+        false => quarantine::set_aside(&**host, &live.quarantined)?,
+    }
     introducer.clean(&**host, &live);
     remove_unnamed(&**host, &mut introducer, &live)?;
     // A power loss may have taken entries that were only handed to the operating system but whose
     // rows a flush has made durable: the log must go on behind the snapshot's position, never below.
     host.drop_log_before(introducer.log_position())?;
-    replay(host, &mut introducer, &mut live, true)?;
+    replay::run(host, &mut introducer, &mut live, true)?;
     Ok(Recovered { live, introducer })
 }
 
@@ -85,7 +89,7 @@ fn read_snapshot<H: Host>(host: &Arc<H>, snapshot: &Snapshot) -> Result<Recovere
     let (parts, lost) = open_parts(host, snapshot, false)?;
     let mut introducer = Introducer::new(snapshot);
     let mut live = first_list(snapshot, parts, lost);
-    replay(host, &mut introducer, &mut live, false)?;
+    replay::run(host, &mut introducer, &mut live, false)?;
     Ok(Recovered { live, introducer })
 }
 
@@ -99,6 +103,7 @@ fn first_list<H: Host>(
         epoch: snapshot.epoch,
         parts,
         quarantined: [snapshot.quarantined.clone(), lost].concat(),
+        unreadable: Vec::new(),
     })
 }
 
@@ -186,7 +191,8 @@ pub(crate) fn remove_unnamed<H: Host>(
         let Some(number) = part_number(&name) else {
             continue;
         };
-        if live.part(number).is_some() {
+        let waits_for_quarantine = |lost: &Quarantined| lost.part == name;
+        if live.part(number).is_some() || live.quarantined.iter().any(waits_for_quarantine) {
             continue;
         }
         // A part that some snapshot named has a number that was given by then. Others never were live,
@@ -196,26 +202,6 @@ pub(crate) fn remove_unnamed<H: Host>(
         } else {
             host.remove_files(&part_directory(number, Medium::Durable), Medium::Durable)?;
         }
-    }
-    Ok(())
-}
-
-/// Adds what the log holds beyond the snapshot, as memory parts.
-fn replay<H: Host>(
-    host: &Arc<H>,
-    introducer: &mut Introducer,
-    live: &mut Arc<Live<H>>,
-    may_flush: bool,
-) -> Result<()> {
-    let mut position = introducer.log_position();
-    while let Some(entry) = host.read_log(position)? {
-        let place = format!("log entry at {position}");
-        let (first_id, batch) =
-            read_header(&entry.header, entry.columns).map_err(|error| error.at(&place))?;
-        introducer
-            .replay(host, live, first_id, batch, entry.next_position, may_flush)
-            .map_err(|error| error.at(&place))?;
-        position = entry.next_position;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::part::Part;
 use crate::part::layout::{PARTS, QUARANTINE, part_directory, part_name, part_number};
 use crate::quarantine;
 use crate::recovery::{is_damage, new_settings, remove_unnamed};
+use crate::replay::Replay;
 use crate::salvage;
 use crate::sealed::unseal;
 use crate::snapshot::{INDEX_OBJECT, Settings, Snapshot};
@@ -61,9 +62,12 @@ struct Finding {
 /// Repairs the index; see `index.repair`.
 pub(crate) fn run<H: Host>(host: &Arc<H>, accept_loss: bool) -> Result<String> {
     let mut report = Report::default();
-    let log = host.salvage_log()?;
     repair_settings(&**host, &mut report)?;
-    let snapshot = usable_snapshot(host, &mut report)?;
+    let Basis {
+        snapshot,
+        log,
+        missing_rows,
+    } = basis(host, &mut report)?;
     remove_unborn(&**host, &snapshot)?;
     let mut introducer = Introducer::new(&snapshot);
     let mut quarantined = snapshot.quarantined.clone();
@@ -75,11 +79,13 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, accept_loss: bool) -> Result<String> {
     }
     let log_end = host.log_end()?;
     let lost_entries = lost_of_log(&log, introducer.log_position(), log_end, &mut report);
+    let lost_entries = lost_entries.or(missing_rows);
     let mut live = Arc::new(Live {
         version: 1,
         epoch: snapshot.epoch,
         parts,
         quarantined: snapshot.quarantined.clone(),
+        unreadable: Vec::new(),
     });
     if !report.damage.is_empty() {
         introducer.publish_quarantine(host, &mut live, quarantined)?;
@@ -89,6 +95,8 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, accept_loss: bool) -> Result<String> {
         repair_log(host, &mut introducer, &mut live, &log, lost_entries)?;
     }
     if accept_loss && !live.quarantined.is_empty() {
+        // What a salvage has left in its place for readers: nothing would know of it any more.
+        quarantine::set_aside(&**host, &live.quarantined)?;
         report.accepted = losses(&live);
         introducer.publish_quarantine(host, &mut live, Vec::new())?;
         introducer.clean_parts(&**host, &live);
@@ -167,11 +175,33 @@ fn repair_settings<H: Host>(host: &H, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The newest snapshot, or one that is made up from the parts when that cannot be read. An older one
-/// would not do: its parts are gone.
-fn usable_snapshot<H: Host>(host: &Arc<H>, report: &mut Report) -> Result<Snapshot> {
+/// What a repair goes out from.
+struct Basis {
+    snapshot: Snapshot,
+    log: SalvagedLog,
+    /// Rows that neither the parts nor the log have, where that can be seen.
+    missing_rows: Option<LostEntries>,
+}
+
+/// Entries of the log that no part holds and nobody can read.
+struct LostEntries {
+    reason: String,
+    /// How many rows at most, where that is known.
+    rows: Option<u64>,
+}
+
+/// The newest snapshot, or one that is made up from the parts and the log when that cannot be read. An
+/// older one would not do: its parts are gone.
+fn basis<H: Host>(host: &Arc<H>, report: &mut Report) -> Result<Basis> {
     let problem = match Snapshot::newest(&**host) {
-        Ok(Some(snapshot)) => return Ok(snapshot),
+        Ok(Some(snapshot)) => {
+            let log = host.salvage_log(Some(snapshot.log_position))?;
+            return Ok(Basis {
+                snapshot,
+                log,
+                missing_rows: None,
+            });
+        }
         Ok(None) => Error::new(ErrorKind::NotFound, "there is no snapshot"),
         Err(error) if error.kind() == ErrorKind::Corrupt => error,
         Err(error) => return Err(error),
@@ -182,14 +212,74 @@ fn usable_snapshot<H: Host>(host: &Arc<H>, report: &mut Report) -> Result<Snapsh
         quarantine::keep(&**host, &name, &object.bytes)?;
         host.sync_files(QUARANTINE)?;
     }
-    report.found(name, problem, "made up from the parts that are there");
-    made_up(host, epoch)
+    report.found(
+        name,
+        problem,
+        "made up from the parts that are there and the log",
+    );
+    let mut snapshot = made_up(host, epoch)?;
+    let log = host.salvage_log(None)?;
+    let missing_rows = find_log_position(&**host, &mut snapshot, &log)?;
+    Ok(Basis {
+        snapshot,
+        log,
+        missing_rows,
+    })
+}
+
+/// Finds out which entries of the log the parts of a made-up snapshot have absorbed: element ids tell,
+/// because a flush takes whole entries, in order. Rows may be missing where the first other entry does
+/// not go on with the ids of the parts.
+fn find_log_position<H: Host>(
+    host: &H,
+    snapshot: &mut Snapshot,
+    log: &SalvagedLog,
+) -> Result<Option<LostEntries>> {
+    let log_end = host.log_end()?;
+    // Of damaged entries behind the last that can be read nothing is known.
+    let last = log.spans.last().map(|(_, end)| *end);
+    snapshot.log_position = last.unwrap_or(if log.damage.is_empty() { log_end } else { 0 });
+    let expected = snapshot.next_element_id;
+    for (start, end) in &log.spans {
+        let mut position = *start;
+        while position < *end {
+            let Some(entry) = host.read_log(position)? else {
+                break;
+            };
+            let (first_id, _) = read_header(&entry.header, entry.columns)?;
+            if first_id >= expected {
+                snapshot.log_position = position;
+                let rows = first_id - expected;
+                return Ok((rows > 0).then(|| missing_rows(expected, first_id)));
+            }
+            position = entry.next_position;
+        }
+    }
+    if snapshot.parts.is_empty() && snapshot.log_position > 0 {
+        let reason = "the snapshot is gone, and no part is there, though the log says that rows were                       flushed";
+        return Ok(Some(LostEntries {
+            reason: reason.to_owned(),
+            rows: None,
+        }));
+    }
+    Ok(None)
+}
+
+fn missing_rows(first: u64, end: u64) -> LostEntries {
+    LostEntries {
+        reason: format!(
+            "the snapshot is gone, and neither a part nor the log has the rows with element ids {first} \
+             to {}",
+            end - 1
+        ),
+        rows: Some(end - first),
+    }
 }
 
 /// A snapshot of the parts that are there. Where one covers the element ids of others it was merged from
 /// them; of those that overlap the one with most ids is taken, sound ones before damaged ones.
 fn made_up<H: Host>(host: &Arc<H>, epoch: u64) -> Result<Snapshot> {
-    let mut found = Vec::new();
+    let (mut found, mut unreadable) = (Vec::new(), Vec::new());
     let mut next_part = 0;
     for directory in [PARTS, QUARANTINE] {
         for name in host.list_files(directory, Medium::Durable)? {
@@ -197,19 +287,28 @@ fn made_up<H: Host>(host: &Arc<H>, epoch: u64) -> Result<Snapshot> {
                 continue;
             };
             next_part = next_part.max(number + 1);
-            if directory == PARTS
-                && let Ok(part) = Part::open(host, number, Medium::Durable)
-            {
-                let is_sound = verify::part_damage(host, &part)?.is_empty();
-                let (first, last) = (part.manifest().first_id, part.manifest().last_id);
-                found.push((
-                    !is_sound,
-                    u64::MAX - (last - first),
-                    u64::MAX - number,
-                    first,
-                    last,
-                ));
+            if directory != PARTS {
+                continue;
             }
+            let part = match Part::open(host, number, Medium::Durable) {
+                Ok(part) => part,
+                // Never finished: its manifest is written last.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    unreadable.push(number);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let is_sound = verify::part_damage(&**host, &part)?.is_empty();
+            let (first, last) = (part.manifest().first_id, part.manifest().last_id);
+            found.push((
+                !is_sound,
+                u64::MAX - (last - first),
+                u64::MAX - number,
+                first,
+                last,
+            ));
         }
     }
     found.sort_unstable();
@@ -224,11 +323,13 @@ fn made_up<H: Host>(host: &Arc<H>, epoch: u64) -> Result<Snapshot> {
     Ok(Snapshot {
         epoch,
         next_element_id: taken.last().map_or(0, |(_, last, _)| last + 1),
+        // Those that nobody can read are named too, so that they are set aside and the loss is told.
         parts: taken
             .into_iter()
-            .map(|(_, _, number)| part_name(number))
+            .map(|(_, _, number)| number)
+            .chain(unreadable)
+            .map(part_name)
             .collect(),
-        // Entries whose rows are in a part are known by their ids.
         log_position: 0,
         next_part,
         quarantined: Vec::new(),
@@ -277,7 +378,7 @@ fn check_part<H: Host>(
         }
         Err(error) => return Err(error),
     };
-    let damage = verify::part_damage(host, &part)?;
+    let damage = verify::part_damage(&**host, &part)?;
     let Some(first) = damage.first() else {
         let part = Some(Arc::new(part));
         return Ok(CheckedPart { part, lost: None });
@@ -293,7 +394,7 @@ fn check_part<H: Host>(
         (true, true, true) => "set aside; all rows are in a new part, some labels are lost",
     };
     for problem in &damage {
-        report.found(&name, problem, action);
+        report.found(&name, &problem.error, action);
     }
     let part = match saved {
         0 => None,
@@ -301,7 +402,7 @@ fn check_part<H: Host>(
     };
     let lost = Quarantined {
         part: name,
-        reason: first.to_string(),
+        reason: first.error.to_string(),
         lost: salvaged.lost,
     };
     Ok(CheckedPart {
@@ -310,8 +411,13 @@ fn check_part<H: Host>(
     })
 }
 
-/// What is damaged of the log, and whether entries are lost that no part holds.
-fn lost_of_log(log: &SalvagedLog, position: u64, log_end: u64, report: &mut Report) -> bool {
+/// What is damaged of the log, and which entries are lost that no part holds.
+fn lost_of_log(
+    log: &SalvagedLog,
+    position: u64,
+    log_end: u64,
+    report: &mut Report,
+) -> Option<LostEntries> {
     let mut expected = position;
     let mut lost = false;
     for (start, end) in &log.spans {
@@ -326,7 +432,15 @@ fn lost_of_log(log: &SalvagedLog, position: u64, log_end: u64, report: &mut Repo
         );
     }
     // Damage behind the last entry that can be read hides an unknown number of them.
-    lost || (!log.damage.is_empty() && log_end > expected)
+    lost |= !log.damage.is_empty() && log_end > expected;
+    let reason = || match log.damage.first() {
+        Some(problem) => problem.clone(),
+        None => format!("entries of the log from position {position} on are gone"),
+    };
+    lost.then(|| LostEntries {
+        reason: reason(),
+        rows: None,
+    })
 }
 
 /// Brings what can be read of the log into a part, and lets the log go on behind it.
@@ -335,32 +449,30 @@ fn repair_log<H: Host>(
     introducer: &mut Introducer,
     live: &mut Arc<Live<H>>,
     log: &SalvagedLog,
-    lost_entries: bool,
+    lost_entries: Option<LostEntries>,
 ) -> Result<()> {
+    let from = introducer.log_position();
+    let mut replay = Replay::new(host, introducer, live, true);
     for (start, span_end) in &log.spans {
-        let mut position = (*start).max(introducer.log_position());
+        let mut position = (*start).max(from);
         while position < *span_end {
             let Some(entry) = host.read_log(position)? else {
                 break;
             };
-            let (first_id, batch) = read_header(&entry.header, entry.columns)?;
-            let last = live.parts.last().map(|part| part.manifest().last_id);
-            // The parts hold it already.
-            if last.is_none_or(|last| first_id > last) {
-                introducer.replay(host, live, first_id, batch, entry.next_position, true)?;
-            }
             position = entry.next_position;
+            replay.add(entry, true)?;
         }
     }
+    replay.finish();
     let end = host.log_end()?.max(introducer.log_position());
     introducer.flush(host, live)?;
     introducer.absorb_log(end);
     let mut quarantined = live.quarantined.clone();
-    if lost_entries {
+    if let Some(LostEntries { reason, rows }) = lost_entries {
         quarantined.push(Quarantined {
             part: LOG.to_owned(),
-            reason: log.damage.first().cloned().unwrap_or_default(),
-            lost: vec![Region::everywhere(None)],
+            reason,
+            lost: vec![Region::everywhere(rows)],
         });
     }
     introducer.publish_quarantine(host, live, quarantined)?;

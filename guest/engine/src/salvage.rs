@@ -3,7 +3,8 @@
 
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Host, Medium, PageSource};
-use crate::loss::Region;
+use crate::live::Live;
+use crate::loss::{Region, gathered};
 use crate::part::labels::Labels;
 use crate::part::manifest::Manifest;
 use crate::part::readable::{complement, readable_rows};
@@ -11,12 +12,52 @@ use crate::part::reader::{Frame, OpenBlock};
 use crate::part::writer::{Longest, TagColumn};
 use crate::part::{Part, PartWriter, Values};
 use crate::recovery::is_damage;
+use crate::survey;
+use crate::types::{self, Job, Outcome};
 use sidx_kernels::{ColumnType, ValueType};
+use std::sync::Arc;
 
 const PAYLOAD: ColumnType = ColumnType {
     value: ValueType::Bytes,
     array: false,
 };
+
+/// Does a job that salvages its one input: writes the output next to it and changes nothing else.
+pub(crate) fn do_job<H: Host>(host: &Arc<H>, live: &Live<H>, job: &Job) -> Result<types::Salvaged> {
+    let [number] = job.inputs.as_slice() else {
+        let text = format!("job {} is no salvage: it has not one input", job.id);
+        return Err(Error::invalid(text));
+    };
+    let done = |rows, bytes_written, damage, lost_labels| types::Salvaged {
+        outcome: Outcome {
+            job: job.clone(),
+            rows,
+            dropped_rows: job.rows.saturating_sub(rows),
+            bytes_written,
+        },
+        damage,
+        lost_labels,
+    };
+    if let Some(mut damage) = survey::of_unreadable(live, *number) {
+        damage.lost = vec![Region::everywhere(Some(job.rows))];
+        return Ok(done(0, 0, damage, true));
+    }
+    let part = live.input(job.id, *number)?;
+    let damage = survey::findings(&**host, part, true)?;
+    let Some(mut damage) = damage else {
+        let text = format!("{} is not damaged any more", part.directory());
+        return Err(Error::invalid(text));
+    };
+    let salvaged = run(&**host, &survey::as_told(host, part)?, job.output)?;
+    damage.lost = salvaged.lost;
+    let manifest = salvaged.manifest.as_ref();
+    Ok(done(
+        manifest.map_or(0, |manifest| manifest.rows),
+        manifest.map_or(0, Manifest::size_bytes),
+        damage,
+        salvaged.lost_labels,
+    ))
+}
 
 /// What came of it.
 pub(crate) struct Salvaged {
@@ -29,6 +70,19 @@ pub(crate) struct Salvaged {
 
 /// Writes what can be read of a part as part `output`, in its order and with its range of element ids.
 pub(crate) fn run<H: Host>(host: &H, part: &Part<H>, output: u64) -> Result<Salvaged> {
+    walk(host, part, Some(output))?.finish()
+}
+
+/// Where rows of a part cannot be read: what a salvage would lose. Writes nothing.
+pub(crate) fn lost<H: Host>(host: &H, part: &Part<H>) -> Result<Vec<Region>> {
+    Ok(walk(host, part, None)?.lost)
+}
+
+fn walk<'a, H: Host>(
+    host: &'a H,
+    part: &'a Part<H>,
+    output: Option<u64>,
+) -> Result<Salvage<'a, H>> {
     let mut salvage = Salvage {
         host,
         part,
@@ -53,7 +107,8 @@ pub(crate) fn run<H: Host>(host: &H, part: &Part<H>, output: u64) -> Result<Salv
             }
         }
     }
-    salvage.finish()
+    salvage.lost = gathered(salvage.lost);
+    Ok(salvage)
 }
 
 /// None for damage; other errors end the salvage.
@@ -68,7 +123,8 @@ fn tolerate<T>(result: Result<T>) -> Result<Option<T>> {
 struct Salvage<'a, H: Host> {
     host: &'a H,
     part: &'a Part<H>,
-    output: u64,
+    /// None when nothing is written.
+    output: Option<u64>,
     columns: Vec<TagColumn>,
     /// Begun with the first row that can be saved.
     writer: Option<PartWriter<'a, H>>,
@@ -168,15 +224,17 @@ impl<H: Host> Salvage<'_, H> {
         if tolerate(self.host.gather(&sources))?.is_none() {
             return Ok(false);
         }
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            None => {
-                let (number, columns) = (self.output, &self.columns);
-                let writer = PartWriter::new(self.host, number, Medium::Durable, columns)?;
-                self.writer.insert(writer)
-            }
-        };
-        writer.block(&series, &keys, &Values { payloads, tags })?;
+        if let Some(number) = self.output {
+            let writer = match &mut self.writer {
+                Some(writer) => writer,
+                None => {
+                    let columns = &self.columns;
+                    let writer = PartWriter::new(self.host, number, Medium::Durable, columns)?;
+                    self.writer.insert(writer)
+                }
+            };
+            writer.block(&series, &keys, &Values { payloads, tags })?;
+        }
         self.last = series.last().copied().zip(keys.last().copied());
         Ok(true)
     }

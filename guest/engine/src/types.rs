@@ -1,6 +1,7 @@
 //! What callers hand to the engine and get back: the records of `wit/index.wit`.
 
 use crate::error::Error;
+use crate::loss::Region;
 use std::ops::Bound;
 
 /// How an index is opened.
@@ -34,6 +35,8 @@ pub struct View {
     pub epoch: u64,
     /// The encoded part list.
     pub bytes: Vec<u8>,
+    /// What a flush of everything in memory will take in the store, at most.
+    pub flush_bytes: u64,
 }
 
 /// Rows to add; see `index.batch`.
@@ -79,14 +82,14 @@ pub struct Written {
 /// How near memory parts and files are to their budgets; see `index.pressure`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pressure {
-    /// Below 80 %.
+    /// Nothing is delayed.
     #[default]
     None,
-    /// From 80 %: writes are delayed.
+    /// Writes are delayed.
     Moderate,
-    /// From 90 %: writes are delayed more, and merges do not start.
+    /// Writes are delayed more, and merges do not begin.
     Severe,
-    /// From 95 %: writes are refused.
+    /// Writes are refused.
     Critical,
 }
 
@@ -105,6 +108,8 @@ pub struct Job {
     pub drop_where: Option<String>,
     /// Drop rows with smaller keys.
     pub drop_below: Option<i64>,
+    /// Rows that will be dropped, where they were counted before.
+    pub dropped_rows: Option<u64>,
     /// Rows in the inputs.
     pub rows: u64,
     /// Bytes that the output may take in the store, at most.
@@ -126,6 +131,43 @@ pub struct Outcome {
     pub bytes_written: u64,
 }
 
+/// A part that is damaged; see `index.damage`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Its number.
+    pub part: u64,
+    /// Names of its files that are not as the manifest says.
+    pub files: Vec<String>,
+    /// What is wrong, for people.
+    pub reasons: Vec<String>,
+    /// Where rows cannot be read.
+    pub lost: Vec<Region>,
+}
+
+/// What came of a salvage; see `index.salvaged`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Salvaged {
+    /// What was saved; the dropped rows are those that were lost.
+    pub outcome: Outcome,
+    /// What is wrong with the input.
+    pub damage: Damage,
+    /// Labels of some series are lost, though not their rows.
+    pub lost_labels: bool,
+}
+
+/// A file of a part, as the manifest says; see `index.part-file`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartFile {
+    /// Number of the part.
+    pub part: u64,
+    /// Where it lies in the index.
+    pub path: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// CRC32C of the whole file.
+    pub checksum: u32,
+}
+
 /// What to merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
@@ -135,13 +177,29 @@ pub enum Choice {
     All,
 }
 
-/// Rows to drop in a merge.
+/// Rows to drop. With both members, rows that either of them names; with none, no rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     /// Drop rows for which this expression is true.
     pub drop_where: Option<String>,
     /// Drop rows with smaller keys.
     pub drop_below: Option<i64>,
+}
+
+/// What a retention rule means for a part, or for neighbours that go through it as one; see
+/// `index.retention-step`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetentionStep {
+    /// Part numbers in order of age.
+    pub parts: Vec<u64>,
+    /// Some of them are in memory.
+    pub in_memory: bool,
+    /// Rows in them.
+    pub rows: u64,
+    /// Bytes of their files.
+    pub size_bytes: u64,
+    /// Rows that the rule drops, or why they could not be counted.
+    pub dropped_rows: Result<u64, Error>,
 }
 
 /// Which tags a query returns.

@@ -3,6 +3,8 @@
 mod part;
 mod tags;
 
+pub(crate) use part::Finding;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium};
 use crate::live::Live;
@@ -39,6 +41,12 @@ struct Damage {
 /// Checks every live part. Damage is in the report; an error means that the check could not go on.
 pub(crate) fn report<H: Host>(host: &Arc<H>, live: &Live<H>) -> Result<String> {
     let mut damage = Vec::new();
+    for lost in &live.unreadable {
+        damage.push(Damage {
+            part: lost.part.clone(),
+            what: lost.reason.clone(),
+        });
+    }
     for lost in &live.quarantined {
         let regions: Vec<String> = lost.lost.iter().map(ToString::to_string).collect();
         let lost_rows = match regions.is_empty() {
@@ -60,7 +68,7 @@ pub(crate) fn report<H: Host>(host: &Arc<H>, live: &Live<H>) -> Result<String> {
     for part in &live.parts {
         let mut found: Vec<String> = part::damage(&**host, part, &mut seen)?
             .into_iter()
-            .map(|error| error.message().to_owned())
+            .map(|finding| finding.error.message().to_owned())
             .collect();
         if last_id.is_some_and(|last| last >= part.manifest().first_id) {
             found.push("its element ids are not above those of the part before it".to_owned());
@@ -86,6 +94,11 @@ pub(crate) fn report<H: Host>(host: &Arc<H>, live: &Live<H>) -> Result<String> {
 }
 
 /// Everything that is wrong with a part; nothing for a sound one.
-pub(crate) fn part_damage<H: Host>(host: &Arc<H>, part: &Part<H>) -> Result<Vec<Error>> {
-    part::damage(&**host, part, &mut Seen::default())
+pub(crate) fn part_damage<H: Host>(host: &H, part: &Part<H>) -> Result<Vec<Finding>> {
+    part::damage(host, part, &mut Seen::default())
+}
+
+/// The same without a look at the content of its files.
+pub(crate) fn part_outline<H: Host>(host: &H, part: &Part<H>) -> Result<Vec<Finding>> {
+    part::outline(host, part)
 }

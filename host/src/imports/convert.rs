@@ -124,6 +124,8 @@ pub(super) fn budgets(usage: host::Usage) -> limits::Budgets {
         memory_allowed_bytes: usage.memory_allowed_bytes,
         disk_used_bytes: usage.disk_used_bytes,
         disk_allowed_bytes: usage.disk_allowed_bytes,
+        medium_allowed_bytes: usage.medium_allowed_bytes,
+        medium_minimum_bytes: usage.medium_minimum_bytes,
         free_slots: usage.free_slots,
     }
 }

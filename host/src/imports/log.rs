@@ -18,8 +18,8 @@ pub(super) fn link(log: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> 
         answer(store.data().session.log_end().map_err(Into::into))
     })?;
     log.func_wrap("read", read)?;
-    log.func_wrap("salvage", |store: Store<'_>, ()| {
-        let salvaged = store.data().session.salvage_log();
+    log.func_wrap("salvage", |store: Store<'_>, (from,): (Option<u64>,)| {
+        let salvaged = store.data().session.salvage_log(from);
         answer(
             salvaged
                 .map(convert::salvaged_log)

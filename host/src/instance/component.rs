@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sidx_engine::{
-    Batch, Choice, Contents, CountAnswer, Dumped, Job, Mode, Outcome, QuerySpec, Retention, Rows,
-    Subject, View, Written,
+    Batch, Choice, Contents, CountAnswer, Damage, Dumped, Job, Mode, Outcome, PartFile, QuerySpec,
+    Retention, RetentionStep, Rows, Salvaged, Subject, View, Written,
 };
 use wasmtime::Store;
 use wasmtime::component::ResourceAny;
@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::imports::bindings::exports::sidx::engine::index as wit;
 use crate::imports::bindings::{self, sidx::engine::types};
 use crate::imports::{State, from_wit_error};
-use crate::runtime::{Runtime, Sandbox, Stopped};
+use crate::runtime::{MEMORY_RESERVATION_BYTES, Runtime, Sandbox, Stopped};
 use crate::session::{Columns, Session};
 
 /// An instance of the component with its memory.
@@ -47,12 +47,20 @@ impl ComponentInstance {
             if let Some(Stopped(error)) = cause.downcast_ref() {
                 return error.clone().into();
             }
-            let text = format!(
-                "an instance of the component cannot be started: {cause:#}; it may have {} bytes of \
-                 memory, see `instance_memory_bytes`",
-                sandbox.memory_bytes
-            );
-            Error::new(ErrorKind::ResourceExhausted, text)
+            let text = format!("an instance of the component cannot be started: {cause:#}");
+            let advice = match is_out_of_memory(&cause) {
+                // Nothing is used yet: only the address space can have been too small.
+                true => format!(
+                    "each needs {} GiB of address space, which costs no memory, and a command or query \
+                     several of them; see `ulimit -v`",
+                    MEMORY_RESERVATION_BYTES >> 30
+                ),
+                false => format!(
+                    "it may have {} bytes of memory, see `instance_memory_bytes`",
+                    sandbox.memory_bytes
+                ),
+            };
+            Error::new(ErrorKind::ResourceExhausted, format!("{text}; {advice}"))
         })?;
         Ok(Self {
             store,
@@ -148,6 +156,14 @@ impl ComponentInstance {
     }
 }
 
+/// Whether the operating system had no memory, or address space, to give. Its error comes in a type of
+/// Wasmtime's own dependencies, so the text has to do: ENOMEM is 12 on every Unix.
+fn is_out_of_memory(cause: &wasmtime::Error) -> bool {
+    cause
+        .chain()
+        .any(|cause| cause.to_string().ends_with("(os error 12)"))
+}
+
 /// The most rows of an answer of which `left` may still come.
 fn most_rows(max_rows: u32, left: u64) -> u32 {
     max_rows.min(u32::try_from(left).unwrap_or(u32::MAX))
@@ -187,7 +203,7 @@ impl Instance for ComponentInstance {
         self.whole(records::text(text))
     }
 
-    fn attach(&mut self, view: &View) -> Result<()> {
+    fn attach(&mut self, view: &View) -> Result<Vec<u64>> {
         let view = records::to_wit_view(view);
         self.call("attach", |index, store| index.call_attach(store, &view))
     }
@@ -208,11 +224,28 @@ impl Instance for ComponentInstance {
         Ok(job.map(records::job))
     }
 
-    fn plan_merge(&mut self, choice: Choice, retention: Option<Retention>) -> Result<Option<Job>> {
+    fn plan_merge(&mut self, choice: Choice) -> Result<Option<Job>> {
         let choice = records::choice(choice);
-        let retention = retention.map(records::retention);
         let job = self.call("plan-merge", |index, store| {
-            index.call_plan_merge(store, choice, retention.as_ref())
+            index.call_plan_merge(store, choice)
+        })?;
+        Ok(job.map(records::job))
+    }
+
+    fn judge_retention(&mut self, rule: &Retention) -> Result<Vec<RetentionStep>> {
+        let rule = records::retention(rule);
+        let steps = self.call("judge-retention", |index, store| {
+            index.call_judge_retention(store, &rule)
+        })?;
+        Ok(steps.into_iter().map(records::retention_step).collect())
+    }
+
+    fn plan_retention(&mut self, rule: &Retention, steps: &[RetentionStep]) -> Result<Option<Job>> {
+        let rule = records::retention(rule);
+        let steps: Vec<wit::RetentionStep> =
+            steps.iter().map(records::to_wit_retention_step).collect();
+        let job = self.call("plan-retention", |index, store| {
+            index.call_plan_retention(store, &rule, &steps)
         })?;
         Ok(job.map(records::job))
     }
@@ -238,6 +271,44 @@ impl Instance for ComponentInstance {
 
     fn collect(&mut self) -> Result<()> {
         self.call("collect", |index, store| index.call_collect(store))
+    }
+
+    fn survey(&mut self, parts: &[u64], pages: bool) -> Result<Vec<Damage>> {
+        let found = self.call("survey", |index, store| {
+            index.call_survey(store, parts, pages)
+        })?;
+        self.whole(records::survey(found, parts))
+    }
+
+    fn avoid(&mut self, parts: &[u64]) -> Result<()> {
+        self.call("avoid", |index, store| index.call_avoid(store, parts))
+    }
+
+    fn plan_salvage(&mut self, part: u64) -> Result<Option<Job>> {
+        let job = self.call("plan-salvage", |index, store| {
+            index.call_plan_salvage(store, part)
+        })?;
+        Ok(job.map(records::job))
+    }
+
+    fn salvage(&mut self, job: &Job) -> Result<Salvaged> {
+        let inputs = job.inputs.clone();
+        let job = records::to_wit_job(job);
+        let salvaged = self.call("salvage", |index, store| index.call_salvage(store, &job))?;
+        self.whole(records::salvaged(salvaged, &inputs))
+    }
+
+    fn introduce_salvaged(&mut self, salvaged: Salvaged) -> Result<View> {
+        let salvaged = records::to_wit_salvaged(&salvaged);
+        let view = self.call("introduce-salvaged", |index, store| {
+            index.call_introduce_salvaged(store, &salvaged)
+        })?;
+        self.whole(records::view(view))
+    }
+
+    fn part_files(&mut self) -> Result<Vec<PartFile>> {
+        let files = self.call("part-files", |index, store| index.call_part_files(store))?;
+        self.whole(records::part_files(files))
     }
 
     fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Started> {
@@ -382,6 +453,7 @@ mod tests {
             page_cache_bytes: 0,
             memory_bytes: 1 << 20,
             disk_bytes: u64::MAX,
+            min_free_bytes: None,
             instances: 1,
         };
         let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use sidx_engine::{
-    Batch, Choice, Contents, CountAnswer, Cursor, DumpCursor, Dumped, Index, Job, Mode, Outcome,
-    QuerySpec, Retention, Rows, Subject, View, Written,
+    Batch, Choice, Contents, CountAnswer, Cursor, Damage, DumpCursor, Dumped, Index, Job, Mode,
+    Outcome, PartFile, QuerySpec, Retention, RetentionStep, Rows, Salvaged, Subject, View, Written,
 };
 
 use super::{Instance, Started, with_order};
@@ -63,7 +63,7 @@ impl Instance for NativeInstance {
         Ok(self.index.repair(accept_loss)?)
     }
 
-    fn attach(&mut self, view: &View) -> Result<()> {
+    fn attach(&mut self, view: &View) -> Result<Vec<u64>> {
         Ok(self.index.attach(view)?)
     }
 
@@ -75,8 +75,16 @@ impl Instance for NativeInstance {
         Ok(self.index.plan_flush()?)
     }
 
-    fn plan_merge(&mut self, choice: Choice, retention: Option<Retention>) -> Result<Option<Job>> {
-        Ok(self.index.plan_merge(choice, retention)?)
+    fn plan_merge(&mut self, choice: Choice) -> Result<Option<Job>> {
+        Ok(self.index.plan_merge(choice)?)
+    }
+
+    fn judge_retention(&mut self, rule: &Retention) -> Result<Vec<RetentionStep>> {
+        Ok(self.index.judge_retention(rule)?)
+    }
+
+    fn plan_retention(&mut self, rule: &Retention, steps: &[RetentionStep]) -> Result<Option<Job>> {
+        Ok(self.index.plan_retention(rule, steps)?)
     }
 
     fn merge(&mut self, job: &Job) -> Result<Outcome> {
@@ -93,6 +101,30 @@ impl Instance for NativeInstance {
 
     fn collect(&mut self) -> Result<()> {
         Ok(self.index.collect()?)
+    }
+
+    fn survey(&mut self, parts: &[u64], pages: bool) -> Result<Vec<Damage>> {
+        Ok(self.index.survey(parts, pages)?)
+    }
+
+    fn avoid(&mut self, parts: &[u64]) -> Result<()> {
+        Ok(self.index.avoid(parts)?)
+    }
+
+    fn plan_salvage(&mut self, part: u64) -> Result<Option<Job>> {
+        Ok(self.index.plan_salvage(part)?)
+    }
+
+    fn salvage(&mut self, job: &Job) -> Result<Salvaged> {
+        Ok(self.index.salvage(job)?)
+    }
+
+    fn introduce_salvaged(&mut self, salvaged: Salvaged) -> Result<View> {
+        Ok(self.index.introduce_salvaged(salvaged)?)
+    }
+
+    fn part_files(&mut self) -> Result<Vec<PartFile>> {
+        Ok(self.index.part_files())
     }
 
     fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Started> {

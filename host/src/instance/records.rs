@@ -1,12 +1,14 @@
 //! Records of the `index` interface as the engine's own, and back.
 
+use std::collections::BTreeSet;
+
 use sidx_engine as engine;
 
 use super::with_order;
 use crate::error::{Error, ErrorKind, Result};
 use crate::imports::bindings::exports::sidx::engine::index as wit;
-use crate::imports::{ImportError, State, from_wit_error};
-use crate::session::Columns;
+use crate::imports::{ImportError, State, from_wit_error, to_wit_error};
+use crate::session::{Columns, check_engine_path};
 use crate::storage::{check_object_name, check_path};
 
 /// Most bytes of a view, which takes some ten for each part.
@@ -33,6 +35,7 @@ pub(super) fn view(view: wit::View) -> Result<engine::View> {
         version: view.version,
         epoch: view.epoch,
         bytes: view.bytes,
+        flush_bytes: view.flush_bytes,
     })
 }
 
@@ -41,6 +44,7 @@ pub(super) fn to_wit_view(view: &engine::View) -> wit::View {
         version: view.version,
         epoch: view.epoch,
         bytes: view.bytes.clone(),
+        flush_bytes: view.flush_bytes,
     }
 }
 
@@ -94,6 +98,7 @@ pub(super) fn job(job: wit::Job) -> engine::Job {
         durable: job.durable,
         drop_where: job.drop_where,
         drop_below: job.drop_below,
+        dropped_rows: job.dropped_rows,
         rows: job.rows,
         space_bytes: job.space_bytes,
         flush: job.flush,
@@ -108,6 +113,7 @@ pub(super) fn to_wit_job(job: &engine::Job) -> wit::Job {
         durable: job.durable,
         drop_where: job.drop_where.clone(),
         drop_below: job.drop_below,
+        dropped_rows: job.dropped_rows,
         rows: job.rows,
         space_bytes: job.space_bytes,
         flush: job.flush,
@@ -132,6 +138,113 @@ pub(super) fn to_wit_outcome(outcome: &engine::Outcome) -> wit::Outcome {
     }
 }
 
+/// Most reasons, files and regions that are taken of a damaged part, and most bytes of each text. What is
+/// beyond them would only fill memory.
+const MAX_TEXTS: usize = 64;
+const MAX_DAMAGE_TEXT_BYTES: usize = 2_000;
+/// Most regions of one part. An engine that works tells one for each page at most.
+const MAX_REGIONS: usize = 1 << 16;
+
+/// Damaged parts, each of which was asked for and has a reason.
+pub(super) fn survey(found: Vec<wit::Damage>, asked: &[u64]) -> Result<Vec<engine::Damage>> {
+    let mut seen = BTreeSet::new();
+    let mut damages = Vec::with_capacity(found.len().min(asked.len()));
+    for found in found {
+        if !asked.contains(&found.part) || !seen.insert(found.part) {
+            let part = found.part;
+            let text = format!("part {part} as damaged, which was not asked for, or twice");
+            return Err(broken(text));
+        }
+        damages.push(damage(found)?);
+    }
+    Ok(damages)
+}
+
+fn damage(damage: wit::Damage) -> Result<engine::Damage> {
+    let part = damage.part;
+    if damage.reasons.is_empty() || damage.lost.len() > MAX_REGIONS {
+        let (reasons, regions) = (damage.reasons.len(), damage.lost.len());
+        let text = format!("part {part} as damaged for {reasons} reasons in {regions} regions");
+        return Err(broken(text));
+    }
+    let lost = damage.lost.into_iter();
+    Ok(engine::Damage {
+        part,
+        files: short(damage.files),
+        reasons: short(damage.reasons),
+        lost: lost
+            .map(|region| engine::Region {
+                first_series: region.first_series,
+                last_series: region.last_series,
+                min_key: region.min_key,
+                max_key: region.max_key,
+                rows: region.rows,
+            })
+            .collect(),
+    })
+}
+
+/// Texts for people, as many and as long as people read.
+fn short(mut texts: Vec<String>) -> Vec<String> {
+    texts.truncate(MAX_TEXTS);
+    for text in &mut texts {
+        text.truncate(text.floor_char_boundary(MAX_DAMAGE_TEXT_BYTES));
+    }
+    texts
+}
+
+/// What came of a salvage of this one input.
+pub(super) fn salvaged(salvaged: wit::Salvaged, inputs: &[u64]) -> Result<engine::Salvaged> {
+    if inputs != [salvaged.damage.part] {
+        let part = salvaged.damage.part;
+        return Err(broken(format!(
+            "a salvage of part {part}, not of {inputs:?}"
+        )));
+    }
+    Ok(engine::Salvaged {
+        outcome: outcome(salvaged.outcome),
+        damage: damage(salvaged.damage)?,
+        lost_labels: salvaged.lost_labels,
+    })
+}
+
+pub(super) fn to_wit_salvaged(salvaged: &engine::Salvaged) -> wit::Salvaged {
+    let damage = &salvaged.damage;
+    let lost = damage.lost.iter();
+    wit::Salvaged {
+        outcome: to_wit_outcome(&salvaged.outcome),
+        damage: wit::Damage {
+            part: damage.part,
+            files: damage.files.clone(),
+            reasons: damage.reasons.clone(),
+            lost: lost
+                .map(|region| wit::Region {
+                    first_series: region.first_series,
+                    last_series: region.last_series,
+                    min_key: region.min_key,
+                    max_key: region.max_key,
+                    rows: region.rows,
+                })
+                .collect(),
+        },
+        lost_labels: salvaged.lost_labels,
+    }
+}
+
+/// Files of parts. The host reads them by these names, so they are names of files of the engine.
+pub(super) fn part_files(files: Vec<wit::PartFile>) -> Result<Vec<engine::PartFile>> {
+    let file = |file: wit::PartFile| {
+        check_engine_path(&file.path).map_err(|error| broken(error.to_string()))?;
+        Ok(engine::PartFile {
+            part: file.part,
+            path: file.path,
+            size_bytes: file.size_bytes,
+            checksum: file.checksum,
+        })
+    };
+    files.into_iter().map(file).collect()
+}
+
 pub(super) fn choice(choice: engine::Choice) -> wit::Choice {
     match choice {
         engine::Choice::SimilarSize => wit::Choice::SimilarSize,
@@ -139,10 +252,30 @@ pub(super) fn choice(choice: engine::Choice) -> wit::Choice {
     }
 }
 
-pub(super) fn retention(retention: engine::Retention) -> wit::Retention {
+pub(super) fn retention(retention: &engine::Retention) -> wit::Retention {
     wit::Retention {
-        drop_where: retention.drop_where,
+        drop_where: retention.drop_where.clone(),
         drop_below: retention.drop_below,
+    }
+}
+
+pub(super) fn retention_step(step: wit::RetentionStep) -> engine::RetentionStep {
+    engine::RetentionStep {
+        parts: step.parts,
+        in_memory: step.in_memory,
+        rows: step.rows,
+        size_bytes: step.size_bytes,
+        dropped_rows: step.dropped_rows.map_err(from_wit_error),
+    }
+}
+
+pub(super) fn to_wit_retention_step(step: &engine::RetentionStep) -> wit::RetentionStep {
+    wit::RetentionStep {
+        parts: step.parts.clone(),
+        in_memory: step.in_memory,
+        rows: step.rows,
+        size_bytes: step.size_bytes,
+        dropped_rows: step.dropped_rows.clone().map_err(to_wit_error),
     }
 }
 

@@ -4,12 +4,17 @@
 //! So the folder and the file must belong to the current user and be closed to everyone else's writing,
 //! and the bytes must match the checksum behind them. If anything is not as it should be the component is
 //! compiled in memory instead; the cache never makes a call fail.
+//!
+//! Other versions leave files behind. Whoever adds one removes those that nobody used for a month, and all
+//! but the last few.
 
 use std::env;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::hash::Hash;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use directories::BaseDirs;
 use wasmtime::Engine;
@@ -22,6 +27,14 @@ const DIRECTORY_VARIABLE: &str = "SIDX_CACHE_DIR";
 const CHECKSUM_BYTES: usize = 16;
 /// No machine code of this component is near this size.
 const MOST_BYTES: u64 = 256 << 20;
+/// What the names of machine code end in.
+const EXTENSION: &str = ".cwasm";
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Machine code that nobody used for so long is removed; a use is noted once a day.
+const UNUSED_DAYS: u32 = 30;
+/// Most files of machine code that stay.
+const KEPT_FILES: usize = 16;
 
 /// The component's machine code for this engine, if the cache has it. `name` stands for the component's
 /// content: two components must never have the same.
@@ -57,12 +70,15 @@ pub(super) fn store(engine: &Engine, name: &str, component: &Component) {
         Ok(code) => write(&path, code),
         Err(cause) => Err(io::Error::other(format!("{cause:#}"))),
     };
-    if let Err(cause) = written {
-        tracing::warn!(path = %path.display(), %cause, "machine code is not cached");
+    match written {
+        Ok(()) => sweep(&path, SystemTime::now()),
+        Err(cause) => {
+            tracing::warn!(path = %path.display(), %cause, "machine code is not cached");
+        }
     }
 }
 
-/// The file for this component, engine and version.
+/// The file for this component, engine and version; none without a folder that can be trusted.
 fn path(engine: &Engine, name: &str) -> Option<PathBuf> {
     let mut hasher = Xxh3::new();
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
@@ -72,14 +88,85 @@ fn path(engine: &Engine, name: &str) -> Option<PathBuf> {
         Some(directory) => PathBuf::from(directory),
         None => BaseDirs::new()?.cache_dir().join("sidx"),
     };
-    Some(directory.join(format!("{name}-{:032x}.cwasm", hasher.digest128())))
+    if let Err(cause) = check_directory(&directory) {
+        // Told once by a process, which asks for every component that it runs.
+        static TOLD: AtomicBool = AtomicBool::new(false);
+        if !TOLD.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                folder = %directory.display(),
+                %cause,
+                "machine code is not kept between starts, each of which compiles for a second or two; \
+                 take the folder in hand (chown, chmod go-w), or name another with SIDX_CACHE_DIR"
+            );
+        }
+        return None;
+    }
+    Some(directory.join(format!("{name}-{:032x}{EXTENSION}", hasher.digest128())))
+}
+
+/// Refuses a folder that others could write to; one that is not there yet will be made.
+fn check_directory(directory: &Path) -> io::Result<()> {
+    match fs::metadata(directory) {
+        Ok(metadata) => check_owner(&[&metadata]),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// Removes machine code of ours that was not used for long, and what processes that died left behind.
+/// `fresh` stays. Removing what another process uses does no harm: it has read the file as a whole, and the
+/// next one compiles again.
+fn sweep(fresh: &Path, now: SystemTime) {
+    let Some(directory) = fresh.parent() else {
+        return;
+    };
+    // What cannot be looked at or removed is left to the next time.
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    let mut kept = Vec::new();
+    for entry in entries.flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        let used = entry.metadata().and_then(|metadata| metadata.modified());
+        let Ok(used) = used else {
+            continue;
+        };
+        let age = now.duration_since(used).unwrap_or_default();
+        let is_old = |days: u32| age > DAY * days;
+        if is_machine_code(&name) && path != fresh {
+            match is_old(UNUSED_DAYS) {
+                true => drop(fs::remove_file(&path)),
+                false => kept.push((used, path)),
+            }
+        } else if is_temporary(&name) && is_old(1) {
+            let _ = fs::remove_file(&path);
+        }
+    }
+    kept.sort_unstable();
+    let surplus = (kept.len() + 1).saturating_sub(KEPT_FILES);
+    for (_, path) in kept.iter().take(surplus) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Whether a name is one that [`path`] gives: the digest of a component, which may have `sidx-` in front, and
+/// that of an engine.
+fn is_machine_code(name: &str) -> bool {
+    let digests = name.strip_suffix(EXTENSION);
+    let digests = digests.map(|name| name.strip_prefix("sidx-").unwrap_or(name));
+    let Some((component, engine)) = digests.and_then(|name| name.split_once('-')) else {
+        return false;
+    };
+    let is_hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    matches!(component.len(), 32 | 64) && engine.len() == 32 && is_hex(component) && is_hex(engine)
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
     let directory = path.parent().unwrap_or(Path::new("."));
-    check_owner(&metadata, &fs::metadata(directory)?)?;
+    check_owner(&[&metadata, &fs::metadata(directory)?])?;
     if metadata.len() > MOST_BYTES {
         return Err(io::Error::other("the file is too large"));
     }
@@ -92,12 +179,22 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
             "the checksum does not match; the file is written anew",
         ));
     }
+    note_use(&file, &metadata);
     Ok(bytes)
 }
 
-/// Refuses a file or folder that someone else could have written.
+/// Notes that a file is in use, for [`sweep`]; where that is not allowed it may be compiled again some day.
+fn note_use(file: &File, metadata: &Metadata) {
+    let now = SystemTime::now();
+    let noted = metadata.modified().ok();
+    if noted.is_none_or(|noted| now.duration_since(noted).is_ok_and(|age| age > DAY)) {
+        let _ = file.set_modified(now);
+    }
+}
+
+/// Refuses files and folders that someone else could have written.
 #[cfg(unix)]
-fn check_owner(file: &Metadata, directory: &Metadata) -> io::Result<()> {
+fn check_owner(all: &[&Metadata]) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;
 
     /// Write permission of group and others.
@@ -107,11 +204,13 @@ fn check_owner(file: &Metadata, directory: &Metadata) -> io::Result<()> {
         Ok(own) => own.uid(),
         Err(_) => probe()?.uid(),
     };
-    for metadata in [file, directory] {
-        if metadata.uid() != user || metadata.mode() & WRITABLE_BY_OTHERS != 0 {
-            return Err(io::Error::other(
-                "other users can write the file or its folder",
-            ));
+    for metadata in all {
+        let what = if metadata.is_dir() { "folder" } else { "file" };
+        if metadata.uid() != user {
+            return Err(io::Error::other(format!("the {what} is another user's")));
+        }
+        if metadata.mode() & WRITABLE_BY_OTHERS != 0 {
+            return Err(io::Error::other(format!("others can write to the {what}")));
         }
     }
     Ok(())
@@ -132,7 +231,7 @@ fn probe() -> io::Result<Metadata> {
 
 /// Elsewhere the cache is below the user's profile, which others cannot write.
 #[cfg(not(unix))]
-fn check_owner(_file: &Metadata, _directory: &Metadata) -> io::Result<()> {
+fn check_owner(_all: &[&Metadata]) -> io::Result<()> {
     Ok(())
 }
 
@@ -173,6 +272,14 @@ fn temporary_name(purpose: &str) -> String {
     format!(".{purpose}-{}-{count}.tmp", std::process::id())
 }
 
+/// Whether a name is one that [`temporary_name`] gives for a file of the cache.
+fn is_temporary(name: &str) -> bool {
+    let numbers = name
+        .strip_prefix(".cwasm-")
+        .and_then(|name| name.strip_suffix(".tmp"));
+    numbers.is_some_and(|numbers| numbers.bytes().all(|b| b.is_ascii_digit() || b == b'-'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,6 +299,59 @@ mod tests {
         assert!(read(&path).is_err());
         write(&path, vec![8; 10]).unwrap();
         assert_eq!(read(&path).unwrap(), vec![8; 10]);
+    }
+
+    #[test]
+    fn old_machine_code_goes_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let now = SystemTime::now();
+        let (engine, other) = ("e".repeat(32), "0".repeat(32));
+        let make = |name: &str, days: u32| {
+            let path = directory.path().join(name);
+            fs::write(&path, b"x").unwrap();
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            file.set_modified(now - DAY * days).unwrap();
+            path
+        };
+        let code = |n: usize| format!("sidx-{n:032x}-{engine}.cwasm");
+        let fresh = make(&code(0), 400);
+        let stays = [
+            make("notes.cwasm", 400),
+            make("sidx-0-0.cwasm", 400),
+            make(&format!("sidx-{}-{other}.wasm", "A".repeat(32)), 400),
+            make(".cwasm-77-1.tmp", 0),
+            make("important.tmp", 400),
+            make(&format!("{}-{other}.cwasm", "a".repeat(64)), 29),
+        ];
+        let goes = [
+            make(&code(1), 31),
+            make(&format!("{}-{other}.cwasm", "b".repeat(64)), 31),
+            make(".cwasm-77-0.tmp", 2),
+        ];
+        let recent: Vec<PathBuf> = (2..30).map(|n| make(&code(n), 28 - n as u32 / 2)).collect();
+        sweep(&fresh, now);
+        assert!(fresh.exists());
+        assert!(stays.iter().take(5).all(|path| path.exists()));
+        assert!(!goes.iter().any(|path| path.exists()));
+        // The last used ones, and the fresh one, make up what is kept.
+        let kept: Vec<&PathBuf> = recent.iter().filter(|path| path.exists()).collect();
+        assert_eq!(kept.len() + 1, KEPT_FILES);
+        assert!(recent.iter().rev().take(10).all(|path| path.exists()));
+        assert!(!stays[5].exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_others_can_write_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let cache = directory.path().join("cache");
+        assert!(check_directory(&cache).is_ok());
+        fs::create_dir(&cache).unwrap();
+        for (mode, is_fine) in [(0o700, true), (0o755, true), (0o775, false), (0o702, false)] {
+            fs::set_permissions(&cache, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(check_directory(&cache).is_ok(), is_fine, "{mode:o}");
+        }
     }
 
     #[cfg(unix)]

@@ -52,6 +52,11 @@ impl Session {
         self.role.load(Ordering::Relaxed) >= role as u8
     }
 
+    /// Whether the index is being opened or repaired.
+    pub(super) fn is_opener(&self) -> bool {
+        self.is_at_least(Role::Opener)
+    }
+
     fn require(&self, deed: &str, role: Role) -> Result<()> {
         if self.is_at_least(role) {
             return Ok(());
@@ -147,7 +152,7 @@ impl Session {
 }
 
 /// Checks a path that the engine names: a valid path that is not in the log, which has imports of its own.
-pub(super) fn check_engine_path(path: &str) -> Result<()> {
+pub(crate) fn check_engine_path(path: &str) -> Result<()> {
     check_path(path)?;
     if path.split('/').next() == Some(LOG_DIRECTORY) {
         return Err(Error::invalid(format!(

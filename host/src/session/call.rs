@@ -12,7 +12,8 @@ use crate::rate::Rate;
 /// Who waits for a lock looks this often whether to go on waiting.
 const LOCK_SLICE: Duration = Duration::from_millis(5);
 
-/// Stops a query, or a flush, merge or check, from another thread. Clones stop the same calls.
+/// Stops a query, a write that has not begun, or a flush, merge or check, from another thread. Clones stop
+/// the same calls.
 ///
 /// ```
 /// let token = sidx_host::CancelToken::new();

@@ -1,7 +1,6 @@
 //! The session as the engine's [`Host`]: the one implementation of the imports of `wit/`.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use sidx_engine::host::{
     BlockSource, Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium,
@@ -35,7 +34,7 @@ impl Host for Session {
         self.check_call()?;
         check_file_path(path)?;
         self.check_create("new-file.create", path, medium)?;
-        NewFile::create(&self.shared, path, medium)
+        NewFile::create(&self.shared, path, medium, || self.space())
     }
 
     fn append(
@@ -257,10 +256,10 @@ impl Host for Session {
         Ok(())
     }
 
-    fn salvage_log(&self) -> Result<SalvagedLog> {
+    fn salvage_log(&self, needed_from: Option<u64>) -> Result<SalvagedLog> {
         let _crossing = self.activity.crossing();
         self.check_salvage()?;
-        self.shared.log.salvage()
+        self.shared.log.salvage(needed_from)
     }
 
     fn column_rows(&self, columns: &Columns) -> u32 {
@@ -401,13 +400,7 @@ impl Host for Session {
 
     fn usage(&self) -> Usage {
         let _crossing = self.activity.crossing();
-        Usage {
-            memory_used_bytes: self.shared.memory.used(),
-            memory_allowed_bytes: self.shared.memory.allowed(),
-            disk_used_bytes: self.shared.disk.used(),
-            disk_allowed_bytes: self.shared.disk.allowed(),
-            free_slots: self.shared.free_slots.load(Ordering::Relaxed),
-        }
+        self.shared.usage()
     }
 
     fn check(&self) -> Result<()> {

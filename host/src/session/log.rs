@@ -40,23 +40,34 @@ impl IndexLog {
         }
     }
 
-    fn with_log<T>(&self, call: impl FnOnce(&mut Log) -> crate::Result<T>) -> Result<T> {
+    /// Calls the log. The first call opens it, from the position that it is about: nothing before the one
+    /// that opening an index asks for is needed.
+    fn with_log<T>(
+        &self,
+        needed_from: u64,
+        call: impl FnOnce(&mut Log) -> crate::Result<T>,
+    ) -> Result<T> {
         let mut slot = self.log.lock();
         let log = match &mut *slot {
             Some(log) => log,
-            None => slot.insert(Log::open(Arc::clone(&self.storage), self.access)?),
+            None => {
+                let storage = Arc::clone(&self.storage);
+                slot.insert(Log::open_from(storage, self.access, needed_from)?)
+            }
         };
         let result = call(log);
         self.end.store(log.end(), Ordering::Relaxed);
         Ok(result?)
     }
 
-    /// Appends entries as one write and returns the position after the last, and the bytes added.
+    /// Appends entries as one write and returns the position after the last, and the bytes added. Segments
+    /// have at most about `segment_bytes`.
     pub(crate) fn append(
         &self,
         headers: &[&[u8]],
         columns: &[&Columns],
         durability: LogDurability,
+        segment_bytes: u64,
     ) -> Result<(u64, u64)> {
         if headers.len() != columns.len() {
             let (given, needed) = (columns.len(), headers.len());
@@ -70,8 +81,9 @@ impl IndexLog {
             .zip(&bodies)
             .map(|(header, body)| (*header, body.as_slice()))
             .collect();
-        self.with_log(|log| {
+        self.with_log(0, |log| {
             let before = log.end();
+            log.limit_segments(segment_bytes);
             let end = log.append(&entries, durability)?;
             Ok((end, end.saturating_sub(before)))
         })
@@ -79,7 +91,7 @@ impl IndexLog {
 
     /// The position after the last entry.
     pub(crate) fn end(&self) -> Result<u64> {
-        self.with_log(|log| Ok(log.end()))
+        self.with_log(0, |log| Ok(log.end()))
     }
 
     /// The entry at a position.
@@ -91,7 +103,7 @@ impl IndexLog {
             Ordering::Relaxed,
             Ordering::Relaxed,
         );
-        let Some(entry) = self.with_log(|log| log.read(position))? else {
+        let Some(entry) = self.with_log(position, |log| log.read(position))? else {
             return Ok(None);
         };
         let at = |text: String| Error::corrupt(text).at(format_args!("log position {position}"));
@@ -106,8 +118,9 @@ impl IndexLog {
         }))
     }
 
-    /// Opens the log although it may be damaged, and says what can be read.
-    pub(crate) fn salvage(&self) -> Result<SalvagedLog> {
+    /// Opens the log although it may be damaged, and says what can be read from a position on, or from its
+    /// beginning.
+    pub(crate) fn salvage(&self, needed_from: Option<u64>) -> Result<SalvagedLog> {
         let mut slot = self.log.lock();
         if slot.is_some() {
             return Err(Error::invalid(
@@ -119,7 +132,7 @@ impl IndexLog {
                 "an index that is open for reading is not repaired",
             ));
         }
-        let (log, report) = Log::salvage(Arc::clone(&self.storage))?;
+        let (log, report) = Log::salvage(Arc::clone(&self.storage), needed_from)?;
         *slot = Some(log);
         Ok(SalvagedLog {
             spans: report.spans,
@@ -129,13 +142,13 @@ impl IndexLog {
 
     /// Reads and checks every entry. Appends go on meanwhile; what they add is not looked at.
     pub(crate) fn check(&self) -> Result<LogReport> {
-        let segments = self.with_log(|log| Ok(log.segments()))?;
-        Ok(check(&self.storage, &segments)?)
+        let (segments, needed_from) = self.with_log(0, |log| Ok(log.needed()))?;
+        Ok(check(&self.storage, &segments, needed_from)?)
     }
 
     /// Gives up the entries before a position.
     pub(crate) fn drop_before(&self, position: u64) -> Result<()> {
-        self.with_log(|log| log.drop_before(position))?;
+        self.with_log(position, |log| log.drop_before(position))?;
         self.needed_from.store(position, Ordering::Relaxed);
         Ok(())
     }

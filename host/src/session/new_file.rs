@@ -13,6 +13,7 @@ use zstd::bulk::Compressor;
 
 use super::cached_page::MAX_PAGE_BYTES;
 use super::column_error;
+use super::disk::Space;
 use super::memory_files::{MemoryFile, Reservation};
 use super::shared::Shared;
 use super::source::SourceFile;
@@ -53,12 +54,19 @@ enum Sink {
     Durable {
         file: Box<dyn storage::NewFile>,
         buffer: Vec<u8>,
+        space: Arc<Space>,
     },
 }
 
 impl NewFile {
-    /// Starts a file; `conflict` when the path exists.
-    pub(crate) fn create(shared: &Arc<Shared>, path: &str, medium: Medium) -> Result<Self> {
+    /// Starts a file; `conflict` when the path exists. A durable one takes what it writes of
+    /// `space`.
+    pub(crate) fn create(
+        shared: &Arc<Shared>,
+        path: &str,
+        medium: Medium,
+        space: impl FnOnce() -> Result<Arc<Space>>,
+    ) -> Result<Self> {
         let sink = match medium {
             Medium::Memory => {
                 if shared.memory_files.contains(path) {
@@ -73,6 +81,7 @@ impl NewFile {
             Medium::Durable => Sink::Durable {
                 file: shared.storage.create(path)?,
                 buffer: Vec::new(),
+                space: space()?,
             },
         };
         let draft = Draft {
@@ -206,15 +215,18 @@ impl Draft {
                 reservation.grow(added)?;
                 bytes.extend_from_slice(stored);
             }
-            Sink::Durable { file, buffer } => {
-                self.shared.disk.check_room(self.size + added)?;
+            Sink::Durable {
+                file,
+                buffer,
+                space,
+            } => {
                 if stored.len() >= BUFFER_BYTES {
-                    flush(file.as_mut(), buffer)?;
-                    file.append(stored)?;
+                    flush(file.as_mut(), buffer, space)?;
+                    write(file.as_mut(), stored, space)?;
                 } else {
                     buffer.extend_from_slice(stored);
                     if buffer.len() >= BUFFER_BYTES {
-                        flush(file.as_mut(), buffer)?;
+                        flush(file.as_mut(), buffer, space)?;
                     }
                 }
             }
@@ -247,10 +259,10 @@ impl Draft {
             Sink::Durable {
                 mut file,
                 mut buffer,
+                space,
             } => {
-                flush(file.as_mut(), &mut buffer)?;
+                flush(file.as_mut(), &mut buffer, &space)?;
                 file.finish()?;
-                self.shared.disk.grew(self.size);
             }
         }
         Ok(FileSummary {
@@ -260,12 +272,17 @@ impl Draft {
     }
 }
 
-fn flush(file: &mut dyn storage::NewFile, buffer: &mut Vec<u8>) -> Result<()> {
+fn flush(file: &mut dyn storage::NewFile, buffer: &mut Vec<u8>, space: &Space) -> Result<()> {
     if !buffer.is_empty() {
-        file.append(buffer)?;
+        write(file, buffer, space)?;
         buffer.clear();
     }
     Ok(())
+}
+
+fn write(file: &mut dyn storage::NewFile, bytes: &[u8], space: &Space) -> Result<()> {
+    space.take(bytes.len() as u64)?;
+    Ok(file.append(bytes)?)
 }
 
 struct Zstd {

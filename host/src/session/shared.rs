@@ -1,17 +1,22 @@
 //! What all sessions of one open index share.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
+use sidx_engine::host::Usage;
+use sidx_engine::{Levels, View};
 
 use super::cached_page::CachedPage;
-use super::disk::DiskUse;
+use super::disk::{DiskUse, StoreUse};
 use super::log::IndexLog;
+use super::medium::MediumUse;
 use super::memory_files::{MemoryBudget, MemoryFiles};
 use super::source::OpenFiles;
 use super::views::Views;
+use crate::damage::Damages;
 use crate::page_cache::PageCache;
+use crate::scrub::Scrubs;
 use crate::storage::{Lock, Storage};
 use crate::work::Work;
 
@@ -21,6 +26,8 @@ pub(crate) struct Budgets {
     pub(crate) page_cache_bytes: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) disk_bytes: u64,
+    /// Free bytes that the medium keeps; none for the usual ones.
+    pub(crate) min_free_bytes: Option<u64>,
     pub(crate) instances: u32,
 }
 
@@ -33,8 +40,10 @@ pub(crate) struct Shared {
     pub(crate) cache: PageCache<CachedPage>,
     pub(crate) log: IndexLog,
     pub(crate) views: Arc<Views>,
-    pub(crate) disk: DiskUse,
+    pub(crate) disk: Arc<DiskUse>,
     pub(crate) work: Arc<Work>,
+    pub(crate) damages: Damages,
+    pub(crate) scrubs: Scrubs,
     /// Instances that may still be started.
     pub(crate) free_slots: AtomicU32,
     /// The epoch that this index keeps in the store while it reads.
@@ -53,7 +62,13 @@ impl Shared {
             log: IndexLog::new(Arc::clone(&storage), read_only),
             views: Views::new(),
             work: Arc::default(),
-            disk: DiskUse::new(Arc::clone(&storage), budgets.disk_bytes),
+            damages: Damages::default(),
+            scrubs: Scrubs::default(),
+            disk: DiskUse::new(
+                Arc::clone(&storage),
+                budgets.disk_bytes,
+                budgets.min_free_bytes,
+            ),
             free_slots: AtomicU32::new(budgets.instances),
             pin: Mutex::new(None),
             read_only,
@@ -77,6 +92,43 @@ impl Shared {
         }
         *pin = Some((epoch, lock));
         Ok(())
+    }
+
+    /// Whether a writer may remove what is read here, because nothing could be pinned.
+    pub(crate) fn reads_unprotected(&self) -> bool {
+        matches!(self.pin.lock().as_ref(), Some((_, None)))
+    }
+
+    /// Makes a view the newest, with what it says of the next flush.
+    pub(crate) fn publish(&self, view: View) -> crate::Result<()> {
+        let flush_bytes = view.flush_bytes;
+        self.views.publish(view)?;
+        self.disk.set_flush_bytes(flush_bytes);
+        Ok(())
+    }
+
+    /// Budgets, and how much of them is taken.
+    pub(crate) fn usage(&self) -> Usage {
+        self.usage_with(&self.disk.now())
+    }
+
+    fn usage_with(&self, store: &StoreUse) -> Usage {
+        Usage {
+            memory_used_bytes: self.memory.used(),
+            memory_allowed_bytes: self.memory.allowed(),
+            disk_used_bytes: store.taken_bytes,
+            disk_allowed_bytes: store.allowed_bytes,
+            medium_allowed_bytes: store.medium_allowed_bytes,
+            medium_minimum_bytes: store.medium_minimum_bytes,
+            free_slots: self.free_slots.load(Ordering::Relaxed),
+        }
+    }
+
+    /// How near everything is to its bound, as a write would find it, and the medium where it is known.
+    pub(crate) fn levels(&self) -> (Levels, Option<MediumUse>) {
+        let store = self.disk.now();
+        let levels = Levels::of(&self.usage_with(&store), self.disk.flush_bytes());
+        (levels, store.medium)
     }
 
     /// Forgets what is open and cached of a file or directory that was removed or moved. Who has a file

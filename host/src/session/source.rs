@@ -11,7 +11,8 @@ use sidx_engine::{Error, Result};
 use super::memory_files::MemoryFile;
 use crate::storage::{ReadFile, Storage};
 
-/// Files that nobody uses are closed when more than this many are open.
+/// Files that nobody uses are closed when more than this many are open, or more than twice as many as are
+/// in use.
 const KEPT_OPEN: usize = 512;
 
 /// A finished file.
@@ -90,26 +91,35 @@ impl SourceFile {
     }
 }
 
-/// The stored files that are open. One descriptor and one identity per file, so that instances share
+/// The stored files that are open. One handle and one identity per file, so that instances share
 /// cached pages.
 #[derive(Default)]
 pub(crate) struct OpenFiles {
-    files: Mutex<HashMap<String, Arc<SourceFile>>>,
+    files: Mutex<KeptFiles>,
+}
+
+#[derive(Default)]
+struct KeptFiles {
+    by_path: HashMap<String, Arc<SourceFile>>,
+    /// How many were in use when it was last looked for those that are not.
+    in_use: usize,
 }
 
 impl OpenFiles {
     /// Opens a file, or returns it when it is open already.
     pub(crate) fn open(&self, storage: &dyn Storage, path: &str) -> Result<Arc<SourceFile>> {
-        if let Some(file) = self.files.lock().get(path) {
+        if let Some(file) = self.files.lock().by_path.get(path) {
             return Ok(Arc::clone(file));
         }
         // Opened without the lock, as a store may be far away. Of two that open at once the first stays.
         let opened = SourceFile::stored(path, storage.open(path)?);
         let mut files = self.files.lock();
-        if files.len() >= KEPT_OPEN {
-            files.retain(|_, file| Arc::strong_count(file) > 1);
+        if files.by_path.len() >= KEPT_OPEN.max(2 * files.in_use) {
+            files.by_path.retain(|_, file| Arc::strong_count(file) > 1);
+            files.in_use = files.by_path.len();
         }
-        Ok(Arc::clone(files.entry(path.to_owned()).or_insert(opened)))
+        let file = files.by_path.entry(path.to_owned()).or_insert(opened);
+        Ok(Arc::clone(file))
     }
 
     /// Forgets a file, or all below a directory, and returns what was open.
@@ -120,6 +130,7 @@ impl OpenFiles {
         };
         self.files
             .lock()
+            .by_path
             .extract_if(|name, _| is_at(name))
             .map(|(_, file)| file)
             .collect()

@@ -14,6 +14,7 @@ fn session(memory_bytes: u64) -> Session {
         page_cache_bytes: 1 << 20,
         memory_bytes,
         disk_bytes: 1 << 20,
+        min_free_bytes: None,
         instances: 2,
     };
     let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);
@@ -211,6 +212,7 @@ fn files_are_bounded_and_their_paths_checked() {
     assert_eq!(session.usage().memory_used_bytes, 0);
     let large = session.create_file("x/b", Medium::Durable).unwrap();
     let bytes = vec![1; 2 << 20];
+    session.set_role(Role::Introducer);
     let refused = session.append(&large, &bytes, &[2 << 20], Codec::None);
     assert_eq!(kind(refused), ErrorKind::ResourceExhausted);
     for path in ["", "..", "a/../b", "/a", "a//b", "a b", "lock"] {

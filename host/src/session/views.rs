@@ -28,6 +28,7 @@ impl Views {
             version: 0,
             epoch: 0,
             bytes: Vec::new(),
+            flush_bytes: 0,
         });
         let state = State {
             newest,
@@ -143,6 +144,7 @@ mod tests {
             version,
             epoch: 0,
             bytes: Vec::new(),
+            flush_bytes: 0,
         }
     }
 
@@ -170,6 +172,7 @@ mod tests {
             version,
             epoch,
             bytes: bytes.to_vec(),
+            flush_bytes: 0,
         };
         views.publish(at(5, 2, b"x")).unwrap();
         views.publish(at(5, 2, b"x")).unwrap();

@@ -12,13 +12,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::descriptors::Descriptors;
 use self::disk::{TempFile, sync_directory};
 use self::file_system::Fs;
 use self::files::{DirectoryAppendFile, DirectoryNewFile, DirectoryReadFile};
+use self::place::Found;
 use super::paths::{LOCK_NAME, check_index_name, check_move, check_path, is_component};
-use super::{AppendFile, Lock, NewFile, ReadFile, Storage, Store};
+use super::{AppendFile, Lock, MediumSpace, NewFile, ReadFile, Storage, Store};
 use crate::error::{Error, ErrorKind, Result};
 
+mod descriptors;
 mod disk;
 mod file_system;
 mod files;
@@ -26,6 +29,7 @@ mod local;
 mod lock;
 mod objects;
 mod pins;
+mod place;
 #[cfg(test)]
 mod tests;
 
@@ -54,20 +58,19 @@ impl DirectoryStore {
     fn existing(&self, name: &str) -> Result<PathBuf> {
         check_index_name(name)?;
         let path = self.root.join(name);
-        match self.fs.metadata(&path) {
-            Ok(metadata) if metadata.kind == FileKind::Directory => Ok(path),
-            Ok(_) => Err(Error::conflict(format!(
-                "{} is a file, not an index",
-                path.display()
-            ))),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-                Err(Error::not_found(format!(
+        let what = match place::look(self.fs.as_ref(), &path)? {
+            Found::Directory => return Ok(path),
+            Found::File => "is a file, not an index",
+            Found::DanglingLink => "is a link to something that does not exist",
+            Found::Nothing => {
+                place::check_root(self.fs.as_ref(), &self.root)?;
+                return Err(Error::not_found(format!(
                     "store {} has no index {name}; check the name or create it first",
                     self.root.display()
-                )))
+                )));
             }
-            Err(cause) => Err(Error::io("look at", &path, cause)),
-        }
+        };
+        Err(place::in_the_way(&path, what, "choose another name"))
     }
 }
 
@@ -79,11 +82,9 @@ impl Store for DirectoryStore {
     fn index_names(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in disk::entries(self.fs.as_ref(), &self.root)? {
-            let is_index = check_index_name(&entry.name).is_ok();
             // A link to a directory is as good as a directory here.
-            if is_index
-                && (entry.is_directory
-                    || is_directory(self.fs.as_ref(), &self.root.join(&entry.name)))
+            if check_index_name(&entry.name).is_ok()
+                && place::has_index(self.fs.as_ref(), &self.root.join(&entry.name))?
             {
                 names.push(entry.name);
             }
@@ -94,8 +95,14 @@ impl Store for DirectoryStore {
 
     fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>> {
         let path = match self.existing(name) {
-            Ok(path) => path,
+            Ok(path) => {
+                if create {
+                    place::check_free(self.fs.as_ref(), &path)?;
+                }
+                path
+            }
             Err(error) if create && error.kind() == ErrorKind::NotFound => {
+                place::check_parent(self.fs.as_ref(), &self.root)?;
                 let path = self.root.join(name);
                 disk::make_directories(self.fs.as_ref(), &path)?;
                 path
@@ -110,7 +117,23 @@ impl Store for DirectoryStore {
     }
 
     fn remove_index(&self, name: &str) -> Result<()> {
-        let path = self.existing(name)?;
+        let path = match self.existing(name) {
+            Ok(path) => path,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // Maybe because a removal broke off after its first step: this is the next one.
+                disk::remove_hidden_directories(self.fs.as_ref(), &self.root)?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
+        let kind = self.fs.link_metadata(&path).map(|found| found.kind);
+        if kind.map_err(|cause| Error::io("look at", &path, cause))? != FileKind::Directory {
+            // Only the link would go, and what it leads to stay behind unseen.
+            return Err(Error::conflict(format!(
+                "{} is a link: nothing was removed; remove the index where it is, then the link",
+                path.display()
+            )));
+        }
         let storage = DirectoryStorage::on(Arc::clone(&self.fs), &path);
         let _lock = storage.lock()?;
         // First out of sight in one step, so that a crash does not leave half an index under its
@@ -120,13 +143,15 @@ impl Store for DirectoryStore {
             .rename(&path, &removed)
             .map_err(|cause| Error::io("remove", &path, cause))?;
         sync_directory(self.fs.as_ref(), &self.root)?;
-        disk::remove_leftovers(self.fs.as_ref(), &self.root, false)
+        disk::remove_hidden_directories(self.fs.as_ref(), &self.root)
     }
 }
 
-/// One index in a directory.
+/// One index in a directory. However many files of parts are in use, they take no more than half of the
+/// descriptors that the process may have.
 pub struct DirectoryStorage {
     fs: Fs,
+    descriptors: Arc<Descriptors>,
     root: PathBuf,
 }
 
@@ -138,8 +163,11 @@ impl DirectoryStorage {
 
     /// The same on another file system.
     pub fn on(fs: Arc<dyn FileSystem>, root: impl Into<PathBuf>) -> Self {
-        let root = root.into();
-        Self { fs, root }
+        Self {
+            fs,
+            descriptors: Descriptors::of_process(),
+            root: root.into(),
+        }
     }
 
     fn full(&self, path: &str) -> Result<PathBuf> {
@@ -186,10 +214,13 @@ fn local() -> Fs {
     Arc::new(LocalFileSystem)
 }
 
-/// Whether a path leads to a directory that can be reached.
-fn is_directory(fs: &dyn FileSystem, path: &Path) -> bool {
-    fs.metadata(path)
-        .is_ok_and(|metadata| metadata.kind == FileKind::Directory)
+/// Whether a path leads to a directory. That nobody may look is no answer.
+fn is_directory(fs: &dyn FileSystem, path: &Path) -> Result<bool> {
+    match fs.metadata(path) {
+        Ok(metadata) => Ok(metadata.kind == FileKind::Directory),
+        Err(cause) if is_absent(&cause) => Ok(false),
+        Err(cause) => Err(Error::io("look at", path, cause)),
+    }
 }
 
 /// Whether something has that name, be it a dangling link.
@@ -199,6 +230,14 @@ fn exists(fs: &dyn FileSystem, path: &Path) -> Result<bool> {
         Err(cause) if is_absent(&cause) => Ok(false),
         Err(cause) => Err(Error::io("look at", path, cause)),
     }
+}
+
+/// Whether an error says that the medium, or this user's share of it, has no room left.
+fn is_full(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// Whether an error says that there is nothing; `a/b` is not there either when `a` is a file.
@@ -221,14 +260,15 @@ impl Storage for DirectoryStorage {
         }
         let directory = self.make_parents(path)?;
         Ok(Box::new(DirectoryNewFile::new(
-            TempFile::create(&self.fs, &directory)?,
+            TempFile::create(&self.fs, &self.descriptors, &directory)?,
             full,
         )))
     }
 
     fn open(&self, path: &str) -> Result<Arc<dyn ReadFile>> {
         Ok(Arc::new(DirectoryReadFile::open(
-            self.fs.as_ref(),
+            &self.fs,
+            &self.descriptors,
             &self.full(path)?,
         )?))
     }
@@ -322,7 +362,7 @@ impl Storage for DirectoryStorage {
 
     fn lock(&self) -> Result<Lock> {
         let lock = lock::take(self.fs.as_ref(), &self.root.join(LOCK_NAME))?;
-        disk::remove_leftovers(self.fs.as_ref(), &self.root, true)?;
+        disk::remove_leftovers(self.fs.as_ref(), &self.root)?;
         // A writer that died may have published an object whose name is not durable. Whoever takes it
         // for published removes what it replaced, and a power loss could then take both.
         sync_directory(self.fs.as_ref(), &self.root)?;
@@ -368,5 +408,11 @@ impl Storage for DirectoryStorage {
 
     fn size_bytes(&self) -> Result<u64> {
         disk::size_bytes(self.fs.as_ref(), &self.root)
+    }
+
+    fn space(&self) -> Result<Option<MediumSpace>> {
+        self.fs
+            .space(&self.root)
+            .map_err(|cause| Error::io("ask for the free bytes of", &self.root, cause))
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! A position is the number of bytes of all frames before it since the log began; it only grows,
 //! across segments and reopening. The bytes of a frame are in `log/frame.rs`, those of a file in
-//! `log/segment.rs`, and what is done after a crash in `log/recovery.rs`.
+//! `log/segment.rs`, what all files together are in `log/survey.rs`, and what is done after a crash in
+//! `log/recovery.rs`.
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ pub use self::check::LogReport;
 pub(crate) use self::check::check;
 pub(crate) use self::segment::{DIRECTORY, Segment};
 
+use self::read_ahead::ReadAhead;
 use super::{AppendFile, ReadFile, Storage};
 use crate::checksum;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,8 +22,10 @@ use crate::error::{Error, ErrorKind, Result};
 mod check;
 mod frame;
 mod opening;
+mod read_ahead;
 mod recovery;
 mod segment;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -58,6 +62,10 @@ pub struct Log {
     storage: Arc<dyn Storage>,
     /// Oldest first, each beginning where the one before ends.
     segments: Vec<Segment>,
+    /// First positions of older files, whose entries are all given up.
+    absorbed: Vec<u64>,
+    /// First positions of files that count for nothing.
+    leftovers: Vec<u64>,
     /// The newest segment, once it was appended to.
     newest: Option<Box<dyn AppendFile>>,
     /// The segment read last, by its first position.
@@ -66,6 +74,10 @@ pub struct Log {
     end: u64,
     /// Everything before this position is on the medium.
     durable: u64,
+    /// Entries before this position are given up.
+    needed_from: u64,
+    /// No segment reaches up to the end; the next entry begins one that follows nothing.
+    is_detached: bool,
     segment_bytes: u64,
     state: State,
     /// First positions of damaged segments, which are kept when they are given up.
@@ -83,17 +95,41 @@ enum State {
 }
 
 impl Log {
-    /// Opens the log of an index; a new one has no files and ends at 0.
+    /// Opens the log of an index; a new one has no files and ends at 0. It begins with its first segment;
+    /// who knows from where on it is needed uses [`open_from`](Self::open_from).
     ///
     /// The newest segment is read and checked. With [`LogAccess::Write`] the torn end that a crash
     /// left is cut off and all the rest is synced; with [`LogAccess::Read`] the log just ends
     /// before it. `corrupt`, with file and offset, when a frame is damaged or a segment is missing.
     pub fn open(storage: Arc<dyn Storage>, access: LogAccess) -> Result<Self> {
+        Self::open_needed(storage, access, None)
+    }
+
+    /// As [`open`](Self::open), of a log whose entries before a position are absorbed: whatever is left
+    /// of them is not looked at, and the log ends at that position or behind it. `corrupt` when the
+    /// entries from there on are not all there; for a reader `not-found` when the log begins later,
+    /// because a writer may have given them up meanwhile.
+    pub fn open_from(
+        storage: Arc<dyn Storage>,
+        access: LogAccess,
+        needed_from: u64,
+    ) -> Result<Self> {
+        Self::open_needed(storage, access, Some(needed_from))
+    }
+
+    fn open_needed(
+        storage: Arc<dyn Storage>,
+        access: LogAccess,
+        needed_from: Option<u64>,
+    ) -> Result<Self> {
+        check_position(needed_from)?;
+        let survey = survey::survey(storage.as_ref(), needed_from)?;
+        survey.check_sound(access == LogAccess::Read)?;
         let mut log = Self::unopened(storage);
-        log.load()?;
+        log.needed_from = needed_from.unwrap_or(0);
+        log.adopt(survey);
         if access == LogAccess::Write {
-            log.state = State::Good;
-            log.repair()?;
+            log.prepare()?;
         }
         Ok(log)
     }
@@ -102,61 +138,95 @@ impl Log {
         Self {
             storage,
             segments: Vec::new(),
+            absorbed: Vec::new(),
+            leftovers: Vec::new(),
             newest: None,
             reading: None,
             end: 0,
             durable: 0,
+            needed_from: 0,
+            is_detached: false,
             segment_bytes: SEGMENT_BYTES,
             state: State::ReadOnly,
             damaged: Vec::new(),
         }
     }
 
-    /// Opens the log of an index for writing, damaged or not, and reads all of it: the report says which
-    /// entries can be read. With damage the log takes no appends until [`drop_before`](Self::drop_before)
-    /// of its end, which moves damaged segments to `quarantine/`, untouched.
-    pub fn salvage(storage: Arc<dyn Storage>) -> Result<(Self, LogReport)> {
-        match Self::open(Arc::clone(&storage), LogAccess::Write) {
-            Ok(log) => {
-                let report = check(&log.storage, &log.segments)?;
-                if report.damage.is_empty() {
-                    return Ok((log, report));
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::Corrupt => {}
-            Err(error) => return Err(error),
-        }
-        let (report, segments) = check::salvage(storage.as_ref())?;
+    /// Opens the log of an index for writing, damaged or not, and reads all of it from a position on,
+    /// or from its beginning: the report says which entries can be read. With damage the log takes no
+    /// appends until [`drop_before`](Self::drop_before) of its end, which moves damaged segments to
+    /// `quarantine/`, untouched.
+    pub fn salvage(
+        storage: Arc<dyn Storage>,
+        needed_from: Option<u64>,
+    ) -> Result<(Self, LogReport)> {
+        check_position(needed_from)?;
+        let survey = survey::survey(storage.as_ref(), needed_from)?;
+        let report = check::salvage(&storage, &survey, needed_from.unwrap_or(0))?;
         let mut log = Self::unopened(storage);
-        log.end = report.spans.last().map_or(0, |(_, end)| *end);
-        // Positions are never used again, whatever was at them.
-        log.end = segments.iter().map(|it| it.end).fold(log.end, u64::max);
-        log.segments = segments;
-        log.damaged = report.damaged.clone();
-        log.state = State::Damaged;
+        log.needed_from = needed_from.unwrap_or(0);
+        log.adopt(survey);
+        if report.damage.is_empty() {
+            log.prepare()?;
+        } else {
+            // Positions are never used again, whatever was at them.
+            let ends = log.segments.iter().map(|segment| segment.end);
+            log.end = ends.fold(log.end, u64::max);
+            log.end = report
+                .spans
+                .iter()
+                .fold(log.end, |end, span| end.max(span.1));
+            log.damaged.clone_from(&report.damaged);
+            log.state = State::Damaged;
+        }
         Ok((log, report))
     }
 
-    /// What [`check`] reads.
-    pub(crate) fn segments(&self) -> Vec<Segment> {
-        self.segments.clone()
+    /// What [`check`] reads, and from which position on.
+    pub(crate) fn needed(&self) -> (Vec<Segment>, u64) {
+        (self.segments.clone(), self.needed_from)
     }
 
     /// Appends entries in order, as one write; with [`LogDurability::Sync`] they, and all before
     /// them, are on the medium on return, with [`LogDurability::Os`] with the operating system.
     /// Returns the position after the last. Without entries it is a sync, or nothing.
     ///
-    /// `invalid-argument` when an entry is larger than 1 GiB; nothing was changed then. After any
-    /// other error none of the entries counts, and the log refuses everything but reading until it
-    /// is opened again.
+    /// `invalid-argument` when an entry is larger than 1 GiB; nothing was changed then.
+    /// `resource-exhausted` when the medium is full: what arrived was taken back, and the log goes on as
+    /// if nothing had been tried. After any other error none of the entries counts, and the log refuses
+    /// everything but reading until it is opened again.
     pub fn append(&mut self, entries: &[(&[u8], &[u8])], durability: LogDurability) -> Result<u64> {
         self.check_writable()?;
         for (header, body) in entries {
             frame::payload_bytes(header, body)?;
         }
-        let result = self.write(entries, durability);
-        self.fail_on_error(result)?;
-        Ok(self.end)
+        let full = |segment: &Segment| self.end - segment.first >= self.segment_bytes;
+        if !entries.is_empty() && self.is_detached {
+            let started = self.start_segment(self.end, None);
+            self.bear_full(started)?;
+        } else if !entries.is_empty() && self.segments.last().is_none_or(full) {
+            let synced = self.sync_newest();
+            self.fail_on_error(synced)?;
+            let started = self.start_segment(self.end, Some(self.end));
+            self.bear_full(started)?;
+        }
+        let written = self.write(entries);
+        let end = self.bear_full(written)?;
+        if durability == LogDurability::Sync && self.durable < end {
+            let synced = self.newest_file().and_then(|file| file.sync());
+            self.fail_on_error(synced)?;
+            self.durable = end;
+        }
+        self.end = end;
+        if let Some(segment) = self.segments.last_mut() {
+            segment.end = end;
+        }
+        Ok(end)
+    }
+
+    /// Segments that are begun from now on have at most about so many bytes, and never more than usual.
+    pub(crate) fn limit_segments(&mut self, bytes: u64) {
+        self.segment_bytes = bytes.min(SEGMENT_BYTES);
     }
 
     /// The position after the last entry; 0 for a new log.
@@ -166,9 +236,10 @@ impl Log {
 
     /// The position of the first entry that is still there, or the end when there is none.
     pub fn start(&self) -> u64 {
-        self.segments
-            .first()
-            .map_or(self.end, |segment| segment.first)
+        match self.segments.first() {
+            Some(segment) if !self.is_detached => segment.first,
+            _ => self.end,
+        }
     }
 
     /// Reads the entry at a position that is 0 or was returned before; none at the end. `not-found`
@@ -187,6 +258,7 @@ impl Log {
         let Some(segment) = later
             .checked_sub(1)
             .and_then(|i| self.segments.get(i))
+            .filter(|segment| position < segment.end && !self.is_detached)
             .copied()
         else {
             let (place, start) = (self.storage.location(), self.start());
@@ -224,23 +296,26 @@ impl Log {
     /// the newest; the rest may still be read. A position behind the end moves the end there: that
     /// is what a writer needs whose snapshot absorbed entries that a power loss took from the log,
     /// because their positions must not be used again.
+    ///
+    /// Room is made without a write where the medium has none left: the end moves all the same, and who
+    /// opens the log again [from](Self::open_from) the position finds it there.
     pub fn drop_before(&mut self, position: u64) -> Result<()> {
         if self.state == State::Damaged {
             return self.set_aside(position);
         }
         self.check_writable()?;
-        if position > segment::MAX_POSITION {
-            return Err(Error::invalid(format!(
-                "no log has a position as large as {position}"
-            )));
-        }
+        check_position(Some(position))?;
         let held = self
             .segments
             .last()
             .map_or(0, |segment| self.end - segment.first);
-        if position > self.end || (position == self.end && held >= WORTH_REPLACING_BYTES) {
-            let result = self.start_segment(position, None);
-            self.fail_on_error(result)?;
+        let worth_replacing = held >= WORTH_REPLACING_BYTES.min(self.segment_bytes);
+        if position > self.end || (position == self.end && worth_replacing) {
+            self.begin_anew(position)?;
+        }
+        self.needed_from = self.needed_from.max(position);
+        for first in std::mem::take(&mut self.absorbed) {
+            self.storage.remove(&segment::path(first))?;
         }
         while let [oldest, _, ..] = self.segments.as_slice() {
             if oldest.end > position {
@@ -250,6 +325,27 @@ impl Log {
             self.segments.remove(0);
         }
         Ok(())
+    }
+
+    /// Begins a segment at a position before which nothing is needed. On a medium without any room there is
+    /// none: what is left of the log goes all the same, which makes some, and who opens it from the position
+    /// finds its end there.
+    fn begin_anew(&mut self, position: u64) -> Result<()> {
+        match self.start_segment(position, None) {
+            Err(error) if error.kind() == ErrorKind::ResourceExhausted => {
+                self.newest = None;
+                self.reading = None;
+                (self.end, self.durable) = (position, position);
+                self.is_detached = true;
+                self.storage.remove(&segment::path(position))?;
+                while let Some(oldest) = self.segments.first() {
+                    self.storage.remove(&segment::path(oldest.first))?;
+                    self.segments.remove(0);
+                }
+                Ok(())
+            }
+            result => self.fail_on_error(result),
+        }
     }
 
     /// Moves the damaged segments to the quarantine and begins anew at a position, once nothing before
@@ -270,11 +366,18 @@ impl Log {
             }
             self.storage.rename(&from, &to)?;
             self.segments.retain(|segment| segment.first != first);
+            self.absorbed.retain(|absorbed| *absorbed != first);
+            self.leftovers.retain(|leftover| *leftover != first);
         }
         self.reading = None;
         self.state = State::Good;
         let result = self.start_segment(position, None);
         self.fail_on_error(result)?;
+        for first in std::mem::take(&mut self.leftovers) {
+            if first != position {
+                self.storage.remove(&segment::path(first))?;
+            }
+        }
         self.drop_before(position)
     }
 
@@ -298,25 +401,42 @@ impl Log {
     /// After a failed write nobody knows what is in the file: takes back what can be taken back,
     /// and lets no write follow.
     fn fail_on_error<T>(&mut self, result: Result<T>) -> Result<T> {
-        if result.is_err() {
+        result.map_err(|error| {
             self.state = State::Failed;
-            if let (Some(file), Some(segment)) = (&mut self.newest, self.segments.last()) {
-                // Best effort. If it fails too, the next opening may find entries that were
-                // reported as failed, which an outcome unknown to everybody allows.
-                let _ = file
-                    .truncate(segment.offset_of(self.end))
-                    .and_then(|()| file.sync());
-            }
-        }
-        result
+            // Best effort. If it fails too, the next opening may find entries that were reported as
+            // failed, which an outcome unknown to everybody allows.
+            let _ = self.cut_back();
+            error.in_doubt()
+        })
     }
 
-    fn write(&mut self, entries: &[(&[u8], &[u8])], durability: LogDurability) -> Result<()> {
-        let full = |segment: &Segment| self.end - segment.first >= self.segment_bytes;
-        if !entries.is_empty() && self.segments.last().is_none_or(full) {
-            self.sync_newest()?;
-            self.start_segment(self.end, Some(self.end))?;
+    /// A medium that had no room left has taken a part of a write at most. Once that is taken back, and
+    /// the medium has it so, the log is as it was. Otherwise as after any other failed write.
+    fn bear_full<T>(&mut self, result: Result<T>) -> Result<T> {
+        match result {
+            Err(error) if error.kind() == ErrorKind::ResourceExhausted => {
+                if self.cut_back().is_err() {
+                    self.state = State::Failed;
+                    return Err(error.in_doubt());
+                }
+                self.durable = self.end;
+                Err(error)
+            }
+            result => self.fail_on_error(result),
         }
+    }
+
+    /// Cuts everything behind the end off, and brings the rest to the medium.
+    fn cut_back(&mut self) -> Result<()> {
+        if let (Some(file), Some(segment)) = (&mut self.newest, self.segments.last()) {
+            file.truncate(segment.offset_of(self.end))?;
+            file.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Appends frames to the newest segment and returns the position after the last.
+    fn write(&mut self, entries: &[(&[u8], &[u8])]) -> Result<u64> {
         let mut bytes = Vec::new();
         let mut end = self.end;
         for &entry in entries {
@@ -325,15 +445,7 @@ impl Log {
         if !bytes.is_empty() {
             self.newest_file()?.append(&bytes)?;
         }
-        if durability == LogDurability::Sync && self.durable < end {
-            self.newest_file()?.sync()?;
-            self.durable = end;
-        }
-        self.end = end;
-        if let Some(segment) = self.segments.last_mut() {
-            segment.end = end;
-        }
-        Ok(())
+        Ok(end)
     }
 
     /// The newest segment, open for appending.
@@ -374,6 +486,7 @@ impl Log {
         self.newest = Some(file);
         self.end = first;
         self.durable = first;
+        self.is_detached = false;
         Ok(())
     }
 
@@ -414,7 +527,19 @@ impl Log {
             return Ok(Arc::clone(file));
         }
         let file = self.storage.open(&segment::path(segment.first))?;
+        let file: Arc<dyn ReadFile> =
+            Arc::new(ReadAhead::new(file, segment.offset_of(segment.end)));
         self.reading = Some((segment.first, Arc::clone(&file)));
         Ok(file)
+    }
+}
+
+/// Refuses a position that no log has.
+fn check_position(position: Option<u64>) -> Result<()> {
+    match position.filter(|position| *position > segment::MAX_POSITION) {
+        Some(position) => Err(Error::invalid(format!(
+            "no log has a position as large as {position}"
+        ))),
+        None => Ok(()),
     }
 }

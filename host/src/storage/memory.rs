@@ -36,7 +36,14 @@ impl Store for MemoryStore {
     }
 
     fn index_names(&self) -> Result<Vec<String>> {
-        Ok(self.indexes.lock().keys().cloned().collect())
+        let indexes = self.indexes.lock();
+        let mut names = Vec::new();
+        for (name, storage) in indexes.iter() {
+            if storage.get("index.json")?.is_some() {
+                names.push(name.clone());
+            }
+        }
+        Ok(names)
     }
 
     fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>> {

@@ -2,8 +2,33 @@
 //! callers share one append to the log and one sync.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::sync::{Condvar, Mutex};
+
+/// What a caller brings along: how long it waits, and how it works on items when it is its turn to lead.
+pub(crate) trait Caller<I, A> {
+    /// Why it waits no longer.
+    type Stop;
+    /// What it must hold to work on items.
+    type Ready;
+
+    /// Whether it still waits.
+    fn check(&self) -> Result<(), Self::Stop>;
+
+    /// How long it may wait before it asks [`check`](Self::check) again; none when it waits until it is
+    /// told.
+    fn patience(&self) -> Option<Duration>;
+
+    /// Waits for what the work needs. No item is taken before that, so that the caller may give up.
+    fn prepare(&self) -> Result<Self::Ready, Self::Stop>;
+
+    /// Works on items, which come in order of arrival, and returns an answer for each.
+    fn work(&mut self, ready: Self::Ready, items: Vec<I>) -> Vec<A>;
+
+    /// The answer of those who get none, because the work broke off.
+    fn unanswered() -> A;
+}
 
 /// Items of type `I` on their way in, answers of type `A` on their way out.
 pub(crate) struct Queue<I, A> {
@@ -69,44 +94,76 @@ impl<I, A> Queue<I, A> {
         }
     }
 
-    /// Has an item worked on, by this caller or another, and returns its answer. `work` gets items in
-    /// order of arrival and returns an answer for each; who gets none, because the work broke off, is
-    /// told so with `unanswered`.
-    pub(crate) fn submit(
-        &self,
-        item: I,
-        mut work: impl FnMut(Vec<I>) -> Vec<A>,
-        unanswered: fn() -> A,
-    ) -> A {
+    /// Has an item worked on, by this caller or another, and returns its answer. A caller that waits no
+    /// longer takes its item back, as long as nobody has begun with it: then nothing came of it. Once it was
+    /// taken, the answer is waited for however long it takes.
+    pub(crate) fn submit<C: Caller<I, A>>(&self, item: I, mut caller: C) -> Result<A, C::Stop> {
         let mut state = self.state.lock();
         let ticket = state.next_ticket;
         state.next_ticket += 1;
         state.waiting.push((ticket, item));
         loop {
             if let Some(answer) = state.answers.remove(&ticket) {
-                return answer;
+                return Ok(answer);
+            }
+            let is_waiting = state.is_waiting(ticket);
+            if is_waiting && let Err(stop) = caller.check() {
+                state.withdraw(ticket);
+                return Err(stop);
             }
             if state.is_led {
-                self.changed.wait(&mut state);
+                match caller.patience() {
+                    Some(time) if is_waiting => self.changed.wait_for(&mut state, time),
+                    _ => self.changed.wait(&mut state),
+                }
                 continue;
             }
             state.is_led = true;
-            let (tickets, items) = state.take(&self.limits);
             drop(state);
-            let mut led = Led {
-                queue: self,
-                tickets,
-                answers: Vec::new(),
-                unanswered,
-            };
-            led.answers = work(items);
-            drop(led);
+            self.lead(ticket, &mut caller)?;
             state = self.state.lock();
         }
+    }
+
+    /// Works on those who came first, once there is what that needs. The caller's own item may be among
+    /// them or not; it is taken back when the caller gives up before that.
+    fn lead<C: Caller<I, A>>(&self, ticket: u64, caller: &mut C) -> Result<(), C::Stop> {
+        let mut led = Led {
+            queue: self,
+            tickets: Vec::new(),
+            answers: Vec::new(),
+            unanswered: C::unanswered,
+        };
+        let ready = caller.prepare().inspect_err(|_| {
+            // Before another one leads, who could take it.
+            self.state.lock().withdraw(ticket);
+        })?;
+        let (tickets, items) = self.state.lock().take(&self.limits);
+        led.tickets = tickets;
+        led.answers = caller.work(ready, items);
+        Ok(())
     }
 }
 
 impl<I, A> State<I, A> {
+    /// Where an item waits; tickets are in order.
+    fn place(&self, ticket: u64) -> Option<usize> {
+        let found = self.waiting.binary_search_by_key(&ticket, |(own, _)| *own);
+        found.ok()
+    }
+
+    /// Whether nobody has begun with an item.
+    fn is_waiting(&self, ticket: u64) -> bool {
+        self.place(ticket).is_some()
+    }
+
+    /// Takes an item back that waits.
+    fn withdraw(&mut self, ticket: u64) {
+        if let Some(at) = self.place(ticket) {
+            self.waiting.remove(at);
+        }
+    }
+
     /// The items of the next round and the tickets of their callers.
     fn take(&mut self, limits: &Limits<I>) -> (Vec<u64>, Vec<I>) {
         let mut weight = 0usize;

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Starts a load that has written a row and waits for more.
-fn open_writer(place: &Place) -> Child {
+pub(super) fn open_writer(place: &Place) -> Child {
     let arguments = [
         "ingest",
         &place.store,
@@ -97,6 +97,81 @@ fn maintenance_says_what_it_did() {
     assert!(table.contains("rows"), "{table}");
 }
 
+#[test]
+fn retention_tells_first_what_it_drops_and_then_drops_it() {
+    let place = Place::new();
+    // Three parts of ten rows: a load ends with a flush.
+    for first in [0, 10, 20] {
+        let rows: String = (first..first + 10).map(row).collect();
+        place.load(rows.as_bytes(), &[]).expect(0);
+    }
+    let told = place.run("retain", &["--below", "15", "--dry-run"]);
+    let told = told.expect(0).last();
+    let named = |report: &Value, names: [&str; 3]| names.map(|name| report[name].as_u64());
+    let parts = ["parts_dropped", "parts_rewritten", "parts_untouched"];
+    assert_eq!(named(&told, parts), [Some(1); 3], "{told}");
+    assert_eq!(
+        (&told["rows"], &told["dropped_rows"]),
+        (&30.into(), &15.into())
+    );
+    assert_eq!(place.keys(&[]).len(), 30, "a dry run dropped rows");
+    let done = place.run("retain", &["--below", "15"]).expect(0).last();
+    let names = ["dropped_rows", "parts_dropped", "parts_written"];
+    assert_eq!(named(&done, names), [Some(15), Some(1), Some(1)], "{done}");
+    assert_eq!(
+        (&done["before"]["rows"], &done["after"]["rows"]),
+        (&30.into(), &15.into())
+    );
+    assert_eq!(place.keys(&[]), (15..30).collect::<Vec<_>>());
+    // Both together drop what either names; a tag that no row has names none, or with `not` all.
+    let both = ["--below", "16", "--where", "nobody = 1 or exists(nobody)"];
+    assert_eq!(
+        place.run("retain", &both).expect(0).last()["dropped_rows"],
+        1
+    );
+    let all = ["--where", "not nobody = 1"];
+    assert_eq!(
+        place.run("retain", &all).expect(0).last()["dropped_rows"],
+        14
+    );
+    assert!(place.keys(&[]).is_empty());
+    let table = place.run(
+        "retain",
+        &["--below", "-9", "--dry-run", "--format", "table"],
+    );
+    let table = table.expect(0).out;
+    assert!(table.contains("parts_untouched"), "{table}");
+}
+
+#[test]
+fn a_retention_that_cannot_be_meant_does_nothing() {
+    let place = Place::new();
+    place.load(row(1).as_bytes(), &[]).expect(0);
+    for flags in [
+        &[][..],
+        &["--dry-run"],
+        &["--below", "soon"],
+        &["--below", "9223372036854775808"],
+        &["--where", "tag ="],
+        &["--where", "tag =", "--dry-run"],
+    ] {
+        place.run("retain", flags).expect(2);
+    }
+    assert_eq!(place.keys(&[]), [1]);
+    let store = place.store.as_str();
+    sidx(&["retain", store, "--index", "other", "--below", "1"]).expect(3);
+    sidx(&[
+        "retain",
+        store,
+        "--index",
+        "other",
+        "--below",
+        "1",
+        "--dry-run",
+    ])
+    .expect(3);
+}
+
 /// The files of the parts.
 fn part_files(place: &Place) -> Vec<PathBuf> {
     let parts = Path::new(&place.store).join("i/parts");
@@ -129,6 +204,58 @@ fn damage_is_found() {
     let report: Value = serde_json::from_str(&run.out).expect("JSON");
     assert_eq!(report["ok"], false);
     place.run("query", &[]).expect(5);
+}
+
+#[test]
+fn a_damaged_part_is_named_and_the_others_are_merged() {
+    let place = Place::new();
+    for key in 0..4 {
+        place.load(row(key).as_bytes(), &[]).expect(0);
+        place.run("flush", &[]).expect(0);
+    }
+    let before = place.run("parts", &[]).expect(0).out;
+    assert!(before.lines().count() <= 4);
+    // The last part, so that the others are neighbours.
+    place.load(row(9).as_bytes(), &[]).expect(0);
+    let mut data: Vec<PathBuf> = part_files(&place)
+        .into_iter()
+        .filter(|path| path.ends_with("data.bin"))
+        .collect();
+    data.sort();
+    let data = data.pop().expect("a payload file");
+    let part = data.parent().and_then(Path::file_name).expect("a part");
+    let part = part.to_string_lossy().into_owned();
+    let mut bytes = fs::read(&data).expect("readable");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 0x40;
+    fs::write(&data, bytes).expect("writable");
+    let run = place.run("merge", &["--all"]).expect(5);
+    assert_eq!(run.last()["left_out"], 1);
+    assert_eq!(run.last()["after"]["parts"], 2, "{}", run.out);
+    assert_eq!(run.err.lines().count(), 1, "{}", run.err);
+    for word in [&part, "data.bin", "sidx repair"] {
+        assert!(run.err.contains(word), "{}", run.err);
+    }
+    assert_eq!(place.keys(&["--keys", "0..4"]), [0, 1, 2, 3]);
+    // The advice is good.
+    place.run("repair", &[]).expect(5);
+    place.run("repair", &["--accept-loss"]).expect(0);
+    place.run("merge", &["--all"]).expect(0);
+    assert_eq!(place.keys(&[]), [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_backup_that_lacks_a_damaged_part_says_so() {
+    let place = Place::new();
+    place.load(row(1).as_bytes(), &[]).expect(0);
+    let labels = part_files(&place)
+        .into_iter()
+        .find(|path| path.ends_with("labels.bin"));
+    fs::remove_file(labels.expect("a file of labels")).expect("removable");
+    let copy = Path::new(&place.store).with_extension("copy");
+    let run = place.run("backup", &[&copy.to_string_lossy()]).expect(5);
+    assert_eq!(run.last()["missing_files"], 0);
+    assert!(run.err.contains("1 damaged parts"), "{}", run.err);
 }
 
 #[test]
@@ -264,9 +391,10 @@ fn stats_tell_of_the_health_of_an_index() {
     assert_eq!(stats["health"]["read_only"], true);
     let table = place.run("stats", &["--format", "table"]).expect(0);
     for name in [
-        "health.memory.used_bytes",
-        "health.log_backlog_bytes",
-        "levels:",
+        "Index i: 1 row in 1 part",
+        "used_bytes",
+        "log_backlog_bytes",
+        "\nlevels\n",
     ] {
         assert!(table.out.contains(name), "{}", table.out);
     }

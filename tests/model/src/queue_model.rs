@@ -1,13 +1,15 @@
 //! Group commit: every caller gets its own answer, exactly once, whatever the order in which they come,
 //! lead and wake.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use loom::sync::Mutex;
+use loom::sync::{Mutex, MutexGuard};
 use loom::thread;
 
-use crate::queue::{Limits, Queue};
+use crate::queue::{Caller, Limits, Queue};
 
 /// What the work saw, in order.
 type Seen = Arc<Mutex<Vec<Vec<u32>>>>;
@@ -20,9 +22,69 @@ fn queue(items: usize) -> Arc<Queue<u32, Result<u32, ()>>> {
     }))
 }
 
-fn work(seen: &Seen, items: Vec<u32>) -> Vec<Result<u32, ()>> {
-    seen.lock().unwrap().push(items.clone());
-    items.into_iter().map(|item| Ok(item * 10)).collect()
+/// A caller that waits until it is told, or looks so often whether to wait and then gives up. Its work needs
+/// the lock of what was seen.
+struct Model<'s> {
+    seen: &'s Seen,
+    looks: Option<Cell<u32>>,
+    panics: bool,
+}
+
+/// The caller gave up.
+#[derive(Debug, PartialEq)]
+struct GaveUp;
+
+impl<'s> Caller<u32, Result<u32, ()>> for Model<'s> {
+    type Stop = GaveUp;
+    type Ready = MutexGuard<'s, Vec<Vec<u32>>>;
+
+    fn check(&self) -> Result<(), GaveUp> {
+        match &self.looks {
+            Some(looks) if looks.get() == 0 => Err(GaveUp),
+            Some(looks) => {
+                looks.set(looks.get() - 1);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.looks.as_ref().map(|_| Duration::ZERO)
+    }
+
+    fn prepare(&self) -> Result<Self::Ready, GaveUp> {
+        self.check()?;
+        Ok(self.seen.lock().unwrap())
+    }
+
+    fn work(&mut self, mut seen: Self::Ready, items: Vec<u32>) -> Vec<Result<u32, ()>> {
+        if self.panics {
+            drop(seen);
+            panic!("the storage panics");
+        }
+        seen.push(items.clone());
+        items.into_iter().map(|item| Ok(item * 10)).collect()
+    }
+
+    fn unanswered() -> Result<u32, ()> {
+        Err(())
+    }
+}
+
+fn patient(seen: &Seen) -> Model<'_> {
+    Model {
+        seen,
+        looks: None,
+        panics: false,
+    }
+}
+
+fn impatient(seen: &Seen, looks: u32) -> Model<'_> {
+    Model {
+        looks: Some(Cell::new(looks)),
+        ..patient(seen)
+    }
 }
 
 /// Two items of each of several threads, in rounds of at most `items`.
@@ -32,8 +94,8 @@ fn explore(threads: u32, each: u32, items: usize) {
         let submit = move |queue: &Queue<_, _>, seen: &Seen, thread: u32| {
             for at in 0..each {
                 let item = thread * 10 + at;
-                let answer = queue.submit(item, |items| work(seen, items), || Err(()));
-                assert_eq!(answer, Ok(item * 10), "the answer of another, or none");
+                let answer = queue.submit(item, patient(seen));
+                assert_eq!(answer, Ok(Ok(item * 10)), "the answer of another, or none");
             }
         };
         let others: Vec<_> = (1..threads)
@@ -82,12 +144,12 @@ pub fn rounds_keep_the_order_of_arrival() {
         let other = {
             let (queue, seen) = (Arc::clone(&queue), Arc::clone(&seen));
             thread::spawn(move || {
-                let _ = queue.submit(1, |items| work(&seen, items), || Err(()));
+                let _ = queue.submit(1, patient(&seen));
             })
         };
         // The leader of the first round takes the items that came meanwhile in their order.
-        let _ = queue.submit(2, |items| work(&seen, items), || Err(()));
-        let _ = queue.submit(3, |items| work(&seen, items), || Err(()));
+        let _ = queue.submit(2, patient(&seen));
+        let _ = queue.submit(3, patient(&seen));
         other.join().unwrap();
         let order: Vec<u32> = seen.lock().unwrap().concat();
         let at = |item| order.iter().position(|it| *it == item).unwrap();
@@ -105,21 +167,87 @@ pub fn a_panic_of_the_leader_leaves_nobody_waiting() {
             .map(|item| {
                 let (queue, seen) = (Arc::clone(&queue), Arc::clone(&seen));
                 thread::spawn(move || {
-                    let answer = queue.submit(item, |items| work(&seen, items), || Err(()));
-                    assert!(answer == Ok(item * 10) || answer == Err(()));
+                    let answer = queue.submit(item, patient(&seen));
+                    assert!(answer == Ok(Ok(item * 10)) || answer == Ok(Err(())));
                 })
             })
             .collect();
         // It panics only when it leads; otherwise another one answers.
         let led = catch_unwind(AssertUnwindSafe(|| {
-            queue.submit(0, |_| panic!("the storage panics"), || Err(()))
+            let panicking = Model {
+                panics: true,
+                ..patient(&seen)
+            };
+            queue.submit(0, panicking)
         }));
         if let Ok(answer) = led {
-            assert_eq!(answer, Ok(0));
+            assert_eq!(answer, Ok(Ok(0)));
         }
         others.into_iter().for_each(|other| other.join().unwrap());
         // And the queue still works.
-        let answer = queue.submit(9, |items| work(&seen, items), || Err(()));
-        assert_eq!(answer, Ok(90));
+        let answer = queue.submit(9, patient(&seen));
+        assert_eq!(answer, Ok(Ok(90)));
     });
+}
+
+/// Callers of whom some give up after so many looks: who gave up finds its item untouched, who did not has
+/// its answer, and nobody waits for ever, whoever was to lead.
+fn explore_giving_up(looks: &'static [Option<u32>], items: usize) {
+    let mut builder = loom::model::Builder::new();
+    // All interleavings with at most three interruptions, which spares hours.
+    builder.preemption_bound = Some(3);
+    builder.check(move || {
+        let (queue, seen) = (queue(items), Seen::default());
+        let submit = |queue: &Queue<_, _>, seen: &Seen, item: u32, looks: Option<u32>| {
+            let caller = looks.map_or(patient(seen), |looks| impatient(seen, looks));
+            match queue.submit(item, caller) {
+                Ok(answer) => {
+                    assert_eq!(answer, Ok(item * 10));
+                    true
+                }
+                Err(GaveUp) => {
+                    assert!(looks.is_some(), "a patient caller gave up");
+                    false
+                }
+            }
+        };
+        let others: Vec<_> = (1..)
+            .zip(&looks[1..])
+            .map(|(item, looks)| {
+                let (queue, seen, looks) = (Arc::clone(&queue), Arc::clone(&seen), *looks);
+                thread::spawn(move || submit(&queue, &seen, item, looks))
+            })
+            .collect();
+        let mut done = vec![submit(&queue, &seen, 0, looks[0])];
+        done.extend(others.into_iter().map(|other| other.join().unwrap()));
+        let mut worked: Vec<u32> = seen.lock().unwrap().concat();
+        worked.sort_unstable();
+        let answered = (0..).zip(done).filter(|(_, done)| *done);
+        let answered: Vec<u32> = answered.map(|(item, _)| item).collect();
+        assert_eq!(
+            worked, answered,
+            "an item that was taken back was worked on, or one that was not was lost"
+        );
+        // And the queue still works.
+        assert_eq!(queue.submit(9, patient(&seen)), Ok(Ok(90)));
+    });
+}
+
+/// One caller gives up at some moment: before it leads, while it waits to lead, or never.
+pub fn a_caller_that_gives_up_takes_its_item_back_or_gets_its_answer() {
+    for looks in [
+        &[None, Some(0)],
+        &[None, Some(1)],
+        &[None, Some(2)],
+        &[None, Some(3)],
+    ] {
+        explore_giving_up(looks, 10);
+    }
+}
+
+/// All callers give up, the one that leads among them.
+pub fn a_leader_that_gives_up_leaves_nobody_waiting() {
+    explore_giving_up(&[Some(1), Some(2)], 10);
+    explore_giving_up(&[Some(1), None, Some(1)], 10);
+    explore_giving_up(&[Some(1), None, Some(2)], 1);
 }

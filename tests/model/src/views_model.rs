@@ -13,6 +13,7 @@ fn view(version: u64) -> View {
         version,
         epoch: 0,
         bytes: Vec::new(),
+        flush_bytes: 0,
     }
 }
 

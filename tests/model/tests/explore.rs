@@ -30,6 +30,16 @@ fn a_panic_of_the_leader_leaves_nobody_waiting() {
 }
 
 #[test]
+fn a_caller_that_gives_up_takes_its_item_back_or_gets_its_answer() {
+    queue_model::a_caller_that_gives_up_takes_its_item_back_or_gets_its_answer();
+}
+
+#[test]
+fn a_leader_that_gives_up_leaves_nobody_waiting() {
+    queue_model::a_leader_that_gives_up_leaves_nobody_waiting();
+}
+
+#[test]
 fn a_reader_keeps_the_parts_of_its_view_through_changes() {
     views_model::a_reader_keeps_the_parts_of_its_view_through_changes();
 }

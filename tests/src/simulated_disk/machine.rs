@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use rand::Rng;
-use sidx_host::storage::{Access, FileKind, FileMetadata, FileSystem, OpenFile};
+use sidx_host::storage::{Access, FileKind, FileMetadata, FileSystem, MediumSpace, OpenFile};
 
 use super::content::Content;
 use super::names::Names;
@@ -43,6 +43,7 @@ impl Machine {
 
     fn handle(&self, state: &mut State, file: u64) -> Box<dyn OpenFile> {
         state.next_handle += 1;
+        state.opened(file);
         Box::new(Handle {
             state: Arc::clone(&self.state),
             boot: self.boot,
@@ -100,6 +101,7 @@ impl State {
         if self.names(parent)?.get(&name).is_some() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
+        self.check_name_fits()?;
         let file = self.next_file;
         self.next_file += 1;
         self.files.insert(file, Node { body, modified: 0 });
@@ -286,6 +288,19 @@ impl FileSystem for Machine {
         self.metadata(path)
     }
 
+    /// Not a call that is counted: when it is asked is up to a clock.
+    fn space(&self, _path: &Path) -> io::Result<Option<MediumSpace>> {
+        let state = self.state.lock().unwrap();
+        if state.crashed || state.boot != self.boot {
+            return Err(off());
+        }
+        let free = state.free_bytes().zip(state.capacity());
+        Ok(free.map(|(free_bytes, total_bytes)| MediumSpace {
+            total_bytes,
+            free_bytes,
+        }))
+    }
+
     /// All stores of a test are on one disk, so that links between them can be tried.
     fn local_path(&self, path: &Path) -> Option<PathBuf> {
         Some(path.to_owned())
@@ -327,6 +342,8 @@ impl OpenFile for Handle {
             Course::Short => bytes.len() / 2,
             _ => bytes.len(),
         };
+        let size = state.content(self.file).bytes().len() as u64;
+        let count = state.fitting(size, offset, count)?;
         state
             .content(self.file)
             .write(&bytes[..count], offset as usize);
@@ -393,6 +410,9 @@ impl OpenFile for Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         let mut state = self.state.lock().unwrap();
+        if state.boot == self.boot {
+            state.closed(self.file);
+        }
         if state.boot == self.boot && state.locks.get(&self.file) == Some(&self.number) {
             state.locks.remove(&self.file);
         }

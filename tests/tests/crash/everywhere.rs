@@ -7,7 +7,7 @@ use sidx_tests::simulated_disk::{Crash, SimulatedDisk};
 use sidx_tests::trial::{Setup, Step, Trial};
 
 /// Everything that changes an index, each before and after the others.
-const SCRIPT: [Step; 28] = [
+const SCRIPT: [Step; 35] = [
     Step::Write(3, Durability::Sync),
     Step::Write(2, Durability::Os),
     Step::Write(2, Durability::None),
@@ -35,6 +35,14 @@ const SCRIPT: [Step; 28] = [
     Step::Backup,
     Step::Close,
     Step::Write(2, Durability::Os),
+    // Several parts: some go whole, some are rewritten, and rows in memory are flushed.
+    Step::Flush,
+    Step::Write(5, Durability::Os),
+    Step::Flush,
+    Step::Write(2, Durability::Os),
+    Step::Drop(9),
+    Step::Write(2, Durability::Os),
+    Step::Drop(12),
     Step::Read,
 ];
 

@@ -39,7 +39,8 @@ fn random_step(random: &mut SmallRng) -> Step {
         50..64 => Step::Flush,
         64..69 => Step::Merge,
         69..74 => Step::MergeAll,
-        74..79 => Step::Drop(random.random_range(0..8)),
+        // From 12 on nothing stays.
+        74..79 => Step::Drop(random.random_range(0..14)),
         79..84 => Step::Read,
         84..88 => Step::OpenReader,
         88..92 => Step::CloseReader,

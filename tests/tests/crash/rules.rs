@@ -62,7 +62,7 @@ fn a_full_medium_is_told_from_a_broken_one() {
         disk.fail_at(disk.calls() + 1, fault, true);
         let error = file.append(b"some bytes").unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
-        let says_full = error.message().contains("medium is full");
+        let says_full = error.message().contains("disk is full");
         assert_eq!(says_full, kind == ErrorKind::ResourceExhausted, "{error}");
     }
 }

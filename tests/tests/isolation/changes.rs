@@ -4,6 +4,8 @@
 //! merge. What the one that writes does wrong ends all changes until the index is reopened, because it is
 //! not known what it did; reads go on.
 
+use sidx_host::Retention;
+
 use super::subject::{Subject, failure};
 
 #[test]
@@ -57,6 +59,107 @@ fn a_plan_that_is_nonsense_changes_nothing() {
             subject.assert_serves_when_reopened();
         }
     }
+}
+
+/// Rows of the subject's parts, whatever they hold, that go.
+fn rule(filter: &str) -> Retention {
+    Retention {
+        drop_where: Some(filter.to_owned()),
+        drop_below: None,
+    }
+}
+
+#[test]
+fn a_retention_that_is_judged_wrong_drops_nothing() {
+    for deed in [
+        "trap",
+        "recurse",
+        "allocate",
+        "more-dropped",
+        "most-dropped",
+        "all-dropped",
+        "more-rows",
+        "last-rows",
+        "no-parts",
+        "unknown-parts",
+        "repeated-parts",
+        "many-parts",
+        "repeated-steps",
+        "most-steps",
+    ] {
+        let mut subject = Subject::new();
+        let error = failure(&mut subject, "judge-retention", deed);
+        assert!(error.message().len() < 20_000, "{deed}");
+        assert!(!error.message().contains("reopen"), "{deed}: {error}");
+        subject.assert_serves();
+        subject.assert_serves_when_reopened();
+    }
+    // A step less only leaves rows where they are, and a flush may take a file part along.
+    for (deed, filter) in [("no-steps", "tag >= 0"), ("wrong-medium", "tag < 0")] {
+        let mut subject = Subject::new();
+        subject.demand("judge-retention", deed);
+        assert_eq!(
+            subject.index().retain(rule(filter)).unwrap().dropped_rows,
+            0
+        );
+        subject.assert_serves();
+    }
+}
+
+#[test]
+fn what_a_retention_drops_is_what_was_counted() {
+    let mut subject = Subject::new();
+    subject.index().flush().unwrap();
+    // Two of ten rows are to go: one instance says one, another finds two.
+    subject.demand("judge-retention", "one-fewer-dropped");
+    let error = subject.index().retain(rule("tag in (3, 4)")).unwrap_err();
+    assert!(error.message().contains("had been counted"), "{error}");
+    subject.assert_serves();
+    // One that drops all of them when it rewrites is found out as well.
+    for deed in ["more-rows", "lost-rows", "dropped-rows", "last-numbers"] {
+        subject.demand("merge", deed);
+        let error = subject.index().retain(rule("tag in (3, 4)")).unwrap_err();
+        assert!(
+            error.message().contains("left as it was"),
+            "{deed}: {error}"
+        );
+        subject.assert_serves();
+    }
+    subject.assert_serves_when_reopened();
+}
+
+#[test]
+fn a_plan_of_a_retention_that_is_nonsense_changes_nothing() {
+    for deed in [
+        "unknown-inputs",
+        "no-inputs",
+        "repeated-inputs",
+        "many-inputs",
+        "taken-output",
+        "last-output",
+        "wrong-medium",
+        "unknown-job",
+        "much-space",
+        "other-rows",
+        "other-rule",
+        "no-rule",
+    ] {
+        // Of a job that drops parts whole, that rewrites one, and that flushes.
+        for filter in ["tag < 10", "tag in (3, 4)", "tag > 15"] {
+            let mut subject = Subject::new();
+            subject.demand("plan-retention", deed);
+            let error = subject.index().retain(rule(filter)).unwrap_err();
+            assert!(error.message().len() < 20_000, "{deed}");
+            subject.relent();
+            subject.assert_reads();
+            subject.assert_serves_when_reopened();
+        }
+    }
+    let mut subject = Subject::new();
+    failure(&mut subject, "plan-retention", "trap");
+    subject.assert_reads();
+    assert!(subject.write_ten().is_err());
+    subject.assert_serves_when_reopened();
 }
 
 #[test]
@@ -136,6 +239,18 @@ fn memory_that_is_said_to_be_full_makes_writes_no_more_than_slow() {
     for _ in 0..20 {
         subject.write_ten().unwrap();
     }
+    subject.assert_serves();
+}
+
+#[test]
+fn a_flush_that_is_said_to_need_everything_hinders_neither_it_nor_writes() {
+    let mut subject = Subject::new();
+    subject.demand("write", "endless-flush");
+    subject.write_ten().unwrap();
+    subject.write_ten().unwrap();
+    assert_eq!(subject.index().health().flush_bytes, u64::MAX);
+    subject.index().flush().unwrap();
+    subject.relent();
     subject.assert_serves();
 }
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use sidx_host::storage::{MemoryStore, Storage, Store as _};
-use sidx_host::{Batch, Durability, Error, Index, IndexBuilder, Receipt, Result, Store, TagValue};
+use sidx_host::{
+    Batch, Durability, Error, Index, IndexBuilder, Receipt, Result, Retention, Store, TagValue,
+};
 use std::sync::Arc;
 
 /// The component.
@@ -58,6 +60,11 @@ impl Subject {
 
     pub(super) fn index(&self) -> &Index {
         self.index.as_ref().unwrap()
+    }
+
+    /// Where it lies.
+    pub(super) fn storage(&self) -> &dyn Storage {
+        self.storage.as_ref()
     }
 
     /// What the component is to do the next time that the export is called.
@@ -177,7 +184,17 @@ pub(super) fn call(subject: &mut Subject, export: &str) -> Result<()> {
         "verify" => index.verify().map(drop),
         "describe" => index.parts().map(drop),
         "write" => subject.write_ten().map(drop),
+        "survey" | "part-files" => index.scrub().map(drop),
+        "avoid" | "plan-salvage" | "salvage" | "introduce-salvaged" => index.salvage().map(drop),
         "plan-flush" => index.flush().map(drop),
+        // No row has the tag, so whatever goes wrong there is nothing that may be missing.
+        "judge-retention" | "plan-retention" => {
+            let rule = Retention {
+                drop_where: Some("tag < 0".to_owned()),
+                drop_below: None,
+            };
+            index.retain(rule).map(drop)
+        }
         "merge" | "introduce" | "plan-merge" | "abandon" | "collect" => index.merge_all().map(drop),
         other => panic!("{other} is not called here"),
     }

@@ -11,6 +11,8 @@ use sidx_tests::generate::{Action, Asked, Case, LARGE, Phase, SMALL, Size, case,
 use sidx_tests::model::{Found, Model, Query};
 use sidx_tests::subject::{Subject, read};
 
+use super::retention_preview::retain_as_foreseen;
+
 /// Small cases in a normal run.
 const SMALL_CASES: u32 = 256;
 /// Large cases in a normal run.
@@ -80,7 +82,16 @@ fn live(case: &Case) -> Result<(), TestCaseError> {
             .iter_mut()
             .try_for_each(|subject| act(subject, &phase.action))?;
         if let Action::Retain(filter, below) = &phase.action {
+            let before = model.rows().len();
             model.drop_rows(filter.as_ref(), *below);
+            let rule = Retention {
+                drop_where: filter.as_ref().map(|filter| filter.text()),
+                drop_below: *below,
+            };
+            for subject in &subjects {
+                let dropped = retain_as_foreseen(subject.index(), &rule).dropped_rows;
+                prop_assert_eq!(dropped, (before - model.rows().len()) as u64);
+            }
         }
         let place = format!("phase {at}, after {:?}", phase.action);
         ask(&model, &subjects, phase, &place)?;
@@ -95,7 +106,8 @@ fn live(case: &Case) -> Result<(), TestCaseError> {
 
 fn act(subject: &mut Subject, action: &Action) -> Result<(), TestCaseError> {
     let done = match action {
-        Action::Nothing => return Ok(()),
+        // Rows are dropped where the model is at hand.
+        Action::Nothing | Action::Retain(..) => return Ok(()),
         Action::Reopen => {
             subject.reopen();
             return Ok(());
@@ -107,10 +119,6 @@ fn act(subject: &mut Subject, action: &Action) -> Result<(), TestCaseError> {
             });
             return Ok(());
         }
-        Action::Retain(filter, drop_below) => subject.index().retain(Retention {
-            drop_where: filter.as_ref().map(|filter| filter.text()),
-            drop_below: *drop_below,
-        }),
         Action::Flush => subject.index().flush(),
         Action::Merge => subject
             .index()

@@ -286,6 +286,74 @@ fn a_damaged_or_missing_snapshot_is_made_up_without_loss() {
     }
 }
 
+/// The log was given up before what a flush absorbed, so it does not begin at 0: element ids tell that
+/// nothing is missing.
+#[test]
+fn a_made_up_snapshot_knows_what_the_parts_absorbed_of_the_log() {
+    for engine in [Engine::Native, Engine::Component] {
+        for logged in [false, true] {
+            let mut subject = Subject::create(engine);
+            // Enough for the log to begin a new segment with the flush.
+            subject.write_part(&rows(0, 30_000));
+            subject.write_part(&rows(30_000, 1));
+            if logged {
+                subject.write(&rows(30_001, 2));
+            }
+            let all = rows_of(subject.ask());
+            subject.leave();
+            fs::write(snapshot(&subject), b"").unwrap();
+            let report = repair(&subject, false);
+            assert_eq!(report["lost"], serde_json::json!([]), "{report:#}");
+            assert_eq!(assert_repaired(&mut subject, &all, &report), all.len());
+        }
+    }
+}
+
+/// What neither the parts nor the log have is told, with a reason.
+#[test]
+fn rows_between_the_parts_and_the_log_are_told_with_a_made_up_snapshot() {
+    on_both_engines(|mut subject| {
+        subject.write_part(&rows(0, 30_000));
+        subject.write_part(&rows(30_000, 10));
+        subject.write(&rows(30_010, 2));
+        let all = rows_of(subject.ask());
+        subject.leave();
+        fs::remove_dir_all(&parts(&subject)[1]).unwrap();
+        // The log still has what the second flush absorbed: it was too little for a new segment.
+        fs::write(snapshot(&subject), b"").unwrap();
+        let report = repair(&subject, false);
+        assert_eq!(report["lost"], serde_json::json!([]), "{report:#}");
+        assert_eq!(assert_repaired(&mut subject, &all, &report), all.len());
+    });
+    on_both_engines(|mut subject| {
+        subject.write_part(&rows(0, 10));
+        subject.write_part(&rows(10, 30_000));
+        subject.write(&rows(30_010, 2));
+        let all = rows_of(subject.ask());
+        subject.leave();
+        fs::remove_dir_all(&parts(&subject)[1]).unwrap();
+        fs::write(snapshot(&subject), b"").unwrap();
+        let report = repair(&subject, false);
+        assert_eq!(report["lost"][0]["rows"], 30_000, "{report:#}");
+        let reason = report["lost"][0]["reason"].as_str().unwrap();
+        assert!(reason.contains("element ids 10 to 30009"), "{reason}");
+        assert_eq!(assert_repaired(&mut subject, &all, &report), 12);
+    });
+}
+
+/// A part whose manifest nobody can read may have been one of those that the snapshot named.
+#[test]
+fn a_part_that_cannot_be_read_is_told_with_a_made_up_snapshot() {
+    on_both_engines(|mut subject| {
+        let all = closed(&mut subject);
+        spoil(&parts(&subject)[1].join("manifest.json"));
+        spoil(&snapshot(&subject));
+        let report = repair(&subject, false);
+        let left = assert_repaired(&mut subject, &all, &report);
+        assert_eq!(left, all.len() - PART_ROWS as usize);
+    });
+}
+
 /// What a crash between a merge and its clean-up leaves: a snapshot that is made up must not take both
 /// the merged part and those that it was made of.
 #[test]

@@ -29,6 +29,7 @@ pub(super) fn view(mut view: wit::View, deed: Option<String>) -> wit::View {
         }
         Some("last-version") => view.version = u64::MAX,
         Some("garbage-view") => view.bytes = vec![0xff; 100],
+        Some("endless-flush") => view.flush_bytes = u64::MAX,
         Some("wrong-part") => view.bytes = vec![1, 0x7f, 0],
         Some("long-view") => view.bytes = vec![0; 65 << 20],
         Some("longest-view") => view.bytes = beyond_memory(),
@@ -73,9 +74,46 @@ pub(super) fn job(mut job: wit::Job, deed: Option<String>) -> wit::Job {
         Some("wrong-medium") => job.durable = !job.durable,
         Some("unknown-job") => job.id = u64::MAX,
         Some("much-space") => job.space_bytes = u64::MAX,
+        Some("other-rows") => job.rows = job.rows.wrapping_sub(1),
+        Some("other-rule") => job.drop_below = Some(i64::MAX),
+        Some("no-rule") => (job.drop_where, job.drop_below) = (None, None),
         _ => {}
     }
     job
+}
+
+pub(super) fn retention_steps(
+    mut steps: Vec<wit::RetentionStep>,
+    deed: Option<String>,
+) -> Vec<wit::RetentionStep> {
+    for step in &mut steps {
+        match deed.as_deref() {
+            Some("more-dropped") => step.dropped_rows = Ok(step.rows + 1),
+            Some("most-dropped") => step.dropped_rows = Ok(u64::MAX),
+            Some("all-dropped") => step.dropped_rows = Ok(step.rows),
+            Some("one-fewer-dropped") => {
+                step.dropped_rows = step.dropped_rows.clone().map(|rows| rows.saturating_sub(1));
+            }
+            Some("more-rows") => {
+                step.rows += 1;
+                step.dropped_rows = Ok(step.rows);
+            }
+            Some("last-rows") => (step.rows, step.dropped_rows) = (u64::MAX, Ok(u64::MAX)),
+            Some("no-parts") => step.parts.clear(),
+            Some("unknown-parts") => step.parts = vec![u64::MAX],
+            Some("repeated-parts") => step.parts.extend(step.parts.clone()),
+            Some("many-parts") => step.parts = vec![7; 1 << 20],
+            Some("wrong-medium") => step.in_memory = !step.in_memory,
+            _ => {}
+        }
+    }
+    match deed.as_deref() {
+        Some("no-steps") => steps.clear(),
+        Some("repeated-steps") => steps.extend(steps.clone()),
+        Some("most-steps") => steps = beyond_memory(),
+        _ => {}
+    }
+    steps
 }
 
 pub(super) fn outcome(mut outcome: wit::Outcome, deed: Option<String>) -> wit::Outcome {
@@ -98,6 +136,116 @@ pub(super) fn outcome(mut outcome: wit::Outcome, deed: Option<String>) -> wit::O
         _ => {}
     }
     outcome
+}
+
+/// An error that tells of damage.
+pub(super) fn corrupt() -> wit::Error {
+    wit::Error::Corrupt("nothing is as it was".to_owned())
+}
+
+pub(super) fn unreadable(mut parts: Vec<u64>, deed: Option<String>) -> Vec<u64> {
+    match deed.as_deref() {
+        Some("unknown-parts") => parts.extend([0, 77, u64::MAX]),
+        Some("many-parts") => parts = (0..1 << 20).collect(),
+        Some("most-parts") => return beyond_memory(),
+        _ => {}
+    }
+    parts
+}
+
+fn damage(part: u64) -> wit::Damage {
+    wit::Damage {
+        part,
+        files: vec!["data.bin".to_owned()],
+        reasons: vec!["it is said to be damaged".to_owned()],
+        lost: vec![region(u64::MAX)],
+    }
+}
+
+/// Everywhere.
+fn region(rows: u64) -> wit::Region {
+    wit::Region {
+        first_series: 0,
+        last_series: u64::MAX,
+        min_key: i64::MIN,
+        max_key: i64::MAX,
+        rows: Some(rows),
+    }
+}
+
+pub(super) fn survey(
+    mut found: Vec<wit::Damage>,
+    parts: &[u64],
+    deed: Option<String>,
+) -> Vec<wit::Damage> {
+    match deed.as_deref() {
+        Some("sound-parts") => found = parts.iter().map(|part| damage(*part)).collect(),
+        Some("other-parts") => found = vec![damage(77), damage(u64::MAX)],
+        Some("repeated-parts") => {
+            found = parts
+                .iter()
+                .flat_map(|part| [damage(*part), damage(*part)])
+                .collect();
+        }
+        Some("no-reasons") => {
+            found = parts.iter().map(|part| damage(*part)).collect();
+            found.iter_mut().for_each(|damage| damage.reasons.clear());
+        }
+        Some("long-reasons") => {
+            found = parts.iter().map(|part| damage(*part)).collect();
+            for damage in &mut found {
+                damage.reasons = vec!["x".repeat(1 << 20); 64];
+                damage.files = vec!["y".repeat(1 << 20); 32];
+                damage.lost = vec![region(1); 1 << 20];
+            }
+        }
+        Some("most-parts") => return beyond_memory(),
+        _ => {}
+    }
+    found
+}
+
+pub(super) fn salvaged(mut salvaged: wit::Salvaged, deed: Option<String>) -> wit::Salvaged {
+    match deed.as_deref() {
+        Some("other-part") => salvaged.damage.part += 1,
+        Some("untold-loss") => {
+            salvaged.outcome.dropped_rows = salvaged.outcome.rows;
+            salvaged.outcome.rows = 0;
+            salvaged.damage.lost.clear();
+        }
+        Some("loss-elsewhere") => {
+            salvaged.damage.lost.iter_mut().for_each(|region| {
+                region.min_key = i64::MAX;
+                region.max_key = i64::MAX;
+            });
+        }
+        Some("unknown-loss") => {
+            salvaged
+                .damage
+                .lost
+                .iter_mut()
+                .for_each(|region| region.rows = None);
+        }
+        Some("last-loss") => {
+            salvaged.damage.lost = vec![region(u64::MAX), region(u64::MAX)];
+        }
+        _ => salvaged.outcome = outcome(salvaged.outcome, deed),
+    }
+    salvaged
+}
+
+pub(super) fn part_files(
+    mut files: Vec<wit::PartFile>,
+    deed: Option<String>,
+) -> Vec<wit::PartFile> {
+    match deed.as_deref() {
+        Some("outside") => files[0].path = "../x".to_owned(),
+        Some("the-log") => files[0].path = "log/0000000000000000".to_owned(),
+        Some("last-size") => files[0].size_bytes = u64::MAX,
+        Some("most-files") => return beyond_memory(),
+        _ => {}
+    }
+    files
 }
 
 pub(super) fn answer(mut answer: wit::Answer, deed: Option<String>) -> wit::Answer {

@@ -183,7 +183,7 @@ fn changes(allowed: &mut Allowed) {
         allowed.refused("log drop-before", log::drop_before(position));
     }
     allowed.refused("pin-epoch", limits::pin_epoch(u64::MAX));
-    allowed.refused("salvage", log::salvage());
+    allowed.refused("salvage", log::salvage(None));
     let _ = (limits::oldest_reader(), limits::deadline_ms());
 }
 
@@ -315,7 +315,7 @@ fn log_of_an_open_index(allowed: &mut Allowed) {
     allowed.refused("append of the same columns twice", two);
     let one = log::append(&headers, &[&columns], log::Durability::Os);
     allowed.refused("append of fewer columns than headers", one);
-    allowed.refused("salvage", log::salvage());
+    allowed.refused("salvage", log::salvage(None));
     allowed.refused("remove index.json", objects::remove("index.json"));
     allowed.refused("an object named log", objects::put_if_absent("log", b"x"));
     allowed.refused(

@@ -2,10 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
 
 use super::Literal;
 use super::lexer::one_line;
+use crate::timestamp::{TimestampError, parse_timestamp};
 
 /// The constants written as `word("text")`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,21 +52,12 @@ impl Constant {
 }
 
 fn read_timestamp(text: &str) -> Result<i64, String> {
-    let moment: Timestamp = text
-        .parse()
-        .map_err(|error| format!("bad RFC 3339 in 'timestamp': {}", brief(error)))?;
-    i64::try_from(moment.as_nanosecond()).map_err(|_| {
-        "the timestamp is outside of what 64 bits of nanoseconds hold, \
-         1677-09-21T00:12:43.145224192Z to 2262-04-11T23:47:16.854775807Z"
-            .to_owned()
+    parse_timestamp(text).map_err(|error| match error {
+        TimestampError::Range => "the timestamp is outside of what 64 bits of nanoseconds hold, \
+             1677-09-21T00:12:43.145224192Z to 2262-04-11T23:47:16.854775807Z"
+            .to_owned(),
+        error => format!("bad RFC 3339 in 'timestamp': {error}"),
     })
-}
-
-/// RFC 3339 text of nanoseconds since 1970; `None` never, as every i64 is a date after 1600.
-pub(super) fn timestamp_text(nanoseconds: i64) -> Option<String> {
-    Timestamp::from_nanosecond(i128::from(nanoseconds))
-        .ok()
-        .map(|moment| moment.to_string())
 }
 
 /// Base64 text of bytes.

@@ -2,9 +2,10 @@
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
-use super::constant::{bytes_text, timestamp_text};
+use super::constant::bytes_text;
 use super::lexer::{begins_word, continues_word, keyword};
 use super::{Comparison, Expression, Literal};
+use crate::timestamp::format_timestamp;
 
 /// Canonical text: one space between words, parentheses only where they are needed, keywords in
 /// lower case. [`super::parse`] makes the same tree of it, if the parser could have made the tree
@@ -111,7 +112,7 @@ impl Display for Literal {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Bytes(bytes) => write!(f, "bytes(\"{}\")", bytes_text(bytes)),
             Self::Timestamp(nanoseconds) => {
-                let text = timestamp_text(*nanoseconds).ok_or(fmt::Error)?;
+                let text = format_timestamp(*nanoseconds);
                 write!(f, "timestamp(\"{text}\")")
             }
         }

@@ -288,7 +288,10 @@ impl<'a> Lexer<'a> {
                 fail(start, message)
             }),
             Some(Form::Float) => match text.parse::<f64>() {
-                Ok(value) if value.is_finite() => Ok(Token::Float(value)),
+                // A number that is not zero must not become zero.
+                Ok(value) if value.is_finite() && (value != 0.0 || is_zero(&text)) => {
+                    Ok(Token::Float(value))
+                }
                 _ => Err(fail(
                     start,
                     format_args!("the float {} is out of range", shown(&text)),
@@ -300,6 +303,12 @@ impl<'a> Lexer<'a> {
 
 fn lone_surrogate(column: usize) -> Error {
     fail(column, "'\\u' names half of a surrogate pair")
+}
+
+/// Whether a number is zero as it is written, whatever its exponent.
+fn is_zero(text: &str) -> bool {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or(text);
+    !mantissa.bytes().any(|b| matches!(b, b'1'..=b'9'))
 }
 
 /// The two forms of numbers.

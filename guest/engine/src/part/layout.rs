@@ -1,6 +1,6 @@
 //! Names and fixed numbers of the part format; `docs/format.md` states what they mean.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Codec, Host, Medium};
 use crate::sealed::{FORMAT_VERSION, check_version};
 use xxhash_rust::xxh3::xxh3_128;
@@ -114,10 +114,18 @@ pub(crate) fn create<H: Host>(
     Ok(file)
 }
 
+/// A file of a part that is gone is damage. As `not-found` it would pass for an index that does not exist.
+pub(crate) fn gone(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound => Error::corrupt(error.message()),
+        _ => error,
+    }
+}
+
 /// Opens a binary file and checks its header.
 pub(crate) fn open<H: Host>(host: &H, directory: &str, name: &str, kind: FileKind) -> Result<u32> {
     let path = format!("{directory}/{name}");
-    let file = host.open_file(&path)?;
+    let file = host.open_file(&path).map_err(gone)?;
     match check_header(host, file, &path, kind) {
         Ok(()) => Ok(file),
         Err(error) => {

@@ -1,7 +1,7 @@
 //! `manifest.json`: what a part holds, written last.
 
 use super::dictionary::DictionaryEntry;
-use super::layout::{MANIFEST, part_name};
+use super::layout::{MANIFEST, gone, part_name};
 use super::limits::LimitsText;
 use crate::error::{Error, Result};
 use crate::host::{Codec, Extent, Host, Medium};
@@ -79,6 +79,13 @@ pub(crate) struct FileEntry {
     pub(crate) crc32c: String,
 }
 
+impl FileEntry {
+    /// The checksum as a number. A text that is none fits no file, whatever stands for it.
+    pub(crate) fn checksum(&self) -> u32 {
+        u32::from_str_radix(&self.crc32c, 16).unwrap_or_default()
+    }
+}
+
 /// An extent as JSON: offset, stored bytes, raw bytes, CRC32C, codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ExtentText(u64, u32, u32, u32, u32);
@@ -128,7 +135,7 @@ impl Manifest {
     /// Reads and checks the manifest of part `number`.
     pub(crate) fn read<H: Host>(host: &H, directory: &str, number: u64) -> Result<Self> {
         let path = format!("{directory}/{MANIFEST}");
-        let file = host.open_file(&path)?;
+        let file = host.open_file(&path).map_err(gone)?;
         let bytes = read_whole(host, file, &path);
         host.close_file(file);
         let manifest: Self = unseal(&bytes?, &path)?;

@@ -24,7 +24,7 @@ impl Missing {
             allowed: plan.spec.allow_partial,
             ..Self::default()
         };
-        for lost in &plan.live.quarantined {
+        for lost in plan.live.missing() {
             for region in lost.lost.iter().filter(|region| plan.touches(region)) {
                 missing.add(format!("{}: {} ({region})", lost.part, lost.reason));
             }

@@ -12,8 +12,15 @@ use crate::part::manifest::{FileEntry, Manifest};
 use crate::part::reader::OpenBlock;
 use crate::recovery::is_damage;
 
+/// Something that is wrong with a part.
+pub(crate) struct Finding {
+    /// The file, where it is known to be one that is not as it was written.
+    pub(crate) file: Option<String>,
+    pub(crate) error: Error,
+}
+
 /// Everything that is wrong with a part. Errors that are not about its bytes end the check.
-pub(super) fn damage<H: Host>(host: &H, part: &Part<H>, seen: &mut Seen) -> Result<Vec<Error>> {
+pub(super) fn damage<H: Host>(host: &H, part: &Part<H>, seen: &mut Seen) -> Result<Vec<Finding>> {
     let mut damage = Vec::new();
     if part.medium() == Medium::Memory {
         // One file without checksums of its own: what can be compared are its pages.
@@ -22,25 +29,54 @@ pub(super) fn damage<H: Host>(host: &H, part: &Part<H>, seen: &mut Seen) -> Resu
         for file in &part.manifest().files {
             host.check()?;
             seen.files += 1;
-            note(&mut damage, check_file(host, part, file))?;
+            note(&mut damage, Some(&file.name), check_file(host, part, file))?;
         }
         seen.files += 1;
-        note(&mut damage, check_manifest(host, part))?;
+        note(&mut damage, Some(MANIFEST), check_manifest(host, part))?;
     }
-    note(&mut damage, check_labels(part))?;
-    note(&mut damage, check_content(host, part, seen))?;
+    note(&mut damage, None, check_labels(part))?;
+    note(&mut damage, None, check_content(host, part, seen))?;
+    Ok(damage)
+}
+
+/// What is wrong with a part as far as its manifest and the sizes of its files tell. Reads no content.
+pub(super) fn outline<H: Host>(host: &H, part: &Part<H>) -> Result<Vec<Finding>> {
+    let mut damage = Vec::new();
+    if part.medium() == Medium::Durable {
+        note(&mut damage, Some(MANIFEST), check_manifest(host, part))?;
+        for file in &part.manifest().files {
+            host.check()?;
+            note(&mut damage, Some(&file.name), check_size(host, part, file))?;
+        }
+    }
     Ok(damage)
 }
 
 /// Keeps damage and passes other errors on.
-fn note(damage: &mut Vec<Error>, result: Result<()>) -> Result<()> {
+fn note(damage: &mut Vec<Finding>, file: Option<&str>, result: Result<()>) -> Result<()> {
     match result {
         Err(error) if is_damage(error.kind()) => {
-            damage.push(error);
+            let file = file.map(str::to_owned);
+            damage.push(Finding { file, error });
             Ok(())
         }
         other => other,
     }
+}
+
+fn check_size<H: Host>(host: &H, part: &Part<H>, file: &FileEntry) -> Result<()> {
+    let path = format!("{}/{}", part.directory(), file.name);
+    let handle = host.open_file(&path)?;
+    let size = host.file_size(handle);
+    host.close_file(handle);
+    let size = size?;
+    if size == file.size_bytes {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "{path}: {size} bytes, the manifest says {}",
+        file.size_bytes
+    )))
 }
 
 fn check_manifest<H: Host>(host: &H, part: &Part<H>) -> Result<()> {

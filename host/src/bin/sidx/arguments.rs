@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod duration;
+pub(crate) mod filter;
 pub(crate) mod keys;
 pub(crate) mod size;
 
@@ -9,11 +10,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::help;
 use crate::ingest::mapping::TagMapping;
 use bench::BenchArguments;
+use filter::FilterArguments;
 use keys::KeyRange;
 
 /// An ordered index: rows sorted by an int64 key, filtered by typed tags, queried exactly.
@@ -37,16 +39,25 @@ pub(crate) enum Command {
     Query(QueryArguments),
     /// Write the rows that are still in the log into a part
     #[command(after_help = help::FLUSH)]
-    Flush(Target),
+    Flush(FlushArguments),
     /// Merge parts of similar size, or all of them
     #[command(after_help = help::MERGE)]
     Merge(MergeArguments),
+    /// Drop rows by key or by a filter, or tell what would be dropped
+    #[command(after_help = help::RETAIN)]
+    Retain(RetainArguments),
     /// Check every file, page and cross-reference of an index
     #[command(after_help = help::VERIFY)]
     Verify(InspectArguments),
     /// Save what can be read of a damaged index, and set the rest aside
     #[command(after_help = help::REPAIR)]
     Repair(RepairArguments),
+    /// List the indexes of a store
+    #[command(after_help = help::INDEXES)]
+    Indexes(IndexesArguments),
+    /// Remove an index with everything in it
+    #[command(after_help = help::DROP)]
+    Drop(DropArguments),
     /// List the parts of an index
     #[command(after_help = help::PARTS)]
     Parts(InspectArguments),
@@ -67,7 +78,7 @@ pub(crate) enum Command {
 /// Where the index is.
 #[derive(Args, Debug)]
 pub(crate) struct Target {
-    /// A directory, or a file:/// URL of one
+    /// A directory, or a file: URL of one
     #[arg(value_name = "STORE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) store: String,
     /// Index in the store
@@ -75,10 +86,21 @@ pub(crate) struct Target {
     pub(crate) index: String,
 }
 
+/// How much of the store and its medium a command that writes may take.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct RoomArguments {
+    /// Bytes that the index may take in the store; writes are refused near it [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) disk: Option<u64>,
+    /// Bytes that stay free on the medium [default: 256MiB, or 2 % of a small medium]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub(crate) min_free: Option<u64>,
+}
+
 /// `sidx ingest`
 #[derive(Args, Debug)]
 pub(crate) struct IngestArguments {
-    /// A directory, or a file:/// URL of one; made when it does not exist
+    /// A directory, or a file: URL of one; made when it does not exist
     #[arg(value_name = "STORE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) store: String,
     /// Input file, or - for standard input
@@ -121,6 +143,23 @@ pub(crate) struct IngestArguments {
     /// Count rows with an empty or missing key as skipped instead of stopping at the first
     #[arg(long)]
     pub(crate) skip_missing_key: bool,
+    /// Pass over the first N rows, which an earlier load of this input wrote before it stopped
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) skip_rows: u64,
+    /// Budgets.
+    #[command(flatten)]
+    pub(crate) room: RoomArguments,
+}
+
+/// `sidx flush`
+#[derive(Args, Debug)]
+pub(crate) struct FlushArguments {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Budgets.
+    #[command(flatten)]
+    pub(crate) room: RoomArguments,
 }
 
 /// `sidx query`
@@ -138,9 +177,9 @@ pub(crate) struct QueryArguments {
     /// Keys to select: A..B without B, A..=B with B; either end may be left out
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
     pub(crate) keys: Option<KeyRange>,
-    /// Filter by tags; see below
-    #[arg(long = "where", value_name = "EXPR", allow_hyphen_values = true)]
-    pub(crate) filter: Option<String>,
+    /// Filter by tags.
+    #[command(flatten)]
+    pub(crate) filter: FilterArguments,
     /// Order by key, or any order, which is the fastest for many rows
     #[arg(long, value_enum, default_value_t = OrderName::Asc)]
     pub(crate) order: OrderName,
@@ -193,6 +232,30 @@ pub(crate) struct MergeArguments {
     /// Merge everything into one part
     #[arg(long)]
     pub(crate) all: bool,
+    /// Budgets.
+    #[command(flatten)]
+    pub(crate) room: RoomArguments,
+}
+
+/// `sidx retain`
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("rule").args(["below", "filter"]).required(true).multiple(true)))]
+pub(crate) struct RetainArguments {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Drop rows with keys below this one
+    #[arg(long, value_name = "KEY", value_parser = keys::key, allow_hyphen_values = true)]
+    pub(crate) below: Option<i64>,
+    /// Drop rows for which this filter by tags is true; see `sidx query --help`
+    #[arg(long = "where", value_name = "EXPR", allow_hyphen_values = true)]
+    pub(crate) filter: Option<String>,
+    /// Tell what would be dropped, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Output format [default: table on a terminal, else ndjson]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<ReportFormat>,
 }
 
 /// `sidx parts`, `sidx stats` and `sidx verify`
@@ -204,6 +267,28 @@ pub(crate) struct InspectArguments {
     /// Output format [default: table on a terminal, else ndjson for parts, json for the others]
     #[arg(long, value_enum)]
     pub(crate) format: Option<ReportFormat>,
+}
+
+/// `sidx indexes`
+#[derive(Args, Debug)]
+pub(crate) struct IndexesArguments {
+    /// A directory, or a file:/// URL of one
+    #[arg(value_name = "STORE", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) store: String,
+    /// Output format [default: table on a terminal, else ndjson]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<ReportFormat>,
+}
+
+/// `sidx drop`
+#[derive(Args, Debug)]
+pub(crate) struct DropArguments {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Do not ask; needed where there is no terminal to ask on
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// `sidx repair`
@@ -226,7 +311,7 @@ pub(crate) struct BackupArguments {
     /// Where.
     #[command(flatten)]
     pub(crate) target: Target,
-    /// The store that the copy goes to, under the same name: a directory, or a file:/// URL of one
+    /// The store that the copy goes to, under the same name: a directory, or a file: URL of one
     #[arg(value_name = "DEST", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) dest: String,
 }
@@ -327,13 +412,33 @@ mod tests {
     }
 
     #[test]
+    fn a_retention_takes_a_bound_or_a_filter_or_both() {
+        for (words, below, filter) in [
+            ("--below -5", Some(-5), None),
+            ("--where a=1", None, Some("a=1")),
+            ("--below 7 --where a=1 --dry-run", Some(7), Some("a=1")),
+        ] {
+            let arguments = parse(&format!("sidx retain s --index i {words}")).unwrap();
+            let Command::Retain(retain) = arguments.command else {
+                panic!("not a retention")
+            };
+            assert_eq!((retain.below, retain.filter.as_deref()), (below, filter));
+            assert_eq!(retain.dry_run, words.contains("dry"));
+        }
+    }
+
+    #[test]
     fn wrong_usage_is_refused() {
         for words in [
             "sidx",
             "sidx query s",
             "sidx query s --index i --keys 5",
             "sidx query s --index i --limit -1",
+            "sidx query s --index i --where a=1 --where-file f",
             "sidx query s --index i --series-id 18446744073709551616",
+            "sidx retain s --index i",
+            "sidx retain s --index i --dry-run",
+            "sidx retain s --index i --below 1.5",
             "sidx ingest s f --index i",
             "sidx ingest s f --index i --format csv --series a --series-id b",
             "sidx ingest s f --index i --format csv --batch 0",

@@ -8,6 +8,8 @@ pub(crate) struct Console<'a> {
     pub(crate) out: &'a mut dyn Write,
     /// Standard error.
     pub(crate) err: &'a mut dyn Write,
+    /// Whether people answer on standard input.
+    pub(crate) in_is_terminal: bool,
     /// Whether standard output is a terminal.
     pub(crate) out_is_terminal: bool,
     /// Whether standard error is a terminal.

@@ -23,6 +23,17 @@ pub(crate) enum Code {
     Resource = 6,
     /// The deadline passed, or the call was cancelled.
     Stopped = 7,
+    /// SIGINT ended a load, which wrote what it had read.
+    Interrupted = 130,
+    /// SIGTERM ended a load, which wrote what it had read.
+    Terminated = 143,
+}
+
+impl Code {
+    /// The exit code of a kind of library error.
+    pub(crate) fn of(kind: ErrorKind) -> Code {
+        advice(kind).0
+    }
 }
 
 impl From<Code> for ExitCode {
@@ -77,6 +88,14 @@ impl Failure {
         )
     }
 
+    /// The exit code, where it is not that of success.
+    pub(crate) fn code(&self) -> Option<Code> {
+        match self {
+            Failure::ReaderGone => None,
+            Failure::Reported(code) | Failure::Told { code, .. } => Some(*code),
+        }
+    }
+
     /// The same failure with the place where it happened in front.
     #[must_use]
     pub(crate) fn at(self, place: impl Display) -> Self {
@@ -103,6 +122,24 @@ impl Failure {
         }
     }
 
+    /// The same failure with one more thing to know after its next step.
+    #[must_use]
+    pub(crate) fn and(self, more: impl Display) -> Self {
+        match self {
+            Failure::Told {
+                code,
+                message,
+                next,
+            } if next.is_empty() => Failure::new(code, message, more.to_string()),
+            Failure::Told {
+                code,
+                message,
+                next,
+            } => Failure::new(code, message, format!("{next}; {more}")),
+            other => other,
+        }
+    }
+
     /// Writes the line, if there is one, and gives the exit code.
     pub(crate) fn report(&self, err: &mut dyn Write) -> ExitCode {
         match self {
@@ -124,7 +161,7 @@ impl Failure {
 }
 
 /// Messages may quote file content or regex diagnostics that span lines.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for part in text
         .split(['\n', '\r'])
@@ -159,7 +196,7 @@ fn advice(kind: ErrorKind) -> (Code, &'static str) {
         ErrorKind::NotFound => (Code::NotFound, "check STORE and --index"),
         ErrorKind::Conflict => (
             Code::Conflict,
-            "wait until the other writer is done, then run the command again",
+            "see to what is in the way, then run the command again",
         ),
         ErrorKind::Corrupt => (
             Code::Corrupt,
@@ -167,7 +204,7 @@ fn advice(kind: ErrorKind) -> (Code, &'static str) {
         ),
         ErrorKind::ResourceExhausted => (
             Code::Resource,
-            "free memory or disk, or run `sidx merge`, then run the command again",
+            "free memory or space on the disk, then run the command again",
         ),
         ErrorKind::LimitExceeded => (Code::Resource, "narrow the request or give a --limit"),
         ErrorKind::DeadlineExceeded => (

@@ -1,6 +1,6 @@
 //! `sidx parts`, `stats`, `verify`, `repair` and `dump`: what an index is made of, and what of it is whole.
 
-mod report;
+pub(crate) mod report;
 
 use serde_json::Value;
 
@@ -9,8 +9,10 @@ use crate::arguments::{
 };
 use crate::console::Console;
 use crate::exit::{Code, Failure};
+use crate::output::number::{counted, size};
 use crate::output::{self, Page, Shape};
 use crate::place::Place;
+use report::{format, print};
 
 /// Lists the parts.
 pub(crate) fn parts(
@@ -19,7 +21,7 @@ pub(crate) fn parts(
 ) -> Result<(), Failure> {
     let parts = Place::of(&arguments.target)?.read()?.parts()?;
     let format = format(arguments.format, console, ReportFormat::Ndjson);
-    print(&parts, format, console)
+    print(&parts, None, format, console)
 }
 
 /// Prints counts and sizes.
@@ -29,7 +31,8 @@ pub(crate) fn stats(
 ) -> Result<(), Failure> {
     let stats = Place::of(&arguments.target)?.read()?.stats()?;
     let format = format(arguments.format, console, ReportFormat::Json);
-    print(&stats, format, console)
+    let gist = stats_gist(&arguments.target.index, &stats);
+    print(&stats, Some(gist), format, console)
 }
 
 /// Checks everything; damage gives an exit code of its own.
@@ -39,7 +42,8 @@ pub(crate) fn verify(
 ) -> Result<(), Failure> {
     let report = Place::of(&arguments.target)?.read()?.verify()?;
     let format = format(arguments.format, console, ReportFormat::Json);
-    print(&report, format, console)?;
+    let gist = verify_gist(&arguments.target.index, &report);
+    print(&report, Some(gist), format, console)?;
     if report::is_sound(&report) {
         Ok(())
     } else {
@@ -54,7 +58,8 @@ pub(crate) fn repair(
 ) -> Result<(), Failure> {
     let report = Place::of(&arguments.target)?.repair(arguments.accept_loss)?;
     let format = format(arguments.format, console, ReportFormat::Json);
-    print(&report, format, console)?;
+    let gist = repair_gist(&arguments.target.index, &report);
+    print(&report, Some(gist), format, console)?;
     if report::is_without_loss(&report) {
         Ok(())
     } else {
@@ -88,24 +93,63 @@ pub(crate) fn dump(arguments: &DumpArguments, console: &mut Console<'_>) -> Resu
     Ok(())
 }
 
-fn format(
-    asked: Option<ReportFormat>,
-    console: &Console<'_>,
-    elsewhere: ReportFormat,
-) -> ReportFormat {
-    let usual = if console.out_is_terminal {
-        ReportFormat::Table
-    } else {
-        elsewhere
-    };
-    asked.unwrap_or(usual)
+/// A number of a report; 0 where there is none.
+fn number(report: &Value, pointer: &str) -> u64 {
+    let found = report.pointer(pointer).and_then(Value::as_u64);
+    found.unwrap_or(0)
 }
 
-fn print(report: &Value, format: ReportFormat, console: &mut Console<'_>) -> Result<(), Failure> {
-    match format {
-        ReportFormat::Table => report::table(report, console.out),
-        ReportFormat::Ndjson => report::lines(report, console.out),
-        ReportFormat::Json => report::document(report, console.out),
+fn stats_gist(index: &str, stats: &Value) -> String {
+    let number = |pointer| number(stats, pointer);
+    let text = |pointer| stats.pointer(pointer).and_then(Value::as_str);
+    format!(
+        "Index {index}: {} in {} and the log, {} on disk; pressure: {}.",
+        counted(number("/rows"), "row"),
+        counted(number("/parts"), "part"),
+        size(number("/health/disk/used_bytes")),
+        text("/health/pressure").unwrap_or("unknown"),
+    )
+}
+
+fn verify_gist(index: &str, report: &Value) -> String {
+    let number = |pointer| number(report, pointer);
+    let seen = format!(
+        "{} in {}, {} and {} were read and compared",
+        counted(number("/rows"), "row"),
+        counted(number("/parts"), "part"),
+        counted(number("/files"), "file"),
+        counted(number("/log_entries"), "log record"),
+    );
+    if report::is_sound(report) {
+        return format!("Index {index} is sound: {seen}.");
     }
-    .map_err(Failure::output)
+    let found = members(report, "damage");
+    format!(
+        "Index {index} is damaged, see below: {} found; {seen}.\n\
+         Queries that do not need what is damaged go on. `sidx repair` saves every row that can be read whole.",
+        counted(found, "fault"),
+    )
+}
+
+fn repair_gist(index: &str, report: &Value) -> String {
+    let saved = counted(number(report, "/saved_rows"), "row");
+    let lost = members(report, "lost");
+    if lost > 0 {
+        return format!(
+            "Index {index} opens, with loss: {saved} of damaged parts saved, rows may be missing in {}.\n\
+             Queries that touch these fail until `sidx repair --accept-loss`.",
+            counted(lost, "region"),
+        );
+    }
+    match report::is_sound(report) {
+        true => {
+            format!("Index {index} is sound; nothing was changed but losses that were accepted.")
+        }
+        false => format!("Index {index} was repaired: {saved} of damaged parts saved, none lost."),
+    }
+}
+
+fn members(report: &Value, name: &str) -> u64 {
+    let list = report.get(name).and_then(Value::as_array);
+    list.map_or(0, |list| list.len() as u64)
 }

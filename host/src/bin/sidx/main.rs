@@ -3,14 +3,17 @@
 mod arguments;
 mod bench;
 mod console;
+mod descriptors;
 mod exit;
 mod help;
+mod indexes;
 mod ingest;
 mod inspect;
 mod maintain;
 mod output;
 mod place;
 mod query;
+mod warnings;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -36,12 +39,15 @@ fn main() -> ExitCode {
             return exit::report_arguments(&error, &mut stdout.lock(), &mut stderr.lock());
         }
     };
+    descriptors::raise_limit();
+    warnings::print();
     let mut out = BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, stdout.lock());
     // Not locked: the progress bar writes there too.
     let mut err = &stderr;
     let mut console = Console {
         out: &mut out,
         err: &mut err,
+        in_is_terminal: io::stdin().is_terminal(),
         out_is_terminal: stdout.is_terminal(),
         err_is_terminal: stderr.is_terminal(),
     };
@@ -60,10 +66,13 @@ fn run(command: &Command, console: &mut Console<'_>) -> Result<(), Failure> {
         Command::Query(arguments) => query::run(arguments, console),
         Command::Flush(arguments) => maintain::flush(arguments, console),
         Command::Merge(arguments) => maintain::merge(arguments, console),
+        Command::Retain(arguments) => maintain::retain(arguments, console),
         Command::Verify(arguments) => inspect::verify(arguments, console),
         Command::Repair(arguments) => inspect::repair(arguments, console),
         Command::Parts(arguments) => inspect::parts(arguments, console),
         Command::Stats(arguments) => inspect::stats(arguments, console),
+        Command::Indexes(arguments) => indexes::list(arguments, console),
+        Command::Drop(arguments) => indexes::drop(arguments, console),
         Command::Backup(arguments) => maintain::backup(arguments, console),
         Command::Dump(arguments) => inspect::dump(arguments, console),
         Command::Bench(arguments) => bench::run(arguments, console),

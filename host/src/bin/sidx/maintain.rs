@@ -1,29 +1,106 @@
-//! `sidx flush`, `sidx merge` and `sidx backup`: one JSON line says what was done.
+//! `sidx flush`, `sidx merge`, `sidx retain` and `sidx backup`: one JSON line says what was done.
 
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use sidx_host::{Index, Merged};
+use sidx_host::{DamagedPart, Index, Merged, Retention};
 
-use crate::arguments::{BackupArguments, MergeArguments, Target};
+use crate::arguments::{
+    BackupArguments, FlushArguments, MergeArguments, ReportFormat, RetainArguments, RoomArguments,
+    Target,
+};
 use crate::console::Console;
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
+use crate::inspect::report;
 use crate::place::Place;
 
 /// Runs `sidx flush`.
-pub(crate) fn flush(arguments: &Target, console: &mut Console<'_>) -> Result<(), Failure> {
-    maintain(arguments, console, "flush", Index::flush)
+pub(crate) fn flush(arguments: &FlushArguments, console: &mut Console<'_>) -> Result<(), Failure> {
+    let FlushArguments { target, room } = arguments;
+    maintain(target, *room, console, "flush", Index::flush)
 }
 
 /// Runs `sidx merge`. Rows in memory take part.
 pub(crate) fn merge(arguments: &MergeArguments, console: &mut Console<'_>) -> Result<(), Failure> {
-    maintain(&arguments.target, console, "merge", |index| {
+    let MergeArguments { target, room, .. } = arguments;
+    maintain(target, *room, console, "merge", |index| {
         if arguments.all {
             return index.merge_all();
         }
-        index.flush()?;
-        index.merge()
+        let flushed = index.flush()?;
+        let merged = index.merge()?;
+        // The merges that follow a flush may have done everything, or met the damage.
+        Ok(Merged {
+            left_out: merged.left_out.max(flushed.left_out),
+            ..merged
+        })
     })
+}
+
+/// Runs `sidx retain`.
+pub(crate) fn retain(
+    arguments: &RetainArguments,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let started = Instant::now();
+    let place = Place::of(&arguments.target)?;
+    let rule = Retention {
+        drop_where: arguments.filter.clone(),
+        drop_below: arguments.below,
+    };
+    let format = report::format(arguments.format, console, ReportFormat::Ndjson);
+    if arguments.dry_run {
+        return preview(&place, rule, format, started, console);
+    }
+    let index = place.open()?;
+    let before = extent(&index)?;
+    let done = index.retain(rule)?;
+    let after = extent(&index)?;
+    index.close()?;
+    let line = json!({
+        "command": "retain",
+        "dropped_rows": done.dropped_rows,
+        "parts_dropped": done.dropped_parts,
+        "parts_written": done.parts,
+        "rows_written": done.rows,
+        "bytes_written": done.bytes_written,
+        "before": before,
+        "after": after,
+        "elapsed_ms": elapsed_ms(started),
+    });
+    report::print(&line, None, format, console)
+}
+
+/// Tells what a retention would do. Takes no lock.
+fn preview(
+    place: &Place,
+    rule: Retention,
+    format: ReportFormat,
+    started: Instant,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let preview = place.read()?.maintain().preview_retention(rule)?;
+    let line = json!({
+        "command": "retain",
+        "dry_run": true,
+        "rows": preview.rows,
+        "dropped_rows": preview.dropped_rows,
+        "dropped_bytes": preview.dropped_bytes,
+        "parts_dropped": preview.parts_dropped,
+        "parts_rewritten": preview.parts_rewritten,
+        "parts_untouched": preview.parts_untouched,
+        "rows_rewritten": preview.rows_rewritten,
+        "memory_rows": preview.memory_rows,
+        "memory_dropped_rows": preview.memory_dropped_rows,
+        "unreadable": preview.unreadable,
+        "elapsed_ms": elapsed_ms(started),
+    });
+    report::print(&line, None, format, console)?;
+    if preview.unreadable.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Reported(Code::Corrupt))
+    }
 }
 
 /// Runs `sidx backup`. Takes no lock: a writer may be at work.
@@ -41,9 +118,23 @@ pub(crate) fn backup(
         "linked_files": report.linked_files,
         "copied_bytes": report.copied_bytes,
         "log_entries": report.log_entries,
+        "missing_files": report.missing_files,
         "elapsed_ms": elapsed_ms(started),
     });
-    writeln!(console.out, "{line}").map_err(Failure::output)
+    writeln!(console.out, "{line}").map_err(Failure::output)?;
+    // Opening found these damaged, or a repair did whose loss is not accepted.
+    let stats = index.stats()?;
+    let set_aside = stats.get("quarantined").and_then(Value::as_array);
+    let parts = set_aside.map_or(0, Vec::len);
+    if report.missing_files == 0 && parts == 0 {
+        return Ok(());
+    }
+    let missing = report.missing_files;
+    Err(Failure::new(
+        Code::Corrupt,
+        format!("{missing} missing files and {parts} damaged parts are not in the copy"),
+        "everything else is; `sidx verify` names them, `sidx repair` saves what can be saved",
+    ))
 }
 
 fn elapsed_ms(started: Instant) -> u64 {
@@ -72,15 +163,20 @@ fn extent(index: &Index) -> Result<Value, Failure> {
 
 fn maintain(
     target: &Target,
+    room: RoomArguments,
     console: &mut Console<'_>,
     name: &str,
     work: impl FnOnce(&Index) -> sidx_host::Result<Merged>,
 ) -> Result<(), Failure> {
     let started = Instant::now();
-    let index = Place::of(target)?.open()?;
+    let index = Place::of(target)?.with_room(room).open()?;
     let before = extent(&index)?;
     let made = work(&index)?;
     let after = extent(&index)?;
+    let damaged = match made.left_out {
+        0 => Vec::new(),
+        _ => index.damaged(),
+    };
     index.close()?;
     let line = json!({
         "command": name,
@@ -88,7 +184,27 @@ fn maintain(
         "after": after,
         "rows_written": made.rows,
         "bytes_written": made.bytes_written,
+        "left_out": made.left_out,
         "elapsed_ms": elapsed_ms(started),
     });
-    writeln!(console.out, "{line}").map_err(Failure::output)
+    writeln!(console.out, "{line}").map_err(Failure::output)?;
+    tell(&damaged, console)
+}
+
+/// Names the parts that were left as they are. The others are done by then.
+fn tell(damaged: &[DamagedPart], console: &mut Console<'_>) -> Result<(), Failure> {
+    for part in damaged {
+        let reason = part.reasons.first().map_or("", String::as_str);
+        let text = format!(
+            "part {} is damaged and was left as it is: {reason}; everything else was done; `sidx repair` saves \
+             what can be read of it",
+            part.part
+        );
+        // The exit code tells it too.
+        let _ = Failure::new(Code::Corrupt, text, "").report(console.err);
+    }
+    match damaged {
+        [] => Ok(()),
+        _ => Err(Failure::Reported(Code::Corrupt)),
+    }
 }

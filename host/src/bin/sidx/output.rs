@@ -2,19 +2,21 @@
 
 mod csv;
 mod ndjson;
+pub(crate) mod number;
 mod table;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use sidx_engine::format_timestamp;
 use sidx_host::Rows;
 use sidx_kernels::{Column, Value};
 
 use crate::arguments::RowFormat;
 pub(crate) use csv::CsvRows;
 pub(crate) use ndjson::{NdjsonRows, write_row};
-pub(crate) use table::{TableRows, cell, grid, numeric};
+pub(crate) use table::{TableRows, cell, grid, numeric, tame, whole_cell};
 
 /// A format of output.
 pub(crate) trait RowWriter {
@@ -45,9 +47,11 @@ impl<'r> Page<'r> {
         self.rows.len()
     }
 
-    /// The label of a row's series, or its id where it has none.
+    /// The label of a row's series, or its id where it has none, or one without a character, which no
+    /// input has.
     fn series(&self, row: usize) -> Result<&str, u64> {
         let label = self.labels.get(row).and_then(Option::as_deref);
+        let label = label.filter(|label| !label.is_empty());
         label.ok_or_else(|| self.rows.series().get(row).copied().unwrap_or_default())
     }
 
@@ -69,6 +73,28 @@ pub(crate) struct Shape {
     pub(crate) with_tags: bool,
     /// Whether payloads were asked for.
     pub(crate) with_payload: bool,
+}
+
+impl Shape {
+    /// The names of the columns, each of which is there once. A tag whose name is that of another column, or
+    /// begins as below, has `tag:` in front of it: `--tag key=tag:key` reads it back.
+    pub(crate) fn columns(&self) -> Vec<Cow<'_, str>> {
+        let mut columns = vec![Cow::Borrowed("series"), Cow::Borrowed("key")];
+        columns.extend(self.tags.iter().map(|tag| column_of(tag)));
+        if self.with_payload {
+            columns.push(Cow::Borrowed("payload"));
+        }
+        columns
+    }
+}
+
+/// The name of a tag's column, which no other tag has.
+fn column_of(tag: &str) -> Cow<'_, str> {
+    const TAG: &str = "tag:";
+    if matches!(tag, "series" | "key" | "payload") || tag.starts_with(TAG) {
+        return Cow::Owned(format!("{TAG}{tag}"));
+    }
+    Cow::Borrowed(tag)
 }
 
 /// The writer of a format.
@@ -124,11 +150,7 @@ fn non_finite_name(value: f64) -> &'static str {
 
 /// Writes a timestamp in RFC 3339, with as many digits of the second as it needs.
 fn write_timestamp(nanoseconds: i64, out: &mut dyn Write) -> io::Result<()> {
-    match Timestamp::from_nanosecond(i128::from(nanoseconds)) {
-        Ok(timestamp) => write!(out, "{timestamp}"),
-        // Can't be: the calendar reaches further than 64 bits of nanoseconds.
-        Err(_) => write!(out, "{nanoseconds}"),
-    }
+    out.write_all(format_timestamp(nanoseconds).as_bytes())
 }
 
 #[cfg(test)]
@@ -157,11 +179,44 @@ mod tests {
     }
 
     #[test]
+    fn every_column_has_a_name_of_its_own() {
+        let tags = [
+            "a",
+            "key",
+            "payload",
+            "series",
+            "tag:",
+            "tag:key",
+            "tag:tag:key",
+            "tags",
+        ];
+        let shape = Shape {
+            tags: tags.map(String::from).to_vec(),
+            with_tags: true,
+            with_payload: true,
+        };
+        let columns = shape.columns();
+        let expected = [
+            "series",
+            "key",
+            "a",
+            "tag:key",
+            "tag:payload",
+            "tag:series",
+            "tag:tag:",
+            "tag:tag:key",
+            "tag:tag:tag:key",
+            "tags",
+            "payload",
+        ];
+        assert_eq!(columns, expected);
+    }
+
+    #[test]
     fn every_timestamp_reads_back() {
         for value in [0, 1, -1, 1_357_034_400_000_000_001, i64::MIN, i64::MAX] {
             let text = text(|out| write_timestamp(value, out));
-            let parsed: Timestamp = text.parse().unwrap();
-            assert_eq!(parsed.as_nanosecond(), i128::from(value), "{text}");
+            assert_eq!(sidx_engine::parse_timestamp(&text), Ok(value), "{text}");
         }
     }
 }

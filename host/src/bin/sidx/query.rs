@@ -19,6 +19,7 @@ enum Selection {
 /// Runs the command.
 pub(crate) fn run(arguments: &QueryArguments, console: &mut Console<'_>) -> Result<(), Failure> {
     let selection = selection(&arguments.select)?;
+    let filter = arguments.filter.text()?;
     let index = Place::of(&arguments.target)?.read()?;
     let format = arguments.format.unwrap_or(if console.out_is_terminal {
         RowFormat::Table
@@ -26,7 +27,7 @@ pub(crate) fn run(arguments: &QueryArguments, console: &mut Console<'_>) -> Resu
         RowFormat::Ndjson
     });
     let shape = shape(arguments, &selection, format, &index)?;
-    let mut cursor = start(arguments, &selection, &index)?;
+    let mut cursor = start(arguments, filter.as_deref(), &selection, &index)?;
     let mut writer = output::writer(format, shape);
     let printed = cursor.by_ref().try_for_each(|rows| {
         let rows = rows?;
@@ -67,6 +68,7 @@ fn tell_missing(missing: &[String], console: &mut Console<'_>) -> Result<(), Fai
 
 fn start(
     arguments: &QueryArguments,
+    filter: Option<&str>,
     selection: &Selection,
     index: &Index,
 ) -> Result<sidx_host::Cursor, Failure> {
@@ -80,8 +82,8 @@ fn start(
     if let Some(keys) = arguments.keys {
         query = query.keys((keys.low, keys.high));
     }
-    if let Some(filter) = &arguments.filter {
-        query = query.filter(filter.as_str());
+    if let Some(filter) = filter {
+        query = query.filter(filter);
     }
     query = match arguments.order {
         OrderName::Asc => query.ascending(),

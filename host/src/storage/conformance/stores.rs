@@ -43,6 +43,12 @@ pub fn check_store(make: impl Fn() -> Arc<dyn Store>) -> Verdict {
     let longest = "x".repeat(128);
     for name in ["b", "a", "A-1.x_y", longest.as_str()] {
         let storage = works(store.open_index(name, true), "creating an index")?;
+        let names = works(store.index_names(), "index_names")?;
+        ensure(
+            !names.iter().any(|listed| listed == name),
+            "a place without index.json is no index yet",
+        )?;
+        works(storage.put_if_absent("index.json", b"{}"), "making it")?;
         works(
             storage.put_if_absent("name", name.as_bytes()),
             "putting into an index",

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::file_system::{FileKind, FileSystem, Fs, OpenFile};
+use super::descriptors::{Descriptors, SharedFile};
+use super::file_system::{FileKind, FileMetadata, FileSystem, Fs};
 use super::{is_directory, parent_of};
 use crate::error::{Error, Result};
 
@@ -18,18 +19,22 @@ const LEFTOVER: &str = ".tmp";
 /// A file without a lasting name; removed when dropped.
 pub(super) struct TempFile {
     fs: Fs,
-    file: Box<dyn OpenFile>,
+    file: SharedFile,
     size: u64,
     path: PathBuf,
 }
 
 impl TempFile {
     /// Makes an empty one in `directory`, which exists.
-    pub(super) fn create(fs: &Fs, directory: &Path) -> Result<Self> {
+    pub(super) fn create(
+        fs: &Fs,
+        descriptors: &Arc<Descriptors>,
+        directory: &Path,
+    ) -> Result<Self> {
         loop {
             let path = temporary_path(directory);
-            match fs.create_new(&path) {
-                Ok(file) => {
+            match SharedFile::create_new(fs, descriptors, &path) {
+                Ok((file, _)) => {
                     return Ok(Self {
                         fs: Arc::clone(fs),
                         file,
@@ -59,8 +64,10 @@ impl TempFile {
             .map_err(|cause| Error::io("sync", &self.path, cause))
     }
 
-    pub(super) fn file(&self) -> &dyn OpenFile {
-        self.file.as_ref()
+    pub(super) fn metadata(&self) -> Result<FileMetadata> {
+        self.file
+            .metadata()
+            .map_err(|cause| Error::io("look at", &self.path, cause))
     }
 
     /// Gives the content a second, lasting name, unless that is taken.
@@ -88,8 +95,15 @@ pub(super) fn temporary_path(directory: &Path) -> PathBuf {
     directory.join(format!("{HIDDEN}{}-{number}{LEFTOVER}", std::process::id()))
 }
 
+/// Whether a name is one that [`temporary_path`] makes. A store may be a folder in which others keep their
+/// own temporary files.
 fn is_leftover(name: &str) -> bool {
-    name.starts_with(HIDDEN) && name.ends_with(LEFTOVER)
+    let numbers = name
+        .strip_prefix(HIDDEN)
+        .and_then(|name| name.strip_suffix(LEFTOVER))
+        .and_then(|numbers| numbers.split_once('-'));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    numbers.is_some_and(|(process, number)| is_number(process) && is_number(number))
 }
 
 /// Makes the names in a directory survive a power loss.
@@ -122,7 +136,7 @@ pub(super) fn make_directories(fs: &dyn FileSystem, path: &Path) -> Result<()> {
     make_directories(fs, parent_of(path))?;
     match fs.create_directory(path) {
         Ok(()) => {}
-        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && is_directory(fs, path) => {}
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && is_directory(fs, path)? => {}
         Err(cause) => return Err(Error::io("make directory", path, cause)),
     }
     sync_directory(fs, parent_or_here(path))
@@ -186,16 +200,26 @@ pub(super) fn entries(fs: &dyn FileSystem, path: &Path) -> Result<Vec<Entry>> {
     Ok(listing.into_iter().filter_map(entry).collect())
 }
 
-/// Removes what is left of files and directories under construction, `deep` also below
-/// sub-directories.
-pub(super) fn remove_leftovers(fs: &dyn FileSystem, directory: &Path, deep: bool) -> Result<()> {
+/// Removes the directories that were moved out of sight to be removed.
+pub(super) fn remove_hidden_directories(fs: &dyn FileSystem, directory: &Path) -> Result<()> {
+    for entry in entries(fs, directory)? {
+        if entry.is_directory && is_leftover(&entry.name) {
+            let path = directory.join(&entry.name);
+            remove_tree(fs, &path).map_err(|cause| Error::io("remove", &path, cause))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what is left of files and directories under construction, also below sub-directories.
+pub(super) fn remove_leftovers(fs: &dyn FileSystem, directory: &Path) -> Result<()> {
     for entry in entries(fs, directory)? {
         let path = directory.join(&entry.name);
         let removed = match (is_leftover(&entry.name), entry.is_directory) {
             (true, true) => remove_tree(fs, &path),
             (true, false) => bear_absence(fs.remove_file(&path)),
-            (false, true) if deep => {
-                remove_leftovers(fs, &path, deep)?;
+            (false, true) => {
+                remove_leftovers(fs, &path)?;
                 Ok(())
             }
             (false, _) => Ok(()),

@@ -10,6 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::storage::MediumSpace;
+
 /// How the parts of the backend hold theirs.
 pub(super) type Fs = Arc<dyn FileSystem>;
 
@@ -48,6 +50,13 @@ pub trait FileSystem: Send + Sync {
 
     /// What is at a path, be it a link.
     fn link_metadata(&self, path: &Path) -> io::Result<FileMetadata>;
+
+    /// How large the medium is that holds a path which exists, and how much of it is free; none when that is
+    /// not known.
+    fn space(&self, path: &Path) -> io::Result<Option<MediumSpace>> {
+        let _ = path;
+        Ok(None)
+    }
 
     /// Where a file lies in the file system of the operating system; none when it lies elsewhere.
     fn local_path(&self, path: &Path) -> Option<PathBuf> {

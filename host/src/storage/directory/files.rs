@@ -2,9 +2,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::descriptors::{Descriptors, SharedFile};
 use super::disk::TempFile;
-use super::file_system::{Access, FileKind, FileSystem, OpenFile};
+use super::file_system::{Access, FileKind, Fs, OpenFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{AppendFile, NewFile, ReadFile, cannot_grow, too_short};
 
@@ -60,22 +62,20 @@ pub(super) fn link_error(target: &Path, cause: io::Error) -> Error {
 }
 
 pub(super) struct DirectoryReadFile {
-    file: Box<dyn OpenFile>,
+    file: SharedFile,
     size: u64,
     path: PathBuf,
 }
 
 impl DirectoryReadFile {
-    pub(super) fn open(fs: &dyn FileSystem, path: &Path) -> Result<Self> {
+    pub(super) fn open(fs: &Fs, descriptors: &Arc<Descriptors>, path: &Path) -> Result<Self> {
         let not_found = || Error::not_found(format!("there is no file {}", path.display()));
-        let file = match fs.open(path, Access::Read) {
-            Ok(file) => file,
+        let opened = SharedFile::open(fs, descriptors, path, Access::Read);
+        let (file, metadata) = match opened {
+            Ok(opened) => opened,
             Err(cause) if super::is_absent(&cause) => return Err(not_found()),
             Err(cause) => return Err(Error::io("open", path, cause)),
         };
-        let metadata = file
-            .metadata()
-            .map_err(|cause| Error::io("look at", path, cause))?;
         if metadata.kind != FileKind::File {
             return Err(not_found());
         }
@@ -162,13 +162,14 @@ impl AppendFile for DirectoryAppendFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::directory::local;
 
     #[test]
     fn a_file_that_lost_an_append_cannot_be_finished() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let target = directory.path().join("a");
         let temporary =
-            TempFile::create(&crate::storage::directory::local(), directory.path()).expect("new");
+            TempFile::create(&local(), &Descriptors::fixed(1), directory.path()).expect("new");
         let mut file = Box::new(DirectoryNewFile::new(temporary, target));
         file.append(b"bytes").expect("writable");
         file.failed = true;

@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::file_system::{Access, FileKind, FileMetadata, FileSystem, OpenFile};
+use crate::storage::MediumSpace;
 
 /// The file system of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,6 +72,17 @@ impl FileSystem for LocalFileSystem {
 
     fn link_metadata(&self, path: &Path) -> io::Result<FileMetadata> {
         fs::symlink_metadata(path).map(|metadata| convert(&metadata))
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Option<MediumSpace>> {
+        let found = rustix::fs::statvfs(path)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        let space = MediumSpace {
+            total_bytes: bytes(found.f_blocks),
+            free_bytes: bytes(found.f_bavail),
+        };
+        // Some that are made of other media answer with nothing.
+        Ok((space.total_bytes > 0).then_some(space))
     }
 
     fn local_path(&self, path: &Path) -> Option<PathBuf> {

@@ -1,6 +1,6 @@
 //! The lock of the writer: an advisory lock on a file, which the operating system releases with the
 //! process, whatever becomes of it. The file stays; its content is the process id, for messages
-//! only.
+//! only, where there is room for it.
 
 use std::io;
 use std::path::Path;
@@ -30,10 +30,15 @@ pub(super) fn take(fs: &dyn FileSystem, path: &Path) -> Result<FileLock> {
             "{path} was replaced while it was locked; try again"
         )));
     }
+    // For people only: on a full medium there is a lock without a name.
     let text = format!("{}\n", std::process::id());
-    file.set_size(0)
-        .and_then(|()| file.write_all_at(text.as_bytes(), 0))
-        .map_err(|cause| Error::io("write lock", path, cause))?;
+    let written = file
+        .set_size(0)
+        .and_then(|()| file.write_all_at(text.as_bytes(), 0));
+    if let Err(cause) = written {
+        let path = path.display();
+        tracing::debug!(%path, %cause, "the lock does not say who holds it");
+    }
     Ok(FileLock { file })
 }
 

@@ -8,9 +8,11 @@
 use std::io;
 use std::path::Path;
 
+use super::descriptors::Descriptors;
 use super::disk::{self, TempFile, sync_directory};
 use super::file_system::{Access, FileKind, FileMetadata, FileSystem, Fs, OpenFile};
 use super::files::link_error;
+use super::is_full;
 use crate::error::{Error, Result};
 use crate::storage::paths::{
     LOCK_NAME, MAX_OBJECT_BYTES, check_object_name, check_object_prefix, check_object_size,
@@ -83,7 +85,7 @@ pub(super) fn compare_and_swap(
     check_object_name(name)?;
     check_object_size(name, bytes)?;
     let path = root.join(name);
-    let _swapping = lock_swaps(fs.as_ref(), root)?;
+    let _swapping = lock_swaps(root, open_swap_lock(fs.as_ref(), root))?;
     let problem = match get(fs.as_ref(), root, name)? {
         Some((_, present)) if present == version => None,
         Some(_) => Some("was changed by another writer; read it again"),
@@ -118,7 +120,12 @@ pub(super) fn list(fs: &dyn FileSystem, root: &Path, prefix: &str) -> Result<Vec
 pub(super) fn remove(fs: &dyn FileSystem, root: &Path, name: &str) -> Result<()> {
     check_object_name(name)?;
     let path = root.join(name);
-    let _swapping = lock_swaps(fs, root)?;
+    // A removal makes room, so it must not need any. Where the file of the lock was never made and there is
+    // no room for it, no swap is going on either.
+    let _swapping = match open_swap_lock(fs, root) {
+        Err(cause) if is_full(&cause) => None,
+        opened => Some(lock_swaps(root, opened)?),
+    };
     match fs.remove_file(&path) {
         Ok(()) => sync_directory(fs, root),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -138,17 +145,15 @@ fn publish(
     let mut attempt = 0;
     loop {
         attempt += 1;
-        let mut file = TempFile::create(fs, root)?;
+        let mut file = TempFile::create(fs, &Descriptors::of_process(), root)?;
         file.write(bytes)?;
         file.sync()?;
-        let metadata = file
-            .file()
-            .metadata()
-            .map_err(|cause| Error::io("look at", root, cause))?;
+        let metadata = file.metadata()?;
         match name(&file) {
             Ok(()) => {
                 drop(file);
-                sync_directory(fs.as_ref(), root)?;
+                // The name is there, and nobody knows whether it stays.
+                sync_directory(fs.as_ref(), root).map_err(Error::in_doubt)?;
                 return Ok(version_of(bytes, &metadata));
             }
             Err(cause) if cause.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS => {}
@@ -163,11 +168,14 @@ fn version_of(bytes: &[u8], metadata: &FileMetadata) -> String {
     format!("{content:032x}-{inode:x}-{seconds:x}.{nanos:x}")
 }
 
+fn open_swap_lock(fs: &dyn FileSystem, root: &Path) -> io::Result<Box<dyn OpenFile>> {
+    fs.open(&root.join(SWAP_LOCK_NAME), Access::WriteOrCreate)
+}
+
 /// Waits for the others; they hold it for one small write.
-fn lock_swaps(fs: &dyn FileSystem, root: &Path) -> Result<Box<dyn OpenFile>> {
+fn lock_swaps(root: &Path, opened: io::Result<Box<dyn OpenFile>>) -> Result<Box<dyn OpenFile>> {
     let path = root.join(SWAP_LOCK_NAME);
-    let file = fs.open(&path, Access::WriteOrCreate);
-    let file = file.map_err(|cause| Error::io("open lock", &path, cause))?;
+    let file = opened.map_err(|cause| Error::io("open lock", &path, cause))?;
     file.lock()
         .map_err(|cause| Error::io("lock", &path, cause))?;
     Ok(file)
@@ -186,7 +194,7 @@ mod tests {
         let name = |file: &TempFile| {
             attempts.set(attempts.get() + 1);
             if attempts.get() <= clearings {
-                disk::remove_leftovers(local().as_ref(), root, true).expect("cleared");
+                disk::remove_leftovers(local().as_ref(), root).expect("cleared");
             }
             file.link(&path)
         };

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::file_system::{Access, FileSystem, Fs, OpenFile};
-use super::{disk, lock};
+use super::{disk, is_full, lock};
 use crate::error::{Error, Result};
 use crate::storage::paths::READERS_NAME;
 
@@ -35,13 +35,14 @@ impl Drop for FilePin {
     }
 }
 
-/// Pins an epoch; none where nothing can be written.
+/// Pins an epoch; none where nothing can be written. A pin protects a reader from a writer; that there is no
+/// room for one must not keep anybody from reading.
 pub(super) fn take(fs: &Fs, root: &Path, epoch: u64) -> Result<Option<FilePin>> {
     let directory = root.join(READERS_NAME);
     match fs.create_directory(&directory) {
         Ok(()) => {}
         Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(cause) if is_forbidden(&cause) => return Ok(None),
+        Err(cause) if is_impossible(&cause, &directory) => return Ok(None),
         Err(cause) => return Err(Error::io("make directory", &directory, cause)),
     }
     for _ in 0..ATTEMPTS {
@@ -50,7 +51,7 @@ pub(super) fn take(fs: &Fs, root: &Path, epoch: u64) -> Result<Option<FilePin>> 
             Ok(file) => file,
             // Left by a process that had our process id: the next number will do.
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => continue,
-            Err(cause) if is_forbidden(&cause) => return Ok(None),
+            Err(cause) if is_impossible(&cause, &directory) => return Ok(None),
             Err(cause) => return Err(Error::io("create", &path, cause)),
         };
         match file.try_lock() {
@@ -66,7 +67,7 @@ pub(super) fn take(fs: &Fs, root: &Path, epoch: u64) -> Result<Option<FilePin>> 
             Ok(_) => {}
             Err(cause) => {
                 let _ = fs.remove_file(&path);
-                if is_forbidden(&cause) {
+                if is_impossible(&cause, &directory) {
                     return Ok(None);
                 }
                 return Err(Error::io("lock", &path, cause));
@@ -136,6 +137,21 @@ fn epoch_of(name: &str) -> Option<u64> {
     (epoch.len() == 16)
         .then(|| u64::from_str_radix(epoch, 16).ok())
         .flatten()
+}
+
+/// Whether an error says that no pin can be made here now. Who may not write, or cannot, chose that; that a
+/// medium is full is worth a word.
+fn is_impossible(cause: &io::Error, directory: &Path) -> bool {
+    if is_full(cause) {
+        let place = directory.display();
+        tracing::warn!(
+            %place,
+            %cause,
+            "there is no room to say that somebody reads here; a writer may remove what is read"
+        );
+        return true;
+    }
+    is_forbidden(cause)
 }
 
 /// Whether an error says that this medium or process can't do that, whatever is tried.

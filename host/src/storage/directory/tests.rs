@@ -265,6 +265,43 @@ fn a_removed_index_is_not_brought_back_by_who_still_has_it() {
 }
 
 #[test]
+fn a_removal_that_broke_off_is_out_of_sight_and_ends_with_the_next() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let store = DirectoryStore::new(directory.path());
+    let name = |name: &str| directory.path().join(name);
+    drop(storage(directory.path()));
+    // As the end of the process leaves it after the first step; and names that only look like that.
+    fs::rename(name("x"), name("~4711-0.tmp")).expect("moved");
+    for other in ["~notes.tmp", "~1-a.tmp", "~-1.tmp"] {
+        fs::create_dir(name(other)).expect("made");
+    }
+    fs::write(name("~5-5.tmp"), b"a file of somebody else").expect("written");
+    assert!(store.index_names().expect("listed").is_empty());
+    let again = storage(directory.path());
+    again.put_if_absent("index.json", b"").expect("new");
+    let error = store.remove_index("y").expect_err("not there");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let left: Vec<String> = tree(directory.path()).into_keys().collect();
+    assert!(!left.iter().any(|name| name.contains("~4711")), "{left:?}");
+    assert_eq!(left.len(), 6, "{left:?}");
+    assert_eq!(store.index_names().expect("listed"), ["x"]);
+}
+
+#[test]
+fn an_index_behind_a_link_is_removed_where_it_is() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let elsewhere = tempfile::tempdir().expect("a temporary directory");
+    let index = storage(elsewhere.path());
+    index.put_if_absent("a", b"").expect("new");
+    let link = directory.path().join("linked");
+    std::os::unix::fs::symlink(elsewhere.path().join("x"), &link).expect("linked");
+    let store = DirectoryStore::new(directory.path());
+    let error = store.remove_index("linked").expect_err("a link");
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert!(link.exists() && index.get("a").expect("readable").is_some());
+}
+
+#[test]
 fn an_object_that_is_too_large_is_corrupt() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let index = storage(directory.path());
@@ -284,9 +321,77 @@ fn a_store_lists_directories_that_can_be_indexes() {
     for name in ["good", ".hidden", "lost+found", "~1-1.tmp"] {
         fs::create_dir(directory.path().join(name)).expect("made");
     }
+    fs::create_dir(directory.path().join("folder")).expect("made");
+    for index in ["good", ".hidden", "lost+found", "~1-1.tmp"] {
+        let object = directory.path().join(index).join("index.json");
+        fs::write(object, b"{}").expect("written");
+    }
     fs::write(directory.path().join("file"), b"").expect("written");
     let store = DirectoryStore::new(directory.path());
     assert_eq!(store.index_names().expect("listed"), ["good"]);
     let error = store.open_index("file", true).err().expect("a file");
     assert_eq!(error.kind(), ErrorKind::Conflict);
+}
+
+/// The text of the refusal to make an index of this name.
+fn refused(root: &Path, name: &str) -> String {
+    let error = DirectoryStore::new(root).open_index(name, true);
+    let error = error.err().expect("refused");
+    assert!(
+        matches!(
+            error.kind(),
+            ErrorKind::Conflict | ErrorKind::InvalidArgument
+        ),
+        "{error}"
+    );
+    error.message().to_owned()
+}
+
+#[test]
+fn what_is_in_the_way_of_an_index_is_named() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let root = directory.path();
+    let make = |path: &str| {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().expect("below the root")).expect("made");
+        fs::write(path, b"x").expect("written");
+    };
+    // An index, and a place that is taken for a store though it is one.
+    make("store/events/index.json");
+    make("store/events/0000000000000000.snapshot");
+    let text = refused(&root.join("store/events"), "i");
+    assert!(
+        text.contains("is itself an index") && text.contains("index events of store"),
+        "{text}"
+    );
+    assert!(!root.join("store/events/i").exists());
+    // What is left of an index.
+    make("store/rest/parts/x/data.bin");
+    assert!(refused(&root.join("store"), "rest").contains("repair"));
+    make("store/logged/log/0.log");
+    assert!(refused(&root.join("store"), "logged").contains("no index.json"));
+    // Something else.
+    make("store/photos/cat.jpg");
+    assert!(refused(&root.join("store"), "photos").contains("is no index: it has \"cat.jpg\""));
+    assert!(refused(root, "store").contains("is itself a store"));
+    make("file");
+    assert!(refused(root, "file").contains("is a file"));
+    assert!(refused(&root.join("file"), "i").contains("is a file, not the folder of a store"));
+    for link in ["link", "store/link"] {
+        std::os::unix::fs::symlink("nowhere", root.join(link)).expect("linked");
+    }
+    assert!(refused(&root.join("store"), "link").contains("is a link to something"));
+    assert!(refused(&root.join("link"), "i").contains("is a link to something"));
+    assert!(!root.join("nowhere").exists() && !root.join("store/nowhere").exists());
+    // What an interrupted creation or copy leaves is no hindrance.
+    make("store/begun/0000000000000000.snapshot");
+    make("store/begun/lock");
+    make("store/begun/~1-1.tmp");
+    make("store/copy/backup.incomplete");
+    make("store/copy/parts/x/data.bin");
+    fs::create_dir_all(root.join("store/empty/log")).expect("made");
+    for name in ["begun", "copy", "empty", "new", "events"] {
+        let opened = DirectoryStore::new(root.join("store")).open_index(name, true);
+        assert!(opened.is_ok(), "{name}");
+    }
 }

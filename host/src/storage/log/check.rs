@@ -1,10 +1,13 @@
 //! Checking every frame of a log, and finding what can be read of a damaged one.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::frame;
-use super::recovery::{find_end, find_later};
-use super::segment::{self, HEADER_BYTES, Segment};
+use super::read_ahead::ReadAhead;
+use super::recovery::find_later;
+use super::segment::{self, HEADER_BYTES, Header, Segment};
+use super::survey::{DamageKind, Survey};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{ReadFile, Storage};
 
@@ -24,7 +27,7 @@ pub struct LogReport {
 impl LogReport {
     fn found(&mut self, first: u64, problem: String) {
         self.damage.push(problem);
-        if self.damaged.last() != Some(&first) {
+        if !self.damaged.contains(&first) {
             self.damaged.push(first);
         }
     }
@@ -38,92 +41,81 @@ impl LogReport {
     }
 }
 
-/// Reads every frame of segments that were open a moment ago. One that is gone by now was given up.
-pub(crate) fn check(storage: &Arc<dyn Storage>, segments: &[Segment]) -> Result<LogReport> {
+/// Reads every needed frame of segments that were open a moment ago. One that is gone by now was given
+/// up.
+pub(crate) fn check(
+    storage: &Arc<dyn Storage>,
+    segments: &[Segment],
+    needed_from: u64,
+) -> Result<LogReport> {
     let mut report = LogReport::default();
-    for segment in segments {
-        let file = match storage.open(&segment::path(segment.first)) {
-            Ok(file) => file,
+    for segment in segments.iter().filter(|it| it.end > needed_from) {
+        let (file, header) = match segment::open(storage.as_ref(), segment.first) {
+            Ok(opened) => opened,
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        let end = segment.offset_of(segment.end);
-        scan(storage.as_ref(), file.as_ref(), segment, end, &mut report)?;
+        match header {
+            Header::Good { .. } => {}
+            Header::Bad(error) => report.found(segment.first, error.message().to_owned()),
+            Header::Unborn => {
+                let place = segment::place(storage.as_ref(), segment.first);
+                let problem = format!("{place}: offset 0: the log segment has no header any more");
+                report.found(segment.first, problem);
+            }
+        }
+        let offsets = segment.offset_of(needed_from)..segment.offset_of(segment.end);
+        let place = segment::place(storage.as_ref(), segment.first);
+        let file = ReadAhead::new(file, offsets.end);
+        scan(&place, &file, segment, offsets, &mut report)?;
     }
     Ok(report)
 }
 
-/// Reads what can be read of a log that cannot be opened, and says what its segments are.
-pub(super) fn salvage(storage: &dyn Storage) -> Result<(LogReport, Vec<Segment>)> {
+/// Reads what can be read of the log that a survey found, from a position on.
+pub(super) fn salvage(
+    storage: &Arc<dyn Storage>,
+    survey: &Survey,
+    needed_from: u64,
+) -> Result<LogReport> {
     let mut report = LogReport::default();
-    let mut segments: Vec<Segment> = Vec::new();
-    let firsts = segment::list(storage)?;
-    for &first in &firsts {
-        let place = segment::place(storage, first);
-        let file = storage.open(&segment::path(first))?;
-        let opened = match segment::open(storage, first) {
-            Ok((_, segment)) => segment,
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                report.found(first, error.to_string());
-                let bytes = file.size().saturating_sub(HEADER_BYTES as u64);
-                // Its name says where it begins.
-                Some(Segment {
-                    first,
-                    follows: Some(first),
-                    end: first.saturating_add(bytes),
-                })
-            }
-            Err(error) => return Err(error),
-        };
-        let Some(segment) = opened else {
-            if firsts.last() != Some(&first) {
-                let problem =
-                    format!("{place}: the log segment has no header, but newer ones follow");
-                report.found(first, problem);
-            }
-            continue;
-        };
-        if segment.follows.is_none() {
-            // What is left of earlier ones was given up.
-            (report, segments) = (LogReport::default(), Vec::new());
-        }
-        let before = segments.last().map(|segment| segment.end);
-        if let (Some(follows), Some(before)) = (segment.follows, before)
-            && follows > before
-        {
-            let problem = format!(
-                "{place}: it follows position {follows}, but the one before ends at {before}"
-            );
-            report.found(first, problem);
-        }
-        let is_newest = firsts.last() == Some(&first);
-        let end = match is_newest.then(|| find_end(file.as_ref(), &segment)) {
-            Some(Ok(end)) => segment.offset_of(end),
-            _ => file.size(),
-        };
-        scan(storage, file.as_ref(), &segment, end, &mut report)?;
-        segments.push(segment);
+    // A bad frame is met again below.
+    let (frames, files): (Vec<_>, Vec<_>) =
+        { survey.damage.iter() }.partition(|damage| damage.kind == DamageKind::Frame);
+    for damage in files {
+        report.found(damage.first, damage.problem.clone());
     }
-    Ok((report, segments))
+    for segment in &survey.segments {
+        let file = storage.open(&segment::path(segment.first))?;
+        // What is behind the end of a sound segment is torn; behind damage entries may follow.
+        let end = match frames.iter().any(|damage| damage.first == segment.first) {
+            true => file.size(),
+            false => segment.offset_of(segment.end),
+        };
+        let offsets = segment.offset_of(needed_from)..end;
+        let place = segment::place(storage.as_ref(), segment.first);
+        scan(&place, file.as_ref(), segment, offsets, &mut report)?;
+    }
+    Ok(report)
 }
 
 /// Reads the frames of a segment up to an offset; behind a bad one it goes on with the next good one.
 fn scan(
-    storage: &dyn Storage,
+    place: &str,
     file: &dyn ReadFile,
     segment: &Segment,
-    end: u64,
+    offsets: Range<u64>,
     report: &mut LogReport,
 ) -> Result<()> {
     let size = file.size();
-    if size < end {
-        let place = segment::place(storage, segment.first);
-        let problem = format!("{place}: it has {size} bytes, {end} were written");
+    if size < offsets.end {
+        let wanted = offsets.end;
+        let problem = format!("{place}: it has {size} bytes, {wanted} were written");
         report.found(segment.first, problem);
     }
-    let end = end.min(size);
+    let end = offsets.end.min(size);
     let position = |offset: u64| segment.first + (offset - HEADER_BYTES as u64);
-    let mut offset = HEADER_BYTES as u64;
+    let mut offset = offsets.start;
     while offset < end {
         if let Some(head) = frame::verify(file, offset, end, position(offset))? {
             let next = offset + head.frame_bytes();
@@ -131,15 +123,14 @@ fn scan(
             offset = next;
             continue;
         }
-        let place = segment::place(storage, segment.first);
         let problem = format!(
             "{place}: offset {offset}: the entry at position {} of the log fails its check",
             position(offset)
         );
         report.found(segment.first, problem);
         match find_later(file, segment, offset)? {
-            Some(later) => offset = later.first_offset,
-            None => break,
+            Some(later) if later.first_offset < end => offset = later.first_offset,
+            _ => break,
         }
     }
     Ok(())

@@ -21,10 +21,10 @@ const SECTOR_BYTES: u64 = 512;
 const WINDOW_BYTES: u64 = 1 << 20;
 
 /// Finds the position after the last whole frame; what the file has behind it is torn. `corrupt`,
-/// with the offset, when there is damage.
-pub(super) fn find_end(file: &dyn ReadFile, segment: &Segment) -> Result<u64> {
+/// with the offset, when there is damage. Frames before `needed_from` are not looked at.
+pub(super) fn find_end(file: &dyn ReadFile, segment: &Segment, needed_from: u64) -> Result<u64> {
     let size = file.size();
-    let mut offset = HEADER_BYTES as u64;
+    let mut offset = segment.offset_of(needed_from).min(size);
     while offset < size {
         match frame::verify(file, offset, size, position_at(segment, offset))? {
             Some(head) => offset += head.frame_bytes(),

@@ -83,39 +83,39 @@ pub(super) fn header(first: u64, follows: Option<u64>) -> [u8; HEADER_BYTES] {
     bytes
 }
 
-/// Opens a segment and checks its header. Its end is that of the file; the frames are not looked
-/// at. None for one whose making was interrupted, which holds no frame; only the newest may be
-/// that.
-pub(super) fn open(
-    storage: &dyn Storage,
-    first: u64,
-) -> Result<(Arc<dyn ReadFile>, Option<Segment>)> {
+/// What the head of a file of the log is.
+pub(super) enum Header {
+    /// That of a segment. None: everything before it was given up.
+    Good { follows: Option<u64> },
+    /// Nothing, or the beginning of one: the making of the segment was interrupted, and no entry is in it.
+    Unborn,
+    /// Not that of a segment of this name and format.
+    Bad(Error),
+}
+
+/// Opens a file of the log and looks at its header; the frames are not looked at.
+pub(super) fn open(storage: &dyn Storage, first: u64) -> Result<(Arc<dyn ReadFile>, Header)> {
     let file = storage.open(&path(first))?;
     let size = file.size();
     let mut bytes = [0; HEADER_BYTES];
     if size < HEADER_BYTES as u64 {
-        return Ok((file, None));
+        return Ok((file, Header::Unborn));
     }
     file.read_at(0, &mut bytes)?;
     if size == HEADER_BYTES as u64 && bytes == [0; HEADER_BYTES] {
-        return Ok((file, None));
+        return Ok((file, Header::Unborn));
     }
-    let follows = decode(&bytes, first).map_err(|error| error.at(place(storage, first)))?;
-    let end = first.saturating_add(size - HEADER_BYTES as u64);
-    if end > MAX_POSITION {
-        let place = place(storage, first);
-        return Err(Error::corrupt(format!(
-            "{place}: no log has a position as large as {end}"
-        )));
-    }
-    Ok((
-        file,
-        Some(Segment {
-            first,
-            follows,
-            end,
-        }),
-    ))
+    let header = match decode(&bytes, first) {
+        Ok(follows) => Header::Good { follows },
+        Err(error) => Header::Bad(error.at(place(storage, first))),
+    };
+    Ok((file, header))
+}
+
+/// The position at the end of a segment with so many bytes; none when no log gets that far.
+pub(super) fn end_of(first: u64, size_bytes: u64) -> Option<u64> {
+    let end = first.checked_add(size_bytes.saturating_sub(HEADER_BYTES as u64))?;
+    (end <= MAX_POSITION).then_some(end)
 }
 
 /// A segment in messages.

@@ -6,6 +6,7 @@ use super::{Log, LogAccess, LogDurability, LogEntry};
 use crate::error::{Error, ErrorKind};
 use crate::storage::{MemoryStorage, Storage};
 
+mod agreement;
 mod damage;
 mod faults;
 mod faulty;

@@ -196,6 +196,10 @@ const REFUSED: &[(&str, &str)] = &[
         "filter, column 5: the float 1e400 is out of range",
     ),
     (
+        "a = 1e-400",
+        "filter, column 5: the float 1e-400 is out of range",
+    ),
+    (
         "a = 10ms",
         "filter, column 5: bad number '10ms'; numbers look like 12, -12, 2.5 or 1e9",
     ),

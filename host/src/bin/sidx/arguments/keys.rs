@@ -1,4 +1,4 @@
-//! `--keys`: a range of keys in Rust's notation.
+//! `--keys`: a range of keys in Rust's notation, and single keys.
 
 use std::ops::Bound;
 use std::str::FromStr;
@@ -36,7 +36,8 @@ impl FromStr for KeyRange {
     }
 }
 
-fn key(text: &str) -> Result<i64, String> {
+/// Reads one key.
+pub(crate) fn key(text: &str) -> Result<i64, String> {
     text.trim().parse().map_err(|_| {
         format!(
             "{text:?} is not a key: expected an integer from {} to {}",

@@ -1,4 +1,4 @@
-//! `--memory`: bytes with a unit.
+//! `--memory`, `--disk`, `--min-free`: bytes with a unit.
 
 const UNITS: [(&str, u64); 8] = [
     ("", 1),
@@ -20,6 +20,10 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let scale = UNITS
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(unit.trim()));
+    if let (Some((_, bytes)), Ok(amount)) = (scale, amount.trim().parse::<u64>()) {
+        // Saturates: more than there can be is no limit.
+        return Ok(amount.saturating_mul(*bytes));
+    }
     let amount = amount
         .trim()
         .parse::<f64>()
@@ -30,7 +34,7 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
             "expected a number of bytes, with or without a unit: 4096, 64MiB, 1.5GB".into(),
         );
     };
-    // Saturates: more than there can be is no limit.
+    // Saturates as well.
     Ok((amount * *bytes as f64) as u64)
 }
 
@@ -44,6 +48,7 @@ mod tests {
         assert_eq!(parse("64MiB"), Ok(64 << 20));
         assert_eq!(parse("1.5 gb"), Ok(1_500_000_000));
         assert_eq!(parse("0"), Ok(0));
+        assert_eq!(parse("9007199254740993"), Ok(9_007_199_254_740_993));
         assert_eq!(parse("99999999999999999999GiB"), Ok(u64::MAX));
     }
 

@@ -1,27 +1,22 @@
 //! CSV: a header line, then one record per line or more.
 
-use std::io::{BufReader, Chain, Read};
+mod records;
 
-use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
+use std::time::Instant;
+
 use sidx_kernels::{ColumnType, ValueType};
 
+use self::records::Records;
 use super::mapping::{Mapping, PayloadSource, SeriesSource, TagSource};
 use super::problem::{Problem, Result, excerpt};
 use super::rows::Rows;
-use super::source::{Counted, Fused, Source};
+use super::source::Source;
 use super::text;
-use super::{Kept, RowReader};
-
-const BUFFER_BYTES: usize = 256 << 10;
+use super::{Advance, Kept, RowReader};
 
 /// Reads records into rows.
 pub(super) struct CsvReader {
-    reader: Reader<Fused<Input>>,
-    record: ByteRecord,
-    /// Whether reading broke off inside a record.
-    is_torn: bool,
-    /// Whether lines end in a carriage return and a line feed.
-    crlf: bool,
+    records: Records,
     header: Vec<String>,
     series: Field,
     by_label: bool,
@@ -31,9 +26,6 @@ pub(super) struct CsvReader {
     payload: Option<Payload>,
     tags: Vec<Tag>,
 }
-
-/// The source with a line end behind it, so that the last record ends like the others.
-type Input = Chain<BufReader<Counted>, &'static [u8]>;
 
 /// A field's name and position.
 struct Field {
@@ -56,16 +48,13 @@ enum Payload {
 impl CsvReader {
     /// A reader of a source; reads the header and finds the mapped fields in it.
     pub(super) fn new(source: Source, mapping: &Mapping) -> Result<CsvReader> {
-        let crlf = ends_in_crlf(source.reader.buffer());
-        let line_end: &[u8] = if crlf { b"\r\n" } else { b"\n" };
-        let mut reader = ReaderBuilder::new()
-            .buffer_capacity(BUFFER_BYTES)
-            .from_reader(Fused::new(source.reader.chain(line_end)));
-        let header = reader.byte_headers().map_err(|error| problem(&error))?;
-        let header: Vec<String> = header
-            .iter()
-            .map(|name| text::utf8(name).map(str::to_owned))
-            .collect::<Result<_>>()?;
+        let mut records = Records::new(source);
+        let header = match records.advance(None) {
+            Ok(Advance::Record(_)) => names(&records),
+            Ok(_) => Ok(Vec::new()),
+            Err(problem) => Err(problem),
+        };
+        let header = header.map_err(|problem| problem.in_line(records.line()))?;
         let find = |name: &str| field(&header, name);
         let tags = match &mapping.tags {
             TagSource::Object => &[],
@@ -83,7 +72,11 @@ impl CsvReader {
         let payload = match &mapping.payload {
             PayloadSource::None => None,
             PayloadSource::Field(name) => Some(Payload::Field(find(name)?)),
-            PayloadSource::Row => Some(Payload::Row(Vec::new())),
+            PayloadSource::Row => {
+                // In an object a name stands for one value.
+                header.iter().try_for_each(|name| find(name).map(drop))?;
+                Some(Payload::Row(Vec::new()))
+            }
         };
         Ok(CsvReader {
             series: find(mapping.series_field())?,
@@ -93,16 +86,13 @@ impl CsvReader {
             nulls: mapping.nulls.clone(),
             payload,
             tags,
-            reader,
-            record: ByteRecord::new(),
-            is_torn: false,
-            crlf,
+            records,
             header,
         })
     }
 
     fn series(&self, rows: &mut Rows) -> Result<u64> {
-        let text = value(&self.record, &self.series);
+        let text = value(&self.records, &self.series);
         if !self.by_label {
             return text::series_id(text);
         }
@@ -122,7 +112,7 @@ impl CsvReader {
 
     fn append_tags(&self, rows: &mut Rows) -> Result<()> {
         for tag in &self.tags {
-            let text = value(&self.record, &tag.field);
+            let text = value(&self.records, &tag.field);
             if self.is_missing(text) {
                 continue;
             }
@@ -141,10 +131,10 @@ impl CsvReader {
         match &mut self.payload {
             None => Ok(()),
             Some(Payload::Field(field)) => rows
-                .payload(value(&self.record, field))
+                .payload(value(&self.records, field))
                 .map_err(|problem| problem.in_field(&field.name)),
             Some(Payload::Row(buffer)) => {
-                write_record(&self.header, &self.record, buffer)?;
+                write_record(&self.header, &self.records, buffer)?;
                 rows.payload(buffer)
             }
         }
@@ -152,21 +142,21 @@ impl CsvReader {
 }
 
 impl RowReader for CsvReader {
-    fn advance(&mut self) -> Result<Option<usize>> {
-        self.reader.get_mut().reset();
-        let read = self.reader.read_byte_record(&mut self.record);
-        match read {
-            Ok(true) => Ok(Some(self.record.as_slice().len())),
-            Ok(false) => Ok(None),
-            Err(error) => {
-                self.is_torn = error.is_io_error();
-                Err(problem(&error))
-            }
+    fn advance(&mut self, until: Option<Instant>) -> Result<Advance> {
+        let advance = self.records.advance(until)?;
+        let (found, expected) = (self.records.len(), self.header.len());
+        if matches!(advance, Advance::Record(_)) && found != expected {
+            let what = format!("{found} fields, but the header has {expected}");
+            return Err(Problem::new(
+                what,
+                "correct the line; a field with a comma stands in double quotes",
+            ));
         }
+        Ok(advance)
     }
 
     fn append(&mut self, rows: &mut Rows) -> Result<Kept> {
-        let key = value(&self.record, &self.key);
+        let key = value(&self.records, &self.key);
         if self.is_missing(key.trim_ascii()) {
             if self.skip_missing_key {
                 return Ok(Kept::Skipped);
@@ -184,34 +174,26 @@ impl RowReader for CsvReader {
         Ok(Kept::Row)
     }
 
-    /// Counted back from the end of the record: the parser's own position of its start may stand
-    /// before blank lines, and before the line feed that ends the record above.
     fn line(&self) -> u64 {
-        let inner = self
-            .record
-            .as_slice()
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count() as u64;
-        let after = self.reader.position().line();
-        // A lone carriage return ends a record too, and is no line end to the parser.
-        let start = self.record.position().map_or(0, csv::Position::line);
-        let by_line_feed = after > start + inner;
-        let ended = u64::from(!self.crlf && !self.is_torn && by_line_feed);
-        after.saturating_sub(inner + ended)
+        self.records.line()
+    }
+
+    fn is_cut(&self) -> bool {
+        self.records.is_cut()
     }
 }
 
-/// Whether the first line of a buffer ends in a carriage return and a line feed.
-fn ends_in_crlf(buffer: &[u8]) -> bool {
-    let end = buffer.iter().position(|byte| *byte == b'\n');
-    let line = end.and_then(|end| buffer.get(..end)).unwrap_or_default();
-    line.ends_with(b"\r")
+/// The names of the fields, as the first record has them.
+fn names(records: &Records) -> Result<Vec<String>> {
+    let names = records
+        .fields()
+        .map(|name| Ok(text::utf8(name)?.to_owned()));
+    names.collect()
 }
 
 /// The field of a record; records have as many fields as the header.
-fn value<'r>(record: &'r ByteRecord, field: &Field) -> &'r [u8] {
-    record.get(field.at).unwrap_or_default()
+fn value<'r>(records: &'r Records, field: &Field) -> &'r [u8] {
+    records.field(field.at)
 }
 
 fn field(header: &[String], name: &str) -> Result<Field> {
@@ -254,10 +236,10 @@ fn excerpt_list(names: &[String]) -> String {
 }
 
 /// The record as a JSON object of strings.
-fn write_record(header: &[String], record: &ByteRecord, out: &mut Vec<u8>) -> Result<()> {
+fn write_record(header: &[String], records: &Records, out: &mut Vec<u8>) -> Result<()> {
     out.clear();
     out.push(b'{');
-    for (at, (name, field)) in header.iter().zip(record).enumerate() {
+    for (at, (name, field)) in header.iter().zip(records.fields()).enumerate() {
         if at > 0 {
             out.push(b',');
         }
@@ -273,28 +255,13 @@ fn write_record(header: &[String], record: &ByteRecord, out: &mut Vec<u8>) -> Re
     Ok(())
 }
 
-fn problem(error: &csv::Error) -> Problem {
-    match error.kind() {
-        ErrorKind::UnequalLengths {
-            expected_len, len, ..
-        } => {
-            let what = format!("{len} fields, but the header has {expected_len}");
-            Problem::new(
-                what,
-                "correct the line; a field with a comma stands in double quotes",
-            )
-        }
-        ErrorKind::Io(error) => Problem::new(format!("reading failed: {error}"), "check the input"),
-        _ => Problem::new(error.to_string(), "correct the line"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::exit::Failure;
     use crate::ingest::mapping::TagMapping;
     use crate::ingest::rows::Pieces;
+    use crate::ingest::source::tests::source_of;
     use sidx_kernels::Value;
 
     fn mapping(tags: &[&str], payload: PayloadSource) -> Mapping {
@@ -312,16 +279,13 @@ mod tests {
     }
 
     fn read(mapping: &Mapping, input: &[u8]) -> std::result::Result<(Pieces, u64), Failure> {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("input");
-        std::fs::write(&path, input).unwrap();
-        let opened = CsvReader::new(Source::open(&path)?, mapping);
+        let opened = CsvReader::new(source_of(input), mapping);
         let mut reader = opened.map_err(|problem| problem.at_line(1))?;
         let (mut rows, mut skipped) = (Rows::new(), 0);
         loop {
-            let step = reader.advance().and_then(|size| match size {
-                Some(_) => reader.append(&mut rows).map(Some),
-                None => Ok(None),
+            let step = reader.advance(None).and_then(|advance| match advance {
+                Advance::Record(_) => reader.append(&mut rows).map(Some),
+                _ => Ok(None),
             });
             match step.map_err(|problem| problem.at_line(reader.line()))? {
                 Some(Kept::Row) => {}
@@ -354,9 +318,30 @@ mod tests {
     }
 
     #[test]
+    fn a_payload_of_whole_rows_needs_every_name_once() {
+        let twice = b"s,k,a,a\nx,1,1,2\n";
+        let whole = mapping(&[], PayloadSource::Row);
+        let expected = "line 1: field \"a\": the header has this field twice";
+        assert_eq!(message(&whole, twice), expected);
+        assert!(read(&mapping(&[], PayloadSource::None), twice).is_ok());
+    }
+
+    #[test]
     fn faults_name_line_and_field() {
         let mapping = mapping(&["a:int"], PayloadSource::None);
-        let cases: [(&[u8], &str); 12] = [
+        let cases: [(&[u8], &str); 15] = [
+            (
+                b"s,k,a\nx,1,1\nx,2,\"1\nx,3,1\nx,4,1\n",
+                "line 3: a quote is opened and not closed",
+            ),
+            (
+                b"s,\"k,a\nx,1,1\n",
+                "line 1: a quote is opened and not closed",
+            ),
+            (
+                b"\xef\xbb\xbfs,k,a\nx,\"1\n2\",1\n",
+                "line 2: field \"k\": expected an int, found \"1\\n2\"",
+            ),
             (
                 b"s,k,a\nx,1,1\nx,y,1\rx,1,1\n",
                 "line 3: field \"k\": expected an int, found \"y\"",

@@ -15,11 +15,13 @@ use std::io::Cursor;
 use std::path::Path;
 
 use super::csv::CsvReader;
+use super::interruption::Interruption;
 use super::mapping::{Mapping, PayloadSource, SeriesSource, TagSource};
 use super::ndjson::NdjsonReader;
+use super::pump::batch;
 use super::rows::{Pieces, Rows};
 use super::source::Source;
-use super::{Kept, RowReader, batch};
+use super::{Advance, Kept, RowReader};
 
 /// Lines of JSON. The first byte chooses the mapping.
 pub(crate) fn ndjson(data: &[u8]) {
@@ -47,7 +49,7 @@ pub(crate) fn csv(data: &[u8]) {
 
 fn source(input: &[u8]) -> Result<Source, crate::exit::Failure> {
     let input = Cursor::new(input.to_vec());
-    Source::new(Box::new(input), None, Path::new("-"))
+    Source::new(Box::new(input), None, Path::new("-"), &Interruption::new())
 }
 
 /// The standard shape, or fields by their own names, each of a type of its own.
@@ -93,14 +95,14 @@ fn check(reader: &mut dyn RowReader, input: &[u8]) {
     let mut rows = Rows::new();
     let (mut kept, mut records, mut last_line) = (0, 0u64, 0);
     let lines = input.iter().filter(|byte| **byte == b'\n').count() as u64 + 2;
-    // In CSV a lone carriage return ends a record, but not a line.
+    // In CSV a lone carriage return ends a record, and with it a line.
     let returns = input.iter().filter(|byte| **byte == b'\r').count() as u64;
-    while let Ok(Some(_)) = reader.advance() {
+    while let Ok(Advance::Record(_)) = reader.advance(None) {
         records += 1;
         assert!(records <= lines + returns, "more records than lines");
         let line = reader.line();
-        let follows = line > last_line || (returns > 0 && line == last_line);
-        assert!(follows && line <= lines, "line {line} after {last_line}");
+        let is_there = line > last_line && line <= lines + returns;
+        assert!(is_there, "line {line} after {last_line}");
         last_line = line;
         match reader.append(&mut rows) {
             Ok(Kept::Row) => kept += 1,

@@ -189,34 +189,11 @@ fn push_array(column: &mut ColumnBuilder, array: &str) -> Result<()> {
         if wrapped.is_some_and(|wrapped| wrapped != kind.value) {
             return Err(mismatch(kind, &token));
         }
-        if kind.value == ValueType::Float {
-            check_exact(&token)?;
-        }
         push_scalar(column, &token)
     });
     // Ended also after an error, so that the column can go on.
     column.end_array().map_err(text::refused)?;
     pushed
-}
-
-/// An int among floats must be one that a float can hold.
-fn check_exact(token: &Token<'_>) -> Result<()> {
-    let Token::Number(number) = token else {
-        return Ok(());
-    };
-    if is_float(number) {
-        return Ok(());
-    }
-    match number.parse::<i64>() {
-        Ok(value) if value as f64 as i128 == i128::from(value) => Ok(()),
-        _ => {
-            let what = format!("{} is not exact as a float", excerpt(number));
-            Err(Problem::new(
-                what,
-                "write the whole array as ints, or the number with an exponent",
-            ))
-        }
-    }
 }
 
 fn push_scalar(column: &mut ColumnBuilder, token: &Token<'_>) -> Result<()> {
@@ -231,7 +208,7 @@ fn push_scalar(column: &mut ColumnBuilder, token: &Token<'_>) -> Result<()> {
         (ValueType::Bytes, Token::Text(text)) => column.push_bytes(&text::bytes(text.as_bytes())?),
         (ValueType::Timestamp, Token::Text(text)) => column.push_timestamp(text::timestamp(text)?),
         (ValueType::Timestamp, Token::Number(number)) => {
-            column.push_timestamp(text::int(number.as_bytes())?)
+            column.push_timestamp(text::timestamp(number)?)
         }
         (kind, token) => return Err(mismatch(kind.into(), token)),
     }

@@ -1,7 +1,7 @@
 //! NDJSON: one JSON object per line.
 
-use std::collections::HashMap;
-use std::io::{BufRead, Read};
+use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
 use serde_json::value::RawValue;
 use sidx_kernels::{ColumnType, ValueType};
@@ -10,9 +10,9 @@ use super::json::{self, Inferred, Token};
 use super::mapping::{Mapping, PayloadSource, SeriesSource, TagMapping, TagSource};
 use super::problem::{Problem, Result};
 use super::rows::Rows;
-use super::source::{RECORD_BYTES_MAX, Source};
+use super::source::{Filled, RECORD_BYTES_MAX, Source};
 use super::text;
-use super::{Kept, RowReader};
+use super::{Advance, Kept, RowReader};
 
 /// Fields that `sidx dump` adds to a row.
 const DUMP_FIELDS: [&str; 2] = ["part", "row"];
@@ -23,7 +23,10 @@ pub(super) struct NdjsonReader {
     mapping: Mapping,
     roles: HashMap<String, Vec<Role>>,
     line: Vec<u8>,
+    /// Lines read, with the one that is being read.
     number: u64,
+    /// Whether a line has begun and its end has not been seen.
+    begun: bool,
 }
 
 /// What a field is for.
@@ -41,6 +44,16 @@ enum Role {
 struct Found {
     series: Option<u64>,
     key: Option<i64>,
+    /// The roles that were given, be it as null.
+    given: Given,
+    /// Every name so far, where the whole row is the payload.
+    names: HashSet<String>,
+}
+
+#[derive(Default)]
+struct Given {
+    series: bool,
+    key: bool,
     payload: bool,
     tags: bool,
 }
@@ -55,23 +68,52 @@ impl NdjsonReader {
             roles,
             line: Vec::new(),
             number: 0,
+            begun: false,
         }
     }
 
-    fn read_line(&mut self) -> Result<bool> {
-        self.line.clear();
-        let mut limited = self.source.reader.by_ref().take(RECORD_BYTES_MAX + 1);
-        let count = limited
-            .read_until(b'\n', &mut self.line)
-            .map_err(|error| Problem::new(format!("reading failed: {error}"), "check the input"))?;
-        if count as u64 > RECORD_BYTES_MAX {
-            let what = "the line is longer than 128 MiB";
-            return Err(Problem::new(
-                what,
-                "is it NDJSON, with one object per line?",
-            ));
+    /// Reads to the end of the line.
+    fn read_line(&mut self, until: Option<Instant>) -> Result<Filled> {
+        if !self.begun {
+            self.line.clear();
+            self.number += 1;
+            self.begun = true;
         }
-        Ok(count > 0)
+        loop {
+            match self
+                .source
+                .fill(until)
+                .map_err(|e| Problem::unreadable(&e))?
+            {
+                Filled::Idle => return Ok(Filled::Idle),
+                // What an interruption cut off is no line.
+                Filled::End if self.line.is_empty() || self.source.is_cut() => {
+                    self.number -= 1;
+                    self.begun = false;
+                    return Ok(Filled::End);
+                }
+                Filled::End => break,
+                Filled::Ready => {}
+            }
+            let bytes = self.source.bytes();
+            let end = memchr::memchr(b'\n', bytes);
+            let count = end.map_or(bytes.len(), |end| end + 1);
+            if self.line.len() + count > RECORD_BYTES_MAX {
+                let what = "the line is longer than 128 MiB";
+                return Err(Problem::new(
+                    what,
+                    "is it NDJSON, with one object per line?",
+                ));
+            }
+            self.line
+                .extend_from_slice(bytes.get(..count).unwrap_or_default());
+            self.source.consume(count);
+            if end.is_some() {
+                break;
+            }
+        }
+        self.begun = false;
+        Ok(Filled::Ready)
     }
 
     fn take_line(&self, rows: &mut Rows) -> Result<Kept> {
@@ -108,6 +150,10 @@ impl NdjsonReader {
         name: &str,
         raw: &RawValue,
     ) -> Result<()> {
+        if self.mapping.payload == PayloadSource::Row {
+            // In an object a name stands for one value.
+            once(!found.names.insert(name.to_owned()))?;
+        }
         let Some(roles) = self.roles.get(name) else {
             if self.mapping.strict && !DUMP_FIELDS.contains(&name) {
                 let remedy = "a row has series, key, tags and payload; to load other objects, name \
@@ -119,19 +165,19 @@ impl NdjsonReader {
         for role in roles {
             match role {
                 Role::Series => {
-                    once(found.series.is_some())?;
+                    once(std::mem::replace(&mut found.given.series, true))?;
                     found.series = self.series(rows, &Token::new(raw)?)?;
                 }
                 Role::Key => {
-                    once(found.key.is_some())?;
+                    once(std::mem::replace(&mut found.given.key, true))?;
                     found.key = self.key(&Token::new(raw)?)?;
                 }
                 Role::Payload => {
-                    once(std::mem::replace(&mut found.payload, true))?;
+                    once(std::mem::replace(&mut found.given.payload, true))?;
                     payload(rows, Token::new(raw)?)?;
                 }
                 Role::Tags => {
-                    once(std::mem::replace(&mut found.tags, true))?;
+                    once(std::mem::replace(&mut found.given.tags, true))?;
                     tags(rows, raw)?;
                 }
                 Role::Tag(mapping) => tag(rows, &mapping.name, mapping.kind, raw)?,
@@ -143,6 +189,10 @@ impl NdjsonReader {
     fn series(&self, rows: &mut Rows, token: &Token<'_>) -> Result<Option<u64>> {
         let by_label = matches!(self.mapping.series, SeriesSource::Label(_));
         match token {
+            Token::Text(label) if by_label && label.is_empty() => Err(Problem::new(
+                "the series is empty",
+                "give every row a series",
+            )),
             Token::Text(label) if by_label => rows.label(label).map(Some),
             Token::Text(digits) => text::series_id(digits.as_bytes()).map(Some),
             Token::Number(digits) => text::series_id(digits.as_bytes()).map(Some),
@@ -174,15 +224,13 @@ impl NdjsonReader {
 }
 
 impl RowReader for NdjsonReader {
-    fn advance(&mut self) -> Result<Option<usize>> {
+    fn advance(&mut self, until: Option<Instant>) -> Result<Advance> {
         loop {
-            self.number += 1;
-            if !self.read_line()? {
-                self.number -= 1;
-                return Ok(None);
-            }
-            if !self.line.trim_ascii().is_empty() {
-                return Ok(Some(self.line.len()));
+            match self.read_line(until)? {
+                Filled::Idle => return Ok(Advance::Idle),
+                Filled::End => return Ok(Advance::End),
+                Filled::Ready if self.line.trim_ascii().is_empty() => {}
+                Filled::Ready => return Ok(Advance::Record(self.line.len())),
             }
         }
     }
@@ -193,6 +241,10 @@ impl RowReader for NdjsonReader {
 
     fn line(&self) -> u64 {
         self.number
+    }
+
+    fn is_cut(&self) -> bool {
+        self.source.is_cut()
     }
 }
 
@@ -269,13 +321,18 @@ fn tag(rows: &mut Rows, name: &str, declared: Option<ColumnType>, raw: &RawValue
         }
         None => json::infer(wrapped, &token)?,
     };
+    let is_empty_array = inferred == Inferred::EmptyArray;
     let kind = match inferred {
-        Inferred::Absent => return Ok(()),
+        Inferred::Absent => return rows.absent_tag(name),
         Inferred::Known(kind) => kind,
         Inferred::EmptyArray => {
             ColumnType::array(rows.array_type(name).unwrap_or(ValueType::String))
         }
     };
+    // What the user declares needs no memory; an empty array that nobody declares tells nothing.
+    if kind.array && declared.is_none() && !is_empty_array {
+        rows.know_array(name, kind.value);
+    }
     // An int of an array takes eight bytes and may be written in two.
     let bytes = raw
         .get()
@@ -289,6 +346,7 @@ mod tests {
     use super::*;
     use crate::exit::Failure;
     use crate::ingest::rows::Pieces;
+    use crate::ingest::source::tests::source_of;
     use sidx_kernels::{OwnedValue, Value};
 
     fn standard() -> Mapping {
@@ -305,13 +363,10 @@ mod tests {
     }
 
     fn read(mapping: Mapping, input: &str) -> std::result::Result<(Pieces, u64), Failure> {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("input");
-        std::fs::write(&path, input).unwrap();
-        let mut reader = NdjsonReader::new(Source::open(&path)?, mapping);
+        let mut reader = NdjsonReader::new(source_of(input.as_bytes()), mapping);
         let mut rows = Rows::new();
         let mut skipped = 0;
-        while reader.advance().unwrap().is_some() {
+        while reader.advance(None).unwrap() != Advance::End {
             match reader
                 .append(&mut rows)
                 .map_err(|problem| problem.at_line(reader.line()))?
@@ -400,6 +455,22 @@ mod tests {
                 "{\"payload\": 5}",
                 "line 2: field \"payload\": the number 5 is not a payload",
             ),
+            (
+                "{\"series\": 1, \"key\": null, \"key\": 2}",
+                "line 2: field \"key\": given twice",
+            ),
+            (
+                "{\"tags\": {\"a\": null, \"a\": 1}}",
+                "line 2: field \"a\": given twice",
+            ),
+            (
+                "{\"tags\": {\"a\": 1, \"a\": null}}",
+                "line 2: field \"a\": given twice",
+            ),
+            (
+                "{\"series\": \"\", \"key\": 1}",
+                "line 2: field \"series\": the series is empty",
+            ),
             ("{\"key\": 1", "line 2: not valid JSON at column 9"),
             ("7", "line 2: not valid JSON at column 1"),
         ];
@@ -436,12 +507,67 @@ mod tests {
     }
 
     #[test]
+    fn a_payload_of_whole_rows_needs_every_name_once() {
+        let mut mapping = standard();
+        mapping.payload = PayloadSource::Row;
+        mapping.strict = false;
+        let twice = "{\"series\": 1, \"key\": 1, \"x\": 1, \"x\": 2}";
+        assert_eq!(
+            message(mapping.clone(), twice),
+            "line 1: field \"x\": given twice in this row"
+        );
+        mapping.payload = PayloadSource::None;
+        assert!(read(mapping, twice).is_ok());
+    }
+
+    /// The types of the arrays of `x`, in batches of so many rows.
+    fn array_types(lines: &[&str], batch_rows: usize) -> Vec<ValueType> {
+        let mut types = Vec::new();
+        let mut rows = Rows::new();
+        for batch in lines.chunks(batch_rows) {
+            let line =
+                |x: &&str| format!("{{\"series\": 1, \"key\": 1, \"tags\": {{\"x\": {x}}}}}\n");
+            let input: String = batch.iter().map(line).collect();
+            let mut reader = NdjsonReader::new(source_of(input.as_bytes()), standard());
+            while reader.advance(None).unwrap() != Advance::End {
+                reader.append(&mut rows).unwrap();
+            }
+            let pieces = rows.take().unwrap();
+            for row in 0..batch.len() {
+                let mut columns = pieces.tags.iter().map(|(_, column)| column);
+                let column = columns.find(|column| column.value(row).is_some()).unwrap();
+                assert!(column.kind().array);
+                types.push(column.kind().value);
+            }
+        }
+        types
+    }
+
+    #[test]
+    fn an_empty_array_has_the_type_of_the_array_before_it_whatever_the_batches() {
+        use ValueType::{Float, Int, String};
+        let lines = [
+            "[]",
+            "[1]",
+            "[]",
+            "[\"a\"]",
+            "[]",
+            "[0.5]",
+            "[]",
+            "{\"int\": []}",
+            "[]",
+        ];
+        let types = [String, Int, Int, String, String, Float, Float, Int, Int];
+        for batch_rows in 1..=lines.len() {
+            assert_eq!(array_types(&lines, batch_rows), types, "{batch_rows}");
+        }
+    }
+
+    #[test]
     fn invalid_utf8_is_a_bad_line() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("input");
-        std::fs::write(&path, b"{\"key\": 1, \"series\": \"\xff\"}").unwrap();
-        let mut reader = NdjsonReader::new(Source::open(&path).unwrap(), standard());
-        assert_eq!(reader.advance().map(|size| size.is_some()), Ok(true));
+        let source = source_of(b"{\"key\": 1, \"series\": \"\xff\"}");
+        let mut reader = NdjsonReader::new(source, standard());
+        assert!(matches!(reader.advance(None), Ok(Advance::Record(_))));
         assert!(reader.append(&mut Rows::new()).is_err());
     }
 }

@@ -5,6 +5,7 @@ use crate::exit::{Code, Failure};
 /// A value that can't be taken, and what to do about it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Problem {
+    line: Option<u64>,
     field: Option<String>,
     what: String,
     remedy: &'static str,
@@ -18,6 +19,7 @@ impl Problem {
     /// Something wrong with the line as a whole, or with a field to be named later.
     pub(super) fn new(what: impl Into<String>, remedy: &'static str) -> Problem {
         Problem {
+            line: None,
             field: None,
             what: what.into(),
             remedy,
@@ -31,6 +33,18 @@ impl Problem {
             of_batch: true,
             ..Problem::new(what, remedy)
         }
+    }
+
+    /// A read of the input that failed.
+    pub(super) fn unreadable(error: &std::io::Error) -> Problem {
+        Problem::new(format!("reading failed: {error}"), "check the input")
+    }
+
+    /// The same with the line where it is, where that is not the one that is being read.
+    #[must_use]
+    pub(super) fn in_line(mut self, line: u64) -> Problem {
+        self.line.get_or_insert(line);
+        self
     }
 
     /// Whether the row may be good in a batch of its own.
@@ -51,6 +65,7 @@ impl Problem {
             .field
             .map(|field| format!("field \"{field}\": "))
             .unwrap_or_default();
+        let line = self.line.unwrap_or(line);
         Failure::new(
             Code::Usage,
             format!("line {line}: {field}{}", self.what),

@@ -1,7 +1,7 @@
 //! Rows on their way into a batch, column by column.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use sidx_engine::{LABEL_BYTES_MAX, PAYLOAD_BYTES_MAX, TAG_NAME_BYTES_MAX, TAGS_MAX, series_id};
 use sidx_kernels::{Column, ColumnBuilder, ColumnType, ValueType};
@@ -25,6 +25,14 @@ pub(super) struct Rows {
     discarded: Vec<u32>,
     value_bytes: usize,
     array_types: HashMap<String, ValueType>,
+    absent: Absent,
+}
+
+/// The tags that a row names without a value.
+#[derive(Default)]
+struct Absent {
+    row: usize,
+    names: HashSet<String>,
 }
 
 /// One tag name and a column for each type that came under it.
@@ -65,6 +73,7 @@ impl Rows {
             discarded: Vec::new(),
             value_bytes: 0,
             array_types: HashMap::new(),
+            absent: Absent::default(),
         }
     }
 
@@ -144,11 +153,9 @@ impl Rows {
         self.value_bytes += bytes;
         self.expected = at + 1;
         let tag = self.tags.get_mut(at).ok_or_else(|| lost(name))?;
-        if tag.given > row {
-            return Err(Problem::new(
-                "given twice in this row",
-                "leave one of them out",
-            ));
+        let is_absent = self.absent.row == row && self.absent.names.contains(name);
+        if tag.given > row || is_absent {
+            return Err(twice());
         }
         tag.given = row + 1;
         let place = tag.columns.iter().position(|column| column.kind() == kind);
@@ -188,11 +195,37 @@ impl Rows {
         Ok(at)
     }
 
-    /// The element type of the latest arrays of a tag, in this batch or an earlier one.
+    /// Notes that the current row names a tag without a value for it.
+    pub(super) fn absent_tag(&mut self, name: &str) -> Result<()> {
+        let row = self.keys.len();
+        let known = self.tag_of.get(name).and_then(|at| self.tags.get(*at));
+        if known.is_some_and(|tag| tag.given > row) {
+            return Err(twice());
+        }
+        // Not among the tags, of which there may be only so many.
+        if self.absent.row != row {
+            self.absent.row = row;
+            self.absent.names.clear();
+        }
+        if !self.absent.names.insert(name.to_owned()) {
+            return Err(twice());
+        }
+        Ok(())
+    }
+
+    /// The element type that an array of a tag has when it does not tell: the one that was noted last.
     pub(super) fn array_type(&self, name: &str) -> Option<ValueType> {
-        let tag = self.tag_of.get(name).and_then(|at| self.tags.get(*at));
-        tag.and_then(Tag::array_type)
-            .or_else(|| self.array_types.get(name).copied())
+        self.array_types.get(name).copied()
+    }
+
+    /// Notes the element type of a tag's arrays, for this batch and later ones.
+    pub(super) fn know_array(&mut self, name: &str, kind: ValueType) {
+        match self.array_types.get_mut(name) {
+            Some(known) => *known = kind,
+            None => {
+                self.array_types.insert(name.to_owned(), kind);
+            }
+        }
     }
 
     /// Ends the current row.
@@ -217,11 +250,6 @@ impl Rows {
     pub(super) fn take(&mut self) -> Result<Pieces> {
         let mut rows = std::mem::replace(self, Rows::new());
         self.array_types = std::mem::take(&mut rows.array_types);
-        for tag in &rows.tags {
-            if let Some(kind) = tag.array_type() {
-                self.array_types.insert(tag.name.clone(), kind);
-            }
-        }
         rows.into_pieces()
     }
 
@@ -248,17 +276,6 @@ impl Rows {
     }
 }
 
-impl Tag {
-    fn array_type(&self) -> Option<ValueType> {
-        let array = self
-            .columns
-            .iter()
-            .map(ColumnBuilder::kind)
-            .find(|kind| kind.array);
-        array.map(|kind| kind.value)
-    }
-}
-
 /// Whether a text can be a tag name.
 pub(super) fn check_tag_name(name: &str) -> Result<()> {
     if name.is_empty() {
@@ -272,6 +289,10 @@ pub(super) fn check_tag_name(name: &str) -> Result<()> {
         return Err(Problem::new(what, "shorten the name"));
     }
     Ok(())
+}
+
+fn twice() -> Problem {
+    Problem::new("given twice in this row", "leave one of them out")
 }
 
 fn payload_column() -> ColumnBuilder {
@@ -414,15 +435,30 @@ mod tests {
     #[test]
     fn the_type_of_arrays_is_remembered_across_batches() {
         let mut rows = Rows::new();
-        let kind = "int[]".parse().unwrap();
-        rows.tag("codes", kind, 16)
-            .unwrap()
-            .push_array([1, 2])
-            .unwrap();
+        rows.know_array("codes", ValueType::Int);
         assert_eq!(rows.array_type("codes"), Some(ValueType::Int));
         rows.end(1, 1);
         assert!(rows.take().is_ok());
         assert_eq!(rows.array_type("codes"), Some(ValueType::Int));
+        rows.know_array("codes", ValueType::Float);
+        assert_eq!(rows.array_type("codes"), Some(ValueType::Float));
         assert_eq!(rows.array_type("other"), None);
+    }
+
+    #[test]
+    fn a_tag_without_a_value_is_given_too() {
+        let mut rows = Rows::new();
+        rows.absent_tag("a").unwrap();
+        assert!(rows.tag("a", int(), 8).is_err());
+        assert!(rows.absent_tag("a").is_err());
+        rows.end(1, 1);
+        rows.tag("a", int(), 8).unwrap().push_int(1).unwrap();
+        assert!(rows.absent_tag("a").is_err());
+        rows.absent_tag("b").unwrap();
+        rows.end(1, 2);
+        rows.absent_tag("a").unwrap();
+        rows.end(1, 3);
+        let pieces = rows.take().unwrap();
+        assert_eq!((pieces.keys.len(), pieces.tags.len()), (3, 1));
     }
 }

@@ -2,14 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
+use sidx_engine::{TimestampError, parse_timestamp};
 use sidx_kernels::{ColumnBuilder, ColumnError, ColumnType, ValueType};
 
+use super::decimal::{self, DecimalError};
 use super::json;
 use super::problem::{Problem, Result, excerpt};
-
-/// Doubles hold every integer up to this one exactly.
-const EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
 
 /// Appends a field of the type of its column. Arrays are JSON arrays.
 pub(super) fn push(column: &mut ColumnBuilder, field: &[u8]) -> Result<()> {
@@ -39,42 +37,25 @@ pub(super) fn utf8(field: &[u8]) -> Result<&str> {
     })
 }
 
-/// An integer, also with an empty fraction or an exponent, as spreadsheets and data frames write.
+/// An integer, also with a fraction of zeros or an exponent, as spreadsheets and data frames write.
 pub(super) fn int(field: &[u8]) -> Result<i64> {
     let text = utf8(field)?.trim_ascii();
-    if let Ok(value) = text.parse() {
-        return Ok(value);
-    }
-    if let Some((whole, fraction)) = text.split_once('.')
-        && !whole.is_empty()
-        && fraction.bytes().all(|digit| digit == b'0')
-        && let Ok(value) = whole.parse()
-    {
-        return Ok(value);
-    }
-    match text.parse::<f64>() {
-        Ok(value) if value.fract() == 0.0 && value.abs() <= EXACT_FLOAT => Ok(value as i64),
-        Ok(value) if value.is_finite() && value.fract() != 0.0 => Err(mismatch(
-            ValueType::Int,
-            text,
-            "it has a fraction; use the type float",
-        )),
-        Ok(value) if value.is_finite() => {
-            let remedy = "an int lies between -9223372036854775808 and 9223372036854775807";
-            Err(mismatch(ValueType::Int, text, remedy))
-        }
-        _ => Err(mismatch(
-            ValueType::Int,
-            text,
-            "correct the line, or use the type string",
-        )),
-    }
+    decimal::int(text).map_err(|error| {
+        let remedy = match error {
+            DecimalError::Form => "correct the line, or use the type string",
+            DecimalError::Fraction => "it has a fraction; use the type float",
+            DecimalError::Range => {
+                "an int lies between -9223372036854775808 and 9223372036854775807"
+            }
+        };
+        mismatch(ValueType::Int, text, remedy)
+    })
 }
 
 /// A series id.
 pub(super) fn series_id(field: &[u8]) -> Result<u64> {
     let text = utf8(field)?.trim_ascii();
-    text.parse().map_err(|_| {
+    decimal::unsigned(text).map_err(|_| {
         let what = format!("expected an id, found \"{}\"", excerpt(text));
         Problem::new(
             what,
@@ -83,21 +64,38 @@ pub(super) fn series_id(field: &[u8]) -> Result<u64> {
     })
 }
 
-/// A float; `NaN`, `inf` and `-inf` in any case are accepted too.
+/// A float: the nearest double of a number with a point or an exponent, `NaN`, `inf` and `-inf` in any
+/// case, and a number of digits only if a double holds it exactly.
 pub(super) fn float(text: &str) -> Result<f64> {
     let text = text.trim_ascii();
-    let remedy = "correct the line, or use the type string";
-    let value: f64 = text
-        .parse()
-        .map_err(|_| mismatch(ValueType::Float, text, remedy))?;
-    if value.is_infinite() && text.bytes().any(|byte| byte.is_ascii_digit()) {
-        return Err(mismatch(
-            ValueType::Float,
-            text,
-            "it is beyond the range of a float",
-        ));
+    let refuse = |remedy| Err(mismatch(ValueType::Float, text, remedy));
+    let Ok(value) = text.parse::<f64>() else {
+        return refuse("correct the line, or use the type string");
+    };
+    if !decimal::is_decimal(text) {
+        return Ok(value);
+    }
+    if value.is_infinite() || (value == 0.0 && !decimal::is_zero(text)) {
+        return refuse("it is beyond the range of a float");
+    }
+    let digits_only = !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
+    if digits_only && !is_exact(text, value) {
+        return refuse(
+            "a float would round it: use the type int or string, or write it with a point",
+        );
     }
     Ok(value)
+}
+
+/// Whether a double is exactly the number that digits say. Beyond 2^64 the digits of the double tell.
+fn is_exact(digits: &str, value: f64) -> bool {
+    let plain = |text: &str| {
+        let negative = text.starts_with('-');
+        let text = text.trim_start_matches(['+', '-']).trim_start_matches('0');
+        (negative && !text.is_empty(), text.to_owned())
+    };
+    // Without a precision a double prints all of its digits, never an exponent.
+    plain(digits) == plain(&format!("{value:.0}"))
 }
 
 fn boolean(field: &[u8]) -> Result<bool> {
@@ -123,21 +121,39 @@ pub(super) fn bytes(field: &[u8]) -> Result<Vec<u8>> {
     })
 }
 
-/// Nanoseconds since 1970, from RFC 3339 or from an integer of nanoseconds.
+/// Nanoseconds since 1970, from RFC 3339 or from a whole number of nanoseconds.
 pub(super) fn timestamp(text: &str) -> Result<i64> {
     let text = text.trim_ascii();
-    if let Ok(nanoseconds) = text.parse() {
-        return Ok(nanoseconds);
+    let refuse = |remedy| Err(mismatch(ValueType::Timestamp, text, remedy));
+    match decimal::int(text) {
+        Ok(nanoseconds) => return Ok(nanoseconds),
+        Err(DecimalError::Fraction) => {
+            return refuse("nanoseconds since 1970 are a whole number; round it");
+        }
+        Err(DecimalError::Range) => return refuse(TIMESTAMP_RANGE),
+        Err(DecimalError::Form) => {}
     }
-    let remedy = "write RFC 3339, as 2013-01-01T10:00:00Z, or integer nanoseconds since 1970";
-    let parsed: Timestamp = text
-        .parse()
-        .map_err(|_| mismatch(ValueType::Timestamp, text, remedy))?;
-    i64::try_from(parsed.as_nanosecond()).map_err(|_| {
-        let remedy = "a timestamp lies between the years 1677 and 2262";
-        mismatch(ValueType::Timestamp, text, remedy)
+    parse_timestamp(text).or_else(|error| {
+        refuse(match error {
+            TimestampError::Form => {
+                "write RFC 3339, as 2013-01-01T10:00:00Z, or integer nanoseconds since 1970"
+            }
+            TimestampError::Date => "there is no such date",
+            TimestampError::Time => "there is no such time of day",
+            TimestampError::LeapSecond => {
+                "a leap second has no place among nanoseconds since 1970; write the second before \
+                 or after it"
+            }
+            TimestampError::Offset => "an offset lies between -23:59 and +23:59",
+            TimestampError::Precision => {
+                "a second has at most nine digits behind its point; round it"
+            }
+            TimestampError::Range => TIMESTAMP_RANGE,
+        })
     })
 }
+
+const TIMESTAMP_RANGE: &str = "a timestamp lies between the years 1677 and 2262";
 
 /// The problem of a text that is not of the wanted type.
 fn mismatch(wanted: ValueType, found: &str, remedy: &'static str) -> Problem {
@@ -187,7 +203,17 @@ mod tests {
         check("int", b" 7 ", Some(Value::Int(7)));
         check("int", b"9223372036854775807", Some(Value::Int(i64::MAX)));
         check("int", b"-9223372036854775808.0", Some(Value::Int(i64::MIN)));
+        check(
+            "int",
+            b"9007199254740993e0",
+            Some(Value::Int(9_007_199_254_740_993)),
+        );
         for bad in [
+            "9007199254740992.5",
+            "4503599627370496.4",
+            "0.99999999999999999999",
+            "1e-400",
+            "1e999999999",
             "9223372036854775808",
             "1.5",
             "1e300",
@@ -207,6 +233,31 @@ mod tests {
         check("float", b"1e-3", Some(Value::Float(0.001)));
         check("float", b"-inf", Some(Value::Float(f64::NEG_INFINITY)));
         check("float", b"1e999", None);
+        check("float", b"1e-999", None);
+        check("float", b"0e-999", Some(Value::Float(0.0)));
+        check(
+            "float",
+            b"9007199254740992",
+            Some(Value::Float(9_007_199_254_740_992.0)),
+        );
+        check("float", b"9007199254740993", None);
+        check(
+            "float",
+            b"-18446744073709551616",
+            Some(Value::Float(-18_446_744_073_709_551_616.0)),
+        );
+        check("float", b"100000000000000000000000", None);
+        // As a program prints a double: the shortest digits that read back.
+        check(
+            "float",
+            b"9007199254740993.0",
+            Some(Value::Float(9_007_199_254_740_992.0)),
+        );
+        check(
+            "float",
+            b"1.2345678901234568e18",
+            Some(Value::Float(1.234_567_890_123_456_8e18)),
+        );
         check("float", b"1,5", None);
         check("bool", b"TRUE", Some(Value::Bool(true)));
         check("bool", b"0", Some(Value::Bool(false)));
@@ -231,6 +282,12 @@ mod tests {
             expected,
         );
         check("timestamp", b"1357034400000000001", expected);
+        check("timestamp", b"1357034400000000001.0", expected);
+        check("timestamp", b"1357034400000000001.5", None);
+        check("timestamp", b"2013-01-01T10:00:00.0000000011Z", None);
+        check("timestamp", b"1998-12-31T23:59:60.1Z", None);
+        check("timestamp", b"2013-01-01T10:00:00+25:00", None);
+        check("timestamp", b"20130101T100000Z", None);
         check("timestamp", b"2013-01-01", None);
         check("timestamp", b"9999-01-01T00:00:00Z", None);
     }

@@ -31,13 +31,8 @@ impl CsvRows {
             return Ok(());
         }
         let mut csv = csv_writer(out);
-        csv.write_field("series")?;
-        csv.write_field("key")?;
-        for tag in &self.shape.tags {
-            csv.write_field(tag)?;
-        }
-        if self.shape.with_payload {
-            csv.write_field("payload")?;
+        for column in self.shape.columns() {
+            csv.write_field(column.as_bytes())?;
         }
         csv.write_record(None::<&[u8]>)?;
         csv.flush()

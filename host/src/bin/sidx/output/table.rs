@@ -88,12 +88,8 @@ impl RowWriter for TableRows {
 }
 
 fn empty(shape: &Shape) -> Table {
-    let mut names = vec![cell("series"), cell("key")];
-    names.extend(shape.tags.iter().map(|tag| cell(tag)));
-    if shape.with_payload {
-        names.push(cell("payload"));
-    }
-    grid(names)
+    let columns = shape.columns();
+    grid(columns.iter().map(|column| cell(column)).collect())
 }
 
 /// A table with a header and no rows.
@@ -128,19 +124,29 @@ pub(crate) fn numeric(text: String) -> Cell {
 
 /// A cell of text from a store: cut, and without control characters that would steer the terminal.
 pub(crate) fn cell(text: &str) -> Cell {
-    let mut characters = text.chars();
+    let mut shown = tame(text.chars().take(CELL_CHARACTERS_MAX));
+    if text.chars().nth(CELL_CHARACTERS_MAX).is_some() {
+        shown.push('\u{2026}');
+    }
+    Cell::new(shown)
+}
+
+/// The same without a cut: what is too long is folded, where the width of the terminal is known.
+pub(crate) fn whole_cell(text: &str) -> Cell {
+    Cell::new(tame(text.chars()))
+}
+
+/// Text without control characters.
+pub(crate) fn tame(characters: impl Iterator<Item = char>) -> String {
     let mut shown = String::new();
-    for character in characters.by_ref().take(CELL_CHARACTERS_MAX) {
+    for character in characters {
         if character.is_control() {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
         }
     }
-    if characters.next().is_some() {
-        shown.push('\u{2026}');
-    }
-    Cell::new(shown)
+    shown
 }
 
 #[cfg(test)]

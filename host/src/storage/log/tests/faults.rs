@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::faulty::{Call, Faulty};
 use super::{bytes_of, content, contents, fill, open, replace, replay};
 use crate::error::ErrorKind;
-use crate::storage::log::{Log, LogDurability};
+use crate::storage::log::{Log, LogAccess, LogDurability};
 use crate::storage::{MemoryStorage, Storage};
 
 #[test]
@@ -43,6 +43,78 @@ fn after_a_failed_write_nothing_more_is_taken_and_nothing_of_it_counts() {
         fill(&mut log, 3..5, LogDurability::Sync);
         assert_eq!(replay(&mut log, 0), contents(0..5));
     }
+}
+
+const FULL: ErrorKind = ErrorKind::ResourceExhausted;
+
+#[test]
+fn a_full_medium_leaves_the_log_as_it_was() {
+    for segment_bytes in [1, 1 << 20] {
+        let faulty = Faulty::new();
+        let storage: Arc<dyn Storage> = Arc::clone(&faulty) as _;
+        let mut log = open(&storage);
+        log.limit_segments(segment_bytes);
+        fill(&mut log, 0..3, LogDurability::Os);
+        let end = log.end();
+        let (header, body) = content(3);
+        for durability in [LogDurability::Os, LogDurability::Sync] {
+            faulty.fail_as(FULL, &[Call::Append]);
+            let refused = log.append(&[(&header, &body)], durability);
+            assert_eq!(refused.expect_err("full").kind(), FULL);
+            assert_eq!(log.end(), end);
+            assert_eq!(replay(&mut log, 0), contents(0..3));
+            // What a power loss would find, too.
+            assert_eq!(replay(&mut open(&storage), 0), contents(0..3));
+            faulty.fail(&[]);
+        }
+        fill(&mut log, 3..5, LogDurability::Os);
+        assert_eq!(replay(&mut log, 0), contents(0..5));
+        assert_eq!(replay(&mut open(&storage), 0), contents(0..5));
+        let end = log.end();
+        log.drop_before(end).expect("dropped");
+    }
+}
+
+#[test]
+fn a_full_medium_leaves_the_log_in_doubt_when_nothing_can_be_taken_back() {
+    for failing in [
+        &[Call::Append, Call::Truncate][..],
+        &[Call::Append, Call::Sync],
+        // The bytes are with the operating system, and nobody knows which of them got further.
+        &[Call::Sync],
+    ] {
+        let faulty = Faulty::new();
+        let storage: Arc<dyn Storage> = Arc::clone(&faulty) as _;
+        let mut log = open(&storage);
+        fill(&mut log, 0..3, LogDurability::Os);
+        faulty.fail_as(FULL, failing);
+        let (header, body) = content(3);
+        let refused = log.append(&[(&header, &body)], LogDurability::Sync);
+        assert_eq!(refused.expect_err("failed").kind(), ErrorKind::Io);
+        faulty.fail(&[]);
+        let refused = log.append(&[(&header, &body)], LogDurability::Os);
+        assert_eq!(refused.expect_err("failed before").kind(), ErrorKind::Io);
+        assert_eq!(replay(&mut open(&storage), 0), contents(0..3));
+    }
+}
+
+#[test]
+fn a_full_medium_without_room_for_a_new_segment_gets_that_of_the_old_ones() {
+    let faulty = Faulty::new();
+    let storage: Arc<dyn Storage> = Arc::clone(&faulty) as _;
+    let mut log = open(&storage);
+    log.limit_segments(1 << 20);
+    fill(&mut log, 0..3, LogDurability::Sync);
+    log.limit_segments(1);
+    faulty.fail_as(FULL, &[Call::Append]);
+    faulty.pass_after_removal();
+    let end = log.end();
+    log.drop_before(end).expect("dropped");
+    assert_eq!(storage.size_bytes().expect("summed"), 0);
+    let again = Log::open_from(Arc::clone(&storage), LogAccess::Read, end).expect("sound");
+    assert_eq!(again.end(), end);
+    assert_eq!(fill(&mut log, 3..5, LogDurability::Os)[0], end);
+    assert_eq!(replay(&mut open(&storage), end), contents(3..5));
 }
 
 #[test]

@@ -19,8 +19,11 @@ pub(super) enum Call {
 
 #[derive(Default)]
 struct Plan {
-    /// Calls that fail from now on.
+    /// Calls that fail from now on, and how.
     failing: Vec<Call>,
+    kind: Option<ErrorKind>,
+    /// Whether nothing fails any more once a file was removed.
+    until_removal: bool,
     /// Bytes of each file that a power loss can't take.
     synced: BTreeMap<String, u64>,
 }
@@ -40,7 +43,19 @@ impl Faulty {
     }
 
     pub(super) fn fail(&self, calls: &[Call]) {
-        self.plan.lock().failing = calls.to_vec();
+        self.fail_as(ErrorKind::Io, calls);
+    }
+
+    /// Lets calls fail with an error of a kind.
+    pub(super) fn fail_as(&self, kind: ErrorKind, calls: &[Call]) {
+        let mut plan = self.plan.lock();
+        plan.failing = calls.to_vec();
+        plan.kind = Some(kind);
+    }
+
+    /// Lets nothing fail any more once a file was removed.
+    pub(super) fn pass_after_removal(&self) {
+        self.plan.lock().until_removal = true;
     }
 
     /// Bytes of a file that were synced.
@@ -57,9 +72,10 @@ struct FaultyFile {
 
 impl FaultyFile {
     fn check(&self, call: Call) -> Result<()> {
-        if self.plan.lock().failing.contains(&call) {
+        let plan = self.plan.lock();
+        if plan.failing.contains(&call) {
             return Err(Error::new(
-                ErrorKind::Io,
+                plan.kind.unwrap_or(ErrorKind::Io),
                 format!("{}: {call:?} failed", self.path),
             ));
         }
@@ -122,6 +138,10 @@ impl Storage for Faulty {
     }
 
     fn remove(&self, path: &str) -> Result<()> {
+        let mut plan = self.plan.lock();
+        if std::mem::take(&mut plan.until_removal) {
+            plan.failing.clear();
+        }
         self.inner.remove(path)
     }
 

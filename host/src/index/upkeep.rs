@@ -1,0 +1,100 @@
+//! What an index does by itself: flushes and merges that writes bring about.
+
+use sidx_engine::Pressure;
+
+use super::Index;
+use crate::error::Result;
+use crate::session::CallLimits;
+
+/// Writes wait for a flush from so many times the threshold on.
+const OVERDUE_FLUSHES: u64 = 4;
+/// Where there is little room left, rows are flushed from this part of the threshold on.
+const EARLY_FLUSHES: u64 = 4;
+
+impl Index {
+    /// Whether writes see to it that rows in memory are flushed.
+    fn flushes_by_itself(&self) -> bool {
+        self.inner.settings.flush_bytes < u64::MAX
+    }
+
+    /// Bytes of rows in memory from which they are flushed: what the caller chose, unless the store is small.
+    pub(crate) fn flush_threshold_bytes(&self) -> u64 {
+        match self.inner.settings.flush_bytes {
+            u64::MAX => u64::MAX,
+            chosen => chosen.min(self.shared().disk.flush_threshold_bytes()),
+        }
+    }
+
+    /// Whether memory fills up faster than it is flushed.
+    fn is_flush_overdue(&self) -> bool {
+        let settings = &self.inner.settings;
+        let overdue = self.flush_threshold_bytes().saturating_mul(OVERDUE_FLUSHES);
+        let overdue = overdue.min(settings.budgets.memory_bytes / 4 * 3);
+        self.flushes_by_itself() && self.inner.writer.congestion().memory_bytes() >= overdue
+    }
+
+    /// Flushes before a write, or waits for the flush that runs, when memory fills up faster than it is
+    /// flushed. An error only when the write must stop.
+    pub(crate) fn catch_up(&self, limits: &CallLimits) -> Result<()> {
+        if self.is_flush_overdue() {
+            let is_overdue = || self.is_flush_overdue();
+            let flushed = self.maintain().flush_in_passing(limits, is_overdue);
+            limits.check()?;
+            if let Err(error) = flushed {
+                // The budgets decide whether there is room for the write all the same.
+                tracing::warn!(index = self.name(), %error, "an automatic flush or merge failed");
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the threads of the index for the merges that are worth it; false where there are none.
+    pub(crate) fn merge_soon(&self) -> bool {
+        let Some(threads) = &self.threads else {
+            return false;
+        };
+        match threads.merge_soon(self) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(index = self.name(), %error, "no thread for merges");
+                false
+            }
+        }
+    }
+
+    /// Flushes after a write that was refused, so that the next one may find room.
+    pub(crate) fn flush_for_room(&self, limits: &CallLimits) {
+        if self.flushes_by_itself()
+            && let Err(error) = self.maintain().flush_in_passing(limits, || false)
+        {
+            tracing::warn!(index = self.name(), %error, "a flush to make room failed");
+        }
+    }
+
+    /// Sees to it, after a write, that rows in memory are flushed when they are many: by the threads of the
+    /// index, or by this one when there are none.
+    pub(crate) fn flush_soon(&self, memory_bytes: u64, limits: &CallLimits) {
+        let threshold = match self.flush_threshold_bytes() {
+            u64::MAX => return,
+            bytes if self.inner.writer.congestion().pressure() >= Pressure::Severe => {
+                bytes / EARLY_FLUSHES
+            }
+            bytes => bytes,
+        };
+        if memory_bytes < threshold {
+            return;
+        }
+        if let Some(threads) = &self.threads {
+            match threads.flush_soon(self) {
+                Ok(()) => return,
+                Err(error) => tracing::warn!(index = self.name(), %error, "no thread for flushes"),
+            }
+        }
+        // The rows are safe whatever becomes of the flush; the next write tries again.
+        if let Err(error) = self.maintain().flush_in_passing(limits, || false)
+            && limits.check().is_ok()
+        {
+            tracing::warn!(index = self.name(), %error, "an automatic flush or merge failed");
+        }
+    }
+}
