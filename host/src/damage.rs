@@ -13,9 +13,9 @@ use crate::work::unix_ms;
 /// Most parts that are remembered. With more, the index is lost as a whole.
 const PARTS_MAX: usize = 10_000;
 
-/// A part that is damaged. Flushes do not need it; merges and retention leave it where it is, and go on
-/// with its neighbours; queries that need what cannot be read fail with `corrupt`. [`Index::salvage`] puts
-/// what can be read in its place.
+/// A part that is damaged. Flushes do not need it; merges leave it where it is, and go on with its
+/// neighbours; retention drops it where metadata tells that every row goes; queries that need what
+/// cannot be read fail with `corrupt`. [`Index::salvage`] puts what can be read in its place.
 ///
 /// [`Index::salvage`]: crate::Index::salvage
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

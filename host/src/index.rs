@@ -261,7 +261,8 @@ impl Index {
         Write::new(self.clone())
     }
 
-    /// Starts to put a flush, merge, check, dump or backup together that may be stopped.
+    /// Starts to put a flush, merge, retention, salvage, scrub, check, dump or backup together that may be
+    /// stopped.
     pub fn maintain(&self) -> Maintenance {
         Maintenance::new(self.clone())
     }

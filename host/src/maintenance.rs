@@ -24,7 +24,8 @@ use crate::work::{Operation, Task};
 /// Most merges of one call: no list of parts needs so many.
 const MAX_MERGES: usize = 4096;
 
-/// A flush, merge, check, dump or backup that is being put together; [`Index::maintain`] begins one, and the
+/// A flush, merge, retention, salvage, scrub, check, dump or backup that is being put together;
+/// [`Index::maintain`] begins one, and the
 /// methods of the same names on [`Index`] are short for one without limits.
 ///
 /// Stopping is without harm: what was written for a job that was not introduced is removed, and the index

@@ -37,12 +37,12 @@ pub struct RetentionPreview {
     pub parts_untouched: u64,
     /// Rows that would be written again for that, those that a flush writes not included.
     pub rows_rewritten: u64,
-    /// Rows in memory, and those of them that the flush would leave out.
+    /// Rows in memory, which the flush would write.
     pub memory_rows: u64,
     /// Of the rows in memory, those that would be dropped.
     pub memory_dropped_rows: u64,
-    /// Parts that cannot be judged because they are damaged, each with the reason; their rows count as
-    /// staying.
+    /// Parts that cannot be judged because they are damaged or could not be read, each with the reason; their
+    /// rows count as staying.
     pub unreadable: Vec<String>,
 }
 
@@ -357,6 +357,11 @@ impl Run<'_> {
              the same call does the rest",
             done.dropped_rows, done.dropped_parts, done.parts
         );
+        if is_damage(cause.kind()) {
+            text.push_str(
+                "; a salvage or a repair puts what can be read in the place of a damaged part",
+            );
+        }
         Error::new(cause.kind(), text)
     }
 }

@@ -34,7 +34,7 @@ const REOPEN_BYTES: u64 = 16 << 20;
 pub struct ScrubReport {
     /// Parts that were checked. Those that a merge replaced meanwhile are not among them.
     pub parts: u64,
-    /// Files that were read to their end.
+    /// Files that were read to their end and are as they were written.
     pub files: u64,
     /// Bytes that were read.
     pub bytes: u64,
@@ -51,10 +51,10 @@ pub struct ScrubReport {
 pub struct ScrubHealth {
     /// Whether one is at work.
     pub running: bool,
-    /// Parts that the present pass, or the last one, has checked so far, and how many there were when it
-    /// began.
+    /// Parts that the present pass, or the last one, has checked so far. Passes beside each other share the
+    /// count.
     pub checked_parts: u64,
-    /// See above.
+    /// Parts that there were when it began.
     pub parts: u64,
     /// Bytes that all passes have read.
     pub bytes: u64,

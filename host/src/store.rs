@@ -363,10 +363,11 @@ impl IndexBuilder {
 
     /// Scrubs in the background: a thread of the index reads all files of its parts at this rate, compares
     /// them with their checksums, and notes what is damaged, so that it is found before a query needs it. A
-    /// pass begins when the index is opened, and then once a day, or as soon as the one before is over. At
-    /// least 1; no scrub by default, since it reads what nobody asked for and wears out what is paid by the
-    /// read. A rate that reads everything in a week or a month is sensible: one of 1 MiB reads 86 GiB in a
-    /// day. [`Index::scrub`] is one pass by hand. Without [`background`](Self::background) there is none.
+    /// pass begins when the index is opened, and then a day after the one before began, or when that is over
+    /// if it takes longer; one that broke off begins anew after a minute. At least 1; no scrub by default,
+    /// since it reads what nobody asked for and costs where reads are paid for. A rate that reads everything
+    /// in a week or two is sensible: one of 1 MiB reads 84 GiB in a day. [`Index::scrub`] is one pass by
+    /// hand. Without [`background`](Self::background) there is none.
     pub fn scrub_bytes_per_second(mut self, bytes: u64) -> Self {
         self.settings.scrub_bytes_per_second = Some(bytes);
         self

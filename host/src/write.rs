@@ -16,7 +16,8 @@ use crate::writer::Acknowledged;
 /// A write waits before it changes anything: for its [rate](crate::IndexBuilder::write_bytes_per_second), for
 /// a flush when memory fills up faster than it is flushed, under pressure, in the queue of writers, for a
 /// flush or merge that is being introduced. A deadline or a cancelled token ends each of these waits within
-/// 10 ms, and then **nothing of the batch was written**. Once the batch was taken from the queue, which is
+/// 10 ms (where the write itself does an overdue flush, before that touches its next page), and then
+/// **nothing of the batch was written**. Once the batch was taken from the queue, which is
 /// when its append to the log begins, there is no way back: the write ends with its own result, even if that
 /// comes late, since nobody could tell whether half an append survives.
 ///
@@ -88,8 +89,9 @@ impl Write {
     ///
     /// # Errors
     /// `deadline-exceeded` and `cancelled`: nothing was written. `invalid-argument`, which names the row and
-    /// tag, and `resource-exhausted` refuse the batch and nothing else. After `io` or `conflict` the index
-    /// takes no more writes: reopen it.
+    /// tag, and `resource-exhausted` refuse the batch and nothing else; a write that is refused for want of
+    /// room flushes before it returns, unless a flush runs or the caller flushes by hand. After `io` or
+    /// `conflict` the index takes no more writes: reopen it.
     pub fn run(self, batch: Batch) -> Result<Receipt> {
         let index = &self.index;
         index.check_writable()?;

@@ -11,7 +11,7 @@
 //! * A write: `introducer` checks the batch (`batch`), appends it to the log, writes a memory part
 //!   (`memory_part`), puts it in the part list (`live`) and folds small memory parts (`fold`).
 //! * A retention: `retention` judges parts by their metadata, plans what is dropped whole and what is
-//! rewritten.
+//!   rewritten.
 //! * A flush or merge: `introducer` plans (`merge_policy`), `merge` writes the new part, `introducer`
 //!   publishes it as the next epoch (`snapshot`).
 //! * A query: `query` binds the filter (`predicate`), opens blocks lazily in key order and gathers rows.

@@ -187,6 +187,18 @@ pub(crate) fn check_room(usage: &Usage, flush_bytes: u64, demand: Demand) -> Res
     check_memory_of(usage, demand.memory_bytes)?;
     let wanted = demand.disk_bytes;
     let used = usage.disk_used_bytes;
+    let is_hopeless = |gauge: Gauge| wanted.saturating_add(flush_bytes) > gauge.full;
+    if disk(usage, flush_bytes).is_some_and(is_hopeless) {
+        return Err(Error::new(
+            ErrorKind::ResourceExhausted,
+            format!(
+                "the batch needs {wanted} of the {} bytes that the index may take, and {flush_bytes} are kept for \
+                 a flush, which would pass 95 % of an empty store; write smaller batches, or open the index \
+                 with a larger disk budget",
+                usage.disk_allowed_bytes
+            ),
+        ));
+    }
     if disk(usage, flush_bytes).is_some_and(|gauge| gauge.lacks(wanted)) {
         return Err(Error::new(
             ErrorKind::ResourceExhausted,

@@ -272,7 +272,7 @@ pub(crate) struct InspectArguments {
 /// `sidx indexes`
 #[derive(Args, Debug)]
 pub(crate) struct IndexesArguments {
-    /// A directory, or a file:/// URL of one
+    /// A directory, or a file: URL of one
     #[arg(value_name = "STORE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) store: String,
     /// Output format [default: table on a terminal, else ndjson]

@@ -68,8 +68,8 @@ reaches a bound ends with exit code 6; the rows before are in the index, and the
 
 A load that stops at a bad line, because the medium is full, or for any other reason, says on stderr
 how many rows are in, up to which line, and how to go on: the same input again with --skip-rows N,
-which passes over the first N rows (rows that --skip-missing-key skips are none). Never load it again
-without. The last line on stdout counts what this load brought in: {"ingested": N, "skipped": M,
+which passes over the first N rows (rows that --skip-missing-key skips are none). Never load it
+again without. The last line on stdout counts what this load brought in: {"ingested": N, "skipped": M,
 "elapsed_ms": T}. After a kill -9 the last {"acknowledged": N} of --ack is what can be relied on;
 `sidx stats` tells the rows there are.
 
@@ -120,7 +120,8 @@ Few parts make queries faster. It may be stopped at any moment without harm, and
 line with the parts, rows and bytes before and after. A damaged part stays as it is and its
 neighbours are merged without it: "left_out" counts such parts, each is named on stderr, and the
 exit code is 5; `sidx repair` saves what can be read of them. A merge needs room for its output
-beside its inputs: with a tenth of --disk left or less, or near --min-free, it ends with exit code 6."#;
+beside its inputs: with a tenth of --disk left or less, or near --min-free, it ends with exit
+code 6."#;
 
 /// `sidx retain`
 pub(crate) const RETAIN: &str = r#"Examples:
@@ -164,9 +165,9 @@ pub(crate) const INDEXES: &str = r#"Examples:
   sidx indexes ./store
   sidx indexes ./store --format ndjson
 
-One line per index: its kind, rows, bytes on the disk, epoch (durable changes so far), parts in files and
-memory_parts that the log still carries, and how many damaged parts were set aside. Takes no lock: a
-writer may be at work. An index that cannot be opened has its error_kind and error instead, and the
+One line per index: its kind, rows, bytes on the disk, epoch (durable changes so far), parts in files
+and memory_parts that the log still carries, and how many damaged parts were set aside. Takes no
+lock: a writer may be at work. An index that cannot be opened has its error_kind and error instead, and the
 exit code is that of the error, 5 if any is damaged."#;
 
 /// `sidx drop`
@@ -175,9 +176,9 @@ pub(crate) const DROP: &str = r#"Examples:
   sidx drop ./store --index delays --yes
 
 On a terminal it asks for the name of the index; elsewhere nothing is removed without --yes. Damaged
-indexes may be dropped too. An index that is open for writing is not (exit code 4); what reads it may
-fail. Prints one JSON line with the rows and bytes that are gone; rows is null for an index that could
-not be opened. There is no way back: take a `sidx backup` first.
+indexes may be dropped too. An index that is open for writing is not (exit code 4); what reads it
+may fail. Prints one JSON line with the rows and bytes that are gone; rows is null for an index that
+could not be opened. There is no way back: take a `sidx backup` first.
 
 A drop that is interrupted leaves the whole index, or none and hidden files, which the next drop in
 the store removes."#;
@@ -244,5 +245,5 @@ name one on a disk with --dir. Stores are removed at the end.
 
 Each JSON line is a figure of an engine: figure, series, rows, engine, unit, median, min, max,
 samples; result_rows for queries; durability and writers for ingest; cpu_s, the CPU seconds of the
-whole process, and peak_mib, the most memory that it had, for ingest and merge (Linux). Ingest has up
-to a million rows ready, which take part of that."#;
+whole process, and peak_mib, the most memory that it had, for ingest and merge (Linux). Ingest has
+up to a million rows ready, which take part of that."#;

@@ -134,6 +134,13 @@ fn verify_gist(index: &str, report: &Value) -> String {
 fn repair_gist(index: &str, report: &Value) -> String {
     let saved = counted(number(report, "/saved_rows"), "row");
     let lost = members(report, "lost");
+    if lost > 0 && report::is_sound(report) {
+        return format!(
+            "Index {index} opens; nothing new is damaged. Rows may be missing in {}: queries that touch these fail\n\
+             until `sidx repair --accept-loss`.",
+            counted(lost, "region"),
+        );
+    }
     if lost > 0 {
         return format!(
             "Index {index} opens, with loss: {saved} of damaged parts saved, rows may be missing in {}.\n\
@@ -141,10 +148,13 @@ fn repair_gist(index: &str, report: &Value) -> String {
             counted(lost, "region"),
         );
     }
+    let accepted = members(report, "accepted");
     match report::is_sound(report) {
-        true => {
-            format!("Index {index} is sound; nothing was changed but losses that were accepted.")
-        }
+        true if accepted > 0 => format!(
+            "Index {index} is sound; the loss in {} was accepted.",
+            counted(accepted, "region"),
+        ),
+        true => format!("Index {index} is sound; nothing was changed."),
         false => format!("Index {index} was repaired: {saved} of damaged parts saved, none lost."),
     }
 }

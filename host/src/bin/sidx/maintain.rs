@@ -29,8 +29,10 @@ pub(crate) fn merge(arguments: &MergeArguments, console: &mut Console<'_>) -> Re
         }
         let flushed = index.flush()?;
         let merged = index.merge()?;
-        // The merges that follow a flush may have done everything, or met the damage.
+        // The flush wrote too, and the merges that follow it may have met the damage.
         Ok(Merged {
+            rows: merged.rows.saturating_add(flushed.rows),
+            bytes_written: merged.bytes_written.saturating_add(flushed.bytes_written),
             left_out: merged.left_out.max(flushed.left_out),
             ..merged
         })
