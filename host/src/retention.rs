@@ -236,7 +236,7 @@ impl Run<'_> {
             self.attempt(&step, |run| run.rewrite(&step))?;
         }
         for step in waiting {
-            self.attempt(&[step.clone()], |run| run.flush(&step))?;
+            self.attempt(std::slice::from_ref(&step), |run| run.flush(&step))?;
         }
         drop(flushing);
         Ok(())

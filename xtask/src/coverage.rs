@@ -268,9 +268,8 @@ fn production_lines(root: &Path, file: &str) -> Option<usize> {
 fn tests_of(text: &str) -> Option<usize> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let is_inline = |next: &&str| next.contains("mod ") && next.ends_with('{');
-    (0..lines.len()).find(|at| {
-        lines[*at] == "#[cfg(test)]" && lines.get(at + 1).is_some_and(|next| is_inline(next))
-    })
+    (0..lines.len())
+        .find(|at| lines[*at] == "#[cfg(test)]" && lines.get(at + 1).is_some_and(&is_inline))
 }
 
 #[cfg(test)]

@@ -106,8 +106,8 @@ mod tests {
         assert_eq!(choose(&[5, 5, 5, 5], 19), None);
         assert_eq!(choose(&[5; 8], 32), Some(0..6));
         let mut sizes = Vec::new();
-        for _ in 0..4_000 {
-            sizes.push(100u64);
+        for size in std::iter::repeat_n(100u64, 4_000) {
+            sizes.push(size);
             while let Some(range) = choose(&sizes, 20_000) {
                 let sum = sizes[range.clone()].iter().sum();
                 sizes.splice(range, [sum]);

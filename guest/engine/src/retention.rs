@@ -235,8 +235,8 @@ fn label_ranges<H: Host>(live: &Live<H>, dropped: &[Result<u64>]) -> Result<Vec<
 fn known_labels<H: Host>(part: &Part<H>) -> Result<u64> {
     match part.labels() {
         Ok(labels) => Ok(labels.len() as u64),
-        // They are lost already.
-        Err(error) if is_damage(error.kind()) => Ok(0),
+        // They are lost already: nothing that others know is held together for its sake.
+        Err(error) if is_damage(error.kind()) => Ok(u64::MAX),
         Err(error) => Err(error),
     }
 }

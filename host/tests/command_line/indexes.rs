@@ -28,7 +28,7 @@ fn on_a_terminal(arguments: &[&str], typed: &str) -> Option<Run> {
         .stderr(Stdio::piped())
         .spawn();
     let Ok(mut child) = spawned else {
-        eprintln!("skipped: there is no `script` here, which makes a terminal");
+        println!("skipped: there is no `script` here, which makes a terminal");
         return None;
     };
     let mut stdin = child.stdin.take().expect("a pipe");

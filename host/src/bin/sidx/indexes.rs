@@ -70,7 +70,8 @@ fn described(store: &Store, name: &str) -> sidx_host::Result<Value> {
 /// Removes an index after it was confirmed.
 pub(crate) fn drop(arguments: &DropArguments, console: &mut Console<'_>) -> Result<(), Failure> {
     let Target { store, index: name } = &arguments.target;
-    if !arguments.yes && !(console.in_is_terminal && console.err_is_terminal) {
+    let is_asked = console.in_is_terminal && console.err_is_terminal;
+    if !arguments.yes && !is_asked {
         return Err(Failure::usage(
             format!("nobody can be asked whether to drop index {name:?}: nothing was removed"),
             "--yes drops it without asking",

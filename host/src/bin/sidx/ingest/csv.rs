@@ -54,7 +54,7 @@ impl CsvReader {
             Ok(_) => Ok(Vec::new()),
             Err(problem) => Err(problem),
         };
-        let header = header.map_err(|problem| problem.in_line(records.line()))?;
+        let header = header.map_err(|problem| problem.in_line(records.first_line()))?;
         let find = |name: &str| field(&header, name);
         let tags = match &mapping.tags {
             TagSource::Object => &[],
@@ -175,7 +175,7 @@ impl RowReader for CsvReader {
     }
 
     fn line(&self) -> u64 {
-        self.records.line()
+        self.records.first_line()
     }
 
     fn is_cut(&self) -> bool {

@@ -51,12 +51,11 @@ fn store(files: &[(String, Vec<u8>)]) -> Arc<dyn Storage> {
     storage
 }
 
-/// The entries from a position on, by position; none when the log does not open or one cannot be read.
-fn entries(
-    storage: &Arc<dyn Storage>,
-    access: LogAccess,
-    from: u64,
-) -> Option<(Log, Vec<(u64, Vec<u8>)>)> {
+/// Entries by position.
+type Found = Vec<(u64, Vec<u8>)>;
+
+/// The entries from a position on; none when the log does not open or one cannot be read.
+fn entries(storage: &Arc<dyn Storage>, access: LogAccess, from: u64) -> Option<(Log, Found)> {
     let expected = |kind| matches!(kind, ErrorKind::Corrupt | ErrorKind::NotFound);
     let mut log = match Log::open_from(Arc::clone(storage), access, from) {
         Ok(log) => log,

@@ -168,7 +168,7 @@ impl Records {
     }
 
     /// The line on which the record begins, counted from 1.
-    pub(super) fn line(&self) -> u64 {
+    pub(super) fn first_line(&self) -> u64 {
         self.first_line
     }
 
@@ -210,18 +210,21 @@ mod tests {
     use crate::ingest::source::tests::source_of;
     use proptest::prelude::*;
 
+    /// A record and its line.
+    type Told = (u64, Vec<Vec<u8>>);
+
     /// The records with their lines, and the problem at the end with its line.
-    fn read(input: &[u8]) -> (Vec<(u64, Vec<Vec<u8>>)>, Option<u64>) {
+    fn read(input: &[u8]) -> (Vec<Told>, Option<u64>) {
         let mut records = Records::new(source_of(input));
         let mut all = Vec::new();
         loop {
             match records.advance(None) {
                 Ok(Advance::Record(_)) => {
                     let fields = records.fields().map(<[u8]>::to_vec).collect();
-                    all.push((records.line(), fields));
+                    all.push((records.first_line(), fields));
                 }
                 Ok(_) => return (all, None),
-                Err(_) => return (all, Some(records.line())),
+                Err(_) => return (all, Some(records.first_line())),
             }
         }
     }
