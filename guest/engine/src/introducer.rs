@@ -103,6 +103,15 @@ impl Introducer {
         result
     }
 
+    /// After a publish that failed nobody knows whether there is such a snapshot, unless the medium had no
+    /// room for it: then nothing has changed.
+    fn check_published(&mut self, published: Result<()>) -> Result<()> {
+        match published {
+            Err(error) if error.kind() == ErrorKind::ResourceExhausted => Err(error),
+            published => self.poison_on_error(published),
+        }
+    }
+
     // ---- flush and merge ----
 
     /// Flushes at once, in this instance.
@@ -242,11 +251,8 @@ impl Introducer {
             .filter_map(|input| self.log_ends.get(input))
             .max()
             .copied();
-        match self.publish(host, live, &parts, log_end) {
-            // There is no such snapshot: nothing has changed.
-            Err(error) if error.kind() == ErrorKind::ResourceExhausted => return Err(error),
-            published => self.poison_on_error(published)?,
-        }
+        let published = self.publish(host, live, &parts, log_end);
+        self.check_published(published)?;
         let epoch = live.epoch + 1;
         self.obsolete.bury(live, &job.inputs, epoch);
         for input in &job.inputs {

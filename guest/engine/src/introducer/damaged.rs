@@ -1,7 +1,7 @@
 //! Parts that are damaged: jobs plan around them, and salvages put what can be read in their place.
 
 use super::Introducer;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::host::{Host, Medium};
 use crate::live::Live;
 use crate::loss::{Quarantined, Region};
@@ -97,11 +97,7 @@ impl Introducer {
         let published = self
             .snapshot(epoch, &parts, self.log_position, &quarantined)
             .publish(&**host);
-        match published {
-            // There is no such snapshot: nothing has changed.
-            Err(error) if error.kind() == ErrorKind::ResourceExhausted => return Err(error),
-            published => self.poison_on_error(published)?,
-        }
+        self.check_published(published)?;
         self.jobs.remove(&job.id);
         self.salvages.remove(&job.id);
         self.obsolete.bury_damaged(lost, version, epoch);
