@@ -7,7 +7,7 @@ use parking_lot::MutexGuard;
 use serde::Serialize;
 use sidx_engine::{Job, Outcome, Retention, RetentionStep};
 
-use crate::damage::is_damage;
+use crate::damage::{is_damage, part_name};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Merged;
 use crate::instance::Instance;
@@ -340,7 +340,7 @@ impl Run<'_> {
             .collect();
         if !parts.is_empty() {
             let names = parts.iter().take(PARTS_NAMED);
-            let names: Vec<String> = names.map(|part| format!("{part:016x}")).collect();
+            let names: Vec<String> = names.map(|part| part_name(*part)).collect();
             let _ = write!(text, "left as it was: part {}", names.join(", "));
             if let Some(more) = parts
                 .len()

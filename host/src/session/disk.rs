@@ -260,8 +260,10 @@ impl Space {
         if self.purpose == Purpose::Flush {
             self.disk.flushed.fetch_sub(written, Ordering::Relaxed);
         }
-        // It may have come to nothing.
-        self.disk.shrank();
+        // It may have come to nothing. The store need not be asked anew for what was settled before.
+        if written > 0 {
+            self.disk.shrank();
+        }
     }
 }
 
