@@ -1,12 +1,12 @@
 //! Damaged parts, as far as they are known: what jobs, queries and checks found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use serde::Serialize;
-use sidx_engine::{Damage, ErrorKind, Region};
+use sidx_engine::{Damage, DamagedFile, ErrorKind, Region};
 
 use crate::work::unix_ms;
 
@@ -96,6 +96,25 @@ impl Damages {
             unix_ms: unix_ms(SystemTime::now()),
         };
         self.add(number, part);
+    }
+
+    /// Notes what an opening found, and warns of it: who opens an index may do nothing that meets the damage.
+    pub(crate) fn note_opening(&self, files: &[DamagedFile]) {
+        for file in files.iter().filter(|file| !file.left_out) {
+            self.note_file(&file.path, &file.reason);
+        }
+        let Some(first) = files.first() else {
+            return;
+        };
+        let parts: BTreeSet<_> = files
+            .iter()
+            .map(|file| part_of(&file.path).map(|(part, _)| part))
+            .collect();
+        tracing::warn!(
+            parts = parts.len(),
+            first = first.reason,
+            "parts are damaged; `sidx repair` saves the rows that can be read"
+        );
     }
 
     fn add(&self, number: u64, part: DamagedPart) -> bool {

@@ -5,8 +5,8 @@ mod native;
 mod records;
 
 use sidx_engine::{
-    Batch, Choice, Contents, CountAnswer, Damage, Dumped, Job, Mode, Outcome, PartFile, QuerySpec,
-    Retention, RetentionStep, Rows, Salvaged, Subject, View, Written,
+    Batch, Choice, Contents, CountAnswer, Damage, Dumped, Job, Mode, Opened, Outcome, PartFile,
+    QuerySpec, Retention, RetentionStep, Rows, Salvaged, Subject, View, Written,
 };
 
 pub(crate) use self::component::ComponentInstance;
@@ -60,7 +60,7 @@ pub(crate) trait Instance: Send {
     /// Memory that the instance holds and will not give back, in bytes.
     fn memory_bytes(&self) -> u64;
 
-    fn open(&mut self, mode: Mode) -> Result<View>;
+    fn open(&mut self, mode: Mode) -> Result<Opened>;
     fn repair(&mut self, accept_loss: bool) -> Result<String>;
     /// The parts that could not be opened.
     fn attach(&mut self, view: &View) -> Result<Vec<u64>>;

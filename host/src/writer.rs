@@ -53,9 +53,11 @@ impl Writer {
     pub(crate) fn open(shared: Arc<Shared>, pool: Arc<Pool>, mode: Mode) -> Result<Self> {
         let mut instance = pool.start(true)?;
         instance.session().set_role(Role::Opener);
-        let opened = instance.open(mode).and_then(|view| {
-            pool.try_out(&view)?;
-            shared.publish(view)
+        let opened = instance.open(mode).and_then(|opened| {
+            pool.try_out(&opened.view)?;
+            shared.publish(opened.view)?;
+            shared.damages.note_opening(&opened.damaged);
+            Ok(())
         });
         if let Err(error) = opened {
             pool.stopped();

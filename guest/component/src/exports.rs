@@ -51,8 +51,8 @@ impl wit::Guest for Component {
     type Cursor = Cursor;
     type DumpCursor = DumpCursor;
 
-    fn open(mode: wit::Mode) -> Result<wit::View, wit::Error> {
-        with_index(|index| index.open(to_engine::mode(mode))).map(from_engine::view)
+    fn open(mode: wit::Mode) -> Result<wit::Opened, wit::Error> {
+        with_index(|index| index.open(to_engine::mode(mode))).map(from_engine::opened)
     }
 
     fn repair(accept_loss: bool) -> Result<String, wit::Error> {

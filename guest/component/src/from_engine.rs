@@ -209,6 +209,21 @@ pub(crate) fn view(view: engine::View) -> wit::View {
     }
 }
 
+/// What an opening found.
+pub(crate) fn opened(opened: engine::Opened) -> wit::Opened {
+    let damaged = opened.damaged.into_iter();
+    wit::Opened {
+        view: view(opened.view),
+        damaged: damaged
+            .map(|file| wit::DamagedFile {
+                path: file.path,
+                reason: file.reason,
+                left_out: file.left_out,
+            })
+            .collect(),
+    }
+}
+
 /// What a write did.
 pub(crate) fn written(written: engine::Written) -> wit::Written {
     let receipt = |receipt: Result<engine::Receipt, Error>| match receipt {

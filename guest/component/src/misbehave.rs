@@ -54,9 +54,9 @@ impl Guest for Misbehaving {
     type Cursor = Cursor;
     type DumpCursor = DumpCursor;
 
-    fn open(mode: wit::Mode) -> Result<wit::View, wit::Error> {
+    fn open(mode: wit::Mode) -> Result<wit::Opened, wit::Error> {
         let deed = deed("open")?;
-        Component::open(mode).map(|view| answers::view(view, deed))
+        Component::open(mode).map(|opened| answers::opened(opened, deed))
     }
 
     fn attach(view: wit::View) -> Result<Vec<u64>, wit::Error> {

@@ -16,7 +16,7 @@ use crate::retention;
 use crate::salvage;
 use crate::survey;
 use crate::types::{
-    Batch, Choice, Contents, CountAnswer, Damage, Job, Mode, Outcome, PartFile, QuerySpec,
+    Batch, Choice, Contents, CountAnswer, Damage, Job, Mode, Opened, Outcome, PartFile, QuerySpec,
     Retention, RetentionStep, Rows, Salvaged, Subject, View, Written,
 };
 use crate::verify;
@@ -67,13 +67,16 @@ impl<H: Host> Index<H> {
     }
 
     /// `index.open`
-    pub fn open(&mut self, mode: Mode) -> Result<View> {
+    pub fn open(&mut self, mode: Mode) -> Result<Opened> {
         let recovered = recovery::open(&self.host, mode)?;
         self.live = recovered.live;
         let view = recovered.introducer.view(&self.live);
         self.introducer = Some(recovered.introducer);
         self.read_only = mode == Mode::Read;
-        Ok(view)
+        Ok(Opened {
+            view,
+            damaged: recovered.damaged,
+        })
     }
 
     /// `index.repair`

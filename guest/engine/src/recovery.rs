@@ -6,12 +6,12 @@ use crate::introducer::Introducer;
 use crate::live::Live;
 use crate::loss::{Quarantined, Region};
 use crate::part::Part;
-use crate::part::layout::{PARTS, part_directory, part_name, part_number};
+use crate::part::layout::{MANIFEST, PARTS, part_directory, part_name, part_number};
 use crate::quarantine;
 use crate::replay;
 use crate::sealed::{seal, unseal};
 use crate::snapshot::{INDEX_OBJECT, Settings, Snapshot};
-use crate::types::Mode;
+use crate::types::{DamagedFile, Mode};
 use std::sync::Arc;
 
 /// How often a reader begins again because a writer replaced what it was opening.
@@ -21,6 +21,8 @@ const READ_ATTEMPTS: usize = 32;
 pub(crate) struct Recovered<H: Host> {
     pub(crate) live: Arc<Live<H>>,
     pub(crate) introducer: Introducer,
+    /// Files of its parts that are not as they were written, as far as that can be seen without reading them.
+    pub(crate) damaged: Vec<DamagedFile>,
 }
 
 /// Opens the index as `mode` says.
@@ -32,10 +34,14 @@ pub(crate) fn open<H: Host>(host: &Arc<H>, mode: Mode) -> Result<Recovered<H>> {
     }
 }
 
-/// Recovers: what a crash left is removed, what is damaged is set aside, the log is replayed.
+/// Recovers: what a crash left is removed, what has no manifest is set aside, the log is replayed.
 fn open_to_write<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
     let snapshot = Snapshot::current(&**host)?;
-    let (parts, lost) = open_parts(host, &snapshot, true)?;
+    let OpenedParts {
+        parts,
+        lost,
+        damaged,
+    } = open_parts(host, &snapshot, true)?;
     let mut introducer = Introducer::new(&snapshot);
     let mut live = first_list(&snapshot, parts, Vec::new());
     if !lost.is_empty() {
@@ -54,7 +60,11 @@ fn open_to_write<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
     // rows a flush has made durable: the log must go on behind the snapshot's position, never below.
     host.drop_log_before(introducer.log_position())?;
     replay::run(host, &mut introducer, &mut live, true)?;
-    Ok(Recovered { live, introducer })
+    Ok(Recovered {
+        live,
+        introducer,
+        damaged,
+    })
 }
 
 /// Reads beside a writer, in this process or another, that may replace and remove at any moment. Once
@@ -75,7 +85,7 @@ fn open_to_read<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
         }
         let recovered = read_snapshot(host, &snapshot);
         let is_whole = match &recovered {
-            Ok(recovered) => recovered.live.quarantined == snapshot.quarantined,
+            Ok(recovered) => recovered.damaged.is_empty(),
             Err(_) => false,
         };
         if is_whole || attempt == READ_ATTEMPTS || is_newest()? {
@@ -86,11 +96,19 @@ fn open_to_read<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
 }
 
 fn read_snapshot<H: Host>(host: &Arc<H>, snapshot: &Snapshot) -> Result<Recovered<H>> {
-    let (parts, lost) = open_parts(host, snapshot, false)?;
+    let OpenedParts {
+        parts,
+        lost,
+        damaged,
+    } = open_parts(host, snapshot, false)?;
     let mut introducer = Introducer::new(snapshot);
     let mut live = first_list(snapshot, parts, lost);
     replay::run(host, &mut introducer, &mut live, false)?;
-    Ok(Recovered { live, introducer })
+    Ok(Recovered {
+        live,
+        introducer,
+        damaged,
+    })
 }
 
 fn first_list<H: Host>(
@@ -129,41 +147,51 @@ pub(crate) fn new_settings() -> Result<Vec<u8>> {
     seal(&Settings { created_by })
 }
 
-type OpenedParts<H> = (Vec<Arc<Part<H>>>, Vec<Quarantined>);
+/// The parts of a snapshot.
+struct OpenedParts<H: Host> {
+    /// Those whose manifest can be read.
+    parts: Vec<Arc<Part<H>>>,
+    /// The others, with what is lost with them.
+    lost: Vec<Quarantined>,
+    /// What is wrong with any of them.
+    damaged: Vec<DamagedFile>,
+}
 
-/// Opens the parts of a snapshot; damaged ones are returned with what is lost with them.
+/// Opens the parts of a snapshot. One with a damaged file stays in the list, as one does that is damaged
+/// while it is open: queries that do not need the file are answered, jobs go around it, and a repair or a
+/// salvage can still save its rows. Without a manifest nothing can be read of a part.
 fn open_parts<H: Host>(
     host: &Arc<H>,
     snapshot: &Snapshot,
     to_write: bool,
 ) -> Result<OpenedParts<H>> {
-    let (mut parts, mut lost) = (Vec::new(), Vec::new());
+    let mut opened = OpenedParts {
+        parts: Vec::new(),
+        lost: Vec::new(),
+        damaged: Vec::new(),
+    };
     for number in snapshot.part_numbers()? {
-        let part = match Part::open(host, number, Medium::Durable) {
-            Ok(part) => part,
+        match Part::open(host, number, Medium::Durable) {
+            Ok(part) => {
+                opened.damaged.extend(part.damaged_files()?);
+                opened.parts.push(Arc::new(part));
+            }
             Err(error) if is_damage(error.kind()) && !refuses(to_write, error.kind()) => {
-                lost.push(Quarantined {
+                opened.damaged.push(DamagedFile {
+                    path: format!("{}/{MANIFEST}", part_directory(number, Medium::Durable)),
+                    reason: error.to_string(),
+                    left_out: true,
+                });
+                opened.lost.push(Quarantined {
                     part: part_name(number),
                     reason: error.to_string(),
                     lost: vec![Region::everywhere(None)],
-                });
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        match part.check_files() {
-            Ok(()) => parts.push(Arc::new(part)),
-            Err(error) if is_damage(error.kind()) && !refuses(to_write, error.kind()) => {
-                lost.push(Quarantined {
-                    part: part_name(number),
-                    reason: error.to_string(),
-                    lost: vec![Region::of_part(&part)],
                 });
             }
             Err(error) => return Err(error),
         }
     }
-    Ok((parts, lost))
+    Ok(opened)
 }
 
 /// A part of a newer format is no damage to be set aside: opening for writing says to upgrade.

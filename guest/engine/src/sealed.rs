@@ -4,14 +4,15 @@
 //! {"format_version":1,"xxh3":"9a4c0f1e2b3d5a6f","body":{...}}
 //! ```
 //!
-//! `xxh3` is XXH3-64 of the bytes of `body` exactly as they stand. The version is outside, so that a
-//! newer store is recognised before anything of its body is understood.
+//! `xxh3` is XXH3-64 of the bytes of `body` exactly as they stand, with the format version less one as its
+//! seed. The version is outside, so that a newer store is recognised before anything of its body is
+//! understood; the seed tells a newer version from a damaged number.
 
 use crate::error::{Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The version of every file and document that this engine writes, and the newest it reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -29,7 +30,7 @@ pub(crate) fn seal<T: Serialize>(body: &T) -> Result<Vec<u8>> {
     let body = serde_json::value::to_raw_value(body).map_err(internal)?;
     let sealed = Sealed {
         format_version: FORMAT_VERSION,
-        xxh3: format!("{:016x}", xxh3_64(body.get().as_bytes())),
+        xxh3: checksum(FORMAT_VERSION, &body),
         body,
     };
     let mut bytes = serde_json::to_vec(&sealed).map_err(internal)?;
@@ -37,25 +38,31 @@ pub(crate) fn seal<T: Serialize>(body: &T) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// As the documents of a version have it. Every version keeps this rule.
+fn checksum(version: u32, body: &RawValue) -> String {
+    let seed = u64::from(version.saturating_sub(1));
+    format!("{:016x}", xxh3_64_with_seed(body.get().as_bytes(), seed))
+}
+
 /// The body of a document, or `corrupt` / `unsupported-version` naming `what`.
 pub(crate) fn unseal<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
     let damaged = |reason: String| Error::corrupt(format!("{what}: {reason}"));
     let sealed: Sealed = serde_json::from_slice(bytes)
         .map_err(|error| damaged(format!("not a sealed JSON document: {error}")))?;
-    check_version(sealed.format_version, what)?;
-    let body = sealed.body.get();
-    let found = format!("{:016x}", xxh3_64(body.as_bytes()));
+    let version = sealed.format_version;
+    let found = checksum(version, &sealed.body);
     if found != sealed.xxh3 {
         return Err(damaged(format!(
-            "checksum of the body is {found}, the document says {}",
+            "its checksum as a document of format version {version} is {found}, it says {}",
             sealed.xxh3
         )));
     }
-    serde_json::from_str(body).map_err(|error| damaged(error.to_string()))
+    check_version(version, what)?;
+    serde_json::from_str(sealed.body.get()).map_err(|error| damaged(error.to_string()))
 }
 
 /// Refuses versions that this engine does not read.
-pub(crate) fn check_version(version: u32, what: &str) -> Result<()> {
+fn check_version(version: u32, what: &str) -> Result<()> {
     match version {
         FORMAT_VERSION => Ok(()),
         0 => Err(Error::corrupt(format!(
@@ -82,9 +89,10 @@ mod tests {
             for bit in 0..8 {
                 let mut damaged = bytes.clone();
                 damaged[position] ^= 1 << bit;
-                if let Ok(value) = unseal::<Vec<u64>>(&damaged, "x") {
+                match unseal::<Vec<u64>>(&damaged, "x") {
                     // Only changes outside of the meaning may pass: a hex digit's case, a space.
-                    assert_eq!(value, [1, 2, 3]);
+                    Ok(value) => assert_eq!(value, [1, 2, 3]),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}"),
                 }
             }
         }
@@ -92,9 +100,14 @@ mod tests {
 
     #[test]
     fn newer_version_is_named() {
-        let text = String::from_utf8(seal(&1).unwrap()).unwrap();
-        let newer = text.replace("\"format_version\":1", "\"format_version\":2");
-        let error = unseal::<u32>(newer.as_bytes(), "index.json").unwrap_err();
+        let body = serde_json::value::to_raw_value(&1).unwrap();
+        let sealed = Sealed {
+            format_version: 2,
+            xxh3: checksum(2, &body),
+            body,
+        };
+        let newer = serde_json::to_vec(&sealed).unwrap();
+        let error = unseal::<u32>(&newer, "index.json").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnsupportedVersion);
         assert!(error.message().contains("version 2"), "{error}");
     }

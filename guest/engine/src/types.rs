@@ -144,6 +144,26 @@ pub struct Damage {
     pub lost: Vec<Region>,
 }
 
+/// A file that an opening found damaged; see `index.damaged-file`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedFile {
+    /// Its path in the store.
+    pub path: String,
+    /// What is wrong, for people.
+    pub reason: String,
+    /// Its whole part is left out.
+    pub left_out: bool,
+}
+
+/// What an opening found; see `index.opened`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The part list.
+    pub view: View,
+    /// What is wrong with its parts.
+    pub damaged: Vec<DamagedFile>,
+}
+
 /// What came of a salvage; see `index.salvaged`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Salvaged {

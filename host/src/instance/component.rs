@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sidx_engine::{
-    Batch, Choice, Contents, CountAnswer, Damage, Dumped, Job, Mode, Outcome, PartFile, QuerySpec,
-    Retention, RetentionStep, Rows, Salvaged, Subject, View, Written,
+    Batch, Choice, Contents, CountAnswer, Damage, Dumped, Job, Mode, Opened, Outcome, PartFile,
+    QuerySpec, Retention, RetentionStep, Rows, Salvaged, Subject, View, Written,
 };
 use wasmtime::Store;
 use wasmtime::component::ResourceAny;
@@ -190,10 +190,10 @@ impl Instance for ComponentInstance {
         self.store.data().memory.bytes() as u64
     }
 
-    fn open(&mut self, mode: Mode) -> Result<View> {
+    fn open(&mut self, mode: Mode) -> Result<Opened> {
         let mode = records::mode(mode);
-        let view = self.call("open", |index, store| index.call_open(store, mode))?;
-        self.whole(records::view(view))
+        let opened = self.call("open", |index, store| index.call_open(store, mode))?;
+        self.whole(records::opened(opened))
     }
 
     fn repair(&mut self, accept_loss: bool) -> Result<String> {

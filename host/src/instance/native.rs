@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use sidx_engine::{
     Batch, Choice, Contents, CountAnswer, Cursor, Damage, DumpCursor, Dumped, Index, Job, Mode,
-    Outcome, PartFile, QuerySpec, Retention, RetentionStep, Rows, Salvaged, Subject, View, Written,
+    Opened, Outcome, PartFile, QuerySpec, Retention, RetentionStep, Rows, Salvaged, Subject, View,
+    Written,
 };
 
 use super::{Instance, Started, with_order};
@@ -55,7 +56,7 @@ impl Instance for NativeInstance {
         0
     }
 
-    fn open(&mut self, mode: Mode) -> Result<View> {
+    fn open(&mut self, mode: Mode) -> Result<Opened> {
         Ok(self.index.open(mode)?)
     }
 

@@ -145,6 +145,24 @@ const MAX_DAMAGE_TEXT_BYTES: usize = 2_000;
 /// Most regions of one part. An engine that works tells one for each page at most.
 const MAX_REGIONS: usize = 1 << 16;
 
+/// Most damaged files that are taken from an opening.
+const MAX_DAMAGED_FILES: usize = 10_000;
+
+/// What an opening found. Of the files only what is told to people depends on what the component says.
+pub(super) fn opened(opened: wit::Opened) -> Result<engine::Opened> {
+    let damaged = opened.damaged.into_iter().take(MAX_DAMAGED_FILES);
+    Ok(engine::Opened {
+        view: view(opened.view)?,
+        damaged: damaged
+            .map(|file| engine::DamagedFile {
+                path: short_text(file.path),
+                reason: short_text(file.reason),
+                left_out: file.left_out,
+            })
+            .collect(),
+    })
+}
+
 /// Damaged parts, each of which was asked for and has a reason.
 pub(super) fn survey(found: Vec<wit::Damage>, asked: &[u64]) -> Result<Vec<engine::Damage>> {
     let mut seen = BTreeSet::new();
@@ -187,10 +205,12 @@ fn damage(damage: wit::Damage) -> Result<engine::Damage> {
 /// Texts for people, as many and as long as people read.
 fn short(mut texts: Vec<String>) -> Vec<String> {
     texts.truncate(MAX_TEXTS);
-    for text in &mut texts {
-        text.truncate(text.floor_char_boundary(MAX_DAMAGE_TEXT_BYTES));
-    }
-    texts
+    texts.into_iter().map(short_text).collect()
+}
+
+fn short_text(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_DAMAGE_TEXT_BYTES));
+    text
 }
 
 /// What came of a salvage of this one input.

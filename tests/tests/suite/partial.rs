@@ -12,13 +12,14 @@ fn row(series: u64, key: i64) -> Row {
     Row::new(series, key, format!("payload {key}")).tag("code", key)
 }
 
-/// Parts with keys 0..100 and series 1, and 200..300 and series 2; the first is set aside.
+/// Parts with keys 0..100 and series 1, and 200..300 and series 2; of the first nothing can be read any more.
 fn with_lost_part(subject: &mut Subject) {
     subject.write_part(&(0..100).map(|key| row(1, key)).collect::<Vec<_>>());
     subject.write_part(&(200..300).map(|key| row(2, key)).collect::<Vec<_>>());
     let first = part_files(subject, "data.bin").remove(0);
     subject.leave();
     fs::remove_file(first).unwrap();
+    subject.options().repair(false).unwrap();
     subject.enter();
 }
 

@@ -16,6 +16,28 @@ pub(super) fn no_rows() -> wit::Rows {
     }
 }
 
+pub(super) fn opened(opened: wit::Opened, deed: Option<String>) -> wit::Opened {
+    let mut damaged = opened.damaged;
+    let file = |path: &str, left_out| wit::DamagedFile {
+        path: path.to_owned(),
+        reason: "x".repeat(1 << 16),
+        left_out,
+    };
+    match deed.as_deref() {
+        Some("says-damaged") => {
+            for path in ["parts/0000000000000000/data.bin", "parts/../x", "", "log/0"] {
+                damaged.extend([file(path, false), file(path, true)]);
+            }
+        }
+        Some("says-all-damaged") => damaged.extend(vec![file("", false); 1_000]),
+        _ => {}
+    }
+    wit::Opened {
+        view: view(opened.view, deed),
+        damaged,
+    }
+}
+
 pub(super) fn view(mut view: wit::View, deed: Option<String>) -> wit::View {
     match deed.as_deref() {
         Some("old-view") => view.version = 0,

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Codec, Host, Medium};
-use crate::sealed::{FORMAT_VERSION, check_version};
+use crate::sealed::FORMAT_VERSION;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Most rows of a block.
@@ -141,11 +141,7 @@ fn check_header<H: Host>(host: &H, file: u32, path: &str, kind: FileKind) -> Res
     if found == expected {
         return Ok(());
     }
-    if found.get(..8) == expected.get(..8)
-        && let Some(version) = found.get(8..12).and_then(|bytes| bytes.try_into().ok())
-    {
-        check_version(u32::from_le_bytes(version), path)?;
-    }
+    // Its version is that of the manifest, which was read before: another one is damage.
     Err(Error::corrupt(format!(
         "{path}: its first 16 bytes are not the header of a sidx file of this kind"
     )))

@@ -9,7 +9,7 @@ use super::layout::{PART, part_directory, part_name};
 use super::limits::{LimitsText, union};
 use super::manifest::{ColumnEntry, FileEntry, Manifest, TagEntry};
 use super::order::{FrameOrder, RunOrder};
-use super::reader::{Frame, OpenBlock, OpenTagPage, Opened, Part, TagFrame};
+use super::reader::{Frame, OpenBlock, OpenTagPage, Opened, Part, RowFiles, TagFrame};
 use super::tag::{TagPage, put_page, read_page};
 use super::writer::{Longest, TagColumn};
 use crate::error::{Error, Result};
@@ -410,9 +410,11 @@ impl Record {
             order: RunOrder::default(),
         };
         Ok(Opened {
-            primary: file,
-            keys: file,
-            data: file,
+            rows: OnceLock::from(RowFiles {
+                primary: file,
+                keys: file,
+                data: file,
+            }),
             frames: vec![entry],
             blocks: vec![OnceLock::from(Arc::new(frame))],
             // Their pages are known, so that nobody asks for the files.

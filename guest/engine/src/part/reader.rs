@@ -15,6 +15,7 @@ use super::writer::TagColumn;
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Extent, Host, Medium};
 use crate::recovery::is_damage;
+use crate::types::DamagedFile;
 use crate::wire::Reader;
 use sidx_kernels::{ColumnType, ValueRange};
 use std::collections::BTreeMap;
@@ -49,13 +50,18 @@ pub(crate) struct PartColumn {
 
 /// What is read from storage when a part is first used.
 pub(super) struct Opened {
-    pub(super) primary: u32,
-    pub(super) keys: u32,
-    pub(super) data: u32,
+    pub(super) rows: OnceLock<RowFiles>,
     pub(super) frames: Vec<FrameEntry>,
     pub(super) blocks: Vec<OnceLock<Arc<Frame>>>,
     pub(super) tags: Vec<OnceLock<TagFiles>>,
     pub(super) order: FrameOrder,
+}
+
+/// The files that hold rows. Those of a part in memory are one.
+pub(super) struct RowFiles {
+    pub(super) primary: u32,
+    pub(super) keys: u32,
+    pub(super) data: u32,
 }
 
 /// The blocks of one frame with their page handles.
@@ -242,47 +248,75 @@ impl<H: Host> Part<H> {
         Some((*tag, kinds.iter().position(|found| *found == kind)?))
     }
 
-    /// Checks that every file is there with the size that the manifest says. Reads no content.
-    pub(crate) fn check_files(&self) -> Result<()> {
+    /// The files that are not there, or have another size than the manifest says. Reads no content.
+    pub(crate) fn damaged_files(&self) -> Result<Vec<DamagedFile>> {
+        let mut damaged = Vec::new();
         for file in &self.manifest.files {
             let path = format!("{}/{}", self.directory, file.name);
-            let handle = self.host.open_file(&path)?;
-            let size = self.host.file_size(handle);
-            self.host.close_file(handle);
-            let size = size?;
-            if size != file.size_bytes {
-                return Err(Error::corrupt(format!(
-                    "{path}: {size} bytes, the manifest says {}",
-                    file.size_bytes
-                )));
+            match self.check_size(&path, file.size_bytes) {
+                Ok(()) => {}
+                Err(error) if is_damage(error.kind()) => damaged.push(DamagedFile {
+                    path,
+                    reason: error.to_string(),
+                    left_out: false,
+                }),
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(damaged)
+    }
+
+    /// Checks that a file of the part is there and has a size.
+    pub(crate) fn check_size(&self, path: &str, size_bytes: u64) -> Result<()> {
+        let handle = self.host.open_file(path)?;
+        let size = self.host.file_size(handle);
+        self.host.close_file(handle);
+        let size = size?;
+        match size == size_bytes {
+            true => Ok(()),
+            false => Err(Error::corrupt(format!(
+                "{path}: {size} bytes, the manifest says {size_bytes}"
+            ))),
+        }
     }
 
     fn opened(&self) -> Result<&Opened> {
         if let Some(opened) = self.opened.get() {
             return Ok(opened);
         }
-        let open = |name, kind| open(&*self.host, &self.directory, name, kind);
         let frames = self.read_frames()?;
         let opened = Opened {
-            primary: open(PRIMARY, FileKind::Primary)?,
-            keys: open(KEYS, FileKind::Keys)?,
-            data: open(DATA, FileKind::Data)?,
+            rows: OnceLock::new(),
             blocks: frames.iter().map(|_| OnceLock::new()).collect(),
             tags: self.manifest.tags.iter().map(|_| OnceLock::new()).collect(),
             order: FrameOrder::default(),
             frames,
         };
-        if let Err(unused) = self.opened.set(opened) {
-            for file in [unused.primary, unused.keys, unused.data] {
-                self.host.close_file(file);
-            }
+        Ok(self.opened.get_or_init(|| opened))
+    }
+
+    /// The files of the rows, opened when the first frame is read: what the frames rule out must not fail
+    /// because one of them is gone.
+    fn row_files<'o>(&self, opened: &'o Opened) -> Result<&'o RowFiles> {
+        if let Some(files) = opened.rows.get() {
+            return Ok(files);
         }
-        self.opened
-            .get()
-            .ok_or_else(|| Error::corrupt("a part could not be opened"))
+        let open = |name, kind, before: &[u32]| {
+            open(&*self.host, &self.directory, name, kind).inspect_err(|_| {
+                for file in before {
+                    self.host.close_file(*file);
+                }
+            })
+        };
+        let primary = open(PRIMARY, FileKind::Primary, &[])?;
+        let keys = open(KEYS, FileKind::Keys, &[primary])?;
+        let data = open(DATA, FileKind::Data, &[primary, keys])?;
+        let files = RowFiles {
+            primary,
+            keys,
+            data,
+        };
+        Ok(opened.rows.get_or_init(|| files))
     }
 
     /// Reads what `meta.bin` says, whatever the state of the other files.
@@ -344,7 +378,8 @@ impl<H: Host> Part<H> {
     }
 
     fn read_frame(&self, opened: &Opened, entry: &FrameEntry) -> Result<Frame> {
-        let bytes = self.page_bytes(opened.primary, entry.extent)?;
+        let files = self.row_files(opened)?;
+        let bytes = self.page_bytes(files.primary, entry.extent)?;
         let mut reader = Reader::new(&bytes, "block record");
         let mut records: Vec<Block> = Vec::new();
         let mut first_row = entry.first_row;
@@ -366,8 +401,8 @@ impl<H: Host> Part<H> {
         let key_extents: Vec<Extent> = records.iter().map(|block| block.keys).collect();
         let pieces = records.iter().flat_map(|block| &block.payloads);
         let payload_extents: Vec<Extent> = pieces.map(|piece| piece.extent).collect();
-        let keys = self.host.register_pages(opened.keys, &key_extents)?;
-        let mut payloads = self.host.register_pages(opened.data, &payload_extents)?;
+        let keys = self.host.register_pages(files.keys, &key_extents)?;
+        let mut payloads = self.host.register_pages(files.data, &payload_extents)?;
         let mut blocks = Vec::with_capacity(records.len());
         for (index, block) in (0u32..).zip(records) {
             let count = block.payloads.len() as u32;
@@ -454,11 +489,13 @@ impl<H: Host> Drop for Part<H> {
         let Some(opened) = self.opened.get() else {
             return;
         };
-        if self.medium == Medium::Memory {
-            return self.host.close_file(opened.data);
-        }
-        for file in [opened.primary, opened.keys, opened.data] {
-            self.host.close_file(file);
+        if let Some(rows) = opened.rows.get() {
+            if self.medium == Medium::Memory {
+                return self.host.close_file(rows.data);
+            }
+            for file in [rows.primary, rows.keys, rows.data] {
+                self.host.close_file(file);
+            }
         }
         for files in opened.tags.iter().filter_map(OnceLock::get) {
             let filters = files.filters.get().copied();
