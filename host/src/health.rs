@@ -37,6 +37,9 @@ pub struct Budget {
 pub struct MediumHealth {
     /// Bytes that may still be written to it; none where the store cannot tell.
     pub free_bytes: Option<u64>,
+    /// Files that may still be made on it; none where their number has no bound of its own, or the store
+    /// cannot tell.
+    pub free_files: Option<u64>,
     /// Bytes that stay free; none where the store cannot tell.
     pub minimum_bytes: Option<u64>,
     /// How near the two are, what is kept for a flush included.
@@ -186,10 +189,11 @@ impl Health {
             disk: Budget::new(disk.used(), disk.allowed(), levels.disk),
             medium: MediumHealth {
                 free_bytes: medium.map(|medium| medium.free_bytes),
+                free_files: medium.and_then(|medium| medium.free_files),
                 minimum_bytes: medium.map(|medium| medium.minimum_bytes),
                 level: levels.medium,
             },
-            flush_bytes: disk.flush_bytes(),
+            flush_bytes: disk.flush_need().bytes,
             log_backlog_bytes: shared.log.backlog_bytes(),
             page_cache: shared.cache.stats().into(),
             instances: index.pool().health(),

@@ -389,6 +389,9 @@ impl Maintenance {
 fn with_log(mut report: Value, log: &LogReport) -> Value {
     if let Some(report) = report.as_object_mut() {
         report.insert("log_entries".into(), log.entries.into());
+        if log.torn_bytes > 0 {
+            report.insert("log_torn_bytes".into(), log.torn_bytes.into());
+        }
         if let Some(Value::Array(damage)) = report.get_mut("damage") {
             let found = log.damage.iter();
             damage.extend(found.map(|what| json!({ "part": "log", "what": what })));

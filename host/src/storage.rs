@@ -170,6 +170,8 @@ pub struct MediumSpace {
     pub total_bytes: u64,
     /// Bytes that may still be written, by a user without special rights.
     pub free_bytes: u64,
+    /// Files that may still be made, likewise; none where their number has no bound of its own.
+    pub free_files: Option<u64>,
 }
 
 /// An immutable file under construction. It has no name yet: dropping it without

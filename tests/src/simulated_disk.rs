@@ -108,6 +108,8 @@ struct State {
     handles: BTreeMap<u64, u64>,
     /// Bytes that all files together may take; none without a limit.
     capacity: Option<u64>,
+    /// How many files and directories there may be; none without a limit.
+    most_files: Option<u64>,
     /// All calls, when they are recorded.
     journal: Option<Vec<String>>,
 }
@@ -149,6 +151,7 @@ impl SimulatedDisk {
             next_handle: 0,
             handles: BTreeMap::new(),
             capacity: None,
+            most_files: None,
             journal: None,
         };
         Self {
@@ -256,9 +259,19 @@ impl SimulatedDisk {
         self.lock().capacity = Some(bytes);
     }
 
+    /// Lets the disk hold so many files and directories and no more, from now on.
+    pub fn limit_files(&self, files: u64) {
+        self.lock().most_files = Some(files);
+    }
+
     /// Bytes that may still be written; none without a limit.
     pub fn free_bytes(&self) -> Option<u64> {
         self.lock().free_bytes()
+    }
+
+    /// Files and directories that may still be made; none without a limit.
+    pub fn free_files(&self) -> Option<u64> {
+        self.lock().free_files()
     }
 
     /// Paths and sizes of all files, and of directories with a slash behind them, for comparison.

@@ -205,7 +205,8 @@ pub(crate) fn view(view: engine::View) -> wit::View {
         version: view.version,
         epoch: view.epoch,
         bytes: view.bytes,
-        flush_bytes: view.flush_bytes,
+        flush_bytes: view.flush_need.bytes,
+        flush_files: view.flush_need.files,
     }
 }
 

@@ -74,6 +74,7 @@ pub(crate) fn usage(budgets: limits::Budgets) -> Usage {
         disk_allowed_bytes: budgets.disk_allowed_bytes,
         medium_allowed_bytes: budgets.medium_allowed_bytes,
         medium_minimum_bytes: budgets.medium_minimum_bytes,
+        medium_free_files: budgets.medium_free_files,
         free_slots: budgets.free_slots,
     }
 }
@@ -227,7 +228,10 @@ pub(crate) fn view(view: wit::View) -> engine::View {
         version: view.version,
         epoch: view.epoch,
         bytes: view.bytes,
-        flush_bytes: view.flush_bytes,
+        flush_need: engine::FlushNeed {
+            bytes: view.flush_bytes,
+            files: view.flush_files,
+        },
     }
 }
 

@@ -81,7 +81,7 @@ impl Introducer {
 
     /// The part list for other instances and the host.
     pub(crate) fn view<H: Host>(&self, live: &Live<H>) -> View {
-        live.view(self.unflushed.flush_bytes(live))
+        live.view(self.unflushed.flush_need(live))
     }
 
     fn check_alive(&self) -> Result<()> {
@@ -152,7 +152,7 @@ impl Introducer {
         let range = match choice {
             Choice::All => stretches.find(|stretch| stretch.len() > 1),
             Choice::SimilarSize => {
-                let most_bytes = merge_bytes(&host.usage(), self.unflushed.flush_bytes(live));
+                let most_bytes = merge_bytes(&host.usage(), self.unflushed.flush_need(live));
                 stretches.find_map(|stretch| {
                     let parts = live.parts.get(stretch.clone()).unwrap_or_default();
                     let sizes: Vec<u64> = parts

@@ -6,7 +6,7 @@ use crate::loss::{Quarantined, Region};
 use crate::part::Part;
 use crate::part::layout::part_name;
 use crate::recovery::is_damage;
-use crate::types::View;
+use crate::types::{FlushNeed, View};
 use crate::wire::{Reader, put, put_bytes};
 use std::sync::Arc;
 
@@ -39,8 +39,8 @@ impl<H: Host> Live<H> {
         self.quarantined.iter().chain(&self.unreadable)
     }
 
-    /// The list as bytes for [`Live::attach`]. A flush of what is in memory takes at most `flush_bytes`.
-    pub(crate) fn view(&self, flush_bytes: u64) -> View {
+    /// The list as bytes for [`Live::attach`], and what a flush of what is in memory takes.
+    pub(crate) fn view(&self, flush_need: FlushNeed) -> View {
         let parts = self.parts.iter();
         let names = PartNames {
             parts: parts.map(|part| (part.number(), part.medium())).collect(),
@@ -50,7 +50,7 @@ impl<H: Host> Live<H> {
             version: self.version,
             epoch: self.epoch,
             bytes: names.write(),
-            flush_bytes,
+            flush_need,
         }
     }
 

@@ -7,8 +7,8 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Usage};
-use crate::types::Pressure;
-use crate::unflushed::{column_bytes, output_bytes};
+use crate::types::{FlushNeed, Pressure};
+use crate::unflushed::{column_bytes, column_files, output_bytes};
 
 /// Bytes that a memory part takes beside the values of its batch: file headers, metadata, manifest. They hold
 /// the values of a small batch as well, so that all of those are refused at the same level.
@@ -36,6 +36,8 @@ pub(crate) struct Demand {
     pub(crate) memory_bytes: u64,
     /// Log entry, and output of the flush.
     pub(crate) disk_bytes: u64,
+    /// Of the output of the flush.
+    pub(crate) files: u64,
 }
 
 impl Demand {
@@ -47,6 +49,7 @@ impl Demand {
             disk_bytes: bytes
                 .saturating_add(output_bytes(bytes))
                 .saturating_add(column_bytes(new_columns)),
+            files: column_files(new_columns),
         }
     }
 
@@ -54,6 +57,7 @@ impl Demand {
         Self {
             memory_bytes: self.memory_bytes.saturating_add(other.memory_bytes),
             disk_bytes: self.disk_bytes.saturating_add(other.disk_bytes),
+            files: self.files.saturating_add(other.files),
         }
     }
 }
@@ -126,24 +130,36 @@ fn memory(usage: &Usage) -> Option<Gauge> {
     budget(usage.memory_used_bytes, usage.memory_allowed_bytes, least)
 }
 
-fn taken(usage: &Usage, flush_bytes: u64) -> u64 {
-    usage.disk_used_bytes.saturating_add(flush_bytes)
+fn taken(usage: &Usage, flush: FlushNeed) -> u64 {
+    usage.disk_used_bytes.saturating_add(flush.bytes)
 }
 
-fn disk(usage: &Usage, flush_bytes: u64) -> Option<Gauge> {
+fn disk(usage: &Usage, flush: FlushNeed) -> Option<Gauge> {
     let least = Demand::of(0, 0).disk_bytes;
-    budget(taken(usage, flush_bytes), usage.disk_allowed_bytes, least)
+    budget(taken(usage, flush), usage.disk_allowed_bytes, least)
 }
 
 /// The medium is not the index's own, and may be very large: levels begin at distances, not at shares.
-fn medium(usage: &Usage, flush_bytes: u64) -> Option<Gauge> {
+fn medium(usage: &Usage, flush: FlushNeed) -> Option<Gauge> {
     let (full, minimum) = (usage.medium_allowed_bytes, usage.medium_minimum_bytes);
     (full < u64::MAX).then_some(Gauge {
-        taken: taken(usage, flush_bytes),
+        taken: taken(usage, flush),
         moderate: full.saturating_sub(minimum),
         severe: full.saturating_sub(minimum / 2),
         full,
         least: Demand::of(0, 0).disk_bytes,
+    })
+}
+
+/// Files, where the medium holds a fixed number of them.
+fn files(usage: &Usage, flush: FlushNeed) -> Option<Gauge> {
+    let free = usage.medium_free_files;
+    (free < u64::MAX).then_some(Gauge {
+        taken: flush.files,
+        moderate: free / 4,
+        severe: free / 2,
+        full: free,
+        least: Demand::of(0, 0).files,
     })
 }
 
@@ -154,24 +170,25 @@ pub struct Levels {
     pub memory: Pressure,
     /// Of the budget in the store.
     pub disk: Pressure,
-    /// Of the medium.
+    /// Of the medium, of its bytes or of its files.
     pub medium: Pressure,
     /// How long a writer should wait before its batch is acknowledged, in milliseconds.
     pub delay_ms: u32,
 }
 
 impl Levels {
-    /// The levels, where a flush of everything in memory takes `flush_bytes`. Nobody computes them otherwise.
-    pub fn of(usage: &Usage, flush_bytes: u64) -> Self {
+    /// The levels, where a flush of everything in memory takes `flush`. Nobody computes them otherwise.
+    pub fn of(usage: &Usage, flush: FlushNeed) -> Self {
         let level = |gauge: Option<Gauge>| gauge.map_or_else(Default::default, |it| it.level());
         let (memory, memory_ms) = level(memory(usage));
-        let (disk, disk_ms) = level(disk(usage, flush_bytes));
-        let (medium, medium_ms) = level(medium(usage, flush_bytes));
+        let (disk, disk_ms) = level(disk(usage, flush));
+        let (medium, medium_ms) = level(medium(usage, flush));
+        let (files, files_ms) = level(files(usage, flush));
         Self {
             memory,
             disk,
-            medium,
-            delay_ms: memory_ms.max(disk_ms).max(medium_ms),
+            medium: medium.max(files),
+            delay_ms: memory_ms.max(disk_ms).max(medium_ms).max(files_ms),
         }
     }
 
@@ -183,12 +200,13 @@ impl Levels {
 
 /// Refuses a batch after which memory, the store or the medium would have less room than they must; checked
 /// before anything of it is logged. `demand` is that of the batch and of those accepted in the same call.
-pub(crate) fn check_room(usage: &Usage, flush_bytes: u64, demand: Demand) -> Result<()> {
+pub(crate) fn check_room(usage: &Usage, flush: FlushNeed, demand: Demand) -> Result<()> {
     check_memory_of(usage, demand.memory_bytes)?;
     let wanted = demand.disk_bytes;
+    let flush_bytes = flush.bytes;
     let used = usage.disk_used_bytes;
     let is_hopeless = |gauge: Gauge| wanted.saturating_add(flush_bytes) > gauge.full;
-    if disk(usage, flush_bytes).is_some_and(is_hopeless) {
+    if disk(usage, flush).is_some_and(is_hopeless) {
         return Err(Error::new(
             ErrorKind::ResourceExhausted,
             format!(
@@ -199,7 +217,7 @@ pub(crate) fn check_room(usage: &Usage, flush_bytes: u64, demand: Demand) -> Res
             ),
         ));
     }
-    if disk(usage, flush_bytes).is_some_and(|gauge| gauge.lacks(wanted)) {
+    if disk(usage, flush).is_some_and(|gauge| gauge.lacks(wanted)) {
         return Err(Error::new(
             ErrorKind::ResourceExhausted,
             format!(
@@ -210,7 +228,7 @@ pub(crate) fn check_room(usage: &Usage, flush_bytes: u64, demand: Demand) -> Res
             ),
         ));
     }
-    if medium(usage, flush_bytes).is_some_and(|gauge| gauge.lacks(wanted)) {
+    if medium(usage, flush).is_some_and(|gauge| gauge.lacks(wanted)) {
         let free = i128::from(usage.medium_allowed_bytes) - i128::from(used)
             + i128::from(usage.medium_minimum_bytes);
         return Err(Error::new(
@@ -221,6 +239,16 @@ pub(crate) fn check_room(usage: &Usage, flush_bytes: u64, demand: Demand) -> Res
                  rows with a retention rule",
                 free.max(0),
                 usage.medium_minimum_bytes
+            ),
+        ));
+    }
+    if files(usage, flush).is_some_and(|gauge| gauge.lacks(demand.files)) {
+        return Err(Error::new(
+            ErrorKind::ResourceExhausted,
+            format!(
+                "the medium holds only {} files more, {} are kept for a flush, and the batch needs {}; remove \
+                 files from the medium, or merge the index, which leaves fewer of them",
+                usage.medium_free_files, flush.files, demand.files
             ),
         ));
     }
@@ -248,11 +276,11 @@ fn check_memory_of(usage: &Usage, wanted: u64) -> Result<()> {
 
 /// Bytes that the output of a merge may have which nobody asked for: none from the level `severe` on, no more
 /// than that merge may take without reaching it, and no larger part than can be rewritten later.
-pub(crate) fn merge_bytes(usage: &Usage, flush_bytes: u64) -> u64 {
-    if Levels::of(usage, flush_bytes).highest() >= Pressure::Severe {
+pub(crate) fn merge_bytes(usage: &Usage, flush: FlushNeed) -> u64 {
+    if Levels::of(usage, flush).highest() >= Pressure::Severe {
         return 0;
     }
-    let gauges = [disk(usage, flush_bytes), medium(usage, flush_bytes)];
+    let gauges = [disk(usage, flush), medium(usage, flush)];
     let room = gauges.into_iter().flatten().map(|gauge| {
         let room = gauge.severe.saturating_sub(gauge.taken);
         room - room / 5
@@ -279,8 +307,13 @@ mod tests {
             disk_allowed_bytes: u64::MAX,
             medium_allowed_bytes: u64::MAX,
             medium_minimum_bytes: 0,
+            medium_free_files: u64::MAX,
             free_slots: 1,
         }
+    }
+
+    fn bytes(bytes: u64) -> FlushNeed {
+        FlushNeed { bytes, files: 0 }
     }
 
     fn at(memory: u64, disk: u64) -> (Pressure, u32) {
@@ -291,7 +324,7 @@ mod tests {
             disk_allowed_bytes: 1_000 * MIB,
             ..usage()
         };
-        let levels = Levels::of(&usage, 0);
+        let levels = Levels::of(&usage, bytes(0));
         (levels.highest(), levels.delay_ms)
     }
 
@@ -316,8 +349,8 @@ mod tests {
             disk_used_bytes: u64::MAX / 2,
             ..usage()
         };
-        assert_eq!(Levels::of(&usage, u64::MAX / 4), Levels::default());
-        assert_eq!(merge_bytes(&usage, 0), u64::MAX);
+        assert_eq!(Levels::of(&usage, bytes(u64::MAX / 4)), Levels::default());
+        assert_eq!(merge_bytes(&usage, bytes(0)), u64::MAX);
     }
 
     #[test]
@@ -327,7 +360,7 @@ mod tests {
             disk_allowed_bytes: 100 * MIB,
             ..usage()
         };
-        let level = |flush| Levels::of(&usage, flush * MIB).disk;
+        let level = |flush| Levels::of(&usage, bytes(flush * MIB)).disk;
         assert_eq!(level(9), Pressure::None);
         assert_eq!(level(10), Pressure::Moderate);
         assert_eq!(level(20), Pressure::Severe);
@@ -343,7 +376,7 @@ mod tests {
                 medium_minimum_bytes: minimum * MIB,
                 ..usage()
             };
-            Levels::of(&usage, 0).medium
+            Levels::of(&usage, bytes(0)).medium
         };
         assert_eq!(level(101, 100), Pressure::None);
         assert_eq!(level(100, 100), Pressure::Moderate);
@@ -360,7 +393,30 @@ mod tests {
             medium_minimum_bytes: u64::MAX,
             ..usage()
         };
-        assert_eq!(Levels::of(&usage, 0).medium, Pressure::Critical);
+        assert_eq!(Levels::of(&usage, bytes(0)).medium, Pressure::Critical);
+    }
+
+    #[test]
+    fn files_of_the_medium_are_kept_for_a_flush() {
+        let at = |free: u64, columns: u64| {
+            let usage = Usage {
+                medium_free_files: free,
+                ..usage()
+            };
+            let flush = FlushNeed {
+                bytes: 0,
+                files: 32,
+            };
+            let refused = check_room(&usage, flush, Demand::of(0, columns)).is_err();
+            (Levels::of(&usage, flush).medium, refused)
+        };
+        assert_eq!(at(132, 0), (Pressure::None, false));
+        assert_eq!(at(128, 32), (Pressure::Moderate, false));
+        assert_eq!(at(64, 10), (Pressure::Severe, false));
+        assert_eq!(at(64, 11), (Pressure::Severe, true));
+        assert_eq!(at(32, 0), (Pressure::Severe, false));
+        assert_eq!(at(31, 0), (Pressure::Critical, true));
+        assert_eq!(at(u64::MAX, u64::MAX), (Pressure::None, false));
     }
 
     struct Random(u64);
@@ -402,15 +458,19 @@ mod tests {
                 disk_allowed_bytes: disk,
                 medium_allowed_bytes: medium,
                 medium_minimum_bytes: random.number(),
+                medium_free_files: random.number(),
                 free_slots: 0,
             };
-            let flush_bytes = random.number() >> 8;
-            let levels = Levels::of(&usage, flush_bytes);
-            let checked = check_room(&usage, flush_bytes, Demand::of(0, 0));
+            let flush = FlushNeed {
+                bytes: random.number() >> 8,
+                files: random.number() >> 60,
+            };
+            let levels = Levels::of(&usage, flush);
+            let checked = check_room(&usage, flush, Demand::of(0, 0));
             assert_eq!(
                 checked.is_err(),
                 levels.highest() == Pressure::Critical,
-                "{usage:?}, {flush_bytes}: {levels:?}"
+                "{usage:?}, {flush:?}: {levels:?}"
             );
             assert!(levels.delay_ms <= 100);
             assert_eq!(levels.delay_ms == 0, levels.highest() == Pressure::None);
@@ -427,7 +487,7 @@ mod tests {
                 disk_allowed_bytes: 1_000 * MIB,
                 ..usage()
             };
-            merge_bytes(&usage, flush * MIB) / MIB
+            merge_bytes(&usage, bytes(flush * MIB)) / MIB
         };
         assert_eq!(at(0, 0), 50);
         assert_eq!(at(800, 50), 40);

@@ -36,7 +36,16 @@ pub struct View {
     /// The encoded part list.
     pub bytes: Vec<u8>,
     /// What a flush of everything in memory will take in the store, at most.
-    pub flush_bytes: u64,
+    pub flush_need: FlushNeed,
+}
+
+/// What a flush of everything in memory takes in the store, at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlushNeed {
+    /// Bytes of what it writes.
+    pub bytes: u64,
+    /// Files that it makes, of its part, of the snapshot and of the log.
+    pub files: u64,
 }
 
 /// Rows to add; see `index.batch`.

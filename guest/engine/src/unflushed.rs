@@ -3,6 +3,7 @@
 use crate::host::{Host, Medium};
 use crate::live::Live;
 use crate::part::Part;
+use crate::types::FlushNeed;
 use sidx_kernels::ColumnType;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +14,11 @@ const FLUSH_BYTES: u64 = 128 << 10;
 /// Bytes that a column takes in a part, however few values it has: three files, in blocks of the medium, and
 /// what the manifest says of them.
 const COLUMN_BYTES: u64 = 16 << 10;
+/// Files that a flush makes beside those of columns: five of the part, its folder, its manifest and what that
+/// is made from, the snapshot likewise, segments of the log; and again for a flush that is under way.
+const FLUSH_FILES: u64 = 32;
+/// Files that a column takes in a part: data, metadata, filters.
+const COLUMN_FILES: u64 = 3;
 /// Bytes that a snapshot takes for each part, and for each region in which rows were lost.
 const LISTED_BYTES: u64 = 64;
 const REGION_BYTES: u64 = 256;
@@ -66,16 +72,20 @@ impl Unflushed {
 
     /// What a flush of everything in memory will take, at most. Also without rows in memory it is more than
     /// nothing: the next batch will need it.
-    pub(crate) fn flush_bytes<H: Host>(&self, live: &Live<H>) -> u64 {
+    pub(crate) fn flush_need<H: Host>(&self, live: &Live<H>) -> FlushNeed {
         let lost = live.quarantined.iter().map(|lost| {
             let regions = lost.lost.len() as u64 * REGION_BYTES;
             regions + (lost.part.len() + lost.reason.len()) as u64
         });
         let snapshot = lost.sum::<u64>() + live.parts.len() as u64 * LISTED_BYTES;
-        output_bytes(crate::introducer::memory_bytes(live))
+        let bytes = output_bytes(crate::introducer::memory_bytes(live))
             .saturating_add(column_bytes(self.count))
             .saturating_add(FLUSH_BYTES)
-            .saturating_add(snapshot)
+            .saturating_add(snapshot);
+        FlushNeed {
+            bytes,
+            files: column_files(self.count).saturating_add(FLUSH_FILES),
+        }
     }
 }
 
@@ -83,6 +93,11 @@ impl Unflushed {
 /// they lack, and no smaller form where values have none.
 pub(crate) fn output_bytes(memory_bytes: u64) -> u64 {
     memory_bytes.saturating_add(memory_bytes / 4)
+}
+
+/// The files of so many columns in a part.
+pub(crate) fn column_files(columns: u64) -> u64 {
+    columns.saturating_mul(COLUMN_FILES)
 }
 
 /// What so many columns take in a part beside their values.

@@ -126,6 +126,7 @@ pub(super) fn budgets(usage: host::Usage) -> limits::Budgets {
         disk_allowed_bytes: usage.disk_allowed_bytes,
         medium_allowed_bytes: usage.medium_allowed_bytes,
         medium_minimum_bytes: usage.medium_minimum_bytes,
+        medium_free_files: usage.medium_free_files,
         free_slots: usage.free_slots,
     }
 }

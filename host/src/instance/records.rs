@@ -35,7 +35,10 @@ pub(super) fn view(view: wit::View) -> Result<engine::View> {
         version: view.version,
         epoch: view.epoch,
         bytes: view.bytes,
-        flush_bytes: view.flush_bytes,
+        flush_need: engine::FlushNeed {
+            bytes: view.flush_bytes,
+            files: view.flush_files,
+        },
     })
 }
 
@@ -44,7 +47,8 @@ pub(super) fn to_wit_view(view: &engine::View) -> wit::View {
         version: view.version,
         epoch: view.epoch,
         bytes: view.bytes.clone(),
-        flush_bytes: view.flush_bytes,
+        flush_bytes: view.flush_need.bytes,
+        flush_files: view.flush_need.files,
     }
 }
 

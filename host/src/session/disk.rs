@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use sidx_engine::{Error, ErrorKind, Result};
+use sidx_engine::{Error, ErrorKind, FlushNeed, Result};
 
 use super::medium::{Medium, MediumUse};
 use crate::storage::Storage;
@@ -32,6 +32,7 @@ pub(crate) struct DiskUse {
     flushed: AtomicU64,
     /// What a flush of everything in memory takes, as the newest view says.
     flush_bytes: AtomicU64,
+    flush_files: AtomicU64,
     /// The least of both bounds when they were last looked at.
     bound: AtomicU64,
     allowed: u64,
@@ -90,6 +91,7 @@ impl DiskUse {
             reserved: AtomicU64::new(0),
             flushed: AtomicU64::new(0),
             flush_bytes: AtomicU64::new(0),
+            flush_files: AtomicU64::new(0),
             bound: AtomicU64::new(allowed),
             allowed,
         })
@@ -106,14 +108,18 @@ impl DiskUse {
         self.medium.forget();
     }
 
-    /// A flush of everything in memory takes at most so many bytes.
-    pub(crate) fn set_flush_bytes(&self, bytes: u64) {
-        self.flush_bytes.store(bytes, Ordering::Relaxed);
+    /// What a flush of everything in memory takes from now on, at most.
+    pub(crate) fn set_flush_need(&self, need: FlushNeed) {
+        self.flush_bytes.store(need.bytes, Ordering::Relaxed);
+        self.flush_files.store(need.files, Ordering::Relaxed);
     }
 
-    /// See [`set_flush_bytes`](Self::set_flush_bytes).
-    pub(crate) fn flush_bytes(&self) -> u64 {
-        self.flush_bytes.load(Ordering::Relaxed)
+    /// See [`set_flush_need`](Self::set_flush_need).
+    pub(crate) fn flush_need(&self) -> FlushNeed {
+        FlushNeed {
+            bytes: self.flush_bytes.load(Ordering::Relaxed),
+            files: self.flush_files.load(Ordering::Relaxed),
+        }
     }
 
     /// Bytes that were written since the index was opened: log, files, objects.
@@ -192,7 +198,7 @@ impl DiskUse {
     /// Why so many bytes more may not be taken.
     fn refusal(&self, purpose: Purpose, bytes: u64) -> Option<Error> {
         let now = self.now();
-        let flush_bytes = self.flush_bytes();
+        let flush_bytes = self.flush_need().bytes;
         let wanted = now
             .taken_bytes
             .saturating_add(flush_bytes)
@@ -307,7 +313,10 @@ mod tests {
     #[test]
     fn merges_leave_a_tenth_and_the_room_of_a_flush() {
         let disk = disk(1_000);
-        disk.set_flush_bytes(500);
+        disk.set_flush_need(FlushNeed {
+            bytes: 500,
+            files: 0,
+        });
         assert!(disk.begin(Purpose::Merge, 401).is_err());
         let merge = disk.begin(Purpose::Merge, 400).unwrap();
         assert!(disk.begin(Purpose::Merge, 1).is_err());
@@ -322,7 +331,10 @@ mod tests {
     fn retention_begins_without_room_and_takes_what_there_is() {
         let disk = disk(1_000);
         disk.grew(800);
-        disk.set_flush_bytes(100);
+        disk.set_flush_need(FlushNeed {
+            bytes: 100,
+            files: 0,
+        });
         let space = disk.begin(Purpose::Retention, 800).unwrap();
         assert_eq!(disk.now().taken_bytes, 800);
         space.take(100).unwrap();

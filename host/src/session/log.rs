@@ -142,8 +142,11 @@ impl IndexLog {
 
     /// Reads and checks every entry. Appends go on meanwhile; what they add is not looked at.
     pub(crate) fn check(&self) -> Result<LogReport> {
-        let (segments, needed_from) = self.with_log(0, |log| Ok(log.needed()))?;
-        Ok(check(&self.storage, &segments, needed_from)?)
+        let ((segments, needed_from), torn_bytes) =
+            self.with_log(0, |log| Ok((log.needed(), log.torn_bytes())))?;
+        let mut report = check(&self.storage, &segments, needed_from)?;
+        report.torn_bytes = torn_bytes;
+        Ok(report)
     }
 
     /// Gives up the entries before a position.

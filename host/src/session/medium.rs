@@ -16,6 +16,8 @@ const MINIMUM_SHARE: u64 = 50;
 const PATIENCE: Duration = Duration::from_secs(1);
 const PATIENCE_BYTES: u64 = 64 << 20;
 const NEAR_BYTES: u64 = 256 << 20;
+/// The same for files: more than a flush of a thousand tags makes, twice.
+const NEAR_FILES: u64 = 8_192;
 
 /// See the module.
 pub(crate) struct Medium {
@@ -38,11 +40,13 @@ enum Known {
     },
 }
 
-/// The free bytes of the medium, and how many of them should stay free.
+/// The free bytes of the medium, how many of them should stay free, and how many files it still takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MediumUse {
     pub(crate) free_bytes: u64,
     pub(crate) minimum_bytes: u64,
+    /// None where their number has no bound.
+    pub(crate) free_files: Option<u64>,
 }
 
 impl Medium {
@@ -75,9 +79,14 @@ impl Medium {
             } => {
                 let since = written.saturating_sub(*before);
                 let free = space.free_bytes.saturating_sub(since);
-                let found = self.judge(space.total_bytes, free);
+                let found = self.judge(MediumSpace {
+                    free_bytes: free,
+                    ..*space
+                });
                 let room = free.saturating_sub(found.minimum_bytes);
-                if room >= NEAR_BYTES && since < PATIENCE_BYTES && at.elapsed() < PATIENCE {
+                let is_near =
+                    room < NEAR_BYTES || found.free_files.is_some_and(|free| free < NEAR_FILES);
+                if !is_near && since < PATIENCE_BYTES && at.elapsed() < PATIENCE {
                     return Some(found);
                 }
             }
@@ -87,7 +96,7 @@ impl Medium {
             Ok(Some(space)) => {
                 let at = Instant::now();
                 *known = Known::Answer { space, at, written };
-                Some(self.judge(space.total_bytes, space.free_bytes))
+                Some(self.judge(space))
             }
             Ok(None) => {
                 *known = Known::Never;
@@ -102,10 +111,11 @@ impl Medium {
         }
     }
 
-    fn judge(&self, total_bytes: u64, free_bytes: u64) -> MediumUse {
-        let usual = (total_bytes / MINIMUM_SHARE).min(MINIMUM_BYTES);
+    fn judge(&self, space: MediumSpace) -> MediumUse {
+        let usual = (space.total_bytes / MINIMUM_SHARE).min(MINIMUM_BYTES);
         MediumUse {
-            free_bytes,
+            free_bytes: space.free_bytes,
+            free_files: space.free_files,
             minimum_bytes: self.chosen_bytes.unwrap_or(usual),
         }
     }

@@ -101,9 +101,9 @@ impl Shared {
 
     /// Makes a view the newest, with what it says of the next flush.
     pub(crate) fn publish(&self, view: View) -> crate::Result<()> {
-        let flush_bytes = view.flush_bytes;
+        let need = view.flush_need;
         self.views.publish(view)?;
-        self.disk.set_flush_bytes(flush_bytes);
+        self.disk.set_flush_need(need);
         Ok(())
     }
 
@@ -120,6 +120,10 @@ impl Shared {
             disk_allowed_bytes: store.allowed_bytes,
             medium_allowed_bytes: store.medium_allowed_bytes,
             medium_minimum_bytes: store.medium_minimum_bytes,
+            medium_free_files: store
+                .medium
+                .and_then(|medium| medium.free_files)
+                .unwrap_or(u64::MAX),
             free_slots: self.free_slots.load(Ordering::Relaxed),
         }
     }
@@ -127,7 +131,7 @@ impl Shared {
     /// How near everything is to its bound, as a write would find it, and the medium where it is known.
     pub(crate) fn levels(&self) -> (Levels, Option<MediumUse>) {
         let store = self.disk.now();
-        let levels = Levels::of(&self.usage_with(&store), self.disk.flush_bytes());
+        let levels = Levels::of(&self.usage_with(&store), self.disk.flush_need());
         (levels, store.medium)
     }
 

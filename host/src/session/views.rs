@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sidx_engine::{Error, ErrorKind, Result, View};
+use sidx_engine::{Error, ErrorKind, FlushNeed, Result, View};
 
 use crate::sync::Mutex;
 
@@ -28,7 +28,7 @@ impl Views {
             version: 0,
             epoch: 0,
             bytes: Vec::new(),
-            flush_bytes: 0,
+            flush_need: FlushNeed::default(),
         });
         let state = State {
             newest,
@@ -144,7 +144,7 @@ mod tests {
             version,
             epoch: 0,
             bytes: Vec::new(),
-            flush_bytes: 0,
+            flush_need: FlushNeed::default(),
         }
     }
 
@@ -172,7 +172,7 @@ mod tests {
             version,
             epoch,
             bytes: bytes.to_vec(),
-            flush_bytes: 0,
+            flush_need: FlushNeed::default(),
         };
         views.publish(at(5, 2, b"x")).unwrap();
         views.publish(at(5, 2, b"x")).unwrap();

@@ -72,6 +72,8 @@ pub struct Log {
     reading: Option<(u64, Arc<dyn ReadFile>)>,
     /// Position after the last entry.
     end: u64,
+    /// Bytes behind it, when the log was opened, that are no whole entry.
+    torn_bytes: u64,
     /// Everything before this position is on the medium.
     durable: u64,
     /// Entries before this position are given up.
@@ -143,6 +145,7 @@ impl Log {
             newest: None,
             reading: None,
             end: 0,
+            torn_bytes: 0,
             durable: 0,
             needed_from: 0,
             is_detached: false,
@@ -180,6 +183,11 @@ impl Log {
             log.state = State::Damaged;
         }
         Ok((log, report))
+    }
+
+    /// See [`LogReport::torn_bytes`].
+    pub(crate) fn torn_bytes(&self) -> u64 {
+        self.torn_bytes
     }
 
     /// What [`check`] reads, and from which position on.

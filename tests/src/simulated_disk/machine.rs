@@ -298,6 +298,7 @@ impl FileSystem for Machine {
         Ok(free.map(|(free_bytes, total_bytes)| MediumSpace {
             total_bytes,
             free_bytes,
+            free_files: state.free_files(),
         }))
     }
 

@@ -9,8 +9,8 @@ use super::{Body, ROOT, State};
 const BLOCK: u64 = 4096;
 
 impl State {
-    /// Bytes of all files that have a name or are open.
-    fn taken_bytes(&self) -> u64 {
+    /// All files and directories that have a name or are open, each once.
+    fn taken(&self) -> BTreeSet<u64> {
         let mut counted: BTreeSet<u64> = self.handles.keys().copied().collect();
         let mut rest = vec![ROOT];
         while let Some(directory) = rest.pop() {
@@ -23,11 +23,16 @@ impl State {
                 }
             }
         }
+        counted
+    }
+
+    /// Bytes of all files that have a name or are open.
+    fn taken_bytes(&self) -> u64 {
         let size = |file: &u64| match self.files.get(file).map(|node| &node.body) {
             Some(Body::File(content)) => blocks(content.bytes().len() as u64),
             _ => 0,
         };
-        counted.iter().map(size).sum()
+        self.taken().iter().map(size).sum()
     }
 
     pub(super) fn free_bytes(&self) -> Option<u64> {
@@ -39,11 +44,18 @@ impl State {
         self.capacity
     }
 
-    /// Refuses a new name on a disk without a free block.
+    /// How many files may still be made.
+    pub(super) fn free_files(&self) -> Option<u64> {
+        let most = self.most_files?;
+        Some(most.saturating_sub(self.taken().len() as u64))
+    }
+
+    /// Refuses a new name on a disk without a free block, or with all the files that it can hold.
     pub(super) fn check_name_fits(&self) -> io::Result<()> {
-        match self.free_bytes() {
-            Some(free) if free < BLOCK => Err(full()),
-            _ => Ok(()),
+        let is_full = self.free_bytes().is_some_and(|free| free < BLOCK);
+        match is_full || self.free_files() == Some(0) {
+            true => Err(full()),
+            false => Ok(()),
         }
     }
 

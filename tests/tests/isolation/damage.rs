@@ -79,6 +79,28 @@ fn parts_that_are_said_to_be_damaged_are_left_alone_and_nothing_else() {
     subject.assert_serves();
 }
 
+/// What an opening says is told, and parts of it that are there are left alone.
+#[test]
+fn files_that_an_opening_says_are_damaged_cost_nothing_else() {
+    for (deed, known) in [("says-damaged", 1), ("says-all-damaged", 0)] {
+        let mut subject = Subject::new();
+        subject.index().flush().unwrap();
+        subject.close();
+        subject.demand("open", deed);
+        subject.open();
+        subject.relent();
+        assert_eq!(subject.index().damaged().len(), known, "{deed}");
+        let told = format!("{:?}", subject.index().damaged());
+        assert!(told.len() < 10_000, "{deed}");
+        subject.assert_reads();
+        subject.index().merge_all().unwrap();
+        subject.assert_reads();
+        subject.index().salvage().unwrap();
+        assert!(subject.index().damaged().is_empty(), "{deed}");
+        subject.assert_serves();
+    }
+}
+
 #[test]
 fn a_salvage_that_is_done_wrong_costs_the_salvage() {
     for deed in [

@@ -122,3 +122,65 @@ fn the_hard_room_of_a_flush_is_kept_without_a_minimum() {
         assert!(disk.free_bytes().unwrap() > free / 2);
     }
 }
+
+/// A medium with bytes in plenty, but a fixed number of files.
+#[test]
+fn files_are_kept_for_a_flush_as_bytes_are() {
+    for engine in ENGINES {
+        let disk = SimulatedDisk::new(7);
+        disk.limit(1_000 * MIB);
+        disk.limit_files(400);
+        let index = options(&disk, engine, None).manual().create().unwrap();
+        let mut rows = 0;
+        let refused = loop {
+            match write(&index, rows, 1) {
+                Ok(()) => rows += 1,
+                Err(error) => break error,
+            }
+            if rows % 2 == 0 {
+                index.flush().unwrap();
+            }
+            assert!(rows < 1_000, "nothing is ever refused");
+        };
+        assert_eq!(refused.kind(), ErrorKind::ResourceExhausted, "{refused}");
+        assert!(refused.message().contains("files more"), "{refused}");
+        assert_eq!(index.health().medium.level, Pressure::Critical);
+        assert_eq!(index.health().medium.free_files, disk.free_files());
+        drop(index);
+        let index = options(&disk, engine, None).open().unwrap();
+        make_room(&index, rows);
+    }
+}
+
+/// Another program takes the last file: nothing that fails leaves files behind, and all goes on when there
+/// are some again.
+#[test]
+fn jobs_that_find_no_file_leave_none_behind() {
+    for engine in ENGINES {
+        let disk = disk();
+        let index = options(&disk, engine, None)
+            .flush_bytes(u64::MAX)
+            .create()
+            .unwrap();
+        write(&index, 0, 100).unwrap();
+        let used = disk.tree().len();
+        for more in 0..12 {
+            disk.limit_files(used as u64 + 1 + more);
+            let files = disk.free_files();
+            for _ in 0..3 {
+                let refused = write(&index, 100, 1).unwrap_err();
+                assert_eq!(refused.kind(), ErrorKind::ResourceExhausted, "{refused}");
+                if let Err(refused) = index.flush() {
+                    assert_eq!(refused.kind(), ErrorKind::ResourceExhausted, "{refused}");
+                    assert!(disk.free_files() >= files.map(|files| files.saturating_sub(1)));
+                }
+            }
+            assert_eq!(index.query().count().unwrap(), 100);
+        }
+        disk.limit_files(1_000);
+        write(&index, 100, 100).unwrap();
+        index.flush().unwrap();
+        assert_eq!(index.query().count().unwrap(), 200);
+        assert_eq!(index.verify().unwrap()["ok"], true);
+    }
+}

@@ -327,7 +327,22 @@ fn half_an_entry_at_the_end_of_the_log_is_ignored() {
         let whole = fs::read(&segment).unwrap();
         for torn in [&[0u8; 3][..], &[0xff; 5], &[9, 0, 0, 0, 1, 2, 3, 4, 5]] {
             fs::write(&segment, [&whole, torn].concat()).unwrap();
+            let reader = index.options().read_only().unwrap();
+            let report = reader.verify().unwrap();
+            assert_eq!(
+                (&report["ok"], &report["log_torn_bytes"]),
+                (&true.into(), &torn.len().into())
+            );
+            drop(reader);
             index.enter();
+            assert!(
+                index
+                    .index()
+                    .verify()
+                    .unwrap()
+                    .get("log_torn_bytes")
+                    .is_none()
+            );
             assert_eq!(keys_of(index.ask()), [1]);
             index.assert_sound(1);
             index.leave();

@@ -51,7 +51,10 @@ pub(super) fn view(mut view: wit::View, deed: Option<String>) -> wit::View {
         }
         Some("last-version") => view.version = u64::MAX,
         Some("garbage-view") => view.bytes = vec![0xff; 100],
-        Some("endless-flush") => view.flush_bytes = u64::MAX,
+        Some("endless-flush") => {
+            view.flush_bytes = u64::MAX;
+            view.flush_files = u64::MAX;
+        }
         Some("wrong-part") => view.bytes = vec![1, 0x7f, 0],
         Some("long-view") => view.bytes = vec![0; 65 << 20],
         Some("longest-view") => view.bytes = beyond_memory(),

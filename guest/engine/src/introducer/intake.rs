@@ -59,7 +59,7 @@ impl Introducer {
             }
         }
         let view = self.view(live);
-        let levels = Levels::of(&host.usage(), view.flush_bytes);
+        let levels = Levels::of(&host.usage(), view.flush_need);
         Ok(Written {
             receipts,
             memory_bytes: super::memory_bytes(live),
@@ -81,7 +81,7 @@ impl Introducer {
         let checked = crate::batch::check(host, batch)?;
         let columns = self.unflushed.new_columns(&checked.names, &checked.kinds);
         let demand = promised.and(Demand::of(checked.size_bytes, columns));
-        check_room(&host.usage(), self.unflushed.flush_bytes(live), demand)?;
+        check_room(&host.usage(), self.unflushed.flush_need(live), demand)?;
         self.remember_labels(live, &checked.labels)?;
         let rows = u32::try_from(checked.keys.len())
             .map_err(|_| Error::invalid("the batch has more rows than 32 bits count; split it"))?;

@@ -121,7 +121,15 @@ fn verify_gist(index: &str, report: &Value) -> String {
         counted(number("/log_entries"), "log record"),
     );
     if report::is_sound(report) {
-        return format!("Index {index} is sound: {seen}.");
+        return match number("/log_torn_bytes") {
+            0 => format!("Index {index} is sound: {seen}."),
+            torn => format!(
+                "Index {index} is sound: {seen}.\n\
+                 The log ends with {} that are no whole entry: what a crash leaves in the midst of a write, or damage\n\
+                 of the newest entry. The next opening for writing cuts them off.",
+                counted(torn, "byte"),
+            ),
+        };
     }
     let found = members(report, "damage");
     format!(

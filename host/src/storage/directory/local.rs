@@ -80,6 +80,7 @@ impl FileSystem for LocalFileSystem {
         let space = MediumSpace {
             total_bytes: bytes(found.f_blocks),
             free_bytes: bytes(found.f_bavail),
+            free_files: (found.f_files > 0).then_some(found.f_favail),
         };
         // Some that are made of other media answer with nothing.
         Ok((space.total_bytes > 0).then_some(space))

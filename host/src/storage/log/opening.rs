@@ -9,6 +9,7 @@ impl Log {
     /// Goes on from what was found.
     pub(super) fn adopt(&mut self, survey: Survey) {
         self.end = survey.end;
+        self.torn_bytes = survey.torn_bytes;
         self.is_detached = survey.is_detached;
         self.segments = survey.segments;
         self.absorbed = survey.absorbed;
@@ -35,6 +36,7 @@ impl Log {
         file.sync()?;
         self.storage.sync(DIRECTORY)?;
         self.durable = self.end;
+        self.torn_bytes = 0;
         if torn > 0 {
             let log = segment::place(self.storage.as_ref(), newest.first);
             tracing::warn!(

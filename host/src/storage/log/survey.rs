@@ -26,6 +26,8 @@ pub(super) struct Survey {
     pub(super) absorbed: Vec<u64>,
     /// Position after the last entry that can be read, or that was absorbed.
     pub(super) end: u64,
+    /// Bytes behind it that are no whole entry.
+    pub(super) torn_bytes: u64,
     /// Nothing that is there reaches up to the end: it was absorbed, and is gone.
     pub(super) is_detached: bool,
     /// What is damaged.
@@ -130,7 +132,10 @@ fn judge(storage: &dyn Storage, files: &[Found], needed_from: Option<u64>) -> Re
     if let (Some(found), Some(segment)) = (newest, survey.segments.last_mut()) {
         let file = ReadAhead::new(Arc::clone(&found.file), u64::MAX);
         match find_end(&file, segment, needed) {
-            Ok(end) => segment.end = end,
+            Ok(end) => {
+                segment.end = end;
+                survey.torn_bytes = found.file.size().saturating_sub(segment.offset_of(end));
+            }
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 let problem = error.at(segment::place(storage, found.first));
                 survey.damage.push(Damage {
