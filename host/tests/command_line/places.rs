@@ -1,5 +1,7 @@
 //! Stores and machines that are not as a command needs them.
 
+use std::process::Output;
+
 use super::*;
 
 #[test]
@@ -131,24 +133,31 @@ fn machine_code_is_not_kept_where_others_can_write() {
     assert_eq!(fs::read_dir(&cache).expect("readable").count(), 1);
 }
 
-#[test]
-fn a_store_that_may_not_be_entered_is_not_taken_for_none() {
+/// Runs a command as somebody who may not enter a folder. None where there is nobody else.
+fn without_entering(closed: &Path, arguments: &[&str]) -> Option<Output> {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
-    let place = Place::new();
-    place.load(row(1).as_bytes(), &[]).expect(0);
-    let closed = place.directory.path();
     fs::set_permissions(closed, fs::Permissions::from_mode(0o000)).expect("allowed");
-    let mut query = command(&["query", &place.store, "--index", "i"]);
-    query.env("SIDX_CACHE_DIR", "");
+    let mut command = command(arguments);
+    command.env("SIDX_CACHE_DIR", "");
     if fs::read_dir(closed).is_ok() {
         // Whoever may do everything does it as somebody else.
-        query.uid(65_534).gid(65_534);
+        command.uid(65_534).gid(65_534);
     }
-    let started = query.output();
+    let started = command.output();
     fs::set_permissions(closed, fs::Permissions::from_mode(0o700)).expect("allowed");
-    let Ok(output) = started else {
+    if started.is_err() {
         println!("skipped: the command cannot be started as another user");
+    }
+    started.ok()
+}
+
+#[test]
+fn a_store_that_may_not_be_entered_is_not_taken_for_none() {
+    let place = Place::new();
+    place.load(row(1).as_bytes(), &[]).expect(0);
+    let query = ["query", &place.store, "--index", "i"];
+    let Some(output) = without_entering(place.directory.path(), &query) else {
         return;
     };
     let err = String::from_utf8_lossy(&output.stderr);
@@ -156,6 +165,25 @@ fn a_store_that_may_not_be_entered_is_not_taken_for_none() {
     assert!(
         err.contains("ermission denied") && !err.contains("makes one"),
         "{err}"
+    );
+}
+
+#[test]
+fn an_index_that_may_not_be_entered_is_listed_with_the_reason() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    place.load(row(1).as_bytes(), &[]).expect(0);
+    let open = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(place.directory.path(), open).expect("allowed");
+    let closed = Path::new(&place.store).join("i");
+    let Some(output) = without_entering(&closed, &["indexes", &place.store]) else {
+        return;
+    };
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    assert!(
+        out.contains("\"index\":\"i\"") && out.contains("ermission denied"),
+        "{out}"
     );
 }
 

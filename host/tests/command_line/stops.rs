@@ -115,6 +115,41 @@ fn a_full_output_does_not_double_rows() {
     assert_eq!(place.keys(&[]), [0, 0, 1]);
 }
 
+#[test]
+fn a_full_output_does_not_advise_to_do_a_thing_twice() {
+    let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") else {
+        println!("skipped: there is no /dev/full here");
+        return;
+    };
+    let place = Place::new();
+    place.load(row(0).as_bytes(), &[]).expect(0);
+    let run = |name: &str, flags: &[&str]| {
+        let mut command = command(&[&[name, &place.store, "--index", "i"], flags].concat());
+        command.stdout(full.try_clone().expect("a handle"));
+        let output = command.output().expect("sidx runs");
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{err}");
+        err
+    };
+    let copy = place.directory.path().join("copy");
+    let copy = copy.to_string_lossy();
+    for (name, flags) in [
+        ("flush", &[][..]),
+        ("merge", &["--all"]),
+        ("repair", &[]),
+        ("retain", &["--below", "-5"]),
+        ("backup", &[&copy]),
+        ("drop", &["--yes"]),
+    ] {
+        let err = run(name, flags);
+        assert!(err.contains("do not run it again"), "{name}: {err}");
+        if name == "retain" {
+            let err = run("stats", &[]);
+            assert!(err.contains("run the command again"), "{err}");
+        }
+    }
+}
+
 /// A small file system in memory, as long as it lives.
 struct SmallDisk(PathBuf);
 

@@ -75,6 +75,28 @@ pub(crate) enum Command {
     Bench(BenchArguments),
 }
 
+impl Command {
+    /// Whether it leaves a store other than it was.
+    pub(crate) fn changes(&self) -> bool {
+        match self {
+            Self::Retain(arguments) => !arguments.dry_run,
+            Self::Ingest(_)
+            | Self::Flush(_)
+            | Self::Merge(_)
+            | Self::Repair(_)
+            | Self::Drop(_)
+            | Self::Backup(_) => true,
+            Self::Query(_)
+            | Self::Verify(_)
+            | Self::Indexes(_)
+            | Self::Parts(_)
+            | Self::Stats(_)
+            | Self::Dump(_)
+            | Self::Bench(_) => false,
+        }
+    }
+}
+
 /// Where the index is.
 #[derive(Args, Debug)]
 pub(crate) struct Target {

@@ -53,7 +53,13 @@ fn main() -> ExitCode {
     };
     let outcome = run(&arguments.command, &mut console);
     // What was found before a failure is printed before the failure is told.
-    let flushed = out.flush().map_err(Failure::output);
+    let flushed = out.flush().map_err(|error| {
+        let failure = Failure::output(error);
+        match arguments.command.changes() {
+            true => failure.with_next("the command itself was carried out, do not run it again"),
+            false => failure,
+        }
+    });
     match outcome.and(flushed) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(&mut err),

@@ -135,10 +135,17 @@ fn hindrance(fs: &dyn FileSystem, path: &Path) -> Result<Option<Error>> {
     )))
 }
 
-/// Whether a folder below a store is an index. One that may not be entered is nobody's index here.
+/// Whether a folder below a store is an index. One that may not be entered counts as one.
 pub(super) fn has_index(fs: &dyn FileSystem, path: &Path) -> Result<bool> {
-    let object = || fs.metadata(&path.join(INDEX_OBJECT));
-    Ok(is_directory(fs, path)? && object().is_ok_and(|metadata| metadata.kind == FileKind::File))
+    if !is_directory(fs, path)? {
+        return Ok(false);
+    }
+    match fs.metadata(&path.join(INDEX_OBJECT)) {
+        Ok(metadata) => Ok(metadata.kind == FileKind::File),
+        Err(cause) if super::is_absent(&cause) => Ok(false),
+        // Who opens it is told why it cannot be looked into; left out it would pass for one that is not there.
+        Err(_) => Ok(true),
+    }
 }
 
 /// The error that something else stands where an index is wanted.
