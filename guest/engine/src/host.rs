@@ -113,7 +113,8 @@ pub struct Usage {
     pub medium_allowed_bytes: u64,
     /// That minimum.
     pub medium_minimum_bytes: u64,
-    /// Files that may still be made on the medium; the greatest number where it has no bound or does not tell.
+    /// Files that may still be made on the medium; the greatest number where it has no bound or does not
+    /// tell.
     pub medium_free_files: u64,
     /// Instances that may still be started.
     pub free_slots: u32,

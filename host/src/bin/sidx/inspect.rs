@@ -125,8 +125,8 @@ fn verify_gist(index: &str, report: &Value) -> String {
             0 => format!("Index {index} is sound: {seen}."),
             torn => format!(
                 "Index {index} is sound: {seen}.\n\
-                 The log ends with {} that are no whole entry: what a crash leaves in the midst of a write, or damage\n\
-                 of the newest entry. The next opening for writing cuts them off.",
+                 The log ends with {} that are no whole entry: what a crash in the midst of a write leaves, or\n\
+                 damage of the newest entry. The next opening for writing cuts them off.",
                 counted(torn, "byte"),
             ),
         };

@@ -143,7 +143,7 @@ pub(super) fn has_index(fs: &dyn FileSystem, path: &Path) -> Result<bool> {
     match fs.metadata(&path.join(INDEX_OBJECT)) {
         Ok(metadata) => Ok(metadata.kind == FileKind::File),
         Err(cause) if super::is_absent(&cause) => Ok(false),
-        // Who opens it is told why it cannot be looked into; left out it would pass for one that is not there.
+        // Who opens it is told why it cannot be looked into; left out it would pass for nothing.
         Err(_) => Ok(true),
     }
 }

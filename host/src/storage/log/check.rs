@@ -20,8 +20,8 @@ pub struct LogReport {
     pub spans: Vec<(u64, u64)>,
     /// What is damaged, with file and offset. A torn end is none.
     pub damage: Vec<String>,
-    /// Bytes behind the last entry that are no whole one, when the log was opened to read: what a crash in the
-    /// midst of a write leaves, or the newest entry with damage in it. Nothing tells one from the other.
+    /// Bytes behind the last entry that are no whole one, when the log was opened to read: what a crash
+    /// in the midst of a write leaves, or the newest entry with damage in it. Nothing tells one from the other.
     pub torn_bytes: u64,
     /// First positions of the segments that are damaged.
     pub(super) damaged: Vec<u64>,
