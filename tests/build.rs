@@ -1,7 +1,7 @@
 //! Builds what the tests run inside WebAssembly: the component that misbehaves on demand, for
 //! `tests/isolation.rs`, and the checks of the kernels, for `tests/kernels.rs`.
 
-#[path = "../host/build/component.rs"]
+#[path = "../host/runtime/build/component.rs"]
 mod component;
 
 use std::env;
@@ -45,7 +45,7 @@ fn write(name: &str, bytes: &[u8]) -> Result<(), String> {
 
 /// The module of `tests/kernels-wasm`, with the vector instructions that the component has.
 fn kernel_checks() -> Result<Vec<u8>, String> {
-    let workspace = component::variable("CARGO_MANIFEST_DIR")?.join("..");
+    let workspace = component::workspace()?;
     let target_dir = component::variable("OUT_DIR")?.join("kernels");
     let sources = workspace.join("tests/kernels-wasm");
     writeln!(

@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 
 /// The sources of the command, which is no library.
-#[path = "../../host/src/bin/sidx"]
+#[path = "../../host/cli/src"]
 mod sidx {
     pub mod arguments;
     pub mod console;

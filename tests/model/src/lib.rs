@@ -14,9 +14,9 @@
 
 mod sync;
 
-#[path = "../../../host/src/writer/queue.rs"]
+#[path = "../../../host/runtime/src/writer/queue.rs"]
 mod queue;
-#[path = "../../../host/src/session/views.rs"]
+#[path = "../../../host/runtime/src/session/views.rs"]
 mod views;
 
 pub mod queue_model;

@@ -136,7 +136,7 @@ mod tests {
     /// What the fuzzer found worth keeping, and every crash there ever was.
     #[test]
     fn kept_inputs_pass() {
-        let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+        let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
         for (target, run) in TARGETS {
             let mut inputs = 0;
             for entry in std::fs::read_dir(corpora.join(target)).expect(target) {

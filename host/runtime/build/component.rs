@@ -27,10 +27,20 @@ pub(crate) enum Build {
 
 /// Builds the component in cargo's output folder and returns its bytes.
 pub(crate) fn component(build: Build) -> Result<Vec<u8>, String> {
-    let workspace = variable("CARGO_MANIFEST_DIR")?.join("..");
+    let workspace = workspace()?;
     let out = variable("OUT_DIR")?;
     announce_inputs(&workspace).map_err(|error| format!("cannot write to stdout: {error}"))?;
     wrap(&read(&build_module(&workspace, &out, build)?)?)
+}
+
+/// The folder of the workspace: the one above the crate that has the boundary.
+pub(crate) fn workspace() -> Result<PathBuf, String> {
+    let package = variable("CARGO_MANIFEST_DIR")?;
+    let mut above = package.ancestors();
+    above
+        .find(|folder| folder.join("wit").is_dir())
+        .map(Path::to_path_buf)
+        .ok_or_else(|| format!("no folder above {} has wit/", package.display()))
 }
 
 /// A variable that cargo sets for build scripts.

@@ -73,7 +73,7 @@ fn all_match(patterns: &[String], lines: &[&str]) -> bool {
 
 #[test]
 fn the_first_day_goes_as_written() {
-    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md");
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operations.md");
     let document = fs::read_to_string(document).expect("the document");
     let (_, section) = document.split_once(SECTION).expect("the section");
     let section = section.split("\n## ").next().unwrap_or_default();
