@@ -27,7 +27,7 @@ fn run() -> Result<(), String> {
     // Where the shipped component cannot be built, this one cannot be either; its tests will say so.
     let wasm = match env::var_os(PREBUILT).filter(|path| !path.is_empty()) {
         Some(_) => Vec::new(),
-        None => component::component(Build::Misbehaving)?,
+        None => component::component(Build::Hostile)?,
     };
     write("misbehaving.wasm", &wasm)?;
     // The component came first and has installed the target where it was missing.

@@ -25,7 +25,7 @@ struct Crate {
     floor: f64,
 }
 
-const CRATES: [Crate; 4] = [
+const CRATES: [Crate; 5] = [
     Crate {
         name: "sidx_engine",
         sources: "guest/engine/src/",
@@ -34,6 +34,11 @@ const CRATES: [Crate; 4] = [
     Crate {
         name: "sidx_kernels",
         sources: "guest/kernels/src/",
+        floor: 85.0,
+    },
+    Crate {
+        name: "sidx_stores",
+        sources: "host/stores/src/",
         floor: 85.0,
     },
     Crate {

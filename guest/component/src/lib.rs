@@ -7,8 +7,6 @@
 mod exports;
 mod from_engine;
 mod imports;
-#[cfg(feature = "misbehave")]
-mod misbehave;
 mod to_engine;
 
 /// What `wit-bindgen` makes of `wit/`.
@@ -34,12 +32,7 @@ mod bindings {
     });
 }
 
-#[cfg(not(feature = "misbehave"))]
 bindings::export!(Component with_types_in bindings);
-#[cfg(feature = "misbehave")]
-bindings::export!(Misbehaving with_types_in bindings);
-#[cfg(feature = "misbehave")]
-use misbehave::Misbehaving;
 
 /// The type that the export macro hangs the index on.
 struct Component;

@@ -22,14 +22,25 @@ pub(crate) enum Build {
     /// The one that is shipped.
     Shipped,
     /// The one that misbehaves on demand, for tests. Its speed is of no interest.
-    Misbehaving,
+    Hostile,
+}
+
+impl Build {
+    /// The package, and the name of its module.
+    fn package(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Shipped => ("sidx-component", "sidx_component.wasm"),
+            Self::Hostile => ("sidx-hostile", "sidx_hostile.wasm"),
+        }
+    }
 }
 
 /// Builds the component in cargo's output folder and returns its bytes.
 pub(crate) fn component(build: Build) -> Result<Vec<u8>, String> {
     let workspace = workspace()?;
     let out = variable("OUT_DIR")?;
-    announce_inputs(&workspace).map_err(|error| format!("cannot write to stdout: {error}"))?;
+    announce_inputs(&workspace, build)
+        .map_err(|error| format!("cannot write to stdout: {error}"))?;
     wrap(&read(&build_module(&workspace, &out, build)?)?)
 }
 
@@ -56,7 +67,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// Tells cargo what the component depends on.
-fn announce_inputs(workspace: &Path) -> io::Result<()> {
+fn announce_inputs(workspace: &Path, build: Build) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     let inputs = [
         "guest/kernels/src",
@@ -69,7 +80,8 @@ fn announce_inputs(workspace: &Path) -> io::Result<()> {
         "Cargo.toml",
         "Cargo.lock",
     ];
-    for input in inputs {
+    let hostile = (build == Build::Hostile).then_some("tests/hostile");
+    for input in inputs.into_iter().chain(hostile) {
         writeln!(
             stdout,
             "cargo::rerun-if-changed={}",
@@ -96,7 +108,7 @@ fn build_module(workspace: &Path, out: &Path, build: Build) -> Result<PathBuf, S
     Ok(target_dir
         .join(TARGET)
         .join("release")
-        .join("sidx_component.wasm"))
+        .join(build.package().1))
 }
 
 struct Compilation {
@@ -106,10 +118,7 @@ struct Compilation {
 }
 
 fn compile(workspace: &Path, target_dir: &Path, build: Build) -> Result<Compilation, String> {
-    let mut command = guest_cargo(workspace, target_dir, "sidx-component");
-    if build == Build::Misbehaving {
-        command.args(["--features", "misbehave"]);
-    }
+    let mut command = guest_cargo(workspace, target_dir, build.package().0);
     for (name, value) in settings(build) {
         command.env(name, value);
     }

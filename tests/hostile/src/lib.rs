@@ -12,18 +12,47 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "this module exists to break rules"
+    reason = "this crate exists to break rules"
 )]
 
 mod answers;
+#[path = "../../../guest/component/src/exports.rs"]
+mod exports;
+#[path = "../../../guest/component/src/from_engine.rs"]
+mod from_engine;
 mod harm;
+#[path = "../../../guest/component/src/imports.rs"]
+mod imports;
 mod requests;
+#[path = "../../../guest/component/src/to_engine.rs"]
+mod to_engine;
 
-use crate::Component;
 use crate::bindings::exports::sidx::engine::index as wit;
 use crate::bindings::exports::sidx::engine::index::Guest;
 use crate::bindings::sidx::engine::objects;
-use crate::exports;
+
+/// What `wit-bindgen` makes of `wit/`, as in `guest/component`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::unwrap_used,
+    reason = "generated"
+)]
+mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "engine",
+        generate_all,
+        ownership: Borrowing { duplicate_if_necessary: true },
+        pub_export_macro: false,
+    });
+}
+
+bindings::export!(Misbehaving with_types_in bindings);
+
+/// The component that does as it should: the glue of the shipped one, compiled once more.
+struct Component;
 
 /// The type that the export macro hangs the index on.
 pub(crate) struct Misbehaving;

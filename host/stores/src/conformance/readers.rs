@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Storage, Verdict, ensure, fails, read_file, same, works, write_file};
+use crate::Lock;
 use crate::error::ErrorKind::{Conflict, InvalidArgument, NotFound};
 use crate::error::Result;
-use crate::storage::Lock;
 
 /// The least pinned epoch is known at once to everybody, until its last pin is dropped, whoever holds
 /// the writer's lock. A place that takes no pins says so each time.

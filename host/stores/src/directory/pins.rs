@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::file_system::{Access, FileSystem, Fs, OpenFile};
 use super::{disk, is_full, lock};
 use crate::error::{Error, Result};
-use crate::storage::paths::READERS_NAME;
+use crate::paths::READERS_NAME;
 
 /// A writer looks at a file for a moment and once per change of the part list, so a few attempts are
 /// plenty.

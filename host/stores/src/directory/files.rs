@@ -8,7 +8,7 @@ use super::descriptors::{Descriptors, SharedFile};
 use super::disk::TempFile;
 use super::file_system::{Access, FileKind, Fs, OpenFile};
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::{AppendFile, NewFile, ReadFile, cannot_grow, too_short};
+use crate::{AppendFile, NewFile, ReadFile, cannot_grow, too_short};
 
 pub(super) struct DirectoryNewFile {
     temporary: TempFile,
@@ -162,7 +162,7 @@ impl AppendFile for DirectoryAppendFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::directory::local;
+    use crate::directory::local;
 
     #[test]
     fn a_file_that_lost_an_append_cannot_be_finished() {

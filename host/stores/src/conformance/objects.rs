@@ -5,9 +5,9 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::{Storage, Verdict, ensure, fails, same, works};
+use crate::MAX_OBJECT_BYTES;
 use crate::error::ErrorKind::{Conflict, InvalidArgument};
 use crate::error::{Error, Result};
-use crate::storage::MAX_OBJECT_BYTES;
 
 const THREADS: usize = 16;
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::file_system::{Access, FileKind, FileMetadata, FileSystem, OpenFile};
-use crate::storage::MediumSpace;
+use crate::MediumSpace;
 
 /// The file system of the operating system.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,7 +6,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::{Content, State};
 use crate::error::Result;
-use crate::storage::{AppendFile, NewFile, ReadFile, cannot_grow, too_short};
+use crate::{AppendFile, NewFile, ReadFile, cannot_grow, too_short};
 
 pub(super) struct MemoryNewFile {
     pub(super) state: Arc<Mutex<State>>,

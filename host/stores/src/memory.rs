@@ -364,7 +364,7 @@ impl Drop for MemoryPin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::conformance;
+    use crate::conformance;
 
     #[test]
     fn keeps_to_the_rules_of_all_backends() {

@@ -289,7 +289,7 @@ impl Drop for SharedFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::directory::local;
+    use crate::directory::local;
 
     fn held(budget: &Descriptors) -> usize {
         budget.taken.load(Ordering::Relaxed)

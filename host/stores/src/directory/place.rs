@@ -6,7 +6,7 @@ use std::path::Path;
 use super::file_system::{FileKind, FileSystem};
 use super::{disk, is_directory};
 use crate::error::{Error, Result};
-use crate::storage::paths::{LOCK_NAME, READERS_NAME};
+use crate::paths::{LOCK_NAME, READERS_NAME};
 
 /// The object that every index has.
 pub(super) const INDEX_OBJECT: &str = "index.json";

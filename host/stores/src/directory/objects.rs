@@ -14,7 +14,7 @@ use super::file_system::{Access, FileKind, FileMetadata, FileSystem, Fs, OpenFil
 use super::files::link_error;
 use super::is_full;
 use crate::error::{Error, Result};
-use crate::storage::paths::{
+use crate::paths::{
     LOCK_NAME, MAX_OBJECT_BYTES, check_object_name, check_object_prefix, check_object_size,
 };
 
@@ -184,7 +184,7 @@ fn lock_swaps(root: &Path, opened: io::Result<Box<dyn OpenFile>>) -> Result<Box<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::directory::local;
+    use crate::directory::local;
     use std::cell::Cell;
 
     /// Publishes while another writer clears temporary files before the first `clearings` links.

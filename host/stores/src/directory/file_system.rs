@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::storage::MediumSpace;
+use crate::MediumSpace;
 
 /// How the parts of the backend hold theirs.
 pub(super) type Fs = Arc<dyn FileSystem>;

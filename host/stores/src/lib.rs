@@ -1,0 +1,230 @@
+//! Where indexes live: the traits that a backend implements, and the two backends that come with
+//! sidx.
+//!
+//! A [`Store`] holds indexes by name. A [`Storage`] is the durable place of one of them and holds
+//! three kinds of things: immutable files that are written once, small versioned objects, and files
+//! that grow at their end, which carry the write-ahead log. Readers need no lock and change
+//! nothing; whoever writes holds [`Storage::lock`] first.
+//!
+//! [`conformance`] checks a backend against everything that is promised here. One that passes can
+//! carry an index.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub mod conformance;
+mod directory;
+mod error;
+mod memory;
+mod paths;
+
+pub use directory::{
+    Access, DirectoryStorage, DirectoryStore, FileKind, FileMetadata, FileSystem, LocalFileSystem,
+    OpenFile,
+};
+pub use error::{Error, ErrorKind, Result};
+pub use memory::{MemoryStorage, MemoryStore};
+pub use paths::{
+    MAX_INDEX_NAME_BYTES, MAX_NAME_BYTES, MAX_OBJECT_BYTES, MAX_PATH_BYTES, check_index_name,
+    check_move, check_object_name, check_object_prefix, check_object_size, check_path,
+};
+
+/// Held while an index is written, or while a reader needs an epoch; dropping it gives that up.
+pub type Lock = Box<dyn Send + Sync>;
+
+/// Where indexes live: a directory, a bucket with a prefix, memory.
+///
+/// An index name has 1 to 128 characters of `[A-Za-z0-9_.-]` and does not start with a dot;
+/// anything else is `invalid-argument`.
+pub trait Store: Send + Sync {
+    /// Where the store is, for messages: a path or an address.
+    fn location(&self) -> String;
+
+    /// The names of all indexes, sorted: of the places that have an object `index.json`. Empty when the
+    /// store itself does not exist yet.
+    fn index_names(&self) -> Result<Vec<String>>;
+
+    /// The place of one index. `not-found` when there is none, unless `create`, which makes an
+    /// empty place (and the store, if need be) whose name is durable on return. Takes no lock. A place
+    /// that is taken by something else, such as a file, is `conflict`.
+    fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>>;
+
+    /// Removes an index with everything in it; durable on return. `not-found` when there is none,
+    /// `conflict` while a writer holds its lock. Readers that have files open may go on reading
+    /// them.
+    fn remove_index(&self, name: &str) -> Result<()>;
+}
+
+/// The durable place of one index.
+///
+/// Paths are relative to it: `/` between components, no component `.`, `..` or empty, only
+/// `[0-9a-zA-Z._%-]`, at most 255 bytes per component and 1,024 in all, and `lock` and `readers` are
+/// taken. An object name is one such component. Anything else is `invalid-argument`, whatever the
+/// backend.
+///
+/// Files and objects may share one namespace: do not use an object's name as the path of a file. A
+/// directory exists while something is below it; whether an empty one is still listed is up to the
+/// backend.
+pub trait Storage: Send + Sync {
+    /// Where the index is, for messages: a path or an address.
+    fn location(&self) -> String;
+
+    /// Starts an immutable file; directories on the way are made. `conflict` when the path exists.
+    /// Of several files under construction at one path at most one can be finished.
+    fn create(&self, path: &str) -> Result<Box<dyn NewFile>>;
+
+    /// Opens a finished file, or a growing one at its present size. The bytes stay readable through
+    /// the handle when the name is removed. `not-found` when there is no such file.
+    fn open(&self, path: &str) -> Result<Arc<dyn ReadFile>>;
+
+    /// Names of files and directories directly below a directory, sorted; files under construction
+    /// are not among them. Empty when it does not exist, `conflict` when it is a file.
+    fn list(&self, path: &str) -> Result<Vec<String>>;
+
+    /// Removes a file, or a directory with all below it. Succeeds when there is nothing. Durable on
+    /// return. A crash may leave a part of a directory.
+    fn remove(&self, path: &str) -> Result<()>;
+
+    /// Moves a directory or file; directories on the way to `to` are made. `not-found` when there
+    /// is nothing at `from`, `conflict` when there is something at `to`. Durable on return.
+    fn rename(&self, from: &str, to: &str) -> Result<()>;
+
+    /// Makes the names directly below a directory, and the name of the directory itself, survive a
+    /// power loss. `not-found` when it does not exist.
+    fn sync(&self, path: &str) -> Result<()>;
+
+    /// The bytes of an object and its version; none when it does not exist.
+    fn get(&self, name: &str) -> Result<Option<(Vec<u8>, String)>>;
+
+    /// Creates an object of at most 16 MiB and returns its version; `conflict` when it exists. Of
+    /// any number of concurrent callers, in any process, exactly one succeeds. Durable on return;
+    /// seen whole or not at all. After `resource-exhausted`, when the medium is full, there is no such
+    /// object; after any other error but `conflict` there may be.
+    fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<String>;
+
+    /// Replaces an object that still has `version` and returns the new version, which differs even
+    /// when the bytes do not; `conflict` otherwise. Durable on return; readers see the old or the
+    /// new bytes.
+    fn compare_and_swap(&self, name: &str, version: &str, bytes: &[u8]) -> Result<String>;
+
+    /// Names of objects that start with `prefix`, sorted. An empty prefix lists all.
+    fn list_objects(&self, prefix: &str) -> Result<Vec<String>>;
+
+    /// Removes an object; succeeds when it does not exist. Durable on return.
+    fn remove_object(&self, name: &str) -> Result<()>;
+
+    /// Opens a file for appending, or creates it with a name that is durable on return. At most one
+    /// handle of a file may be used at a time; the writer's lock sees to that.
+    fn append_file(&self, path: &str) -> Result<Box<dyn AppendFile>>;
+
+    /// Takes the lock of the writer, clears away what a crashed writer left under construction, and
+    /// makes the objects that are there durable: call it before starting files, and before trusting
+    /// an object. `conflict` when it is held, here or elsewhere; never waits.
+    /// The lock goes when the value is dropped, or with the process.
+    fn lock(&self) -> Result<Lock>;
+
+    /// Tells writers, in any process, that somebody reads the snapshot of `epoch`; they see it by
+    /// [`oldest_pin`](Self::oldest_pin) as soon as this returns. A snapshot may go before it is
+    /// pinned: look again whether it is there. The pin ends when the value is dropped, or with the
+    /// process, or the power. None when nothing can be written in the place, because the medium is
+    /// read-only or full or the process may not: who reads there reads unprotected. Needs no lock.
+    fn pin(&self, epoch: u64) -> Result<Option<Lock>>;
+
+    /// The least epoch that is pinned, in this process or another; none when no reader is at work.
+    /// Clears away what readers left that ended without dropping their pin. A pin that this process
+    /// is not allowed to look at counts. One listing when there are none.
+    fn oldest_pin(&self) -> Result<Option<u64>>;
+
+    /// Where a finished file lies in the local file system, for [`link`](Self::link); whether it
+    /// exists is not looked at. None when it lies nowhere there.
+    fn local_path(&self, path: &str) -> Option<PathBuf> {
+        let _ = path;
+        None
+    }
+
+    /// Gives a finished file of another index, at its [`local_path`](Self::local_path), a second name
+    /// here in place of a copy; directories on the way are made. False when that can't be done here:
+    /// copy the bytes then. The name is durable after [`sync`](Self::sync) of its directory.
+    /// `not-found` when there is no file at `from`, `conflict` when `path` exists. Growing files must
+    /// not be linked.
+    fn link(&self, path: &str, from: &Path) -> Result<bool> {
+        let _ = (path, from);
+        Ok(false)
+    }
+
+    /// Bytes of everything in the index. A sum over all files, so not for every call.
+    fn size_bytes(&self) -> Result<u64>;
+
+    /// How large the medium below is, and how much of it is free for who writes the index. None when
+    /// there is none, or when it cannot tell. A single call that is asked often.
+    fn space(&self) -> Result<Option<MediumSpace>> {
+        Ok(None)
+    }
+}
+
+/// The medium below an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediumSpace {
+    /// Bytes that it holds in all.
+    pub total_bytes: u64,
+    /// Bytes that may still be written, by a user without special rights.
+    pub free_bytes: u64,
+    /// Files that may still be made, likewise; none where their number has no bound of its own.
+    pub free_files: Option<u64>,
+}
+
+/// An immutable file under construction. It has no name yet: dropping it without
+/// [`finish`](Self::finish) leaves nothing.
+pub trait NewFile: Send {
+    /// Adds bytes at the end; nothing is durable yet. After an error the file cannot be finished.
+    fn append(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Gives the file its name. On return the bytes are durable; the name is after
+    /// [`Storage::sync`] of its directory. `conflict` when the path exists by now. After an error
+    /// nothing is left.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// A file open for reading, from any thread.
+pub trait ReadFile: Send + Sync {
+    /// Bytes in the file when it was opened.
+    fn size(&self) -> u64;
+
+    /// Fills `buffer` with the bytes at `offset`. `corrupt` when the file ends before that; the
+    /// content of `buffer` is then undefined.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()>;
+}
+
+/// A file that grows at its end.
+pub trait AppendFile: Send {
+    /// Adds bytes at the end in one write. On return they survive the end of the process, not of
+    /// the power. After an error [`size`](Self::size) is as before and the bytes after it are
+    /// undefined; the caller must truncate before it trusts the file again.
+    fn append(&mut self, bytes: &[u8]) -> Result<()>;
+
+    /// Makes all bytes, and the size, survive a power loss. After an error it is unknown which of
+    /// the bytes since the last success do.
+    fn sync(&mut self) -> Result<()>;
+
+    /// Bytes in the file.
+    fn size(&self) -> u64;
+
+    /// Cuts the file to `size` bytes, durable after the next [`sync`](Self::sync);
+    /// `invalid-argument` when it is shorter than that.
+    fn truncate(&mut self, size: u64) -> Result<()>;
+}
+
+/// The error of a read behind the end of a file.
+fn too_short(name: &str, offset: u64, length: usize, size: u64) -> Error {
+    Error::corrupt(format!(
+        "{name} has {size} bytes, but {length} bytes were to be read at offset {offset}; the file \
+         was cut or what points into it is damaged"
+    ))
+}
+
+/// The error of a truncation that would make a file longer.
+fn cannot_grow(name: &str, from: u64, to: u64) -> Error {
+    Error::invalid(format!(
+        "cannot truncate {name} from {from} to {to} bytes, which is more"
+    ))
+}
