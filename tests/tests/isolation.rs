@@ -1,7 +1,7 @@
 //! A component that misbehaves: whatever it does costs one call, and its index serves on.
 //!
 //! The component is the real engine, which does on demand what no component should; see
-//! `guest/component/src/misbehave.rs`. It does to its own index what it likes where it is asked to change
+//! `tests/hostile`. It does to its own index what it likes where it is asked to change
 //! it. What is tested is that it reaches nothing else, ends in bounded time, takes no more than it may,
 //! never makes the host panic, and that what comes out of it is not relied on.
 
