@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium};
-use crate::introducer::{Introducer, memory_bytes};
+use crate::introducer::Introducer;
 use crate::live::Live;
 use crate::loss::Quarantined;
 use crate::part::Part;
@@ -127,7 +127,7 @@ pub(crate) fn stats<H: Host>(
         blocks: all().map(|manifest| u64::from(manifest.blocks)).sum(),
         size_bytes: files().map(|manifest| manifest.size_bytes()).sum(),
         raw_bytes: files().map(|manifest| manifest.raw_bytes).sum(),
-        memory_part_bytes: memory_bytes(live),
+        memory_part_bytes: live.memory_bytes(),
         min_key: all().map(|manifest| manifest.min_key).min(),
         max_key: all().map(|manifest| manifest.max_key).max(),
         next_element_id: introducer.map(Introducer::next_id),

@@ -48,6 +48,14 @@ impl ErrorKind {
             Self::Other => "other",
         }
     }
+
+    /// Whether an error is about the bytes of a part, not about reaching them.
+    pub(crate) fn is_damage(self) -> bool {
+        matches!(
+            self,
+            Self::Corrupt | Self::NotFound | Self::UnsupportedVersion
+        )
+    }
 }
 
 /// A failed call.

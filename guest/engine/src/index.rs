@@ -9,15 +9,15 @@ use crate::introducer::Introducer;
 use crate::live::Live;
 use crate::merge;
 use crate::part::layout::part_number;
-use crate::query::{self, Cursor, Queries};
-use crate::recovery::{self, is_damage};
+use crate::query::{self, Answer, Queries};
+use crate::recovery;
 use crate::repair;
 use crate::retention;
 use crate::salvage;
 use crate::survey;
 use crate::types::{
     Batch, Choice, Contents, CountAnswer, Damage, Job, Mode, Opened, Outcome, PartFile, QuerySpec,
-    Retention, RetentionStep, Rows, Salvaged, Subject, View, Written,
+    Retention, RetentionStep, Salvaged, Subject, View, Written,
 };
 use crate::verify;
 use std::sync::Arc;
@@ -32,18 +32,6 @@ pub struct Index<H: Host> {
     introducer: Option<Introducer>,
     read_only: bool,
     queries: Queries<H>,
-}
-
-/// The first rows of a query and the cursor for the others.
-pub struct Answer<H: Host> {
-    /// The first rows. Without keys and series where the columns know them; see `host.top`.
-    pub rows: Rows<H::Columns>,
-    /// No row is left; a cursor then serves `explain` and `missing` only.
-    pub complete: bool,
-    /// For the other rows; without one, [`Index::explain`] tells what the query did.
-    pub cursor: Option<Cursor<H>>,
-    /// More than 1 when sharing was offered and is worth it; there are no rows then, and no cursor.
-    pub shares: u32,
 }
 
 /// What a change of the index needs.
@@ -224,7 +212,7 @@ impl<H: Host> Index<H> {
                         }
                     }
                     // Another part may know it too.
-                    Err(error) if is_damage(error.kind()) => damage = Some(error),
+                    Err(error) if error.kind().is_damage() => damage = Some(error),
                     Err(error) => return Err(error),
                 }
             }

@@ -18,7 +18,7 @@ use crate::pressure::merge_bytes;
 use crate::retention;
 use crate::snapshot::Snapshot;
 use crate::types::{Choice, Job, Outcome, Retention, RetentionStep, View};
-use crate::unflushed::{Unflushed, output_bytes};
+use crate::unflushed::{Unflushed, space_bytes};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -380,19 +380,4 @@ impl Introducer {
         self.clean(&**host, live);
         Ok(())
     }
-}
-
-/// Bytes that the output of a job may take, at most: that of its inputs, and room for the membership
-/// filters that parts in memory lack.
-pub(crate) fn space_bytes(input_bytes: u64) -> u64 {
-    output_bytes(input_bytes).saturating_add(64 << 10)
-}
-
-/// Raw bytes of the parts that are only in memory.
-pub(crate) fn memory_bytes<H: Host>(live: &Live<H>) -> u64 {
-    let memory = live
-        .parts
-        .iter()
-        .filter(|part| part.medium() == Medium::Memory);
-    memory.map(|part| part.manifest().size_bytes()).sum()
 }

@@ -44,6 +44,7 @@ mod pressure;
 mod quarantine;
 mod query;
 mod recovery;
+mod region;
 mod repair;
 mod replay;
 mod retention;
@@ -64,14 +65,14 @@ pub use batch::{
 pub use dump::DumpCursor;
 pub use error::{Error, ErrorKind, Result};
 pub use host::Host;
-pub use index::{Answer, Index};
-pub use loss::Region;
+pub use index::Index;
 pub use part::layout::{
     BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, BLOCK_TAG_BYTES, FILE_HEADER_BYTES, FILE_MAGIC, FRAME_BYTES,
     FileKind, PAYLOAD_PAGE_BYTES, tag_file_stem,
 };
 pub use pressure::Levels;
-pub use query::Cursor;
+pub use query::{Answer, Cursor};
+pub use region::Region;
 pub use sealed::FORMAT_VERSION;
 pub use snapshot::INDEX_OBJECT;
 pub use timestamp::{TimestampError, format_timestamp, parse_timestamp};

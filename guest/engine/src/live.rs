@@ -2,11 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::host::{Host, Medium};
-use crate::loss::{Quarantined, Region};
+use crate::loss::Quarantined;
 use crate::part::Part;
-use crate::part::layout::part_name;
-use crate::recovery::is_damage;
-use crate::types::{FlushNeed, View};
+use crate::part::layout::{MANIFEST, part_name};
+use crate::region::Region;
+use crate::types::{Damage, FlushNeed, View};
 use crate::wire::{Reader, put, put_bytes};
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ impl<H: Host> Live<H> {
             }
             match Part::open(host, number, medium) {
                 Ok(part) => parts.push(Arc::new(part)),
-                Err(error) if medium == Medium::Durable && is_damage(error.kind()) => {
+                Err(error) if medium == Medium::Durable && error.kind().is_damage() => {
                     unreadable.push(Quarantined {
                         part: part_name(number),
                         reason: error.to_string(),
@@ -99,6 +99,25 @@ impl<H: Host> Live<H> {
                 "job {job} names part {number}, which is not live"
             ))),
         }
+    }
+
+    /// Bytes of the parts that are only in memory.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let parts = self.parts.iter();
+        let memory = parts.filter(|part| part.medium() == Medium::Memory);
+        memory.map(|part| part.manifest().size_bytes()).sum()
+    }
+
+    /// What is known of a part whose manifest cannot be read; none of one that is not in the list.
+    pub(crate) fn unreadable_damage(&self, number: u64) -> Option<Damage> {
+        let name = part_name(number);
+        let lost = self.unreadable.iter().find(|lost| lost.part == name)?;
+        Some(Damage {
+            part: number,
+            files: vec![MANIFEST.to_owned()],
+            reasons: vec![lost.reason.clone()],
+            lost: lost.lost.clone(),
+        })
     }
 
     /// The part with a number.

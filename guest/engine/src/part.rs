@@ -8,6 +8,7 @@
 
 pub(crate) mod block;
 pub(crate) mod dictionary;
+pub(crate) mod extent;
 pub(crate) mod frame;
 pub(crate) mod labels;
 pub(crate) mod layout;

@@ -13,6 +13,7 @@
 //! In any order, [`Sweep`] takes blocks as they lie, and whole ranges of rows where it can.
 
 mod after;
+mod candidates;
 mod count;
 mod cursor;
 mod distinct;
@@ -38,6 +39,18 @@ use sweep::Sweep;
 
 pub(crate) use count::count;
 pub(crate) use resolved::Queries;
+
+/// The first rows of a query and the cursor for the others.
+pub struct Answer<H: Host> {
+    /// The first rows. Without keys and series where the columns know them; see `host.top`.
+    pub rows: Rows<H::Columns>,
+    /// No row is left; a cursor then serves `explain` and `missing` only.
+    pub complete: bool,
+    /// For the other rows; without one, [`Index::explain`](crate::Index::explain) tells what the query did.
+    pub cursor: Option<Cursor<H>>,
+    /// More than 1 when sharing was offered and is worth it; there are no rows then, and no cursor.
+    pub shares: u32,
+}
 
 /// The rows of a query, a batch at a time, on the part list that it began with.
 pub struct Cursor<H: Host>(Course<H>);

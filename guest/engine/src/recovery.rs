@@ -4,10 +4,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium};
 use crate::introducer::Introducer;
 use crate::live::Live;
-use crate::loss::{Quarantined, Region};
+use crate::loss::Quarantined;
 use crate::part::Part;
 use crate::part::layout::{MANIFEST, PARTS, part_directory, part_name, part_number};
 use crate::quarantine;
+use crate::region::Region;
 use crate::replay;
 use crate::sealed::{seal, unseal};
 use crate::snapshot::{INDEX_OBJECT, Settings, Snapshot};
@@ -176,7 +177,7 @@ fn open_parts<H: Host>(
                 opened.damaged.extend(part.damaged_files()?);
                 opened.parts.push(Arc::new(part));
             }
-            Err(error) if is_damage(error.kind()) && !refuses(to_write, error.kind()) => {
+            Err(error) if error.kind().is_damage() && !refuses(to_write, error.kind()) => {
                 opened.damaged.push(DamagedFile {
                     path: format!("{}/{MANIFEST}", part_directory(number, Medium::Durable)),
                     reason: error.to_string(),
@@ -197,14 +198,6 @@ fn open_parts<H: Host>(
 /// A part of a newer format is no damage to be set aside: opening for writing says to upgrade.
 fn refuses(to_write: bool, kind: ErrorKind) -> bool {
     to_write && kind == ErrorKind::UnsupportedVersion
-}
-
-/// Whether an error is about the bytes of a part, not about reaching them.
-pub(crate) fn is_damage(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::UnsupportedVersion
-    )
 }
 
 /// Removes part directories that the snapshot does not name: what a crash left of flushes and merges,

@@ -6,11 +6,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium, SalvagedLog};
 use crate::introducer::Introducer;
 use crate::live::Live;
-use crate::loss::{Quarantined, Region};
+use crate::loss::Quarantined;
 use crate::part::Part;
 use crate::part::layout::{PARTS, QUARANTINE, part_directory, part_name, part_number};
 use crate::quarantine;
-use crate::recovery::{is_damage, new_settings, remove_unnamed};
+use crate::recovery::{new_settings, remove_unnamed};
+use crate::region::Region;
 use crate::replay::Replay;
 use crate::salvage;
 use crate::sealed::unseal;
@@ -364,7 +365,7 @@ fn check_part<H: Host>(
     let part = match Part::open(host, number, Medium::Durable) {
         Ok(part) => part,
         Err(error) if error.kind() == ErrorKind::UnsupportedVersion => return Err(error),
-        Err(error) if is_damage(error.kind()) => {
+        Err(error) if error.kind().is_damage() => {
             report.found(&name, &error, "set aside; nothing could be saved");
             let lost = Quarantined {
                 part: name,

@@ -8,15 +8,14 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Verdict;
 use crate::host::{Host, Medium};
-use crate::introducer::space_bytes;
 use crate::live::Live;
 use crate::loss::Quarantined;
 use crate::part::Part;
 use crate::part::layout::part_number;
 use crate::predicate::Predicate;
 use crate::query;
-use crate::recovery::is_damage;
 use crate::types::{Job, Projection, QuerySpec, Retention, RetentionStep, Sharing};
+use crate::unflushed::space_bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Range};
 use std::sync::Arc;
@@ -97,7 +96,7 @@ fn unreadable(lost: &Quarantined) -> Option<RetentionStep> {
 
 /// Whether a failure is that of one part, and no reason to give up the others.
 fn is_local(kind: ErrorKind) -> bool {
-    is_damage(kind) || kind == ErrorKind::Io
+    kind.is_damage() || kind == ErrorKind::Io
 }
 
 /// The rows of a part that a rule drops.
@@ -220,7 +219,7 @@ fn label_ranges<H: Host>(live: &Live<H>, dropped: &[Result<u64>]) -> Result<Vec<
             continue;
         };
         match note_holder(part, at, &mut needed, &mut holders) {
-            Err(error) if !is_damage(error.kind()) => return Err(error),
+            Err(error) if !error.kind().is_damage() => return Err(error),
             // Of a part that cannot be read nobody knows what it holds.
             _ => {}
         }
@@ -236,7 +235,7 @@ fn known_labels<H: Host>(part: &Part<H>) -> Result<u64> {
     match part.labels() {
         Ok(labels) => Ok(labels.len() as u64),
         // They are lost already: nothing that others know is held together for its sake.
-        Err(error) if is_damage(error.kind()) => Ok(u64::MAX),
+        Err(error) if error.kind().is_damage() => Ok(u64::MAX),
         Err(error) => Err(error),
     }
 }

@@ -4,16 +4,16 @@
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Host, Medium, PageSource};
 use crate::live::Live;
-use crate::loss::{Region, gathered};
+use crate::loss::gathered;
 use crate::part::labels::Labels;
 use crate::part::manifest::Manifest;
 use crate::part::readable::{complement, readable_rows};
 use crate::part::reader::{Frame, OpenBlock};
 use crate::part::writer::{Longest, TagColumn};
 use crate::part::{Part, PartWriter, Values};
-use crate::recovery::is_damage;
-use crate::survey;
+use crate::region::Region;
 use crate::types::{self, Job, Outcome};
+use crate::verify;
 use sidx_kernels::{ColumnType, ValueType};
 use std::sync::Arc;
 
@@ -38,17 +38,17 @@ pub(crate) fn do_job<H: Host>(host: &Arc<H>, live: &Live<H>, job: &Job) -> Resul
         damage,
         lost_labels,
     };
-    if let Some(mut damage) = survey::of_unreadable(live, *number) {
+    if let Some(mut damage) = live.unreadable_damage(*number) {
         damage.lost = vec![Region::everywhere(Some(job.rows))];
         return Ok(done(0, 0, damage, true));
     }
     let part = live.input(job.id, *number)?;
-    let damage = survey::findings(&**host, part, true)?;
+    let damage = verify::findings(&**host, part, true)?;
     let Some(mut damage) = damage else {
         let text = format!("{} is not damaged any more", part.directory());
         return Err(Error::invalid(text));
     };
-    let salvaged = run(&**host, &survey::as_told(host, part)?, job.output)?;
+    let salvaged = run(&**host, &part.as_told()?, job.output)?;
     damage.lost = salvaged.lost;
     let manifest = salvaged.manifest.as_ref();
     Ok(done(
@@ -115,7 +115,7 @@ fn walk<'a, H: Host>(
 fn tolerate<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(error) if is_damage(error.kind()) => Ok(None),
+        Err(error) if error.kind().is_damage() => Ok(None),
         Err(error) => Err(error),
     }
 }

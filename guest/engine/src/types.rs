@@ -1,7 +1,7 @@
 //! What callers hand to the engine and get back: the records of `wit/index.wit`.
 
 use crate::error::Error;
-use crate::loss::Region;
+use crate::region::Region;
 use std::ops::Bound;
 
 /// How an index is opened.

@@ -78,7 +78,7 @@ impl Unflushed {
             regions + (lost.part.len() + lost.reason.len()) as u64
         });
         let snapshot = lost.sum::<u64>() + live.parts.len() as u64 * LISTED_BYTES;
-        let bytes = output_bytes(crate::introducer::memory_bytes(live))
+        let bytes = output_bytes(live.memory_bytes())
             .saturating_add(column_bytes(self.count))
             .saturating_add(FLUSH_BYTES)
             .saturating_add(snapshot);
@@ -93,6 +93,12 @@ impl Unflushed {
 /// they lack, and no smaller form where values have none.
 pub(crate) fn output_bytes(memory_bytes: u64) -> u64 {
     memory_bytes.saturating_add(memory_bytes / 4)
+}
+
+/// Bytes that the output of a job may take, at most: that of its inputs, and room for the membership
+/// filters that parts in memory lack.
+pub(crate) fn space_bytes(input_bytes: u64) -> u64 {
+    output_bytes(input_bytes).saturating_add(64 << 10)
 }
 
 /// The files of so many columns in a part.

@@ -3,14 +3,17 @@
 mod part;
 mod tags;
 
-pub(crate) use part::Finding;
-
+use self::part::Finding;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium};
 use crate::live::Live;
 use crate::part::Part;
+use crate::types;
 use serde::Serialize;
 use std::sync::Arc;
+
+/// Most reasons that are told of a part.
+const REASONS_MAX: usize = 16;
 
 /// The report of `index.verify`.
 #[derive(Serialize)]
@@ -93,12 +96,40 @@ pub(crate) fn report<H: Host>(host: &Arc<H>, live: &Live<H>) -> Result<String> {
     })
 }
 
+/// What is wrong with a part, without a look for what can be read all the same; none when nothing is. With
+/// `pages` all content is read, else the sizes of files are compared.
+pub(crate) fn findings<H: Host>(
+    host: &H,
+    part: &Part<H>,
+    pages: bool,
+) -> Result<Option<types::Damage>> {
+    let found = match pages {
+        true => part_damage(host, part)?,
+        false => part::outline(host, part)?,
+    };
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let mut damage = types::Damage {
+        part: part.number(),
+        files: Vec::new(),
+        reasons: Vec::new(),
+        lost: Vec::new(),
+    };
+    for finding in found {
+        if let Some(file) = finding.file
+            && !damage.files.contains(&file)
+        {
+            damage.files.push(file);
+        }
+        if damage.reasons.len() < REASONS_MAX {
+            damage.reasons.push(finding.error.message().to_owned());
+        }
+    }
+    Ok(Some(damage))
+}
+
 /// Everything that is wrong with a part; nothing for a sound one.
 pub(crate) fn part_damage<H: Host>(host: &H, part: &Part<H>) -> Result<Vec<Finding>> {
     part::damage(host, part, &mut Seen::default())
-}
-
-/// The same without a look at the content of its files.
-pub(crate) fn part_outline<H: Host>(host: &H, part: &Part<H>) -> Result<Vec<Finding>> {
-    part::outline(host, part)
 }

@@ -62,7 +62,7 @@ impl Introducer {
         let levels = Levels::of(&host.usage(), view.flush_need);
         Ok(Written {
             receipts,
-            memory_bytes: super::memory_bytes(live),
+            memory_bytes: live.memory_bytes(),
             pressure: levels.highest(),
             delay_ms: levels.delay_ms,
             view,

@@ -5,7 +5,6 @@ use crate::host::Host;
 use crate::live::Live;
 use crate::part::Part;
 use crate::part::labels::Labels;
-use crate::recovery::is_damage;
 use std::sync::Arc;
 
 /// What is known of labels while a part is being written.
@@ -72,7 +71,7 @@ fn advisers<H: Host>(live: &Live<H>, inputs: &[Arc<Part<H>>]) -> Result<Vec<Arc<
         match part.labels() {
             Ok(_) => advisers.push(Arc::clone(part)),
             // What is damaged elsewhere does not stop this job.
-            Err(error) if is_damage(error.kind()) => {}
+            Err(error) if error.kind().is_damage() => {}
             Err(error) => return Err(error),
         }
     }

@@ -3,7 +3,6 @@
 use super::reader::OpenBlock;
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Host};
-use crate::recovery::is_damage;
 
 /// The rows of a block that can be read whole.
 pub(crate) struct Readable {
@@ -68,7 +67,7 @@ pub(crate) fn readable_rows<H: Host>(
 fn is_readable<H: Host>(host: &H, pages: &[u32]) -> Result<Result<()>> {
     match host.prefetch(pages) {
         Ok(()) => Ok(Ok(())),
-        Err(error) if is_damage(error.kind()) => Ok(Err(error)),
+        Err(error) if error.kind().is_damage() => Ok(Err(error)),
         Err(error) => Err(error),
     }
 }

@@ -9,12 +9,11 @@ use super::layout::{
     DATA, FileKind, KEYS, LABELS, MANIFEST, META, PART, PRIMARY, open, part_directory, part_name,
 };
 use super::manifest::Manifest;
-use super::order::{FrameOrder, RunOrder};
+use super::order::{FrameOrder, RunOrder, RunPlace};
 use super::tag::TagPage;
 use super::writer::TagColumn;
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Extent, Host, Medium};
-use crate::recovery::is_damage;
 use crate::types::DamagedFile;
 use crate::wire::Reader;
 use sidx_kernels::{ColumnType, ValueRange};
@@ -69,8 +68,7 @@ pub(crate) struct Frame {
     pub(crate) blocks: Vec<OpenBlock>,
     /// Per tag of the manifest: pages of each block's columns.
     pub(super) tags: Vec<OnceLock<TagFrame>>,
-    /// In which order the runs come due.
-    pub(crate) order: RunOrder,
+    pub(super) order: RunOrder,
 }
 
 /// A block and the handles of its pages.
@@ -94,6 +92,14 @@ pub(crate) struct OpenTagPage {
     pub(crate) handle: u32,
     /// [`ABSENT`] when the page has no filter.
     pub(crate) filter: u32,
+}
+
+impl Frame {
+    /// In which order the runs come due.
+    pub(crate) fn run_order(&self, descending: bool) -> &[RunPlace] {
+        let blocks = self.blocks.iter().map(|open| &open.block);
+        self.order.get(blocks, descending)
+    }
 }
 
 impl TagFrame {
@@ -201,6 +207,13 @@ impl<H: Host> Part<H> {
         self
     }
 
+    /// The part as its manifest in memory tells of it, without the filters, which may be damaged, and without
+    /// anything that was read of it before.
+    pub(crate) fn as_told(&self) -> Result<Self> {
+        let (host, manifest) = (&self.host, self.manifest.clone());
+        Ok(Self::from_manifest(host, self.number, self.medium, manifest)?.without_filters())
+    }
+
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
@@ -255,7 +268,7 @@ impl<H: Host> Part<H> {
             let path = format!("{}/{}", self.directory, file.name);
             match self.check_size(&path, file.size_bytes) {
                 Ok(()) => {}
-                Err(error) if is_damage(error.kind()) => damaged.push(DamagedFile {
+                Err(error) if error.kind().is_damage() => damaged.push(DamagedFile {
                     path,
                     reason: error.to_string(),
                     left_out: false,
@@ -454,7 +467,7 @@ impl<H: Host> Part<H> {
         }
         let file = match self.open_labels() {
             Ok(file) => file,
-            Err(error) if is_damage(error.kind()) => {
+            Err(error) if error.kind().is_damage() => {
                 damage.push(error);
                 return Ok((labels, damage));
             }
@@ -467,7 +480,7 @@ impl<H: Host> Part<H> {
                 .and_then(|bytes| labels::decode(&bytes, &mut these));
             match read {
                 Ok(()) => labels.extend(these),
-                Err(error) if is_damage(error.kind()) => damage.push(error.at(&self.directory)),
+                Err(error) if error.kind().is_damage() => damage.push(error.at(&self.directory)),
                 Err(error) => {
                     self.host.close_file(file);
                     return Err(error);

@@ -4,9 +4,9 @@
 //! row's. So the rows of a top-N query lie in the N runs that come due first, and those with the same key
 //! and series as the last of them.
 
+use super::candidates::{Candidates, RUNS_MAX};
 use super::explain::Explain;
 use super::plan::Plan;
-use super::top::{Candidates, RUNS_MAX};
 use crate::error::Result;
 use crate::host::Host;
 use crate::part::Run;
@@ -177,7 +177,7 @@ fn run_at<H: Host>(
     candidates: &Candidates,
 ) -> Option<Entry> {
     let found = &candidates.frames.get(frame)?.frame;
-    let order = found.order.get(&found.blocks, plan.spec.descending);
+    let order = found.run_order(plan.spec.descending);
     let place = order.get(at)?;
     let open = found.blocks.get(place.block as usize)?;
     let run = open.block.runs.get(place.run as usize)?;
@@ -190,7 +190,7 @@ fn add_at<H: Host>(plan: &Plan<H>, frame: usize, at: usize, candidates: &mut Can
         return false;
     };
     let shared = Arc::clone(&found.frame);
-    let order = shared.order.get(&shared.blocks, plan.spec.descending);
+    let order = shared.run_order(plan.spec.descending);
     let Some(place) = order.get(at) else {
         return false;
     };

@@ -3,7 +3,6 @@
 use super::plan::Plan;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
-use crate::recovery::is_damage;
 
 /// Most places that are told one by one.
 const TOLD_MAX: usize = 100;
@@ -60,7 +59,7 @@ impl Missing {
     pub(crate) fn tolerate<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
-            Err(error) if self.allowed && is_damage(error.kind()) => {
+            Err(error) if self.allowed && error.kind().is_damage() => {
                 self.add(error.message().to_owned());
                 Ok(None)
             }

@@ -6,7 +6,6 @@ use crate::error::Result;
 use crate::filter::Verdict;
 use crate::host::Host;
 use crate::live::Live;
-use crate::loss::Region;
 use crate::part::block::Block;
 use crate::part::dictionary::Slices;
 use crate::part::frame::FrameEntry;
@@ -14,7 +13,7 @@ use crate::part::readable::intersection;
 use crate::part::reader::{Frame, OpenBlock};
 use crate::part::{Part, Run};
 use crate::predicate::{Places, Predicate};
-use crate::recovery::is_damage;
+use crate::region::Region;
 use crate::types::QuerySpec;
 use std::sync::{Arc, OnceLock};
 
@@ -311,7 +310,7 @@ impl<H: Host> Plan<H> {
         };
         if slot.get().is_none() {
             let found = match predicate.slices(host, part, places) {
-                Err(error) if is_damage(error.kind()) => None,
+                Err(error) if error.kind().is_damage() => None,
                 found => found?,
             };
             let _ = slot.set(found);

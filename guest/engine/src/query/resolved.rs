@@ -1,16 +1,17 @@
 //! What an instance keeps between queries: filters and projections that it resolved against the part list,
 //! and room for requests.
 
+use super::Answer;
+use super::candidates::Candidates;
 use super::cursor::Cursor;
 use super::explain::Explain;
 use super::missing::Missing;
 use super::plan::{BoundFilter, Plan};
 use super::projection::Projection;
 use super::sweep::Sweep;
-use super::top::{self, Candidates};
+use super::top;
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::index::Answer;
 use crate::live::Live;
 use crate::types::{Projection as Wanted, QuerySpec, Rows, Sharing};
 use std::sync::Arc;

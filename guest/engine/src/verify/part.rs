@@ -10,7 +10,6 @@ use crate::part::Part;
 use crate::part::layout::MANIFEST;
 use crate::part::manifest::{FileEntry, Manifest};
 use crate::part::reader::OpenBlock;
-use crate::recovery::is_damage;
 
 /// Something that is wrong with a part.
 pub(crate) struct Finding {
@@ -57,7 +56,7 @@ pub(super) fn outline<H: Host>(host: &H, part: &Part<H>) -> Result<Vec<Finding>>
 /// Keeps damage and passes other errors on.
 fn note(damage: &mut Vec<Finding>, file: Option<&str>, result: Result<()>) -> Result<()> {
     match result {
-        Err(error) if is_damage(error.kind()) => {
+        Err(error) if error.kind().is_damage() => {
             let file = file.map(str::to_owned);
             damage.push(Finding { file, error });
             Ok(())
