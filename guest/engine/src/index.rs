@@ -1,25 +1,25 @@
 //! The exports of the component: one index, one thread.
 
-use crate::contents;
-use crate::describe;
-use crate::dump::DumpCursor;
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::introducer::Introducer;
-use crate::live::Live;
 use crate::merge;
+use crate::merge::retention;
+use crate::ordered::dump::DumpCursor;
+use crate::ordered::query::{self, Answer, Queries};
+use crate::part::PartList;
 use crate::part::layout::part_number;
-use crate::query::{self, Answer, Queries};
-use crate::recovery;
-use crate::repair;
-use crate::retention;
-use crate::salvage;
-use crate::survey;
+use crate::parts::contents;
+use crate::parts::describe;
+use crate::parts::introducer::Introducer;
+use crate::parts::recovery;
+use crate::parts::repair;
+use crate::parts::salvage;
+use crate::parts::survey;
+use crate::parts::verify;
 use crate::types::{
     Batch, Choice, Contents, CountAnswer, Damage, Job, Mode, Opened, Outcome, PartFile, QuerySpec,
     Retention, RetentionStep, Salvaged, Subject, View, Written,
 };
-use crate::verify;
 use std::sync::Arc;
 
 /// One index as one instance sees it.
@@ -28,21 +28,21 @@ use std::sync::Arc;
 /// [`Index::attach`]). Both answer queries and do merges; only the introducer writes.
 pub struct Index<H: Host> {
     host: Arc<H>,
-    live: Arc<Live<H>>,
+    live: Arc<PartList<H>>,
     introducer: Option<Introducer>,
     read_only: bool,
     queries: Queries<H>,
 }
 
 /// What a change of the index needs.
-type Writer<'a, H> = (&'a Arc<H>, &'a mut Arc<Live<H>>, &'a mut Introducer);
+type Writer<'a, H> = (&'a Arc<H>, &'a mut Arc<PartList<H>>, &'a mut Introducer);
 
 impl<H: Host> Index<H> {
     /// An index that is not open yet.
     pub fn new(host: H) -> Self {
         Self {
             host: Arc::new(host),
-            live: Arc::new(Live::empty()),
+            live: Arc::new(PartList::empty()),
             introducer: None,
             read_only: true,
             queries: Queries::default(),
@@ -75,7 +75,7 @@ impl<H: Host> Index<H> {
     /// `index.attach`
     pub fn attach(&mut self, view: &View) -> Result<Vec<u64>> {
         if view.version != self.live.version {
-            self.live = Arc::new(Live::attach(&self.host, &self.live, view)?);
+            self.live = Arc::new(PartList::attach(&self.host, &self.live, view)?);
         }
         let unreadable = self.live.unreadable.iter();
         Ok(unreadable

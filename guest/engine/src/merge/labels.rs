@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::host::Host;
-use crate::live::Live;
 use crate::part::Part;
+use crate::part::PartList;
 use crate::part::labels::Labels;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(super) struct MergedLabels<H: Host> {
 }
 
 impl<H: Host> MergedLabels<H> {
-    pub(super) fn new(live: &Live<H>, inputs: &[Arc<Part<H>>]) -> Result<Self> {
+    pub(super) fn new(live: &PartList<H>, inputs: &[Arc<Part<H>>]) -> Result<Self> {
         let mut known = Labels::new();
         let mut is_bare = false;
         for part in inputs {
@@ -61,7 +61,7 @@ impl<H: Host> MergedLabels<H> {
 
 /// The other parts of the list that have labels. A part so comes to know the labels of all its series, as far
 /// as there are any, and older parts can be dropped without taking them along.
-fn advisers<H: Host>(live: &Live<H>, inputs: &[Arc<Part<H>>]) -> Result<Vec<Arc<Part<H>>>> {
+fn advisers<H: Host>(live: &PartList<H>, inputs: &[Arc<Part<H>>]) -> Result<Vec<Arc<Part<H>>>> {
     let mut advisers = Vec::new();
     for part in &live.parts {
         let is_input = inputs.iter().any(|input| input.number() == part.number());

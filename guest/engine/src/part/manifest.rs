@@ -6,7 +6,7 @@ use super::layout::{MANIFEST, gone, part_name};
 use super::limits::LimitsText;
 use crate::error::{Error, Result};
 use crate::host::{Codec, Host, Medium};
-use crate::sealed::{seal, unseal};
+use crate::seal::{seal, unseal};
 use serde::{Deserialize, Serialize};
 use sidx_kernels::ColumnType;
 

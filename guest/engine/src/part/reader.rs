@@ -3,6 +3,7 @@
 mod tags;
 
 use super::block::Block;
+use super::column::{PartColumn, TagColumn};
 use super::frame::{FrameEntry, read_frames};
 use super::labels::{self, Labels};
 use super::layout::{
@@ -11,12 +12,11 @@ use super::layout::{
 use super::manifest::Manifest;
 use super::order::{FrameOrder, RunOrder, RunPlace};
 use super::tag::TagPage;
-use super::writer::TagColumn;
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Extent, Host, Medium};
 use crate::types::DamagedFile;
 use crate::wire::Reader;
-use sidx_kernels::{ColumnType, ValueRange};
+use sidx_kernels::ColumnType;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -38,13 +38,6 @@ pub(crate) struct Part<H: Host> {
     labels: OnceLock<Labels>,
     /// Whether membership filters are looked at; without them nothing is dropped too early.
     uses_filters: bool,
-}
-
-/// What the manifest says of one tag column.
-pub(crate) struct PartColumn {
-    pub(crate) column: TagColumn,
-    pub(crate) present: u64,
-    pub(crate) limits: ValueRange,
 }
 
 /// What is read from storage when a part is first used.

@@ -1,6 +1,7 @@
 //! Writes a part: blocks in order, then the indexes over them, then the manifest.
 
 use super::block::{Block, PayloadPiece};
+use super::column::{Longest, TagColumn};
 use super::dictionary::{BLOCK_SLICES, DictionaryEntry};
 use super::extent::append_page;
 use super::frame::{FrameEntry, write_directory, write_frames};
@@ -15,20 +16,6 @@ use super::tag::{TagPage, put_page};
 use crate::error::{Error, Result};
 use crate::host::{Extent, FileSummary, Host, Medium, PageSource, Piece};
 use sidx_kernels::{ColumnType, ValueRange};
-
-/// A tag in one of its types.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct TagColumn {
-    pub(crate) name: String,
-    pub(crate) kind: ColumnType,
-}
-
-/// Upper bounds of the lengths of values, bytes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Longest {
-    pub(crate) payload_bytes: u32,
-    pub(crate) tag_bytes: u32,
-}
 
 /// Where the values of a block come from: rows of older parts.
 pub(crate) struct Values {

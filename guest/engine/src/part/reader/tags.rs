@@ -3,11 +3,11 @@
 use super::{Frame, OpenTagPage, Part, TagFrame};
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Extent, Host};
+use crate::part::TagColumn;
 use crate::part::dictionary::read_list;
 use crate::part::frame::read_directory;
 use crate::part::layout::{FileKind, open, tag_file_stem};
 use crate::part::tag::read_page;
-use crate::part::writer::TagColumn;
 use crate::wire::Reader;
 use std::sync::OnceLock;
 
@@ -56,6 +56,19 @@ impl<H: Host> Part<H> {
             ))
         })?;
         Ok(slot.get_or_init(|| read))
+    }
+
+    /// The handle of the page of a column, by its [place](Part::place_of), in a block of a frame; [`ABSENT`]
+    /// where no row of the block has a value.
+    pub(crate) fn page_of(
+        &self,
+        frame: &Frame,
+        frame_index: usize,
+        block: usize,
+        (tag, column): (usize, usize),
+    ) -> Result<u32> {
+        let pages = self.tag_frame(frame, frame_index, tag)?;
+        Ok(pages.page(block, column).map_or(ABSENT, |page| page.handle))
     }
 
     fn read_tag_frame(&self, frame: &Frame, index: usize, tag: usize) -> Result<TagFrame> {
