@@ -105,6 +105,21 @@ impl Error {
     }
 }
 
+/// Tells damage from everything else that may hinder reading.
+pub(crate) trait OrDamage<T> {
+    /// The inner result tells of [damage](ErrorKind::is_damage), the outer of every other failure.
+    fn or_damage(self) -> Result<Result<T>>;
+}
+
+impl<T> OrDamage<T> for Result<T> {
+    fn or_damage(self) -> Result<Self> {
+        match self {
+            Err(error) if !error.kind().is_damage() => Err(error),
+            told => Ok(told),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.kind.name(), self.message)

@@ -1,6 +1,6 @@
 //! The exports of the component: one index, one thread.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, OrDamage, Result};
 use crate::host::Host;
 use crate::merge;
 use crate::merge::retention;
@@ -205,15 +205,14 @@ impl<H: Host> Index<H> {
         let find = |id: &u64| {
             let mut damage = None;
             for part in &self.live.parts {
-                match part.labels() {
+                match part.labels().or_damage()? {
                     Ok(labels) => {
                         if let Some(label) = labels.get(id) {
                             return Ok(Some(label.clone()));
                         }
                     }
                     // Another part may know it too.
-                    Err(error) if error.kind().is_damage() => damage = Some(error),
-                    Err(error) => return Err(error),
+                    Err(error) => damage = Some(error),
                 }
             }
             damage.map_or(Ok(None), Err)

@@ -17,6 +17,8 @@
 //!   their inputs; `snapshot` publishes that as the next epoch, `recovery` finds it again and replays the log.
 //! * [`Index`] is the list of exports; each leads to the module that does the work.
 
+#![forbid(unsafe_code)]
+
 pub mod error;
 pub mod expression;
 pub mod filter;

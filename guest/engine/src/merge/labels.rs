@@ -1,6 +1,6 @@
 //! Labels on their way through a merge: those of the series that stay, and no others.
 
-use crate::error::Result;
+use crate::error::{OrDamage, Result};
 use crate::host::Host;
 use crate::part::Part;
 use crate::part::PartList;
@@ -68,11 +68,9 @@ fn advisers<H: Host>(live: &PartList<H>, inputs: &[Arc<Part<H>>]) -> Result<Vec<
         if is_input || part.manifest().labels.is_empty() {
             continue;
         }
-        match part.labels() {
-            Ok(_) => advisers.push(Arc::clone(part)),
-            // What is damaged elsewhere does not stop this job.
-            Err(error) if error.kind().is_damage() => {}
-            Err(error) => return Err(error),
+        // What is damaged elsewhere does not stop this job.
+        if part.labels().or_damage()?.is_ok() {
+            advisers.push(Arc::clone(part));
         }
     }
     Ok(advisers)

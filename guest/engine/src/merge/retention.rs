@@ -5,7 +5,7 @@
 //! its rows leaves the list; one that loses none stays as it is; the rest are rewritten, each by a job of its
 //! own, so that the room which is needed is that of one part.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, OrDamage, Result};
 use crate::filter::Verdict;
 use crate::host::{Host, Medium};
 use crate::merge::space::space_bytes;
@@ -222,11 +222,8 @@ fn label_ranges<H: Host>(live: &PartList<H>, dropped: &[Result<u64>]) -> Result<
         let Some(part) = live.parts.get(at) else {
             continue;
         };
-        match note_holder(part, at, &mut needed, &mut holders) {
-            Err(error) if !error.kind().is_damage() => return Err(error),
-            // Of a part that cannot be read nobody knows what it holds.
-            _ => {}
-        }
+        // Of a part that cannot be read nobody knows what it holds.
+        let _ = note_holder(part, at, &mut needed, &mut holders).or_damage()?;
     }
     let held = needed
         .into_iter()
@@ -236,12 +233,9 @@ fn label_ranges<H: Host>(live: &PartList<H>, dropped: &[Result<u64>]) -> Result<
 
 /// How many labels can be read of a part.
 fn known_labels<H: Host>(part: &Part<H>) -> Result<u64> {
-    match part.labels() {
-        Ok(labels) => Ok(labels.len() as u64),
-        // They are lost already: nothing that others know is held together for its sake.
-        Err(error) if error.kind().is_damage() => Ok(u64::MAX),
-        Err(error) => Err(error),
-    }
+    // Those that are lost already: nothing that others know is held together for their sake.
+    let labels = part.labels().or_damage()?;
+    Ok(labels.map_or(u64::MAX, |labels| labels.len() as u64))
 }
 
 /// Widens the ranges of the needed series of which a part has rows, and no label.

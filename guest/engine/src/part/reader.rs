@@ -12,7 +12,7 @@ use super::layout::{
 use super::manifest::Manifest;
 use super::order::{FrameOrder, RunOrder, RunPlace};
 use super::tag::TagPage;
-use crate::error::{Error, Result};
+use crate::error::{Error, OrDamage, Result};
 use crate::host::{ABSENT, Extent, Host, Medium};
 use crate::types::DamagedFile;
 use crate::wire::Reader;
@@ -259,14 +259,12 @@ impl<H: Host> Part<H> {
         let mut damaged = Vec::new();
         for file in &self.manifest.files {
             let path = format!("{}/{}", self.directory, file.name);
-            match self.check_size(&path, file.size_bytes) {
-                Ok(()) => {}
-                Err(error) if error.kind().is_damage() => damaged.push(DamagedFile {
+            if let Err(error) = self.check_size(&path, file.size_bytes).or_damage()? {
+                damaged.push(DamagedFile {
                     path,
                     reason: error.to_string(),
                     left_out: false,
-                }),
-                Err(error) => return Err(error),
+                });
             }
         }
         Ok(damaged)
@@ -458,13 +456,12 @@ impl<H: Host> Part<H> {
         if self.manifest.labels.is_empty() {
             return Ok((labels, damage));
         }
-        let file = match self.open_labels() {
+        let file = match self.open_labels().or_damage()? {
             Ok(file) => file,
-            Err(error) if error.kind().is_damage() => {
+            Err(error) => {
                 damage.push(error);
                 return Ok((labels, damage));
             }
-            Err(error) => return Err(error),
         };
         for extent in &self.manifest.labels {
             let mut these = Labels::new();

@@ -1,7 +1,7 @@
 //! Salvage: a new part with every row of a damaged one that can be read whole, key, payload and all
 //! tags. A row of which anything is unreadable is lost rather than changed.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, OrDamage, Result};
 use crate::host::{ABSENT, Host, Medium, PageSource};
 use crate::part::PartList;
 use crate::part::column::PAYLOAD;
@@ -95,11 +95,11 @@ fn walk<'a, H: Host>(
         last: None,
         lost: Vec::new(),
     };
-    match tolerate(part.frames())? {
+    match part.frames().or_damage()?.ok() {
         None => salvage.lost.push(Region::of_part(part)),
         Some(frames) => {
             for (index, entry) in frames.iter().enumerate() {
-                match tolerate(part.frame(index))? {
+                match part.frame(index).or_damage()?.ok() {
                     Some(frame) => salvage.frame(&frame, index)?,
                     None => salvage.lost.push(Region::of_frame(entry)),
                 }
@@ -108,15 +108,6 @@ fn walk<'a, H: Host>(
     }
     salvage.lost = gathered(salvage.lost);
     Ok(salvage)
-}
-
-/// None for damage; other errors end the salvage.
-fn tolerate<T>(result: Result<T>) -> Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.kind().is_damage() => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 struct Salvage<'a, H: Host> {
@@ -136,7 +127,7 @@ impl<H: Host> Salvage<'_, H> {
     fn frame(&mut self, frame: &Frame, index: usize) -> Result<()> {
         for (block, open) in frame.blocks.iter().enumerate() {
             self.host.check()?;
-            let spans = match tolerate(self.pages(frame, index, block))? {
+            let spans = match self.pages(frame, index, block).or_damage()?.ok() {
                 None => Vec::new(),
                 Some(mut pages) => {
                     pages.push(open.keys);
@@ -178,7 +169,8 @@ impl<H: Host> Salvage<'_, H> {
         open: &OpenBlock,
         rows: &[u32],
     ) -> Result<bool> {
-        let Some(all_keys) = tolerate(self.host.keys(open.keys, 0, open.block.rows))? else {
+        let all_keys = self.host.keys(open.keys, 0, open.block.rows).or_damage()?;
+        let Ok(all_keys) = all_keys else {
             return Ok(false);
         };
         let mut near = 0;
@@ -217,7 +209,7 @@ impl<H: Host> Salvage<'_, H> {
         // Pages may pass their checksum and still not be what the block says: better known before any
         // of it is written.
         let sources: Vec<PageSource> = [payloads.clone()].into_iter().chain(tags.clone()).collect();
-        if tolerate(self.host.gather(&sources))?.is_none() {
+        if self.host.gather(&sources).or_damage()?.is_err() {
             return Ok(false);
         }
         if let Some(number) = self.output {

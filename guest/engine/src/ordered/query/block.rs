@@ -4,7 +4,7 @@ use super::explain::Explain;
 use super::plan::Plan;
 use super::position::Position;
 use crate::error::{Error, Result};
-use crate::host::{ABSENT, Host, Selected, Selection};
+use crate::host::{ABSENT, Host, Selected, SelectedRows, Selection};
 use crate::part::reader::{Frame, OpenBlock};
 use std::sync::Arc;
 
@@ -67,6 +67,11 @@ impl QueryBlock {
         self.frame.blocks.get(self.block)
     }
 
+    /// Rows of the block, wanted or not.
+    pub(crate) fn block_rows(&self) -> u32 {
+        self.open_block().map_or(0, |open| open.block.rows)
+    }
+
     /// Rows of the wanted runs.
     pub(crate) fn wanted_rows(&self) -> u64 {
         let spans = self.spans.chunks_exact(2).map(|span| match span {
@@ -123,13 +128,13 @@ impl QueryBlock {
         (self.rows, self.keys, self.at) = (Vec::new(), Vec::new(), 0);
     }
 
-    fn take_selected(&mut self, rows: Vec<u32>, keys: Vec<i64>, more: bool) {
-        if let (Some(key), Some(row)) = (keys.last(), rows.last()) {
+    fn take_selected(&mut self, found: &SelectedRows<'_>) {
+        if let (Some(key), Some(row)) = (found.keys.last(), found.rows.last()) {
             self.resume = Some((*key, *row));
         }
-        self.more = more && !rows.is_empty();
-        self.rows = rows;
-        self.keys = keys;
+        self.more = found.more && !found.rows.is_empty();
+        self.rows = found.rows.to_vec();
+        self.keys = found.keys.to_vec();
         self.at = 0;
     }
 }
@@ -156,7 +161,7 @@ pub(crate) fn select_rows<H: Host>(
         let filter = plan.predicate().filter(|_| filtered);
         let selected = host.select(filter.map(|predicate| predicate.compiled()), &selection)?;
         explain.calls.select += 1;
-        distribute(selected, &mut group, explain)?;
+        distribute(&selected, &mut group, explain)?;
     }
     Ok(())
 }
@@ -205,33 +210,23 @@ pub(crate) fn selection<H: Host, B: std::ops::Deref<Target = QueryBlock>>(
 }
 
 fn distribute(
-    selected: Selected,
+    selected: &Selected,
     group: &mut [&mut QueryBlock],
     explain: &mut Explain,
 ) -> Result<()> {
-    let short = || Error::corrupt("the host returned fewer rows than it counted");
-    let mut rows = selected.rows.as_slice();
-    let mut keys = selected.keys.as_slice();
-    for (index, block) in group.iter_mut().enumerate() {
-        let count = *selected.counts.get(index).ok_or_else(short)? as usize;
-        let more = selected.more.get(index).is_some_and(|more| *more != 0);
-        let (these, rest) = rows.split_at_checked(count).ok_or_else(short)?;
-        let (these_keys, rest_keys) = keys.split_at_checked(count).ok_or_else(short)?;
-        (rows, keys) = (rest, rest_keys);
-        let limit = block.open_block().map_or(0, |open| open.block.rows);
-        if these.iter().any(|row| *row >= limit) {
-            return Err(Error::corrupt("the host returned a row outside the block"));
-        }
+    let block_rows: Vec<u32> = group.iter().map(|block| block.block_rows()).collect();
+    for (block, found) in group.iter_mut().zip(selected.per_block(block_rows)) {
+        let found = found?;
         match block.resume.is_some() {
             true => explain.blocks.reopened += 1,
             false => {
                 explain.blocks.opened += 1;
-                explain.blocks.without_match += u64::from(count == 0);
+                explain.blocks.without_match += u64::from(found.rows.is_empty());
                 explain.rows.considered += block.wanted_rows();
             }
         }
-        explain.rows.selected += count as u64;
-        block.take_selected(these.to_vec(), these_keys.to_vec(), more);
+        explain.rows.selected += found.rows.len() as u64;
+        block.take_selected(&found);
     }
     Ok(())
 }

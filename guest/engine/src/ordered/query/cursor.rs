@@ -7,8 +7,8 @@ use super::explain::Explain;
 use super::gaps::{Gaps, keep_readable};
 use super::plan::{Candidate, Plan};
 use super::position::Position;
-use super::projection::{Projection, payload_source};
-use crate::error::{Error, ErrorKind, Result};
+use super::projection::Projection;
+use crate::error::Result;
 use crate::host::Host;
 use crate::part::PartList;
 use crate::part::reader::Frame;
@@ -439,17 +439,7 @@ impl<H: Host> Cursor<H> {
 
     fn check_memory(&self) -> Result<()> {
         let distinct = self.distinct.as_ref().map_or(0, Duplicates::memory_bytes);
-        let used = (self.selected_bytes + distinct) as u64;
-        let allowed = self.plan.spec.memory_bytes;
-        if used <= allowed {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::LimitExceeded,
-            format!(
-                "the query needs {used} bytes of memory, its limit is {allowed}; narrow it or raise the limit"
-            ),
-        ))
+        self.plan.check_memory(self.selected_bytes + distinct)
     }
 
     /// Removes rows after `start` whose payload came before.
@@ -458,15 +448,11 @@ impl<H: Host> Cursor<H> {
             return Ok(());
         };
         let picked = batch.picked.get(start..).unwrap_or_default();
-        let source = payload_source(&mut self.blocks, picked);
-        let columns = self.host.gather(&[source])?;
-        self.explain.calls.gather += 1;
-        let payloads = self.host.read_column(&columns, 0)?;
-        let first = distinct.first_rows(&payloads)?;
+        let blocks = &mut self.blocks;
+        let first = distinct.first_of(&*self.host, blocks, picked, &mut self.explain)?;
         keep_flagged(&mut batch.keys, start, &first);
         keep_flagged(&mut batch.series, start, &first);
         keep_flagged(&mut batch.picked, start, &first);
-        self.explain.rows.duplicates += first.iter().filter(|first| !**first).count() as u64;
         self.check_memory()
     }
 

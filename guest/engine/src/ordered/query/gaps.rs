@@ -3,7 +3,7 @@
 use super::block::QueryBlock;
 use super::plan::Plan;
 use super::projection::Projection;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, OrDamage, Result};
 use crate::host::Host;
 use crate::part::readable::{intersection, readable_rows};
 
@@ -60,13 +60,15 @@ impl Gaps {
     /// Notes damage, and says so by returning none; an error when the result must be whole, or when it is
     /// of another kind.
     pub(crate) fn tolerate<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
-        match result {
+        if !self.allowed {
+            return result.map(Some);
+        }
+        match result.or_damage()? {
             Ok(value) => Ok(Some(value)),
-            Err(error) if self.allowed && error.kind().is_damage() => {
+            Err(error) => {
                 self.add(error.message().to_owned());
                 Ok(None)
             }
-            Err(error) => Err(error),
         }
     }
 

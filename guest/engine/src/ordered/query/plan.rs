@@ -2,7 +2,7 @@
 
 use super::explain::Explain;
 use super::position::Position;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, OrDamage, Result};
 use crate::filter::Verdict;
 use crate::host::Host;
 use crate::ordered::predicate::{Places, Predicate};
@@ -309,11 +309,8 @@ impl<H: Host> Plan<H> {
             return Ok(None);
         };
         if slot.get().is_none() {
-            let found = match predicate.slices(host, part, places) {
-                Err(error) if error.kind().is_damage() => None,
-                found => found?,
-            };
-            let _ = slot.set(found);
+            let found = predicate.slices(host, part, places).or_damage()?;
+            let _ = slot.set(found.unwrap_or(None));
         }
         Ok(slot.get().and_then(Option::as_ref))
     }
@@ -440,6 +437,18 @@ impl<H: Host> Plan<H> {
                 visit(run);
             }
         }
+    }
+
+    /// Refuses to go on with more memory than the query may use.
+    pub(crate) fn check_memory(&self, used_bytes: usize) -> Result<()> {
+        let allowed = self.spec.memory_bytes;
+        if used_bytes as u64 <= allowed {
+            return Ok(());
+        }
+        let text = format!(
+            "the query needs {used_bytes} bytes of memory, its limit is {allowed}; narrow it or raise the limit"
+        );
+        Err(Error::new(ErrorKind::LimitExceeded, text))
     }
 
     /// Appends the pages of the filter's slots for a block.

@@ -7,10 +7,10 @@ use super::duplicates::Duplicates;
 use super::explain::Explain;
 use super::gaps::{Gaps, keep_readable};
 use super::plan::Plan;
-use super::projection::{Projection, payload_source};
+use super::projection::Projection;
 use super::ranges::{Range, sources_of, whole_ranges};
 use super::share::{Stripes, likely_rows, offered, worth};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::host::{Host, Selected};
 use crate::part::layout::BLOCK_ROWS;
 use crate::types::Rows;
@@ -479,32 +479,18 @@ impl<H: Host> Sweep<H> {
         let Some(distinct) = &mut self.distinct else {
             return Ok(());
         };
-        let source = payload_source(&mut self.blocks, &batch.picked);
-        let columns = self.host.gather(&[source])?;
-        self.explain.calls.gather += 1;
-        let payloads = self.host.read_column(&columns, 0)?;
-        let first = distinct.first_rows(&payloads)?;
+        let (blocks, picked) = (&mut self.blocks, &batch.picked);
+        let first = distinct.first_of(&*self.host, blocks, picked, &mut self.explain)?;
         keep_flagged(&mut batch.keys, 0, &first);
         keep_flagged(&mut batch.picked, 0, &first);
         batch.rows = batch.picked.len();
-        self.explain.rows.duplicates += first.iter().filter(|first| !**first).count() as u64;
         self.check_memory()
     }
 
     fn check_memory(&self) -> Result<()> {
         let distinct = self.distinct.as_ref().map_or(0, Duplicates::memory_bytes);
         let selected = self.queue.iter().map(|wanted| wanted.rows.memory_bytes());
-        let used = (distinct + selected.sum::<usize>()) as u64;
-        let allowed = self.plan.spec.memory_bytes;
-        if used <= allowed {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::LimitExceeded,
-            format!(
-                "the query needs {used} bytes of memory, its limit is {allowed}; narrow it or raise the limit"
-            ),
-        ))
+        self.plan.check_memory(distinct + selected.sum::<usize>())
     }
 }
 
@@ -513,25 +499,15 @@ fn in_stored_order(
     selected: &Selected,
     group: &[&QueryBlock],
 ) -> Result<Vec<VecDeque<(u32, i64)>>> {
-    let short = || Error::corrupt("the host returned fewer rows than it counted");
-    let mut rows = selected.rows.as_slice();
-    let mut keys = selected.keys.as_slice();
-    let mut lists = Vec::with_capacity(group.len());
-    for (at, block) in group.iter().enumerate() {
-        let count = *selected.counts.get(at).ok_or_else(short)? as usize;
-        let (these, rest) = rows.split_at_checked(count).ok_or_else(short)?;
-        let (these_keys, rest_keys) = keys.split_at_checked(count).ok_or_else(short)?;
-        (rows, keys) = (rest, rest_keys);
-        let limit = block.open_block().map_or(0, |open| open.block.rows);
-        if these.iter().any(|row| *row >= limit) {
-            return Err(Error::corrupt("the host returned a row outside the block"));
-        }
-        let pairs = these.iter().copied().zip(these_keys.iter().copied());
+    let found = selected.per_block(group.iter().map(|block| block.block_rows()));
+    let in_order = found.map(|found| {
+        let found = found?;
+        let pairs = found.rows.iter().copied().zip(found.keys.iter().copied());
         let mut pairs: Vec<(u32, i64)> = pairs.collect();
         if !pairs.is_sorted() {
             pairs.sort_unstable();
         }
-        lists.push(pairs.into());
-    }
-    Ok(lists)
+        Ok(pairs.into())
+    });
+    in_order.collect()
 }

@@ -2,7 +2,7 @@
 
 use super::Seen;
 use super::tags::TagCheck;
-use crate::error::{Error, Result};
+use crate::error::{Error, OrDamage, Result};
 use crate::host::{Host, Medium};
 use crate::ordered::batch::series_id;
 use crate::ordered::dump::read_block;
@@ -55,14 +55,11 @@ pub(super) fn outline<H: Host>(host: &H, part: &Part<H>) -> Result<Vec<Finding>>
 
 /// Keeps damage and passes other errors on.
 fn note(damage: &mut Vec<Finding>, file: Option<&str>, result: Result<()>) -> Result<()> {
-    match result {
-        Err(error) if error.kind().is_damage() => {
-            let file = file.map(str::to_owned);
-            damage.push(Finding { file, error });
-            Ok(())
-        }
-        other => other,
+    if let Err(error) = result.or_damage()? {
+        let file = file.map(str::to_owned);
+        damage.push(Finding { file, error });
     }
+    Ok(())
 }
 
 fn check_manifest<H: Host>(host: &H, part: &Part<H>) -> Result<()> {
