@@ -28,7 +28,7 @@ pub(crate) mod tag;
 pub(crate) mod writer;
 
 pub(crate) use block::Run;
-pub(crate) use column::{Longest, TagColumn};
+pub(crate) use column::{ColumnPlace, Longest, TagColumn};
 pub(crate) use list::PartList;
 pub(crate) use memory::MemoryPartWriter;
 pub(crate) use reader::Part;

@@ -6,9 +6,8 @@ use crate::error::{Error, Result};
 use crate::host::{ABSENT, BlockSource, Host, PageSource};
 use crate::merge::policy;
 use crate::part::column::PAYLOAD;
-use crate::part::cut::rows_that_fit;
+use crate::part::cut;
 use crate::part::labels::Labels;
-use crate::part::layout::{BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, block_rows_max};
 use crate::part::reader::{Frame, OpenBlock};
 use crate::part::summary::Summary;
 use crate::part::{Longest, TagColumn};
@@ -96,11 +95,7 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, parts: &[Arc<Part<H>>], number: u64) -
     let mut writer = MemoryPartWriter::new(host, number, columns)?;
     let (mut left, mut lengths) = (entries.as_slice(), lengths.as_slice());
     while !left.is_empty() {
-        let most = left.len().min(block_rows_max(longest.tag_bytes));
-        let count = match lengths.is_empty() {
-            true => most,
-            false => rows_that_fit(lengths.iter().take(most).copied()),
-        };
+        let count = cut::rows_of_block(left.len(), longest.tag_bytes, lengths.iter().copied());
         let (block, rest) = left.split_at(count);
         let series: Vec<u64> = block.iter().map(|entry| entry.0).collect();
         let keys: Vec<i64> = block.iter().map(|entry| entry.1).collect();
@@ -160,8 +155,7 @@ impl<'a, H: Host> Inputs<'a, H> {
 
     /// The lengths of the payloads in the order of the entries, or nothing when every block fits anyway.
     fn payload_lengths(&self, host: &H, entries: &[Entry], longest: Longest) -> Result<Vec<u32>> {
-        let rows = entries.len().min(BLOCK_ROWS) as u64;
-        if u64::from(longest.payload_bytes) * rows <= BLOCK_PAYLOAD_BYTES {
+        if !cut::lengths_matter(longest.payload_bytes, entries.len()) {
             return Ok(Vec::new());
         }
         let handles: Vec<u32> = self.open_blocks().map(|open| open.payloads).collect();
@@ -180,11 +174,8 @@ impl<'a, H: Host> Inputs<'a, H> {
         for column in columns {
             kinds.push(column.kind);
             for (part, frame, block) in &self.blocks {
-                let page = match part.place_of(&column.name, column.kind) {
-                    None => ABSENT,
-                    Some(place) => part.page_of(frame, 0, *block, place)?,
-                };
-                pages.push(page);
+                let place = part.place_of(&column.name, column.kind);
+                pages.push(part.page_of(frame, 0, *block, place)?);
             }
         }
         Ok((kinds, pages))

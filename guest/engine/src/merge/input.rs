@@ -5,7 +5,8 @@ use crate::host::{ABSENT, Host, PageSource, Selection};
 use crate::ordered::predicate::{Places, Predicate};
 use crate::part::Part;
 use crate::part::column::PAYLOAD;
-use crate::part::layout::{BLOCK_PAYLOAD_BYTES, BLOCK_ROWS};
+use crate::part::cut;
+use crate::part::layout::BLOCK_ROWS;
 use crate::part::reader::{Frame, OpenBlock};
 use crate::types::Job;
 use std::sync::Arc;
@@ -237,8 +238,8 @@ impl<H: Host> Input<H> {
     }
 
     fn payload_lengths(&self, open: &OpenBlock) -> Result<Vec<u32>> {
-        let longest = u64::from(self.part.manifest().longest_payload_bytes);
-        if longest * BLOCK_ROWS as u64 <= BLOCK_PAYLOAD_BYTES {
+        // A block of the output may be full with rows of all inputs.
+        if !cut::lengths_matter(self.part.manifest().longest_payload_bytes, BLOCK_ROWS) {
             return Ok(Vec::new());
         }
         let mut near = 0;

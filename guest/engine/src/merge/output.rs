@@ -5,7 +5,8 @@ use super::labels::MergedLabels;
 use crate::error::Result;
 use crate::host::{ABSENT, Host, Medium, PageSource};
 use crate::part::column::PAYLOAD;
-use crate::part::layout::{BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, block_rows_max};
+use crate::part::cut::Cut;
+use crate::part::layout::BLOCK_ROWS;
 use crate::part::summary::Summary;
 use crate::part::{Longest, Part, PartList, PartWriter, TagColumn, Values};
 use crate::types::{Job, Outcome};
@@ -19,10 +20,8 @@ pub(super) struct Output<'h, H: Host> {
     labels: MergedLabels<H>,
     ids: (u64, u64),
     longest: Longest,
-    /// Most rows of a block by the lengths of tags.
-    block_rows: usize,
-    /// Payload bytes of the pending rows, where they can matter.
-    pending_bytes: u64,
+    /// Of the pending rows.
+    cut: Cut,
     series: Vec<u64>,
     keys: Vec<i64>,
     /// Index into `places`, and row, of each pending row.
@@ -60,8 +59,7 @@ impl<'h, H: Host> Output<'h, H> {
             labels,
             ids,
             longest,
-            block_rows: block_rows_max(longest.tag_bytes),
-            pending_bytes: 0,
+            cut: Cut::new(longest.tag_bytes),
             series: Vec::new(),
             keys: Vec::new(),
             from: Vec::new(),
@@ -102,10 +100,7 @@ impl<'h, H: Host> Output<'h, H> {
 
     /// Adds the head row of an input; true when a block was written and `begin` must be called.
     pub(super) fn push(&mut self, head: Head, input: &Input<H>) -> Result<bool> {
-        let bytes = input.payload_bytes();
-        let full = self.rows.len() >= self.block_rows
-            || self.pending_bytes.saturating_add(bytes) > BLOCK_PAYLOAD_BYTES;
-        let written = full && !self.rows.is_empty();
+        let written = !self.cut.takes(input.payload_bytes());
         if written {
             self.write_block()?;
             self.begin(input);
@@ -114,7 +109,6 @@ impl<'h, H: Host> Output<'h, H> {
         self.keys.push(head.1);
         self.from.push(self.current);
         self.rows.push(input.row);
-        self.pending_bytes = self.pending_bytes.saturating_add(bytes);
         Ok(written)
     }
 
@@ -132,7 +126,6 @@ impl<'h, H: Host> Output<'h, H> {
         self.from.clear();
         self.rows.clear();
         self.places.clear();
-        self.pending_bytes = 0;
         Ok(())
     }
 
@@ -161,10 +154,8 @@ impl<'h, H: Host> Output<'h, H> {
             let mut pages = Vec::with_capacity(self.places.len());
             for place in &self.places {
                 let part = &place.part;
-                pages.push(match part.place_of(&column.name, column.kind) {
-                    None => ABSENT,
-                    Some(at) => part.page_of(&place.frame, place.frame_index, place.block, at)?,
-                });
+                let at = part.place_of(&column.name, column.kind);
+                pages.push(part.page_of(&place.frame, place.frame_index, place.block, at)?);
             }
             let page = |from: &u32| pages.get(*from as usize).copied().unwrap_or(ABSENT);
             sources.push(PageSource {

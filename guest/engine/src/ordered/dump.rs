@@ -93,9 +93,7 @@ pub(crate) fn read_block<H: Host>(
     let mut names = Vec::new();
     for entry in part.columns() {
         let column = &entry.column;
-        let Some(place) = part.place_of(&column.name, column.kind) else {
-            continue;
-        };
+        let place = part.place_of(&column.name, column.kind);
         let page = part.page_of(frame, frame_index, block, place)?;
         let pages = vec![page; rows as usize];
         sources.push(PageSource {

@@ -4,9 +4,9 @@ use crate::error::Result;
 use crate::expression::{Expression, parse};
 use crate::filter::{ColumnFacts, Facts, Filter, Verdict};
 use crate::host::{ABSENT, Host};
-use crate::part::Part;
 use crate::part::dictionary::Slices;
 use crate::part::reader::{Frame, TagFrame};
+use crate::part::{ColumnPlace, Part};
 use sidx_kernels::{ColumnType, Step, Test};
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(crate) struct Predicate<H: Host> {
 }
 
 /// Where a part keeps the columns of the slots; `None` for columns that it lacks.
-pub(crate) type Places = Vec<Option<(usize, usize)>>;
+pub(crate) type Places = Vec<Option<ColumnPlace>>;
 
 /// Metadata of the slots' columns in one frame.
 pub(crate) struct SlotFrames<'f> {
@@ -85,7 +85,7 @@ impl<H: Host> Predicate<H> {
         for probe in self.filter.probes() {
             let place = places.get(probe.slot).copied().flatten();
             let shared = match place.filter(|_| !probe.values.is_empty()) {
-                Some((tag, column)) => part.shared(tag, column)?,
+                Some(place) => part.shared(place)?,
                 None => None,
             };
             found.push(match shared.filter(|shared| !shared.postings.is_empty()) {
@@ -131,8 +131,11 @@ impl<H: Host> Predicate<H> {
         frame: &'f Frame,
         index: usize,
     ) -> Result<SlotFrames<'f>> {
-        let read = |place: &Option<(usize, usize)>| match place {
-            Some((tag, column)) => Ok(Some((part.tag_frame(frame, index, *tag)?, *column))),
+        let read = |place: &Option<ColumnPlace>| match place {
+            Some(place) => Ok(Some((
+                part.tag_frame(frame, index, place.tag)?,
+                place.column,
+            ))),
             None => Ok(None),
         };
         Ok(SlotFrames {

@@ -15,6 +15,15 @@ pub(crate) struct TagColumn {
     pub(crate) kind: ColumnType,
 }
 
+/// Where a part keeps a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ColumnPlace {
+    /// Index of the tag in the manifest.
+    pub(crate) tag: usize,
+    /// Index of the type among those of the tag.
+    pub(crate) column: usize,
+}
+
 /// Upper bounds of the lengths of values, bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Longest {

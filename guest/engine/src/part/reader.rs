@@ -3,7 +3,7 @@
 mod tags;
 
 use super::block::Block;
-use super::column::{PartColumn, TagColumn};
+use super::column::{ColumnPlace, PartColumn, TagColumn};
 use super::frame::{FrameEntry, read_frames};
 use super::labels::{self, Labels};
 use super::layout::{
@@ -248,10 +248,11 @@ impl<H: Host> Part<H> {
             .find(|entry| entry.column.kind == kind && entry.column.name == name)
     }
 
-    /// The place of a column: index of its tag, and of the type in the tag.
-    pub(crate) fn place_of(&self, name: &str, kind: ColumnType) -> Option<(usize, usize)> {
+    /// Where the part keeps a column, if it has it.
+    pub(crate) fn place_of(&self, name: &str, kind: ColumnType) -> Option<ColumnPlace> {
         let (tag, kinds) = self.tag_names.get(name)?;
-        Some((*tag, kinds.iter().position(|found| *found == kind)?))
+        let column = kinds.iter().position(|found| *found == kind)?;
+        Some(ColumnPlace { tag: *tag, column })
     }
 
     /// The files that are not there, or have another size than the manifest says. Reads no content.

@@ -2,7 +2,7 @@
 //! tags. A row of which anything is unreadable is lost rather than changed.
 
 use crate::error::{Error, OrDamage, Result};
-use crate::host::{ABSENT, Host, Medium, PageSource};
+use crate::host::{Host, Medium, PageSource};
 use crate::part::PartList;
 use crate::part::column::PAYLOAD;
 use crate::part::labels::Labels;
@@ -153,9 +153,9 @@ impl<H: Host> Salvage<'_, H> {
 
     /// The pages of a block's tags, in the order of the columns.
     fn pages(&self, frame: &Frame, index: usize, block: usize) -> Result<Vec<u32>> {
-        let page = |column: &TagColumn| match self.part.place_of(&column.name, column.kind) {
-            None => Ok(ABSENT),
-            Some(place) => self.part.page_of(frame, index, block, place),
+        let page = |column: &TagColumn| {
+            let place = self.part.place_of(&column.name, column.kind);
+            self.part.page_of(frame, index, block, place)
         };
         self.columns.iter().map(page).collect()
     }

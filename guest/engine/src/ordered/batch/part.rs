@@ -3,8 +3,8 @@
 use super::{Checked, sorted_rows};
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::part::cut::rows_that_fit;
-use crate::part::layout::{BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, block_rows_max, part_name};
+use crate::part::cut;
+use crate::part::layout::part_name;
 use crate::part::{Longest, TagColumn};
 use crate::part::{MemoryPartWriter, Part};
 use sidx_kernels::Values as ColumnValues;
@@ -41,12 +41,9 @@ pub(crate) fn write<H: Host>(
     let lengths = payload_lengths(&**host, batch)?;
     let mut left = rows.as_slice();
     while !left.is_empty() {
-        let most = left.len().min(block_rows_max(batch.longest_tag_bytes));
-        let length = |row: &u32| lengths.get(*row as usize).copied().unwrap_or(0);
-        let count = match lengths.is_empty() {
-            true => most,
-            false => rows_that_fit(left.iter().take(most).map(length)),
-        };
+        let of_left = left.iter().take(lengths.len());
+        let of_left = of_left.map(|row| lengths.get(*row as usize).copied().unwrap_or(0));
+        let count = cut::rows_of_block(left.len(), batch.longest_tag_bytes, of_left);
         let (block, rest) = left.split_at(count);
         let pick = |row: &u32| batch.series.get(*row as usize).copied().unwrap_or(0);
         let series: Vec<u64> = block.iter().map(pick).collect();
@@ -68,8 +65,7 @@ pub(crate) fn write<H: Host>(
 
 /// The lengths of all payloads, or nothing when every block of the batch fits anyway.
 fn payload_lengths<H: Host>(host: &H, batch: &Checked<H::Columns>) -> Result<Vec<u32>> {
-    let rows = batch.keys.len().min(BLOCK_ROWS) as u64;
-    if u64::from(batch.longest_payload_bytes) * rows <= BLOCK_PAYLOAD_BYTES {
+    if !cut::lengths_matter(batch.longest_payload_bytes, batch.keys.len()) {
         return Ok(Vec::new());
     }
     let column = host.read_column(&batch.columns, 0)?;

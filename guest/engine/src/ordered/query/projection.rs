@@ -3,11 +3,10 @@
 use super::block::QueryBlock;
 use crate::error::Result;
 use crate::host::{ABSENT, Host, PageSource};
-use crate::part::Part;
 use crate::part::PartList;
-use crate::part::TagColumn;
 use crate::part::column::PAYLOAD;
 use crate::part::summary;
+use crate::part::{ColumnPlace, Part, TagColumn};
 use crate::types::{Projection as Wanted, QuerySpec};
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ pub(crate) struct Projection {
     pub(super) payload: bool,
     pub(super) columns: Vec<TagColumn>,
     /// Per part of the list: where it keeps the columns, none where it lacks one.
-    places: Vec<Vec<Option<(usize, usize)>>>,
+    places: Vec<Vec<Option<ColumnPlace>>>,
 }
 
 impl Projection {
@@ -60,7 +59,7 @@ impl Projection {
     }
 
     /// Where part `rank` keeps a column.
-    pub(crate) fn place(&self, rank: usize, column: usize) -> Option<(usize, usize)> {
+    pub(crate) fn place(&self, rank: usize, column: usize) -> Option<ColumnPlace> {
         self.places.get(rank)?.get(column).copied().flatten()
     }
 
@@ -123,10 +122,8 @@ impl Projection {
         };
         let mut pages = Vec::with_capacity(self.columns.len());
         for column in 0..self.columns.len() {
-            pages.push(match self.place(block.rank, column) {
-                None => ABSENT,
-                Some(place) => part.page_of(&block.frame, block.frame_index, block.block, place)?,
-            });
+            let place = self.place(block.rank, column);
+            pages.push(part.page_of(&block.frame, block.frame_index, block.block, place)?);
         }
         block.projected = Some(pages);
         Ok(())

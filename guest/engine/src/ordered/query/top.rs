@@ -386,11 +386,10 @@ fn write_columns<H: Host>(
         request.kinds.push(column.kind.code());
         for (found, block) in each() {
             let part = plan.live.parts.get(found.rank);
-            let page = match (part, projection.place(found.rank, at)) {
-                (Some(part), Some(place)) => {
-                    part.page_of(&found.frame, found.index, block, place)?
-                }
-                _ => ABSENT,
+            let place = projection.place(found.rank, at);
+            let page = match part {
+                Some(part) => part.page_of(&found.frame, found.index, block, place)?,
+                None => ABSENT,
             };
             request.piece_counts.push(1);
             request.pieces.extend([u32::MAX, page]);

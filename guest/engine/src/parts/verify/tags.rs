@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Host};
-use crate::part::Part;
 use crate::part::dictionary::BLOCK_SLICES;
 use crate::part::limits::union;
 use crate::part::reader::{Frame, OpenTagPage, Shared};
+use crate::part::{ColumnPlace, Part};
 use sidx_kernels::postings::{
     PAGE_ENTRIES, SEGMENT_SLICES, SLICE_ROWS, pages_per_segment, read_slices,
 };
@@ -58,7 +58,10 @@ impl<'a, H: Host> TagCheck<'a, H> {
             let stats = ColumnStats::of(&values);
             let column = self.part.place_of(name, entry.column.kind);
             let page = match column {
-                Some((tag, column)) => self.part.tag_frame(frame, index, tag)?.page(block, column),
+                Some(place) => {
+                    let pages = self.part.tag_frame(frame, index, place.tag)?;
+                    pages.page(block, place.column)
+                }
                 None => None,
             };
             check_page(host, page, &values, &stats)
@@ -125,15 +128,15 @@ fn check_page<H: Host>(
 fn check_shared<H: Host>(
     host: &H,
     part: &Part<H>,
-    place: Option<(usize, usize)>,
+    place: Option<ColumnPlace>,
     check: &mut Option<SharedCheck>,
     values: &Column,
     number: u32,
 ) -> Result<()> {
-    let Some((tag, column)) = place.filter(|_| values.present_count() > 0) else {
+    let Some(place) = place.filter(|_| values.present_count() > 0) else {
         return Ok(());
     };
-    let Some(shared) = part.shared(tag, column)? else {
+    let Some(shared) = part.shared(place)? else {
         return Ok(());
     };
     let check = match check {
