@@ -184,8 +184,8 @@ pub(crate) struct SelectedRows<'s> {
 }
 
 impl Selected {
-    /// The rows of each block, for blocks of so many rows. `corrupt` when the lists are shorter than they say,
-    /// or a row is none of its block's.
+    /// The rows of each block, for blocks of so many rows. `corrupt` when the lists are shorter than they
+    /// say, or a row is none of its block's.
     pub(crate) fn per_block(
         &self,
         block_rows: impl IntoIterator<Item = u32>,

@@ -5,7 +5,7 @@ use crate::host::Host;
 use crate::merge;
 use crate::merge::retention;
 use crate::ordered::dump::DumpCursor;
-use crate::ordered::query::{self, Answer, Queries};
+use crate::ordered::query::{Answer, Queries};
 use crate::part::PartList;
 use crate::part::layout::part_number;
 use crate::parts::contents;
@@ -197,7 +197,7 @@ impl<H: Host> Index<H> {
 
     /// `index.count`
     pub fn count(&mut self, query: QuerySpec) -> Result<CountAnswer> {
-        query::count(&self.host, &self.live, query)
+        self.queries.count(&self.host, &self.live, query)
     }
 
     /// `index.labels`

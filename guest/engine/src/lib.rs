@@ -7,14 +7,15 @@
 //!
 //! Where to read on; each name may use those before it, and none behind it:
 //!
-//! * `host`, `types`, `error`: the outside and what crosses to it. `expression`, `filter`: filter text to tree,
-//!   tree to a program for the kernels.
+//! * `host`, `types`, `error`: the outside and what crosses to it. `expression`, `filter`: filter text to
+//!   tree, tree to a program for the kernels.
 //! * `part`: one part, its blocks, runs, columns and pages; the list of parts, and what was lost of one.
 //! * `ordered`: rows by series and key. A batch is checked and becomes a part in memory; a query begins in
 //!   `ordered::query::start`.
 //! * `merge`: parts from parts. A flush and a merge are the same job; `retention` says what is left out.
-//! * `parts`: the list as a whole. The `introducer` takes batches in and puts the output of jobs in place of
-//!   their inputs; `snapshot` publishes that as the next epoch, `recovery` finds it again and replays the log.
+//! * `parts`: the list as a whole. The `introducer` takes batches in and puts the output of jobs in place
+//!   of their inputs; `snapshot` publishes that as the next epoch, `recovery` finds it again and replays
+//!   the log.
 //! * [`Index`] is the list of exports; each leads to the module that does the work.
 
 #![forbid(unsafe_code)]

@@ -1,8 +1,8 @@
 //! Queries: which blocks can hold wanted rows, in which order they come due, and the rows themselves.
 //!
-//! All of them begin in [`start`], which binds the filter, plans, and chooses the way. The first rows of most queries, and all of many, come with one call to the host ([`top`]): it is told the
-//! runs that may hold them, and merges them. [`Cursor`] is for what is left, and for queries that must look
-//! at rows themselves.
+//! All of them begin in [`start`], which binds the filter, plans, and chooses the way. The first rows of most
+//! queries, and all of many, come with one call to the host ([`top`]): it is told the runs that may hold
+//! them, and merges them. [`Cursor`] is for what is left, and for queries that must look at rows themselves.
 //!
 //! In key order, [`Ordered`] keeps three heaps in one order: parts, frames and blocks that are *pending* with
 //! the first position they could contribute, and blocks that are *open* with the position of their next row.

@@ -1,5 +1,5 @@
-//! Where rows are cut into blocks: after so many rows, fewer where tags are long, and before payloads take more
-//! than a block may hold of them. A row is in some block however long its payload is.
+//! Where rows are cut into blocks: after so many rows, fewer where tags are long, and before payloads take
+//! more than a block may hold of them. A row is in some block however long its payload is.
 
 use super::layout::{BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, block_rows_max};
 
@@ -34,7 +34,8 @@ impl Cut {
     }
 }
 
-/// Whether payloads of at most so many bytes can fill a block before `rows` rows, or as many as it may have, do.
+/// Whether payloads of at most so many bytes can fill a block before `rows` rows, or as many as it may have,
+/// do.
 pub(crate) fn lengths_matter(longest_payload_bytes: u32, rows: usize) -> bool {
     let rows = rows.min(BLOCK_ROWS) as u64;
     u64::from(longest_payload_bytes) * rows > BLOCK_PAYLOAD_BYTES

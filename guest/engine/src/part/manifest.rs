@@ -27,7 +27,7 @@ pub(crate) struct Manifest {
     /// Least and greatest element id.
     pub(crate) first_id: u64,
     pub(crate) last_id: u64,
-    /// Raw bytes of all payloads, and of the longest.
+    /// Bytes of the longest payload.
     pub(crate) longest_payload_bytes: u32,
     /// Upper bound of the longest value of a tag.
     pub(crate) longest_tag_bytes: u32,

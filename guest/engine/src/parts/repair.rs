@@ -257,7 +257,7 @@ fn find_log_position<H: Host>(
         }
     }
     if snapshot.parts.is_empty() && snapshot.log_position > 0 {
-        let reason = "the snapshot is gone, and no part is there, though the log says that rows were                       flushed";
+        let reason = "the snapshot is gone, and no part is there, though the log says that rows were flushed";
         return Ok(Some(LostEntries {
             reason: reason.to_owned(),
             rows: None,

@@ -1,11 +1,17 @@
 //! Going on behind rows that were returned already.
+//!
+//! The first rows of a query came from the host, which merged them in the order of key, series, age of the
+//! part and row. All that is known of them afterwards is where the last one lies. Every other row was
+//! returned exactly if it comes before that one, and of most blocks their runs tell: all their keys come
+//! later, or all earlier. In a block with rows of the very key of the last row, series and age decide for
+//! each run as a whole, except for the run of the last row itself, in which its row number does.
 
 use super::plan::{Candidate, Plan};
 use super::position::Position;
 use crate::host::Host;
 use crate::part::reader::OpenBlock;
 
-/// The last row that was returned.
+/// The last row that was returned, and where it lies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bookmark {
     pub(crate) key: i64,
@@ -86,6 +92,9 @@ impl Bookmark {
                 let last = runs.iter().rev().find(|run| is_returned(run.series));
                 match last {
                     Some(run) => Some((self.key, run.end.saturating_sub(1))),
+                    // None was: its rows of the key are wanted, those of smaller keys were returned. No block
+                    // has so many rows as this number, and the one above it would mean the block's start. No
+                    // key is smaller than the least, so then the block begins at its start.
                     None => self.key.checked_sub(1).map(|key| (key, u32::MAX - 1)),
                 }
             }

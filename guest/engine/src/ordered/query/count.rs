@@ -22,18 +22,30 @@ const SHARE_ROWS: u64 = 1 << 20;
 /// Rows looked at a time when duplicates must be told apart.
 const BATCH_ROWS: u32 = 8_192;
 
-/// The number of rows a query would return. Runs whose keys are all wanted, in blocks whose limits
-/// prove the filter, are counted from metadata alone.
+/// The number of rows of a part list that a query would return; binds its filter for this one count.
 pub(crate) fn count<H: Host>(
     host: &Arc<H>,
     live: &Arc<PartList<H>>,
     spec: QuerySpec,
 ) -> Result<CountAnswer> {
+    let text = spec.filter.as_deref();
+    let filter = text.map(|text| BoundFilter::bind(&**host, live, text));
+    let filter = filter.transpose()?;
+    run(host, live, spec, filter)
+}
+
+/// The number of rows a query would return. Runs whose keys are all wanted, in blocks whose limits
+/// prove the filter, are counted from metadata alone.
+pub(super) fn run<H: Host>(
+    host: &Arc<H>,
+    live: &Arc<PartList<H>>,
+    spec: QuerySpec,
+    filter: Option<Arc<BoundFilter<H>>>,
+) -> Result<CountAnswer> {
     // Metadata cannot tell which rows are readable, nor which payloads are equal.
     if spec.distinct_payload || spec.allow_partial {
-        return count_rows(host, live, spec);
+        return count_rows(host, live, spec, filter);
     }
-    let filter = bound_filter(&**host, live, &spec)?;
     let mut count = Count {
         host: &**host,
         stripes: Stripes::of(&spec)?,
@@ -178,21 +190,12 @@ fn count_blocks<H: Host>(
     Ok(counts.into_iter().fold(0, u64::saturating_add))
 }
 
-fn bound_filter<H: Host>(
-    host: &H,
-    live: &PartList<H>,
-    spec: &QuerySpec,
-) -> Result<Option<Arc<BoundFilter<H>>>> {
-    let text = spec.filter.as_deref();
-    text.map(|text| BoundFilter::bind(host, live, text))
-        .transpose()
-}
-
 /// Counts row by row.
 fn count_rows<H: Host>(
     host: &Arc<H>,
     live: &Arc<PartList<H>>,
     mut spec: QuerySpec,
+    filter: Option<Arc<BoundFilter<H>>>,
 ) -> Result<CountAnswer> {
     // A partial result lacks the rows whose wanted columns cannot be read.
     if !spec.allow_partial {
@@ -201,7 +204,6 @@ fn count_rows<H: Host>(
     }
     // In which order rows are counted does not matter.
     let projection = Arc::new(Projection::new(&spec, live));
-    let filter = bound_filter(&**host, live, &spec)?;
     let mut cursor = Sweep::start(host, Plan::new(live, spec, filter), projection)?;
     let mut total = 0;
     while let Some(rows) = cursor.next(BATCH_ROWS)? {

@@ -130,6 +130,7 @@ impl Explain {
         self.rows.selected += rows.selected;
         self.rows.duplicates += rows.duplicates;
         self.rows.returned += rows.returned;
+        self.calls.top += calls.top;
         self.calls.select += calls.select;
         self.calls.gather += calls.gather;
     }

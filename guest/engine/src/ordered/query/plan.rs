@@ -1,4 +1,14 @@
 //! What a query wants, in the terms of parts, frames, blocks and runs.
+//!
+//! A plan drops what cannot hold wanted rows in steps, each of which costs more and lets less through: a part
+//! by its manifest, a frame by its entry in `meta.bin`, a block and its runs by the block's record, and by
+//! the limits and membership pages of the columns that the filter names. Postings go before all of these
+//! where a column has them: they name the slices of the part in which its values occur. No step reads a page
+//! of rows.
+//!
+//! What is left of a frame are [candidates](Candidate), blocks with spans of rows. There is a span for each
+//! run, as keys ascend inside a run only: by its two ends the keys of a run are known well enough to say
+//! whether any of its rows may be wanted, and which position the first of them has at best.
 
 use super::explain::Explain;
 use super::position::Position;
@@ -232,7 +242,8 @@ impl<H: Host> Plan<H> {
         candidates
     }
 
-    /// The same for all series, from the slices to their blocks and runs: others are not looked at.
+    /// The same for a query of all series, begun at the slices: a block that has none costs nothing, not even
+    /// a look at its runs. Among many blocks few have any, where a value is rare.
     fn sliced(&self, slices: &Slices, frame: &Frame, explain: &mut Explain) -> Vec<Candidate> {
         let mut candidates = Vec::new();
         let first = frame.blocks.first().map_or(0, |open| open.number);

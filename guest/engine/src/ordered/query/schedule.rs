@@ -1,8 +1,19 @@
 //! Runs in the order in which they come due, no more of them than a query with a limit can need.
 //!
-//! Where no filter and no bound hides the first row of a run, the first key of a run is known to be a
-//! row's. So the rows of a top-N query lie in the N runs that come due first, and those with the same key
-//! and series as the last of them.
+//! A run is a sorted list of which the first key is known without reading it. Where no filter and no bound
+//! hides that first row, it is a row of the result's order. So the N runs whose first rows come first already
+//! hold N rows, and no row of another run can be among the first N: it comes behind the first row of its own
+//! run, and that comes behind all of those. Only age tells rows of equal key and series apart, which first
+//! keys do not say: runs that tie with the N-th are taken too.
+//!
+//! These runs are found with one heap. A part stands in it with the least key of its manifest, a frame with
+//! that of its entry, a run with its first key. What comes out is replaced by its next sibling and its first
+//! child, neither of which comes earlier, so nothing is opened that does not lie before the last run that is
+//! taken. The [`Horizon`] is the first position that the heap still held when it was left: the answer is
+//! whole up to it.
+//!
+//! For descending order all keys and series are inverted bit by bit: then the last is the least, and
+//! everything above holds as it stands.
 
 use super::candidates::{Candidates, RUNS_MAX};
 use super::explain::Explain;
@@ -62,8 +73,8 @@ pub(super) fn at<H: Host>(plan: &Plan<H>, key: i64, series: u64) -> (i64, u64) {
     }
 }
 
-/// Whether the first rows of a query are the first rows of runs: it wants few rows of all series, and no
-/// bound cuts off where it begins.
+/// Whether the first row of every run is a row of the result, and few of them will do: the query wants few
+/// rows, of all series, without a filter, and its bounds cut nothing off at the end where it begins.
 pub(super) fn is_ordered<H: Host>(plan: &Plan<H>, want: usize) -> bool {
     let is_bounded = plan.spec.limit.is_some_and(|limit| limit <= want as u64);
     let is_open = |min_key: i64, max_key: i64| match plan.spec.descending {

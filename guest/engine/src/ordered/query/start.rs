@@ -1,8 +1,15 @@
-//! What an instance keeps between queries: filters and projections that it resolved against the part list,
-//! and room for requests.
+//! The front door of all queries: binds the filter and the projection to the part list, plans, and chooses
+//! the way.
+//!
+//! In any order it is a [`Sweep`]. In key order the host is asked for the first rows with one call ([`top`]);
+//! what that leaves, and what that call is not for, is done by a [`Cursor`].
+//!
+//! An instance keeps what it bound for the next queries on the same part list, and the room of its requests:
+//! binding costs more than most queries that use it.
 
 use super::Answer;
 use super::candidates::Candidates;
+use super::count;
 use super::cursor::Cursor;
 use super::explain::Explain;
 use super::gaps::Gaps;
@@ -13,34 +20,11 @@ use super::top;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::part::PartList;
-use crate::types::{Projection as Wanted, QuerySpec, Rows, Sharing};
+use crate::types::{CountAnswer, Projection as Wanted, QuerySpec, Rows, Sharing};
 use std::sync::Arc;
 
 /// Filters, and projections, that are remembered.
 const KEPT: usize = 8;
-
-impl<H: Host> Answer<H> {
-    /// The first rows of a cursor.
-    fn of(mut cursor: super::Cursor<H>, max_rows: u32) -> Result<Self> {
-        let rows = cursor.first(max_rows)?;
-        Ok(Self {
-            rows,
-            complete: cursor.is_complete(),
-            cursor: Some(cursor),
-            shares: 1,
-        })
-    }
-
-    /// Nothing was done: instances are to share the query.
-    fn shared(shares: u32) -> Self {
-        Self {
-            rows: Rows::default(),
-            complete: false,
-            cursor: None,
-            shares,
-        }
-    }
-}
 
 /// The queries of one instance, one after the other.
 pub(crate) struct Queries<H: Host> {
@@ -74,16 +58,9 @@ impl<H: Host> Queries<H> {
         spec: QuerySpec,
         max_rows: u32,
     ) -> Result<Answer<H>> {
-        if self.version != live.version {
-            self.filters.clear();
-            self.projections.clear();
-            self.version = live.version;
-        }
+        self.forget_other_lists(live);
         let projection = self.projection(live, &spec);
-        let filter = match &spec.filter {
-            Some(text) => Some(self.filter(&**host, live, text)?),
-            None => None,
-        };
+        let filter = self.bound(&**host, live, &spec)?;
         let plan = Plan::new(live, spec, filter);
         Gaps::of(&plan)?;
         if plan.spec.any_order {
@@ -136,21 +113,51 @@ impl<H: Host> Queries<H> {
         })
     }
 
+    /// `index.count`
+    pub(crate) fn count(
+        &mut self,
+        host: &Arc<H>,
+        live: &Arc<PartList<H>>,
+        spec: QuerySpec,
+    ) -> Result<CountAnswer> {
+        self.forget_other_lists(live);
+        let filter = self.bound(&**host, live, &spec)?;
+        count::run(host, live, spec, filter)
+    }
+
     /// `index.explain`
     pub(crate) fn explain(&self) -> String {
         self.explain.json()
     }
 
-    fn filter(&mut self, host: &H, live: &PartList<H>, text: &str) -> Result<Arc<BoundFilter<H>>> {
+    /// What was bound to another part list is of no use.
+    fn forget_other_lists(&mut self, live: &PartList<H>) {
+        if self.version != live.version {
+            self.filters.clear();
+            self.projections.clear();
+            self.version = live.version;
+        }
+    }
+
+    /// The filter of a query, bound to the part list; none when it has none.
+    fn bound(
+        &mut self,
+        host: &H,
+        live: &PartList<H>,
+        spec: &QuerySpec,
+    ) -> Result<Option<Arc<BoundFilter<H>>>> {
+        let Some(text) = &spec.filter else {
+            return Ok(None);
+        };
         if let Some((_, bound)) = self.filters.iter().find(|(known, _)| known == text) {
-            return Ok(Arc::clone(bound));
+            return Ok(Some(Arc::clone(bound)));
         }
         let bound = BoundFilter::bind(host, live, text)?;
         if self.filters.len() >= KEPT {
             self.filters.remove(0);
         }
-        self.filters.push((text.to_owned(), Arc::clone(&bound)));
-        Ok(bound)
+        self.filters.push((text.clone(), Arc::clone(&bound)));
+        Ok(Some(bound))
     }
 
     fn projection(&mut self, live: &PartList<H>, spec: &QuerySpec) -> Arc<Projection> {
@@ -168,5 +175,28 @@ impl<H: Host> Queries<H> {
         let key = (spec.payload, spec.projection.clone());
         self.projections.push((key, Arc::clone(&projection)));
         projection
+    }
+}
+
+impl<H: Host> Answer<H> {
+    /// The first rows of a cursor.
+    fn of(mut cursor: super::Cursor<H>, max_rows: u32) -> Result<Self> {
+        let rows = cursor.first(max_rows)?;
+        Ok(Self {
+            rows,
+            complete: cursor.is_complete(),
+            cursor: Some(cursor),
+            shares: 1,
+        })
+    }
+
+    /// Nothing was done: instances are to share the query.
+    fn shared(shares: u32) -> Self {
+        Self {
+            rows: Rows::default(),
+            complete: false,
+            cursor: None,
+            shares,
+        }
     }
 }
