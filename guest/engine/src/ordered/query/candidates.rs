@@ -6,7 +6,7 @@ use crate::part::Run;
 use crate::part::reader::Frame;
 use std::sync::Arc;
 
-/// Most runs to send in one call; more are for the cursor.
+/// Most runs to send in one call; more are for the heap.
 pub(super) const RUNS_MAX: usize = 64 << 10;
 
 /// Room for one request after the other.

@@ -1,6 +1,7 @@
 //! Counting without returning rows.
 
 use super::block::{QueryBlock, selection};
+use super::cursor::Cursor;
 use super::explain::Explain;
 use super::gaps::Gaps;
 use super::plan::{BoundFilter, Candidate, Plan};
@@ -204,7 +205,8 @@ fn count_rows<H: Host>(
     }
     // In which order rows are counted does not matter.
     let projection = Arc::new(Projection::new(&spec, live));
-    let mut cursor = Sweep::start(host, Plan::new(live, spec, filter), projection)?;
+    let (query, sweep) = Sweep::start(host, Plan::new(live, spec, filter), projection)?;
+    let mut cursor = Cursor::in_any_order(query, sweep);
     let mut total = 0;
     while let Some(rows) = cursor.next(BATCH_ROWS)? {
         total += rows.len() as u64;

@@ -14,6 +14,7 @@ use super::cursor::Cursor;
 use super::explain::Explain;
 use super::gaps::Gaps;
 use super::plan::{BoundFilter, Plan};
+use super::progress::Progress;
 use super::projection::Projection;
 use super::sweep::Sweep;
 use super::top;
@@ -64,9 +65,9 @@ impl<H: Host> Queries<H> {
         let plan = Plan::new(live, spec, filter);
         Gaps::of(&plan)?;
         if plan.spec.any_order {
-            let mut sweep = Sweep::start(host, plan, projection)?;
-            return match sweep.shares()? {
-                1 => Answer::of(super::Cursor::swept(sweep), max_rows),
+            let (mut query, mut sweep) = Sweep::start(host, plan, projection)?;
+            return match sweep.shares(&mut query)? {
+                1 => Answer::of(Cursor::in_any_order(query, sweep), max_rows),
                 shares => Ok(Answer::shared(shares)),
             };
         }
@@ -89,8 +90,8 @@ impl<H: Host> Queries<H> {
         let first = top::first_rows(&**host, &plan, &projection, max_rows, room, &mut explain)?;
         let complete = first.as_ref().is_some_and(|first| first.complete);
         let Some(first) = first else {
-            let cursor = Cursor::start(host, plan, projection)?;
-            return Answer::of(super::Cursor::ordered(cursor), max_rows);
+            let query = Progress::new(host, plan, projection)?;
+            return Answer::of(Cursor::in_key_order(query), max_rows);
         };
         let rows = Rows {
             columns: Some(first.columns),
@@ -102,8 +103,8 @@ impl<H: Host> Queries<H> {
             self.explain = explain;
             None
         } else {
-            let cursor = Cursor::start(host, plan, projection)?;
-            Some(super::Cursor::ordered(cursor.behind(first.after, explain)))
+            let query = Progress::new(host, plan, projection)?;
+            Some(Cursor::behind(query, first.after, explain))
         };
         Ok(Answer {
             rows,
@@ -180,7 +181,7 @@ impl<H: Host> Queries<H> {
 
 impl<H: Host> Answer<H> {
     /// The first rows of a cursor.
-    fn of(mut cursor: super::Cursor<H>, max_rows: u32) -> Result<Self> {
+    fn of(mut cursor: Cursor<H>, max_rows: u32) -> Result<Self> {
         let rows = cursor.first(max_rows)?;
         Ok(Self {
             rows,

@@ -2,11 +2,9 @@
 //! every row is wanted. Nothing is compared, and nothing waits for its turn.
 
 use super::block::{QueryBlock, SELECTED_ROW_BYTES, selection};
-use super::cursor::{BATCH_ROWS_MAX, keep_flagged, rows_per_batch};
-use super::duplicates::Duplicates;
 use super::explain::Explain;
-use super::gaps::{Gaps, keep_readable};
 use super::plan::Plan;
+use super::progress::{Progress, keep_flagged};
 use super::projection::Projection;
 use super::ranges::{Range, sources_of, whole_ranges};
 use super::share::{Stripes, likely_rows, offered, worth};
@@ -22,12 +20,8 @@ const GROUP_MAX: usize = 16;
 /// Fewest rows of a share: below this, starting another thread costs more than it brings.
 const SHARE_ROWS: u64 = 128 << 10;
 
-/// The rows of a query in the order in which they lie, a batch at a time, on the part list that it began
-/// with.
-pub(crate) struct Sweep<H: Host> {
-    host: Arc<H>,
-    plan: Plan<H>,
-    projection: Arc<Projection>,
+/// What was not looked at yet, and what is queued.
+pub(super) struct Sweep {
     stripes: Stripes,
     /// Parts and frames that were not looked at yet, in order.
     parts: VecDeque<usize>,
@@ -39,12 +33,6 @@ pub(crate) struct Sweep<H: Host> {
     /// Blocks with rows in `queue` or in the current batch.
     blocks: Vec<Option<QueryBlock>>,
     queue: VecDeque<Wanted>,
-    distinct: Option<Duplicates>,
-    rows_per_batch: usize,
-    left: u64,
-    finished: bool,
-    missing: Gaps,
-    explain: Explain,
 }
 
 /// What is still to be returned of a block.
@@ -126,145 +114,99 @@ impl Batch {
     }
 }
 
-impl<H: Host> Sweep<H> {
+impl Sweep {
     /// Plans a query; opens nothing but the manifests that are open anyway.
-    pub(crate) fn start(host: &Arc<H>, plan: Plan<H>, projection: Arc<Projection>) -> Result<Self> {
-        host.check()?;
+    pub(super) fn start<H: Host>(
+        host: &Arc<H>,
+        plan: Plan<H>,
+        projection: Arc<Projection>,
+    ) -> Result<(Progress<H>, Self)> {
         let stripes = Stripes::of(&plan.spec)?;
-        let missing = Gaps::of(&plan)?;
-        let live = Arc::clone(&plan.live);
-        let mut explain = Explain::of(&live);
-        let ranks = 0..live.parts.len();
-        let parts = ranks.filter(|rank| plan.wants_part(*rank, &mut explain));
+        let mut query = Progress::new(host, plan, projection)?;
+        let (plan, explain) = (&query.plan, &mut query.explain);
+        let ranks = 0..plan.live.parts.len();
+        let parts = ranks.filter(|rank| plan.wants_part(*rank, explain));
         let parts = parts.collect();
         if !stripes.is_first() {
             explain.forget_plan();
         }
-        let left = plan.spec.limit.unwrap_or(u64::MAX);
-        Ok(Self {
-            host: Arc::clone(host),
-            projection,
+        let sweep = Self {
             stripes,
             parts,
             frames: VecDeque::new(),
             pending: VecDeque::new(),
-            group: if left == u64::MAX { GROUP_MAX } else { 1 },
+            group: if query.left == u64::MAX { GROUP_MAX } else { 1 },
             blocks: Vec::new(),
             queue: VecDeque::new(),
-            distinct: plan.spec.distinct_payload.then(Duplicates::default),
-            rows_per_batch: rows_per_batch(&plan.spec, &live),
-            left,
-            finished: left == 0,
-            plan,
-            missing,
-            explain,
-        })
+        };
+        Ok((query, sweep))
     }
 
-    /// How many shares the query is worth, of those offered; when it is more than 1 this cursor is of no
+    /// How many shares the query is worth, of those offered; when it is more than 1 this sweep is of no
     /// further use.
-    pub(crate) fn shares(&mut self) -> Result<u32> {
-        let most = offered(&self.plan.spec);
+    pub(super) fn shares<H: Host>(&mut self, query: &mut Progress<H>) -> Result<u32> {
+        let most = offered(&query.plan.spec);
         let mut rows = 0;
         let mut seen = 0;
         while most > 1 && worth(rows, SHARE_ROWS, most) < most {
-            if !self.expand()? {
+            if !self.expand(query)? {
                 break;
             }
             let new = self.pending.iter().skip(seen);
-            let new = new.map(|(block, _)| likely_rows(&self.plan, block));
+            let new = new.map(|(block, _)| likely_rows(&query.plan, block));
             rows += new.sum::<u64>();
             seen = self.pending.len();
         }
-        let shares = worth(rows, SHARE_ROWS, most);
-        self.finished |= shares > 1;
-        Ok(shares)
+        Ok(worth(rows, SHARE_ROWS, most))
     }
 
-    /// The first rows; none when nothing matches.
-    pub(crate) fn first(&mut self, max_rows: u32) -> Result<Rows<H::Columns>> {
-        let mut rows = self.next(max_rows)?.unwrap_or_default();
-        rows.partial = self.missing.any();
-        Ok(rows)
-    }
-
-    /// `cursor.next`
-    pub(crate) fn next(&mut self, max_rows: u32) -> Result<Option<Rows<H::Columns>>> {
-        if self.finished || max_rows == 0 {
-            return Ok(None);
-        }
-        let rows = self.batch(max_rows);
-        if !matches!(rows, Ok(Some(_))) {
-            self.finished = true;
-        }
-        rows
-    }
-
-    /// Whether no row is left. May say no when the last row was just returned.
-    pub(crate) fn is_complete(&self) -> bool {
+    /// Whether everything was looked at and returned.
+    pub(super) fn is_exhausted(&self) -> bool {
         let unseen = !self.parts.is_empty() || !self.frames.is_empty();
-        self.finished
-            || self.left == 0
-            || (!unseen && self.pending.is_empty() && self.queue.is_empty())
+        !unseen && self.pending.is_empty() && self.queue.is_empty()
     }
 
-    /// `cursor.missing`
-    pub(crate) fn missing(&self) -> Vec<String> {
-        self.missing.told()
-    }
-
-    /// Whether anything is missing so far.
-    pub(crate) fn is_partial(&self) -> bool {
-        self.missing.any()
-    }
-
-    /// `cursor.explain`
-    pub(crate) fn explain(&self) -> String {
-        let mut explain = self.explain.clone();
+    /// Counts what it has not come to so far.
+    pub(super) fn count_left<H: Host>(&self, query: &Progress<H>, explain: &mut Explain) {
         explain.blocks.not_due += self.pending.len() as u64;
         if self.stripes.is_first() {
             explain.parts.not_due += self.parts.len() as u64;
             for rank in &self.parts {
-                let part = self.plan.live.parts.get(*rank);
-                explain.blocks.not_due += part.map_or(0, |part| u64::from(part.manifest().blocks));
+                explain.blocks.not_due += query.blocks_of_part(*rank);
             }
             for (rank, index) in &self.frames {
-                let part = self.plan.live.parts.get(*rank);
-                let frames = part.and_then(|part| part.frames().ok());
-                let entry = frames.and_then(|frames| frames.get(*index));
-                explain.blocks.not_due += entry.map_or(0, |entry| u64::from(entry.blocks));
+                explain.blocks.not_due += query.blocks_of_frame(*rank, *index);
             }
         }
-        explain.json()
     }
 
-    fn batch(&mut self, max_rows: u32) -> Result<Option<Rows<H::Columns>>> {
-        let most = (max_rows as usize)
-            .min(BATCH_ROWS_MAX)
-            .min(self.rows_per_batch);
-        let want = most.min(usize::try_from(self.left).unwrap_or(most));
+    /// The next rows, at most `want`; none when none is left.
+    pub(super) fn batch<H: Host>(
+        &mut self,
+        query: &mut Progress<H>,
+        want: usize,
+    ) -> Result<Option<Rows<H::Columns>>> {
         loop {
-            let mut batch = self.collect(want)?;
+            let mut batch = self.collect(query, want)?;
             if batch.rows == 0 {
                 return Ok(None);
             }
-            self.drop_duplicates(&mut batch)?;
+            self.drop_duplicates(query, &mut batch)?;
             if batch.rows == 0 {
                 continue;
             }
-            self.left = self.left.saturating_sub(batch.rows as u64);
-            self.explain.rows.returned += batch.rows as u64;
-            return self.gather(batch).map(Some);
+            query.return_rows(batch.rows);
+            return self.gather(query, batch).map(Some);
         }
     }
 
     /// The next rows, at most `want`; fewer where ranges follow single rows, or the next stripe begins.
-    fn collect(&mut self, want: usize) -> Result<Batch> {
+    fn collect<H: Host>(&mut self, query: &mut Progress<H>, want: usize) -> Result<Batch> {
         self.forget_used();
         let mut batch = Batch::default();
         while batch.rows < want {
             let Some(wanted) = self.queue.front_mut() else {
-                if !self.refill()? {
+                if !self.refill(query)? {
                     break;
                 }
                 continue;
@@ -293,13 +235,13 @@ impl<H: Host> Sweep<H> {
     }
 
     /// Opens the next blocks; false when there are none.
-    fn refill(&mut self) -> Result<bool> {
+    fn refill<H: Host>(&mut self, query: &mut Progress<H>) -> Result<bool> {
         while self.pending.is_empty() {
-            if !self.expand()? {
+            if !self.expand(query)? {
                 return Ok(false);
             }
         }
-        let most = self.plan.spec.memory_bytes / (BLOCK_ROWS * SELECTED_ROW_BYTES) as u64;
+        let most = query.plan.spec.memory_bytes / (BLOCK_ROWS * SELECTED_ROW_BYTES) as u64;
         let group = self
             .group
             .min(usize::try_from(most).unwrap_or(GROUP_MAX))
@@ -308,54 +250,48 @@ impl<H: Host> Sweep<H> {
         self.group = (self.group * 2).min(GROUP_MAX);
         let mut opened = Vec::with_capacity(group);
         for (mut block, stripe) in self.pending.drain(..group.min(self.pending.len())) {
-            if self.missing.allowed() {
-                let (plan, projection) = (&self.plan, &self.projection);
-                keep_readable(&*self.host, plan, projection, &mut self.missing, &mut block)?;
-            }
+            query.keep_readable(&mut block)?;
             opened.push((block, stripe));
         }
-        self.open(opened)?;
-        self.check_memory()?;
+        self.open(query, opened)?;
+        self.check_memory(query)?;
         Ok(true)
     }
 
     /// Looks at the next frame or part; false when there is none.
-    fn expand(&mut self) -> Result<bool> {
+    fn expand<H: Host>(&mut self, query: &mut Progress<H>) -> Result<bool> {
         if let Some((rank, index)) = self.frames.pop_front() {
-            self.expand_frame(rank, index)?;
+            self.expand_frame(query, rank, index)?;
             return Ok(true);
         }
         let Some(rank) = self.parts.pop_front() else {
             return Ok(false);
         };
-        let Some(part) = self.plan.live.parts.get(rank) else {
+        let Some(part) = query.plan.live.parts.get(rank) else {
             return Ok(true);
         };
         let mut unseen = Explain::default();
         unseen.parts.read += 1;
-        if let Some(frames) = self.missing.tolerate(part.frames())? {
+        if let Some(frames) = query.gaps.tolerate(part.frames())? {
             for (index, frame) in frames.iter().enumerate() {
-                if self.plan.wants_frame(frame, &mut unseen) {
+                if query.plan.wants_frame(frame, &mut unseen) {
                     self.frames.push_back((rank, index));
                 }
             }
         }
-        self.tell_once(&unseen);
+        self.tell_once(query, &unseen);
         Ok(true)
     }
 
-    fn expand_frame(&mut self, rank: usize, index: usize) -> Result<()> {
-        let Some(part) = self.plan.live.parts.get(rank) else {
-            return Ok(());
-        };
+    fn expand_frame<H: Host>(
+        &mut self,
+        query: &mut Progress<H>,
+        rank: usize,
+        index: usize,
+    ) -> Result<()> {
         let mut dropped = Explain::default();
-        let candidates = part.frame(index).and_then(|frame| {
-            let plan = &self.plan;
-            let candidates = plan.candidates(&*self.host, rank, &frame, index, &mut dropped)?;
-            Ok((frame, candidates))
-        });
-        let found = self.missing.tolerate(candidates)?;
-        self.tell_once(&dropped);
+        let found = query.candidates(rank, index, &mut dropped)?;
+        self.tell_once(query, &dropped);
         if let Some((frame, candidates)) = found {
             for candidate in candidates {
                 let block = QueryBlock::new(rank, Arc::clone(&frame), index, candidate, None);
@@ -368,30 +304,34 @@ impl<H: Host> Sweep<H> {
     }
 
     /// Counts what every share finds alike.
-    fn tell_once(&mut self, found: &Explain) {
+    fn tell_once<H: Host>(&self, query: &mut Progress<H>, found: &Explain) {
         if self.stripes.is_first() {
-            self.explain.add(found);
+            query.explain.add(found);
         }
     }
 
     /// Puts the wanted rows of blocks into the queue: ranges as they are, others after a call for those that
     /// need the filter, and one for those that need the key bounds only.
-    fn open(&mut self, opened: Vec<(QueryBlock, u32)>) -> Result<()> {
+    fn open<H: Host>(
+        &mut self,
+        query: &mut Progress<H>,
+        opened: Vec<(QueryBlock, u32)>,
+    ) -> Result<()> {
         let mut wanted: Vec<Option<WantedRows>> = Vec::with_capacity(opened.len());
-        let is_single = self.distinct.is_some();
+        let is_single = query.duplicates.is_some();
         for (block, _) in &opened {
-            self.explain.blocks.opened += 1;
-            self.explain.rows.considered += block.wanted_rows();
-            let ranges = whole_ranges(&self.plan, block).filter(|_| !is_single);
+            query.explain.blocks.opened += 1;
+            query.explain.rows.considered += block.wanted_rows();
+            let ranges = whole_ranges(&query.plan, block).filter(|_| !is_single);
             if ranges.is_some() {
-                self.explain.rows.selected += block.wanted_rows();
+                query.explain.rows.selected += block.wanted_rows();
             }
             wanted.push(ranges.map(WantedRows::Ranges));
         }
         for filtered in [false, true] {
             let is_asked = |at: usize, block: &QueryBlock| {
                 matches!(wanted.get(at), Some(None))
-                    && (self.plan.filter.is_some() && !block.all_match) == filtered
+                    && (query.plan.filter.is_some() && !block.all_match) == filtered
             };
             let asked = opened.iter().enumerate();
             let asked: Vec<(usize, &QueryBlock)> = asked
@@ -402,12 +342,12 @@ impl<H: Host> Sweep<H> {
                 continue;
             }
             let group: Vec<&QueryBlock> = asked.iter().map(|(_, block)| *block).collect();
-            let selection = selection(&self.plan, &group, filtered, BLOCK_ROWS as u32)?;
-            let filter = self.plan.predicate().filter(|_| filtered);
+            let selection = selection(&query.plan, &group, filtered, BLOCK_ROWS as u32)?;
+            let filter = query.plan.predicate().filter(|_| filtered);
             let filter = filter.map(|predicate| predicate.compiled());
-            let selected = self.host.select(filter, &selection)?;
-            self.explain.calls.select += 1;
-            self.explain.rows.selected += selected.rows.len() as u64;
+            let selected = query.host.select(filter, &selection)?;
+            query.explain.calls.select += 1;
+            query.explain.rows.selected += selected.rows.len() as u64;
             for ((at, _), rows) in asked.iter().zip(in_stored_order(&selected, &group)?) {
                 if let Some(place) = wanted.get_mut(*at) {
                     *place = Some(WantedRows::Selected(rows));
@@ -421,26 +361,30 @@ impl<H: Host> Sweep<H> {
                     self.blocks.push(Some(block));
                     self.queue.push_back(Wanted { slot, stripe, rows });
                 }
-                None => self.explain.blocks.without_match += 1,
+                None => query.explain.blocks.without_match += 1,
             }
         }
         Ok(())
     }
 
     /// Builds the columns of a batch.
-    fn gather(&mut self, batch: Batch) -> Result<Rows<H::Columns>> {
-        let names = self.projection.names();
-        let partial = self.missing.any();
+    fn gather<H: Host>(
+        &mut self,
+        query: &mut Progress<H>,
+        batch: Batch,
+    ) -> Result<Rows<H::Columns>> {
+        let names = query.projection.names();
+        let partial = query.gaps.any();
         let stripe = batch.stripe;
-        self.explain.calls.gather += 1;
         if !batch.ranges.is_empty() {
-            let (projection, blocks) = (&self.projection, &mut self.blocks);
-            let found = sources_of(&self.plan, projection, blocks, &batch.ranges)?;
+            query.explain.calls.gather += 1;
+            let (projection, blocks) = (&query.projection, &mut self.blocks);
+            let found = sources_of(&query.plan, projection, blocks, &batch.ranges)?;
             return Ok(Rows {
                 keys: Vec::new(),
                 series: found.series,
                 series_ends: found.series_ends,
-                columns: Some(self.host.gather_ranges(&found.sources)?),
+                columns: Some(query.host.gather_ranges(&found.sources)?),
                 names,
                 stripe,
                 partial,
@@ -453,16 +397,7 @@ impl<H: Host> Sweep<H> {
             let open = block.and_then(QueryBlock::open_block);
             series.push(open.map_or(u64::MAX, |open| open.block.series_of(*row, &mut near)));
         }
-        let columns = match self.projection.is_empty() {
-            true => None,
-            false => {
-                let (live, blocks) = (&self.plan.live, &mut self.blocks);
-                let gathered = self
-                    .projection
-                    .gather(&*self.host, live, blocks, &batch.picked)?;
-                Some(gathered)
-            }
-        };
+        let columns = query.gather(&mut self.blocks, &batch.picked)?;
         Ok(Rows {
             keys: batch.keys,
             series,
@@ -475,22 +410,23 @@ impl<H: Host> Sweep<H> {
     }
 
     /// Removes rows whose payload came before.
-    fn drop_duplicates(&mut self, batch: &mut Batch) -> Result<()> {
-        let Some(distinct) = &mut self.distinct else {
+    fn drop_duplicates<H: Host>(
+        &mut self,
+        query: &mut Progress<H>,
+        batch: &mut Batch,
+    ) -> Result<()> {
+        let Some(first) = query.first_of(&mut self.blocks, &batch.picked)? else {
             return Ok(());
         };
-        let (blocks, picked) = (&mut self.blocks, &batch.picked);
-        let first = distinct.first_of(&*self.host, blocks, picked, &mut self.explain)?;
         keep_flagged(&mut batch.keys, 0, &first);
         keep_flagged(&mut batch.picked, 0, &first);
         batch.rows = batch.picked.len();
-        self.check_memory()
+        self.check_memory(query)
     }
 
-    fn check_memory(&self) -> Result<()> {
-        let distinct = self.distinct.as_ref().map_or(0, Duplicates::memory_bytes);
+    fn check_memory<H: Host>(&self, query: &Progress<H>) -> Result<()> {
         let selected = self.queue.iter().map(|wanted| wanted.rows.memory_bytes());
-        self.plan.check_memory(distinct + selected.sum::<usize>())
+        query.check_memory(selected.sum())
     }
 }
 

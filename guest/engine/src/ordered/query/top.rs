@@ -1,13 +1,13 @@
 //! The first rows of a query with one call: the runs that may hold them go to the host, which merges them
 //! by key and gathers the columns of the rows it comes to.
 //!
-//! What the call leaves is a matter for the [cursor](super::cursor), which goes on behind its last row.
+//! What the call leaves is a matter for the [heap](super::heap), which goes on behind its last row.
 
 use super::bookmark::Bookmark;
 use super::candidates::{Candidates, DueRun, RUNS_MAX};
-use super::cursor::{BATCH_ROWS_MAX, rows_per_batch};
 use super::explain::Explain;
 use super::plan::Plan;
+use super::progress::{BATCH_ROWS_MAX, rows_per_batch};
 use super::projection::Projection;
 use super::schedule::{self, Horizon};
 use crate::error::{Error, Result};
@@ -16,12 +16,12 @@ use crate::part::column::PAYLOAD;
 use crate::part::reader::Frame;
 use std::sync::Arc;
 
-/// Most frames to look through for the runs of a query with a limit. Beyond, the cursor reads only those
+/// Most frames to look through for the runs of a query with a limit. Beyond, the heap opens only those
 /// that are due.
 const FRAMES_MAX: usize = 64;
 /// Most rows to merge for a query without a limit.
 const WHOLE_ROWS_MAX: u64 = 64 << 10;
-/// A query that may use less memory than this is counted row by row, which the cursor does.
+/// A query that may use less memory than this is counted row by row, which the heap does.
 const MEMORY_MIN: u64 = 1 << 20;
 
 /// Runs to send at least where a query for the first rows of all series needs few of them.
