@@ -1,10 +1,10 @@
 //! The part list as an instance holds it, and the view that carries it to other instances.
 
+use super::Part;
+use super::layout::{MANIFEST, part_name};
+use super::loss::Quarantined;
 use crate::error::{Error, Result};
 use crate::host::{Host, Medium};
-use crate::part::Part;
-use crate::part::layout::{MANIFEST, part_name};
-use crate::part::loss::Quarantined;
 use crate::types::Region;
 use crate::types::{Damage, FlushNeed, View};
 use crate::wire::{Reader, put, put_bytes};

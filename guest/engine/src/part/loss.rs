@@ -1,8 +1,8 @@
 //! What was lost: parts that were set aside because they were damaged, and which rows they may have held.
 
-use crate::part::Part;
-use crate::part::frame::FrameEntry;
-use crate::part::reader::OpenBlock;
+use super::Part;
+use super::frame::FrameEntry;
+use super::reader::OpenBlock;
 use crate::types::Region;
 use crate::{error::Result, host::Host};
 use serde::{Deserialize, Serialize};

@@ -63,7 +63,8 @@ pub(crate) fn write<H: Host>(
         .map_err(|error| error.at(part_name(number)))
 }
 
-/// The lengths of all payloads, or nothing when every block of the batch fits anyway.
+/// The lengths of all payloads, or nothing when every block of the batch fits anyway. The column is read for
+/// them: the host tells the lengths of values in pages only, and these are in none yet.
 fn payload_lengths<H: Host>(host: &H, batch: &Checked<H::Columns>) -> Result<Vec<u32>> {
     if !cut::lengths_matter(batch.longest_payload_bytes, batch.keys.len()) {
         return Ok(Vec::new());
