@@ -4,9 +4,14 @@
 //! host's functions to the engine, [`to_engine`] and [`from_engine`] convert the records of the two
 //! sides into each other. No decision is made here.
 
+// What `wit-bindgen` generates below is unsafe; nothing that is written here may be.
+#[forbid(unsafe_code)]
 mod exports;
+#[forbid(unsafe_code)]
 mod from_engine;
+#[forbid(unsafe_code)]
 mod imports;
+#[forbid(unsafe_code)]
 mod to_engine;
 
 /// What `wit-bindgen` makes of `wit/`.

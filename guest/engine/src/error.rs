@@ -48,6 +48,14 @@ impl ErrorKind {
             Self::Other => "other",
         }
     }
+
+    /// Whether an error is about the bytes of a part, not about reaching them.
+    pub(crate) fn is_damage(self) -> bool {
+        matches!(
+            self,
+            Self::Corrupt | Self::NotFound | Self::UnsupportedVersion
+        )
+    }
 }
 
 /// A failed call.
@@ -94,6 +102,21 @@ impl Error {
     pub fn at(mut self, place: impl fmt::Display) -> Self {
         self.message = format!("{place}: {}", self.message);
         self
+    }
+}
+
+/// Tells damage from everything else that may hinder reading.
+pub(crate) trait OrDamage<T> {
+    /// The inner result tells of [damage](ErrorKind::is_damage), the outer of every other failure.
+    fn or_damage(self) -> Result<Result<T>>;
+}
+
+impl<T> OrDamage<T> for Result<T> {
+    fn or_damage(self) -> Result<Self> {
+        match self {
+            Err(error) if !error.kind().is_damage() => Err(error),
+            told => Ok(told),
+        }
     }
 }
 

@@ -19,19 +19,19 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sidx_kernels::{ColumnType, Program, ProgramError, ValueRange, ValueType};
 
-use crate::batch::{Checked, read_header, series_id, write_header};
 use crate::expression::parse;
 use crate::filter::{ColumnFacts, Facts, Filter, Verdict};
-use crate::live::PartNames;
+use crate::ordered::batch::{Checked, read_header, series_id, write_header};
 use crate::part::block::Block;
 use crate::part::frame::{read_directory, read_frames, write_directory, write_frames};
 use crate::part::labels::{self, Labels};
 use crate::part::layout::part_number;
 use crate::part::limits::LimitsText;
+use crate::part::list::PartNames;
 use crate::part::manifest::Manifest;
 use crate::part::tag::{put_page, read_page};
-use crate::sealed::{seal, unseal};
-use crate::snapshot::{Settings, Snapshot};
+use crate::parts::snapshot::{Settings, Snapshot};
+use crate::seal::{seal, unseal};
 use crate::wire::{Reader, put};
 
 /// The body of a sealed document, with or without its seal: one that is wrong hides all behind it.

@@ -5,7 +5,7 @@
 //! errors, and what is durable when a call returns. Handles are plain numbers that belong to one
 //! instance.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use sidx_kernels::{Column, ColumnType, Order, Step, ValueRange};
 
 /// Where a file lives.
@@ -172,6 +172,42 @@ pub struct Selected {
     pub keys: Vec<i64>,
     /// 1 for each block that has more rows than the cap.
     pub more: Vec<u8>,
+}
+
+/// The selected rows of one block.
+pub(crate) struct SelectedRows<'s> {
+    pub(crate) rows: &'s [u32],
+    /// Keys of the rows.
+    pub(crate) keys: &'s [i64],
+    /// The block has more rows than the cap.
+    pub(crate) more: bool,
+}
+
+impl Selected {
+    /// The rows of each block, for blocks of so many rows. `corrupt` when the lists are shorter than they
+    /// say, or a row is none of its block's.
+    pub(crate) fn per_block(
+        &self,
+        block_rows: impl IntoIterator<Item = u32>,
+    ) -> impl Iterator<Item = Result<SelectedRows<'_>>> {
+        let (mut rows, mut keys) = (self.rows.as_slice(), self.keys.as_slice());
+        let blocks = block_rows.into_iter().enumerate();
+        blocks.map(move |(at, block_rows)| {
+            let short = || Error::corrupt("the host returned fewer rows than it counted");
+            let count = *self.counts.get(at).ok_or_else(short)? as usize;
+            let (these, rest) = rows.split_at_checked(count).ok_or_else(short)?;
+            let (these_keys, rest_keys) = keys.split_at_checked(count).ok_or_else(short)?;
+            (rows, keys) = (rest, rest_keys);
+            if these.iter().any(|row| *row >= block_rows) {
+                return Err(Error::corrupt("the host returned a row outside the block"));
+            }
+            Ok(SelectedRows {
+                rows: these,
+                keys: these_keys,
+                more: self.more.get(at).is_some_and(|more| *more != 0),
+            })
+        })
+    }
 }
 
 /// Runs of several blocks whose rows are wanted in order of key; see `scan.request`.

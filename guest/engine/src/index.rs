@@ -1,25 +1,25 @@
 //! The exports of the component: one index, one thread.
 
-use crate::contents;
-use crate::describe;
-use crate::dump::DumpCursor;
-use crate::error::{Error, Result};
+use crate::error::{Error, OrDamage, Result};
 use crate::host::Host;
-use crate::introducer::Introducer;
-use crate::live::Live;
 use crate::merge;
+use crate::merge::retention;
+use crate::ordered::dump::DumpCursor;
+use crate::ordered::query::{Answer, Queries};
+use crate::part::PartList;
 use crate::part::layout::part_number;
-use crate::query::{self, Cursor, Queries};
-use crate::recovery::{self, is_damage};
-use crate::repair;
-use crate::retention;
-use crate::salvage;
-use crate::survey;
+use crate::parts::contents;
+use crate::parts::describe;
+use crate::parts::introducer::Introducer;
+use crate::parts::recovery;
+use crate::parts::repair;
+use crate::parts::salvage;
+use crate::parts::survey;
+use crate::parts::verify;
 use crate::types::{
     Batch, Choice, Contents, CountAnswer, Damage, Job, Mode, Opened, Outcome, PartFile, QuerySpec,
-    Retention, RetentionStep, Rows, Salvaged, Subject, View, Written,
+    Retention, RetentionStep, Salvaged, Subject, View, Written,
 };
-use crate::verify;
 use std::sync::Arc;
 
 /// One index as one instance sees it.
@@ -28,33 +28,21 @@ use std::sync::Arc;
 /// [`Index::attach`]). Both answer queries and do merges; only the introducer writes.
 pub struct Index<H: Host> {
     host: Arc<H>,
-    live: Arc<Live<H>>,
+    live: Arc<PartList<H>>,
     introducer: Option<Introducer>,
     read_only: bool,
     queries: Queries<H>,
 }
 
-/// The first rows of a query and the cursor for the others.
-pub struct Answer<H: Host> {
-    /// The first rows. Without keys and series where the columns know them; see `host.top`.
-    pub rows: Rows<H::Columns>,
-    /// No row is left; a cursor then serves `explain` and `missing` only.
-    pub complete: bool,
-    /// For the other rows; without one, [`Index::explain`] tells what the query did.
-    pub cursor: Option<Cursor<H>>,
-    /// More than 1 when sharing was offered and is worth it; there are no rows then, and no cursor.
-    pub shares: u32,
-}
-
 /// What a change of the index needs.
-type Writer<'a, H> = (&'a Arc<H>, &'a mut Arc<Live<H>>, &'a mut Introducer);
+type Writer<'a, H> = (&'a Arc<H>, &'a mut Arc<PartList<H>>, &'a mut Introducer);
 
 impl<H: Host> Index<H> {
     /// An index that is not open yet.
     pub fn new(host: H) -> Self {
         Self {
             host: Arc::new(host),
-            live: Arc::new(Live::empty()),
+            live: Arc::new(PartList::empty()),
             introducer: None,
             read_only: true,
             queries: Queries::default(),
@@ -87,7 +75,7 @@ impl<H: Host> Index<H> {
     /// `index.attach`
     pub fn attach(&mut self, view: &View) -> Result<Vec<u64>> {
         if view.version != self.live.version {
-            self.live = Arc::new(Live::attach(&self.host, &self.live, view)?);
+            self.live = Arc::new(PartList::attach(&self.host, &self.live, view)?);
         }
         let unreadable = self.live.unreadable.iter();
         Ok(unreadable
@@ -209,7 +197,7 @@ impl<H: Host> Index<H> {
 
     /// `index.count`
     pub fn count(&mut self, query: QuerySpec) -> Result<CountAnswer> {
-        query::count(&self.host, &self.live, query)
+        self.queries.count(&self.host, &self.live, query)
     }
 
     /// `index.labels`
@@ -217,15 +205,14 @@ impl<H: Host> Index<H> {
         let find = |id: &u64| {
             let mut damage = None;
             for part in &self.live.parts {
-                match part.labels() {
+                match part.labels().or_damage()? {
                     Ok(labels) => {
                         if let Some(label) = labels.get(id) {
                             return Ok(Some(label.clone()));
                         }
                     }
                     // Another part may know it too.
-                    Err(error) if is_damage(error.kind()) => damage = Some(error),
-                    Err(error) => return Err(error),
+                    Err(error) => damage = Some(error),
                 }
             }
             damage.map_or(Ok(None), Err)

@@ -5,74 +5,53 @@
 //! into the WebAssembly component that users run, and natively for tests and for measuring the price of
 //! the sandbox.
 //!
-//! Where to read on:
+//! Where to read on; each name may use those before it, and none behind it:
 //!
+//! * `host`, `types`, `error`: the outside and what crosses to it. `expression`, `filter`: filter text to
+//!   tree, tree to a program for the kernels.
+//! * `part`: one part, its blocks, runs, columns and pages; the list of parts, and what was lost of one.
+//! * `ordered`: rows by series and key. A batch is checked and becomes a part in memory; a query begins in
+//!   `ordered::query::start`.
+//! * `merge`: parts from parts. A flush and a merge are the same job; `retention` says what is left out.
+//! * `parts`: the list as a whole. The `introducer` takes batches in and puts the output of jobs in place
+//!   of their inputs; `snapshot` publishes that as the next epoch, `recovery` finds it again and replays
+//!   the log.
 //! * [`Index`] is the list of exports; each leads to the module that does the work.
-//! * A write: `introducer` checks the batch (`batch`), appends it to the log, writes a memory part
-//!   (`memory_part`), puts it in the part list (`live`) and folds small memory parts (`fold`).
-//! * A retention: `retention` judges parts by their metadata, plans what is dropped whole and what is
-//!   rewritten.
-//! * A flush or merge: `introducer` plans (`merge_policy`), `merge` writes the new part, `introducer`
-//!   publishes it as the next epoch (`snapshot`).
-//! * A query: `query` binds the filter (`predicate`), opens blocks lazily in key order and gathers rows.
-//! * Opening: `recovery` reads the newest snapshot and replays the log.
 
-mod batch;
-mod contents;
-mod describe;
-mod dump;
+#![forbid(unsafe_code)]
+
 pub mod error;
 pub mod expression;
 pub mod filter;
-mod fold;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod host;
 mod index;
-mod introducer;
-mod live;
-mod loss;
-mod memory_part;
 mod merge;
-mod merge_policy;
-mod obsolete;
-mod outcome;
+mod ordered;
 mod part;
-mod predicate;
-mod pressure;
-mod quarantine;
-mod query;
-mod recovery;
-mod repair;
-mod replay;
-mod retention;
-mod salvage;
-mod sealed;
-mod snapshot;
-mod survey;
+mod parts;
+mod seal;
 mod timestamp;
 mod types;
-mod unflushed;
-mod verify;
 mod wire;
 
-pub use batch::{
+pub use error::{Error, ErrorKind, Result};
+pub use host::Host;
+pub use index::Index;
+pub use ordered::batch::{
     BATCH_BYTES_MAX, LABEL_BYTES_MAX, PAYLOAD_BYTES_MAX, TAG_BYTES_MAX, TAG_NAME_BYTES_MAX,
     TAGS_MAX, series_id,
 };
-pub use dump::DumpCursor;
-pub use error::{Error, ErrorKind, Result};
-pub use host::Host;
-pub use index::{Answer, Index};
-pub use loss::Region;
+pub use ordered::dump::DumpCursor;
+pub use ordered::query::{Answer, Cursor};
 pub use part::layout::{
     BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, BLOCK_TAG_BYTES, FILE_HEADER_BYTES, FILE_MAGIC, FRAME_BYTES,
     FileKind, PAYLOAD_PAGE_BYTES, tag_file_stem,
 };
-pub use pressure::Levels;
-pub use query::Cursor;
-pub use sealed::FORMAT_VERSION;
-pub use snapshot::INDEX_OBJECT;
+pub use parts::pressure::Levels;
+pub use parts::snapshot::INDEX_OBJECT;
+pub use seal::FORMAT_VERSION;
 pub use timestamp::{TimestampError, format_timestamp, parse_timestamp};
 pub use types::*;

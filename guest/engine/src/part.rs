@@ -4,23 +4,32 @@
 //! (one record per [`block`]), `keys.bin` and `data.bin` (keys and payloads), `labels.bin` (labels of
 //! its series) and up to three files per tag; a part in [`memory`] is one file. The [`writer`] makes them,
 //! the [`reader`] opens them;
-//! [`layout`] names files and numbers.
+//! [`layout`] names files and numbers. The parts of an index are a [`list`], and of a damaged one some rows
+//! may be a [`loss`].
 
 pub(crate) mod block;
+pub(crate) mod column;
+pub(crate) mod cut;
 pub(crate) mod dictionary;
+pub(crate) mod extent;
 pub(crate) mod frame;
 pub(crate) mod labels;
 pub(crate) mod layout;
 pub(crate) mod limits;
+pub(crate) mod list;
+pub(crate) mod loss;
 pub(crate) mod manifest;
 pub(crate) mod memory;
 pub(crate) mod order;
 pub(crate) mod readable;
 pub(crate) mod reader;
+pub(crate) mod summary;
 pub(crate) mod tag;
 pub(crate) mod writer;
 
 pub(crate) use block::Run;
+pub(crate) use column::{ColumnPlace, Longest, TagColumn};
+pub(crate) use list::PartList;
 pub(crate) use memory::MemoryPartWriter;
 pub(crate) use reader::Part;
 pub(crate) use writer::{PartWriter, Values};

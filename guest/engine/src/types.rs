@@ -1,7 +1,10 @@
 //! What callers hand to the engine and get back: the records of `wit/index.wit`.
 
+mod region;
+
+pub use region::Region;
+
 use crate::error::Error;
-use crate::loss::Region;
 use std::ops::Bound;
 
 /// How an index is opened.

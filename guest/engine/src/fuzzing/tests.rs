@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::host::{Extent, Medium};
-use crate::loss::{Quarantined, Region};
 use crate::part::block::PayloadPiece;
 use crate::part::frame::FrameEntry;
+use crate::part::loss::Quarantined;
 use crate::part::tag::TagPage;
 use crate::types::Durability;
+use crate::types::Region;
 
 type Target = (&'static str, fn(&[u8]));
 

@@ -1,11 +1,10 @@
 //! Labels on their way through a merge: those of the series that stay, and no others.
 
-use crate::error::Result;
+use crate::error::{OrDamage, Result};
 use crate::host::Host;
-use crate::live::Live;
 use crate::part::Part;
+use crate::part::PartList;
 use crate::part::labels::Labels;
-use crate::recovery::is_damage;
 use std::sync::Arc;
 
 /// What is known of labels while a part is being written.
@@ -18,7 +17,7 @@ pub(super) struct MergedLabels<H: Host> {
 }
 
 impl<H: Host> MergedLabels<H> {
-    pub(super) fn new(live: &Live<H>, inputs: &[Arc<Part<H>>]) -> Result<Self> {
+    pub(super) fn new(live: &PartList<H>, inputs: &[Arc<Part<H>>]) -> Result<Self> {
         let mut known = Labels::new();
         let mut is_bare = false;
         for part in inputs {
@@ -62,18 +61,16 @@ impl<H: Host> MergedLabels<H> {
 
 /// The other parts of the list that have labels. A part so comes to know the labels of all its series, as far
 /// as there are any, and older parts can be dropped without taking them along.
-fn advisers<H: Host>(live: &Live<H>, inputs: &[Arc<Part<H>>]) -> Result<Vec<Arc<Part<H>>>> {
+fn advisers<H: Host>(live: &PartList<H>, inputs: &[Arc<Part<H>>]) -> Result<Vec<Arc<Part<H>>>> {
     let mut advisers = Vec::new();
     for part in &live.parts {
         let is_input = inputs.iter().any(|input| input.number() == part.number());
         if is_input || part.manifest().labels.is_empty() {
             continue;
         }
-        match part.labels() {
-            Ok(_) => advisers.push(Arc::clone(part)),
-            // What is damaged elsewhere does not stop this job.
-            Err(error) if is_damage(error.kind()) => {}
-            Err(error) => return Err(error),
+        // What is damaged elsewhere does not stop this job.
+        if part.labels().or_damage()?.is_ok() {
+            advisers.push(Arc::clone(part));
         }
     }
     Ok(advisers)

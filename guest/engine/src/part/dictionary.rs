@@ -1,9 +1,8 @@
 //! Shared dictionaries of a part: one per column whose values repeat, for all pages of the column, with lists
 //! of where each entry occurs.
 
+use super::extent::{ExtentText, append_page};
 use super::layout::BLOCK_ROWS;
-use super::manifest::ExtentText;
-use super::writer::append_page;
 use crate::error::Result;
 use crate::host::{Extent, FinishedDictionary, Host};
 use crate::wire::{Reader, put, put_extent};

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Codec, Host, Medium};
-use crate::sealed::FORMAT_VERSION;
+use crate::seal::FORMAT_VERSION;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Most rows of a block.

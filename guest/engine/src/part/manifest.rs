@@ -1,11 +1,12 @@
 //! `manifest.json`: what a part holds, written last.
 
 use super::dictionary::DictionaryEntry;
+use super::extent::ExtentText;
 use super::layout::{MANIFEST, gone, part_name};
 use super::limits::LimitsText;
 use crate::error::{Error, Result};
-use crate::host::{Codec, Extent, Host, Medium};
-use crate::sealed::{seal, unseal};
+use crate::host::{Codec, Host, Medium};
+use crate::seal::{seal, unseal};
 use serde::{Deserialize, Serialize};
 use sidx_kernels::ColumnType;
 
@@ -26,7 +27,7 @@ pub(crate) struct Manifest {
     /// Least and greatest element id.
     pub(crate) first_id: u64,
     pub(crate) last_id: u64,
-    /// Raw bytes of all payloads, and of the longest.
+    /// Bytes of the longest payload.
     pub(crate) longest_payload_bytes: u32,
     /// Upper bound of the longest value of a tag.
     pub(crate) longest_tag_bytes: u32,
@@ -83,34 +84,6 @@ impl FileEntry {
     /// The checksum as a number. A text that is none fits no file, whatever stands for it.
     pub(crate) fn checksum(&self) -> u32 {
         u32::from_str_radix(&self.crc32c, 16).unwrap_or_default()
-    }
-}
-
-/// An extent as JSON: offset, stored bytes, raw bytes, CRC32C, codec.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ExtentText(u64, u32, u32, u32, u32);
-
-impl From<Extent> for ExtentText {
-    fn from(extent: Extent) -> Self {
-        Self(
-            extent.offset,
-            extent.stored_bytes,
-            extent.raw_bytes,
-            extent.checksum,
-            extent.codec,
-        )
-    }
-}
-
-impl From<ExtentText> for Extent {
-    fn from(text: ExtentText) -> Self {
-        Self {
-            offset: text.0,
-            stored_bytes: text.1,
-            raw_bytes: text.2,
-            checksum: text.3,
-            codec: text.4,
-        }
     }
 }
 

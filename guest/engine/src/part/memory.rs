@@ -3,6 +3,7 @@
 //! and a manifest. It is never stored, so its record needs no version.
 
 use super::block::{Block, PayloadPiece};
+use super::column::{Longest, TagColumn};
 use super::frame::FrameEntry;
 use super::labels::{self, Labels};
 use super::layout::{PART, part_directory, part_name};
@@ -11,7 +12,6 @@ use super::manifest::{ColumnEntry, FileEntry, Manifest, TagEntry};
 use super::order::{FrameOrder, RunOrder};
 use super::reader::{Frame, OpenBlock, OpenTagPage, Opened, Part, RowFiles, TagFrame};
 use super::tag::{TagPage, put_page, read_page};
-use super::writer::{Longest, TagColumn};
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Codec, Extent, FileSummary, Host, Medium, Piece};
 use crate::wire::{Reader, put, put_bytes, put_extent};

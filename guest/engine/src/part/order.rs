@@ -1,8 +1,8 @@
 //! In which order the frames of a part and the runs of a frame come due: sorted once per instance, so
 //! that a query for the first rows looks at those alone.
 
+use super::block::Block;
 use super::frame::FrameEntry;
-use super::reader::OpenBlock;
 use std::sync::OnceLock;
 
 /// Where a run is in its frame.
@@ -17,18 +17,27 @@ pub(crate) struct RunPlace {
 pub(crate) struct RunOrder([OnceLock<Vec<RunPlace>>; 2]);
 
 impl RunOrder {
-    pub(crate) fn get(&self, blocks: &[OpenBlock], descending: bool) -> &[RunPlace] {
+    /// Of the blocks of the frame, in their order.
+    pub(crate) fn get<'b>(
+        &self,
+        blocks: impl IntoIterator<Item = &'b Block>,
+        descending: bool,
+    ) -> &[RunPlace] {
         let [ascending, reverse] = &self.0;
         let order = if descending { reverse } else { ascending };
         order.get_or_init(|| {
             let mut placed: Vec<((i64, u64), RunPlace)> = Vec::new();
-            for (block, open) in (0u32..).zip(blocks) {
-                for (number, run) in (0u32..).zip(&open.block.runs) {
+            for (place, block) in (0u32..).zip(blocks) {
+                for (run_place, run) in (0u32..).zip(&block.runs) {
                     let due = match descending {
                         true => (!run.last_key, !run.series),
                         false => (run.first_key, run.series),
                     };
-                    placed.push((due, RunPlace { block, run: number }));
+                    let place = RunPlace {
+                        block: place,
+                        run: run_place,
+                    };
+                    placed.push((due, place));
                 }
             }
             placed.sort_by_key(|(due, _)| *due);

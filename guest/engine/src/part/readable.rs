@@ -1,9 +1,8 @@
 //! What of a damaged block can be read: rows all of whose pages pass their checks.
 
 use super::reader::OpenBlock;
-use crate::error::{Error, Result};
+use crate::error::{Error, OrDamage, Result};
 use crate::host::{ABSENT, Host};
-use crate::recovery::is_damage;
 
 /// The rows of a block that can be read whole.
 pub(crate) struct Readable {
@@ -35,7 +34,7 @@ pub(crate) fn readable_rows<H: Host>(
     };
     let mut all = whole.clone();
     all.extend(payloads.iter().map(|(page, ..)| *page));
-    if is_readable(host, &all)?.is_ok() {
+    if host.prefetch(&all).or_damage()?.is_ok() {
         let spans = vec![0, open.block.rows];
         return Ok(Readable {
             spans,
@@ -44,14 +43,14 @@ pub(crate) fn readable_rows<H: Host>(
     }
     let mut damage = Vec::new();
     for page in whole {
-        if let Err(error) = is_readable(host, &[page])? {
+        if let Err(error) = host.prefetch(&[page]).or_damage()? {
             damage.push(error);
         }
     }
     let mut spans = Vec::new();
     if damage.is_empty() {
         for (page, start, end) in payloads {
-            match is_readable(host, &[page])? {
+            match host.prefetch(&[page]).or_damage()? {
                 Ok(()) if spans.last() == Some(&start) => {
                     spans.pop();
                     spans.push(end);
@@ -62,15 +61,6 @@ pub(crate) fn readable_rows<H: Host>(
         }
     }
     Ok(Readable { spans, damage })
-}
-
-/// The inner result tells of damage, the outer of everything else that may hinder reading.
-fn is_readable<H: Host>(host: &H, pages: &[u32]) -> Result<Result<()>> {
-    match host.prefetch(pages) {
-        Ok(()) => Ok(Ok(())),
-        Err(error) if is_damage(error.kind()) => Ok(Err(error)),
-        Err(error) => Err(error),
-    }
 }
 
 /// Rows that are in both lists of spans.

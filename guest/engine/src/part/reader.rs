@@ -1,23 +1,23 @@
 //! An opened part: its manifest, its frames, and on demand the metadata of blocks and tags.
 
+mod labels;
 mod tags;
 
 use super::block::Block;
+use super::column::{ColumnPlace, PartColumn, TagColumn};
 use super::frame::{FrameEntry, read_frames};
-use super::labels::{self, Labels};
+use super::labels::Labels;
 use super::layout::{
-    DATA, FileKind, KEYS, LABELS, MANIFEST, META, PART, PRIMARY, open, part_directory, part_name,
+    DATA, FileKind, KEYS, MANIFEST, META, PRIMARY, open, part_directory, part_name,
 };
 use super::manifest::Manifest;
-use super::order::{FrameOrder, RunOrder};
+use super::order::{FrameOrder, RunOrder, RunPlace};
 use super::tag::TagPage;
-use super::writer::TagColumn;
-use crate::error::{Error, Result};
+use crate::error::{Error, OrDamage, Result};
 use crate::host::{ABSENT, Extent, Host, Medium};
-use crate::recovery::is_damage;
 use crate::types::DamagedFile;
 use crate::wire::Reader;
-use sidx_kernels::{ColumnType, ValueRange};
+use sidx_kernels::ColumnType;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -41,13 +41,6 @@ pub(crate) struct Part<H: Host> {
     uses_filters: bool,
 }
 
-/// What the manifest says of one tag column.
-pub(crate) struct PartColumn {
-    pub(crate) column: TagColumn,
-    pub(crate) present: u64,
-    pub(crate) limits: ValueRange,
-}
-
 /// What is read from storage when a part is first used.
 pub(super) struct Opened {
     pub(super) rows: OnceLock<RowFiles>,
@@ -69,8 +62,7 @@ pub(crate) struct Frame {
     pub(crate) blocks: Vec<OpenBlock>,
     /// Per tag of the manifest: pages of each block's columns.
     pub(super) tags: Vec<OnceLock<TagFrame>>,
-    /// In which order the runs come due.
-    pub(crate) order: RunOrder,
+    pub(super) order: RunOrder,
 }
 
 /// A block and the handles of its pages.
@@ -94,6 +86,14 @@ pub(crate) struct OpenTagPage {
     pub(crate) handle: u32,
     /// [`ABSENT`] when the page has no filter.
     pub(crate) filter: u32,
+}
+
+impl Frame {
+    /// In which order the runs come due.
+    pub(crate) fn run_order(&self, descending: bool) -> &[RunPlace] {
+        let blocks = self.blocks.iter().map(|open| &open.block);
+        self.order.get(blocks, descending)
+    }
 }
 
 impl TagFrame {
@@ -182,23 +182,17 @@ impl<H: Host> Part<H> {
         let _ = self.opened.set(opened);
     }
 
-    /// The labels, for who has them already.
-    pub(super) fn know_labels(&self, labels: &Labels) {
-        let _ = self.labels.set(labels.clone());
-    }
-
-    /// The file that holds the pages of labels.
-    fn open_labels(&self) -> Result<u32> {
-        match self.medium {
-            Medium::Memory => self.host.open_file(&format!("{}/{PART}", self.directory)),
-            Medium::Durable => open(&*self.host, &self.directory, LABELS, FileKind::Labels),
-        }
-    }
-
     /// The part as it can be read when its filters are damaged.
     pub(crate) fn without_filters(mut self) -> Self {
         self.uses_filters = false;
         self
+    }
+
+    /// The part as its manifest in memory tells of it, without the filters, which may be damaged, and without
+    /// anything that was read of it before.
+    pub(crate) fn as_told(&self) -> Result<Self> {
+        let (host, manifest) = (&self.host, self.manifest.clone());
+        Ok(Self::from_manifest(host, self.number, self.medium, manifest)?.without_filters())
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -242,10 +236,11 @@ impl<H: Host> Part<H> {
             .find(|entry| entry.column.kind == kind && entry.column.name == name)
     }
 
-    /// The place of a column: index of its tag, and of the type in the tag.
-    pub(crate) fn place_of(&self, name: &str, kind: ColumnType) -> Option<(usize, usize)> {
+    /// Where the part keeps a column, if it has it.
+    pub(crate) fn place_of(&self, name: &str, kind: ColumnType) -> Option<ColumnPlace> {
         let (tag, kinds) = self.tag_names.get(name)?;
-        Some((*tag, kinds.iter().position(|found| *found == kind)?))
+        let column = kinds.iter().position(|found| *found == kind)?;
+        Some(ColumnPlace { tag: *tag, column })
     }
 
     /// The files that are not there, or have another size than the manifest says. Reads no content.
@@ -253,14 +248,12 @@ impl<H: Host> Part<H> {
         let mut damaged = Vec::new();
         for file in &self.manifest.files {
             let path = format!("{}/{}", self.directory, file.name);
-            match self.check_size(&path, file.size_bytes) {
-                Ok(()) => {}
-                Err(error) if is_damage(error.kind()) => damaged.push(DamagedFile {
+            if let Err(error) = self.check_size(&path, file.size_bytes).or_damage()? {
+                damaged.push(DamagedFile {
                     path,
                     reason: error.to_string(),
                     left_out: false,
-                }),
-                Err(error) => return Err(error),
+                });
             }
         }
         Ok(damaged)
@@ -422,60 +415,6 @@ impl<H: Host> Part<H> {
             tags,
             order,
         })
-    }
-
-    /// The labels of the part's series.
-    pub(crate) fn labels(&self) -> Result<&Labels> {
-        if let Some(labels) = self.labels.get() {
-            return Ok(labels);
-        }
-        let mut labels = Labels::new();
-        if !self.manifest.labels.is_empty() {
-            let file = self.open_labels()?;
-            for extent in &self.manifest.labels {
-                let read = self
-                    .page_bytes(file, (*extent).into())
-                    .and_then(|bytes| labels::decode(&bytes, &mut labels));
-                if let Err(error) = read {
-                    self.host.close_file(file);
-                    return Err(error.at(&self.directory));
-                }
-            }
-            self.host.close_file(file);
-        }
-        Ok(self.labels.get_or_init(|| labels))
-    }
-
-    /// The labels that can be read, and what cannot.
-    pub(crate) fn readable_labels(&self) -> Result<(Labels, Vec<Error>)> {
-        let (mut labels, mut damage) = (Labels::new(), Vec::new());
-        if self.manifest.labels.is_empty() {
-            return Ok((labels, damage));
-        }
-        let file = match self.open_labels() {
-            Ok(file) => file,
-            Err(error) if is_damage(error.kind()) => {
-                damage.push(error);
-                return Ok((labels, damage));
-            }
-            Err(error) => return Err(error),
-        };
-        for extent in &self.manifest.labels {
-            let mut these = Labels::new();
-            let read = self
-                .page_bytes(file, (*extent).into())
-                .and_then(|bytes| labels::decode(&bytes, &mut these));
-            match read {
-                Ok(()) => labels.extend(these),
-                Err(error) if is_damage(error.kind()) => damage.push(error.at(&self.directory)),
-                Err(error) => {
-                    self.host.close_file(file);
-                    return Err(error);
-                }
-            }
-        }
-        self.host.close_file(file);
-        Ok((labels, damage))
     }
 
     fn page_bytes(&self, file: u32, extent: Extent) -> Result<Vec<u8>> {

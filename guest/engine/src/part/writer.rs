@@ -1,7 +1,9 @@
 //! Writes a part: blocks in order, then the indexes over them, then the manifest.
 
 use super::block::{Block, PayloadPiece};
+use super::column::{Longest, TagColumn};
 use super::dictionary::{BLOCK_SLICES, DictionaryEntry};
+use super::extent::append_page;
 use super::frame::{FrameEntry, write_directory, write_frames};
 use super::labels::{self, Labels};
 use super::layout::{
@@ -12,22 +14,8 @@ use super::limits::{LimitsText, union};
 use super::manifest::{ColumnEntry, FileEntry, Manifest, TagEntry};
 use super::tag::{TagPage, put_page};
 use crate::error::{Error, Result};
-use crate::host::{Codec, Extent, FileSummary, Host, Medium, PageSource, Piece};
+use crate::host::{Extent, FileSummary, Host, Medium, PageSource, Piece};
 use sidx_kernels::{ColumnType, ValueRange};
-
-/// A tag in one of its types.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct TagColumn {
-    pub(crate) name: String,
-    pub(crate) kind: ColumnType,
-}
-
-/// Upper bounds of the lengths of values, bytes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Longest {
-    pub(crate) payload_bytes: u32,
-    pub(crate) tag_bytes: u32,
-}
 
 /// Where the values of a block come from: rows of older parts.
 pub(crate) struct Values {
@@ -421,17 +409,6 @@ impl<H: Host> TagWriter<H> {
             columns,
         }))
     }
-}
-
-/// Appends one page of metadata.
-pub(super) fn append_page<H: Host>(host: &H, file: &H::NewFile, page: &[u8]) -> Result<Extent> {
-    let length = u32::try_from(page.len())
-        .map_err(|_| Error::invalid("a metadata page of more than 4 GiB"))?;
-    let extents = host.append(file, page, &[length], Codec::Zstd)?;
-    extents
-        .first()
-        .copied()
-        .ok_or_else(|| Error::corrupt("the host returned no extent"))
 }
 
 fn payload_pieces(pieces: &[Piece]) -> Vec<PayloadPiece> {

@@ -7,7 +7,7 @@ use crate::part::dictionary::read_list;
 use crate::part::frame::read_directory;
 use crate::part::layout::{FileKind, open, tag_file_stem};
 use crate::part::tag::read_page;
-use crate::part::writer::TagColumn;
+use crate::part::{ColumnPlace, TagColumn};
 use crate::wire::Reader;
 use std::sync::OnceLock;
 
@@ -30,7 +30,7 @@ pub(crate) struct Shared<'a> {
 }
 
 impl<H: Host> Part<H> {
-    /// The metadata of tag `tag` (an index from [`Part::place_of`]) in a frame.
+    /// The metadata of a tag, by its index in the manifest, in a frame.
     pub(crate) fn tag_frame<'f>(
         &self,
         frame: &'f Frame,
@@ -56,6 +56,22 @@ impl<H: Host> Part<H> {
             ))
         })?;
         Ok(slot.get_or_init(|| read))
+    }
+
+    /// The handle of the page of a column in a block of a frame; [`ABSENT`] where the part lacks the column,
+    /// or no row of the block has a value.
+    pub(crate) fn page_of(
+        &self,
+        frame: &Frame,
+        frame_index: usize,
+        block: usize,
+        place: Option<ColumnPlace>,
+    ) -> Result<u32> {
+        let Some(ColumnPlace { tag, column }) = place else {
+            return Ok(ABSENT);
+        };
+        let pages = self.tag_frame(frame, frame_index, tag)?;
+        Ok(pages.page(block, column).map_or(ABSENT, |page| page.handle))
     }
 
     fn read_tag_frame(&self, frame: &Frame, index: usize, tag: usize) -> Result<TagFrame> {
@@ -125,14 +141,14 @@ impl<H: Host> Part<H> {
 
     /// Appends the handles of all pages of a column.
     pub(crate) fn append_pages(&self, column: &TagColumn, out: &mut Vec<u32>) -> Result<()> {
-        let Some((tag, place)) = self.place_of(&column.name, column.kind) else {
+        let Some(place) = self.place_of(&column.name, column.kind) else {
             return Ok(());
         };
         for index in 0..self.frames()?.len() {
             let frame = self.frame(index)?;
-            let pages = self.tag_frame(&frame, index, tag)?;
+            let pages = self.tag_frame(&frame, index, place.tag)?;
             let blocks = 0..frame.blocks.len();
-            let found = blocks.filter_map(|block| pages.page(block, place));
+            let found = blocks.filter_map(|block| pages.page(block, place.column));
             out.extend(found.map(|page| page.handle));
         }
         Ok(())
@@ -177,7 +193,8 @@ impl<H: Host> Part<H> {
     }
 
     /// The shared dictionary of a column, if it has one.
-    pub(crate) fn shared(&self, tag: usize, column: usize) -> Result<Option<Shared<'_>>> {
+    pub(crate) fn shared(&self, place: ColumnPlace) -> Result<Option<Shared<'_>>> {
+        let ColumnPlace { tag, column } = place;
         let entry = self
             .manifest
             .tags

@@ -1,0 +1,9 @@
+//! The ordered index: rows by (series, key, element id), how they come in, and the queries over them.
+//!
+//! A [`batch`] becomes a part in memory; a [`query`] asks a part list; a [`predicate`] is a filter bound to
+//! the columns of one. [`dump`] takes rows as they lie.
+
+pub(crate) mod batch;
+pub(crate) mod dump;
+pub(crate) mod predicate;
+pub(crate) mod query;

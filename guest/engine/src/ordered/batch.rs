@@ -1,0 +1,346 @@
+//! A batch on its way in: what is accepted, its entry in the log, and the order of its rows.
+
+pub(crate) mod part;
+
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::part::column::PAYLOAD;
+use crate::types::{Batch, Durability};
+use crate::wire::{Reader, put, put_bytes, put_signed};
+use sidx_kernels::ColumnType;
+use std::collections::BTreeMap;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Longest payload, bytes.
+pub const PAYLOAD_BYTES_MAX: u32 = 16 << 20;
+/// Longest value of a tag, bytes; of an array all its elements together.
+pub const TAG_BYTES_MAX: u32 = 16 << 20;
+/// Longest tag name, bytes.
+pub const TAG_NAME_BYTES_MAX: usize = 255;
+/// Most distinct tag names in a batch.
+pub const TAGS_MAX: usize = 1_024;
+/// Most raw bytes in a batch: series, keys, payloads, tags and labels.
+pub const BATCH_BYTES_MAX: u64 = 64 << 20;
+/// Longest series label, bytes.
+pub const LABEL_BYTES_MAX: usize = 64 << 10;
+
+/// Version of the header of log entries.
+const HEADER_VERSION: u8 = 1;
+
+/// The id of a labelled series: XXH3-64 of the label, seed 0.
+#[must_use]
+pub fn series_id(label: &str) -> u64 {
+    xxh3_64(label.as_bytes())
+}
+
+/// A batch that passed all checks that need no knowledge of the index.
+pub(crate) struct Checked<C> {
+    pub(crate) labels: BTreeMap<u64, String>,
+    pub(crate) series: Vec<u64>,
+    pub(crate) keys: Vec<i64>,
+    pub(crate) columns: C,
+    pub(crate) names: Vec<String>,
+    /// Type of each tag column, parallel to `names`.
+    pub(crate) kinds: Vec<ColumnType>,
+    pub(crate) longest_payload_bytes: u32,
+    /// The longest value of any tag.
+    pub(crate) longest_tag_bytes: u32,
+    /// Raw bytes of everything in the batch.
+    pub(crate) size_bytes: u64,
+    pub(crate) durability: Durability,
+}
+
+/// Checks a batch whole; nothing of it is used when anything is wrong.
+pub(crate) fn check<H: Host>(host: &H, batch: Batch<H::Columns>) -> Result<Checked<H::Columns>> {
+    let rows = batch.keys.len();
+    if rows == 0 {
+        return Err(Error::invalid("the batch is empty; write at least one row"));
+    }
+    let column_rows = host.column_rows(&batch.columns);
+    if batch.series.len() != rows || column_rows as usize != rows {
+        return Err(Error::invalid(format!(
+            "the batch has {} series, {rows} keys and columns of {column_rows} rows; all must be equal",
+            batch.series.len()
+        )));
+    }
+    check_names(&batch.names)?;
+    let kinds = host.column_kinds(&batch.columns)?;
+    let tag_kinds = check_kinds(&kinds, &batch.names)?;
+    let longest_bytes = host.column_longest_bytes(&batch.columns);
+    let (longest, longest_tag_bytes) = check_lengths(&longest_bytes, &batch.names)?;
+    let labels = check_labels(&batch.labels)?;
+    let label_bytes: u64 = labels.values().map(|label| label.len() as u64).sum();
+    let size = host.column_size_bytes(&batch.columns) + 16 * rows as u64 + label_bytes;
+    if size > BATCH_BYTES_MAX {
+        return Err(Error::invalid(format!(
+            "the batch holds {size} bytes, the limit is {BATCH_BYTES_MAX} bytes (64 MiB); split it"
+        )));
+    }
+    check_single_types(host, &batch, &tag_kinds)?;
+    Ok(Checked {
+        labels,
+        series: batch.series,
+        keys: batch.keys,
+        columns: batch.columns,
+        names: batch.names,
+        kinds: tag_kinds,
+        longest_payload_bytes: longest,
+        longest_tag_bytes,
+        size_bytes: size,
+        durability: batch.durability,
+    })
+}
+
+/// Checks the longest values of the columns; returns those of payloads and of tags.
+fn check_lengths(longest_bytes: &[u32], names: &[String]) -> Result<(u32, u32)> {
+    let payload = longest_bytes.first().copied().unwrap_or(0);
+    if payload > PAYLOAD_BYTES_MAX {
+        return Err(Error::invalid(format!(
+            "a payload of {payload} bytes exceeds the limit of {PAYLOAD_BYTES_MAX} bytes (16 MiB); \
+             store it elsewhere and index a reference"
+        )));
+    }
+    let tags = || names.iter().zip(longest_bytes.iter().skip(1));
+    if let Some((name, bytes)) = tags().find(|(_, bytes)| **bytes > TAG_BYTES_MAX) {
+        return Err(Error::invalid(format!(
+            "tag {name:?} has a value of {bytes} bytes, the limit is {TAG_BYTES_MAX} bytes (16 MiB)"
+        )));
+    }
+    Ok((payload, tags().map(|(_, bytes)| *bytes).max().unwrap_or(0)))
+}
+
+fn check_names(names: &[String]) -> Result<()> {
+    for name in names {
+        if name.is_empty() {
+            return Err(Error::invalid(
+                "a tag name is empty; names have 1 to 255 bytes",
+            ));
+        }
+        if name.len() > TAG_NAME_BYTES_MAX {
+            let start: String = name.chars().take(32).collect();
+            return Err(Error::invalid(format!(
+                "tag name \"{start}...\" has {} bytes, the limit is {TAG_NAME_BYTES_MAX}",
+                name.len()
+            )));
+        }
+    }
+    let mut distinct: Vec<&str> = names.iter().map(String::as_str).collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    if distinct.len() > TAGS_MAX {
+        return Err(Error::invalid(format!(
+            "the batch has {} tags, the limit is {TAGS_MAX}",
+            distinct.len()
+        )));
+    }
+    Ok(())
+}
+
+/// Checks the column types and returns those of the tags.
+fn check_kinds(kinds: &[ColumnType], names: &[String]) -> Result<Vec<ColumnType>> {
+    let Some((first, tags)) = kinds.split_first() else {
+        return Err(Error::invalid("the batch lacks column 0, the payloads"));
+    };
+    if *first != PAYLOAD {
+        return Err(Error::invalid(format!(
+            "column 0 is {first}, payloads are bytes"
+        )));
+    }
+    if tags.len() != names.len() {
+        return Err(Error::invalid(format!(
+            "the batch has {} tag names and {} tag columns",
+            names.len(),
+            tags.len()
+        )));
+    }
+    let mut seen: Vec<(&str, ColumnType)> = names
+        .iter()
+        .map(String::as_str)
+        .zip(tags.iter().copied())
+        .collect();
+    seen.sort_unstable();
+    for pair in seen.windows(2) {
+        if let [one, two] = pair
+            && one == two
+        {
+            return Err(Error::invalid(format!(
+                "tag {:?} is given twice as {}; a row has each tag once",
+                one.0, one.1
+            )));
+        }
+    }
+    Ok(tags.to_vec())
+}
+
+/// Refuses rows that have one tag in two types, and rows without a payload.
+fn check_single_types<H: Host>(
+    host: &H,
+    batch: &Batch<H::Columns>,
+    kinds: &[ColumnType],
+) -> Result<()> {
+    let mut by_name: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    for (column, (name, _)) in (1u32..).zip(batch.names.iter().zip(kinds)) {
+        by_name.entry(name).or_default().push(column);
+    }
+    for (name, columns) in by_name {
+        if columns.len() < 2 {
+            continue;
+        }
+        let read = columns
+            .iter()
+            .map(|column| host.read_column(&batch.columns, *column));
+        let read = read.collect::<Result<Vec<_>>>()?;
+        for row in 0..batch.keys.len() {
+            if read.iter().filter(|column| column.is_present(row)).count() > 1 {
+                return Err(Error::invalid(format!(
+                    "row {row} has tag {name:?} in two types; a row has each tag once"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_labels(labels: &[String]) -> Result<BTreeMap<u64, String>> {
+    let mut by_id = BTreeMap::new();
+    for label in labels {
+        if label.len() > LABEL_BYTES_MAX {
+            return Err(Error::invalid(format!(
+                "a series label has {} bytes, the limit is {LABEL_BYTES_MAX}",
+                label.len()
+            )));
+        }
+        let id = series_id(label);
+        if let Some(other) = by_id.insert(id, label.clone())
+            && other != *label
+        {
+            return Err(label_conflict(id, &other, label));
+        }
+    }
+    Ok(by_id)
+}
+
+/// Two labels with one id.
+pub(crate) fn label_conflict(id: u64, one: &str, two: &str) -> Error {
+    Error::invalid(format!(
+        "labels {one:?} and {two:?} have the same series id {id:016x}; rename one of them"
+    ))
+}
+
+/// The order of rows by (series, key), equal ones as they came.
+pub(crate) fn sorted_rows(series: &[u64], keys: &[i64]) -> Vec<u32> {
+    let mut rows: Vec<(u64, i64, u32)> = series
+        .iter()
+        .zip(keys)
+        .zip(0u32..)
+        .map(|((series, key), row)| (*series, *key, row))
+        .collect();
+    if !rows.is_sorted() {
+        rows.sort_unstable();
+    }
+    rows.into_iter().map(|(_, _, row)| row).collect()
+}
+
+/// The header of the log entry of a batch whose first element id is `first_id`.
+pub(crate) fn write_header<C>(batch: &Checked<C>, first_id: u64) -> Vec<u8> {
+    let mut out = Vec::with_capacity(batch.keys.len() * 12 + 64);
+    out.push(HEADER_VERSION);
+    put(first_id, &mut out);
+    put(batch.labels.len() as u64, &mut out);
+    for label in batch.labels.values() {
+        put_bytes(label.as_bytes(), &mut out);
+    }
+    put(batch.names.len() as u64, &mut out);
+    for name in &batch.names {
+        put_bytes(name.as_bytes(), &mut out);
+    }
+    put(batch.keys.len() as u64, &mut out);
+    for series in &batch.series {
+        out.extend_from_slice(&series.to_le_bytes());
+    }
+    for key in &batch.keys {
+        put_signed(*key, &mut out);
+    }
+    out
+}
+
+/// Reads a log entry back: the first element id, and the batch to be checked again like any other.
+pub(crate) fn read_header<C>(header: &[u8], columns: C) -> Result<(u64, Batch<C>)> {
+    let mut reader = Reader::new(header, "log entry");
+    let version = reader.byte()?;
+    if version != HEADER_VERSION {
+        return Err(reader.fault(&format!("header version {version}")));
+    }
+    let first_id = reader.number()?;
+    let texts = |reader: &mut Reader<'_>| -> Result<Vec<String>> {
+        let count = reader.count(1)?;
+        (0..count)
+            .map(|_| reader.text().map(str::to_owned))
+            .collect()
+    };
+    let labels = texts(&mut reader)?;
+    let names = texts(&mut reader)?;
+    let rows = reader.count(9)?;
+    let series = (0..rows)
+        .map(|_| reader.fixed_u64())
+        .collect::<Result<Vec<_>>>()?;
+    let keys = (0..rows)
+        .map(|_| reader.signed())
+        .collect::<Result<Vec<_>>>()?;
+    reader.finish()?;
+    let durability = Durability::Os;
+    Ok((
+        first_id,
+        Batch {
+            labels,
+            series,
+            keys,
+            columns,
+            names,
+            durability,
+        },
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_returns() {
+        let labels = ["UA", ""].map(|label| (series_id(label), label.to_owned()));
+        let checked = Checked {
+            labels: labels.into_iter().collect(),
+            series: vec![3, u64::MAX],
+            keys: vec![i64::MIN, i64::MAX],
+            columns: (),
+            names: vec!["a".into(), "../x".into()],
+            kinds: Vec::new(),
+            longest_payload_bytes: 0,
+            longest_tag_bytes: 0,
+            size_bytes: 0,
+            durability: Durability::Sync,
+        };
+        let bytes = write_header(&checked, 77);
+        let (first_id, batch) = read_header(&bytes, ()).unwrap();
+        assert_eq!(first_id, 77);
+        assert_eq!(batch.series, checked.series);
+        assert_eq!(batch.keys, checked.keys);
+        assert_eq!(batch.names, checked.names);
+        let found: BTreeMap<u64, String> = batch
+            .labels
+            .into_iter()
+            .map(|label| (series_id(&label), label))
+            .collect();
+        assert_eq!(found, checked.labels);
+        for cut in 0..bytes.len() {
+            assert!(read_header(&bytes[..cut], ()).is_err());
+        }
+    }
+
+    #[test]
+    fn order_is_stable() {
+        let rows = sorted_rows(&[2, 1, 2, 1, 1], &[5, 9, 5, -9, 9]);
+        assert_eq!(rows, [3, 1, 4, 0, 2]);
+    }
+}

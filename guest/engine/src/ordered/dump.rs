@@ -1,0 +1,114 @@
+//! Every physical row of every part, a block at a time, in stored order.
+
+use crate::error::{Error, Result};
+use crate::host::{Host, PageSource};
+use crate::part::Part;
+use crate::part::PartList;
+use crate::part::column::PAYLOAD;
+use crate::part::reader::{Frame, OpenBlock};
+use crate::types::{Dumped, Rows};
+use std::sync::Arc;
+
+/// Goes through the parts that were live when it was made.
+pub struct DumpCursor<H: Host> {
+    host: Arc<H>,
+    live: Arc<PartList<H>>,
+    part: usize,
+    frame: usize,
+    block: usize,
+}
+
+impl<H: Host> DumpCursor<H> {
+    pub(crate) fn new(host: &Arc<H>, live: &Arc<PartList<H>>) -> Self {
+        Self {
+            host: Arc::clone(host),
+            live: Arc::clone(live),
+            part: 0,
+            frame: 0,
+            block: 0,
+        }
+    }
+
+    /// The next block; none at the end.
+    ///
+    /// # Errors
+    /// Everything that reading may bring; the cursor then stays where it is.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "named as in WIT; it can fail and go on"
+    )]
+    pub fn next(&mut self) -> Result<Option<Dumped<H::Columns>>> {
+        while let Some(part) = self.live.parts.get(self.part) {
+            if self.frame >= part.frames()?.len() {
+                (self.part, self.frame, self.block) = (self.part + 1, 0, 0);
+                continue;
+            }
+            let frame = part.frame(self.frame)?;
+            let Some(open) = frame.blocks.get(self.block) else {
+                (self.frame, self.block) = (self.frame + 1, 0);
+                continue;
+            };
+            let rows = read_block(&*self.host, part, &frame, self.frame, self.block, open)?;
+            self.block += 1;
+            return Ok(Some(Dumped {
+                part: part.name(),
+                block: open.number,
+                first_row: open.block.first_row,
+                rows,
+            }));
+        }
+        Ok(None)
+    }
+}
+
+/// Reads all rows of a block with all their columns.
+pub(crate) fn read_block<H: Host>(
+    host: &H,
+    part: &Part<H>,
+    frame: &Frame,
+    frame_index: usize,
+    block: usize,
+    open: &OpenBlock,
+) -> Result<Rows<H::Columns>> {
+    host.check()?;
+    let rows = open.block.rows;
+    let keys = host.keys(open.keys, 0, rows)?;
+    if keys.len() != rows as usize {
+        return Err(Error::corrupt(format!(
+            "{} keys for {rows} rows",
+            keys.len()
+        )));
+    }
+    let runs = open.block.runs.iter();
+    let series = runs
+        .flat_map(|run| (run.start..run.end).map(|_| run.series))
+        .collect();
+    let mut near = 0;
+    let (pages, page_rows) = (0..rows).map(|row| open.payload_of(row, &mut near)).unzip();
+    let mut sources = vec![PageSource {
+        kind: PAYLOAD,
+        pages,
+        rows: page_rows,
+    }];
+    let mut names = Vec::new();
+    for entry in part.columns() {
+        let column = &entry.column;
+        let place = part.place_of(&column.name, column.kind);
+        let page = part.page_of(frame, frame_index, block, place)?;
+        let pages = vec![page; rows as usize];
+        sources.push(PageSource {
+            kind: column.kind,
+            pages,
+            rows: (0..rows).collect(),
+        });
+        names.push(column.name.clone());
+    }
+    let columns = Some(host.gather(&sources)?);
+    Ok(Rows {
+        keys,
+        series,
+        columns,
+        names,
+        ..Rows::default()
+    })
+}

@@ -1,0 +1,52 @@
+//! Queries: which blocks can hold wanted rows, in which order they come due, and the rows themselves.
+//!
+//! All of them begin in [`start`], which binds the filter, plans, and chooses the way. The first rows of most
+//! queries, and all of many, come with one call to the host ([`top`]): it is told the runs that may hold
+//! them, and merges them. [`Cursor`] is for what is left, and for queries that must look at rows themselves.
+//!
+//! In key order, a [`heap`] keeps all in one order: parts, frames and blocks that are *pending* with
+//! the first position they could contribute, and blocks that are *open* with the position of their next row.
+//! What is pending is opened only when nothing open comes before it, so a top-N query touches the blocks
+//! that hold its rows and no others. An open block holds at most a bounded number of selected rows; when
+//! they are used up it becomes pending again behind them, so memory stays flat.
+//!
+//! In any order, a [`sweep`] takes blocks as they lie, and whole ranges of rows where it can.
+
+mod block;
+mod bookmark;
+mod candidates;
+mod count;
+mod cursor;
+mod duplicates;
+mod explain;
+mod gaps;
+mod heap;
+mod plan;
+mod position;
+mod progress;
+mod projection;
+mod ranges;
+mod schedule;
+mod share;
+mod start;
+mod sweep;
+mod top;
+
+use crate::host::Host;
+use crate::types::Rows;
+
+pub(crate) use count::count;
+pub use cursor::Cursor;
+pub(crate) use start::Queries;
+
+/// The first rows of a query and the cursor for the others.
+pub struct Answer<H: Host> {
+    /// The first rows. Without keys and series where the columns know them; see `host.top`.
+    pub rows: Rows<H::Columns>,
+    /// No row is left; a cursor then serves `explain` and `missing` only.
+    pub complete: bool,
+    /// For the other rows; without one, [`Index::explain`](crate::Index::explain) tells what the query did.
+    pub cursor: Option<Cursor<H>>,
+    /// More than 1 when sharing was offered and is worth it; there are no rows then, and no cursor.
+    pub shares: u32,
+}

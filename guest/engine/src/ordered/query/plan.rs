@@ -1,0 +1,481 @@
+//! What a query wants, in the terms of parts, frames, blocks and runs.
+//!
+//! A plan drops what cannot hold wanted rows in steps, each of which costs more and lets less through: a part
+//! by its manifest, a frame by its entry in `meta.bin`, a block and its runs by the block's record, and by
+//! the limits and membership pages of the columns that the filter names. Postings go before all of these
+//! where a column has them: they name the slices of the part in which its values occur. No step reads a page
+//! of rows.
+//!
+//! What is left of a frame are [candidates](Candidate), blocks with spans of rows. There is a span for each
+//! run, as keys ascend inside a run only: by its two ends the keys of a run are known well enough to say
+//! whether any of its rows may be wanted, and which position the first of them has at best.
+
+use super::explain::Explain;
+use super::position::Position;
+use crate::error::{Error, ErrorKind, OrDamage, Result};
+use crate::filter::Verdict;
+use crate::host::Host;
+use crate::ordered::predicate::{Places, Predicate};
+use crate::part::PartList;
+use crate::part::block::Block;
+use crate::part::dictionary::Slices;
+use crate::part::frame::FrameEntry;
+use crate::part::readable::intersection;
+use crate::part::reader::{Frame, OpenBlock};
+use crate::part::{Part, Run};
+use crate::types::QuerySpec;
+use crate::types::Region;
+use std::sync::{Arc, OnceLock};
+
+/// A query against one part list.
+pub(crate) struct Plan<H: Host> {
+    pub(crate) live: Arc<PartList<H>>,
+    /// Without the series, which are below.
+    pub(crate) spec: QuerySpec,
+    /// Inclusive key bounds; nothing is wanted when `low > high`.
+    pub(crate) low: i64,
+    pub(crate) high: i64,
+    /// Wanted series, ascending and distinct; `None` for all.
+    series: Option<Vec<u64>>,
+    pub(crate) filter: Option<Arc<BoundFilter<H>>>,
+}
+
+/// A filter and the places of its columns, per part of a list.
+pub(crate) struct BoundFilter<H: Host> {
+    pub(crate) predicate: Predicate<H>,
+    places: Vec<Places>,
+    /// What manifests say of each part.
+    verdicts: Vec<Verdict>,
+    /// What postings say of each part, looked up when the part is first read.
+    slices: Vec<OnceLock<Option<Slices>>>,
+}
+
+impl<H: Host> BoundFilter<H> {
+    pub(crate) fn bind(host: &H, live: &PartList<H>, text: &str) -> Result<Arc<Self>> {
+        let predicate = Predicate::bind(host, text, &live.parts)?;
+        let parts = live.parts.iter();
+        let places: Vec<Places> = parts.map(|part| predicate.places(part)).collect();
+        let parts = live.parts.iter();
+        Ok(Arc::new(Self {
+            verdicts: parts.map(|part| predicate.judge_part(part)).collect(),
+            predicate,
+            slices: places.iter().map(|_| OnceLock::new()).collect(),
+            places,
+        }))
+    }
+}
+
+/// A block with rows that a query may want.
+pub(crate) struct Candidate {
+    /// Index in the frame.
+    pub(crate) block: usize,
+    /// Pairs of first row and end row; one per run, since keys ascend only inside a run.
+    pub(crate) spans: Vec<u32>,
+    /// The first position that a wanted row could have.
+    pub(crate) bound: Position,
+    /// Limits prove that the filter holds for every row.
+    pub(crate) all_match: bool,
+}
+
+impl<H: Host> Plan<H> {
+    pub(crate) fn new(
+        live: &Arc<PartList<H>>,
+        mut spec: QuerySpec,
+        filter: Option<Arc<BoundFilter<H>>>,
+    ) -> Self {
+        let (low, high) = spec.inclusive_keys();
+        let mut series = spec.series.take();
+        if let Some(series) = &mut series {
+            series.sort_unstable();
+            series.dedup();
+        }
+        Self {
+            live: Arc::clone(live),
+            low,
+            high,
+            series,
+            filter,
+            spec,
+        }
+    }
+
+    /// The wanted series, ascending and distinct; none for all.
+    pub(crate) fn series(&self) -> Option<&[u64]> {
+        self.series.as_deref()
+    }
+
+    /// What tests rows, if anything does.
+    pub(crate) fn predicate(&self) -> Option<&Predicate<H>> {
+        self.filter.as_ref().map(|filter| &filter.predicate)
+    }
+
+    /// Whether part `rank` of the list may hold wanted rows; counts why not.
+    pub(crate) fn wants_part(&self, rank: usize, explain: &mut Explain) -> bool {
+        let Some(part) = self.live.parts.get(rank) else {
+            return false;
+        };
+        let manifest = part.manifest();
+        let key_range = self.overlaps(manifest.min_key, manifest.max_key)
+            && self.series.as_ref().is_none_or(|series| !series.is_empty());
+        let judged = || self.filter.as_ref()?.verdicts.get(rank);
+        if !key_range {
+            explain.parts.dropped_by_key_range += 1;
+        } else if matches!(judged(), Some(Verdict::Nothing)) {
+            explain.parts.dropped_by_tag_range += 1;
+        } else {
+            return true;
+        }
+        explain.blocks.dropped_unseen += u64::from(manifest.blocks);
+        false
+    }
+
+    /// Whether a frame may hold wanted rows.
+    pub(crate) fn wants_frame(&self, frame: &FrameEntry, explain: &mut Explain) -> bool {
+        let wanted = self.overlaps(frame.min_key, frame.max_key)
+            && self.series.as_ref().is_none_or(|series| {
+                let from = series.partition_point(|id| *id < frame.first_series);
+                series.get(from).is_some_and(|id| *id <= frame.last_series)
+            });
+        if !wanted {
+            explain.blocks.dropped_unseen += u64::from(frame.blocks);
+        }
+        wanted
+    }
+
+    /// Whether rows of a lost region may be wanted.
+    pub(crate) fn touches(&self, region: &Region) -> bool {
+        self.overlaps(region.min_key, region.max_key)
+            && self.series.as_ref().is_none_or(|series| {
+                let from = series.partition_point(|id| *id < region.first_series);
+                series.get(from).is_some_and(|id| *id <= region.last_series)
+            })
+    }
+
+    /// The first position that a row with keys from `min_key` to `max_key` could have.
+    pub(crate) fn bound(&self, min_key: i64, max_key: i64) -> Position {
+        Position::first_of_key(self.first_key(min_key, max_key), self.spec.descending)
+    }
+
+    /// The first key in the wanted order that a row with keys from `min_key` to `max_key` could have.
+    pub(crate) fn first_key(&self, min_key: i64, max_key: i64) -> i64 {
+        if self.spec.descending {
+            max_key.min(self.high)
+        } else {
+            min_key.max(self.low)
+        }
+    }
+
+    /// The first position that a wanted row of a run could have, or the one that is known if that is earlier.
+    fn earlier(&self, known: Option<Position>, run: &Run) -> Position {
+        let key = self.first_key(run.first_key, run.last_key);
+        let first = Position::first_of_series(key, run.series, self.spec.descending);
+        known.map_or(first, |known| known.min(first))
+    }
+
+    pub(crate) fn overlaps(&self, min_key: i64, max_key: i64) -> bool {
+        self.low <= self.high && min_key <= self.high && max_key >= self.low
+    }
+
+    /// The blocks of a frame that may hold wanted rows.
+    pub(crate) fn candidates(
+        &self,
+        host: &H,
+        rank: usize,
+        frame: &Frame,
+        frame_index: usize,
+        explain: &mut Explain,
+    ) -> Result<Vec<Candidate>> {
+        let slices = self.slices(host, rank)?;
+        let candidates = match slices {
+            Some(slices) if self.series.is_none() => self.sliced(slices, frame, explain),
+            _ => self.spanned(slices, frame, explain),
+        };
+        if candidates.is_empty() {
+            return Ok(candidates);
+        }
+        let Some((predicate, part, places)) = self.filtered_part(rank) else {
+            return Ok(candidates);
+        };
+        let slots = predicate.slot_frames(part, places, frame, frame_index)?;
+        let blocks: Vec<usize> = candidates.iter().map(|candidate| candidate.block).collect();
+        let judged = predicate.judge_blocks(host, &slots, frame, &blocks)?;
+        let mut kept = Vec::with_capacity(candidates.len());
+        for (mut candidate, found) in candidates.into_iter().zip(judged) {
+            match found.verdict {
+                Verdict::Nothing if found.by_filter => explain.blocks.dropped_by_filter += 1,
+                Verdict::Nothing => explain.blocks.dropped_by_tag_range += 1,
+                verdict => {
+                    candidate.all_match = matches!(verdict, Verdict::Everything);
+                    kept.push(candidate);
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    /// The blocks of a frame with rows of wanted series and keys, in slices where they are known.
+    fn spanned(
+        &self,
+        slices: Option<&Slices>,
+        frame: &Frame,
+        explain: &mut Explain,
+    ) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        let seen = self.for_each_block(frame, |index, open| {
+            let rows = slices.map(|slices| slices.spans(open.number));
+            if rows.as_ref().is_some_and(Vec::is_empty) {
+                explain.blocks.dropped_by_filter += 1;
+                return;
+            }
+            let Some(mut candidate) = self.candidate(index, &open.block, explain) else {
+                return;
+            };
+            if let Some(rows) = rows {
+                candidate.spans = intersection(&candidate.spans, &rows);
+            }
+            match candidate.spans.is_empty() {
+                true => explain.blocks.dropped_by_filter += 1,
+                false => candidates.push(candidate),
+            }
+        });
+        explain.blocks.dropped_by_series += frame.blocks.len().saturating_sub(seen) as u64;
+        candidates
+    }
+
+    /// The same for a query of all series, begun at the slices: a block that has none costs nothing, not even
+    /// a look at its runs. Among many blocks few have any, where a value is rare.
+    fn sliced(&self, slices: &Slices, frame: &Frame, explain: &mut Explain) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        let first = frame.blocks.first().map_or(0, |open| open.number);
+        let end = first.saturating_add(frame.blocks.len() as u32);
+        let mut dropped = frame.blocks.len() as u64;
+        slices.for_each_block(first..end, |number, rows| {
+            let index = (number - first) as usize;
+            let Some(open) = frame.blocks.get(index) else {
+                return;
+            };
+            if let Some(candidate) = self.sliced_block(index, &open.block, rows) {
+                candidates.push(candidate);
+                dropped -= 1;
+            } else if !self.overlaps(open.block.min_key, open.block.max_key) {
+                explain.blocks.dropped_by_key_range += 1;
+                dropped -= 1;
+            }
+        });
+        explain.blocks.dropped_by_filter += dropped;
+        candidates
+    }
+
+    /// The runs of a block that are wanted by key, as far as they lie in `rows`, pairs of first and end row.
+    fn sliced_block(&self, index: usize, block: &Block, rows: &[u32]) -> Option<Candidate> {
+        let mut spans = Vec::new();
+        let mut bound: Option<Position> = None;
+        for pair in rows.chunks_exact(2) {
+            let [start, end] = pair else { continue };
+            let from = block.runs.partition_point(|run| run.end <= *start);
+            let runs = block.runs.get(from..).unwrap_or_default();
+            for run in runs.iter().take_while(|run| run.start < *end) {
+                if self.overlaps(run.first_key, run.last_key) {
+                    spans.extend([run.start.max(*start), run.end.min(*end)]);
+                    bound = Some(self.earlier(bound, run));
+                }
+            }
+        }
+        Some(Candidate {
+            block: index,
+            spans,
+            bound: bound?,
+            all_match: false,
+        })
+    }
+
+    /// Whether the filter may hold in a frame of part `rank`, as postings have it; counts why not.
+    pub(crate) fn wants_rows(
+        &self,
+        host: &H,
+        rank: usize,
+        frame: &FrameEntry,
+        explain: &mut Explain,
+    ) -> Result<bool> {
+        let blocks = frame.first_block..frame.first_block.saturating_add(frame.blocks);
+        let slices = self.slices(host, rank)?;
+        let wanted = slices.is_none_or(|slices| slices.touch(blocks));
+        if !wanted {
+            explain.blocks.dropped_by_filter += u64::from(frame.blocks);
+        }
+        Ok(wanted)
+    }
+
+    /// The slices of part `rank` outside of which nothing can be wanted; none when that is not known. Damaged
+    /// postings spare nothing, and cost nothing else: the rows are read from other pages.
+    fn slices(&self, host: &H, rank: usize) -> Result<Option<&Slices>> {
+        let Some((predicate, part, places)) = self.filtered_part(rank) else {
+            return Ok(None);
+        };
+        let Some(slot) = self
+            .filter
+            .as_ref()
+            .and_then(|filter| filter.slices.get(rank))
+        else {
+            return Ok(None);
+        };
+        if slot.get().is_none() {
+            let found = predicate.slices(host, part, places).or_damage()?;
+            let _ = slot.set(found.unwrap_or(None));
+        }
+        Ok(slot.get().and_then(Option::as_ref))
+    }
+
+    fn filtered_part(&self, rank: usize) -> Option<(&Predicate<H>, &Part<H>, &Places)> {
+        let filter = self.filter.as_ref()?;
+        let part = self.live.parts.get(rank)?;
+        Some((&filter.predicate, part, filter.places.get(rank)?))
+    }
+
+    /// Visits the numbers of the frames that may hold wanted rows, ascending, until told to stop; false when
+    /// it was.
+    pub(crate) fn for_each_frame(
+        &self,
+        frames: &[FrameEntry],
+        visit: &mut impl FnMut(usize) -> Result<bool>,
+    ) -> Result<bool> {
+        let Some(wanted) = &self.series else {
+            for (index, frame) in frames.iter().enumerate() {
+                if self.overlaps(frame.min_key, frame.max_key) && !visit(index)? {
+                    return Ok(false);
+                }
+            }
+            return Ok(true);
+        };
+        let mut next = 0;
+        for id in wanted {
+            let left = frames.get(next..).unwrap_or_default();
+            next += left.partition_point(|frame| frame.last_series < *id);
+            while let Some(frame) = frames.get(next)
+                && frame.first_series <= *id
+            {
+                if self.overlaps(frame.min_key, frame.max_key) && !visit(next)? {
+                    return Ok(false);
+                }
+                next += 1;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Visits the blocks of a frame in which a wanted series could be, ascending, and counts them.
+    pub(crate) fn for_each_block<'f>(
+        &self,
+        frame: &'f Frame,
+        mut visit: impl FnMut(usize, &'f OpenBlock),
+    ) -> usize {
+        let Some(wanted) = &self.series else {
+            frame
+                .blocks
+                .iter()
+                .enumerate()
+                .for_each(|(index, open)| visit(index, open));
+            return frame.blocks.len();
+        };
+        let (mut next, mut seen) = (0, 0);
+        for id in wanted {
+            let left = frame.blocks.get(next..).unwrap_or_default();
+            next += left.partition_point(|open| open.block.last_series() < *id);
+            while let Some(open) = frame.blocks.get(next)
+                && open.block.first_series() <= *id
+            {
+                visit(next, open);
+                seen += 1;
+                // A block that goes on with later series is looked at once.
+                next += 1;
+            }
+        }
+        seen
+    }
+
+    /// The runs of a block that are wanted by series and key.
+    fn candidate(&self, index: usize, block: &Block, explain: &mut Explain) -> Option<Candidate> {
+        if !self.overlaps(block.min_key, block.max_key) {
+            explain.blocks.dropped_by_key_range += 1;
+            return None;
+        }
+        let mut spans = Vec::new();
+        let mut bound: Option<Position> = None;
+        let mut any_series = false;
+        self.for_each_run(block, |run| {
+            any_series = true;
+            if self.overlaps(run.first_key, run.last_key) {
+                spans.extend([run.start, run.end]);
+                bound = Some(self.earlier(bound, run));
+            }
+        });
+        match bound {
+            Some(bound) => Some(Candidate {
+                block: index,
+                spans,
+                bound,
+                all_match: false,
+            }),
+            None => {
+                if any_series {
+                    explain.blocks.dropped_by_key_range += 1;
+                } else {
+                    explain.blocks.dropped_by_series += 1;
+                }
+                None
+            }
+        }
+    }
+
+    /// Visits the runs of the wanted series, ascending.
+    pub(crate) fn for_each_run(&self, block: &Block, mut visit: impl FnMut(&Run)) {
+        let Some(wanted) = &self.series else {
+            block.runs.iter().for_each(visit);
+            return;
+        };
+        let from = wanted.partition_point(|id| *id < block.first_series());
+        let mut runs = block.runs.as_slice();
+        for id in wanted
+            .iter()
+            .skip(from)
+            .take_while(|id| **id <= block.last_series())
+        {
+            let skip = runs.partition_point(|run| run.series < *id);
+            runs = runs.get(skip..).unwrap_or_default();
+            if let Some(run) = runs.first()
+                && run.series == *id
+            {
+                visit(run);
+            }
+        }
+    }
+
+    /// Refuses to go on with more memory than the query may use.
+    pub(crate) fn check_memory(&self, used_bytes: usize) -> Result<()> {
+        let allowed = self.spec.memory_bytes;
+        if used_bytes as u64 <= allowed {
+            return Ok(());
+        }
+        let text = format!(
+            "the query needs {used_bytes} bytes of memory, its limit is {allowed}; narrow it or raise the limit"
+        );
+        Err(Error::new(ErrorKind::LimitExceeded, text))
+    }
+
+    /// Appends the pages of the filter's slots for a block.
+    pub(crate) fn append_slot_pages(
+        &self,
+        rank: usize,
+        frame: &Frame,
+        frame_index: usize,
+        block: usize,
+        out: &mut Vec<u32>,
+    ) -> Result<()> {
+        let Some((predicate, part, places)) = self.filtered_part(rank) else {
+            return Ok(());
+        };
+        let slots = predicate.slot_frames(part, places, frame, frame_index)?;
+        slots.append_pages(block, out);
+        Ok(())
+    }
+}

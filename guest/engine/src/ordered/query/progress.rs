@@ -1,0 +1,176 @@
+//! How far a query has come: what it wants, what its limit leaves, what could not be read, and what was done.
+//! All that is the same whichever way it goes through the parts.
+
+use super::block::QueryBlock;
+use super::duplicates::Duplicates;
+use super::explain::Explain;
+use super::gaps::{Gaps, keep_readable};
+use super::plan::{Candidate, Plan};
+use super::projection::Projection;
+use crate::error::Result;
+use crate::host::Host;
+use crate::part::PartList;
+use crate::part::reader::Frame;
+use crate::types::QuerySpec;
+use std::sync::Arc;
+
+/// Most rows of one batch.
+pub(super) const BATCH_ROWS_MAX: usize = 64 << 10;
+
+/// Most bytes of one column of a batch, unless it has one row.
+const BATCH_COLUMN_BYTES_MAX: u64 = 256 << 20;
+
+/// A query on its way.
+pub(super) struct Progress<H: Host> {
+    pub(super) host: Arc<H>,
+    pub(super) plan: Plan<H>,
+    pub(super) projection: Arc<Projection>,
+    /// The payloads that were returned, when each is wanted once.
+    pub(super) duplicates: Option<Duplicates>,
+    /// Rows that are still wanted.
+    pub(super) left: u64,
+    pub(super) gaps: Gaps,
+    pub(super) explain: Explain,
+    /// Most rows of a batch by the lengths of their values.
+    rows_per_batch: usize,
+}
+
+impl<H: Host> Progress<H> {
+    /// A query of which nothing was done; opens nothing but the manifests that are open anyway.
+    pub(super) fn new(host: &Arc<H>, plan: Plan<H>, projection: Arc<Projection>) -> Result<Self> {
+        host.check()?;
+        Ok(Self {
+            host: Arc::clone(host),
+            projection,
+            duplicates: plan.spec.distinct_payload.then(Duplicates::default),
+            left: plan.spec.limit.unwrap_or(u64::MAX),
+            gaps: Gaps::of(&plan)?,
+            explain: Explain::of(&plan.live),
+            rows_per_batch: rows_per_batch(&plan.spec, &plan.live),
+            plan,
+        })
+    }
+
+    /// How many rows the next batch has at most, when the caller takes `max_rows`.
+    pub(super) fn batch_rows(&self, max_rows: u32) -> usize {
+        let most = (max_rows as usize)
+            .min(BATCH_ROWS_MAX)
+            .min(self.rows_per_batch);
+        most.min(usize::try_from(self.left).unwrap_or(most))
+    }
+
+    /// Counts rows that are returned.
+    pub(super) fn return_rows(&mut self, rows: usize) {
+        self.left = self.left.saturating_sub(rows as u64);
+        self.explain.rows.returned += rows as u64;
+    }
+
+    /// The blocks of a frame that may hold wanted rows, counted in `explain`; none when the frame cannot be
+    /// read and the caller takes a partial result.
+    pub(super) fn candidates(
+        &mut self,
+        rank: usize,
+        index: usize,
+        explain: &mut Explain,
+    ) -> Result<Option<(Arc<Frame>, Vec<Candidate>)>> {
+        let Some(part) = self.plan.live.parts.get(rank) else {
+            return Ok(None);
+        };
+        let plan = &self.plan;
+        let candidates = part.frame(index).and_then(|frame| {
+            let candidates = plan.candidates(&*self.host, rank, &frame, index, explain)?;
+            Ok((frame, candidates))
+        });
+        self.gaps.tolerate(candidates)
+    }
+
+    /// Takes the rows that cannot be read whole out of a block, when the caller takes a partial result.
+    pub(super) fn keep_readable(&mut self, block: &mut QueryBlock) -> Result<()> {
+        if !self.gaps.allowed() {
+            return Ok(());
+        }
+        keep_readable(
+            &*self.host,
+            &self.plan,
+            &self.projection,
+            &mut self.gaps,
+            block,
+        )
+    }
+
+    /// Which of some rows, given as (block of the query, row in the block), are the first of their payload;
+    /// none when that does not matter.
+    pub(super) fn first_of(
+        &mut self,
+        blocks: &mut [Option<QueryBlock>],
+        picked: &[(usize, u32)],
+    ) -> Result<Option<Vec<bool>>> {
+        let explain = &mut self.explain;
+        match &mut self.duplicates {
+            Some(duplicates) => duplicates
+                .first_of(&*self.host, blocks, picked, explain)
+                .map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Gathers the columns of rows, given as (block of the query, row in the block); none when none are
+    /// wanted.
+    pub(super) fn gather(
+        &mut self,
+        blocks: &mut [Option<QueryBlock>],
+        picked: &[(usize, u32)],
+    ) -> Result<Option<H::Columns>> {
+        if self.projection.is_empty() {
+            return Ok(None);
+        }
+        self.explain.calls.gather += 1;
+        let (host, live) = (&*self.host, &self.plan.live);
+        self.projection.gather(host, live, blocks, picked).map(Some)
+    }
+
+    /// Refuses to go on when selected rows, and the payloads that were returned, take more than the query
+    /// may.
+    pub(super) fn check_memory(&self, selected_bytes: usize) -> Result<()> {
+        let duplicates = self.duplicates.as_ref();
+        let seen_bytes = duplicates.map_or(0, Duplicates::memory_bytes);
+        self.plan.check_memory(selected_bytes + seen_bytes)
+    }
+
+    /// Blocks of a part that was not opened.
+    pub(super) fn blocks_of_part(&self, rank: usize) -> u64 {
+        let part = self.plan.live.parts.get(rank);
+        part.map_or(0, |part| u64::from(part.manifest().blocks))
+    }
+
+    /// Blocks of a frame that was not opened, of a part that was.
+    pub(super) fn blocks_of_frame(&self, rank: usize, index: usize) -> u64 {
+        let part = self.plan.live.parts.get(rank);
+        let frames = part.and_then(|part| part.frames().ok());
+        let entry = frames.and_then(|frames| frames.get(index));
+        entry.map_or(0, |entry| u64::from(entry.blocks))
+    }
+}
+
+/// How many rows of the longest values the host can gather at a time.
+pub(super) fn rows_per_batch<H: Host>(spec: &QuerySpec, live: &PartList<H>) -> usize {
+    let manifests = live.parts.iter().map(|part| part.manifest());
+    let longest = manifests.map(|part| {
+        let payload = if spec.payload || spec.distinct_payload {
+            part.longest_payload_bytes
+        } else {
+            0
+        };
+        payload.max(part.longest_tag_bytes)
+    });
+    let longest = u64::from(longest.max().unwrap_or(0).max(1));
+    usize::try_from(BATCH_COLUMN_BYTES_MAX / longest)
+        .unwrap_or(usize::MAX)
+        .max(1)
+}
+
+/// Keeps the members before `start`, and those after it whose flag is set.
+pub(super) fn keep_flagged<T>(list: &mut Vec<T>, start: usize, flags: &[bool]) {
+    let mut flags = std::iter::repeat_n(&true, start).chain(flags);
+    list.retain(|_| flags.next().copied().unwrap_or(false));
+}

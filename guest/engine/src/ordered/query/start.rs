@@ -1,0 +1,203 @@
+//! The front door of all queries: binds the filter and the projection to the part list, plans, and chooses
+//! the way.
+//!
+//! In any order it is a [`Sweep`]. In key order the host is asked for the first rows with one call ([`top`]);
+//! what that leaves, and what that call is not for, is done by a [`Cursor`].
+//!
+//! An instance keeps what it bound for the next queries on the same part list, and the room of its requests:
+//! binding costs more than most queries that use it.
+
+use super::Answer;
+use super::candidates::Candidates;
+use super::count;
+use super::cursor::Cursor;
+use super::explain::Explain;
+use super::gaps::Gaps;
+use super::plan::{BoundFilter, Plan};
+use super::progress::Progress;
+use super::projection::Projection;
+use super::sweep::Sweep;
+use super::top;
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::part::PartList;
+use crate::types::{CountAnswer, Projection as Wanted, QuerySpec, Rows, Sharing};
+use std::sync::Arc;
+
+/// Filters, and projections, that are remembered.
+const KEPT: usize = 8;
+
+/// The queries of one instance, one after the other.
+pub(crate) struct Queries<H: Host> {
+    /// Version of the part list that the rest is about.
+    version: u64,
+    filters: Vec<(String, Arc<BoundFilter<H>>)>,
+    projections: Vec<((bool, Wanted), Arc<Projection>)>,
+    candidates: Candidates,
+    /// What the last query did that needed no cursor.
+    explain: Explain,
+}
+
+impl<H: Host> Default for Queries<H> {
+    fn default() -> Self {
+        Self {
+            version: 0,
+            filters: Vec::new(),
+            projections: Vec::new(),
+            candidates: Candidates::default(),
+            explain: Explain::default(),
+        }
+    }
+}
+
+impl<H: Host> Queries<H> {
+    /// `index.query`
+    pub(crate) fn start(
+        &mut self,
+        host: &Arc<H>,
+        live: &Arc<PartList<H>>,
+        spec: QuerySpec,
+        max_rows: u32,
+    ) -> Result<Answer<H>> {
+        self.forget_other_lists(live);
+        let projection = self.projection(live, &spec);
+        let filter = self.bound(&**host, live, &spec)?;
+        let plan = Plan::new(live, spec, filter);
+        Gaps::of(&plan)?;
+        if plan.spec.any_order {
+            let (mut query, mut sweep) = Sweep::start(host, plan, projection)?;
+            return match sweep.shares(&mut query)? {
+                1 => Answer::of(Cursor::in_any_order(query, sweep), max_rows),
+                shares => Ok(Answer::shared(shares)),
+            };
+        }
+        if matches!(plan.spec.sharing, Sharing::One(_)) {
+            return Err(Error::invalid("a query in key order has no shares"));
+        }
+        self.in_key_order(host, plan, projection, max_rows)
+    }
+
+    /// The first rows of a query in key order.
+    fn in_key_order(
+        &mut self,
+        host: &Arc<H>,
+        plan: Plan<H>,
+        projection: Arc<Projection>,
+        max_rows: u32,
+    ) -> Result<Answer<H>> {
+        let mut explain = Explain::of(&plan.live);
+        let room = &mut self.candidates;
+        let first = top::first_rows(&**host, &plan, &projection, max_rows, room, &mut explain)?;
+        let complete = first.as_ref().is_some_and(|first| first.complete);
+        let Some(first) = first else {
+            let query = Progress::new(host, plan, projection)?;
+            return Answer::of(Cursor::in_key_order(query), max_rows);
+        };
+        let rows = Rows {
+            columns: Some(first.columns),
+            names: projection.names(),
+            ..Rows::default()
+        };
+        let cursor = if complete {
+            explain.close();
+            self.explain = explain;
+            None
+        } else {
+            let query = Progress::new(host, plan, projection)?;
+            Some(Cursor::behind(query, first.after, explain))
+        };
+        Ok(Answer {
+            rows,
+            complete,
+            cursor,
+            shares: 1,
+        })
+    }
+
+    /// `index.count`
+    pub(crate) fn count(
+        &mut self,
+        host: &Arc<H>,
+        live: &Arc<PartList<H>>,
+        spec: QuerySpec,
+    ) -> Result<CountAnswer> {
+        self.forget_other_lists(live);
+        let filter = self.bound(&**host, live, &spec)?;
+        count::run(host, live, spec, filter)
+    }
+
+    /// `index.explain`
+    pub(crate) fn explain(&self) -> String {
+        self.explain.json()
+    }
+
+    /// What was bound to another part list is of no use.
+    fn forget_other_lists(&mut self, live: &PartList<H>) {
+        if self.version != live.version {
+            self.filters.clear();
+            self.projections.clear();
+            self.version = live.version;
+        }
+    }
+
+    /// The filter of a query, bound to the part list; none when it has none.
+    fn bound(
+        &mut self,
+        host: &H,
+        live: &PartList<H>,
+        spec: &QuerySpec,
+    ) -> Result<Option<Arc<BoundFilter<H>>>> {
+        let Some(text) = &spec.filter else {
+            return Ok(None);
+        };
+        if let Some((_, bound)) = self.filters.iter().find(|(known, _)| known == text) {
+            return Ok(Some(Arc::clone(bound)));
+        }
+        let bound = BoundFilter::bind(host, live, text)?;
+        if self.filters.len() >= KEPT {
+            self.filters.remove(0);
+        }
+        self.filters.push((text.clone(), Arc::clone(&bound)));
+        Ok(Some(bound))
+    }
+
+    fn projection(&mut self, live: &PartList<H>, spec: &QuerySpec) -> Arc<Projection> {
+        let found = self
+            .projections
+            .iter()
+            .find(|((payload, wanted), _)| *payload == spec.payload && *wanted == spec.projection);
+        if let Some((_, projection)) = found {
+            return Arc::clone(projection);
+        }
+        let projection = Arc::new(Projection::new(spec, live));
+        if self.projections.len() >= KEPT {
+            self.projections.remove(0);
+        }
+        let key = (spec.payload, spec.projection.clone());
+        self.projections.push((key, Arc::clone(&projection)));
+        projection
+    }
+}
+
+impl<H: Host> Answer<H> {
+    /// The first rows of a cursor.
+    fn of(mut cursor: Cursor<H>, max_rows: u32) -> Result<Self> {
+        let rows = cursor.first(max_rows)?;
+        Ok(Self {
+            rows,
+            complete: cursor.is_complete(),
+            cursor: Some(cursor),
+            shares: 1,
+        })
+    }
+
+    /// Nothing was done: instances are to share the query.
+    fn shared(shares: u32) -> Self {
+        Self {
+            rows: Rows::default(),
+            complete: false,
+            cursor: None,
+            shares,
+        }
+    }
+}

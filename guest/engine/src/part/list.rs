@@ -1,0 +1,176 @@
+//! The part list as an instance holds it, and the view that carries it to other instances.
+
+use super::Part;
+use super::layout::{MANIFEST, part_name};
+use super::loss::Quarantined;
+use crate::error::{Error, Result};
+use crate::host::{Host, Medium};
+use crate::types::Region;
+use crate::types::{Damage, FlushNeed, View};
+use crate::wire::{Reader, put, put_bytes};
+use std::sync::Arc;
+
+/// PartList parts in order of age; immutable, readers keep the one they began with.
+pub(crate) struct PartList<H: Host> {
+    /// Grows with every change in this process.
+    pub(crate) version: u64,
+    /// Grows with every change of the durable list.
+    pub(crate) epoch: u64,
+    pub(crate) parts: Vec<Arc<Part<H>>>,
+    /// Parts that are missing because they were damaged.
+    pub(crate) quarantined: Vec<Quarantined>,
+    /// Parts of the list that this instance could not open because they are damaged.
+    pub(crate) unreadable: Vec<Quarantined>,
+}
+
+impl<H: Host> PartList<H> {
+    pub(crate) fn empty() -> Self {
+        Self {
+            version: 0,
+            epoch: 0,
+            parts: Vec::new(),
+            quarantined: Vec::new(),
+            unreadable: Vec::new(),
+        }
+    }
+
+    /// Everything that is missing in the parts.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = &Quarantined> {
+        self.quarantined.iter().chain(&self.unreadable)
+    }
+
+    /// The list as bytes for [`PartList::attach`], and what a flush of what is in memory takes.
+    pub(crate) fn view(&self, flush_need: FlushNeed) -> View {
+        let parts = self.parts.iter();
+        let names = PartNames {
+            parts: parts.map(|part| (part.number(), part.medium())).collect(),
+            quarantined: self.quarantined.clone(),
+        };
+        View {
+            version: self.version,
+            epoch: self.epoch,
+            bytes: names.write(),
+            flush_need,
+        }
+    }
+
+    /// The list of a view; parts that `known` has already are shared, others are opened. One whose manifest
+    /// is damaged must not keep the others from being read.
+    pub(crate) fn attach(host: &Arc<H>, known: &Self, view: &View) -> Result<Self> {
+        let names = PartNames::read(&view.bytes)?;
+        let mut parts = Vec::with_capacity(names.parts.len());
+        let mut unreadable = Vec::new();
+        for (number, medium) in names.parts {
+            let found = known.parts.iter().find(|part| part.number() == number);
+            if let Some(part) = found {
+                parts.push(Arc::clone(part));
+                continue;
+            }
+            match Part::open(host, number, medium) {
+                Ok(part) => parts.push(Arc::new(part)),
+                Err(error) if medium == Medium::Durable && error.kind().is_damage() => {
+                    unreadable.push(Quarantined {
+                        part: part_name(number),
+                        reason: error.to_string(),
+                        lost: vec![Region::everywhere(None)],
+                    });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self {
+            version: view.version,
+            epoch: view.epoch,
+            parts,
+            quarantined: names.quarantined,
+            unreadable,
+        })
+    }
+
+    /// An input of a job.
+    pub(crate) fn input(&self, job: u64, number: u64) -> Result<&Arc<Part<H>>> {
+        if let Some(part) = self.part(number) {
+            return Ok(part);
+        }
+        let name = part_name(number);
+        match self.unreadable.iter().find(|lost| lost.part == name) {
+            Some(lost) => Err(Error::corrupt(lost.reason.clone())),
+            None => Err(Error::invalid(format!(
+                "job {job} names part {number}, which is not live"
+            ))),
+        }
+    }
+
+    /// Bytes of the parts that are only in memory.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let parts = self.parts.iter();
+        let memory = parts.filter(|part| part.medium() == Medium::Memory);
+        memory.map(|part| part.manifest().size_bytes()).sum()
+    }
+
+    /// What is known of a part whose manifest cannot be read; none of one that is not in the list.
+    pub(crate) fn unreadable_damage(&self, number: u64) -> Option<Damage> {
+        let name = part_name(number);
+        let lost = self.unreadable.iter().find(|lost| lost.part == name)?;
+        Some(Damage {
+            part: number,
+            files: vec![MANIFEST.to_owned()],
+            reasons: vec![lost.reason.clone()],
+            lost: lost.lost.clone(),
+        })
+    }
+
+    /// The part with a number.
+    pub(crate) fn part(&self, number: u64) -> Option<&Arc<Part<H>>> {
+        self.parts.iter().find(|part| part.number() == number)
+    }
+}
+
+/// What the bytes of a view say.
+#[derive(Debug, PartialEq)]
+pub(crate) struct PartNames {
+    /// Numbers and media of the parts, in order of age.
+    pub(crate) parts: Vec<(u64, Medium)>,
+    pub(crate) quarantined: Vec<Quarantined>,
+}
+
+impl PartNames {
+    pub(crate) fn write(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(8 + self.parts.len() * 4);
+        put(self.parts.len() as u64, &mut bytes);
+        for (number, medium) in &self.parts {
+            let durable = u64::from(*medium == Medium::Durable);
+            put(number << 1 | durable, &mut bytes);
+        }
+        // Rare and short, so its format is that of the snapshot.
+        let quarantined = match self.quarantined.is_empty() {
+            true => Vec::new(),
+            false => serde_json::to_vec(&self.quarantined).unwrap_or_default(),
+        };
+        put_bytes(&quarantined, &mut bytes);
+        bytes
+    }
+
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes, "view");
+        let count = reader.count(1)?;
+        let mut parts = Vec::with_capacity(count);
+        for _ in 0..count {
+            let code = reader.number()?;
+            let medium = if code & 1 == 1 {
+                Medium::Durable
+            } else {
+                Medium::Memory
+            };
+            parts.push((code >> 1, medium));
+        }
+        let quarantined = match reader.bytes()? {
+            [] => Vec::new(),
+            json => serde_json::from_slice(json).map_err(|cause| {
+                Error::invalid(format!("the view's list of lost parts is broken: {cause}"))
+            })?,
+        };
+        reader.finish()?;
+        Ok(Self { parts, quarantined })
+    }
+}

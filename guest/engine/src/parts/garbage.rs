@@ -1,0 +1,172 @@
+//! Parts that left the part list: they are removed, or moved to the quarantine if they were damaged, once no
+//! reader can need them, in this process or another.
+
+use crate::host::{Host, Medium, Readers};
+use crate::part::PartList;
+use crate::part::layout::{part_directory, part_number};
+use crate::part::loss::Quarantined;
+use crate::parts::quarantine;
+use crate::parts::snapshot::Snapshot;
+
+/// Parts that are removed beside a write once they are so many, or hold so many bytes of memory: asking who
+/// reads takes longer than a small write.
+const WORTH_REMOVING_PARTS: usize = 16;
+const WORTH_REMOVING_BYTES: u64 = 1 << 20;
+
+/// Parts that left the list and are still there.
+#[derive(Default)]
+pub(crate) struct Garbage {
+    parts: Vec<GarbagePart>,
+    /// Snapshots of earlier epochs are gone, so no reader can begin with one.
+    first_epoch: u64,
+}
+
+struct GarbagePart {
+    number: u64,
+    medium: Medium,
+    /// First version and first epoch that lack it.
+    version: u64,
+    epoch: u64,
+    /// Bytes that it holds in memory.
+    memory_bytes: u64,
+    /// It was damaged: it is moved to the quarantine instead of being removed.
+    damaged: Option<Quarantined>,
+}
+
+impl GarbagePart {
+    /// Whether some reader may read it, or may begin to.
+    fn is_needed(&self, oldest: &Readers, first_epoch: u64) -> bool {
+        let by_epoch = self.epoch > oldest.epoch || self.epoch > first_epoch;
+        self.version > oldest.version || (self.medium == Medium::Durable && by_epoch)
+    }
+}
+
+impl Garbage {
+    /// Notes parts of `live` that leave the list with its next version, and with epoch `epoch`.
+    pub(crate) fn bury<H: Host>(&mut self, live: &PartList<H>, numbers: &[u64], epoch: u64) {
+        let parts = numbers.iter().filter_map(|number| live.part(*number));
+        self.parts.extend(parts.map(|part| GarbagePart {
+            number: part.number(),
+            medium: part.medium(),
+            version: live.version + 1,
+            epoch,
+            memory_bytes: match part.medium() {
+                Medium::Memory => part.manifest().size_bytes(),
+                Medium::Durable => 0,
+            },
+            damaged: None,
+        }));
+    }
+
+    /// Notes a file part that was damaged and is to be kept in the quarantine; version and epoch are the
+    /// first that lack it.
+    pub(crate) fn bury_damaged(&mut self, lost: Quarantined, version: u64, epoch: u64) {
+        if let Some(number) = part_number(&lost.part) {
+            self.parts.push(GarbagePart {
+                number,
+                medium: Medium::Durable,
+                version,
+                epoch,
+                memory_bytes: 0,
+                damaged: Some(lost),
+            });
+        }
+    }
+
+    /// Whether a write should stop to remove some.
+    pub(crate) fn is_worth_removing(&self) -> bool {
+        let bytes: u64 = self.parts.iter().map(|part| part.memory_bytes).sum();
+        self.parts.len() >= WORTH_REMOVING_PARTS || bytes >= WORTH_REMOVING_BYTES
+    }
+
+    /// Notes a file part that an earlier process left and a reader in another one may still need.
+    pub(crate) fn inherit<H: Host>(&mut self, live: &PartList<H>, number: u64) {
+        self.parts.push(GarbagePart {
+            number,
+            medium: Medium::Durable,
+            version: 0,
+            epoch: live.epoch,
+            memory_bytes: 0,
+            damaged: None,
+        });
+    }
+
+    /// Removes the snapshots before an epoch. Until that has succeeded their parts stay: a reader in
+    /// another process could still begin with one.
+    pub(crate) fn forget_snapshots<H: Host>(&mut self, host: &H, epoch: u64) {
+        if Snapshot::remove_before(host, epoch).is_ok() {
+            self.first_epoch = self.first_epoch.max(epoch);
+        }
+    }
+
+    /// Removes the parts that nobody can need. Those that cannot be removed are tried again next time.
+    pub(crate) fn remove<H: Host>(&mut self, host: &H) {
+        let Some(newest) = self.parts.iter().map(|part| part.epoch).max() else {
+            return;
+        };
+        if newest > self.first_epoch {
+            self.forget_snapshots(host, newest);
+        }
+        // Asked after the snapshots are gone: who begins later finds them missing. Who cannot be asked
+        // may be reading.
+        let Ok(oldest) = host.oldest_reader() else {
+            return;
+        };
+        let first_epoch = self.first_epoch;
+        self.parts.retain(|part| {
+            let go = || match &part.damaged {
+                Some(lost) => quarantine::set_aside(host, std::slice::from_ref(lost)),
+                None => {
+                    let directory = part_directory(part.number, part.medium);
+                    host.remove_files(&directory, part.medium)
+                }
+            };
+            part.is_needed(&oldest, first_epoch) || go().is_err()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_needed(medium: Medium, version: u64, epoch: u64) -> bool {
+        let part = GarbagePart {
+            number: 1,
+            medium,
+            version: 10,
+            epoch: 5,
+            memory_bytes: 0,
+            damaged: None,
+        };
+        part.is_needed(&Readers { version, epoch }, 5)
+    }
+
+    #[test]
+    fn a_part_stays_for_readers_of_earlier_versions_and_epochs() {
+        assert!(is_needed(Medium::Durable, 9, u64::MAX));
+        assert!(!is_needed(Medium::Durable, 10, u64::MAX));
+        assert!(is_needed(Medium::Durable, u64::MAX, 4));
+        assert!(!is_needed(Medium::Durable, u64::MAX, 5));
+        // No other process can see what is in memory.
+        assert!(!is_needed(Medium::Memory, u64::MAX, 4));
+    }
+
+    #[test]
+    fn a_part_stays_while_a_snapshot_that_names_it_can_be_found() {
+        let part = GarbagePart {
+            number: 1,
+            medium: Medium::Durable,
+            version: 10,
+            epoch: 5,
+            memory_bytes: 0,
+            damaged: None,
+        };
+        let nobody = Readers {
+            version: u64::MAX,
+            epoch: u64::MAX,
+        };
+        assert!(part.is_needed(&nobody, 4));
+        assert!(!part.is_needed(&nobody, 5));
+    }
+}

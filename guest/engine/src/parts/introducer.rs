@@ -1,0 +1,392 @@
+//! The introducer: the only code that changes the part list. It gives element ids, writes the log and
+//! memory parts, and publishes snapshots.
+
+mod damaged;
+mod intake;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::{Host, Medium};
+use crate::merge;
+use crate::merge::outcome;
+use crate::merge::policy;
+use crate::merge::retention;
+use crate::merge::space::space_bytes;
+use crate::part::Part;
+use crate::part::PartList;
+use crate::part::layout::part_directory;
+use crate::part::loss::Quarantined;
+use crate::parts::garbage::Garbage;
+use crate::parts::pressure::merge_bytes;
+use crate::parts::snapshot::Snapshot;
+use crate::parts::unflushed::Unflushed;
+use crate::types::{Choice, Job, Outcome, Retention, RetentionStep, View};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What only the writer of an index knows.
+pub(crate) struct Introducer {
+    next_id: u64,
+    next_part: u64,
+    next_job: u64,
+    /// Log position that the durable parts have absorbed.
+    log_position: u64,
+    /// Log position after the last entry of each memory part.
+    log_ends: BTreeMap<u64, u64>,
+    /// Jobs that were planned and neither introduced nor abandoned.
+    jobs: BTreeMap<u64, Job>,
+    /// Parts that jobs leave alone, and jobs that salvage one.
+    damaged: BTreeSet<u64>,
+    salvages: BTreeSet<u64>,
+    garbage: Garbage,
+    unflushed: Unflushed,
+    /// Labels of all series, read when the first labelled batch comes.
+    labels: Option<BTreeMap<u64, String>>,
+    /// Why no more writes are accepted.
+    poisoned: Option<String>,
+}
+
+impl Introducer {
+    /// Goes on from a snapshot.
+    pub(crate) fn new(snapshot: &Snapshot) -> Self {
+        Self {
+            next_id: snapshot.next_element_id,
+            next_part: snapshot.next_part,
+            next_job: 1,
+            log_position: snapshot.log_position,
+            log_ends: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            damaged: BTreeSet::new(),
+            salvages: BTreeSet::new(),
+            garbage: Garbage::default(),
+            unflushed: Unflushed::default(),
+            labels: None,
+            poisoned: None,
+        }
+    }
+
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
+    pub(crate) fn next_part(&self) -> u64 {
+        self.next_part
+    }
+
+    pub(crate) fn log_position(&self) -> u64 {
+        self.log_position
+    }
+
+    pub(crate) fn poisoned(&self) -> Option<&str> {
+        self.poisoned.as_deref()
+    }
+
+    /// The part list for other instances and the host.
+    pub(crate) fn view<H: Host>(&self, live: &PartList<H>) -> View {
+        live.view(self.unflushed.flush_need(live))
+    }
+
+    fn check_alive(&self) -> Result<()> {
+        match &self.poisoned {
+            None => Ok(()),
+            Some(reason) => Err(Error::new(
+                ErrorKind::Io,
+                format!(
+                    "the index refuses changes since a failure ({reason}); close it and open it again"
+                ),
+            )),
+        }
+    }
+
+    fn poison_on_error<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            self.poisoned = Some(error.to_string());
+        }
+        result
+    }
+
+    /// After a publish that failed nobody knows whether there is such a snapshot, unless the medium had no
+    /// room for it: then nothing has changed.
+    fn check_published(&mut self, published: Result<()>) -> Result<()> {
+        match published {
+            Err(error) if error.kind() == ErrorKind::ResourceExhausted => Err(error),
+            published => self.poison_on_error(published),
+        }
+    }
+
+    // ---- flush and merge ----
+
+    /// Flushes at once, in this instance.
+    pub(crate) fn flush<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        live: &mut Arc<PartList<H>>,
+    ) -> Result<()> {
+        match self.plan_flush(&**host, live)? {
+            Some(job) => {
+                let outcome = merge::run(host, live, &job)?;
+                self.introduce(host, live, outcome)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Plans to fold all memory parts into one file part.
+    pub(crate) fn plan_flush<H: Host>(
+        &mut self,
+        host: &H,
+        live: &PartList<H>,
+    ) -> Result<Option<Job>> {
+        self.check_alive()?;
+        self.remove_obsolete(host);
+        let range = self.free_tail(live, Medium::Memory);
+        let earlier = live.parts.iter().take(range.start);
+        // While an older flush is under way the younger rows wait: the log is given up in order.
+        let waits = earlier.clone().any(|part| part.medium() == Medium::Memory);
+        if range.is_empty() || waits {
+            return Ok(None);
+        }
+        Ok(Some(self.job(live, range)))
+    }
+
+    /// Plans a merge of file parts; see `index.plan-merge`.
+    pub(crate) fn plan_merge<H: Host>(
+        &mut self,
+        host: &H,
+        live: &PartList<H>,
+        choice: Choice,
+    ) -> Result<Option<Job>> {
+        self.check_alive()?;
+        self.remove_obsolete(host);
+        let mut stretches = self.stretches(live).into_iter();
+        let range = match choice {
+            Choice::All => stretches.find(|stretch| stretch.len() > 1),
+            Choice::SimilarSize => {
+                let most_bytes = merge_bytes(&host.usage(), self.unflushed.flush_need(live));
+                stretches.find_map(|stretch| {
+                    let parts = live.parts.get(stretch.clone()).unwrap_or_default();
+                    let sizes: Vec<u64> = parts
+                        .iter()
+                        .map(|part| part.manifest().size_bytes())
+                        .collect();
+                    policy::choose(&sizes, most_bytes)
+                        .map(|range| stretch.start + range.start..stretch.start + range.end)
+                })
+            }
+        };
+        Ok(range.map(|range| self.job(live, range)))
+    }
+
+    /// Plans one job of a retention; see `index.plan-retention`.
+    pub(crate) fn plan_retention<H: Host>(
+        &mut self,
+        host: &H,
+        live: &PartList<H>,
+        rule: &Retention,
+        steps: &[RetentionStep],
+    ) -> Result<Option<Job>> {
+        self.check_alive()?;
+        self.remove_obsolete(host);
+        let Some(plan) = retention::plan(host, live, rule, steps, |part| self.is_busy(part))?
+        else {
+            return Ok(None);
+        };
+        let id = self.next_job;
+        self.next_job += 1;
+        let job = plan.job(id, self.take_part_number(), rule.clone());
+        self.jobs.insert(id, job.clone());
+        Ok(Some(job))
+    }
+
+    fn is_busy(&self, number: u64) -> bool {
+        self.jobs.values().any(|job| job.inputs.contains(&number))
+    }
+
+    /// The parts at the end of the list that are of one medium and belong to no job.
+    fn free_tail<H: Host>(&self, live: &PartList<H>, medium: Medium) -> std::ops::Range<usize> {
+        let other = |part: &Arc<Part<H>>| part.medium() != medium || self.is_busy(part.number());
+        let start = live
+            .parts
+            .iter()
+            .rposition(other)
+            .map_or(0, |index| index + 1);
+        start..live.parts.len()
+    }
+
+    fn job<H: Host>(&mut self, live: &PartList<H>, range: std::ops::Range<usize>) -> Job {
+        let parts = || live.parts.iter().skip(range.start).take(range.len());
+        let job = Job {
+            id: self.next_job,
+            inputs: parts().map(|part| part.number()).collect(),
+            output: self.take_part_number(),
+            durable: true,
+            drop_where: None,
+            drop_below: None,
+            dropped_rows: None,
+            rows: parts().map(|part| part.manifest().rows).sum(),
+            space_bytes: space_bytes(parts().map(|part| part.manifest().size_bytes()).sum()),
+            flush: parts().any(|part| part.medium() == Medium::Memory),
+        };
+        self.next_job += 1;
+        self.jobs.insert(job.id, job.clone());
+        job
+    }
+
+    pub(crate) fn take_part_number(&mut self) -> u64 {
+        let number = self.next_part;
+        self.next_part += 1;
+        number
+    }
+
+    /// Puts the output of a job in place of its inputs.
+    pub(crate) fn introduce<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        live: &mut Arc<PartList<H>>,
+        outcome: Outcome,
+    ) -> Result<()> {
+        self.check_alive()?;
+        let job = &outcome.job;
+        if self.jobs.get(&job.id) != Some(job) || self.salvages.contains(&job.id) {
+            return Err(Error::invalid(format!(
+                "job {} was not planned or is over",
+                job.id
+            )));
+        }
+        let output = outcome::open_output(host, live, &outcome)?;
+        let parts = outcome::replaced(live, job, output)?;
+        let log_end = job
+            .inputs
+            .iter()
+            .filter_map(|input| self.log_ends.get(input))
+            .max()
+            .copied();
+        let published = self.publish(host, live, &parts, log_end);
+        self.check_published(published)?;
+        let epoch = live.epoch + 1;
+        self.garbage.bury(live, &job.inputs, epoch);
+        for input in &job.inputs {
+            self.log_ends.remove(input);
+        }
+        self.jobs.remove(&job.id);
+        if job.flush {
+            self.unflushed = Unflushed::of(&parts);
+        }
+        self.replace(live, parts, epoch);
+        self.clean(&**host, live);
+        self.remove_obsolete(&**host);
+        Ok(())
+    }
+
+    /// Makes the file parts of a list durable as the next epoch.
+    fn publish<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        live: &PartList<H>,
+        parts: &[Arc<Part<H>>],
+        log_end: Option<u64>,
+    ) -> Result<()> {
+        let log_position = self.log_position.max(log_end.unwrap_or(0));
+        self.snapshot(live.epoch + 1, parts, log_position, &live.quarantined)
+            .publish(&**host)?;
+        self.log_position = log_position;
+        Ok(())
+    }
+
+    /// The snapshot of a part list.
+    pub(crate) fn snapshot<H: Host>(
+        &self,
+        epoch: u64,
+        parts: &[Arc<Part<H>>],
+        log_position: u64,
+        quarantined: &[Quarantined],
+    ) -> Snapshot {
+        let files = parts.iter().filter(|part| part.medium() == Medium::Durable);
+        Snapshot {
+            epoch,
+            parts: files.map(|part| part.name()).collect(),
+            log_position,
+            next_element_id: self.next_id,
+            next_part: self.next_part,
+            quarantined: quarantined.to_vec(),
+        }
+    }
+
+    /// Removes what the newest snapshot made superfluous. What cannot be removed now is harmless, and
+    /// goes with the next epoch or opening.
+    pub(crate) fn clean<H: Host>(&mut self, host: &H, live: &PartList<H>) {
+        self.clean_parts(host, live);
+        let _ = host.drop_log_before(self.log_position);
+    }
+
+    /// As [`clean`](Self::clean), but leaves the log.
+    pub(crate) fn clean_parts<H: Host>(&mut self, host: &H, live: &PartList<H>) {
+        self.garbage.forget_snapshots(host, live.epoch);
+    }
+
+    /// Everything in the log before a position is in the parts, or lost.
+    pub(crate) fn absorb_log(&mut self, position: u64) {
+        self.log_position = self.log_position.max(position);
+    }
+
+    /// Gives up a job and removes what it wrote.
+    pub(crate) fn abandon<H: Host>(&mut self, host: &H, job: &Job) -> Result<()> {
+        // After a publish that failed in doubt, the newest snapshot may name the output.
+        let planned = self.jobs.remove(&job.id);
+        self.salvages.remove(&job.id);
+        // What is removed is what was planned: the caller might name a live part.
+        let (Some(job), None) = (planned, &self.poisoned) else {
+            return Ok(());
+        };
+        let directory = part_directory(job.output, Medium::Durable);
+        host.remove_files(&directory, Medium::Durable)
+    }
+
+    pub(crate) fn replace<H: Host>(
+        &self,
+        live: &mut Arc<PartList<H>>,
+        parts: Vec<Arc<Part<H>>>,
+        epoch: u64,
+    ) {
+        let (version, quarantined) = (live.version + 1, live.quarantined.clone());
+        *live = Arc::new(PartList {
+            version,
+            epoch,
+            parts,
+            quarantined,
+            unreadable: Vec::new(),
+        });
+    }
+
+    /// Removes parts that left the list and that no reader can need.
+    pub(crate) fn remove_obsolete<H: Host>(&mut self, host: &H) {
+        self.garbage.remove(host);
+    }
+
+    /// Notes a part that an earlier process left and a reader in another one may still need.
+    pub(crate) fn inherit<H: Host>(&mut self, live: &PartList<H>, number: u64) {
+        self.garbage.inherit(live, number);
+    }
+
+    /// Publishes the part list with another list of what was set aside.
+    pub(crate) fn publish_quarantine<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        live: &mut Arc<PartList<H>>,
+        quarantined: Vec<Quarantined>,
+    ) -> Result<()> {
+        let (version, epoch) = (live.version, live.epoch);
+        let parts = live.parts.clone();
+        *live = Arc::new(PartList {
+            version,
+            epoch,
+            parts,
+            quarantined,
+            unreadable: Vec::new(),
+        });
+        let parts = live.parts.clone();
+        self.publish(host, live, &parts, None)?;
+        self.replace(live, parts, epoch + 1);
+        self.clean(&**host, live);
+        Ok(())
+    }
+}

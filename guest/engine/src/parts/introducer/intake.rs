@@ -1,0 +1,250 @@
+//! Batches on their way in: room, ids, log, parts in memory.
+
+use super::Introducer;
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::{Host, LogDurability, Medium};
+use crate::merge::fold;
+use crate::ordered::batch::{self, Checked, label_conflict, write_header};
+use crate::part::Part;
+use crate::part::PartList;
+use crate::part::layout::part_directory;
+use crate::parts::pressure::{Demand, Levels, check_memory, check_room};
+use crate::parts::unflushed::Unflushed;
+use crate::types::{Batch, Durability, Receipt, Written};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+impl Introducer {
+    /// Adds batches in order; see `index.write`.
+    pub(crate) fn write<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        live: &mut Arc<PartList<H>>,
+        batches: Vec<Batch<H::Columns>>,
+    ) -> Result<Written> {
+        self.check_alive()?;
+        if self.garbage.is_worth_removing() {
+            self.remove_obsolete(&**host);
+        }
+        let first_id = self.next_id;
+        let mut receipts = Vec::with_capacity(batches.len());
+        let mut accepted = Vec::new();
+        let mut promised = Demand::default();
+        for batch in batches {
+            match self.accept(&**host, live, batch, promised) {
+                Ok((receipt, checked, demand)) => {
+                    promised = demand;
+                    accepted.push((receipt.first_id, checked));
+                    receipts.push(Ok(receipt));
+                }
+                Err(error) => receipts.push(Err(error)),
+            }
+        }
+        if !accepted.is_empty() {
+            match self.log(&**host, &accepted) {
+                Ok(log_end) => {
+                    let added = self.add_all(host, live, &accepted, log_end);
+                    self.poison_on_error(added)?;
+                }
+                // Nothing of it counts, and the log goes on: the batches were never here.
+                Err(error) if error.kind() == ErrorKind::ResourceExhausted => {
+                    self.next_id = first_id;
+                    self.labels = None;
+                    for receipt in receipts.iter_mut().filter(|receipt| receipt.is_ok()) {
+                        *receipt = Err(error.clone());
+                    }
+                }
+                Err(error) => self.poison_on_error(Err(error))?,
+            }
+        }
+        let view = self.view(live);
+        let levels = Levels::of(&host.usage(), view.flush_need);
+        Ok(Written {
+            receipts,
+            memory_bytes: live.memory_bytes(),
+            pressure: levels.highest(),
+            delay_ms: levels.delay_ms,
+            view,
+        })
+    }
+
+    /// Checks a batch and gives it its ids. `promised` is what batches of the same call need, which is
+    /// returned with what this one needs.
+    fn accept<H: Host>(
+        &mut self,
+        host: &H,
+        live: &PartList<H>,
+        batch: Batch<H::Columns>,
+        promised: Demand,
+    ) -> Result<(Receipt, Checked<H::Columns>, Demand)> {
+        let checked = batch::check(host, batch)?;
+        let columns = self.unflushed.new_columns(&checked.names, &checked.kinds);
+        let demand = promised.and(Demand::of(checked.size_bytes, columns));
+        check_room(&host.usage(), self.unflushed.flush_need(live), demand)?;
+        self.remember_labels(live, &checked.labels)?;
+        let rows = u32::try_from(checked.keys.len())
+            .map_err(|_| Error::invalid("the batch has more rows than 32 bits count; split it"))?;
+        let receipt = Receipt {
+            first_id: self.next_id,
+            rows,
+        };
+        self.next_id = self
+            .next_id
+            .checked_add(u64::from(rows))
+            .ok_or_else(|| Error::invalid("element ids are used up"))?;
+        Ok((receipt, checked, demand))
+    }
+
+    /// Refuses labels that meet another one under the same id.
+    fn remember_labels<H: Host>(
+        &mut self,
+        live: &PartList<H>,
+        labels: &BTreeMap<u64, String>,
+    ) -> Result<()> {
+        if labels.is_empty() {
+            return Ok(());
+        }
+        if self.labels.is_none() {
+            let mut all = BTreeMap::new();
+            for part in &live.parts {
+                // Damaged labels of one part must not refuse the rows of all others.
+                all.extend(part.readable_labels()?.0);
+            }
+            self.labels = Some(all);
+        }
+        let known = self.labels.get_or_insert_default();
+        for (id, label) in labels {
+            if let Some(other) = known.get(id)
+                && other != label
+            {
+                return Err(label_conflict(*id, other, label));
+            }
+        }
+        known.extend(labels.iter().map(|(id, label)| (*id, label.clone())));
+        Ok(())
+    }
+
+    /// Appends batches to the log, as far as they want that, and returns where it ends then.
+    fn log<H: Host>(&self, host: &H, accepted: &[(u64, Checked<H::Columns>)]) -> Result<u64> {
+        let logged: Vec<&(u64, Checked<H::Columns>)> = accepted
+            .iter()
+            .filter(|(_, batch)| batch.durability != Durability::None)
+            .collect();
+        if logged.is_empty() {
+            let ends = self.log_ends.values().copied();
+            return Ok(ends.max().unwrap_or(self.log_position));
+        }
+        let headers: Vec<Vec<u8>> = logged
+            .iter()
+            .map(|(first_id, batch)| write_header(batch, *first_id))
+            .collect();
+        let columns: Vec<&H::Columns> = logged.iter().map(|(_, batch)| &batch.columns).collect();
+        let sync = logged
+            .iter()
+            .any(|(_, batch)| batch.durability == Durability::Sync);
+        let durability = if sync {
+            LogDurability::Sync
+        } else {
+            LogDurability::Os
+        };
+        host.append_log(&headers, &columns, durability)
+    }
+
+    fn add_all<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        live: &mut Arc<PartList<H>>,
+        accepted: &[(u64, Checked<H::Columns>)],
+        log_end: u64,
+    ) -> Result<()> {
+        for (first_id, batch) in accepted {
+            self.add(host, live, *first_id, batch, log_end)?;
+        }
+        self.fold(host, live);
+        Ok(())
+    }
+
+    /// Makes a memory part of a batch and puts it at the end of the list.
+    fn add<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        live: &mut Arc<PartList<H>>,
+        first_id: u64,
+        batch: &Checked<H::Columns>,
+        log_end: u64,
+    ) -> Result<()> {
+        let number = self.take_part_number();
+        let part = batch::part::write(host, number, first_id, batch)?;
+        self.log_ends.insert(number, log_end);
+        self.unflushed.add(&part);
+        let mut parts = live.parts.clone();
+        parts.push(Arc::new(part));
+        self.replace(live, parts, live.epoch);
+        Ok(())
+    }
+
+    /// Folds small memory parts, so that many small batches stay cheap to read.
+    fn fold<H: Host>(&mut self, host: &Arc<H>, live: &mut Arc<PartList<H>>) {
+        loop {
+            let free = self.free_tail(live, Medium::Memory);
+            let tail = live.parts.get(free.clone()).unwrap_or_default();
+            let Some((range, part)) = self.fold_some(host, tail) else {
+                return;
+            };
+            let range = free.start + range.start..free.start + range.end;
+            let mut parts = live.parts.clone();
+            let inputs: Vec<u64> = { parts.splice(range, [Arc::new(part)]) }
+                .map(|input| input.number())
+                .collect();
+            self.garbage.bury(live, &inputs, live.epoch);
+            self.replace(live, parts, live.epoch);
+        }
+    }
+
+    /// Folds some neighbours of a list of memory parts, if that is worth it: which they are, and the part
+    /// that takes their place.
+    pub(crate) fn fold_some<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        parts: &[Arc<Part<H>>],
+    ) -> Option<(std::ops::Range<usize>, Part<H>)> {
+        let weights: Vec<u64> = parts.iter().map(|part| fold::weight(part)).collect();
+        let range = fold::choose(&weights)?;
+        let inputs = parts.get(range.clone()).unwrap_or_default();
+        let bytes = inputs.iter().map(|part| part.manifest().raw_bytes).sum();
+        check_memory(&**host, bytes).ok()?;
+        let number = self.take_part_number();
+        // A fold only saves time: whatever hinders it, the parts just stay as they are.
+        let Ok(part) = fold::run(host, inputs, number) else {
+            let directory = part_directory(number, Medium::Memory);
+            let _ = host.remove_files(&directory, Medium::Memory);
+            return None;
+        };
+        let ends = inputs
+            .iter()
+            .filter_map(|input| self.log_ends.remove(&input.number()));
+        if let Some(end) = ends.max() {
+            self.log_ends.insert(number, end);
+        }
+        Some((range, part))
+    }
+
+    /// Notes that a memory part holds the rows of a log entry up to an element id.
+    pub(crate) fn replayed(&mut self, number: u64, end_id: u64, log_end: u64) {
+        // The snapshot may know of younger ids: those given while it was being written.
+        self.next_id = self.next_id.max(end_id);
+        self.log_ends.insert(number, log_end);
+    }
+
+    /// Puts replayed parts at the end of the list.
+    pub(crate) fn append_replayed<H: Host>(
+        &mut self,
+        live: &mut Arc<PartList<H>>,
+        replayed: &mut Vec<Arc<Part<H>>>,
+    ) {
+        let mut parts = live.parts.clone();
+        parts.append(replayed);
+        self.unflushed = Unflushed::of(&parts);
+        self.replace(live, parts, live.epoch);
+    }
+}

@@ -1,0 +1,126 @@
+//! Replaying the log: its entries become parts in memory, as if they were written now.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::{Host, LogEntry, Medium};
+use crate::ordered::batch::{self, read_header};
+use crate::part::Part;
+use crate::part::PartList;
+use crate::part::layout::part_directory;
+use crate::parts::introducer::Introducer;
+use crate::parts::pressure::check_memory;
+use std::sync::Arc;
+
+/// Entries on their way into the part list. Nobody sees them before all are there, so what is folded goes
+/// at once, and the list is changed once, however many entries there are.
+pub(crate) struct Replay<'a, H: Host> {
+    host: &'a Arc<H>,
+    introducer: &'a mut Introducer,
+    live: &'a mut Arc<PartList<H>>,
+    parts: Vec<Arc<Part<H>>>,
+    /// What is replayed is flushed when memory runs out: a log may hold more than memory does.
+    may_flush: bool,
+}
+
+impl<'a, H: Host> Replay<'a, H> {
+    pub(crate) fn new(
+        host: &'a Arc<H>,
+        introducer: &'a mut Introducer,
+        live: &'a mut Arc<PartList<H>>,
+        may_flush: bool,
+    ) -> Self {
+        Self {
+            host,
+            introducer,
+            live,
+            parts: Vec::new(),
+            may_flush,
+        }
+    }
+
+    /// The first element id that the parts do not have yet.
+    fn least_id(&self) -> u64 {
+        let last = self.parts.last().or(self.live.parts.last());
+        last.map_or(0, |part| part.manifest().last_id.saturating_add(1))
+    }
+
+    /// Adds an entry. With `passes_over`, one whose rows the parts have already is left out: a repair meets
+    /// such.
+    pub(crate) fn add(&mut self, entry: LogEntry<H::Columns>, passes_over: bool) -> Result<()> {
+        let (first_id, batch) = read_header(&entry.header, entry.columns)?;
+        let least = self.least_id();
+        if passes_over && first_id < least {
+            return Ok(());
+        }
+        let checked = batch::check(&**self.host, batch)?;
+        let end = first_id.checked_add(checked.keys.len() as u64);
+        let (true, Some(end)) = (first_id >= least, end) else {
+            return Err(Error::corrupt(format!(
+                "log: an entry begins with element id {first_id}, at least {least} was expected"
+            )));
+        };
+        if self.may_flush && check_memory(&**self.host, checked.size_bytes).is_err() {
+            self.hand_over();
+            self.introducer.flush(self.host, self.live)?;
+        }
+        let number = self.introducer.take_part_number();
+        let part = batch::part::write(self.host, number, first_id, &checked)?;
+        self.introducer.replayed(number, end, entry.next_position);
+        self.parts.push(Arc::new(part));
+        self.fold()
+    }
+
+    fn fold(&mut self) -> Result<()> {
+        while let Some((range, part)) = self.introducer.fold_some(self.host, &self.parts) {
+            for folded in self.parts.splice(range, [Arc::new(part)]) {
+                let directory = part_directory(folded.number(), Medium::Memory);
+                // Gives the handles of its pages back first.
+                drop(folded);
+                self.host.remove_files(&directory, Medium::Memory)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts what was replayed at the end of the part list.
+    fn hand_over(&mut self) {
+        if self.parts.is_empty() {
+            return;
+        }
+        self.introducer.append_replayed(self.live, &mut self.parts);
+    }
+
+    /// Completes the replay.
+    pub(crate) fn finish(mut self) {
+        self.hand_over();
+    }
+}
+
+/// Adds what the log holds beyond the snapshot, as memory parts.
+pub(crate) fn run<H: Host>(
+    host: &Arc<H>,
+    introducer: &mut Introducer,
+    live: &mut Arc<PartList<H>>,
+    may_flush: bool,
+) -> Result<()> {
+    let mut position = introducer.log_position();
+    let mut replay = Replay::new(host, introducer, live, may_flush);
+    loop {
+        let at = |error: Error| error.at(format_args!("log entry at {position}"));
+        let Some(entry) = host.read_log(position).map_err(given_up)? else {
+            break;
+        };
+        let next = entry.next_position;
+        replay.add(entry, false).map_err(at)?;
+        position = next;
+    }
+    replay.finish();
+    Ok(())
+}
+
+/// A reader whose snapshot is not the newest any more tries again; for everybody else it is damage.
+fn given_up(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound => Error::corrupt(error.message()),
+        _ => error,
+    }
+}

@@ -1,0 +1,135 @@
+//! Checking a whole index: every file, page and cross-reference of every part. The log is the host's.
+
+mod part;
+mod tags;
+
+use self::part::Finding;
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::{Host, Medium};
+use crate::part::Part;
+use crate::part::PartList;
+use crate::types;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Most reasons that are told of a part.
+const REASONS_MAX: usize = 16;
+
+/// The report of `index.verify`.
+#[derive(Serialize)]
+struct Report {
+    ok: bool,
+    epoch: u64,
+    parts: u64,
+    memory_parts: u64,
+    #[serde(flatten)]
+    seen: Seen,
+    damage: Vec<Damage>,
+}
+
+/// What was checked.
+#[derive(Default, Serialize)]
+struct Seen {
+    files: u64,
+    blocks: u64,
+    rows: u64,
+}
+
+#[derive(Serialize)]
+struct Damage {
+    part: String,
+    what: String,
+}
+
+/// Checks every live part. Damage is in the report; an error means that the check could not go on.
+pub(crate) fn report<H: Host>(host: &Arc<H>, live: &PartList<H>) -> Result<String> {
+    let mut damage = Vec::new();
+    for lost in &live.unreadable {
+        damage.push(Damage {
+            part: lost.part.clone(),
+            what: lost.reason.clone(),
+        });
+    }
+    for lost in &live.quarantined {
+        let regions: Vec<String> = lost.lost.iter().map(ToString::to_string).collect();
+        let lost_rows = match regions.is_empty() {
+            true => "no rows are lost".to_owned(),
+            false => format!("lost: {}", regions.join("; ")),
+        };
+        damage.push(Damage {
+            part: lost.part.clone(),
+            what: format!("set aside: {}; {lost_rows}", lost.reason),
+        });
+    }
+    let mut seen = Seen::default();
+    let of = |medium| {
+        live.parts
+            .iter()
+            .filter(move |part| part.medium() == medium)
+    };
+    let mut last_id = None;
+    for part in &live.parts {
+        let mut found: Vec<String> = part::damage(&**host, part, &mut seen)?
+            .into_iter()
+            .map(|finding| finding.error.message().to_owned())
+            .collect();
+        if last_id.is_some_and(|last| last >= part.manifest().first_id) {
+            found.push("its element ids are not above those of the part before it".to_owned());
+        }
+        last_id = Some(part.manifest().last_id);
+        damage.extend(found.into_iter().map(|what| Damage {
+            part: part.name(),
+            what,
+        }));
+    }
+    let report = Report {
+        ok: damage.is_empty(),
+        epoch: live.epoch,
+        parts: of(Medium::Durable).count() as u64,
+        memory_parts: of(Medium::Memory).count() as u64,
+        seen,
+        damage,
+    };
+    serde_json::to_string(&report).map_err(|error| {
+        let text = format!("cannot write the report: {error}");
+        Error::new(ErrorKind::Other, text)
+    })
+}
+
+/// What is wrong with a part, without a look for what can be read all the same; none when nothing is. With
+/// `pages` all content is read, else the sizes of files are compared.
+pub(crate) fn findings<H: Host>(
+    host: &H,
+    part: &Part<H>,
+    pages: bool,
+) -> Result<Option<types::Damage>> {
+    let found = match pages {
+        true => part_damage(host, part)?,
+        false => part::outline(host, part)?,
+    };
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let mut damage = types::Damage {
+        part: part.number(),
+        files: Vec::new(),
+        reasons: Vec::new(),
+        lost: Vec::new(),
+    };
+    for finding in found {
+        if let Some(file) = finding.file
+            && !damage.files.contains(&file)
+        {
+            damage.files.push(file);
+        }
+        if damage.reasons.len() < REASONS_MAX {
+            damage.reasons.push(finding.error.message().to_owned());
+        }
+    }
+    Ok(Some(damage))
+}
+
+/// Everything that is wrong with a part; nothing for a sound one.
+pub(crate) fn part_damage<H: Host>(host: &H, part: &Part<H>) -> Result<Vec<Finding>> {
+    part::damage(host, part, &mut Seen::default())
+}

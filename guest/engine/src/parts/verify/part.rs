@@ -1,0 +1,225 @@
+//! Checking a part: its files against the manifest, its rows against everything that is said of them.
+
+use super::Seen;
+use super::tags::TagCheck;
+use crate::error::{Error, OrDamage, Result};
+use crate::host::{Host, Medium};
+use crate::ordered::batch::series_id;
+use crate::ordered::dump::read_block;
+use crate::part::Part;
+use crate::part::layout::MANIFEST;
+use crate::part::manifest::{FileEntry, Manifest};
+use crate::part::reader::OpenBlock;
+
+/// Something that is wrong with a part.
+pub(crate) struct Finding {
+    /// The file, where it is known to be one that is not as it was written.
+    pub(crate) file: Option<String>,
+    pub(crate) error: Error,
+}
+
+/// Everything that is wrong with a part. Errors that are not about its bytes end the check.
+pub(super) fn damage<H: Host>(host: &H, part: &Part<H>, seen: &mut Seen) -> Result<Vec<Finding>> {
+    let mut damage = Vec::new();
+    if part.medium() == Medium::Memory {
+        // One file without checksums of its own: what can be compared are its pages.
+        seen.files += 1;
+    } else {
+        for file in &part.manifest().files {
+            host.check()?;
+            seen.files += 1;
+            note(&mut damage, Some(&file.name), check_file(host, part, file))?;
+        }
+        seen.files += 1;
+        note(&mut damage, Some(MANIFEST), check_manifest(host, part))?;
+    }
+    note(&mut damage, None, check_labels(part))?;
+    note(&mut damage, None, check_content(host, part, seen))?;
+    Ok(damage)
+}
+
+/// What is wrong with a part as far as its manifest and the sizes of its files tell. Reads no content.
+pub(super) fn outline<H: Host>(host: &H, part: &Part<H>) -> Result<Vec<Finding>> {
+    let mut damage = Vec::new();
+    if part.medium() == Medium::Durable {
+        note(&mut damage, Some(MANIFEST), check_manifest(host, part))?;
+        for file in &part.manifest().files {
+            host.check()?;
+            let path = format!("{}/{}", part.directory(), file.name);
+            let checked = part.check_size(&path, file.size_bytes);
+            note(&mut damage, Some(&file.name), checked)?;
+        }
+    }
+    Ok(damage)
+}
+
+/// Keeps damage and passes other errors on.
+fn note(damage: &mut Vec<Finding>, file: Option<&str>, result: Result<()>) -> Result<()> {
+    if let Err(error) = result.or_damage()? {
+        let file = file.map(str::to_owned);
+        damage.push(Finding { file, error });
+    }
+    Ok(())
+}
+
+fn check_manifest<H: Host>(host: &H, part: &Part<H>) -> Result<()> {
+    let manifest = Manifest::read(host, part.directory(), part.number())?;
+    match manifest == *part.manifest() {
+        true => Ok(()),
+        false => Err(Error::corrupt(format!(
+            "{}/{MANIFEST} changed since the part was opened",
+            part.directory()
+        ))),
+    }
+}
+
+fn check_file<H: Host>(host: &H, part: &Part<H>, file: &FileEntry) -> Result<()> {
+    let path = format!("{}/{}", part.directory(), file.name);
+    let handle = host.open_file(&path)?;
+    let found = host
+        .file_size(handle)
+        .and_then(|size| Ok((size, host.file_checksum(handle)?)));
+    host.close_file(handle);
+    let (size, checksum) = found?;
+    let checksum = format!("{checksum:08x}");
+    if size == file.size_bytes && checksum == file.crc32c {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "{path}: {size} bytes with CRC32C {checksum}, the manifest says {} and {}",
+        file.size_bytes, file.crc32c
+    )))
+}
+
+fn check_labels<H: Host>(part: &Part<H>) -> Result<()> {
+    let wrong = part
+        .labels()?
+        .iter()
+        .find(|(id, label)| series_id(label) != **id);
+    match wrong {
+        None => Ok(()),
+        Some((id, label)) => Err(Error::corrupt(format!(
+            "{}: label {label:?} is not that of series {id}",
+            part.directory()
+        ))),
+    }
+}
+
+/// Reads every page and compares counts, orders, ranges and filters.
+fn check_content<H: Host>(host: &H, part: &Part<H>, seen: &mut Seen) -> Result<()> {
+    let (mut rows, mut blocks, mut series) = (0u64, 0u64, 0u64);
+    let mut last: Option<(u64, i64)> = None;
+    let mut tags = TagCheck::new(part);
+    for (index, entry) in part.frames()?.iter().enumerate() {
+        let frame = part.frame(index)?;
+        let mut frame_keys = (i64::MAX, i64::MIN);
+        let ends = (
+            frame.blocks.first().map(|open| open.block.first_series()),
+            frame.blocks.last().map(|open| open.block.last_series()),
+        );
+        if ends != (Some(entry.first_series), Some(entry.last_series)) {
+            let text = format!("frame {index}: its series are not those of its blocks");
+            return Err(Error::corrupt(text));
+        }
+        for (block, open) in frame.blocks.iter().enumerate() {
+            let read = read_block(host, part, &frame, index, block, open)?;
+            let at = |error: Error| error.at(format_args!("block {}", open.number));
+            series += new_series(&read.series, last);
+            check_order(&read.series, &read.keys, &mut last, open).map_err(at)?;
+            check_payloads(host, part, read.columns.as_ref()).map_err(at)?;
+            tags.block(host, &frame, (index, block), read.columns.as_ref())
+                .map_err(at)?;
+            frame_keys.0 = frame_keys.0.min(open.block.min_key);
+            frame_keys.1 = frame_keys.1.max(open.block.max_key);
+            rows += read.keys.len() as u64;
+            blocks += 1;
+        }
+        if frame_keys != (entry.min_key, entry.max_key) {
+            let text = format!("frame {index}: its key range is not that of its blocks");
+            return Err(Error::corrupt(text));
+        }
+    }
+    seen.rows += rows;
+    seen.blocks += blocks;
+    tags.finish()?;
+    let manifest = part.manifest();
+    if (rows, series) != (manifest.rows, manifest.series) {
+        return Err(Error::corrupt(format!(
+            "{rows} rows of {series} series, the manifest says {} of {}",
+            manifest.rows, manifest.series
+        )));
+    }
+    check_key_range(part)
+}
+
+fn check_key_range<H: Host>(part: &Part<H>) -> Result<()> {
+    let manifest = part.manifest();
+    let frames = part.frames()?.iter();
+    let found = (
+        frames.clone().map(|frame| frame.min_key).min(),
+        frames.map(|frame| frame.max_key).max(),
+    );
+    if found == (Some(manifest.min_key), Some(manifest.max_key)) {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "{}: its key range is not that of its blocks",
+        part.directory()
+    )))
+}
+
+/// How many series begin in a block, after the last row before it.
+fn new_series(series: &[u64], last: Option<(u64, i64)>) -> u64 {
+    let runs = series.chunk_by(|one, other| one == other).count() as u64;
+    let goes_on = last.is_some_and(|(last, _)| series.first() == Some(&last));
+    runs - u64::from(goes_on)
+}
+
+/// Payloads are present everywhere and no longer than the manifest says.
+fn check_payloads<H: Host>(host: &H, part: &Part<H>, columns: Option<&H::Columns>) -> Result<()> {
+    let Some(columns) = columns else {
+        return Err(Error::corrupt("it has no payloads"));
+    };
+    let payloads = host.read_column(columns, 0)?;
+    if payloads.present_count() != payloads.rows() {
+        return Err(Error::corrupt("some payloads are absent"));
+    }
+    let longest = payloads.max_value_bytes() as u64;
+    let allowed = u64::from(part.manifest().longest_payload_bytes);
+    if longest <= allowed {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "a payload of {longest} bytes, the manifest says at most {allowed}"
+    )))
+}
+
+/// Checks that rows ascend by (series, key) and that the runs say what the keys say.
+fn check_order(
+    series: &[u64],
+    keys: &[i64],
+    last: &mut Option<(u64, i64)>,
+    open: &OpenBlock,
+) -> Result<()> {
+    for (series, key) in series.iter().zip(keys) {
+        if last.is_some_and(|last| last > (*series, *key)) {
+            return Err(Error::corrupt(format!(
+                "series {series}, key {key} is out of order"
+            )));
+        }
+        *last = Some((*series, *key));
+    }
+    for run in &open.block.runs {
+        let ends = (
+            keys.get(run.start as usize),
+            keys.get(run.end.saturating_sub(1) as usize),
+        );
+        if ends != (Some(&run.first_key), Some(&run.last_key)) {
+            return Err(Error::corrupt(format!(
+                "the run of series {} has other keys",
+                run.series
+            )));
+        }
+    }
+    Ok(())
+}
