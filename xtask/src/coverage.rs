@@ -25,11 +25,16 @@ struct Crate {
     floor: f64,
 }
 
-const CRATES: [Crate; 4] = [
+const CRATES: [Crate; 5] = [
     Crate {
         name: "sidx_engine",
         sources: "guest/engine/src/",
         floor: 90.0,
+    },
+    Crate {
+        name: "sidx_columns",
+        sources: "guest/columns/src/",
+        floor: 85.0,
     },
     Crate {
         name: "sidx_kernels",

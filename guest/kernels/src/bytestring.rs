@@ -4,17 +4,16 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sidx_columns::{ByteStrings, ColumnError, ValueType};
 
 use crate::alphabet;
 use crate::bitpack::{self, Packed};
-use crate::column_type::ValueType;
-use crate::error::{ColumnError, PageError};
+use crate::error::PageError;
 use crate::hash;
 use crate::integer::{ABSENT, check_codes};
 use crate::offsets::{self, Offsets};
 use crate::reader::Reader;
 use crate::shared::SharedDictionary;
-use crate::values::ByteStrings;
 
 /// Lengths, then the bytes of all values.
 pub const PLAIN: u8 = 0;

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
+use sidx_columns::{Column, ColumnError, ColumnType, MAX_ELEMENTS, MAX_ROWS, Values};
+
 use crate::bitpack;
 use crate::boolean;
 use crate::bytestring;
-use crate::column::{Column, ColumnType, MAX_ELEMENTS, MAX_ROWS};
-use crate::error::ColumnError;
 use crate::filter;
 use crate::float;
 use crate::hash;
@@ -16,7 +16,6 @@ use crate::page::LAYOUT;
 use crate::presence;
 use crate::shared::SharedDictionary;
 use crate::stats::{self, ColumnStats, ValueRange};
-use crate::values::Values;
 
 /// Pages below this many bytes are not worth a general compressor.
 const SMALLEST_COMPRESSED: usize = 256;

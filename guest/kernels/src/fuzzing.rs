@@ -15,12 +15,10 @@ use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sidx_columns::{Array, Bitmap, Column, Value, log_columns};
 
-use crate::bitmap::Bitmap;
-use crate::column::{Array, Column, Value};
 use crate::encode::encode;
 use crate::filter::{self, Filter};
-use crate::frame::{read_columns, write_columns};
 use crate::hash;
 use crate::offsets::Offsets;
 use crate::page::{Page, Source, Stored, gather, lengths};
@@ -84,12 +82,12 @@ pub fn dictionary(data: &[u8]) {
 
 /// Columns of a log entry: what is read is written again as it was, and survives a page.
 pub fn columns(data: &[u8]) {
-    let Ok(read) = read_columns(data) else {
+    let Ok(read) = log_columns::read(data) else {
         return;
     };
     let mut written = Vec::new();
-    write_columns(&read.iter().collect::<Vec<_>>(), &mut written);
-    let again = read_columns(&written).expect("columns that were just written");
+    log_columns::write(&read.iter().collect::<Vec<_>>(), &mut written);
+    let again = log_columns::read(&written).expect("columns that were just written");
     assert_eq!(read.len(), again.len());
     for (one, other) in read.iter().zip(&again) {
         assert_eq!(image(one), image(other));
@@ -114,7 +112,7 @@ pub fn membership(data: &[u8]) {
 
 /// A program of filter steps, a byte each, against a stack of bitmaps.
 pub fn program(data: &[u8]) {
-    let column = read_columns(PROGRAM_COLUMN)
+    let column = log_columns::read(PROGRAM_COLUMN)
         .expect("a fixed column")
         .remove(0);
     let page = Page::open(encode(&column).unwrap().page.into()).unwrap();
@@ -149,7 +147,7 @@ pub fn program(data: &[u8]) {
     }
 }
 
-/// Ints 1, 2, 3 as `frame` writes them.
+/// Ints 1, 2, 3 as `log_columns` writes them.
 const PROGRAM_COLUMN: &[u8] =
     b"\x01\x01\0\0\0\x02\x03\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0";
 
@@ -584,7 +582,7 @@ mod tests {
                     let name = format!("{kind}-{shape}-{rows}").replace("[]", "s");
                     write("page", &name, &encoded.page);
                     let mut frame = Vec::new();
-                    write_columns(&[&column], &mut frame);
+                    log_columns::write(&[&column], &mut frame);
                     if rows == 40 {
                         write("columns", &name, &frame);
                     }
@@ -607,9 +605,8 @@ mod tests {
 
     /// A dictionary and a page that refers to it, of one length, so that the middle parts them.
     fn shared_seed() -> (Vec<u8>, Vec<u8>) {
-        use crate::{
-            ColumnType, SharedBuilder, ValueType, Values, encode_coded, encode_unfiltered,
-        };
+        use crate::{SharedBuilder, encode_coded, encode_unfiltered};
+        use sidx_columns::{ColumnType, ValueType, Values};
         let texts = ["alpha", "alphabet", "beta", ""].repeat(5);
         let strings = Values::Bytes(texts.iter().collect());
         let kind = ColumnType::scalar(ValueType::String);

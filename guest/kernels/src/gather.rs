@@ -1,15 +1,13 @@
 //! Collecting rows of several pages into one column.
 
-use crate::bitmap::Bitmap;
-use crate::column::{Column, MAX_ELEMENTS};
-use crate::column_type::{ColumnType, ValueType};
-use crate::error::{ColumnError, PageError};
+use sidx_columns::{Bitmap, Column, ColumnError, ColumnType, MAX_ELEMENTS, ValueType, Values};
+
+use crate::error::PageError;
 use crate::integer::ABSENT;
 use crate::interleave;
 use crate::offsets::Offsets;
 use crate::page::{Page, Stored};
 use crate::stop::Stop;
-use crate::values::Values;
 
 /// Rows to collect, one behind the other: output row `i` is row `rows[i]` of `pages[i]`, and
 /// absent where the page is `None`. Both slices have the same length.

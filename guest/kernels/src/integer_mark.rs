@@ -106,7 +106,7 @@ impl Integers {
                 .count()
                 .saturating_sub(first * CHUNK)
                 .min(words.len() * CHUNK);
-            crate::bitmap::for_words(0, end, |index, mask| {
+            sidx_columns::bitmap::for_words(0, end, |index, mask| {
                 if let Some(word) = words.get_mut(index) {
                     *word = mask;
                 }

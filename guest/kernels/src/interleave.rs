@@ -5,11 +5,10 @@
 
 use std::ops::Range;
 
-use crate::column_type::{ColumnType, ValueType};
-use crate::error::ColumnError;
+use sidx_columns::{ByteStrings, ColumnError, ColumnType, ValueType, Values};
+
 use crate::page::{Page, Source, Stored};
 use crate::stop::Stop;
-use crate::values::{ByteStrings, Values};
 
 /// Most pages that take turns. More are looked up one by one.
 const MAX_PAGES: usize = 64;
@@ -135,7 +134,8 @@ mod tests {
     use rand::{Rng, SeedableRng};
 
     use super::*;
-    use crate::{Column, encode_unfiltered, gather};
+    use crate::{encode_unfiltered, gather};
+    use sidx_columns::Column;
 
     fn page(kind: ColumnType, seed: i64, rows: i64) -> Page {
         let column = match kind.value {

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::bitmap::Bitmap;
+use sidx_columns::Bitmap;
+
 use crate::bytestring::{Dictionary, Plain, Strings};
 use crate::float::Floats;
 use crate::offsets::Offsets;

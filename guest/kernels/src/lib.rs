@@ -2,9 +2,7 @@
 //!
 //! The way of a column:
 //!
-//! - [`mod@column`]: typed values in memory, built row by row with [`ColumnBuilder`] or from pieces
-//!   with [`Column::new`].
-//! - [`frame`]: columns to plain bytes and back, for the write-ahead log.
+//! - [`Column`]: typed values in memory, of the crate `sidx-columns`.
 //! - [`encode`](encode()): a column to a page (its present values in their smallest form), plus
 //!   [`stats`] and, where it helps, a [`filter`].
 //! - [`Page::open`]: bytes from storage to a page; checks everything once, so that what follows
@@ -43,9 +41,7 @@
 )]
 
 mod alphabet;
-pub mod bitmap;
-#[cfg(target_arch = "x86_64")]
-mod bitmap_avx512;
+mod bitmap;
 pub mod bitpack;
 #[cfg(target_arch = "x86_64")]
 mod bitpack_avx2;
@@ -56,11 +52,8 @@ mod bitpack_avx512;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod bitpack_simd128;
 mod boolean;
-mod builder;
 mod bytestring;
 pub mod codes;
-pub mod column;
-mod column_type;
 mod delta;
 #[cfg(target_arch = "x86_64")]
 mod delta_avx512;
@@ -69,7 +62,6 @@ pub mod error;
 pub mod filter;
 mod float;
 mod float_mark;
-pub mod frame;
 mod front_coding;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -87,7 +79,6 @@ mod leaf;
 pub mod measure;
 mod merge_runs;
 mod offsets;
-mod ones;
 pub mod page;
 mod plain;
 pub mod postings;
@@ -106,16 +97,10 @@ mod spreading;
 pub mod stats;
 mod stop;
 mod string_mark;
-mod value;
-mod values;
 pub mod varint;
 
-pub use bitmap::Bitmap;
-pub use column::{
-    Array, ByteStrings, Column, ColumnBuilder, ColumnType, OwnedValue, Value, ValueType, Values,
-};
 pub use encode::{EncodedColumn, encode, encode_coded, encode_unfiltered};
-pub use error::{ColumnError, PageError, ProgramError};
+pub use error::{PageError, ProgramError};
 pub use filter::Filter;
 pub use implementation::Implementation;
 pub use page::{Encoding, Page, Source, gather, gather_until, lengths};
@@ -129,6 +114,13 @@ pub use shared::SharedDictionary;
 pub use shared_builder::{SharedBuilder, SharedColumn};
 pub use stats::{ColumnStats, ValueRange};
 pub use stop::Stop;
+
+// Until their users name `sidx-columns` themselves.
+pub use sidx_columns as column;
+pub use sidx_columns::{
+    Array, Bitmap, ByteStrings, Column, ColumnBuilder, ColumnError, ColumnType, OwnedValue, Value,
+    ValueType, Values, log_columns,
+};
 
 #[cfg(test)]
 mod bitpack_tests;

@@ -4,11 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sidx_columns::{ColumnType, MAX_ELEMENTS, MAX_ROWS, ValueType};
 
 use crate::boolean::Booleans;
 use crate::bytestring::Strings;
-use crate::column::{ColumnType, MAX_ELEMENTS, MAX_ROWS};
-use crate::column_type::ValueType;
 use crate::error::PageError;
 use crate::float::Floats;
 use crate::integer::{Form, Integers};

@@ -1,15 +1,15 @@
 //! Columns through pages and frames and back, against the columns themselves.
 
 use rand::Rng;
+use sidx_columns::{Column, ColumnBuilder, ColumnType, OwnedValue, Value, ValueType, Values};
 
 use crate::codes;
-use crate::column::{Column, ColumnBuilder, ColumnType, OwnedValue, Value, ValueType, Values};
 use crate::encode::{encode, encode_unfiltered};
 use crate::filter::Filter;
-use crate::frame::{read_columns, write_columns};
 use crate::hash;
 use crate::page::{Encoding, Page, Source, gather, lengths};
 use crate::samples::{self, SHAPES, open, random};
+use sidx_columns::log_columns;
 
 fn all_rows(page: &Page, rows: &[u32]) -> Column {
     let pages = vec![Some(page); rows.len()];
@@ -218,18 +218,18 @@ fn frames_return_columns_exactly() {
         .map(|(kind, rows, share)| samples::column(&mut r, kind, 3, rows, share))
         .collect();
     let mut bytes = Vec::new();
-    write_columns(&columns.iter().collect::<Vec<_>>(), &mut bytes);
-    assert_eq!(read_columns(&bytes).unwrap(), columns);
+    log_columns::write(&columns.iter().collect::<Vec<_>>(), &mut bytes);
+    assert_eq!(log_columns::read(&bytes).unwrap(), columns);
     for length in 0..bytes.len() {
-        assert!(read_columns(&bytes[..length]).is_err());
+        assert!(log_columns::read(&bytes[..length]).is_err());
     }
     for at in 0..bytes.len() {
         let mut bad = bytes.clone();
         bad[at] ^= 1 << r.random_range(0..8);
-        let _ = read_columns(&bad);
+        let _ = log_columns::read(&bad);
     }
-    assert!(read_columns(&[1, 0, 0, 0, 0, 0]).is_err());
-    assert_eq!(read_columns(&[1, 0, 0, 0, 0]), Ok(vec![]));
+    assert!(log_columns::read(&[1, 0, 0, 0, 0, 0]).is_err());
+    assert_eq!(log_columns::read(&[1, 0, 0, 0, 0]), Ok(vec![]));
 }
 
 #[test]

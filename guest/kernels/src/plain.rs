@@ -1,16 +1,15 @@
 //! Columns to pages as they are, for parts that stay in memory until they are flushed: no search for the
 //! smallest form and no dictionary, because making them costs more than they save in so short a life.
 
+use sidx_columns::{Column, ColumnError, Values};
+
 use crate::bitpack::{PADDING, width_of};
 use crate::boolean;
 use crate::bytestring;
-use crate::column::Column;
 use crate::encode::{begin, present};
-use crate::error::ColumnError;
 use crate::float;
 use crate::integer::{CONSTANT, FRAME};
 use crate::stats::{ColumnStats, ValueRange};
-use crate::values::Values;
 
 /// Appends a column as a page, readable by [`Page::open`](crate::page::Page::open), and returns its counts
 /// and range. Integers take whole bytes each, floats and strings are stored as they are. Cost: two passes
@@ -116,9 +115,9 @@ fn write_frame(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::column::{ColumnType, ValueType};
     use crate::page::{Page, Source, gather};
     use crate::samples;
+    use sidx_columns::{ColumnType, ValueType};
 
     fn returns(column: &Column) {
         let mut page = vec![7; 3];

@@ -5,13 +5,11 @@
 //! slices. The lists of a segment are pages of arrays of ints: row `i` of page `p` has the slices, counted
 //! from the segment's first, in which entry `16,384 * p + i` occurs.
 
-use crate::bitmap::Bitmap;
-use crate::column::Column;
-use crate::column_type::{ColumnType, ValueType};
+use sidx_columns::{Bitmap, Column, ColumnError, ColumnType, ValueType, Values};
+
 use crate::encode::encode_unfiltered;
-use crate::error::{ColumnError, PageError};
+use crate::error::PageError;
 use crate::page::{Page, Stored};
-use crate::values::Values;
 
 /// Rows of a slice; the last of a block may have fewer.
 pub const SLICE_ROWS: u32 = 1_024;

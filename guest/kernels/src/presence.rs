@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::bitmap::Bitmap;
+use sidx_columns::Bitmap;
+
+use crate::bitmap;
 use crate::error::PageError;
 use crate::implementation::Implementation;
 use crate::reader::Reader;
@@ -56,7 +58,7 @@ impl Presence {
                 });
             }
         };
-        check_present(bitmap.count(), present)?;
+        check_present(bitmap::count(&bitmap), present)?;
         if present == rows {
             return Ok(Presence { rows, ranked: None });
         }

@@ -1,6 +1,7 @@
 //! Filters as postfix programs: leaves push a selection of rows, operators combine them.
 
-use crate::bitmap::Bitmap;
+use sidx_columns::Bitmap;
+
 use crate::error::{PageError, ProgramError};
 use crate::leaf::{self, Scope};
 use crate::page::Page;

@@ -4,9 +4,8 @@ use std::ops::Bound;
 
 use rand::{Rng, rngs::SmallRng};
 use regex::Regex;
+use sidx_columns::{Bitmap, Column, ColumnType, OwnedValue, Value, ValueType, Values};
 
-use crate::bitmap::Bitmap;
-use crate::column::{Column, ColumnType, OwnedValue, Value, ValueType, Values};
 use crate::error::ProgramError;
 use crate::page::{Encoding, Page};
 use crate::predicate::Test;

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::column::Column;
-use crate::column_type::ColumnType;
+use sidx_columns::{Column, ColumnType};
+
 use crate::error::PageError;
 use crate::gather::{EXPECTED_BYTES_MAX, Output};
 use crate::page::Page;
@@ -71,9 +71,8 @@ impl RangeGather {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::column::{ColumnBuilder, OwnedValue, Value};
-    use crate::column_type::ValueType;
     use crate::encode;
+    use sidx_columns::{ColumnBuilder, OwnedValue, Value, ValueType};
 
     fn pages(kind: ColumnType, rows: usize, value: impl Fn(usize) -> Option<OwnedValue>) -> Page {
         let mut column = ColumnBuilder::new(kind);

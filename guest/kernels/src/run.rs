@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::bitmap::Bitmap;
+use sidx_columns::Bitmap;
+
 use crate::error::PageError;
 use crate::integer::{Form, Integers};
 use crate::page::Page;
@@ -270,8 +271,8 @@ pub fn matches_until(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::column::{Column, ColumnType, ValueType, Values};
     use crate::encode::encode;
+    use sidx_columns::{Column, ColumnType, ValueType, Values};
 
     fn page(keys: &[i64]) -> Page {
         let kind = ColumnType::scalar(ValueType::Int);

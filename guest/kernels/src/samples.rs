@@ -1,8 +1,8 @@
 //! Random columns of every type and shape, shared by the tests.
 
 use rand::{Rng, SeedableRng, rngs::SmallRng};
+use sidx_columns::{Column, ColumnBuilder, ColumnType, OwnedValue, ValueType};
 
-use crate::column::{Column, ColumnBuilder, ColumnType, OwnedValue, ValueType};
 use crate::encode::encode;
 use crate::page::Page;
 

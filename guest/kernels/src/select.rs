@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use crate::bitmap::Bitmap;
-use crate::column_type::{ColumnType, ValueType};
+use sidx_columns::{Bitmap, ColumnType, ValueType};
+
+use crate::bitmap;
 use crate::error::PageError;
 use crate::integer::Integers;
 use crate::merge_runs;
@@ -129,7 +130,7 @@ pub fn count_until(request: &SelectRequest<'_>, stop: &Stop<'_>) -> Result<u64, 
     let ranges = narrow(request, stored, None)?;
     match request.program {
         Some(program) if !ranges.is_empty() => {
-            Ok(evaluate(request, program, &ranges, stop)?.count() as u64)
+            Ok(bitmap::count(&evaluate(request, program, &ranges, stop)?) as u64)
         }
         _ => Ok(ranges.iter().map(|range| range.len() as u64).sum()),
     }
@@ -235,7 +236,7 @@ pub(crate) struct Candidates<'a> {
 impl Candidates<'_> {
     fn total(&self) -> usize {
         match self.marks {
-            Some(marks) => marks.count(),
+            Some(marks) => bitmap::count(marks),
             None => self.ranges.iter().map(ExactSizeIterator::len).sum(),
         }
     }
@@ -301,7 +302,7 @@ pub(crate) fn push_marked(
     rows: &mut Vec<u32>,
 ) {
     match order {
-        Order::Ascending => marks.push_rows(range, cap, rows),
+        Order::Ascending => bitmap::push_rows(marks, range, cap, rows),
         Order::Descending => {
             let last = marks.iter_range(range).rev().take(cap);
             rows.extend(last.map(|row| row as u32));

@@ -1,9 +1,8 @@
 //! Selections against filter, sort and truncate; and everything against damaged pages.
 
 use rand::{Rng, rngs::SmallRng};
+use sidx_columns::{Bitmap, Column, ColumnType, ValueType, Values};
 
-use crate::bitmap::Bitmap;
-use crate::column::{Column, ColumnType, ValueType, Values};
 use crate::encode::encode;
 use crate::page::{Page, Source, gather, lengths};
 use crate::predicate::Test;

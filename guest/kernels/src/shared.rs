@@ -3,10 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use sidx_columns::{Bitmap, ColumnType, ValueType};
 
-use crate::bitmap::Bitmap;
 use crate::bytestring::Plain;
-use crate::column_type::{ColumnType, ValueType};
 use crate::error::PageError;
 use crate::front_coding;
 use crate::page::LAYOUT;

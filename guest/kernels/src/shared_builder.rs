@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
+use sidx_columns::{ByteStrings, ColumnType, ValueType};
+
 use crate::bytestring::Strings;
-use crate::column_type::{ColumnType, ValueType};
 use crate::error::PageError;
 use crate::hash;
 use crate::integer::Integers;
 use crate::page::{Page, Stored};
 use crate::shared::{MAX_BYTES, MAX_ENTRIES, SharedDictionary};
-use crate::values::ByteStrings;
 
 /// Codes of values that are kept from the first look until they are written, at most; those of further pages
 /// are looked up again.

@@ -1,8 +1,9 @@
 //! Tests of plain byte strings that need not look at each by itself.
 
 use memchr::memmem::Finder;
+use sidx_columns::Bitmap;
 
-use crate::bitmap::Bitmap;
+use crate::bitmap;
 use crate::bytestring::Plain;
 use crate::predicate::Matcher;
 
@@ -17,7 +18,7 @@ pub(crate) fn mark(
 ) -> bool {
     /// A pass over all values costs about as much as looking at an eighth of them one by one.
     const SHARE: usize = 8;
-    if candidates.is_some_and(|few| few.count() < words.len() * 64 / SHARE) {
+    if candidates.is_some_and(|few| bitmap::count(few) < words.len() * 64 / SHARE) {
         return false;
     }
     match matcher {

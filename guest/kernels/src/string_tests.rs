@@ -5,12 +5,12 @@ use std::sync::Arc;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
+use sidx_columns::{Bitmap, ByteStrings, Column, ColumnType, ValueType, Values};
 
-use crate::bitmap::Bitmap;
 use crate::reader::Reader;
 use crate::{
-    ByteStrings, Column, ColumnType, Page, Program, SharedBuilder, SharedDictionary, Source, Step,
-    Test, ValueType, Values, alphabet, encode_coded, encode_unfiltered, front_coding, gather,
+    Page, Program, SharedBuilder, SharedDictionary, Source, Step, Test, alphabet, encode_coded,
+    encode_unfiltered, front_coding, gather,
 };
 
 const BYTES: ColumnType = ColumnType::scalar(ValueType::Bytes);

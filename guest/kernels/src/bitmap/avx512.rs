@@ -6,7 +6,7 @@ use std::arch::x86_64::{
     _mm512_storeu_si512,
 };
 
-use crate::bitmap::for_words;
+use sidx_columns::bitmap::for_words;
 
 /// Rows per vector, which is also how many a store may write beyond those that count.
 const LANES: usize = 16;

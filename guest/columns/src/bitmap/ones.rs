@@ -19,7 +19,8 @@ pub struct Ones<'a> {
 
 impl<'a> Ones<'a> {
     /// The bits of `start..end`; words beyond the last count as empty.
-    pub(crate) fn new(words: &'a [u64], start: usize, end: usize) -> Ones<'a> {
+    #[must_use]
+    pub fn new(words: &'a [u64], start: usize, end: usize) -> Ones<'a> {
         if start >= end {
             return Ones {
                 words: &[],

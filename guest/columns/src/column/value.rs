@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::column::Column;
-use crate::column_type::{ColumnType, ValueType};
+use crate::types::{ColumnType, ValueType};
 
 /// One row's value, borrowed from its column.
 #[derive(Debug, Clone, Copy, PartialEq)]

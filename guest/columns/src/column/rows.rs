@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use crate::bitmap::Bitmap;
 use crate::column::{Column, MAX_ELEMENTS};
-use crate::column_type::ColumnType;
 use crate::error::ColumnError;
+use crate::types::ColumnType;
 use crate::values::{ByteStrings, Values};
 
 impl Column {
@@ -181,9 +181,8 @@ fn checked_elements(count: usize) -> Result<u32, ColumnError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::builder::ColumnBuilder;
-    use crate::column_type::ValueType;
-    use crate::value::OwnedValue;
+    use crate::column::{ColumnBuilder, OwnedValue};
+    use crate::types::ValueType;
 
     #[test]
     fn take_slice_and_concat_keep_rows() {

@@ -1,12 +1,12 @@
 //! Columns as plain bytes for the write-ahead log: exact, fast, and checked when read back.
 
 use crate::bitmap::Bitmap;
-use crate::column::{Column, ColumnType};
-use crate::column_type::ValueType;
-use crate::error::PageError;
+use crate::column::Column;
+use crate::error::LogColumnsError;
+use crate::types::{ColumnType, ValueType};
 use crate::values::{ByteStrings, Values};
 
-/// Frame layout this crate writes and reads; the first byte of every frame.
+/// Layout this crate writes and reads; the first byte in front of the columns.
 pub const LAYOUT: u8 = 1;
 
 /// Presence of a column: every row.
@@ -15,7 +15,7 @@ pub const PRESENCE_ALL: u8 = 0;
 pub const PRESENCE_BITMAP: u8 = 1;
 
 /// Appends columns, each with its own number of rows. Cost: one copy of the values.
-pub fn write_columns(columns: &[&Column], out: &mut Vec<u8>) {
+pub fn write(columns: &[&Column], out: &mut Vec<u8>) {
     out.reserve(
         5 + columns
             .iter()
@@ -67,19 +67,19 @@ fn write_column(column: &Column, out: &mut Vec<u8>) {
     }
 }
 
-/// Reads what [`write_columns`] wrote. Memory stays within a small multiple of the bytes given.
+/// Reads what [`write`] wrote. Memory stays within a small multiple of the bytes given.
 ///
 /// # Errors
 /// When the bytes end early, go on behind the last column, or a column breaks a rule.
-pub fn read_columns(bytes: &[u8]) -> Result<Vec<Column>, PageError> {
+pub fn read(bytes: &[u8]) -> Result<Vec<Column>, LogColumnsError> {
     let mut input = Input {
         all: bytes,
         position: 0,
     };
-    let layout = input.u8("frame layout")?;
+    let layout = input.u8("columns layout")?;
     if layout != LAYOUT {
-        return Err(PageError::Code {
-            what: "frame layout",
+        return Err(LogColumnsError::Code {
+            what: "columns layout",
             found: layout,
         });
     }
@@ -90,21 +90,14 @@ pub fn read_columns(bytes: &[u8]) -> Result<Vec<Column>, PageError> {
     }
     match bytes.len() - input.position {
         0 => Ok(columns),
-        left => {
-            let what = "bytes behind the frame";
-            Err(PageError::Field {
-                what,
-                found: left as u64,
-                limit: 0,
-            })
-        }
+        bytes => Err(LogColumnsError::Rest { bytes }),
     }
 }
 
-fn read_column(input: &mut Input<'_>) -> Result<Column, PageError> {
+fn read_column(input: &mut Input<'_>) -> Result<Column, LogColumnsError> {
     let found = input.u8("column type")?;
     let what = "column type";
-    let kind = ColumnType::from_code(found).ok_or(PageError::Code { what, found })?;
+    let kind = ColumnType::from_code(found).ok_or(LogColumnsError::Code { what, found })?;
     let rows = input.u32("rows")? as usize;
     let presence = match input.u8("presence")? {
         PRESENCE_ALL => None,
@@ -114,7 +107,7 @@ fn read_column(input: &mut Input<'_>) -> Result<Column, PageError> {
             Some(Bitmap::from_words(words, rows).unwrap_or_default())
         }
         found => {
-            return Err(PageError::Code {
+            return Err(LogColumnsError::Code {
                 what: "presence",
                 found,
             });
@@ -133,7 +126,11 @@ fn read_column(input: &mut Input<'_>) -> Result<Column, PageError> {
     Ok(Column::new(kind, rows, presence, ends, values)?)
 }
 
-fn read_values(input: &mut Input<'_>, value: ValueType, count: usize) -> Result<Values, PageError> {
+fn read_values(
+    input: &mut Input<'_>,
+    value: ValueType,
+    count: usize,
+) -> Result<Values, LogColumnsError> {
     Ok(match value {
         ValueType::Int | ValueType::Timestamp => {
             let slots = input.chunks::<8>("integers", count)?;
@@ -146,11 +143,7 @@ fn read_values(input: &mut Input<'_>, value: ValueType, count: usize) -> Result<
         ValueType::Bool => {
             let slots = input.chunks::<1>("booleans", count)?;
             if let Some(position) = slots.iter().position(|[slot]| *slot > 1) {
-                let what = "boolean that is neither 0 nor 1";
-                return Err(PageError::Rule {
-                    what,
-                    position: position as u64,
-                });
+                return Err(LogColumnsError::Boolean { position });
             }
             Values::Bool(slots.iter().map(|[slot]| *slot == 1).collect())
         }
@@ -178,12 +171,12 @@ impl<'a> Input<'a> {
         &mut self,
         what: &'static str,
         count: usize,
-    ) -> Result<&'a [[u8; N]], PageError> {
+    ) -> Result<&'a [[u8; N]], LogColumnsError> {
         let rest = self.all.get(self.position..).unwrap_or_default();
         let needed = count as u64 * N as u64;
         if needed > rest.len() as u64 {
             let (offset, available) = (self.position, rest.len());
-            return Err(PageError::Truncated {
+            return Err(LogColumnsError::Truncated {
                 what,
                 offset,
                 needed,
@@ -198,18 +191,18 @@ impl<'a> Input<'a> {
         Ok(chunks)
     }
 
-    fn u8(&mut self, what: &'static str) -> Result<u8, PageError> {
+    fn u8(&mut self, what: &'static str) -> Result<u8, LogColumnsError> {
         Ok(self.chunks::<1>(what, 1)?.first().map_or(0, |[byte]| *byte))
     }
 
-    fn u32(&mut self, what: &'static str) -> Result<u32, PageError> {
+    fn u32(&mut self, what: &'static str) -> Result<u32, LogColumnsError> {
         Ok(self
             .chunks::<4>(what, 1)?
             .first()
             .map_or(0, |field| u32::from_le_bytes(*field)))
     }
 
-    fn ends(&mut self, what: &'static str, count: usize) -> Result<Vec<u32>, PageError> {
+    fn ends(&mut self, what: &'static str, count: usize) -> Result<Vec<u32>, LogColumnsError> {
         Ok(self
             .chunks::<4>(what, count)?
             .iter()

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::column_type::ValueType;
 use crate::error::ColumnError;
+use crate::types::ValueType;
 
 /// The values of a column, one store per physical form.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,6 +164,7 @@ impl ByteStrings {
 
     /// Number of strings.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
@@ -182,12 +183,14 @@ impl ByteStrings {
 
     /// The end of each string in [`ByteStrings::bytes`].
     #[must_use]
+    #[inline]
     pub fn ends(&self) -> &[u32] {
         &self.ends
     }
 
     /// All strings, one behind the other.
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -230,14 +233,17 @@ impl ByteStrings {
     }
 
     /// Makes room for more strings and bytes.
-    pub(crate) fn reserve(&mut self, count: usize, bytes: usize) {
+    pub fn reserve(&mut self, count: usize, bytes: usize) {
         self.ends.reserve(count);
         self.bytes.reserve(bytes);
     }
 
     /// Appends strings given as ends relative to the start of `bytes`; the caller guarantees
-    /// that the ends ascend and the last one is the length of `bytes`.
-    pub(crate) fn extend_rebased(
+    /// that the ends ascend and the last one is the length of `bytes`. Of other ends other strings come.
+    ///
+    /// # Errors
+    /// When all strings together would exceed [`ByteStrings::MAX_BYTES`].
+    pub fn extend_rebased(
         &mut self,
         ends: impl Iterator<Item = u32>,
         bytes: &[u8],
@@ -250,6 +256,7 @@ impl ByteStrings {
     }
 
     /// Where string `index` starts, which for the index behind the last is the end of all.
+    #[inline]
     fn start_of(&self, index: usize) -> usize {
         match index.checked_sub(1) {
             None => 0,
@@ -260,6 +267,7 @@ impl ByteStrings {
         }
     }
 
+    #[inline]
     fn checked_end(&self, more: usize) -> Result<u32, ColumnError> {
         let end = self.bytes.len() as u64 + more as u64;
         u32::try_from(end).map_err(|_| ColumnError::TooLarge {

@@ -1,10 +1,9 @@
 //! Building a column row by row.
 
 use crate::bitmap::Bitmap;
-use crate::column::{Column, MAX_ELEMENTS};
-use crate::column_type::{ColumnType, ValueType};
+use crate::column::{Column, MAX_ELEMENTS, OwnedValue};
 use crate::error::ColumnError;
-use crate::value::OwnedValue;
+use crate::types::{ColumnType, ValueType};
 use crate::values::Values;
 
 /// Collects the rows of a column in order. A push that fails leaves the column as it was.
@@ -308,7 +307,7 @@ fn push_bytes(values: &mut Values, value: &[u8]) -> Result<(), ColumnError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::Value;
+    use crate::column::Value;
 
     #[test]
     fn wrong_types_are_refused_and_leave_no_trace() {

@@ -4,14 +4,15 @@ use std::ops::Range;
 
 use crate::bitmap::Bitmap;
 use crate::error::ColumnError;
-use crate::value::ArrayView;
+use crate::types::{ColumnType, ValueType};
+use crate::values::Values;
 
+mod builder;
 mod rows;
+mod value;
 
-pub use crate::builder::ColumnBuilder;
-pub use crate::column_type::{ARRAY_FLAG, ColumnType, ParseTypeError, ValueType};
-pub use crate::value::{ArrayView as Array, OwnedValue, Value};
-pub use crate::values::{ByteStrings, Values};
+pub use builder::ColumnBuilder;
+pub use value::{ArrayView, OwnedValue, Value};
 
 /// Most rows a column may have when it is encoded: 2^24.
 pub const MAX_ROWS: usize = 1 << 24;
@@ -76,8 +77,11 @@ impl Column {
         Ok(Column::from_checked(kind, rows, presence, ends, values))
     }
 
-    /// Builds a column from pieces this crate made or checked itself.
-    pub(crate) fn from_checked(
+    /// Builds a column from pieces that are known to keep the rules of [`Column::new`], because the
+    /// caller made or checked them; nothing is looked at. What breaks a rule all the same gives a column
+    /// with other values than meant, or with none, and no error.
+    #[must_use]
+    pub fn from_checked(
         kind: ColumnType,
         rows: usize,
         presence: Option<Bitmap>,
