@@ -17,15 +17,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sidx_columns::{Array, Bitmap, Column, Value, log_columns};
 
-use crate::encode::encode;
-use crate::filter::{self, Filter};
+use crate::gather::{Source, gather, lengths};
 use crate::hash;
+use crate::membership::{self, Filter};
 use crate::offsets::Offsets;
-use crate::page::{Page, Source, Stored, gather, lengths};
+use crate::page::encode;
+use crate::page::{Page, Stored};
 use crate::predicate::Test;
 use crate::program::{Program, Step};
 use crate::select::{Order, Resume, SelectRequest, Span, count, select};
-use crate::shared::SharedDictionary;
+use crate::string::shared::SharedDictionary;
 
 /// Rows and elements up to which everything is compared; a page of a few bytes may declare
 /// millions, which is right but slow to look at one by one.
@@ -105,7 +106,7 @@ pub fn membership(data: &[u8]) {
         let _ = hashes.iter().filter(|hash| filter.contains(**hash)).count();
         let _ = (filter.members(), filter.memory_bytes());
     }
-    let built = filter::build(hashes.clone()).expect("a seed works");
+    let built = membership::build(hashes.clone()).expect("a seed works");
     let filter = Filter::open(&built).expect("a filter that was just built");
     assert!(hashes.iter().all(|hash| filter.contains(*hash)));
 }
@@ -589,8 +590,16 @@ mod tests {
                 }
             }
         }
-        write("membership", "few", &filter::build(vec![1, 2, 3]).unwrap());
-        write("membership", "none", &filter::build(Vec::new()).unwrap());
+        write(
+            "membership",
+            "few",
+            &membership::build(vec![1, 2, 3]).unwrap(),
+        );
+        write(
+            "membership",
+            "none",
+            &membership::build(Vec::new()).unwrap(),
+        );
         for (name, cut) in [("whole", 255u8), ("half", 128)] {
             let (stored, page) = shared_seed();
             let mut bytes = vec![cut];

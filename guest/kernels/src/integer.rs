@@ -3,10 +3,16 @@
 use bytes::Bytes;
 
 use crate::bitpack::{self, Packed};
-use crate::delta::Delta;
 use crate::error::PageError;
 use crate::implementation::Implementation;
 use crate::reader::Reader;
+
+pub(crate) mod delta;
+mod encode;
+pub(crate) mod mark;
+
+use delta::Delta;
+pub(crate) use encode::write;
 
 /// Every value is the same.
 pub const CONSTANT: u8 = 0;

@@ -7,19 +7,24 @@ use bytes::Bytes;
 use sidx_columns::{ColumnType, MAX_ELEMENTS, MAX_ROWS, ValueType};
 
 use crate::boolean::Booleans;
-use crate::bytestring::Strings;
 use crate::error::PageError;
 use crate::float::Floats;
 use crate::integer::{Form, Integers};
+use crate::layout;
 use crate::offsets::Offsets;
-use crate::presence::Presence;
 use crate::reader::Reader;
-use crate::shared::SharedDictionary;
+use crate::string::Strings;
+use crate::string::shared::SharedDictionary;
 
-pub use crate::gather::{Source, gather, gather_until, lengths};
+mod encode;
+mod plain;
+pub(crate) mod presence;
+#[cfg(test)]
+mod tests;
 
-/// Page layout this crate writes and reads; the first byte of every page.
-pub const LAYOUT: u8 = 1;
+pub use encode::{EncodedColumn, encode, encode_coded, encode_unfiltered};
+pub use plain::encode_plain;
+use presence::Presence;
 
 /// How the values of a page are stored, for inspection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -108,13 +113,7 @@ impl Page {
     ) -> Result<Page, PageError> {
         let length = bytes.len();
         let mut reader = Reader::new(bytes);
-        let layout = reader.u8("page layout")?;
-        if layout != LAYOUT {
-            return Err(PageError::Code {
-                what: "page layout",
-                found: layout,
-            });
-        }
+        layout::check(&mut reader, "page layout")?;
         let code = reader.u8("column type")?;
         let kind = ColumnType::from_code(code).ok_or(PageError::Code {
             what: "column type",

@@ -7,11 +7,18 @@ use sidx_columns::{Bitmap, ColumnType, ValueType};
 use crate::bitmap;
 use crate::error::PageError;
 use crate::integer::Integers;
-use crate::merge_runs;
 use crate::page::{Page, Stored};
 use crate::program::Program;
-use crate::runs::Runs;
 use crate::stop::Stop;
+
+mod keys;
+mod merge;
+mod runs;
+#[cfg(test)]
+mod tests;
+
+pub use keys::{Keys, matches_until};
+use runs::Runs;
 
 /// Order of a selection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -287,7 +294,7 @@ impl Candidates<'_> {
         let count = runs.runs.len();
         let mut taken = Vec::with_capacity(cap.min(self.total()));
         let next = |run| runs.next(run).map(|key| key.cast_unsigned() ^ flip);
-        merge_runs::merge(count, cap, next, |run, key| taken.push((run as u32, key)));
+        merge::merge(count, cap, next, |run, key| taken.push((run as u32, key)));
         runs.push_rows(taken.iter().map(|(run, _)| *run as usize), rows);
         keys.extend(taken.iter().map(|(_, key)| (key ^ flip).cast_signed()));
     }

@@ -181,8 +181,9 @@ pub(crate) fn next_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use sidx_columns::{ColumnBuilder, ColumnType, ValueType};
+
+    use super::*;
 
     fn floats(values: &[f64]) -> ValueRange {
         let kind = ColumnType::scalar(ValueType::Float);

@@ -1,6 +1,6 @@
 //! Membership filters: one that is in a cache, and many that are not.
 
-use sidx_kernels::filter::{self, Filter};
+use sidx_kernels::membership::{self, Filter};
 
 use crate::report::{Report, Work};
 use crate::samples::values;
@@ -15,7 +15,7 @@ pub(crate) fn run(report: &mut Report) {
         return;
     }
     let members = values(64, MEMBERS);
-    let filter = filter::build(members.clone()).and_then(|bytes| Filter::open(&bytes).ok());
+    let filter = membership::build(members.clone()).and_then(|bytes| Filter::open(&bytes).ok());
     let Some(filter) = filter else {
         return;
     };

@@ -8,8 +8,11 @@ use crate::bitmap;
 use crate::error::PageError;
 use crate::implementation::Implementation;
 use crate::reader::Reader;
-use crate::spreading::Ranks;
 use crate::varint;
+
+pub(crate) mod ranks;
+
+use ranks::Ranks;
 
 /// Every row is present; nothing follows.
 pub const ALL: u8 = 0;

@@ -270,9 +270,10 @@ pub fn matches_until(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::encode::encode;
     use sidx_columns::{Column, ColumnType, ValueType, Values};
+
+    use super::*;
+    use crate::page::encode;
 
     fn page(keys: &[i64]) -> Page {
         let kind = ColumnType::scalar(ValueType::Int);

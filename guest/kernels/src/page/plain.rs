@@ -5,11 +5,11 @@ use sidx_columns::{Column, ColumnError, Values};
 
 use crate::bitpack::{PADDING, width_of};
 use crate::boolean;
-use crate::bytestring;
-use crate::encode::{begin, present};
 use crate::float;
 use crate::integer::{CONSTANT, FRAME};
+use crate::page::encode::{begin, present};
 use crate::stats::{ColumnStats, ValueRange};
+use crate::string;
 
 /// Appends a column as a page, readable by [`Page::open`](crate::page::Page::open), and returns its counts
 /// and range. Integers take whole bytes each, floats and strings are stored as they are. Cost: two passes
@@ -36,7 +36,7 @@ pub fn encode_plain(column: &Column, out: &mut Vec<u8>) -> Result<ColumnStats, C
         }
         Values::Bool(values) => boolean::write(&present(column, values), out),
         Values::Bytes(values) => {
-            out.push(bytestring::PLAIN);
+            out.push(string::PLAIN);
             if column.kind().array || column.presence().is_none() {
                 write_lengths(values.ends(), out);
                 out.extend_from_slice(values.bytes());
@@ -114,10 +114,12 @@ fn write_frame(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::page::{Page, Source, gather};
-    use crate::samples;
     use sidx_columns::{ColumnType, ValueType};
+
+    use super::*;
+    use crate::gather::{Source, gather};
+    use crate::page::Page;
+    use crate::samples;
 
     fn returns(column: &Column) {
         let mut page = vec![7; 3];

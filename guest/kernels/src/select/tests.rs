@@ -3,8 +3,9 @@
 use rand::{Rng, rngs::SmallRng};
 use sidx_columns::{Bitmap, Column, ColumnType, ValueType, Values};
 
-use crate::encode::encode;
-use crate::page::{Page, Source, gather, lengths};
+use crate::gather::{Source, gather, lengths};
+use crate::page::Page;
+use crate::page::encode;
 use crate::predicate::Test;
 use crate::program::{Program, Step};
 use crate::samples::{self, SHAPES, open, random};

@@ -4,10 +4,11 @@ use rand::Rng;
 use sidx_columns::{Column, ColumnBuilder, ColumnType, OwnedValue, Value, ValueType, Values};
 
 use crate::codes;
-use crate::encode::{encode, encode_unfiltered};
-use crate::filter::Filter;
+use crate::gather::{Source, gather, lengths};
 use crate::hash;
-use crate::page::{Encoding, Page, Source, gather, lengths};
+use crate::membership::Filter;
+use crate::page::{Encoding, Page};
+use crate::page::{encode, encode_unfiltered};
 use crate::samples::{self, SHAPES, open, random};
 use sidx_columns::log_columns;
 

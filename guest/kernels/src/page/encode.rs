@@ -6,22 +6,22 @@ use sidx_columns::{Column, ColumnError, ColumnType, MAX_ELEMENTS, MAX_ROWS, Valu
 
 use crate::bitpack;
 use crate::boolean;
-use crate::bytestring;
-use crate::filter;
 use crate::float;
 use crate::hash;
-use crate::integer_encode;
+use crate::integer;
+use crate::layout::LAYOUT;
+use crate::membership;
 use crate::offsets;
-use crate::page::LAYOUT;
-use crate::presence;
-use crate::shared::SharedDictionary;
+use crate::page::presence;
 use crate::stats::{self, ColumnStats, ValueRange};
+use crate::string;
+use crate::string::shared::SharedDictionary;
 
 /// Pages below this many bytes are not worth a general compressor.
 const SMALLEST_COMPRESSED: usize = 256;
 
 /// Distinct values up to which no filter is made: looking at the page costs little more.
-pub const FILTER_ABOVE: usize = 64;
+const FILTER_ABOVE: usize = 64;
 
 /// A column as a page, with what helps to skip it.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +32,7 @@ pub struct EncodedColumn {
     /// and raw floats, false for what is bit-packed already and for small pages.
     pub compress: bool,
     /// Membership filter over the hashes of the distinct values or elements, readable by
-    /// [`Filter::open`](crate::filter::Filter::open). Made for scalar strings and bytes and for
+    /// [`Filter::open`](crate::membership::Filter::open). Made for scalar strings and bytes and for
     /// elements of arrays when there are more than 64 distinct ones and no dictionary of strings.
     pub filter: Option<Vec<u8>>,
     /// Counts and range.
@@ -93,7 +93,7 @@ pub fn encode_coded(
     let mut page = Vec::new();
     begin(column, kind, &stats, &mut page)?;
     let codes = present(column, values);
-    page.push(bytestring::SHARED);
+    page.push(string::SHARED);
     page.extend_from_slice(&(dictionary.len() as u32).to_le_bytes());
     let width = bitpack::width_of(dictionary.len() as u64 - 1);
     bitpack::write_padded(
@@ -143,7 +143,7 @@ fn encode_with(column: &Column, filtered: bool) -> Result<EncodedColumn, ColumnE
     begin(column, column.kind(), &stats, &mut page)?;
     let written = write_values(column, filtered, &mut page);
     let filter = if written.hashes.len() > FILTER_ABOVE {
-        filter::build(written.hashes)
+        membership::build(written.hashes)
     } else {
         None
     };
@@ -168,7 +168,7 @@ fn write_values(column: &Column, filtered: bool, out: &mut Vec<u8>) -> WrittenVa
     match column.values() {
         Values::Int(values) => {
             let values = present(column, values);
-            integer_encode::write(&values, false, out);
+            integer::write(&values, false, out);
             let hashes = distinct(elements, values.iter().map(|value| hash::of_int(*value)));
             WrittenValues {
                 compress: false,
@@ -192,7 +192,7 @@ fn write_values(column: &Column, filtered: bool, out: &mut Vec<u8>) -> WrittenVa
             let slots: Vec<&[u8]> = values.iter().collect();
             let whole = column.kind().array || column.presence().is_none();
             let joined = whole.then(|| values.bytes());
-            let written = bytestring::write(&present(column, &slots), joined, filtered, out);
+            let written = string::write(&present(column, &slots), joined, filtered, out);
             let hashes = if filtered { written.hashes } else { Vec::new() };
             WrittenValues {
                 compress: written.compress,

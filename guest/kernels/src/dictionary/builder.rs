@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use sidx_columns::{ByteStrings, ColumnType, ValueType};
 
-use crate::bytestring::Strings;
 use crate::error::PageError;
 use crate::hash;
 use crate::integer::Integers;
 use crate::page::{Page, Stored};
-use crate::shared::{MAX_BYTES, MAX_ENTRIES, SharedDictionary};
+use crate::string::Strings;
+use crate::string::shared::{MAX_BYTES, MAX_ENTRIES, SharedDictionary};
 
 /// Codes of values that are kept from the first look until they are written, at most; those of further pages
 /// are looked up again.

@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use sidx_columns::Bitmap;
 
-use crate::bytestring::{Dictionary, Plain, Strings};
 use crate::float::Floats;
 use crate::offsets::Offsets;
 use crate::page::{Page, Stored};
 use crate::predicate::Matcher;
-use crate::resolved::{Codes, Resolutions};
+use crate::program::resolutions::{Codes, Resolutions};
 use crate::stop::Stop;
-use crate::string_mark;
+use crate::string;
+use crate::string::{Dictionary, Plain, Strings};
 
 /// The rows whose answer matters.
 #[derive(Debug, Clone)]
@@ -124,7 +124,7 @@ fn mark(
         }
         (Stored::Bool(booleans), Matcher::Bool(wanted)) => booleans.mark(first, words, *wanted),
         (Stored::Bytes(Strings::Plain(plain)), matcher)
-            if string_mark::mark(plain, first, words, candidates, matcher) => {}
+            if string::mark(plain, first, words, candidates, matcher) => {}
         (Stored::Bytes(Strings::Plain(plain)), matcher) => {
             mark_plain(plain, first, words, candidates, |value| {
                 if stop.after(value.len()) {

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use sidx_columns::{Bitmap, ColumnType, ValueType};
 
-use crate::bytestring::Plain;
 use crate::error::PageError;
-use crate::front_coding;
-use crate::page::LAYOUT;
+use crate::layout::{self, LAYOUT};
 use crate::reader::Reader;
+use crate::string::Plain;
+use crate::string::front_coding;
 
 /// Most entries of a shared dictionary.
 pub const MAX_ENTRIES: usize = 1 << 20;
@@ -38,13 +38,7 @@ impl SharedDictionary {
     /// When any byte contradicts the layout.
     pub fn open(bytes: Bytes) -> Result<SharedDictionary, PageError> {
         let mut reader = Reader::new(bytes);
-        let layout = reader.u8("dictionary layout")?;
-        if layout != LAYOUT {
-            return Err(PageError::Code {
-                what: "dictionary layout",
-                found: layout,
-            });
-        }
+        layout::check(&mut reader, "dictionary layout")?;
         let value = match reader.u8("dictionary type")? {
             code if code == ColumnType::scalar(ValueType::String).code() => ValueType::String,
             code if code == ColumnType::scalar(ValueType::Bytes).code() => ValueType::Bytes,

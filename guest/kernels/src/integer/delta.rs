@@ -14,6 +14,9 @@ use crate::implementation::Instructions;
 use crate::integer::Integers;
 use crate::reader::Reader;
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
 /// Values per group.
 pub const GROUP: usize = 128;
 
@@ -183,7 +186,7 @@ impl Delta {
             // SAFETY: the implementation exists, so the processor has its instructions.
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx512 => unsafe {
-                crate::delta_avx512::decode(&packed, head.start, head.step, to, out);
+                avx512::decode(&packed, head.start, head.step, to, out);
             },
             _ => {
                 // Unpacking all differences before the first is added up lets the kernels do that.

@@ -1,6 +1,6 @@
 //! WebAssembly vector kernels over packed values of up to 25 bits.
 //!
-//! As in `bitpack_avx2.rs` a chunk of eight values starts on a byte, and one load per four values and a byte
+//! As in `avx2.rs` a chunk of eight values starts on a byte, and one load per four values and a byte
 //! shuffle bring each into a 32-bit lane. WebAssembly shifts all lanes by the same distance, so each is
 //! first multiplied by the power of two that brings all to the same offset (Lemire and Boytsov, "Decoding
 //! billions of integers per second through vectorization", 2015).

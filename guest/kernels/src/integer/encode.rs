@@ -1,7 +1,7 @@
 //! Choosing and writing the smallest form of a sequence of integers.
 
 use crate::bitpack::{self, packed_bytes, width_of};
-use crate::delta::{GROUP, group_bytes};
+use crate::integer::delta::{GROUP, group_bytes};
 use crate::integer::{CONSTANT, DELTA, DICTIONARY, FRAME, MAX_DICTIONARY, PROGRESSION};
 
 /// Slots of the probing table, a power of two well above the dictionary's limit.

@@ -1,6 +1,6 @@
 //! AVX2 kernels over packed values of 26 to 57 bits, four 64-bit lanes at a time.
 //!
-//! As in `bitpack_avx2.rs` a chunk of eight values starts on a byte. Two values at any bit offset lie in 16
+//! As in `avx2.rs` a chunk of eight values starts on a byte. Two values at any bit offset lie in 16
 //! bytes, and one in eight, so four loads and two byte shuffles bring a chunk into two vectors.
 #![cfg(target_arch = "x86_64")]
 
@@ -12,7 +12,7 @@ use std::arch::x86_64::{
 };
 
 use crate::bitpack::Packed;
-use crate::bitpack_avx2::CHUNK;
+use crate::bitpack::avx2::CHUNK;
 
 /// Widest value that lies in eight bytes at any bit offset.
 pub(crate) const MAX_WIDTH: u32 = 57;
@@ -135,7 +135,7 @@ pub(crate) fn mark_range(
     }
 }
 
-/// The last word or two, as in `bitpack_avx2.rs`.
+/// The last word or two, as in `avx2.rs`.
 #[cold]
 #[inline(never)]
 fn tail(packed: &Packed<'_>, start: usize, low: u64, span: u64) -> u64 {

@@ -3,7 +3,7 @@
 //! Eight values of width `w` take exactly `w` bytes, so a chunk of eight values starts on a byte.
 //! Two 16-byte loads per chunk, one byte shuffle and one shift per lane bring the eight values
 //! into eight 32-bit lanes. That works up to 25 bits: four values at any bit offset then lie in
-//! 16 bytes, and one value at any bit offset in four bytes. `bitpack_avx2_wide.rs` has wider values.
+//! 16 bytes, and one value at any bit offset in four bytes. `avx2_wide.rs` has wider values.
 #![cfg(target_arch = "x86_64")]
 
 use std::arch::x86_64::{

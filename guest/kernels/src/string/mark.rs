@@ -4,8 +4,8 @@ use memchr::memmem::Finder;
 use sidx_columns::Bitmap;
 
 use crate::bitmap;
-use crate::bytestring::Plain;
 use crate::predicate::Matcher;
+use crate::string::Plain;
 
 /// Writes selection words from word `first` on: the values that pass, as far as they are candidates. False,
 /// and nothing written, where a look at each candidate is all that can be done, or cheaper.
@@ -211,8 +211,8 @@ mod tests {
     use rand::{Rng, SeedableRng, rngs::SmallRng};
 
     use super::*;
-    use crate::bytestring::{Strings, write};
     use crate::reader::Reader;
+    use crate::string::{Strings, write};
 
     /// Strings of few letters, so that needles are found inside and across values.
     fn strings(random: &mut SmallRng, count: usize, fixed: Option<usize>) -> Vec<Vec<u8>> {

@@ -70,9 +70,10 @@ impl RangeGather {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::encode;
     use sidx_columns::{ColumnBuilder, OwnedValue, Value, ValueType};
+
+    use super::*;
+    use crate::page::encode;
 
     fn pages(kind: ColumnType, rows: usize, value: impl Fn(usize) -> Option<OwnedValue>) -> Page {
         let mut column = ColumnBuilder::new(kind);

@@ -7,8 +7,8 @@
 
 use sidx_columns::{Bitmap, Column, ColumnError, ColumnType, ValueType, Values};
 
-use crate::encode::encode_unfiltered;
 use crate::error::PageError;
+use crate::page::encode_unfiltered;
 use crate::page::{Page, Stored};
 
 /// Rows of a slice; the last of a block may have fewer.

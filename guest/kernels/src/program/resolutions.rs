@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use crate::bitpack::Packed;
-use crate::bytestring::Plain;
-use crate::integer_mark::{mark_codes, mark_table};
+use crate::integer::mark::{mark_codes, mark_table};
 use crate::predicate::{Matcher, exceeds, reaches};
 use crate::stop::Stop;
+use crate::string::Plain;
 
 /// Ranges up to which several passes of the range kernel beat one of the table.
 const FEW: usize = 4;

@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use sidx_columns::{ByteStrings, ColumnError, ColumnType, ValueType, Values};
 
-use crate::page::{Page, Source, Stored};
+use crate::gather::Source;
+use crate::page::{Page, Stored};
 use crate::stop::Stop;
 
 /// Most pages that take turns. More are looked up one by one.
@@ -133,9 +134,10 @@ mod tests {
     use rand::rngs::SmallRng;
     use rand::{Rng, SeedableRng};
 
+    use sidx_columns::Column;
+
     use super::*;
     use crate::{encode_unfiltered, gather};
-    use sidx_columns::Column;
 
     fn page(kind: ColumnType, seed: i64, rows: i64) -> Page {
         let column = match kind.value {

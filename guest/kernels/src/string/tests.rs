@@ -8,9 +8,10 @@ use rand::{Rng, SeedableRng};
 use sidx_columns::{Bitmap, ByteStrings, Column, ColumnType, ValueType, Values};
 
 use crate::reader::Reader;
+use crate::string::{alphabet, front_coding};
 use crate::{
-    Page, Program, SharedBuilder, SharedDictionary, Source, Step, Test, alphabet, encode_coded,
-    encode_unfiltered, front_coding, gather,
+    Page, Program, SharedBuilder, SharedDictionary, Source, Step, Test, encode_coded,
+    encode_unfiltered, gather,
 };
 
 const BYTES: ColumnType = ColumnType::scalar(ValueType::Bytes);
