@@ -15,7 +15,7 @@ pub use crate::float::{
 pub use crate::integer::delta::GROUP as DELTA_GROUP;
 pub use crate::integer::{
     CONSTANT as INTEGER_CONSTANT, DELTA as INTEGER_DELTA, DICTIONARY as INTEGER_DICTIONARY,
-    FRAME as INTEGER_FRAME, MAX_DICTIONARY as INTEGER_MAX_DICTIONARY,
+    MAX_DICTIONARY as INTEGER_MAX_DICTIONARY, OFFSET as INTEGER_OFFSET,
     PROGRESSION as INTEGER_PROGRESSION,
 };
 pub use crate::layout::LAYOUT as PAGE_LAYOUT;
@@ -49,7 +49,7 @@ mod tests {
         assert_eq!((PAGE_LAYOUT, FILTER_LAYOUT, LOG_COLUMNS_LAYOUT), (1, 1, 1));
         assert_eq!([PRESENCE_ALL, PRESENCE_BITMAP, PRESENCE_RUNS], [0, 1, 2]);
         assert_eq!(
-            [INTEGER_CONSTANT, INTEGER_PROGRESSION, INTEGER_FRAME],
+            [INTEGER_CONSTANT, INTEGER_PROGRESSION, INTEGER_OFFSET],
             [0, 1, 2]
         );
         assert_eq!([INTEGER_DELTA, INTEGER_DICTIONARY], [3, 4]);

@@ -3,7 +3,7 @@
 use sidx_columns::{ColumnError, ColumnType};
 use thiserror::Error;
 
-/// Bytes from storage that are not a page or filter this version can read, or a request
+/// Bytes from storage that are not a page this version can read, or a request
 /// that does not fit the page it is put to.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]

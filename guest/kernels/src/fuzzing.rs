@@ -19,7 +19,7 @@ use sidx_columns::{Array, Bitmap, Column, Value, log_columns};
 
 use crate::gather::{Source, gather, lengths};
 use crate::hash;
-use crate::membership::{self, Filter};
+use crate::membership::{self, Membership};
 use crate::offsets::Offsets;
 use crate::page::encode;
 use crate::page::{Page, Stored};
@@ -41,7 +41,6 @@ pub fn page(data: &[u8]) {
     };
     assert!(page.present() <= page.rows());
     assert!(page.memory_bytes() >= data.len());
-    let _ = (page.encoding(), page.distinct());
     let rows = page.rows() as usize;
     if rows > VALUES_MAX || values(&page) > VALUES_MAX || string_bytes(&page) > STRING_BYTES_MAX {
         return ends_of(&page);
@@ -98,17 +97,17 @@ pub fn columns(data: &[u8]) {
     }
 }
 
-/// A membership filter: any bytes are refused or answer, and one made of hashes holds them.
+/// A membership page: any bytes are refused or answer, and one made of hashes holds them.
 pub fn membership(data: &[u8]) {
     let (words, _) = data.as_chunks::<8>();
     let hashes: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
-    if let Ok(filter) = Filter::open(data) {
-        let _ = hashes.iter().filter(|hash| filter.contains(**hash)).count();
-        let _ = (filter.members(), filter.memory_bytes());
+    if let Ok(opened) = Membership::open(data) {
+        let _ = hashes.iter().filter(|hash| opened.contains(**hash)).count();
+        let _ = (opened.members(), opened.memory_bytes());
     }
     let built = membership::build(hashes.clone()).expect("a seed works");
-    let filter = Filter::open(&built).expect("a filter that was just built");
-    assert!(hashes.iter().all(|hash| filter.contains(*hash)));
+    let built = Membership::open(&built).expect("a page that was just built");
+    assert!(hashes.iter().all(|hash| built.contains(*hash)));
 }
 
 /// A program of filter steps, a byte each, against a stack of bitmaps.
@@ -266,7 +265,7 @@ fn check_gathers(page: &Page, column: &Column) {
     assert!(gather(page.kind(), source).is_err());
 }
 
-/// A column, its page, and the column of that page are the same; statistics and filter hold.
+/// A column, its page, and the column of that page are the same; statistics and membership hold.
 fn check_encoding(column: &Column) {
     let encoded = encode(column).expect("within the limits");
     let page = Page::open(encoded.page.into()).expect("a page that was just written");
@@ -274,10 +273,10 @@ fn check_encoding(column: &Column) {
     assert_eq!(image(&collect(&page, &all)), image(column));
     assert_eq!(encoded.stats.rows as usize, column.rows());
     assert_eq!(encoded.stats.present as usize, column.present_count());
-    let Some(filter) = encoded.filter else {
+    let Some(membership) = encoded.membership else {
         return;
     };
-    let filter = Filter::open(&filter).expect("a filter that was just written");
+    let membership = Membership::open(&membership).expect("a page that was just written");
     for value in cells(column) {
         let hash = match value {
             Value::Int(value) | Value::Timestamp(value) => hash::of_int(value),
@@ -287,7 +286,7 @@ fn check_encoding(column: &Column) {
             Value::Bytes(value) => hash::of_bytes(value),
             Value::Array(_) => continue,
         };
-        assert!(filter.contains(hash));
+        assert!(membership.contains(hash));
     }
 }
 
@@ -582,10 +581,10 @@ mod tests {
                     let encoded = encode(&column).unwrap();
                     let name = format!("{kind}-{shape}-{rows}").replace("[]", "s");
                     write("page", &name, &encoded.page);
-                    let mut frame = Vec::new();
-                    log_columns::write(&[&column], &mut frame);
+                    let mut logged = Vec::new();
+                    log_columns::write(&[&column], &mut logged);
                     if rows == 40 {
-                        write("columns", &name, &frame);
+                        write("columns", &name, &logged);
                     }
                 }
             }

@@ -4,7 +4,7 @@
 //!
 //! - [`Column`]: typed values in memory, of the crate `sidx-columns`.
 //! - [`encode`](encode()): a column to a page (its present values in their smallest form), plus
-//!   [`stats`] and, where it helps, a [`membership`] filter.
+//!   [`stats`] and, where it helps, a [`membership`] page.
 //! - [`Page::open`]: bytes from storage to a page; checks everything once, so that what follows
 //!   can't fail on bad bytes.
 //! - [`select()`] and [`count()`]: rows of a block by key, order and a [`Program`] of
@@ -77,10 +77,8 @@ pub use dictionary::{SharedBuilder, SharedColumn};
 pub use error::{PageError, ProgramError};
 pub use gather::{RangeGather, Source, gather, gather_until, lengths};
 pub use implementation::Implementation;
-pub use membership::Filter;
-pub use page::{
-    EncodedColumn, Encoding, Page, encode, encode_coded, encode_plain, encode_unfiltered,
-};
+pub use membership::Membership;
+pub use page::{EncodedColumn, Page, encode, encode_coded, encode_plain, encode_unfiltered};
 pub use predicate::Test;
 pub use program::{Program, Step};
 pub use select::{

@@ -7,13 +7,13 @@
 
 use crate::error::PageError;
 
-/// Filter layout this crate writes and reads; the first byte of every filter.
+/// Layout this crate writes and reads; the first byte of every membership page.
 pub const LAYOUT: u8 = 1;
 
 /// Bytes before the fingerprints: layout, log2 of the segment length, segments, members, seed.
 pub const HEADER_BYTES: usize = 1 + 1 + 4 + 4 + 8;
 
-/// Most members of one filter.
+/// Most members of one page.
 pub const MAX_MEMBERS: usize = 1 << 26;
 
 /// Longest segment, as a power of two.
@@ -75,8 +75,8 @@ fn mix(mut hash: u64) -> u64 {
     hash ^ (hash >> 33)
 }
 
-/// Builds and serialises a filter over hashes; duplicates count once. `None` when there are too
-/// many members or, which does not happen in practice, no seed works: a missing filter is always
+/// Builds and serialises a membership page over hashes; duplicates count once. `None` when there are too
+/// many members or, which does not happen in practice, no seed works: a missing one is always
 /// correct. Cost: about 60 ns and 22 bytes of working memory per member.
 #[must_use]
 pub fn build(mut hashes: Vec<u64>) -> Option<Vec<u8>> {
@@ -161,23 +161,23 @@ fn serialise(shape: Shape, members: usize, prints: &[u8]) -> Vec<u8> {
     out
 }
 
-/// An opened filter.
+/// An opened membership page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filter {
+pub struct Membership {
     shape: Shape,
     members: u32,
     prints: Vec<u8>,
 }
 
-impl Filter {
-    /// Checks a filter and copies its fingerprints.
+impl Membership {
+    /// Checks a membership page and copies its fingerprints.
     ///
     /// # Errors
     /// When the header is unknown or does not match the number of bytes.
-    pub fn open(bytes: &[u8]) -> Result<Filter, PageError> {
+    pub fn open(bytes: &[u8]) -> Result<Membership, PageError> {
         let available = bytes.len();
         let Some((header, prints)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
-            let (what, needed) = ("filter header", HEADER_BYTES as u64);
+            let (what, needed) = ("membership header", HEADER_BYTES as u64);
             return Err(PageError::Truncated {
                 what,
                 offset: 0,
@@ -188,12 +188,12 @@ impl Filter {
         let [layout, log2, a0, a1, a2, a3, b0, b1, b2, b3, seed @ ..] = *header;
         if layout != LAYOUT {
             return Err(PageError::Code {
-                what: "filter layout",
+                what: "membership layout",
                 found: layout,
             });
         }
         if u32::from(log2) > MAX_SEGMENT_LOG2 {
-            let (what, limit) = ("filter segment length", MAX_SEGMENT_LOG2.into());
+            let (what, limit) = ("membership segment length", MAX_SEGMENT_LOG2.into());
             return Err(PageError::Field {
                 what,
                 found: log2.into(),
@@ -204,7 +204,7 @@ impl Filter {
         let members = u32::from_le_bytes([b0, b1, b2, b3]);
         let slots = (u64::from(segments) + 2) << log2;
         if segments == 0 || slots != prints.len() as u64 {
-            let (what, limit) = ("filter slots", prints.len() as u64);
+            let (what, limit) = ("membership slots", prints.len() as u64);
             return Err(PageError::Field {
                 what,
                 found: slots,
@@ -217,7 +217,7 @@ impl Filter {
             segments,
             seed,
         };
-        Ok(Filter {
+        Ok(Membership {
             shape,
             members,
             prints: prints.to_vec(),
@@ -264,15 +264,15 @@ mod tests {
             let members: Vec<u64> = (0..count).map(|_| random.random()).collect();
             let doubled = members.iter().chain(&members).copied().collect();
             let bytes = build(doubled).unwrap();
-            let filter = Filter::open(&bytes).unwrap();
-            assert_eq!(filter.members(), count as u32);
+            let membership = Membership::open(&bytes).unwrap();
+            assert_eq!(membership.members(), count as u32);
             assert!(
-                members.iter().all(|member| filter.contains(*member)),
+                members.iter().all(|member| membership.contains(*member)),
                 "{count}"
             );
             let strangers = 200_000;
             let passed = (0..strangers)
-                .filter(|_| filter.contains(random.random()))
+                .filter(|_| membership.contains(random.random()))
                 .count();
             let rate = passed as f64 / f64::from(strangers);
             assert!(rate <= 0.005, "{count} members: {rate}");
@@ -283,9 +283,9 @@ mod tests {
     fn hashes_of_similar_values_are_as_good_as_random() {
         let bytes = build((0..8192).map(hash::of_int).collect()).unwrap();
         assert!(bytes.len() < 8192 * 4 / 3, "{} bytes", bytes.len());
-        let filter = Filter::open(&bytes).unwrap();
+        let membership = Membership::open(&bytes).unwrap();
         let passed = (8192..208_192)
-            .filter(|n| filter.contains(hash::of_int(*n)))
+            .filter(|n| membership.contains(hash::of_int(*n)))
             .count();
         assert!(passed <= 1000, "{passed}");
     }
@@ -294,24 +294,24 @@ mod tests {
     fn bad_bytes_are_refused() {
         let bytes = build((0..100).map(hash::of_int).collect()).unwrap();
         for length in 0..bytes.len() {
-            assert!(Filter::open(&bytes[..length]).is_err());
+            assert!(Membership::open(&bytes[..length]).is_err());
         }
         for at in 0..bytes.len() {
             for bit in 0..8 {
                 let mut bad = bytes.clone();
                 bad[at] ^= 1 << bit;
-                if let Ok(filter) = Filter::open(&bad) {
-                    let _ = filter.contains(1);
+                if let Ok(membership) = Membership::open(&bad) {
+                    let _ = membership.contains(1);
                 }
             }
         }
-        assert!(Filter::open(&[LAYOUT, 200, 1, 0, 0, 0]).is_err());
+        assert!(Membership::open(&[LAYOUT, 200, 1, 0, 0, 0]).is_err());
         assert_eq!((LAYOUT, HEADER_BYTES), (1, 18));
     }
 
     #[test]
-    fn no_members_make_a_filter_that_holds_little() {
-        let filter = Filter::open(&build(Vec::new()).unwrap()).unwrap();
-        assert_eq!(filter.members(), 0);
+    fn no_members_make_a_page_that_holds_little() {
+        let membership = Membership::open(&build(Vec::new()).unwrap()).unwrap();
+        assert_eq!(membership.members(), 0);
     }
 }

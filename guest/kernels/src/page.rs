@@ -1,6 +1,5 @@
 //! Pages: one column piece of a block as stored, opened and checked once, then read many times.
 
-use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +8,7 @@ use sidx_columns::{ColumnType, MAX_ELEMENTS, MAX_ROWS, ValueType};
 use crate::boolean::Booleans;
 use crate::error::PageError;
 use crate::float::Floats;
-use crate::integer::{Form, Integers};
+use crate::integer::Integers;
 use crate::layout;
 use crate::offsets::Offsets;
 use crate::reader::Reader;
@@ -17,6 +16,8 @@ use crate::string::Strings;
 use crate::string::shared::SharedDictionary;
 
 mod encode;
+#[cfg(test)]
+pub(crate) mod encoding;
 mod plain;
 pub(crate) mod presence;
 #[cfg(test)]
@@ -25,49 +26,6 @@ mod tests;
 pub use encode::{EncodedColumn, encode, encode_coded, encode_unfiltered};
 pub use plain::encode_plain;
 use presence::Presence;
-
-/// How the values of a page are stored, for inspection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Encoding {
-    /// No row has a value.
-    Empty,
-    /// One value for all rows.
-    Constant,
-    /// A fixed step from value to value.
-    Progression,
-    /// Packed offsets from the smallest value.
-    Frame,
-    /// Packed differences in groups.
-    Delta,
-    /// Distinct values and packed codes.
-    Dictionary,
-    /// Integers over a power of ten.
-    Decimal,
-    /// Eight bytes each.
-    Raw,
-    /// One bit each.
-    Bits,
-    /// Lengths and bytes.
-    Plain,
-}
-
-impl fmt::Display for Encoding {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Encoding::Empty => "empty",
-            Encoding::Constant => "constant",
-            Encoding::Progression => "progression",
-            Encoding::Frame => "frame",
-            Encoding::Delta => "delta",
-            Encoding::Dictionary => "dictionary",
-            Encoding::Decimal => "decimal",
-            Encoding::Raw => "raw",
-            Encoding::Bits => "bits",
-            Encoding::Plain => "plain",
-        })
-    }
-}
 
 /// The values of a page: those of the present rows, or the elements of their arrays.
 #[derive(Debug, Clone)]
@@ -184,40 +142,6 @@ impl Page {
         self.memory_bytes
     }
 
-    /// How the values (of arrays, the elements) are stored.
-    #[must_use]
-    pub fn encoding(&self) -> Encoding {
-        if self.presence.present() == 0 {
-            return Encoding::Empty;
-        }
-        match &self.stored {
-            Stored::Int(integers) => encoding_of(integers),
-            Stored::Float(Floats::Raw { .. }) => Encoding::Raw,
-            Stored::Float(Floats::Decimal { .. }) => Encoding::Decimal,
-            Stored::Float(Floats::Constant { .. }) | Stored::Bool(Booleans::Constant { .. }) => {
-                Encoding::Constant
-            }
-            Stored::Bool(Booleans::Bits(_)) => Encoding::Bits,
-            Stored::Bytes(Strings::Plain(_)) => Encoding::Plain,
-            Stored::Bytes(Strings::Dictionary(_)) => Encoding::Dictionary,
-        }
-    }
-
-    /// Number of entries when the values are dictionary-coded.
-    #[must_use]
-    pub fn distinct(&self) -> Option<u32> {
-        match &self.stored {
-            Stored::Bytes(Strings::Dictionary(dictionary)) => {
-                Some(dictionary.entries().len() as u32)
-            }
-            Stored::Int(integers) => match integers.form() {
-                Form::Dictionary { entries, .. } => Some(entries.len() as u32),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
     /// A page with the same rows and other values, one for each of its own.
     pub(crate) fn with_stored(&self, kind: ColumnType, stored: Stored) -> Page {
         let derived = self.presence.derived_bytes()
@@ -292,14 +216,4 @@ fn read_count(reader: &mut Reader, what: &'static str, limit: usize) -> Result<u
         });
     }
     Ok(count as usize)
-}
-
-fn encoding_of(integers: &Integers) -> Encoding {
-    match integers.form() {
-        Form::Constant(_) => Encoding::Constant,
-        Form::Progression { .. } => Encoding::Progression,
-        Form::Frame { .. } => Encoding::Frame,
-        Form::Delta(_) => Encoding::Delta,
-        Form::Dictionary { .. } => Encoding::Dictionary,
-    }
 }

@@ -13,21 +13,14 @@ use crate::stop::Stop;
 
 mod keys;
 mod merge;
+mod order;
 mod runs;
 #[cfg(test)]
 mod tests;
 
 pub use keys::{Keys, matches_until};
+pub use order::Order;
 use runs::Runs;
-
-/// Order of a selection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// Smallest key first; equal keys by row.
-    Ascending,
-    /// The exact reverse of ascending.
-    Descending,
-}
 
 /// Rows of one run: `start..end`. Keys ascend within it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -286,17 +279,15 @@ impl Candidates<'_> {
             Order::Descending => self.ranges.iter().rev().cloned().collect(),
         };
         let mut runs = Runs::new(self, ranges, cap, order);
-        // Keys as numbers whose order is the one asked for.
-        let flip = match order {
-            Order::Ascending => i64::MIN.cast_unsigned(),
-            Order::Descending => i64::MAX.cast_unsigned(),
-        };
+        // As numbers without a sign, which are merged in one comparison with their run.
+        let rank = |key: i64| order.directed(key).cast_unsigned() ^ i64::MIN.cast_unsigned();
+        let key = |rank: u64| order.directed((rank ^ i64::MIN.cast_unsigned()).cast_signed());
         let count = runs.runs.len();
         let mut taken = Vec::with_capacity(cap.min(self.total()));
-        let next = |run| runs.next(run).map(|key| key.cast_unsigned() ^ flip);
-        merge::merge(count, cap, next, |run, key| taken.push((run as u32, key)));
+        let next = |run| runs.next(run).map(rank);
+        merge::merge(count, cap, next, |run, rank| taken.push((run as u32, rank)));
         runs.push_rows(taken.iter().map(|(run, _)| *run as usize), rows);
-        keys.extend(taken.iter().map(|(_, key)| (key ^ flip).cast_signed()));
+        keys.extend(taken.iter().map(|(_, rank)| key(*rank)));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::bitpack::{self, packed_bytes, width_of};
 use crate::integer::delta::{GROUP, group_bytes};
-use crate::integer::{CONSTANT, DELTA, DICTIONARY, FRAME, MAX_DICTIONARY, PROGRESSION};
+use crate::integer::{CONSTANT, DELTA, DICTIONARY, MAX_DICTIONARY, OFFSET, PROGRESSION};
 
 /// Slots of the probing table, a power of two well above the dictionary's limit.
 const TABLE: usize = 1024;
@@ -24,10 +24,10 @@ pub(crate) fn write(values: &[i64], nested: bool, out: &mut Vec<u8>) {
         return write_pair(PROGRESSION, &[first, step], out);
     }
     let width = width_of(high.wrapping_sub(low).cast_unsigned());
-    let frame_bytes = 9 + packed_bytes(values.len(), width);
+    let offset_bytes = 9 + packed_bytes(values.len(), width);
     let dictionary = Dictionary::of(values, width);
     let dictionary_bytes = dictionary.as_ref().map_or(u64::MAX, Dictionary::bytes);
-    let best = frame_bytes.min(dictionary_bytes);
+    let best = offset_bytes.min(dictionary_bytes);
     if !nested {
         let groups = Groups::of(values);
         // The directory is written only when the slots alone already promise a gain.
@@ -40,9 +40,9 @@ pub(crate) fn write(values: &[i64], nested: bool, out: &mut Vec<u8>) {
         }
     }
     match dictionary {
-        Some(dictionary) if dictionary_bytes < frame_bytes => dictionary.write(values, out),
+        Some(dictionary) if dictionary_bytes < offset_bytes => dictionary.write(values, out),
         _ => {
-            out.push(FRAME);
+            out.push(OFFSET);
             out.extend_from_slice(&low.to_le_bytes());
             out.push(width as u8);
             let offsets = values
@@ -74,7 +74,7 @@ struct Dictionary {
 }
 
 impl Dictionary {
-    /// `None` when there are more than [`MAX_DICTIONARY`], or so many that a frame of `width`
+    /// `None` when there are more than [`MAX_DICTIONARY`], or so many that offsets of `width`
     /// bits can't be beaten. Gives up early, so the cost on unsuited data is small.
     fn of(values: &[i64], width: u32) -> Option<Dictionary> {
         let mut slots: Vec<Option<i64>> = vec![None; TABLE];
@@ -354,7 +354,7 @@ mod tests {
         let form = |values: &[i64]| match open(values).0.form() {
             Form::Constant(_) => CONSTANT,
             Form::Progression { .. } => PROGRESSION,
-            Form::Frame { .. } => FRAME,
+            Form::Offset { .. } => OFFSET,
             Form::Delta(_) => DELTA,
             Form::Dictionary { .. } => DICTIONARY,
         };
@@ -365,11 +365,11 @@ mod tests {
         let few: Vec<i64> = (0..5000).map(|_| 1 << random.random_range(0..40)).collect();
         assert_eq!(form(&[4; 9]), CONSTANT);
         assert_eq!(form(&[1, 3, 5, 7]), PROGRESSION);
-        assert_eq!(form(&noise), FRAME);
+        assert_eq!(form(&noise), OFFSET);
         assert_eq!(form(&sorted), DELTA);
         assert_eq!(form(&few), DICTIONARY);
         assert_eq!(
-            [CONSTANT, PROGRESSION, FRAME, DELTA, DICTIONARY],
+            [CONSTANT, PROGRESSION, OFFSET, DELTA, DICTIONARY],
             [0, 1, 2, 3, 4]
         );
     }

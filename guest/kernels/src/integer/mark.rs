@@ -16,11 +16,11 @@ impl Integers {
             Form::Constant(value) => {
                 self.mark_all(first, words, (low..=high).contains(value));
             }
-            Form::Frame { base, width, bytes } => {
+            Form::Offset { base, width, bytes } => {
                 let Some(packed) = self.packed(bytes, *width) else {
                     return words.fill(0);
                 };
-                mark_frame(&packed, *base, first, words, low, high);
+                mark_offset(&packed, *base, first, words, low, high);
             }
             Form::Dictionary {
                 entries,
@@ -42,7 +42,7 @@ impl Integers {
     pub(crate) fn mark_set(&self, first: usize, words: &mut [u64], set: &[i64]) {
         match (self.form(), set) {
             (_, []) => words.fill(0),
-            (Form::Frame { .. }, [_, ..]) if set.len() <= 4 => {
+            (Form::Offset { .. }, [_, ..]) if set.len() <= 4 => {
                 self.mark_ranges(first, words, set.iter().map(|value| (*value, *value)));
             }
             (
@@ -116,7 +116,7 @@ impl Integers {
 }
 
 /// Marks the offsets whose value lies in `low..=high`, a non-empty range.
-fn mark_frame(
+fn mark_offset(
     packed: &Packed<'_>,
     base: i64,
     first: usize,

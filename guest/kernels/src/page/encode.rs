@@ -20,8 +20,8 @@ use crate::string::shared::SharedDictionary;
 /// Pages below this many bytes are not worth a general compressor.
 const SMALLEST_COMPRESSED: usize = 256;
 
-/// Distinct values up to which no filter is made: looking at the page costs little more.
-const FILTER_ABOVE: usize = 64;
+/// Distinct values up to which no membership page is made: looking at the page costs little more.
+const MEMBERSHIP_ABOVE: usize = 64;
 
 /// A column as a page, with what helps to skip it.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,10 +31,10 @@ pub struct EncodedColumn {
     /// Whether a general compressor is likely to make the page smaller: true for plain strings
     /// and raw floats, false for what is bit-packed already and for small pages.
     pub compress: bool,
-    /// Membership filter over the hashes of the distinct values or elements, readable by
-    /// [`Filter::open`](crate::membership::Filter::open). Made for scalar strings and bytes and for
+    /// Membership page over the hashes of the distinct values or elements, readable by
+    /// [`Membership::open`](crate::membership::Membership::open). Made for scalar strings and bytes and for
     /// elements of arrays when there are more than 64 distinct ones and no dictionary of strings.
-    pub filter: Option<Vec<u8>>,
+    pub membership: Option<Vec<u8>>,
     /// Counts and range.
     pub stats: ColumnStats,
 }
@@ -47,7 +47,7 @@ pub fn encode(column: &Column) -> Result<EncodedColumn, ColumnError> {
     encode_with(column, true)
 }
 
-/// Encodes a column without a filter, for columns that no query tests for membership.
+/// Encodes a column without a membership page, for columns that no query tests for membership.
 ///
 /// # Errors
 /// As [`encode`].
@@ -56,7 +56,7 @@ pub fn encode_unfiltered(column: &Column) -> Result<EncodedColumn, ColumnError> 
 }
 
 /// Encodes a column of codes (ints, or arrays of ints) as a page of the values that they stand for in
-/// `dictionary`, which the page then refers to. There is no filter: the dictionary is one.
+/// `dictionary`, which the page then refers to. There is no membership page: the dictionary is one.
 ///
 /// # Errors
 /// As [`encode`], and when the column is not of ints or a code is not in the dictionary.
@@ -104,7 +104,7 @@ pub fn encode_coded(
     Ok(EncodedColumn {
         page,
         compress: false,
-        filter: None,
+        membership: None,
         stats,
     })
 }
@@ -142,7 +142,7 @@ fn encode_with(column: &Column, filtered: bool) -> Result<EncodedColumn, ColumnE
     let mut page = Vec::new();
     begin(column, column.kind(), &stats, &mut page)?;
     let written = write_values(column, filtered, &mut page);
-    let filter = if written.hashes.len() > FILTER_ABOVE {
+    let membership = if written.hashes.len() > MEMBERSHIP_ABOVE {
         membership::build(written.hashes)
     } else {
         None
@@ -151,7 +151,7 @@ fn encode_with(column: &Column, filtered: bool) -> Result<EncodedColumn, ColumnE
     Ok(EncodedColumn {
         page,
         compress,
-        filter,
+        membership,
         stats,
     })
 }
@@ -159,7 +159,7 @@ fn encode_with(column: &Column, filtered: bool) -> Result<EncodedColumn, ColumnE
 /// What the value encoders report.
 struct WrittenValues {
     compress: bool,
-    /// Hashes of the distinct values, when a filter is wanted.
+    /// Hashes of the distinct values, when a membership page is wanted.
     hashes: Vec<u64>,
 }
 

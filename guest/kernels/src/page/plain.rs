@@ -6,7 +6,7 @@ use sidx_columns::{Column, ColumnError, Values};
 use crate::bitpack::{PADDING, width_of};
 use crate::boolean;
 use crate::float;
-use crate::integer::{CONSTANT, FRAME};
+use crate::integer::{CONSTANT, OFFSET};
 use crate::page::encode::{begin, present};
 use crate::stats::{ColumnStats, ValueRange};
 use crate::string;
@@ -67,7 +67,7 @@ fn write_ints(values: &[i64], min: i64, max: i64, out: &mut Vec<u8>) {
     let distances = values
         .iter()
         .map(|value| value.wrapping_sub(min).cast_unsigned());
-    write_frame(min, span, distances, out);
+    write_offset(min, span, distances, out);
 }
 
 fn write_lengths(ends: &[u32], out: &mut Vec<u8>) {
@@ -86,18 +86,18 @@ fn write_lengths(ends: &[u32], out: &mut Vec<u8>) {
         return;
     }
     let distances = lengths.iter().map(|length| u64::from(length - least));
-    write_frame(least.into(), (most - least).into(), distances, out);
+    write_offset(least.into(), (most - least).into(), distances, out);
 }
 
-/// The frame form with a width of whole bytes.
-fn write_frame(
+/// The offset form with a width of whole bytes.
+fn write_offset(
     base: i64,
     span: u64,
     distances: impl ExactSizeIterator<Item = u64>,
     out: &mut Vec<u8>,
 ) {
     let bytes = width_of(span).div_ceil(8) as usize;
-    out.push(FRAME);
+    out.push(OFFSET);
     out.extend_from_slice(&base.to_le_bytes());
     out.push(bytes as u8 * 8);
     let mut at = out.len();

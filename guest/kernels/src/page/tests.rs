@@ -1,4 +1,4 @@
-//! Columns through pages and frames and back, against the columns themselves.
+//! Columns through pages, and through the log, and back, against the columns themselves.
 
 use rand::Rng;
 use sidx_columns::{Column, ColumnBuilder, ColumnType, OwnedValue, Value, ValueType, Values};
@@ -6,8 +6,9 @@ use sidx_columns::{Column, ColumnBuilder, ColumnType, OwnedValue, Value, ValueTy
 use crate::codes;
 use crate::gather::{Source, gather, lengths};
 use crate::hash;
-use crate::membership::Filter;
-use crate::page::{Encoding, Page};
+use crate::membership::Membership;
+use crate::page::Page;
+use crate::page::encoding::Encoding;
 use crate::page::{encode, encode_unfiltered};
 use crate::samples::{self, SHAPES, open, random};
 use sidx_columns::log_columns;
@@ -175,7 +176,7 @@ fn encodings_follow_the_data() {
 }
 
 #[test]
-fn filters_hold_every_value() {
+fn membership_holds_every_value() {
     let mut r = random(13);
     let wanted = |kind: ColumnType| {
         kind.array && kind.value != ValueType::Bool
@@ -184,15 +185,15 @@ fn filters_hold_every_value() {
     for kind in samples::kinds() {
         let column = samples::column(&mut r, kind, 3, 500, 0.9);
         let encoded = encode(&column).unwrap();
-        assert_eq!(encoded.filter.is_some(), wanted(kind), "{kind}");
-        assert_eq!(encode_unfiltered(&column).unwrap().filter, None);
+        assert_eq!(encoded.membership.is_some(), wanted(kind), "{kind}");
+        assert_eq!(encode_unfiltered(&column).unwrap().membership, None);
         assert_eq!(encode_unfiltered(&column).unwrap().page, encoded.page);
         let few = samples::column(&mut r, kind, 1, 500, 1.0);
-        assert_eq!(encode(&few).unwrap().filter, None);
-        let Some(filter) = encoded.filter else {
+        assert_eq!(encode(&few).unwrap().membership, None);
+        let Some(membership) = encoded.membership else {
             continue;
         };
-        let filter = Filter::open(&filter).unwrap();
+        let membership = Membership::open(&membership).unwrap();
         let hashed = |value: &Value<'_>| match value {
             Value::String(text) => hash::of_bytes(text.as_bytes()),
             Value::Bytes(bytes) => hash::of_bytes(bytes),
@@ -203,15 +204,15 @@ fn filters_hold_every_value() {
         };
         for value in (0..500).filter_map(|row| column.value(row)) {
             match value {
-                Value::Array(view) => assert!(view.iter().all(|v| filter.contains(hashed(&v)))),
-                value => assert!(filter.contains(hashed(&value))),
+                Value::Array(view) => assert!(view.iter().all(|v| membership.contains(hashed(&v)))),
+                value => assert!(membership.contains(hashed(&value))),
             }
         }
     }
 }
 
 #[test]
-fn frames_return_columns_exactly() {
+fn log_columns_return_exactly() {
     let mut r = random(14);
     let columns: Vec<Column> = samples::kinds()
         .into_iter()
@@ -262,13 +263,13 @@ fn sizes_stay_where_they_were_measured() {
 
 /// A value that wrapped would be decoded as one number and tested as another.
 #[test]
-fn a_frame_beyond_the_largest_integer_is_refused() {
+fn an_offset_beyond_the_largest_integer_is_refused() {
     for (packed, accepted) in [(0b0100u8, true), (0b1000, false)] {
         let mut bytes = vec![1, 2];
         [2u32; 3]
             .iter()
             .for_each(|count| bytes.extend_from_slice(&count.to_le_bytes()));
-        bytes.extend_from_slice(&[codes::PRESENCE_ALL, codes::INTEGER_FRAME]);
+        bytes.extend_from_slice(&[codes::PRESENCE_ALL, codes::INTEGER_OFFSET]);
         bytes.extend_from_slice(&(i64::MAX - 1).to_le_bytes());
         // Two values of two bits, then the padding.
         bytes.extend_from_slice(&[2, packed, 0, 0, 0, 0, 0, 0, 0, 0]);
@@ -282,6 +283,6 @@ fn shared_types_cross_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<Page>();
     shared::<Column>();
-    shared::<Filter>();
+    shared::<Membership>();
     shared::<crate::program::Program>();
 }

@@ -7,7 +7,8 @@ use regex::Regex;
 use sidx_columns::{Bitmap, Column, ColumnType, OwnedValue, Value, ValueType, Values};
 
 use crate::error::ProgramError;
-use crate::page::{Encoding, Page};
+use crate::page::Page;
+use crate::page::encoding::Encoding;
 use crate::predicate::Test;
 use crate::program::{Program, Step};
 use crate::samples::{self, SHAPES, open, random};

@@ -239,7 +239,6 @@ fn exercise(page: &Page) {
         gather(page.kind(), source),
         lengths(source),
         page.encoding(),
-        page.distinct(),
     );
     let tests = [
         Test::Exists,

@@ -118,13 +118,13 @@ fn encode_page(target: &NewFile, filters: Option<&NewFile>, column: &Column) -> 
     let EncodedColumn {
         page,
         compress,
-        filter,
+        membership,
         stats,
     } = encoded.map_err(column_error)?;
     let codec = if compress { Codec::Zstd } else { Codec::None };
     let extent = target.append_page(&page, codec)?;
-    let filter = match (filters, filter) {
-        (Some(file), Some(filter)) => Some(file.append_page(&filter, Codec::None)?),
+    let filter = match (filters, membership) {
+        (Some(file), Some(page)) => Some(file.append_page(&page, Codec::None)?),
         _ => None,
     };
     Ok(Piece {
