@@ -210,3 +210,69 @@ impl<'a> Input<'a> {
             .collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng, SeedableRng, rngs::SmallRng};
+
+    use super::*;
+    use crate::column::{ColumnBuilder, OwnedValue};
+
+    fn value(r: &mut SmallRng, kind: ValueType) -> OwnedValue {
+        match kind {
+            ValueType::Int => OwnedValue::Int(r.random()),
+            ValueType::Timestamp => OwnedValue::Timestamp(r.random()),
+            ValueType::Bool => OwnedValue::Bool(r.random()),
+            ValueType::Float => OwnedValue::Float(f64::from_bits(r.random())),
+            ValueType::String => {
+                let text = ["", "é", "日本", "a", "zz"][r.random_range(0..5)];
+                OwnedValue::String(text.to_owned())
+            }
+            ValueType::Bytes => {
+                OwnedValue::Bytes((0..r.random_range(0..33)).map(|_| r.random()).collect())
+            }
+        }
+    }
+
+    fn column(r: &mut SmallRng, kind: ColumnType, rows: usize, share: f64) -> Column {
+        let mut builder = ColumnBuilder::new(kind);
+        for _ in 0..rows {
+            if !r.random_bool(share) {
+                builder.push_absent().unwrap();
+            } else if kind.array {
+                let count = r.random_range(0..4);
+                let elements: Vec<_> = (0..count).map(|_| value(r, kind.value)).collect();
+                builder.push_array(elements).unwrap();
+            } else {
+                builder.push_value(&value(r, kind.value)).unwrap();
+            }
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn columns_return_exactly() {
+        let mut r = SmallRng::seed_from_u64(14);
+        let scalars = ValueType::ALL.into_iter().map(ColumnType::scalar);
+        let columns: Vec<Column> = scalars
+            .chain(ValueType::ALL.into_iter().map(ColumnType::array))
+            .flat_map(|kind| {
+                [(0, 1.0), (70, 1.0), (70, 0.5)].map(|(rows, share)| (kind, rows, share))
+            })
+            .map(|(kind, rows, share)| column(&mut r, kind, rows, share))
+            .collect();
+        let mut bytes = Vec::new();
+        write(&columns.iter().collect::<Vec<_>>(), &mut bytes);
+        assert_eq!(read(&bytes).unwrap(), columns);
+        for length in 0..bytes.len() {
+            assert!(read(&bytes[..length]).is_err());
+        }
+        for at in 0..bytes.len() {
+            let mut bad = bytes.clone();
+            bad[at] ^= 1 << r.random_range(0..8);
+            let _ = read(&bad);
+        }
+        assert!(read(&[1, 0, 0, 0, 0, 0]).is_err());
+        assert_eq!(read(&[1, 0, 0, 0, 0]), Ok(vec![]));
+    }
+}

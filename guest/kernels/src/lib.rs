@@ -2,7 +2,7 @@
 //!
 //! The way of a column:
 //!
-//! - [`Column`]: typed values in memory, of the crate `sidx-columns`.
+//! - [`Column`](sidx_columns::Column): typed values in memory, of the crate `sidx-columns`.
 //! - [`encode`](encode()): a column to a page (its present values in their smallest form), plus
 //!   [`stats`] and, where it helps, a [`membership`] page.
 //! - [`Page::open`]: bytes from storage to a page; checks everything once, so that what follows
@@ -17,7 +17,8 @@
 //! for. The layout of every byte is in `docs/format.md`, its codes in [`codes`].
 //!
 //! ```
-//! use sidx_kernels::{Column, ColumnType, Page, Source, ValueType, Values, encode, gather};
+//! use sidx_columns::{Column, ColumnType, ValueType, Values};
+//! use sidx_kernels::{Page, Source, encode, gather};
 //!
 //! let kind = ColumnType::scalar(ValueType::Int);
 //! let column = Column::new(kind, 3, None, None, Values::Int(vec![200, 404, 200]))?;

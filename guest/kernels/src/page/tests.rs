@@ -1,4 +1,4 @@
-//! Columns through pages, and through the log, and back, against the columns themselves.
+//! Columns through pages and back, against the columns themselves.
 
 use rand::Rng;
 use sidx_columns::{Column, ColumnBuilder, ColumnType, OwnedValue, Value, ValueType, Values};
@@ -11,7 +11,6 @@ use crate::page::Page;
 use crate::page::encoding::Encoding;
 use crate::page::{encode, encode_unfiltered};
 use crate::samples::{self, SHAPES, open, random};
-use sidx_columns::log_columns;
 
 fn all_rows(page: &Page, rows: &[u32]) -> Column {
     let pages = vec![Some(page); rows.len()];
@@ -209,29 +208,6 @@ fn membership_holds_every_value() {
             }
         }
     }
-}
-
-#[test]
-fn log_columns_return_exactly() {
-    let mut r = random(14);
-    let columns: Vec<Column> = samples::kinds()
-        .into_iter()
-        .flat_map(|kind| [(0, 1.0), (70, 1.0), (70, 0.5)].map(|(rows, share)| (kind, rows, share)))
-        .map(|(kind, rows, share)| samples::column(&mut r, kind, 3, rows, share))
-        .collect();
-    let mut bytes = Vec::new();
-    log_columns::write(&columns.iter().collect::<Vec<_>>(), &mut bytes);
-    assert_eq!(log_columns::read(&bytes).unwrap(), columns);
-    for length in 0..bytes.len() {
-        assert!(log_columns::read(&bytes[..length]).is_err());
-    }
-    for at in 0..bytes.len() {
-        let mut bad = bytes.clone();
-        bad[at] ^= 1 << r.random_range(0..8);
-        let _ = log_columns::read(&bad);
-    }
-    assert!(log_columns::read(&[1, 0, 0, 0, 0, 0]).is_err());
-    assert_eq!(log_columns::read(&[1, 0, 0, 0, 0]), Ok(vec![]));
 }
 
 #[test]
