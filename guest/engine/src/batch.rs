@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::types::{Batch, Durability};
 use crate::wire::{Reader, put, put_bytes, put_signed};
-use sidx_kernels::{ColumnType, ValueType};
+use sidx_columns::{ColumnType, ValueType};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -6,7 +6,7 @@ use crate::live::Live;
 use crate::part::Part;
 use crate::part::reader::{Frame, OpenBlock};
 use crate::types::{Dumped, Rows};
-use sidx_kernels::{ColumnType, ValueType};
+use sidx_columns::{ColumnType, ValueType};
 use std::sync::Arc;
 
 /// Goes through the parts that were live when it was made.

@@ -7,7 +7,7 @@ use crate::merge::rows_that_fit;
 use crate::part::layout::{BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, block_rows_max, part_name};
 use crate::part::writer::{Longest, TagColumn};
 use crate::part::{MemoryPartWriter, Part};
-use sidx_kernels::Values as ColumnValues;
+use sidx_columns::Values as ColumnValues;
 use std::sync::Arc;
 
 /// Sorts a batch and writes it as a part in the memory of the host.

@@ -16,7 +16,7 @@ use crate::part::writer::{Longest, TagColumn};
 use crate::part::{Part, PartWriter, Values};
 use crate::predicate::{Places, Predicate};
 use crate::types::{Job, Outcome};
-use sidx_kernels::{ColumnType, ValueType};
+use sidx_columns::{ColumnType, ValueType};
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use crate::part::{Part, PartWriter, Values};
 use crate::recovery::is_damage;
 use crate::survey;
 use crate::types::{self, Job, Outcome};
-use sidx_kernels::{ColumnType, ValueType};
+use sidx_columns::{ColumnType, ValueType};
 use std::sync::Arc;
 
 const PAYLOAD: ColumnType = ColumnType {

@@ -4,7 +4,7 @@ use crate::host::{Host, Medium};
 use crate::live::Live;
 use crate::part::Part;
 use crate::types::FlushNeed;
-use sidx_kernels::ColumnType;
+use sidx_columns::ColumnType;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

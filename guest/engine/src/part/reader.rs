@@ -17,7 +17,8 @@ use crate::host::{ABSENT, Extent, Host, Medium};
 use crate::recovery::is_damage;
 use crate::types::DamagedFile;
 use crate::wire::Reader;
-use sidx_kernels::{ColumnType, ValueRange};
+use sidx_columns::ColumnType;
+use sidx_kernels::ValueRange;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 

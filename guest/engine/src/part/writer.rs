@@ -13,7 +13,8 @@ use super::manifest::{ColumnEntry, FileEntry, Manifest, TagEntry};
 use super::tag::{TagPage, put_page};
 use crate::error::{Error, Result};
 use crate::host::{Codec, Extent, FileSummary, Host, Medium, PageSource, Piece};
-use sidx_kernels::{ColumnType, ValueRange};
+use sidx_columns::ColumnType;
+use sidx_kernels::ValueRange;
 
 /// A tag in one of its types.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

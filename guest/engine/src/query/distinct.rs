@@ -1,7 +1,7 @@
 //! `distinct payload`: which payloads were returned already.
 
 use crate::error::{Error, Result};
-use sidx_kernels::{Column, Values};
+use sidx_columns::{Column, Values};
 use std::collections::HashSet;
 
 /// What a set entry costs beside its bytes.

@@ -7,7 +7,7 @@ use crate::live::Live;
 use crate::part::Part;
 use crate::part::writer::TagColumn;
 use crate::types::{Projection as Wanted, QuerySpec};
-use sidx_kernels::{ColumnType, ValueType};
+use sidx_columns::{ColumnType, ValueType};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::host::{ABSENT, Host, Top, TopRequest};
 use crate::part::Run;
 use crate::part::reader::Frame;
-use sidx_kernels::{ColumnType, ValueType};
+use sidx_columns::{ColumnType, ValueType};
 use std::sync::Arc;
 
 /// Most runs to send in one call; more are for the cursor.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use sidx_columns::{Column, log_columns};
 use sidx_engine::host::{LogDurability, LogEntry, SalvagedLog};
 use sidx_engine::{Error, Result};
-use sidx_kernels::{Column, log_columns};
 
 use super::columns::Columns;
 use crate::storage::Storage;
