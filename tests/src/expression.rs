@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use regex::Regex;
-use sidx_kernels::OwnedValue;
+use sidx_columns::OwnedValue;
 
 pub use text::literal_text;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
-use sidx_kernels::{OwnedValue, ValueType};
+use sidx_columns::{OwnedValue, ValueType};
 
 use crate::expression::{Expression, Tags};
 

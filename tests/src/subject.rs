@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use sidx_columns::OwnedValue;
 use sidx_host::{
     Batch, Cursor, Durability, Engine, Error, Index, IndexBuilder, Receipt, Result, Rows, Series,
     Store,
 };
-use sidx_kernels::OwnedValue;
 use tempfile::TempDir;
 
 use crate::model::{Cell, Found, Projection, Query, Row, SeriesName};

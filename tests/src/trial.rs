@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use rand::Rng;
 use rand::rngs::SmallRng;
+use sidx_columns::OwnedValue;
 use sidx_host::storage::DirectoryStore;
 use sidx_host::{Durability, Engine, ErrorKind, Index, IndexBuilder, Result, Retention, Store};
-use sidx_kernels::OwnedValue;
 
 use crate::expression::{Expression, Op};
 use crate::ledger::Ledger;

@@ -23,10 +23,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sidx_columns::OwnedValue;
 use sidx_host::storage::log::{Log, LogAccess};
 use sidx_host::storage::{MemoryStorage, Storage, Store as Backend};
 use sidx_host::{Durability, Engine, Error, ErrorKind, Index, Result, Retention, Store};
-use sidx_kernels::OwnedValue;
 use sidx_tests::model::{Found, Model, Query, Row};
 use sidx_tests::subject::{batch, read};
 
@@ -145,7 +145,7 @@ fn rows(first: i64, count: i64) -> Vec<Row> {
             let codes = vec![OwnedValue::Int(at), OwnedValue::Int(-at)];
             row.tag(
                 "codes",
-                OwnedValue::Array(sidx_kernels::ValueType::Int, codes),
+                OwnedValue::Array(sidx_columns::ValueType::Int, codes),
             )
         } else {
             row

@@ -32,6 +32,11 @@ const CRATES: [Crate; 5] = [
         floor: 90.0,
     },
     Crate {
+        name: "sidx_columns",
+        sources: "guest/columns/src/",
+        floor: 85.0,
+    },
+    Crate {
         name: "sidx_kernels",
         sources: "guest/kernels/src/",
         floor: 85.0,

@@ -1,7 +1,8 @@
 //! Data the kernels are measured on.
 
 use rand::{Rng, SeedableRng, rngs::SmallRng};
-use sidx_kernels::{Column, ColumnType, Page, ValueType, Values, encode_unfiltered};
+use sidx_columns::{Column, ColumnType, ValueType, Values};
+use sidx_kernels::{Page, encode_unfiltered};
 
 /// Values of a page, which is how many rows a block has at most.
 pub(crate) const ROWS: usize = 8192;

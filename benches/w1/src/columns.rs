@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use sidx_kernels::column::{ColumnBuilder, ColumnType};
-use sidx_kernels::{Column, ColumnError, ValueType};
+use sidx_columns::{Column, ColumnBuilder, ColumnError, ColumnType, ValueType};
 
 use crate::rows::{Generator, Row};
 

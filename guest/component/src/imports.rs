@@ -1,12 +1,13 @@
 //! The host's functions as the engine's [`Host`].
 
+use sidx_columns::{Column, ColumnType};
 use sidx_engine::host::{
     BlockSource, Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium,
     Object, PageRanges, PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Top,
     TopRequest, Usage,
 };
 use sidx_engine::{Host, Result};
-use sidx_kernels::{Column, ColumnType, Step};
+use sidx_kernels::Step;
 
 use crate::bindings::sidx::engine::{files, limits, log, objects, scan};
 use crate::{from_engine, to_engine};

@@ -2,10 +2,11 @@
 
 use std::ops::Bound;
 
+use sidx_columns::{Bitmap, ByteStrings, Column, ColumnError, ColumnType, Values};
 use sidx_engine as engine;
 use sidx_engine::host::{self, LogEntry, Object, Piece, Selected, Top, Usage};
 use sidx_engine::{Error, ErrorKind, Result};
-use sidx_kernels::{Bitmap, ByteStrings, Column, ColumnError, ColumnType, ValueRange, Values};
+use sidx_kernels::ValueRange;
 
 use crate::bindings::exports::sidx::engine::index as wit;
 use crate::bindings::sidx::engine::{files, limits, log, objects, scan, types};

@@ -11,7 +11,8 @@ mod number;
 mod probe;
 mod value;
 
-use sidx_kernels::{ColumnType, Step, ValueRange};
+use sidx_columns::ColumnType;
+use sidx_kernels::{Step, ValueRange};
 
 use crate::expression::Expression;
 use lower::Node;

@@ -17,7 +17,8 @@ use std::fmt::Debug;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sidx_kernels::{ColumnType, Program, ProgramError, ValueRange, ValueType};
+use sidx_columns::{ColumnType, ValueType};
+use sidx_kernels::{Program, ProgramError, ValueRange};
 
 use crate::expression::parse;
 use crate::filter::{ColumnFacts, Facts, Filter, Verdict};

@@ -6,7 +6,8 @@
 //! instance.
 
 use crate::error::{Error, Result};
-use sidx_kernels::{Column, ColumnType, Order, Step, ValueRange};
+use sidx_columns::{Column, ColumnType};
+use sidx_kernels::{Order, Step, ValueRange};
 
 /// Where a file lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,16 +3,23 @@
 //! Eight bytes of padding follow the packed bits, so every value can be loaded by one unaligned
 //! 64-bit read (plus one byte for widths above 57) that stays within the bytes.
 
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-use crate::bitpack_simd128 as simd128;
 use crate::implementation::Implementation;
 #[cfg(any(
     target_arch = "x86_64",
     all(target_arch = "wasm32", target_feature = "simd128")
 ))]
 use crate::implementation::Instructions;
+
 #[cfg(target_arch = "x86_64")]
-use crate::{bitpack_avx2 as avx2, bitpack_avx2_wide as avx2_wide, bitpack_avx512 as avx512};
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx2_wide;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod simd128;
+#[cfg(test)]
+mod tests;
 
 /// Zero bytes behind the packed bits.
 pub const PADDING: usize = 8;

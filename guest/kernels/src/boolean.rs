@@ -1,6 +1,7 @@
 //! Encoded booleans: constant, or one bit each.
 
-use crate::bitmap::{Bitmap, for_words};
+use sidx_columns::{Bitmap, bitmap::for_words};
+
 use crate::error::PageError;
 use crate::reader::Reader;
 

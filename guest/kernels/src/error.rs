@@ -1,85 +1,9 @@
-//! What can be wrong with a column, with bytes from storage, and with a filter program.
+//! What can be wrong with bytes from storage, and with a filter program.
 
+use sidx_columns::{ColumnError, ColumnType};
 use thiserror::Error;
 
-use crate::column::ColumnType;
-
-/// A column that breaks a rule of its type. Raised when columns are built or encoded, so it
-/// always points at a fault of the caller, never at stored bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ColumnError {
-    /// A value of one type was given to a column of another.
-    #[error("row {row}: a {found} value does not belong in a {expected} column")]
-    Type {
-        /// Row (or element, within an array) that was being written.
-        row: usize,
-        /// Type of the column.
-        expected: ColumnType,
-        /// Type of the value.
-        found: ColumnType,
-    },
-    /// The value store given to a constructor is of another kind than the column type needs.
-    #[error("the values of a {kind} column are held in a store of {found}")]
-    Store {
-        /// Type of the column.
-        kind: ColumnType,
-        /// Name of the value store given.
-        found: &'static str,
-    },
-    /// Two lengths that must agree do not.
-    #[error("{what}: expected {expected}, found {found}")]
-    Length {
-        /// Which length.
-        what: &'static str,
-        /// What the other parts of the column ask for.
-        expected: usize,
-        /// What was given.
-        found: usize,
-    },
-    /// Array ends (or string ends) that go backwards.
-    #[error("row {row}: {what} ends before it starts")]
-    Ends {
-        /// First row that breaks the order.
-        row: usize,
-        /// "array" or "value".
-        what: &'static str,
-    },
-    /// A string value that is not UTF-8.
-    #[error("row {row}: string value is not valid UTF-8")]
-    Utf8 {
-        /// Row, or element index for arrays of strings.
-        row: usize,
-    },
-    /// A row index outside the column.
-    #[error("row {row} is outside the column of {rows} rows")]
-    Row {
-        /// Requested row.
-        row: usize,
-        /// Rows in the column.
-        rows: usize,
-    },
-    /// More than a column can carry.
-    #[error("{what}: {found} exceeds the limit of {limit}")]
-    TooLarge {
-        /// Which amount.
-        what: &'static str,
-        /// Amount given.
-        found: u64,
-        /// Largest amount accepted.
-        limit: u64,
-    },
-    /// An element outside an array, an array inside an array, or an end without a beginning.
-    #[error("row {row}: {what}")]
-    Array {
-        /// Row that was being written.
-        row: usize,
-        /// What went wrong.
-        what: &'static str,
-    },
-}
-
-/// Bytes from storage that are not a page, filter or frame this version can read, or a request
+/// Bytes from storage that are not a page this version can read, or a request
 /// that does not fit the page it is put to.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]

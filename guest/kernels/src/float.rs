@@ -5,11 +5,13 @@ use std::ops::{Bound, Range};
 use bytes::Bytes;
 
 use crate::error::PageError;
-use crate::float_mark::FloatRange;
 use crate::implementation::Implementation;
-use crate::integer::Integers;
-use crate::integer_encode;
+use crate::integer::{self, Integers};
 use crate::reader::Reader;
+
+pub(crate) mod mark;
+
+use mark::FloatRange;
 
 /// Eight bytes each.
 pub const RAW: u8 = 0;
@@ -220,7 +222,7 @@ pub(crate) fn write(values: &[f64], out: &mut Vec<u8>) -> bool {
     if let Some((exponent, mantissas)) = as_decimals(values) {
         let start = out.len();
         out.extend_from_slice(&[DECIMAL, exponent]);
-        integer_encode::write(&mantissas, false, out);
+        integer::write(&mantissas, false, out);
         if out.len() - start <= values.len() * 8 {
             return false;
         }

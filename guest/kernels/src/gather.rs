@@ -1,60 +1,19 @@
 //! Collecting rows of several pages into one column.
 
-use crate::bitmap::Bitmap;
-use crate::column::{Column, MAX_ELEMENTS};
-use crate::column_type::{ColumnType, ValueType};
-use crate::error::{ColumnError, PageError};
+use sidx_columns::{Bitmap, Column, ColumnError, ColumnType, MAX_ELEMENTS, ValueType, Values};
+
+use crate::error::PageError;
 use crate::integer::ABSENT;
-use crate::interleave;
 use crate::offsets::Offsets;
 use crate::page::{Page, Stored};
 use crate::stop::Stop;
-use crate::values::Values;
 
-/// Rows to collect, one behind the other: output row `i` is row `rows[i]` of `pages[i]`, and
-/// absent where the page is `None`. Both slices have the same length.
-#[derive(Debug, Clone, Copy)]
-pub struct Source<'a> {
-    /// The page of each output row.
-    pub pages: &'a [Option<&'a Page>],
-    /// The row of each output row in its page.
-    pub rows: &'a [u32],
-}
+mod interleave;
+mod ranges;
+mod source;
 
-/// Rows in a row that come from one page.
-struct Segment<'a> {
-    page: Option<&'a Page>,
-    rows: &'a [u32],
-}
-
-impl<'a> Source<'a> {
-    /// Cuts the source where the page changes.
-    fn segments(&self) -> Result<impl Iterator<Item = Segment<'a>> + use<'a>, PageError> {
-        let (pages, rows) = (self.pages, self.rows);
-        if pages.len() != rows.len() {
-            let (expected, found) = (rows.len() as u64, pages.len() as u64);
-            return Err(PageError::Request {
-                what: "pages of a gather",
-                expected,
-                found,
-            });
-        }
-        let same = |a: &Option<&Page>, b: &Option<&Page>| match (a, b) {
-            (Some(a), Some(b)) => std::ptr::eq(*a, *b),
-            (None, None) => true,
-            _ => false,
-        };
-        let mut rest = rows;
-        Ok(pages.chunk_by(same).map(move |chunk| {
-            let (head, tail) = rest.split_at_checked(chunk.len()).unwrap_or((rest, &[]));
-            rest = tail;
-            Segment {
-                page: chunk.first().copied().flatten(),
-                rows: head,
-            }
-        }))
-    }
-}
+pub use ranges::RangeGather;
+pub use source::Source;
 
 /// Collects rows into a column. Runs of rows from one page are decoded together; consecutive
 /// rows of a page without absent rows are copied as one range.

@@ -1,19 +1,25 @@
-//! Encoded integers: constant, progression, frame of reference, dictionary, or delta in groups.
+//! Encoded integers: constant, progression, offsets from the smallest, dictionary, or delta in groups.
 
 use bytes::Bytes;
 
 use crate::bitpack::{self, Packed};
-use crate::delta::Delta;
 use crate::error::PageError;
 use crate::implementation::Implementation;
 use crate::reader::Reader;
+
+pub(crate) mod delta;
+mod encode;
+pub(crate) mod mark;
+
+use delta::Delta;
+pub(crate) use encode::write;
 
 /// Every value is the same.
 pub const CONSTANT: u8 = 0;
 /// Each value is the one before plus a fixed step.
 pub const PROGRESSION: u8 = 1;
 /// Offsets from the smallest value, bit-packed.
-pub const FRAME: u8 = 2;
+pub const OFFSET: u8 = 2;
 /// Differences in groups of 128, bit-packed per group.
 pub const DELTA: u8 = 3;
 /// Up to 256 distinct values and packed codes.
@@ -43,7 +49,7 @@ pub(crate) enum Form {
         first: i64,
         step: i64,
     },
-    Frame {
+    Offset {
         base: i64,
         width: u32,
         bytes: Bytes,
@@ -62,7 +68,7 @@ impl Form {
     fn simplified(self) -> Form {
         match self {
             Form::Progression { first, step: 0 } => Form::Constant(first),
-            Form::Frame { base, width: 0, .. } => Form::Constant(base),
+            Form::Offset { base, width: 0, .. } => Form::Constant(base),
             Form::Dictionary {
                 entries, width: 0, ..
             } => Form::Constant(entries.first().copied().unwrap_or(0)),
@@ -85,13 +91,13 @@ impl Integers {
                 first: reader.i64("progression start")?,
                 step: reader.i64("progression step")?,
             },
-            FRAME => {
-                let base = reader.i64("frame base")?;
+            OFFSET => {
+                let base = reader.i64("offset base")?;
                 let (width, bytes) = read_packed(reader, count)?;
                 // A sum beyond 64 bits would read as another value than the one that tests see.
                 let room = i64::MAX.abs_diff(base);
                 check_packed(&bytes, width, count, room, "value beyond 64 bits")?;
-                Form::Frame { base, width, bytes }
+                Form::Offset { base, width, bytes }
             }
             DICTIONARY => read_dictionary(reader, count)?,
             DELTA if !nested => Form::Delta(Delta::open(reader, count)?),
@@ -117,7 +123,7 @@ impl Integers {
         bytes.extend_from_slice(&[0; bitpack::PADDING]);
         Integers {
             count: codes.len(),
-            form: Form::Frame {
+            form: Form::Offset {
                 base: 0,
                 width: u32::BITS,
                 bytes: bytes.into(),
@@ -156,7 +162,7 @@ impl Integers {
         match &self.form {
             Form::Constant(value) => Some(*value),
             Form::Progression { first, step } => Some(nth(*first, *step, index)),
-            Form::Frame { base, width, bytes } => {
+            Form::Offset { base, width, bytes } => {
                 Some(base.wrapping_add(self.packed(bytes, *width)?.get(index) as i64))
             }
             Form::Delta(delta) => delta.get(index),
@@ -181,7 +187,7 @@ impl Integers {
             Form::Progression { first, step } => {
                 out.extend((start..end).map(|index| nth(*first, *step, index)));
             }
-            Form::Frame { base, width, bytes } => {
+            Form::Offset { base, width, bytes } => {
                 if let Some(packed) = self.packed(bytes, *width) {
                     packed.decode(start, end, *base, out);
                 }
@@ -209,7 +215,7 @@ impl Integers {
         let with = Implementation::best();
         match &self.form {
             Form::Delta(delta) => delta.gather(positions, out),
-            Form::Frame { base, width, bytes } => {
+            Form::Offset { base, width, bytes } => {
                 if let Some(packed) = self.packed(bytes, *width) {
                     packed.gather_with(with, positions, *base, out);
                 }
@@ -263,7 +269,7 @@ impl Integers {
             delta.decode(Implementation::best(), low, high, &mut values);
             return low + values.partition_point(|value| *value < key);
         }
-        if let Form::Frame { base, width, bytes } = &self.form
+        if let Form::Offset { base, width, bytes } = &self.form
             && let Some(packed) = self.packed(bytes, *width)
         {
             // Stored values never wrap past i64::MAX, so their order is that of the offsets.

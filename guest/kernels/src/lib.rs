@@ -2,11 +2,9 @@
 //!
 //! The way of a column:
 //!
-//! - [`mod@column`]: typed values in memory, built row by row with [`ColumnBuilder`] or from pieces
-//!   with [`Column::new`].
-//! - [`frame`]: columns to plain bytes and back, for the write-ahead log.
+//! - [`Column`](sidx_columns::Column): typed values in memory, of the crate `sidx-columns`.
 //! - [`encode`](encode()): a column to a page (its present values in their smallest form), plus
-//!   [`stats`] and, where it helps, a [`filter`].
+//!   [`stats`] and, where it helps, a [`membership`] page.
 //! - [`Page::open`]: bytes from storage to a page; checks everything once, so that what follows
 //!   can't fail on bad bytes.
 //! - [`select()`] and [`count()`]: rows of a block by key, order and a [`Program`] of
@@ -19,7 +17,8 @@
 //! for. The layout of every byte is in `docs/format.md`, its codes in [`codes`].
 //!
 //! ```
-//! use sidx_kernels::{Column, ColumnType, Page, Source, ValueType, Values, encode, gather};
+//! use sidx_columns::{Column, ColumnType, ValueType, Values};
+//! use sidx_kernels::{Page, Source, encode, gather};
 //!
 //! let kind = ColumnType::scalar(ValueType::Int);
 //! let column = Column::new(kind, 3, None, None, Values::Int(vec![200, 404, 200]))?;
@@ -42,35 +41,13 @@
     )
 )]
 
-mod alphabet;
-pub mod bitmap;
-#[cfg(target_arch = "x86_64")]
-mod bitmap_avx512;
+mod bitmap;
 pub mod bitpack;
-#[cfg(target_arch = "x86_64")]
-mod bitpack_avx2;
-#[cfg(target_arch = "x86_64")]
-mod bitpack_avx2_wide;
-#[cfg(target_arch = "x86_64")]
-mod bitpack_avx512;
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-mod bitpack_simd128;
 mod boolean;
-mod builder;
-mod bytestring;
 pub mod codes;
-pub mod column;
-mod column_type;
-mod delta;
-#[cfg(target_arch = "x86_64")]
-mod delta_avx512;
-pub mod encode;
+mod dictionary;
 pub mod error;
-pub mod filter;
 mod float;
-mod float_mark;
-pub mod frame;
-mod front_coding;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -78,67 +55,44 @@ mod gather;
 pub mod hash;
 mod implementation;
 mod integer;
-mod integer_encode;
-mod integer_mark;
-mod interleave;
-mod leaf;
+mod layout;
 #[cfg(feature = "measure")]
 #[doc(hidden)]
 pub mod measure;
-mod merge_runs;
+pub mod membership;
 mod offsets;
-mod ones;
 pub mod page;
-mod plain;
-pub mod postings;
 pub mod predicate;
-mod presence;
 pub mod program;
-mod range_gather;
 mod reader;
-mod resolved;
-mod run;
-mod runs;
-pub mod select;
-mod shared;
-mod shared_builder;
-mod spreading;
-pub mod stats;
-mod stop;
-mod string_mark;
-mod value;
-mod values;
-pub mod varint;
-
-pub use bitmap::Bitmap;
-pub use column::{
-    Array, ByteStrings, Column, ColumnBuilder, ColumnType, OwnedValue, Value, ValueType, Values,
-};
-pub use encode::{EncodedColumn, encode, encode_coded, encode_unfiltered};
-pub use error::{ColumnError, PageError, ProgramError};
-pub use filter::Filter;
-pub use implementation::Implementation;
-pub use page::{Encoding, Page, Source, gather, gather_until, lengths};
-pub use plain::encode_plain;
-pub use predicate::Test;
-pub use program::{Program, Step};
-pub use range_gather::RangeGather;
-pub use run::{Keys, matches_until};
-pub use select::{Order, Resume, SelectRequest, Span, count, count_until, select, select_until};
-pub use shared::SharedDictionary;
-pub use shared_builder::{SharedBuilder, SharedColumn};
-pub use stats::{ColumnStats, ValueRange};
-pub use stop::Stop;
-
-#[cfg(test)]
-mod bitpack_tests;
-#[cfg(test)]
-mod page_tests;
-#[cfg(test)]
-mod program_tests;
 #[cfg(test)]
 mod samples;
-#[cfg(test)]
-mod select_tests;
-#[cfg(test)]
-mod string_tests;
+pub mod select;
+pub mod stats;
+mod stop;
+mod string;
+pub mod varint;
+
+pub use dictionary::postings;
+pub use dictionary::{SharedBuilder, SharedColumn};
+pub use error::{PageError, ProgramError};
+pub use gather::{RangeGather, Source, gather, gather_until, lengths};
+pub use implementation::Implementation;
+pub use membership::Membership;
+pub use page::{EncodedColumn, Page, encode, encode_coded, encode_plain, encode_unfiltered};
+pub use predicate::Test;
+pub use program::{Program, Step};
+pub use select::{
+    Keys, Order, Resume, SelectRequest, Span, count, count_until, matches_until, select,
+    select_until,
+};
+pub use stats::{ColumnStats, ValueRange};
+pub use stop::Stop;
+pub use string::SharedDictionary;
+
+// Until their users name `sidx-columns` themselves.
+pub use sidx_columns as column;
+pub use sidx_columns::{
+    Array, Bitmap, ByteStrings, Column, ColumnBuilder, ColumnError, ColumnType, OwnedValue, Value,
+    ValueType, Values, log_columns,
+};

@@ -4,11 +4,11 @@ use std::ops::Bound;
 
 use crate::bitmap;
 use crate::bitpack::Packed;
-use crate::float_mark::FloatRange;
+use crate::float::mark::FloatRange;
 use crate::implementation::Implementation;
 use crate::integer::{Form, Integers};
+use crate::page::presence::ranks::Ranks;
 use crate::page::{Page, Stored};
-use crate::spreading::Ranks;
 
 /// [`Packed::decode`].
 pub fn decode(

@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use crate::error::PageError;
-use crate::integer::{Form, Integers};
-use crate::integer_encode;
+use crate::integer::{self, Form, Integers};
 use crate::reader::Reader;
 
 /// Ranges that follow each other without a gap, each reachable in O(1).
@@ -151,5 +150,5 @@ const CHUNK: usize = 512;
 /// Appends lengths.
 pub(crate) fn write(lengths: impl Iterator<Item = usize>, out: &mut Vec<u8>) {
     let lengths: Vec<i64> = lengths.map(|length| length as i64).collect();
-    integer_encode::write(&lengths, false, out);
+    integer::write(&lengths, false, out);
 }

@@ -1,69 +1,31 @@
 //! Pages: one column piece of a block as stored, opened and checked once, then read many times.
 
-use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sidx_columns::{ColumnType, MAX_ELEMENTS, MAX_ROWS, ValueType};
 
 use crate::boolean::Booleans;
-use crate::bytestring::Strings;
-use crate::column::{ColumnType, MAX_ELEMENTS, MAX_ROWS};
-use crate::column_type::ValueType;
 use crate::error::PageError;
 use crate::float::Floats;
-use crate::integer::{Form, Integers};
+use crate::integer::Integers;
+use crate::layout;
 use crate::offsets::Offsets;
-use crate::presence::Presence;
 use crate::reader::Reader;
-use crate::shared::SharedDictionary;
+use crate::string::Strings;
+use crate::string::shared::SharedDictionary;
 
-pub use crate::gather::{Source, gather, gather_until, lengths};
+mod encode;
+#[cfg(test)]
+pub(crate) mod encoding;
+mod plain;
+pub(crate) mod presence;
+#[cfg(test)]
+mod tests;
 
-/// Page layout this crate writes and reads; the first byte of every page.
-pub const LAYOUT: u8 = 1;
-
-/// How the values of a page are stored, for inspection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Encoding {
-    /// No row has a value.
-    Empty,
-    /// One value for all rows.
-    Constant,
-    /// A fixed step from value to value.
-    Progression,
-    /// Packed offsets from the smallest value.
-    Frame,
-    /// Packed differences in groups.
-    Delta,
-    /// Distinct values and packed codes.
-    Dictionary,
-    /// Integers over a power of ten.
-    Decimal,
-    /// Eight bytes each.
-    Raw,
-    /// One bit each.
-    Bits,
-    /// Lengths and bytes.
-    Plain,
-}
-
-impl fmt::Display for Encoding {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Encoding::Empty => "empty",
-            Encoding::Constant => "constant",
-            Encoding::Progression => "progression",
-            Encoding::Frame => "frame",
-            Encoding::Delta => "delta",
-            Encoding::Dictionary => "dictionary",
-            Encoding::Decimal => "decimal",
-            Encoding::Raw => "raw",
-            Encoding::Bits => "bits",
-            Encoding::Plain => "plain",
-        })
-    }
-}
+pub use encode::{EncodedColumn, encode, encode_coded, encode_unfiltered};
+pub use plain::encode_plain;
+use presence::Presence;
 
 /// The values of a page: those of the present rows, or the elements of their arrays.
 #[derive(Debug, Clone)]
@@ -109,13 +71,7 @@ impl Page {
     ) -> Result<Page, PageError> {
         let length = bytes.len();
         let mut reader = Reader::new(bytes);
-        let layout = reader.u8("page layout")?;
-        if layout != LAYOUT {
-            return Err(PageError::Code {
-                what: "page layout",
-                found: layout,
-            });
-        }
+        layout::check(&mut reader, "page layout")?;
         let code = reader.u8("column type")?;
         let kind = ColumnType::from_code(code).ok_or(PageError::Code {
             what: "column type",
@@ -184,40 +140,6 @@ impl Page {
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.memory_bytes
-    }
-
-    /// How the values (of arrays, the elements) are stored.
-    #[must_use]
-    pub fn encoding(&self) -> Encoding {
-        if self.presence.present() == 0 {
-            return Encoding::Empty;
-        }
-        match &self.stored {
-            Stored::Int(integers) => encoding_of(integers),
-            Stored::Float(Floats::Raw { .. }) => Encoding::Raw,
-            Stored::Float(Floats::Decimal { .. }) => Encoding::Decimal,
-            Stored::Float(Floats::Constant { .. }) | Stored::Bool(Booleans::Constant { .. }) => {
-                Encoding::Constant
-            }
-            Stored::Bool(Booleans::Bits(_)) => Encoding::Bits,
-            Stored::Bytes(Strings::Plain(_)) => Encoding::Plain,
-            Stored::Bytes(Strings::Dictionary(_)) => Encoding::Dictionary,
-        }
-    }
-
-    /// Number of entries when the values are dictionary-coded.
-    #[must_use]
-    pub fn distinct(&self) -> Option<u32> {
-        match &self.stored {
-            Stored::Bytes(Strings::Dictionary(dictionary)) => {
-                Some(dictionary.entries().len() as u32)
-            }
-            Stored::Int(integers) => match integers.form() {
-                Form::Dictionary { entries, .. } => Some(entries.len() as u32),
-                _ => None,
-            },
-            _ => None,
-        }
     }
 
     /// A page with the same rows and other values, one for each of its own.
@@ -294,14 +216,4 @@ fn read_count(reader: &mut Reader, what: &'static str, limit: usize) -> Result<u
         });
     }
     Ok(count as usize)
-}
-
-fn encoding_of(integers: &Integers) -> Encoding {
-    match integers.form() {
-        Form::Constant(_) => Encoding::Constant,
-        Form::Progression { .. } => Encoding::Progression,
-        Form::Frame { .. } => Encoding::Frame,
-        Form::Delta(_) => Encoding::Delta,
-        Form::Dictionary { .. } => Encoding::Dictionary,
-    }
 }

@@ -4,8 +4,8 @@ use std::ops::Bound;
 
 use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
+use sidx_columns::ValueType;
 
-use crate::column_type::ValueType;
 use crate::stats::next_prefix;
 
 /// Largest compiled size of a regular expression, in bytes.

@@ -1,12 +1,19 @@
 //! Filters as postfix programs: leaves push a selection of rows, operators combine them.
 
-use crate::bitmap::Bitmap;
+use sidx_columns::Bitmap;
+
 use crate::error::{PageError, ProgramError};
-use crate::leaf::{self, Scope};
 use crate::page::Page;
 use crate::predicate::{Matcher, Test};
-use crate::resolved::Resolutions;
 use crate::stop::Stop;
+
+mod leaf;
+mod resolutions;
+#[cfg(test)]
+mod tests;
+
+use leaf::Scope;
+use resolutions::Resolutions;
 
 /// Most results pending at once.
 pub const MAX_DEPTH: usize = 1_000;

@@ -1,10 +1,10 @@
 //! Random columns of every type and shape, shared by the tests.
 
 use rand::{Rng, SeedableRng, rngs::SmallRng};
+use sidx_columns::{Column, ColumnBuilder, ColumnType, OwnedValue, ValueType};
 
-use crate::column::{Column, ColumnBuilder, ColumnType, OwnedValue, ValueType};
-use crate::encode::encode;
 use crate::page::Page;
+use crate::page::encode;
 
 /// Ways to draw values; each type reads them its own way.
 pub(crate) const SHAPES: usize = 6;

@@ -2,24 +2,25 @@
 
 use std::ops::Range;
 
-use crate::bitmap::Bitmap;
-use crate::column_type::{ColumnType, ValueType};
+use sidx_columns::{Bitmap, ColumnType, ValueType};
+
+use crate::bitmap;
 use crate::error::PageError;
 use crate::integer::Integers;
-use crate::merge_runs;
 use crate::page::{Page, Stored};
 use crate::program::Program;
-use crate::runs::Runs;
 use crate::stop::Stop;
 
-/// Order of a selection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// Smallest key first; equal keys by row.
-    Ascending,
-    /// The exact reverse of ascending.
-    Descending,
-}
+mod keys;
+mod merge;
+mod order;
+mod runs;
+#[cfg(test)]
+mod tests;
+
+pub use keys::{Keys, matches_until};
+pub use order::Order;
+use runs::Runs;
 
 /// Rows of one run: `start..end`. Keys ascend within it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +130,7 @@ pub fn count_until(request: &SelectRequest<'_>, stop: &Stop<'_>) -> Result<u64, 
     let ranges = narrow(request, stored, None)?;
     match request.program {
         Some(program) if !ranges.is_empty() => {
-            Ok(evaluate(request, program, &ranges, stop)?.count() as u64)
+            Ok(bitmap::count(&evaluate(request, program, &ranges, stop)?) as u64)
         }
         _ => Ok(ranges.iter().map(|range| range.len() as u64).sum()),
     }
@@ -235,7 +236,7 @@ pub(crate) struct Candidates<'a> {
 impl Candidates<'_> {
     fn total(&self) -> usize {
         match self.marks {
-            Some(marks) => marks.count(),
+            Some(marks) => bitmap::count(marks),
             None => self.ranges.iter().map(ExactSizeIterator::len).sum(),
         }
     }
@@ -278,17 +279,15 @@ impl Candidates<'_> {
             Order::Descending => self.ranges.iter().rev().cloned().collect(),
         };
         let mut runs = Runs::new(self, ranges, cap, order);
-        // Keys as numbers whose order is the one asked for.
-        let flip = match order {
-            Order::Ascending => i64::MIN.cast_unsigned(),
-            Order::Descending => i64::MAX.cast_unsigned(),
-        };
+        // As numbers without a sign, which are merged in one comparison with their run.
+        let rank = |key: i64| order.directed(key).cast_unsigned() ^ i64::MIN.cast_unsigned();
+        let key = |rank: u64| order.directed((rank ^ i64::MIN.cast_unsigned()).cast_signed());
         let count = runs.runs.len();
         let mut taken = Vec::with_capacity(cap.min(self.total()));
-        let next = |run| runs.next(run).map(|key| key.cast_unsigned() ^ flip);
-        merge_runs::merge(count, cap, next, |run, key| taken.push((run as u32, key)));
+        let next = |run| runs.next(run).map(rank);
+        merge::merge(count, cap, next, |run, rank| taken.push((run as u32, rank)));
         runs.push_rows(taken.iter().map(|(run, _)| *run as usize), rows);
-        keys.extend(taken.iter().map(|(_, key)| (key ^ flip).cast_signed()));
+        keys.extend(taken.iter().map(|(_, rank)| key(*rank)));
     }
 }
 
@@ -301,7 +300,7 @@ pub(crate) fn push_marked(
     rows: &mut Vec<u32>,
 ) {
     match order {
-        Order::Ascending => marks.push_rows(range, cap, rows),
+        Order::Ascending => bitmap::push_rows(marks, range, cap, rows),
         Order::Descending => {
             let last = marks.iter_range(range).rev().take(cap);
             rows.extend(last.map(|row| row as u32));

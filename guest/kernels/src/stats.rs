@@ -1,7 +1,6 @@
 //! What is known of a column without reading it: counts and the range of its values.
 
-use crate::column::Column;
-use crate::values::Values;
+use sidx_columns::{Column, Values};
 
 /// Longest bound kept of strings and bytes, in bytes.
 pub const MAX_BOUND_BYTES: usize = 32;
@@ -182,8 +181,9 @@ pub(crate) fn next_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use sidx_columns::{ColumnBuilder, ColumnType, ValueType};
+
     use super::*;
-    use crate::column::{ColumnBuilder, ColumnType, ValueType};
 
     fn floats(values: &[f64]) -> ValueRange {
         let kind = ColumnType::scalar(ValueType::Float);

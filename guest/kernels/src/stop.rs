@@ -75,11 +75,10 @@ impl fmt::Debug for Stop<'_> {
 
 #[cfg(test)]
 mod tests {
+    use sidx_columns::{ColumnBuilder, ColumnType, ValueType};
+
     use super::*;
-    use crate::{
-        ColumnBuilder, ColumnType, Page, Program, Source, Step, Test, ValueType, encode,
-        gather_until,
-    };
+    use crate::{Page, Program, Source, Step, Test, encode, gather_until};
 
     #[test]
     fn the_owner_is_asked_once_per_64_kib_and_never_after_a_yes() {

@@ -9,9 +9,9 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use sidx_columns::{Column, Value};
 use sidx_engine::format_timestamp;
 use sidx_host::Rows;
-use sidx_kernels::{Column, Value};
 
 use crate::arguments::RowFormat;
 pub(crate) use csv::CsvRows;

@@ -70,6 +70,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
 fn announce_inputs(workspace: &Path, build: Build) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     let inputs = [
+        "guest/columns/src",
+        "guest/columns/Cargo.toml",
         "guest/kernels/src",
         "guest/kernels/Cargo.toml",
         "guest/engine/src",

@@ -4,8 +4,8 @@ mod columns;
 
 use std::collections::HashMap;
 
+use sidx_columns::{Column, ColumnType, ValueType};
 use sidx_engine::{BATCH_BYTES_MAX, Durability, series_id};
-use sidx_kernels::{Column, ColumnType, ValueType};
 
 use self::columns::{RowColumns, broken, fill};
 use crate::error::{Error, Result};

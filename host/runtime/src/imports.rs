@@ -14,8 +14,8 @@ mod memory_blocks;
 mod objects;
 mod scan;
 
+use sidx_columns::Column;
 use sidx_engine::ErrorKind;
-use sidx_kernels::Column;
 use wasmtime::component::{Linker, Resource, ResourceTable, ResourceTableError};
 
 use crate::runtime::InstanceMemory;

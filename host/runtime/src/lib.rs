@@ -86,6 +86,8 @@ pub use value::{Element, TagValue, Timestamp};
 pub use work::{Counters, Failure, Operation, QueryCounters, RunningWork};
 pub use write::Write;
 
+pub use sidx_columns::{
+    Array, Bitmap, ByteStrings, Column, ColumnBuilder, ColumnType, OwnedValue, Value, ValueType,
+    Values,
+};
 pub use sidx_engine::{Counted, Durability, Pressure, Receipt, Region, Retention, series_id};
-pub use sidx_kernels::column::{ColumnBuilder, ColumnType};
-pub use sidx_kernels::{Array, Bitmap, ByteStrings, Column, OwnedValue, Value, ValueType, Values};

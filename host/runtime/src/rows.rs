@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use sidx_kernels::{Column, ColumnType, OwnedValue, Value, ValueType, Values};
+use sidx_columns::{Column, ColumnType, OwnedValue, Value, ValueType, Values};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::Labels;

@@ -36,9 +36,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use sidx_columns::ColumnError;
 use sidx_engine::host::LogDurability;
 use sidx_engine::{Error, ErrorKind, Result};
-use sidx_kernels::{ColumnError, PageError, Program};
+use sidx_kernels::{PageError, Program};
 
 pub use self::call::CancelToken;
 // bindgen re-exports these, which asks for more visibility than the crate needs.

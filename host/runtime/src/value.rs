@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sidx_kernels::{ColumnBuilder, ColumnError, ColumnType, OwnedValue, Value, ValueType};
+use sidx_columns::{ColumnBuilder, ColumnError, ColumnType, OwnedValue, Value, ValueType};
 
 /// A value of a tag: text, an integer, a float, a boolean, bytes, a timestamp, or an array of one of
 /// these. Rust's own types convert into it.

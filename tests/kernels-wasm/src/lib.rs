@@ -3,10 +3,9 @@
 
 use std::ops::Bound;
 
+use sidx_columns::{Column, ColumnType, ValueType, Values};
 use sidx_kernels::bitpack::{Packed, write_padded};
-use sidx_kernels::{
-    Column, ColumnType, Implementation, Page, ValueType, Values, encode_unfiltered, measure,
-};
+use sidx_kernels::{Implementation, Page, encode_unfiltered, measure};
 
 /// Numbers that look random and are the same on every run (Marsaglia, "Xorshift RNGs", 2003).
 struct Numbers(u64);

@@ -1,6 +1,6 @@
 //! Filters as the query language writes them.
 
-use sidx_kernels::OwnedValue;
+use sidx_columns::OwnedValue;
 
 use super::{Expression, Op};
 

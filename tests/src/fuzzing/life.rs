@@ -3,8 +3,8 @@
 use std::ops::Bound;
 
 use arbitrary::{Result, Unstructured};
+use sidx_columns::{OwnedValue, ValueType};
 use sidx_host::{Durability, Engine, Retention};
-use sidx_kernels::{OwnedValue, ValueType};
 
 use crate::expression::{Expression, Op, Tags};
 use crate::generate::{Keys, Payloads, Write, pool, rows, series_name, spread};

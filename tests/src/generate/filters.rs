@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use sidx_kernels::{OwnedValue, ValueType};
+use sidx_columns::{OwnedValue, ValueType};
 
 use super::rows::{TAGS, Typing};
 use super::values::{POOL_TYPES, pool, spread};

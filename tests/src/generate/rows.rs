@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use sidx_kernels::{ColumnType, OwnedValue, ValueType};
+use sidx_columns::{ColumnType, OwnedValue, ValueType};
 
 use super::log_uniform;
 use super::values::{POOL_TYPES, pool, spread};

@@ -1,6 +1,6 @@
 //! Values to store and to compare with: awkward ones from a pool, and many different ones.
 
-use sidx_kernels::{OwnedValue, ValueType};
+use sidx_columns::{OwnedValue, ValueType};
 
 /// Every type of scalar.
 pub const POOL_TYPES: [ValueType; 6] = ValueType::ALL;

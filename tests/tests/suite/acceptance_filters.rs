@@ -1,8 +1,8 @@
 //! Filters skip what they can and never what they must not.
 
 use serde_json::Value;
+use sidx_columns::ValueType;
 use sidx_host::OwnedValue;
-use sidx_kernels::ValueType;
 use sidx_tests::model::Row;
 use sidx_tests::subject::{Subject, explain_of, on_both_engines};
 

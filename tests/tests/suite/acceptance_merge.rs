@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sidx_columns::ValueType;
 use sidx_host::{ErrorKind, OwnedValue, Retention};
-use sidx_kernels::ValueType;
 use sidx_tests::model::Row;
 use sidx_tests::subject::{Subject, keys_of, on_both_engines, payloads_of, rows_of};
 

@@ -114,7 +114,11 @@ fn codes_of_pages() {
             "progression",
             codes::INTEGER_PROGRESSION,
         ),
-        ("Integers: `integers(count)`", "frame", codes::INTEGER_FRAME),
+        (
+            "Integers: `integers(count)`",
+            "offset",
+            codes::INTEGER_OFFSET,
+        ),
         ("Integers: `integers(count)`", "delta", codes::INTEGER_DELTA),
         (
             "Integers: `integers(count)`",

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use sidx_columns::{OwnedValue, ValueType};
 use sidx_host::{Durability, Engine, ErrorKind, Index, Retention};
-use sidx_kernels::{OwnedValue, ValueType};
 use sidx_tests::model::Row;
 use sidx_tests::subject::{Subject, batch, keys_of, on_both_engines, read, rows_of};
 use sidx_tests::watched::{Access, WatchedStore};

@@ -24,7 +24,7 @@ fn rows(seed: u64, first: i64, count: i64) -> Vec<Row> {
                 .collect();
             let row = row.tag(
                 "codes",
-                OwnedValue::Array(sidx_kernels::ValueType::String, codes),
+                OwnedValue::Array(sidx_columns::ValueType::String, codes),
             );
             match key % 5 {
                 0 => row,

@@ -2,8 +2,8 @@
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
+use sidx_columns::{OwnedValue, ValueType};
 use sidx_host::{Durability, Engine};
-use sidx_kernels::{OwnedValue, ValueType};
 use sidx_tests::generate::query;
 use sidx_tests::model::{Model, Query, Row};
 use sidx_tests::subject::{Subject, keys_of, on_both_engines, read};

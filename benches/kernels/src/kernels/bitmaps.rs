@@ -1,6 +1,7 @@
 //! Bitmaps: algebra, counts, lists of rows, and the way between rows and values.
 
-use sidx_kernels::{Bitmap, Implementation, measure};
+use sidx_columns::Bitmap;
+use sidx_kernels::{Implementation, measure};
 
 use crate::report::{Report, Work};
 use crate::samples::{ROWS, values};

@@ -3,8 +3,9 @@
 use std::ops::Bound;
 
 use rand::Rng;
+use sidx_columns::{ValueType, Values};
 use sidx_kernels::bitpack::{Packed, write_padded};
-use sidx_kernels::{Implementation, Page, ValueType, Values, measure};
+use sidx_kernels::{Implementation, Page, measure};
 
 use crate::report::{Report, Work};
 use crate::samples::{ROWS, page, random, times, values, words};

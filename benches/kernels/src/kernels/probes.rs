@@ -1,6 +1,6 @@
 //! Membership filters: one that is in a cache, and many that are not.
 
-use sidx_kernels::filter::{self, Filter};
+use sidx_kernels::membership::{self, Membership};
 
 use crate::report::{Report, Work};
 use crate::samples::values;
@@ -15,7 +15,7 @@ pub(crate) fn run(report: &mut Report) {
         return;
     }
     let members = values(64, MEMBERS);
-    let filter = filter::build(members.clone()).and_then(|bytes| Filter::open(&bytes).ok());
+    let filter = membership::build(members.clone()).and_then(|bytes| Membership::open(&bytes).ok());
     let Some(filter) = filter else {
         return;
     };
@@ -47,7 +47,7 @@ pub(crate) fn run(report: &mut Report) {
         || mixed.iter().filter(|hash| filter.contains(**hash)).count(),
     );
     // Copies lie in memory of their own.
-    let filters: Vec<Filter> = (0..FILTERS).map(|_| filter.clone()).collect();
+    let filters: Vec<Membership> = (0..FILTERS).map(|_| filter.clone()).collect();
     for hashes in [1, 4] {
         let mut at = 0;
         let work = Work {
@@ -64,7 +64,7 @@ pub(crate) fn run(report: &mut Report) {
             let hash = members[at % MEMBERS];
             let asked: Vec<u64> = (1..hashes as u64).map(|n| hash ^ n).chain([hash]).collect();
             // As the host asks. Fetching ahead what is going to be read was no faster.
-            let any = |filter: &Filter| asked.iter().any(|hash| filter.contains(*hash));
+            let any = |filter: &Membership| asked.iter().any(|hash| filter.contains(*hash));
             out.extend(filters[first..].iter().take(1000).map(any));
         });
     }

@@ -3,7 +3,8 @@
 use std::collections::BinaryHeap;
 
 use rand::Rng;
-use sidx_kernels::{Order, Page, SelectRequest, Span, ValueType, Values, select};
+use sidx_columns::{ValueType, Values};
+use sidx_kernels::{Order, Page, SelectRequest, Span, select};
 
 use crate::report::{Report, Work};
 use crate::samples::{ROWS, page, random};

@@ -1,7 +1,8 @@
 //! Tests of strings, over a page of different ones and a page of few.
 
 use rand::Rng;
-use sidx_kernels::{ByteStrings, Page, Program, Step, Test, ValueType, Values};
+use sidx_columns::{ByteStrings, ValueType, Values};
+use sidx_kernels::{Page, Program, Step, Test};
 
 use crate::report::{Report, Work};
 use crate::samples::{ROWS, page, random, words};

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use sidx_kernels::{ColumnType, Step, Test, ValueType};
+use sidx_columns::{ColumnType, ValueType};
+use sidx_kernels::{Step, Test};
 
 use super::Slot;
 use super::value::{comparable, comparison, member, prefix};

@@ -7,7 +7,7 @@ mod meaning;
 mod oracle;
 mod random;
 
-use sidx_kernels::{ColumnType, OwnedValue, ValueType};
+use sidx_columns::{ColumnType, OwnedValue, ValueType};
 
 use super::{Filter, Verdict};
 use crate::expression::Expression;

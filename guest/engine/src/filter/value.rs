@@ -4,7 +4,8 @@
 
 use std::ops::Bound;
 
-use sidx_kernels::{Test, ValueType};
+use sidx_columns::ValueType;
+use sidx_kernels::Test;
 
 use super::number::{exact_float, exact_int, float_range, int_range};
 use crate::expression::{Comparison, Literal};

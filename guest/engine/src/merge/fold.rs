@@ -168,7 +168,7 @@ impl<'a, H: Host> Inputs<'a, H> {
     }
 
     /// The types of all columns, payloads first, and their pages in each block.
-    fn pages(&self, columns: &[TagColumn]) -> Result<(Vec<sidx_kernels::ColumnType>, Vec<u32>)> {
+    fn pages(&self, columns: &[TagColumn]) -> Result<(Vec<sidx_columns::ColumnType>, Vec<u32>)> {
         let mut kinds = vec![PAYLOAD];
         let mut pages: Vec<u32> = self.open_blocks().map(|open| open.payloads).collect();
         for column in columns {

@@ -10,7 +10,7 @@ use crate::part::layout::BLOCK_ROWS;
 use crate::part::summary::Summary;
 use crate::part::{Longest, Part, PartList, PartWriter, TagColumn, Values};
 use crate::types::{Job, Outcome};
-use sidx_kernels::ValueType;
+use sidx_columns::ValueType;
 use std::sync::Arc;
 
 /// Collects rows and writes them as blocks.

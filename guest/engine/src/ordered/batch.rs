@@ -7,7 +7,7 @@ use crate::host::Host;
 use crate::part::column::PAYLOAD;
 use crate::types::{Batch, Durability};
 use crate::wire::{Reader, put, put_bytes, put_signed};
-use sidx_kernels::ColumnType;
+use sidx_columns::ColumnType;
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -7,7 +7,8 @@ use crate::host::{ABSENT, Host};
 use crate::part::dictionary::Slices;
 use crate::part::reader::{Frame, TagFrame};
 use crate::part::{ColumnPlace, Part};
-use sidx_kernels::{ColumnType, Step, Test};
+use sidx_columns::ColumnType;
+use sidx_kernels::{Step, Test};
 use std::sync::Arc;
 
 /// Slices beyond which looking at each costs more than the blocks that they could spare.

@@ -1,6 +1,7 @@
 //! Tag columns: a tag in one of its types, and what a part knows of it.
 
-use sidx_kernels::{ColumnType, ValueRange, ValueType};
+use sidx_columns::{ColumnType, ValueType};
+use sidx_kernels::ValueRange;
 
 /// The type of payloads.
 pub(crate) const PAYLOAD: ColumnType = ColumnType {

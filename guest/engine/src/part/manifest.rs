@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::host::{Codec, Host, Medium};
 use crate::seal::{seal, unseal};
 use serde::{Deserialize, Serialize};
-use sidx_kernels::ColumnType;
+use sidx_columns::ColumnType;
 
 /// Largest manifest that is read.
 const MANIFEST_BYTES_MAX: u64 = 64 << 20;

@@ -15,7 +15,8 @@ use super::tag::{TagPage, put_page, read_page};
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Codec, Extent, FileSummary, Host, Medium, Piece};
 use crate::wire::{Reader, put, put_bytes, put_extent};
-use sidx_kernels::{ColumnType, ValueRange};
+use sidx_columns::ColumnType;
+use sidx_kernels::ValueRange;
 use std::sync::{Arc, OnceLock};
 
 /// The end of the file: the length of the record, as u32.
@@ -453,7 +454,7 @@ fn tag_of_columns(columns: &[TagColumn]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sidx_kernels::ValueType;
+    use sidx_columns::ValueType;
 
     fn sample() -> Record {
         let extent = Extent {

@@ -17,7 +17,7 @@ use crate::error::{Error, OrDamage, Result};
 use crate::host::{ABSENT, Extent, Host, Medium};
 use crate::types::DamagedFile;
 use crate::wire::Reader;
-use sidx_kernels::ColumnType;
+use sidx_columns::ColumnType;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 

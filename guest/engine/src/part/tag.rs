@@ -8,7 +8,8 @@ use super::limits::{put_limits, read_limits};
 use crate::error::Result;
 use crate::host::{Extent, Piece};
 use crate::wire::{Reader, put, put_extent};
-use sidx_kernels::{ColumnType, ValueRange, ValueType};
+use sidx_columns::{ColumnType, ValueType};
+use sidx_kernels::ValueRange;
 
 /// One column of one block.
 #[derive(Clone, Debug, PartialEq)]

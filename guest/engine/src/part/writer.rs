@@ -15,7 +15,8 @@ use super::manifest::{ColumnEntry, FileEntry, Manifest, TagEntry};
 use super::tag::{TagPage, put_page};
 use crate::error::{Error, Result};
 use crate::host::{Extent, FileSummary, Host, Medium, PageSource, Piece};
-use sidx_kernels::{ColumnType, ValueRange};
+use sidx_columns::ColumnType;
+use sidx_kernels::ValueRange;
 
 /// Where the values of a block come from: rows of older parts.
 pub(crate) struct Values {

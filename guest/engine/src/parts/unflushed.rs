@@ -5,7 +5,7 @@ use crate::merge::space::{column_bytes, column_files, output_bytes};
 use crate::part::Part;
 use crate::part::PartList;
 use crate::types::FlushNeed;
-use sidx_kernels::ColumnType;
+use sidx_columns::ColumnType;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

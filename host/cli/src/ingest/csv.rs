@@ -4,7 +4,7 @@ mod records;
 
 use std::time::Instant;
 
-use sidx_kernels::{ColumnType, ValueType};
+use sidx_columns::{ColumnType, ValueType};
 
 use self::records::Records;
 use super::mapping::{Mapping, PayloadSource, SeriesSource, TagSource};
@@ -262,7 +262,7 @@ mod tests {
     use crate::ingest::mapping::TagMapping;
     use crate::ingest::rows::Pieces;
     use crate::ingest::source::tests::source_of;
-    use sidx_kernels::Value;
+    use sidx_columns::Value;
 
     fn mapping(tags: &[&str], payload: PayloadSource) -> Mapping {
         let tags: Vec<TagMapping> = tags.iter().map(|tag| tag.parse().unwrap()).collect();

@@ -5,7 +5,7 @@ mod walk;
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
-use sidx_kernels::{ColumnBuilder, ColumnType, ValueType};
+use sidx_columns::{ColumnBuilder, ColumnType, ValueType};
 
 use super::problem::{Problem, Result, excerpt};
 use super::text;
@@ -227,7 +227,7 @@ fn mismatch(kind: ColumnType, found: &Token<'_>) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sidx_kernels::{OwnedValue, ValueType as T};
+    use sidx_columns::{OwnedValue, ValueType as T};
 
     fn read(json: &str) -> Result<Option<OwnedValue>> {
         let raw: &RawValue = serde_json::from_str(json).unwrap();

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use sidx_kernels::ColumnType;
+use sidx_columns::ColumnType;
 
 use super::rows::check_tag_name;
 use crate::arguments::{IngestArguments, InputFormat};

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use serde_json::value::RawValue;
-use sidx_kernels::{ColumnType, ValueType};
+use sidx_columns::{ColumnType, ValueType};
 
 use super::json::{self, Inferred, Token};
 use super::mapping::{Mapping, PayloadSource, SeriesSource, TagMapping, TagSource};
@@ -347,7 +347,7 @@ mod tests {
     use crate::exit::Failure;
     use crate::ingest::rows::Pieces;
     use crate::ingest::source::tests::source_of;
-    use sidx_kernels::{OwnedValue, Value};
+    use sidx_columns::{OwnedValue, Value};
 
     fn standard() -> Mapping {
         Mapping {
@@ -404,7 +404,7 @@ mod tests {
         assert_eq!(pieces.payloads.value(1), Some(Value::Bytes(&[0, 1])));
         let codes: Vec<_> = (0..3).map(|row| pieces.tags[1].1.value(row)).collect();
         let owned = |row: usize| codes[row].map(|value| value.to_owned_value());
-        let int = sidx_kernels::ValueType::Int;
+        let int = sidx_columns::ValueType::Int;
         assert_eq!(
             owned(0),
             Some(OwnedValue::Array(int, vec![1.into(), 2.into()]))

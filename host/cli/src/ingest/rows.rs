@@ -3,8 +3,8 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
+use sidx_columns::{Column, ColumnBuilder, ColumnType, ValueType};
 use sidx_engine::{LABEL_BYTES_MAX, PAYLOAD_BYTES_MAX, TAG_NAME_BYTES_MAX, TAGS_MAX, series_id};
-use sidx_kernels::{Column, ColumnBuilder, ColumnType, ValueType};
 
 use super::problem::{Problem, Result, excerpt};
 
@@ -345,7 +345,7 @@ fn lost(name: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sidx_kernels::Value;
+    use sidx_columns::Value;
 
     fn int() -> ColumnType {
         ColumnType::scalar(ValueType::Int)

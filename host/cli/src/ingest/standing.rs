@@ -3,8 +3,8 @@
 use std::io;
 
 use serde_json::Value;
+use sidx_columns::{ColumnType, ValueType};
 use sidx_host::{Error, ErrorKind, Index};
-use sidx_kernels::{ColumnType, ValueType};
 
 use super::interruption::Signal;
 use crate::arguments::{DurabilityName, IngestArguments};

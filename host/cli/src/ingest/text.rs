@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sidx_columns::{ColumnBuilder, ColumnError, ColumnType, ValueType};
 use sidx_engine::{TimestampError, parse_timestamp};
-use sidx_kernels::{ColumnBuilder, ColumnError, ColumnType, ValueType};
 
 use super::decimal::{self, DecimalError};
 use super::json;
@@ -181,7 +181,7 @@ pub(super) fn described(kind: ColumnType) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sidx_kernels::Value;
+    use sidx_columns::Value;
 
     fn check(kind: &str, field: &[u8], expected: Option<Value<'_>>) {
         let mut column = ColumnBuilder::new(kind.parse().unwrap());

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use ::csv::{Terminator, Writer, WriterBuilder};
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
-use sidx_kernels::Value;
+use sidx_columns::Value;
 
 use super::{Page, RowWriter, Shape, TagColumns, write_float, write_timestamp};
 
@@ -107,7 +107,7 @@ pub(super) fn write_payload(payload: &[u8], out: &mut dyn Write) -> io::Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sidx_kernels::{ColumnBuilder, OwnedValue, ValueType};
+    use sidx_columns::{ColumnBuilder, OwnedValue, ValueType};
 
     fn written(value: &OwnedValue) -> String {
         let mut column = ColumnBuilder::new(value.kind());

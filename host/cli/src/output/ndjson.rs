@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
-use sidx_kernels::{Array, Value, ValueType};
+use sidx_columns::{Array, Value, ValueType};
 
 use super::{Page, RowWriter, Shape, non_finite_name, write_float, write_timestamp};
 
@@ -145,7 +145,7 @@ fn write_string(text: &str, out: &mut dyn Write) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sidx_kernels::{ColumnBuilder, OwnedValue, ValueType as T};
+    use sidx_columns::{ColumnBuilder, OwnedValue, ValueType as T};
 
     fn written(value: &OwnedValue) -> String {
         let mut column = ColumnBuilder::new(value.kind());

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
-use sidx_kernels::Value;
+use sidx_columns::Value;
 
 use super::csv::{write_payload, write_text};
 use super::{Page, RowWriter, Shape, TagColumns};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sidx_kernels::{Column, ColumnBuilder, ColumnError, ColumnType, ValueType};
+use sidx_columns::{Column, ColumnBuilder, ColumnError, ColumnType, ValueType};
 
 use crate::error::{Error, Result};
 

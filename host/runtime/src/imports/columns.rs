@@ -1,7 +1,7 @@
 //! The resource `columns` of `sidx:engine/scan`.
 
+use sidx_columns::{Bitmap, ByteStrings, Column, Values};
 use sidx_engine::{Error, Host, Result};
-use sidx_kernels::{Bitmap, ByteStrings, Column, Values};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType};
 
@@ -72,7 +72,7 @@ fn column(
             })
         })
         .transpose()?;
-    let invalid = |cause: sidx_kernels::ColumnError| Error::invalid(cause.to_string());
+    let invalid = |cause: sidx_columns::ColumnError| Error::invalid(cause.to_string());
     let values = match values {
         scan::Values::Ints(values) => Values::Int(values),
         scan::Values::Floats(values) => Values::Float(values),

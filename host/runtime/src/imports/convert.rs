@@ -1,8 +1,9 @@
 //! Records of the boundary as the session's own, and back.
 
+use sidx_columns::ColumnType;
 use sidx_engine::host::{self, Codec, Extent, LogDurability, Medium, Object, Piece, Selected};
 use sidx_engine::{Error, ErrorKind, Result};
-use sidx_kernels::{ColumnType, Order, ValueRange};
+use sidx_kernels::{Order, ValueRange};
 
 use super::bindings::sidx::engine::{files, limits, log, objects, scan, types};
 

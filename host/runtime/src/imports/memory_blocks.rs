@@ -1,7 +1,7 @@
 //! The functions of `sidx:engine/scan` that write parts in memory.
 
+use sidx_columns::ColumnType;
 use sidx_engine::Result;
-use sidx_kernels::ColumnType;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Resource, WasmList};
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use sidx_engine::host::Extent;
 use sidx_engine::{Error, Result};
-use sidx_kernels::{Filter, Page, SharedDictionary};
+use sidx_kernels::{Membership, Page, SharedDictionary};
 use zstd::bulk::Decompressor;
 
 use super::activity::Activity;
@@ -38,7 +38,7 @@ pub(crate) struct CachedPage {
     /// What the page may refer to.
     shared: Option<Arc<SharedDictionary>>,
     column: OnceLock<Page>,
-    filter: OnceLock<Filter>,
+    filter: OnceLock<Membership>,
     dictionary: OnceLock<Arc<SharedDictionary>>,
 }
 
@@ -59,11 +59,11 @@ impl CachedPage {
     }
 
     /// The page as a membership filter.
-    pub(crate) fn filter(&self) -> Result<&Filter> {
+    pub(crate) fn filter(&self) -> Result<&Membership> {
         if let Some(filter) = self.filter.get() {
             return Ok(filter);
         }
-        let filter = Filter::open(&self.raw).map_err(|e| Error::corrupt(e.to_string()))?;
+        let filter = Membership::open(&self.raw).map_err(|e| Error::corrupt(e.to_string()))?;
         Ok(self.filter.get_or_init(|| filter))
     }
 

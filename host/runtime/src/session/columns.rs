@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use sidx_columns::Column;
 use sidx_engine::{Error, Result};
-use sidx_kernels::Column;
 
 /// Columns of equal row count. Clones share them.
 #[derive(Clone, Debug)]

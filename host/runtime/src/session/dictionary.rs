@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use sidx_columns::{ColumnType, ValueType};
 use sidx_engine::host::{ABSENT, Codec, Extent, FinishedDictionary, Piece};
 use sidx_engine::{Error, Result};
 use sidx_kernels::postings::{self, PostingsWriter};
-use sidx_kernels::{
-    ColumnType, EncodedColumn, Page, SharedBuilder, SharedColumn, Source, Stop, ValueType,
-};
+use sidx_kernels::{EncodedColumn, Page, SharedBuilder, SharedColumn, Source, Stop};
 
 use super::cached_page::Purpose;
 use super::gather::SourceLists;
@@ -105,7 +104,7 @@ impl Session {
     }
 
     /// The codes of rows, as a column of ints or of arrays of them.
-    fn codes(&self, state: &mut State, source: SourceLists<'_>) -> Result<sidx_kernels::Column> {
+    fn codes(&self, state: &mut State, source: SourceLists<'_>) -> Result<sidx_columns::Column> {
         let (rows, found) = (source.rows.len(), source.pages.len());
         if rows != found {
             return Err(Error::invalid(format!("{found} pages for {rows} rows")));

@@ -1,8 +1,9 @@
 //! Columns to pages of a file under construction.
 
+use sidx_columns::{Column, ColumnType, ValueType, Values};
 use sidx_engine::Result;
 use sidx_engine::host::{Codec, Piece};
-use sidx_kernels::{Column, ColumnType, EncodedColumn, ValueType, Values};
+use sidx_kernels::EncodedColumn;
 
 use super::gather::SourceLists;
 use super::new_file::NewFile;
@@ -118,13 +119,13 @@ fn encode_page(target: &NewFile, filters: Option<&NewFile>, column: &Column) -> 
     let EncodedColumn {
         page,
         compress,
-        filter,
+        membership,
         stats,
     } = encoded.map_err(column_error)?;
     let codec = if compress { Codec::Zstd } else { Codec::None };
     let extent = target.append_page(&page, codec)?;
-    let filter = match (filters, filter) {
-        (Some(file), Some(filter)) => Some(file.append_page(&filter, Codec::None)?),
+    let filter = match (filters, membership) {
+        (Some(file), Some(page)) => Some(file.append_page(&page, Codec::None)?),
         _ => None,
     };
     Ok(Piece {
@@ -138,7 +139,7 @@ fn encode_page(target: &NewFile, filters: Option<&NewFile>, column: &Column) -> 
 
 #[cfg(test)]
 mod tests {
-    use sidx_kernels::ColumnBuilder;
+    use sidx_columns::ColumnBuilder;
 
     use super::*;
 

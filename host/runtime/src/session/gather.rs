@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use sidx_columns::{Column, ColumnType, ValueType, Values};
 use sidx_engine::host::{ABSENT, PageSource};
 use sidx_engine::{Error, ErrorKind, Result};
-use sidx_kernels::{Column, ColumnType, Page, PageError, Source, Stop, ValueType, Values};
+use sidx_kernels::{Page, PageError, Source, Stop};
 
 use super::cached_page::{CachedPage, Purpose};
 use super::columns::Columns;

@@ -6,9 +6,9 @@
 
 use std::collections::HashMap;
 
+use sidx_columns::Column;
 use sidx_engine::host::ABSENT;
 use sidx_engine::{Error, ErrorKind, Result};
-use sidx_kernels::Column;
 
 use super::gather::{MAX_GATHERED_BYTES, SourceLists};
 use super::{Session, column_error};
@@ -96,7 +96,7 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use sidx_kernels::{ColumnType, ValueType};
+    use sidx_columns::{ColumnType, ValueType};
 
     use super::*;
 

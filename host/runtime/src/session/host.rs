@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use sidx_columns::{Column, ColumnType};
 use sidx_engine::host::{
     BlockSource, Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium,
     Object, PageRanges, PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Top,
     TopRequest, Usage,
 };
 use sidx_engine::{Error, Host, Result};
-use sidx_kernels::{Column, ColumnType, Program, Step};
+use sidx_kernels::{Program, Step};
 
 use super::authority::{check_engine_object, check_engine_path, check_file_path};
 use super::cached_page::Purpose;

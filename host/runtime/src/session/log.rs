@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use sidx_columns::{Column, log_columns};
 use sidx_engine::host::{LogDurability, LogEntry, SalvagedLog};
 use sidx_engine::{Error, Result};
-use sidx_kernels::{Column, frame};
 
 use super::columns::Columns;
 use crate::storage::Storage;
@@ -107,7 +107,7 @@ impl IndexLog {
             return Ok(None);
         };
         let at = |text: String| Error::corrupt(text).at(format_args!("log position {position}"));
-        let columns = frame::read_columns(&entry.body).map_err(|cause| at(cause.to_string()))?;
+        let columns = log_columns::read(&entry.body).map_err(|cause| at(cause.to_string()))?;
         let rows = columns.first().map_or(0, Column::rows);
         let columns =
             Columns::from_columns(rows, columns).map_err(|cause| at(cause.message().to_owned()))?;
@@ -166,6 +166,6 @@ impl IndexLog {
 fn encode(columns: &Columns) -> Vec<u8> {
     let columns: Vec<&Column> = columns.all().iter().collect();
     let mut body = Vec::with_capacity(columns.iter().map(|column| column.size_bytes()).sum());
-    frame::write_columns(&columns, &mut body);
+    log_columns::write(&columns, &mut body);
     body
 }

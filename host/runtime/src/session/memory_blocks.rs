@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use sidx_columns::MAX_ROWS;
+use sidx_columns::{Column, ColumnType, ValueType, Values};
 use sidx_engine::host::{ABSENT, BlockSource, Piece};
 use sidx_engine::{Error, ErrorKind, Result};
-use sidx_kernels::column::MAX_ROWS;
-use sidx_kernels::{Column, ColumnType, Page, Source, ValueType, Values};
+use sidx_kernels::{Page, Source};
 
 use super::cached_page::{CachedPage, Purpose};
 use super::columns::Columns;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use sidx_columns::Column;
 use sidx_engine::host::{Codec, Extent, FileSummary, Medium};
 use sidx_engine::{Error, ErrorKind, Result};
-use sidx_kernels::{Column, ColumnStats, encode_plain};
+use sidx_kernels::{ColumnStats, encode_plain};
 use zstd::bulk::Compressor;
 
 use super::cached_page::MAX_PAGE_BYTES;

@@ -1,8 +1,9 @@
 //! Columns from whole ranges of pages.
 
+use sidx_columns::{Column, ColumnType};
 use sidx_engine::host::{ABSENT, PageRanges};
 use sidx_engine::{Error, ErrorKind, Result};
-use sidx_kernels::{Column, ColumnType, Page, RangeGather};
+use sidx_kernels::{Page, RangeGather};
 
 use super::cached_page::Purpose;
 use super::columns::Columns;

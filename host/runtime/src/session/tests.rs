@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use sidx_columns::{ColumnType, ValueType, Values};
 use sidx_engine::host::{ABSENT, Codec, Extent, Medium, PageSource, Selection};
 use sidx_engine::{ErrorKind, Host, Result};
-use sidx_kernels::{ColumnType, Step, Test, ValueType, Values};
+use sidx_kernels::{Step, Test};
 
 use super::*;
 use crate::storage::MemoryStorage;
@@ -259,7 +260,7 @@ fn a_gather_in_groups_of_pages_gives_what_one_from_all_pages_does() {
     let file = session.create_file("parts/1/x", Medium::Durable).unwrap();
     let mut pages = Vec::new();
     for page in 0..7u32 {
-        let mut column = sidx_kernels::ColumnBuilder::new(strings);
+        let mut column = sidx_columns::ColumnBuilder::new(strings);
         for row in 0..50 {
             match (row + page) % 5 {
                 0 => column.push_absent().unwrap(),

@@ -12,9 +12,10 @@ pub(crate) use self::lists::TopLists;
 use std::ops::Range;
 use std::sync::Arc;
 
+use sidx_columns::{Bitmap, Column};
 use sidx_engine::host::{ABSENT, Top};
 use sidx_engine::{Error, Result};
-use sidx_kernels::{Bitmap, Column, Keys, Program, RangeGather, Stop};
+use sidx_kernels::{Keys, Program, RangeGather, Stop};
 
 use self::lists::Places;
 use super::cached_page::{CachedPage, Purpose};

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sidx_kernels::{
-    ColumnBuilder, ColumnType, OwnedValue, Page, Program, ValueRange, encode, hash,
-};
+use sidx_columns::{ColumnBuilder, ColumnType, OwnedValue};
+use sidx_kernels::{Page, Program, ValueRange, encode, hash};
 
 use super::Row;
 use crate::filter::{ColumnFacts, Facts, Filter, Slot};

@@ -3,7 +3,8 @@
 
 use std::cell::Cell;
 
-use sidx_kernels::{ColumnType, OwnedValue, ValueRange, ValueType};
+use sidx_columns::{ColumnType, OwnedValue, ValueType};
+use sidx_kernels::ValueRange;
 
 use super::Row;
 use super::block::{Block, Knowledge};

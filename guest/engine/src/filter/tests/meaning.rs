@@ -1,6 +1,7 @@
 //! The rules one by one, as a user would ask about them.
 
-use sidx_kernels::{ColumnType, OwnedValue, Step, Test, ValueType, hash};
+use sidx_columns::{ColumnType, OwnedValue, ValueType};
+use sidx_kernels::{Step, Test, hash};
 
 use super::{Filter, Row, check};
 use crate::expression::parse;

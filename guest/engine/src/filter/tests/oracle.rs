@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use sidx_kernels::OwnedValue;
+use sidx_columns::OwnedValue;
 
 use super::Row;
 use crate::expression::{Comparison, Expression, Literal};

@@ -1,7 +1,7 @@
 //! Random expressions over random rows, drawn from the values where rules meet.
 
 use proptest::prelude::*;
-use sidx_kernels::{OwnedValue, ValueType};
+use sidx_columns::{OwnedValue, ValueType};
 
 use super::{Row, check};
 use crate::expression::{Comparison, Expression, Literal};

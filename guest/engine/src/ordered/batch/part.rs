@@ -7,7 +7,7 @@ use crate::part::cut;
 use crate::part::layout::part_name;
 use crate::part::{Longest, TagColumn};
 use crate::part::{MemoryPartWriter, Part};
-use sidx_kernels::Values as ColumnValues;
+use sidx_columns::Values as ColumnValues;
 use std::sync::Arc;
 
 /// Sorts a batch and writes it as a part in the memory of the host.

@@ -5,7 +5,7 @@ use super::explain::Explain;
 use super::projection::payload_source;
 use crate::error::{Error, Result};
 use crate::host::Host;
-use sidx_kernels::{Column, Values};
+use sidx_columns::{Column, Values};
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use xxhash_rust::xxh3::xxh3_64;

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::host::{ABSENT, Host, PageRanges};
 use crate::part::block::Run;
 use crate::part::reader::OpenBlock;
-use sidx_kernels::{ColumnType, ValueType};
+use sidx_columns::{ColumnType, ValueType};
 use std::collections::VecDeque;
 
 /// First row and end row.

@@ -6,12 +6,11 @@ use crate::part::dictionary::BLOCK_SLICES;
 use crate::part::limits::union;
 use crate::part::reader::{Frame, OpenTagPage, Shared};
 use crate::part::{ColumnPlace, Part};
+use sidx_columns::{Column, Values};
 use sidx_kernels::postings::{
     PAGE_ENTRIES, SEGMENT_SLICES, SLICE_ROWS, pages_per_segment, read_slices,
 };
-use sidx_kernels::{
-    Column, ColumnStats, Filter, Page, PageError, SharedDictionary, ValueRange, Values, hash,
-};
+use sidx_kernels::{ColumnStats, Filter, Page, PageError, SharedDictionary, ValueRange, hash};
 
 /// Sums up the columns of a part while its blocks are checked.
 pub(super) struct TagCheck<'a, H: Host> {

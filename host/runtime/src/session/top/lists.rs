@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
+use sidx_columns::ColumnType;
 use sidx_engine::host::{ABSENT, TopRequest};
 use sidx_engine::{Error, Result};
-use sidx_kernels::{ColumnType, Order, Program};
+use sidx_kernels::{Order, Program};
 
 use super::Picked;
 

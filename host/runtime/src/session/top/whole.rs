@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use sidx_columns::Bitmap;
 use sidx_engine::Result;
-use sidx_kernels::{Bitmap, Keys};
+use sidx_kernels::Keys;
 
 use super::{Blocks, Found, Picked};
 
