@@ -2,15 +2,22 @@
 
 use crate::error::{Error, Result};
 use sidx_kernels::{Column, Values};
-use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 
 /// What a set entry costs beside its bytes.
 const ENTRY_BYTES: usize = 48;
 
+/// Hashed without a random start, which the component does not have either.
+#[expect(
+    clippy::disallowed_types,
+    reason = "the hasher is named, and a look-up per row is too dear in a tree"
+)]
+type Payloads = std::collections::HashSet<Box<[u8]>, BuildHasherDefault<DefaultHasher>>;
+
 /// The payloads seen so far, byte for byte: equality is never left to a hash.
 #[derive(Default)]
 pub(crate) struct Distinct {
-    seen: HashSet<Box<[u8]>>,
+    seen: Payloads,
     bytes: usize,
 }
 
