@@ -18,7 +18,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Task {
     /// Check what the compiler does not: lengths of files and functions, names, reasons of dependencies,
-    /// cycles between modules, the code map
+    /// cycles between modules, the code map, floors of coverage
     Tidy,
     /// Build the component and print where it lies
     Component,

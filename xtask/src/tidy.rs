@@ -11,6 +11,8 @@ mod paths;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::coverage;
+
 /// Most production lines of a file.
 const FILE_LINES_MAX: usize = 600;
 /// Most lines of a function.
@@ -49,16 +51,19 @@ pub fn check(root: &Path) -> Vec<String> {
         Ok(text) => check_dependencies(&text, &mut faults),
         Err(error) => faults.push(format!("Cargo.toml: {error}")),
     }
+    let names = |paths: &[PathBuf]| -> Vec<String> {
+        paths.iter().map(|path| relative(root, path)).collect()
+    };
+    let (packages, files) = (names(&packages), names(&files));
+    coverage::check_floors(&packages, &mut faults);
     match fs::read_to_string(root.join("ARCHITECTURE.md")) {
         Ok(text) => {
-            let names = |paths: &[PathBuf]| -> Vec<String> {
-                paths.iter().map(|path| relative(root, path)).collect()
-            };
-            code_map::check_names(root, &text, &mut faults);
-            code_map::check_sources(&text, &names(&packages), &names(&files), &mut faults);
+            code_map::check_length(&text, &mut faults);
+            code_map::check_sources(&text, &packages, &files, &mut faults);
         }
         Err(error) => faults.push(format!("ARCHITECTURE.md: {error}")),
     }
+    code_map::check_names(root, &code_map::documents(root), &mut faults);
     faults
 }
 

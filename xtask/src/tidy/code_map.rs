@@ -1,10 +1,11 @@
 //! ARCHITECTURE.md's code map and the sources name each other.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 /// Most lines of ARCHITECTURE.md.
 const LINES_MAX: usize = 300;
-/// Folders whose files the map may name.
+/// Folders whose files documents name by paths from the root.
 const ROOTED: [&str; 9] = [
     "guest/",
     "host/",
@@ -25,21 +26,39 @@ struct Row<'a> {
     names: Vec<&'a str>,
 }
 
-/// What the document names must exist.
-pub(super) fn check_names(root: &Path, text: &str, faults: &mut Vec<String>) {
+/// What documents name must exist.
+pub(super) fn check_names(root: &Path, documents: &[PathBuf], faults: &mut Vec<String>) {
+    for document in documents {
+        let name = super::relative(root, document);
+        let text = fs::read_to_string(document).unwrap_or_default();
+        for word in text.split(['`', ' ', '\n', '(', ')', '|', ',']) {
+            let path = word.trim_end_matches(['.', ':', ';']);
+            if ROOTED.iter().any(|folder| path.starts_with(folder))
+                && !path.contains(['*', '{', '<', '#'])
+                && !root.join(path).exists()
+            {
+                faults.push(format!("{name} names {path}, which does not exist"));
+            }
+        }
+    }
+}
+
+/// The documents in the root and in `docs`.
+pub(super) fn documents(root: &Path) -> Vec<PathBuf> {
+    let folders = [root.to_owned(), root.join("docs")];
+    let entries = folders.iter().flat_map(fs::read_dir).flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let mut found: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect();
+    found.sort();
+    found
+}
+
+/// The map is short enough to be read.
+pub(super) fn check_length(text: &str, faults: &mut Vec<String>) {
     if text.lines().count() > LINES_MAX {
         faults.push(format!("ARCHITECTURE.md has more than {LINES_MAX} lines"));
-    }
-    for word in text.split(['`', ' ', '\n', '(', ')', '|', ',']) {
-        let path = word.trim_end_matches(['.', ':', ';']);
-        if ROOTED.iter().any(|folder| path.starts_with(folder))
-            && !path.contains(['*', '{', '<'])
-            && !root.join(path).exists()
-        {
-            faults.push(format!(
-                "ARCHITECTURE.md names {path}, which does not exist"
-            ));
-        }
     }
 }
 
