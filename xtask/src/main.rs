@@ -17,7 +17,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Check what the compiler does not: lengths of files and functions, names, reasons of dependencies
+    /// Check what the compiler does not: lengths of files and functions, names, reasons of dependencies,
+    /// cycles between modules, the code map, floors of coverage
     Tidy,
     /// Build the component and print where it lies
     Component,

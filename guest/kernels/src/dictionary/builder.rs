@@ -1,6 +1,6 @@
 //! Making a shared dictionary of the values of many pages, and the codes of those values.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use sidx_columns::{ByteStrings, ColumnType, ValueType};
 
@@ -23,9 +23,9 @@ pub struct SharedBuilder {
     /// Values seen, those that come again included.
     values: u64,
     /// For each shared dictionary met: the number here of each of its entries.
-    known: HashMap<u64, Vec<u32>>,
+    known: BTreeMap<u64, Vec<u32>>,
     /// For pages of plain values: the number of each.
-    plain: HashMap<u32, Vec<u32>>,
+    plain: BTreeMap<u32, Vec<u32>>,
     kept: usize,
 }
 
@@ -37,8 +37,8 @@ impl SharedBuilder {
             kind,
             distinct: Distinct::default(),
             values: 0,
-            known: HashMap::new(),
-            plain: HashMap::new(),
+            known: BTreeMap::new(),
+            plain: BTreeMap::new(),
             kept: 0,
         })
     }
@@ -115,8 +115,8 @@ pub struct SharedColumn {
     distinct: Distinct,
     /// The code of each distinct value by its number of arrival.
     ranks: Vec<u32>,
-    known: HashMap<u64, Vec<u32>>,
-    plain: HashMap<u32, Vec<u32>>,
+    known: BTreeMap<u64, Vec<u32>>,
+    plain: BTreeMap<u32, Vec<u32>>,
 }
 
 impl SharedColumn {

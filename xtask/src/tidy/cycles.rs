@@ -1,0 +1,206 @@
+//! No cycle between modules: siblings, each taken with everything below it, never need one another in a
+//! circle. A module and what is in it may use each other.
+//!
+//! Only names are followed. A method that another module adds to a type is not seen where it is called.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::crates::Crate;
+use super::modules::{self, Module, ReadFile};
+use super::paths;
+
+/// A cycle that is there and must go. It may lose members, and never gain one.
+pub(super) struct Known {
+    /// The first file of the crate.
+    pub(super) root: &'static str,
+    /// Modules from the root of the crate on, all children of one module.
+    pub(super) members: &'static [&'static str],
+}
+
+/// Where a module uses another: file and line.
+type Place = (String, usize);
+/// Siblings that use siblings, by the number of both, with the first place where they do.
+type Uses = BTreeMap<(usize, usize), Place>;
+
+/// Modules that need each other.
+struct Knot {
+    members: BTreeSet<String>,
+    /// The shortest way round, an arrow on each line.
+    shortest: String,
+}
+
+/// Faults of crates. Cycles that `known` lists are none, as long as all their members are in one.
+pub(super) fn check(
+    crates: &[Crate],
+    files: &ReadFile<'_>,
+    known: &[Known],
+    faults: &mut Vec<String>,
+) {
+    let mut found: BTreeMap<&str, Vec<Knot>> = BTreeMap::new();
+    for each in crates {
+        match modules::read(Path::new(&each.root), files) {
+            Ok(modules) => {
+                found.insert(&each.root, knots(&modules, &each.package));
+            }
+            Err(problem) => faults.push(problem),
+        }
+    }
+    for (root, knots) in &found {
+        let known = known.iter().filter(|known| known.root == *root);
+        let known: Vec<&Known> = known.collect();
+        for knot in knots {
+            let covers = |known: &&&Known| {
+                let has = |member: &String| known.members.contains(&member.as_str());
+                knot.members.iter().all(has)
+            };
+            if known.iter().find(covers).is_none() {
+                let members: Vec<&str> = knot.members.iter().map(String::as_str).collect();
+                let (members, shortest) = (members.join(", "), &knot.shortest);
+                faults.push(format!("{root}: modules in a cycle: {members}{shortest}"));
+            }
+        }
+    }
+    for known in known {
+        let knots = found.get(known.root).map_or(&[] as &[Knot], Vec::as_slice);
+        for member in known.members {
+            if !knots.iter().any(|knot| knot.members.contains(*member)) {
+                faults.push(format!(
+                    "{}: {member} is in no cycle any more; take it out of xtask/src/tidy/known.rs",
+                    known.root
+                ));
+            }
+        }
+    }
+}
+
+fn knots(modules: &[Module], package: &str) -> Vec<Knot> {
+    let uses = uses(modules, package);
+    let mut knots = Vec::new();
+    let mut done: BTreeSet<usize> = BTreeSet::new();
+    let next = following(&uses);
+    let reach: BTreeMap<usize, BTreeSet<usize>> = next
+        .keys()
+        .map(|from| (*from, reachable(&next, *from)))
+        .collect();
+    for (from, all) in &reach {
+        if !all.contains(from) || done.contains(from) {
+            continue;
+        }
+        let back = |to: &&usize| reach.get(to).is_some_and(|all| all.contains(from));
+        let members: BTreeSet<usize> = all.iter().filter(back).copied().collect();
+        done.extend(&members);
+        let name = |id: &usize| modules::names(modules, *id).join("::");
+        knots.push(Knot {
+            shortest: tell(modules, &uses, &shortest(&next, &members)),
+            members: members.iter().map(name).collect(),
+        });
+    }
+    knots
+}
+
+/// Which siblings use which. Files of another package, which a `#[path]` brings in, are that one's concern.
+fn uses(modules: &[Module], package: &str) -> Uses {
+    let mut uses = Uses::new();
+    let own = |module: &Module| Path::new(&module.file).starts_with(package);
+    let all = modules.iter().enumerate();
+    for (id, module) in all.filter(|(_, module)| own(module)) {
+        let imports = module.imports.iter();
+        let imports = imports.map(|import| (paths::import(modules, id, import), import.line));
+        let used = module.uses.iter();
+        let used = used.map(|(path, line)| (paths::used(modules, id, path), *line));
+        for (meaning, line) in imports.chain(used) {
+            let Some(meaning) = meaning else { continue };
+            let Some(pair) = siblings(modules, id, meaning.module()) else {
+                continue;
+            };
+            let place = (module.file.clone(), line);
+            let first = uses.entry(pair).or_insert_with(|| place.clone());
+            if place < *first {
+                *first = place;
+            }
+        }
+    }
+    uses
+}
+
+/// The siblings of which one contains `from` and the other `to`; none when one of the two is in the other.
+fn siblings(modules: &[Module], from: usize, to: usize) -> Option<(usize, usize)> {
+    let (from, to) = (modules::chain(modules, from), modules::chain(modules, to));
+    let mut pairs = from.into_iter().zip(to);
+    pairs.find(|(from, to)| from != to)
+}
+
+type Following = BTreeMap<usize, Vec<usize>>;
+
+fn following(uses: &Uses) -> Following {
+    let mut next = Following::new();
+    for (from, to) in uses.keys() {
+        next.entry(*from).or_default().push(*to);
+    }
+    next
+}
+
+fn reachable(next: &Following, from: usize) -> BTreeSet<usize> {
+    let mut reached = BTreeSet::new();
+    let mut open = vec![from];
+    while let Some(at) = open.pop() {
+        for to in next.get(&at).into_iter().flatten() {
+            if reached.insert(*to) {
+                open.push(*to);
+            }
+        }
+    }
+    reached
+}
+
+/// The shortest way from one of `members` back to itself, that one first and last.
+fn shortest(next: &Following, members: &BTreeSet<usize>) -> Vec<usize> {
+    let ways = members.iter().filter_map(|start| way_back(next, *start));
+    ways.min_by_key(Vec::len).unwrap_or_default()
+}
+
+fn way_back(next: &Following, start: usize) -> Option<Vec<usize>> {
+    let mut before: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut open = VecDeque::from([start]);
+    while let Some(at) = open.pop_front() {
+        for to in next.get(&at).into_iter().flatten() {
+            if before.contains_key(to) {
+                continue;
+            }
+            before.insert(*to, at);
+            if *to == start {
+                let mut way = vec![start];
+                let mut at = at;
+                while at != start {
+                    way.push(at);
+                    at = *before.get(&at)?;
+                }
+                way.push(start);
+                way.reverse();
+                return Some(way);
+            }
+            open.push_back(*to);
+        }
+    }
+    None
+}
+
+fn tell(modules: &[Module], uses: &Uses, way: &[usize]) -> String {
+    let mut told = String::new();
+    for (from, to) in way.iter().zip(way.iter().skip(1)) {
+        let name = |id: usize| modules::names(modules, id).join("::");
+        let (file, line) = &uses[&(*from, *to)];
+        let _ = write!(
+            told,
+            "\n  {} uses {}: {file}:{line}",
+            name(*from),
+            name(*to)
+        );
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests;
