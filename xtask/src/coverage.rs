@@ -25,7 +25,7 @@ struct Crate {
     floor: f64,
 }
 
-const CRATES: [Crate; 5] = [
+const CRATES: [Crate; 6] = [
     Crate {
         name: "sidx_engine",
         sources: "guest/engine/src/",

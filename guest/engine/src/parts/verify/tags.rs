@@ -10,7 +10,7 @@ use sidx_columns::{Column, Values};
 use sidx_kernels::postings::{
     PAGE_ENTRIES, SEGMENT_SLICES, SLICE_ROWS, pages_per_segment, read_slices,
 };
-use sidx_kernels::{ColumnStats, Filter, Page, PageError, SharedDictionary, ValueRange, hash};
+use sidx_kernels::{ColumnStats, Membership, Page, PageError, SharedDictionary, ValueRange, hash};
 
 /// Sums up the columns of a part while its blocks are checked.
 pub(super) struct TagCheck<'a, H: Host> {
@@ -116,7 +116,7 @@ fn check_page<H: Host>(
         return Ok(());
     }
     let bytes = host.load_page(open.filter)?;
-    let filter = Filter::open(&bytes).map_err(|cause| Error::corrupt(cause.to_string()))?;
+    let filter = Membership::open(&bytes).map_err(|cause| Error::corrupt(cause.to_string()))?;
     match hashes(values).all(|hash| filter.contains(hash)) {
         true => Ok(()),
         false => Err(Error::corrupt("its filter denies a value that is there")),

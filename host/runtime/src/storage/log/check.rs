@@ -21,7 +21,7 @@ pub struct LogReport {
     /// What is damaged, with file and offset. A torn end is none.
     pub damage: Vec<String>,
     /// Bytes behind the last entry that are no whole one, when the log was opened to read: what a crash
-    /// in the midst of a write leaves, or the newest entry with damage in it. Nothing tells one from the other.
+    /// in the midst of a write leaves, or the newest entry with damage in it; nothing tells which.
     pub torn_bytes: u64,
     /// First positions of the segments that are damaged.
     pub(super) damaged: Vec<u64>,
