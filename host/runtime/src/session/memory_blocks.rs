@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use sidx_columns::MAX_ROWS;
-use sidx_columns::{Column, ColumnType, ValueType, Values};
+use sidx_columns::{Column, ColumnType, MAX_ROWS, ValueType, Values};
 use sidx_engine::host::{ABSENT, BlockSource, Piece};
 use sidx_engine::{Error, ErrorKind, Result};
 use sidx_kernels::{Page, Source};
