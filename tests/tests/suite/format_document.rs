@@ -1,6 +1,7 @@
 //! docs/format.md and the code say the same.
 
 use sidx_engine as engine;
+use sidx_host::{ColumnType, ValueType};
 use sidx_kernels::codes;
 
 const DOCUMENT: &str = include_str!("../../../docs/format.md");
@@ -139,4 +140,64 @@ fn codes_of_pages() {
     for (heading, name, code) in stated {
         assert_eq!(page_code(heading, name), code, "{heading}: {name}");
     }
+}
+
+/// The document in one line, so that a sentence is found wherever its lines end.
+fn text() -> String {
+    DOCUMENT.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn codes_of_types() {
+    let text = text();
+    let stated = text.split("Type codes: ").nth(1).unwrap();
+    let (scalars, arrays) = stated.split_once("; plus ").unwrap();
+    let scalars: Vec<(u8, &str)> = scalars
+        .split(", ")
+        .map(|one| {
+            let mut words = one.split(' ');
+            (
+                words.next().unwrap().parse().unwrap(),
+                words.next().unwrap(),
+            )
+        })
+        .collect();
+    let coded = ValueType::ALL.map(|kind| (ColumnType::scalar(kind).code(), kind.name()));
+    assert_eq!(scalars, coded);
+    let flag = arrays.split(' ').next().unwrap().trim_start_matches("0x");
+    let flag = u8::from_str_radix(flag, 16).unwrap();
+    for kind in ValueType::ALL {
+        let code = ColumnType::scalar(kind).code() + flag;
+        assert_eq!(ColumnType::array(kind).code(), code);
+    }
+}
+
+#[test]
+fn bounds_of_encodings() {
+    /// As people write it.
+    fn grouped(number: usize) -> String {
+        match number {
+            0..1_000 => number.to_string(),
+            _ => format!("{},{:03}", number / 1_000, number % 1_000),
+        }
+    }
+    let text = text();
+    let dictionary = grouped(codes::STRING_MAX_DICTIONARY);
+    let length = grouped(codes::STRING_ALPHABET_MAX_LENGTH);
+    for sentence in [
+        format!("| 0 | layout | u8 | {} |", codes::PAGE_LAYOUT),
+        format!("u8 exponent (at most {})", codes::FLOAT_MAX_EXPONENT),
+        format!("u32 size (1 to {dictionary})"),
+        format!("u32 length of every value (1 to {length})"),
+        format!("`groups` = ceil(count / {})", codes::DELTA_GROUP),
+        format!("followed by {} bytes of padding", codes::PACKED_PADDING),
+    ] {
+        assert!(
+            text.contains(&sentence),
+            "docs/format.md does not say {sentence:?}"
+        );
+    }
+    // The size less one is a byte.
+    assert!(text.contains("| 4 | dictionary | u8 size - 1;"));
+    assert_eq!(codes::INTEGER_MAX_DICTIONARY, 256);
 }
