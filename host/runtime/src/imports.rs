@@ -30,7 +30,7 @@ pub(crate) use self::convert::{from_wit_error, to_wit_error};
 #[allow(missing_docs, unused_variables, unreachable_pub, clippy::all)]
 pub(crate) mod bindings {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "../../wit",
         world: "engine",
         imports: { default: trappable },
         with: {
