@@ -12,6 +12,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::log::LogForm;
 use crate::error::{Error, Result};
 
 pub mod conformance;
@@ -114,8 +115,15 @@ pub trait Storage: Send + Sync {
     /// Removes an object; succeeds when it does not exist. Durable on return.
     fn remove_object(&self, name: &str) -> Result<()>;
 
+    /// Whether files can grow here; always the same. Where they cannot, each commit of the log is a file of
+    /// its own.
+    fn log_form(&self) -> LogForm {
+        LogForm::Growing
+    }
+
     /// Opens a file for appending, or creates it with a name that is durable on return. At most one
-    /// handle of a file may be used at a time; the writer's lock sees to that.
+    /// handle of a file may be used at a time; the writer's lock sees to that. Not called where files
+    /// [do not grow](Self::log_form).
     fn append_file(&self, path: &str) -> Result<Box<dyn AppendFile>>;
 
     /// Takes the lock of the writer, clears away what a crashed writer left under construction, and
