@@ -20,7 +20,8 @@ pub struct Report {
     /// What is damaged, with file and offset. A torn end is none.
     pub damage: Vec<String>,
     /// Bytes behind the last entry that are no whole one, when the log was opened to read: what a crash
-    /// in the midst of a write leaves, or the newest entry with damage in it. Nothing tells one from the other.
+    /// in the midst of a write leaves, or the newest entry with damage in it. Nothing tells one from the
+    /// other.
     pub torn_bytes: u64,
     /// The segments that are damaged.
     pub(crate) damaged: Vec<Name>,

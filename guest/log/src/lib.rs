@@ -33,7 +33,6 @@ mod tests;
 
 pub use check::{Needed, Report};
 pub use error::{Error, Fault, MediumError, Result};
-pub use log::{Access, Durability, Entry, Log};
+pub use log::{Access, Cut, Durability, Entry, Log};
 pub use memory::{MemoryError, MemoryObject, MemoryObjects};
-pub use opening::Cut;
 pub use segments::{Form, Name, NoTail, Reader, Segments, Tail};

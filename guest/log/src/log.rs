@@ -2,9 +2,8 @@
 
 use crate::check::{self, Needed, Report};
 use crate::checksum;
-use crate::error::{Error, Result};
+use crate::error::{Error, MediumError, Result};
 use crate::frame;
-use crate::opening::Cut;
 use crate::read_ahead::ReadAhead;
 use crate::segment::{MAX_POSITION, Segment};
 use crate::segments::{Name, Reader, Segments};
@@ -40,6 +39,17 @@ pub struct Entry {
     pub header: Vec<u8>,
     /// The second.
     pub body: Vec<u8>,
+}
+
+/// What the opening of a log cut off: a write that a crash interrupted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The segment.
+    pub place: String,
+    /// Bytes that were no whole entry.
+    pub torn_bytes: u64,
+    /// The position where the log ends now.
+    pub end: u64,
 }
 
 /// The log of one index, on a medium.
@@ -289,7 +299,7 @@ impl<S: Segments> Log<S> {
 }
 
 /// Refuses a position that no log has.
-pub(crate) fn check_position<M: crate::MediumError>(position: Option<u64>) -> Result<(), M> {
+pub(crate) fn check_position<M: MediumError>(position: Option<u64>) -> Result<(), M> {
     match position.filter(|position| *position > MAX_POSITION) {
         Some(position) => Err(Error::Invalid(format!(
             "no log has a position as large as {position}"

@@ -1,20 +1,9 @@
 //! Opening a log: taking over what the survey of its segments found, and, for a writer, cutting what is torn.
 
 use crate::error::Result;
-use crate::log::{Log, State};
+use crate::log::{Cut, Log, State};
 use crate::segments::{Segments, Tail};
 use crate::survey::Survey;
-
-/// What the opening of a log cut off: a write that a crash interrupted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cut {
-    /// The segment.
-    pub place: String,
-    /// Bytes that were no whole entry.
-    pub torn_bytes: u64,
-    /// The position where the log ends now.
-    pub end: u64,
-}
 
 impl<S: Segments> Log<S> {
     /// Goes on from what was found.

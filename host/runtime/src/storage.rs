@@ -3,7 +3,8 @@
 //!
 //! A [`Store`] holds indexes by name. A [`Storage`] is the durable place of one of them and holds
 //! three kinds of things: immutable files that are written once, small versioned objects, and files
-//! that grow at their end, which carry the write-ahead log. Readers need no lock and change
+//! that grow at their end, which carry the write-ahead log; where [none grows](Storage::log_form), immutable
+//! files carry that too. Readers need no lock and change
 //! nothing; whoever writes holds [`Storage::lock`] first.
 //!
 //! [`conformance`] checks a backend against everything that is promised here. One that passes can
