@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sidx_host::Result;
+use sidx_host::storage::log::LogForm;
 use sidx_host::storage::{
     AppendFile, Lock, MediumSpace, MemoryStore, NewFile, ReadFile, Storage, Store,
 };
@@ -122,6 +123,10 @@ impl Storage for Watched {
 
     fn remove_object(&self, name: &str) -> Result<()> {
         self.inner.remove_object(name)
+    }
+
+    fn log_form(&self) -> LogForm {
+        self.inner.log_form()
     }
 
     fn append_file(&self, path: &str) -> Result<Box<dyn AppendFile>> {

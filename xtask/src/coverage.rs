@@ -25,7 +25,7 @@ struct Crate {
     floor: f64,
 }
 
-const CRATES: [Crate; 6] = [
+const CRATES: [Crate; 7] = [
     Crate {
         name: "sidx_engine",
         sources: "guest/engine/src/",
@@ -34,6 +34,11 @@ const CRATES: [Crate; 6] = [
     Crate {
         name: "sidx_columns",
         sources: "guest/columns/src/",
+        floor: 85.0,
+    },
+    Crate {
+        name: "sidx_log",
+        sources: "guest/log/src/",
         floor: 85.0,
     },
     Crate {

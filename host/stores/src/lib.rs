@@ -3,8 +3,9 @@
 //!
 //! A [`Store`] holds indexes by name. A [`Storage`] is the durable place of one of them and holds
 //! three kinds of things: immutable files that are written once, small versioned objects, and files
-//! that grow at their end, which carry the write-ahead log. Readers need no lock and change
-//! nothing; whoever writes holds [`Storage::lock`] first.
+//! that grow at their end, which carry the write-ahead log; where [none grows](Storage::log_form),
+//! immutable files carry that too. Readers need no lock and change nothing; whoever writes holds
+//! [`Storage::lock`] first.
 //!
 //! [`conformance`] checks a backend against everything that is promised here. One that passes can
 //! carry an index.
@@ -28,6 +29,7 @@ pub use paths::{
     MAX_INDEX_NAME_BYTES, MAX_NAME_BYTES, MAX_OBJECT_BYTES, MAX_PATH_BYTES, check_index_name,
     check_move, check_object_name, check_object_prefix, check_object_size, check_path,
 };
+pub use sidx_log::Form as LogForm;
 
 /// Held while an index is written, or while a reader needs an epoch; dropping it gives that up.
 pub type Lock = Box<dyn Send + Sync>;
@@ -113,8 +115,15 @@ pub trait Storage: Send + Sync {
     /// Removes an object; succeeds when it does not exist. Durable on return.
     fn remove_object(&self, name: &str) -> Result<()>;
 
+    /// Whether files can grow here; always the same. Where they cannot, each commit of the log is a file of
+    /// its own.
+    fn log_form(&self) -> LogForm {
+        LogForm::Growing
+    }
+
     /// Opens a file for appending, or creates it with a name that is durable on return. At most one
-    /// handle of a file may be used at a time; the writer's lock sees to that.
+    /// handle of a file may be used at a time; the writer's lock sees to that. Not called where files
+    /// [do not grow](Self::log_form).
     fn append_file(&self, path: &str) -> Result<Box<dyn AppendFile>>;
 
     /// Takes the lock of the writer, clears away what a crashed writer left under construction, and

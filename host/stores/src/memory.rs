@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use self::files::{MemoryAppendFile, MemoryNewFile, MemoryReadFile};
+use super::LogForm;
 use super::paths::{
     check_index_name, check_move, check_object_name, check_object_prefix, check_object_size,
     check_path,
@@ -121,6 +122,8 @@ impl State {
 #[derive(Default)]
 pub struct MemoryStorage {
     name: String,
+    /// Whether nothing grows here.
+    is_whole: bool,
     state: Arc<Mutex<State>>,
     locked: Arc<AtomicBool>,
     pins: Arc<Pins>,
@@ -135,6 +138,14 @@ impl MemoryStorage {
         Self {
             name: name.to_owned(),
             ..Self::default()
+        }
+    }
+
+    /// The same without files that grow: the log is kept as a bucket keeps it, an object for each commit.
+    pub fn without_growing_files(name: &str) -> Self {
+        Self {
+            is_whole: true,
+            ..Self::new(name)
         }
     }
 
@@ -282,8 +293,18 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
+    fn log_form(&self) -> LogForm {
+        match self.is_whole {
+            true => LogForm::Whole,
+            false => LogForm::Growing,
+        }
+    }
+
     fn append_file(&self, path: &str) -> Result<Box<dyn AppendFile>> {
         check_path(path)?;
+        if self.is_whole {
+            return self.place(Err(Error::invalid(format!("{path}: no file grows here"))));
+        }
         let mut state = self.state.lock();
         let content = match state.files.get(path) {
             Some(content) => Arc::clone(content),
@@ -369,6 +390,8 @@ mod tests {
     #[test]
     fn keeps_to_the_rules_of_all_backends() {
         conformance::check_all(|| Arc::new(MemoryStorage::new("x"))).expect("storage");
+        let whole = || Arc::new(MemoryStorage::without_growing_files("x")) as Arc<dyn Storage>;
+        conformance::check_all(whole).expect("storage without growing files");
         conformance::check_store(|| Arc::new(MemoryStore::new())).expect("store");
     }
 }

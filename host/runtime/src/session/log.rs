@@ -10,7 +10,7 @@ use sidx_engine::{Error, Result};
 
 use super::columns::Columns;
 use crate::storage::Storage;
-use crate::storage::log::{Log, LogAccess, LogReport, check};
+use crate::storage::log::{Log, LogAccess, LogReport};
 
 /// The log of an open index. It is opened when it is first used, which for a writer is after the lock
 /// was taken.
@@ -142,11 +142,8 @@ impl IndexLog {
 
     /// Reads and checks every entry. Appends go on meanwhile; what they add is not looked at.
     pub(crate) fn check(&self) -> Result<LogReport> {
-        let ((segments, needed_from), torn_bytes) =
-            self.with_log(0, |log| Ok((log.needed(), log.torn_bytes())))?;
-        let mut report = check(&self.storage, &segments, needed_from)?;
-        report.torn_bytes = torn_bytes;
-        Ok(report)
+        let needed = self.with_log(0, |log| Ok(log.needed()))?;
+        Ok(needed.check(&self.storage)?)
     }
 
     /// Gives up the entries before a position.

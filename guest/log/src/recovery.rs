@@ -1,4 +1,4 @@
-//! Where the newest segment ends after a crash: what is a torn write, and what is damage.
+//! Where the newest segment that grows ends after a crash: what is a torn write, and what is damage.
 //!
 //! A write that a crash interrupted may have left anything from nothing to all of its bytes, in no
 //! order, and with a power loss so may every write since the last sync. None of that was
@@ -10,23 +10,27 @@
 //! 3. Otherwise both were written since the last sync. Sectors that never reached the medium read
 //!    as zeroes: if the bad stretch has such a sector it is torn, else damage.
 
-use super::frame::{self, HEAD_BYTES, Head};
-use super::segment::{HEADER_BYTES, Segment};
 use crate::error::{Error, Result};
-use crate::storage::ReadFile;
+use crate::frame::{self, HEAD_BYTES, Head};
+use crate::segment::Segment;
+use crate::segments::Reader;
 
 /// The unit in which a medium loses writes, in bytes. Larger units are multiples of it.
 const SECTOR_BYTES: u64 = 512;
 /// How much is read at once in the search for a frame.
 const WINDOW_BYTES: u64 = 1 << 20;
 
-/// Finds the position after the last whole frame; what the file has behind it is torn. `corrupt`,
+/// Finds the position after the last whole frame; what the file has behind it is torn. [`Error::Damaged`],
 /// with the offset, when there is damage. Frames before `needed_from` are not looked at.
-pub(super) fn find_end(file: &dyn ReadFile, segment: &Segment, needed_from: u64) -> Result<u64> {
+pub(crate) fn find_end<R: Reader>(
+    file: &R,
+    segment: &Segment,
+    needed_from: u64,
+) -> Result<u64, R::Error> {
     let size = file.size();
     let mut offset = segment.offset_of(needed_from).min(size);
     while offset < size {
-        match frame::verify(file, offset, size, position_at(segment, offset))? {
+        match frame::verify(file, offset, size, segment.position_at(offset))? {
             Some(head) => offset += head.frame_bytes(),
             None => {
                 check_torn(file, segment, offset)?;
@@ -34,43 +38,39 @@ pub(super) fn find_end(file: &dyn ReadFile, segment: &Segment, needed_from: u64)
             }
         }
     }
-    Ok(position_at(segment, offset))
+    Ok(segment.position_at(offset))
 }
 
-fn position_at(segment: &Segment, offset: u64) -> u64 {
-    segment.first + (offset - HEADER_BYTES as u64)
-}
-
-/// Fails with `corrupt` unless the bad frame at `offset` can be the trace of an interrupted write.
-fn check_torn(file: &dyn ReadFile, segment: &Segment, offset: u64) -> Result<()> {
+/// Fails with [`Error::Damaged`] unless the bad frame at `offset` can be the trace of an interrupted write.
+fn check_torn<R: Reader>(file: &R, segment: &Segment, offset: u64) -> Result<(), R::Error> {
     let Some(later) = find_later(file, segment, offset)? else {
         return Ok(());
     };
-    let was_durable = later.durable > position_at(segment, offset);
+    let was_durable = later.durable > segment.position_at(offset);
     if !was_durable && has_lost_sector(file, offset, later.first_offset)? {
         return Ok(());
     }
-    Err(Error::corrupt(format!(
+    Err(Error::Damaged(format!(
         "offset {offset}: the entry at position {} of the log fails its check, but a good one \
          follows at offset {}; restore the file from backup, or remove it to give up what it holds",
-        position_at(segment, offset),
+        segment.position_at(offset),
         later.first_offset
     )))
 }
 
 /// The good frames behind a bad one.
-pub(super) struct Later {
-    pub(super) first_offset: u64,
+pub(crate) struct Later {
+    pub(crate) first_offset: u64,
     /// The greatest of what they say.
     durable: u64,
 }
 
 /// Looks at every offset behind a bad frame for good ones.
-pub(super) fn find_later(
-    file: &dyn ReadFile,
+pub(crate) fn find_later<R: Reader>(
+    file: &R,
     segment: &Segment,
     bad: u64,
-) -> Result<Option<Later>> {
+) -> Result<Option<Later>, R::Error> {
     let size = file.size();
     let mut found: Option<Later> = None;
     let mut window = Vec::new();
@@ -86,7 +86,7 @@ pub(super) fn find_later(
                 continue;
             }
             next = offset + 1;
-            let Some(head) = Head::decode(bytes, position_at(segment, offset)) else {
+            let Some(head) = Head::decode(bytes, segment.position_at(offset)) else {
                 continue;
             };
             if frame::payload_is_right(file, offset, size, &head)? {
@@ -104,7 +104,7 @@ pub(super) fn find_later(
 
 /// Whether some sector has only zeroes from `from`, or from its beginning, up to its end, which is
 /// at most `to`.
-fn has_lost_sector(file: &dyn ReadFile, from: u64, to: u64) -> Result<bool> {
+fn has_lost_sector<R: Reader>(file: &R, from: u64, to: u64) -> Result<bool, R::Error> {
     let mut sector = [0; SECTOR_BYTES as usize];
     let mut start = from;
     loop {

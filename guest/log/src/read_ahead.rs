@@ -1,21 +1,18 @@
 //! A segment as it is read from its beginning to its end: most entries are far smaller than what a read
 //! costs.
 
-use std::sync::Arc;
+use std::cell::Cell;
 
-use parking_lot::Mutex;
-
-use crate::error::Result;
-use crate::storage::ReadFile;
+use crate::segments::Reader;
 
 /// How much is read at once.
 const WINDOW_BYTES: usize = 256 << 10;
 
-/// A file whose small reads come out of larger ones. Only for bytes that do not change any more.
-pub(super) struct ReadAhead {
-    file: Arc<dyn ReadFile>,
+/// A segment whose small reads come out of larger ones. Only for bytes that do not change any more.
+pub(crate) struct ReadAhead<R> {
+    reader: R,
     size: u64,
-    window: Mutex<Window>,
+    window: Cell<Window>,
 }
 
 #[derive(Default)]
@@ -24,14 +21,14 @@ struct Window {
     bytes: Vec<u8>,
 }
 
-impl ReadAhead {
-    /// The file up to an offset, behind which it may still change.
-    pub(super) fn new(file: Arc<dyn ReadFile>, end: u64) -> Self {
-        let size = file.size().min(end);
+impl<R: Reader> ReadAhead<R> {
+    /// The segment up to an offset, behind which it may still change.
+    pub(crate) fn new(reader: R, end: u64) -> Self {
+        let size = reader.size().min(end);
         Self {
-            file,
+            reader,
             size,
-            window: Mutex::default(),
+            window: Cell::default(),
         }
     }
 }
@@ -43,30 +40,30 @@ impl Window {
     }
 }
 
-impl ReadFile for ReadAhead {
+impl<R: Reader> Reader for ReadAhead<R> {
+    type Error = R::Error;
+
     fn size(&self) -> u64 {
         self.size
     }
 
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), R::Error> {
         let left = self.size.saturating_sub(offset);
         let wanted = usize::try_from(left).unwrap_or(usize::MAX);
         if buffer.len() >= WINDOW_BYTES || buffer.len() > wanted {
-            return self.file.read_at(offset, buffer);
+            return self.reader.read_at(offset, buffer);
         }
-        let mut window = self.window.lock();
+        // What is taken out here is put back below, unless the read fails.
+        let mut window = self.window.take();
         if window.get(offset, buffer.len()).is_none() {
-            let mut bytes = std::mem::take(&mut window.bytes);
-            bytes.resize(WINDOW_BYTES.min(wanted), 0);
-            self.file.read_at(offset, &mut bytes)?;
-            *window = Window {
-                start: offset,
-                bytes,
-            };
+            window.bytes.resize(WINDOW_BYTES.min(wanted), 0);
+            self.reader.read_at(offset, &mut window.bytes)?;
+            window.start = offset;
         }
         if let Some(bytes) = window.get(offset, buffer.len()) {
             buffer.copy_from_slice(bytes);
         }
+        self.window.set(window);
         Ok(())
     }
 }
@@ -74,19 +71,18 @@ impl ReadFile for ReadAhead {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::{MemoryStorage, Storage};
+    use crate::segments::{Name, Segments};
+    use crate::tests::Files;
 
     #[test]
     fn reads_are_those_of_the_file() {
-        let storage = MemoryStorage::new("x");
+        let files = Files::new();
         let bytes: Vec<u8> = (0..WINDOW_BYTES * 2 + 77)
             .map(|at| (at % 251) as u8)
             .collect();
-        let mut file = storage.create("f").expect("made");
-        file.append(&bytes).expect("written");
-        file.finish().expect("finished");
+        files.replace(Name(0), &bytes);
         let end = bytes.len() - 5;
-        let file = ReadAhead::new(storage.open("f").expect("there"), end as u64);
+        let file = ReadAhead::new(files.open(Name(0)).expect("there"), end as u64);
         assert_eq!(file.size(), end as u64);
         let lengths = [1, 0, 20, 4_000, WINDOW_BYTES - 1, WINDOW_BYTES];
         for (length, offset) in lengths

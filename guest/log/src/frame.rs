@@ -12,13 +12,13 @@
 //! can't be a torn write.
 
 use crate::checksum;
-use crate::error::{Error, Result};
-use crate::storage::ReadFile;
+use crate::error::{Error, MediumError, Result};
+use crate::segments::Reader;
 
 /// Bytes of a head.
-pub(super) const HEAD_BYTES: usize = 20;
+pub(crate) const HEAD_BYTES: usize = 20;
 /// Most bytes of a payload: 1 GiB.
-pub(super) const MAX_PAYLOAD_BYTES: usize = 1 << 30;
+pub(crate) const MAX_PAYLOAD_BYTES: usize = 1 << 30;
 /// Bytes of the length of the header, the least payload.
 const PREFIX_BYTES: usize = 4;
 /// How much is read at once where all of it need not be in memory.
@@ -26,23 +26,23 @@ const PIECE_BYTES: u64 = 1 << 20;
 
 /// A head whose checksum is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(crate) struct Head {
     /// Bytes of the payload.
-    pub(super) length: u32,
+    pub(crate) length: u32,
     /// CRC32C of the payload.
-    pub(super) checksum: u32,
+    pub(crate) checksum: u32,
     /// Everything before this position was on the medium.
-    pub(super) durable: u64,
+    pub(crate) durable: u64,
 }
 
 impl Head {
     /// Bytes of head and payload.
-    pub(super) fn frame_bytes(&self) -> u64 {
+    pub(crate) fn frame_bytes(&self) -> u64 {
         HEAD_BYTES as u64 + u64::from(self.length)
     }
 
     /// The head in front of `bytes`, none unless it was written for this position.
-    pub(super) fn decode(bytes: &[u8], position: u64) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8], position: u64) -> Option<Self> {
         let (fields, checksum) = bytes.get(..HEAD_BYTES)?.split_at_checked(HEAD_BYTES - 4)?;
         let length = u32::from_le_bytes(fields.get(..4)?.try_into().ok()?);
         let plausible = PREFIX_BYTES..=MAX_PAYLOAD_BYTES;
@@ -78,8 +78,8 @@ fn head_checksum(position: u64, fields: &[u8]) -> u32 {
     checksum::crc32c_append(checksum::crc32c(&position.to_le_bytes()), fields)
 }
 
-/// Bytes of the payload of an entry; `invalid-argument` when it is too large.
-pub(super) fn payload_bytes(header: &[u8], body: &[u8]) -> Result<u32> {
+/// Bytes of the payload of an entry; [`Error::Invalid`] when it is too large.
+pub(crate) fn payload_bytes<M: MediumError>(header: &[u8], body: &[u8]) -> Result<u32, M> {
     let bytes = header
         .len()
         .saturating_add(body.len())
@@ -88,19 +88,19 @@ pub(super) fn payload_bytes(header: &[u8], body: &[u8]) -> Result<u32> {
         .ok()
         .filter(|_| bytes <= MAX_PAYLOAD_BYTES)
         .ok_or_else(|| {
-            Error::invalid(format!(
+            Error::Invalid(format!(
                 "a log entry has {bytes} bytes, the most is {MAX_PAYLOAD_BYTES}; split the batch"
             ))
         })
 }
 
 /// Adds a frame for `position` to `output` and returns the position after it.
-pub(super) fn encode(
+pub(crate) fn encode<M: MediumError>(
     output: &mut Vec<u8>,
     position: u64,
     durable: u64,
     (header, body): (&[u8], &[u8]),
-) -> Result<u64> {
+) -> Result<u64, M> {
     let length = payload_bytes(header, body)?;
     // Fits: the payload as a whole does.
     let prefix = u32::try_from(header.len())
@@ -124,7 +124,7 @@ pub(super) fn encode(
 }
 
 /// Splits a payload into header and body; none when the length of the header is wrong.
-pub(super) fn split(mut payload: Vec<u8>) -> Option<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn split(mut payload: Vec<u8>) -> Option<(Vec<u8>, Vec<u8>)> {
     let prefix = payload.get(..PREFIX_BYTES)?.try_into().ok()?;
     let end = PREFIX_BYTES.checked_add(usize::try_from(u32::from_le_bytes(prefix)).ok()?)?;
     if end > payload.len() {
@@ -135,14 +135,14 @@ pub(super) fn split(mut payload: Vec<u8>) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((payload, body))
 }
 
-/// The frame at an offset of a file that ends at `end`: none when head or payload are incomplete or
+/// The frame at an offset of a segment that ends at `end`: none when head or payload are incomplete or
 /// fail their checks. The payload is read in pieces and not kept.
-pub(super) fn verify(
-    file: &dyn ReadFile,
+pub(crate) fn verify<R: Reader>(
+    file: &R,
     offset: u64,
     end: u64,
     position: u64,
-) -> Result<Option<Head>> {
+) -> Result<Option<Head>, R::Error> {
     let mut head = [0; HEAD_BYTES];
     if end.saturating_sub(offset) < HEAD_BYTES as u64 {
         return Ok(None);
@@ -155,12 +155,12 @@ pub(super) fn verify(
 }
 
 /// Whether the payload of the frame at `offset` is all there and as its head says.
-pub(super) fn payload_is_right(
-    file: &dyn ReadFile,
+pub(crate) fn payload_is_right<R: Reader>(
+    file: &R,
     offset: u64,
     end: u64,
     head: &Head,
-) -> Result<bool> {
+) -> Result<bool, R::Error> {
     let frame_end = offset + head.frame_bytes();
     if frame_end > end {
         return Ok(false);

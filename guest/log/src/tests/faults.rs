@@ -1,12 +1,8 @@
-//! Writes that fail, and power losses.
+//! Writes to growing files that fail, and power losses.
 
-use std::sync::Arc;
-
-use super::faulty::{Call, Faulty};
-use super::{bytes_of, content, contents, fill, open, replace, replay};
-use crate::error::ErrorKind;
-use crate::storage::log::{Log, LogAccess, LogDurability};
-use crate::storage::{MemoryStorage, Storage};
+use super::files::{Call, Files};
+use super::{FIRST, bytes_of, content, contents, fill, is_full, is_io, names, open, replay};
+use crate::{Access, Durability, Fault, Log};
 
 #[test]
 fn after_a_failed_write_nothing_more_is_taken_and_nothing_of_it_counts() {
@@ -16,60 +12,58 @@ fn after_a_failed_write_nothing_more_is_taken_and_nothing_of_it_counts() {
         // What arrived can't be taken back, but it is torn.
         &[Call::Append, Call::Truncate],
     ] {
-        let faulty = Faulty::new();
-        let storage: Arc<dyn Storage> = Arc::clone(&faulty) as _;
-        let mut log = open(&storage);
-        fill(&mut log, 0..3, LogDurability::Os);
+        let files = Files::new();
+        let mut log = open(&files);
+        fill(&mut log, 0..3, Durability::Os);
         let end = log.end();
-        faulty.fail(failing);
+        files.fail(failing);
         let (header, body) = content(3);
         let error = log
-            .append(&[(&header, &body)], LogDurability::Sync)
+            .append(&[(&header, &body)], Durability::Sync)
             .expect_err("failing");
-        assert_eq!(error.kind(), ErrorKind::Io);
-        faulty.fail(&[]);
+        assert!(is_io(&error), "{error}");
+        files.fail(&[]);
         for result in [
-            log.append(&[(&header, &body)], LogDurability::Os).map(drop),
+            log.append(&[(&header, &body)], Durability::Os).map(drop),
             log.drop_before(end),
         ] {
             let error = result.expect_err("failed before");
-            assert_eq!(error.kind(), ErrorKind::Io);
-            assert!(error.message().contains("reopen the index"), "{error}");
+            assert!(is_io(&error), "{error}");
+            assert!(error.to_string().contains("reopen the index"), "{error}");
         }
         assert_eq!(log.end(), end);
         assert_eq!(replay(&mut log, 0), contents(0..3));
-        let mut log = open(&storage);
+        let mut log = open(&files);
         assert_eq!(log.end(), end, "{failing:?}");
-        fill(&mut log, 3..5, LogDurability::Sync);
+        fill(&mut log, 3..5, Durability::Sync);
         assert_eq!(replay(&mut log, 0), contents(0..5));
     }
 }
 
-const FULL: ErrorKind = ErrorKind::ResourceExhausted;
+const FULL: Fault = Fault::Full;
 
 #[test]
 fn a_full_medium_leaves_the_log_as_it_was() {
     for segment_bytes in [1, 1 << 20] {
-        let faulty = Faulty::new();
-        let storage: Arc<dyn Storage> = Arc::clone(&faulty) as _;
-        let mut log = open(&storage);
+        let files = Files::new();
+        let mut log = open(&files);
         log.limit_segments(segment_bytes);
-        fill(&mut log, 0..3, LogDurability::Os);
+        fill(&mut log, 0..3, Durability::Os);
         let end = log.end();
         let (header, body) = content(3);
-        for durability in [LogDurability::Os, LogDurability::Sync] {
-            faulty.fail_as(FULL, &[Call::Append]);
+        for durability in [Durability::Os, Durability::Sync] {
+            files.fail_as(FULL, &[Call::Append]);
             let refused = log.append(&[(&header, &body)], durability);
-            assert_eq!(refused.expect_err("full").kind(), FULL);
+            assert!(is_full(&refused.expect_err("full")));
             assert_eq!(log.end(), end);
             assert_eq!(replay(&mut log, 0), contents(0..3));
             // What a power loss would find, too.
-            assert_eq!(replay(&mut open(&storage), 0), contents(0..3));
-            faulty.fail(&[]);
+            assert_eq!(replay(&mut open(&files), 0), contents(0..3));
+            files.fail(&[]);
         }
-        fill(&mut log, 3..5, LogDurability::Os);
+        fill(&mut log, 3..5, Durability::Os);
         assert_eq!(replay(&mut log, 0), contents(0..5));
-        assert_eq!(replay(&mut open(&storage), 0), contents(0..5));
+        assert_eq!(replay(&mut open(&files), 0), contents(0..5));
         let end = log.end();
         log.drop_before(end).expect("dropped");
     }
@@ -83,78 +77,73 @@ fn a_full_medium_leaves_the_log_in_doubt_when_nothing_can_be_taken_back() {
         // The bytes are with the operating system, and nobody knows which of them got further.
         &[Call::Sync],
     ] {
-        let faulty = Faulty::new();
-        let storage: Arc<dyn Storage> = Arc::clone(&faulty) as _;
-        let mut log = open(&storage);
-        fill(&mut log, 0..3, LogDurability::Os);
-        faulty.fail_as(FULL, failing);
+        let files = Files::new();
+        let mut log = open(&files);
+        fill(&mut log, 0..3, Durability::Os);
+        files.fail_as(FULL, failing);
         let (header, body) = content(3);
-        let refused = log.append(&[(&header, &body)], LogDurability::Sync);
-        assert_eq!(refused.expect_err("failed").kind(), ErrorKind::Io);
-        faulty.fail(&[]);
-        let refused = log.append(&[(&header, &body)], LogDurability::Os);
-        assert_eq!(refused.expect_err("failed before").kind(), ErrorKind::Io);
-        assert_eq!(replay(&mut open(&storage), 0), contents(0..3));
+        let refused = log.append(&[(&header, &body)], Durability::Sync);
+        assert!(is_io(&refused.expect_err("failed")));
+        files.fail(&[]);
+        let refused = log.append(&[(&header, &body)], Durability::Os);
+        assert!(is_io(&refused.expect_err("failed before")));
+        assert_eq!(replay(&mut open(&files), 0), contents(0..3));
     }
 }
 
 #[test]
 fn a_full_medium_without_room_for_a_new_segment_gets_that_of_the_old_ones() {
-    let faulty = Faulty::new();
-    let storage: Arc<dyn Storage> = Arc::clone(&faulty) as _;
-    let mut log = open(&storage);
+    let files = Files::new();
+    let mut log = open(&files);
     log.limit_segments(1 << 20);
-    fill(&mut log, 0..3, LogDurability::Sync);
+    fill(&mut log, 0..3, Durability::Sync);
     log.limit_segments(1);
-    faulty.fail_as(FULL, &[Call::Append]);
-    faulty.pass_after_removal();
+    files.fail_as(FULL, &[Call::Append]);
+    files.pass_after_removal();
     let end = log.end();
     log.drop_before(end).expect("dropped");
-    assert_eq!(storage.size_bytes().expect("summed"), 0);
-    let again = Log::open_from(Arc::clone(&storage), LogAccess::Read, end).expect("sound");
+    assert_eq!(files.size_bytes(), 0);
+    let again = Log::open_from(files.clone(), Access::Read, end).expect("sound");
     assert_eq!(again.end(), end);
-    assert_eq!(fill(&mut log, 3..5, LogDurability::Os)[0], end);
-    assert_eq!(replay(&mut open(&storage), end), contents(3..5));
+    assert_eq!(fill(&mut log, 3..5, Durability::Os)[0], end);
+    assert_eq!(replay(&mut open(&files), end), contents(3..5));
 }
 
 #[test]
 fn a_failed_start_of_a_segment_fails_the_log() {
-    let faulty = Faulty::new();
-    let storage: Arc<dyn Storage> = Arc::clone(&faulty) as _;
+    let files = Files::new();
     let mut log = Log {
         segment_bytes: 1,
-        ..open(&storage)
+        ..open(&files)
     };
-    fill(&mut log, 0..2, LogDurability::Os);
-    faulty.fail(&[Call::Append]);
-    assert!(log.append(&[(b"h", b"b")], LogDurability::Os).is_err());
-    faulty.fail(&[]);
-    assert!(log.append(&[(b"h", b"b")], LogDurability::Os).is_err());
-    let mut log = open(&storage);
+    fill(&mut log, 0..2, Durability::Os);
+    files.fail(&[Call::Append]);
+    assert!(log.append(&[(b"h", b"b")], Durability::Os).is_err());
+    files.fail(&[]);
+    assert!(log.append(&[(b"h", b"b")], Durability::Os).is_err());
+    let mut log = open(&files);
     assert_eq!(replay(&mut log, 0), contents(0..2));
-    fill(&mut log, 2..4, LogDurability::Os);
-    assert_eq!(replay(&mut open(&storage), 0), contents(0..4));
+    fill(&mut log, 2..4, Durability::Os);
+    assert_eq!(replay(&mut open(&files), 0), contents(0..4));
 }
 
 #[test]
 fn each_durability_syncs_as_it_says() {
-    let faulty = Faulty::new();
-    let storage: Arc<dyn Storage> = Arc::clone(&faulty) as _;
-    let mut log = open(&storage);
-    let path = super::FIRST;
-    fill(&mut log, 0..3, LogDurability::Os);
-    assert_eq!(faulty.synced(path), 32);
-    fill(&mut log, 3..4, LogDurability::Sync);
-    assert_eq!(faulty.synced(path), 32 + log.end());
-    let synced = faulty.synced(path);
-    fill(&mut log, 4..6, LogDurability::Os);
-    assert_eq!(faulty.synced(path), synced);
-    log.append(&[], LogDurability::Sync).expect("a sync");
-    assert_eq!(faulty.synced(path), 32 + log.end());
-    fill(&mut log, 6..8, LogDurability::Os);
+    let files = Files::new();
+    let mut log = open(&files);
+    fill(&mut log, 0..3, Durability::Os);
+    assert_eq!(files.synced(FIRST), 32);
+    fill(&mut log, 3..4, Durability::Sync);
+    assert_eq!(files.synced(FIRST), 32 + log.end());
+    let synced = files.synced(FIRST);
+    fill(&mut log, 4..6, Durability::Os);
+    assert_eq!(files.synced(FIRST), synced);
+    log.append(&[], Durability::Sync).expect("a sync");
+    assert_eq!(files.synced(FIRST), 32 + log.end());
+    fill(&mut log, 6..8, Durability::Os);
     drop(log);
-    let log = open(&storage);
-    assert_eq!(faulty.synced(path), 32 + log.end());
+    let log = open(&files);
+    assert_eq!(files.synced(FIRST), 32 + log.end());
 }
 
 struct Random(u64);
@@ -189,11 +178,10 @@ fn a_power_loss_takes_nothing_that_was_synced() {
     let mut cut_short = 0;
     for seed in 0..600 {
         let mut random = Random(seed);
-        let faulty = Faulty::new();
-        let storage: Arc<dyn Storage> = Arc::clone(&faulty) as _;
+        let files = Files::new();
         let mut log = Log {
             segment_bytes: 20_000,
-            ..open(&storage)
+            ..open(&files)
         };
         let mut entries: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         let mut synced_entries = 0;
@@ -210,9 +198,9 @@ fn a_power_loss_takes_nothing_that_was_synced() {
             let slices: Vec<(&[u8], &[u8])> = batch.iter().map(|(h, b)| (&h[..], &b[..])).collect();
             let sync = random.below(4) == 0;
             let durability = if sync {
-                LogDurability::Sync
+                Durability::Sync
             } else {
-                LogDurability::Os
+                Durability::Os
             };
             log.append(&slices, durability).expect("appended");
             entries.extend(batch);
@@ -220,12 +208,11 @@ fn a_power_loss_takes_nothing_that_was_synced() {
                 synced_entries = entries.len();
             }
         }
-        let left: Arc<dyn Storage> = Arc::new(MemoryStorage::new("x"));
-        for name in storage.list("log").expect("listed") {
-            let path = format!("log/{name}");
-            let bytes = bytes_of(&storage, &path);
-            let bytes = after_power_loss(&bytes, faulty.synced(&path) as usize, &mut random);
-            replace(&left, &path, &bytes);
+        let left = Files::new();
+        for name in names(&files) {
+            let bytes = bytes_of(&files, name);
+            let bytes = after_power_loss(&bytes, files.synced(name) as usize, &mut random);
+            left.replace(name, &bytes);
         }
         let mut again = open(&left);
         let found = replay(&mut again, 0);
@@ -236,7 +223,7 @@ fn a_power_loss_takes_nothing_that_was_synced() {
         );
         assert_eq!(found, entries[..found.len()], "seed {seed}");
         cut_short += u64::from(found.len() < entries.len());
-        fill(&mut again, 0..2, LogDurability::Os);
+        fill(&mut again, 0..2, Durability::Os);
         assert_eq!(replay(&mut open(&left), 0).len(), found.len() + 2);
     }
     assert!(

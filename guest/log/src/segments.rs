@@ -1,0 +1,191 @@
+//! What a log asks of the medium that its segments lie on.
+//!
+//! A medium has one of two [forms](Form). Where files can grow, a segment is a file that takes commits at
+//! its end, and a crash may leave it torn. Where things are only ever made whole, as in a bucket, each
+//! commit is a segment of its own. What a segment is made of is the log's business, in both.
+
+use std::convert::Infallible;
+use std::marker::PhantomData;
+
+use crate::error::MediumError;
+
+/// How segments come to be on a medium.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// They grow at their end. The name of a segment is the position of its first entry.
+    Growing,
+    /// They are whole when they are made, one for each commit, and never change. Names count commits; none
+    /// is left out, so that who makes the next one knows that no other writer did.
+    Whole,
+}
+
+/// The name of a segment; see [`Form`] for what it says. Names ascend in the order of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(pub u64);
+
+/// The segments of one log. Whoever writes holds the lock of the index; readers need none.
+pub trait Segments {
+    /// What goes wrong.
+    type Error: MediumError;
+    /// A segment that is open for reading.
+    type Reader: Reader<Error = Self::Error>;
+    /// The newest segment where it can grow.
+    type Tail: Tail<Error = Self::Error>;
+
+    /// How segments come to be here; always the same.
+    fn form(&self) -> Form;
+
+    /// Where the log is, for messages.
+    fn location(&self) -> String;
+
+    /// Where a segment is, or would be, for messages.
+    fn place(&self, name: Name) -> String;
+
+    /// The names of all segments, ascending; none when there is no log yet. What else lies there does not
+    /// matter.
+    fn list(&self) -> Result<Vec<Name>, Self::Error>;
+
+    /// Opens a segment at its present size. [`Gone`](crate::Fault::Gone) when there is none.
+    fn open(&self, name: Name) -> Result<Self::Reader, Self::Error>;
+
+    /// Makes a segment that begins with some bytes: all of it, where they do not grow. On return they and
+    /// the name are on the medium. Where segments grow, what the interrupted making of one has left under
+    /// the name gives way, and the tail is returned.
+    ///
+    /// Where they do not, of any number of callers one succeeds; the others get
+    /// [`Taken`](crate::Fault::Taken). A medium that asks again after an answer that got lost looks first
+    /// whether what is there is what it made. After [`Full`](crate::Fault::Full) there is no such segment;
+    /// after another error there may be, but not a part of one.
+    fn begin(&self, name: Name, bytes: &[u8]) -> Result<Option<Self::Tail>, Self::Error>;
+
+    /// The newest segment, to go on at its end; none where they do not grow. At most one tail is used at a
+    /// time.
+    fn tail(&self, name: Name) -> Result<Option<Self::Tail>, Self::Error>;
+
+    /// Removes a segment, durable on return; succeeds when there is none. It must not need room.
+    fn remove(&self, name: Name) -> Result<(), Self::Error>;
+
+    /// Moves a damaged segment, as it is, to where people may look at it and the log does not.
+    fn set_aside(&self, name: Name) -> Result<(), Self::Error>;
+
+    /// Makes the names of all segments survive a power loss. Called when there are some.
+    fn sync(&self) -> Result<(), Self::Error>;
+}
+
+impl<S: Segments + ?Sized> Segments for Box<S> {
+    type Error = S::Error;
+    type Reader = S::Reader;
+    type Tail = S::Tail;
+
+    fn form(&self) -> Form {
+        (**self).form()
+    }
+
+    fn location(&self) -> String {
+        (**self).location()
+    }
+
+    fn place(&self, name: Name) -> String {
+        (**self).place(name)
+    }
+
+    fn list(&self) -> Result<Vec<Name>, S::Error> {
+        (**self).list()
+    }
+
+    fn open(&self, name: Name) -> Result<S::Reader, S::Error> {
+        (**self).open(name)
+    }
+
+    fn begin(&self, name: Name, bytes: &[u8]) -> Result<Option<S::Tail>, S::Error> {
+        (**self).begin(name, bytes)
+    }
+
+    fn tail(&self, name: Name) -> Result<Option<S::Tail>, S::Error> {
+        (**self).tail(name)
+    }
+
+    fn remove(&self, name: Name) -> Result<(), S::Error> {
+        (**self).remove(name)
+    }
+
+    fn set_aside(&self, name: Name) -> Result<(), S::Error> {
+        (**self).set_aside(name)
+    }
+
+    fn sync(&self) -> Result<(), S::Error> {
+        (**self).sync()
+    }
+}
+
+/// A segment that is open for reading. Its bytes stay readable when its name is removed.
+pub trait Reader {
+    /// What goes wrong.
+    type Error: MediumError;
+
+    /// Bytes in the segment when it was opened.
+    fn size(&self) -> u64;
+
+    /// Fills a buffer with the bytes at an offset. [`Short`](crate::Fault::Short) when the segment ends
+    /// before that.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Self::Error>;
+}
+
+impl<R: Reader> Reader for &R {
+    type Error = R::Error;
+
+    fn size(&self) -> u64 {
+        (**self).size()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Self::Error> {
+        (**self).read_at(offset, buffer)
+    }
+}
+
+/// The end of a segment that grows.
+pub trait Tail {
+    /// What goes wrong.
+    type Error: MediumError;
+
+    /// Adds bytes at the end in one write. On return they survive the end of the process, not of the power.
+    /// After an error the bytes behind [`size`](Self::size) are undefined.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
+
+    /// Makes all bytes, and the size, survive a power loss. After an error it is unknown which of the bytes
+    /// since the last success do.
+    fn sync(&mut self) -> Result<(), Self::Error>;
+
+    /// Bytes in the segment.
+    fn size(&self) -> u64;
+
+    /// Cuts the segment to a size that it has or had, durable after the next [`sync`](Self::sync).
+    fn truncate(&mut self, size: u64) -> Result<(), Self::Error>;
+}
+
+/// The tail of segments that do not grow: there is none.
+#[derive(Debug)]
+pub struct NoTail<E> {
+    never: Infallible,
+    error: PhantomData<E>,
+}
+
+impl<E: MediumError> Tail for NoTail<E> {
+    type Error = E;
+
+    fn append(&mut self, _bytes: &[u8]) -> Result<(), E> {
+        match self.never {}
+    }
+
+    fn sync(&mut self) -> Result<(), E> {
+        match self.never {}
+    }
+
+    fn size(&self) -> u64 {
+        match self.never {}
+    }
+
+    fn truncate(&mut self, _size: u64) -> Result<(), E> {
+        match self.never {}
+    }
+}
