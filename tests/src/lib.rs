@@ -10,6 +10,7 @@
 //! * [`trial`] is an index on such a disk with its ledger.
 //! * [`fuzzing`] is what the fuzz targets of the host do.
 //! * [`subject`] is an index under test, for both engines.
+//! * [`ungrowing`] is a store whose files do not grow.
 //! * [`watched`] is a store that tells of every access.
 
 // This crate exists only for tests: a failed expectation is a failed test.
@@ -30,4 +31,5 @@ pub mod model;
 pub mod simulated_disk;
 pub mod subject;
 pub mod trial;
+pub mod ungrowing;
 pub mod watched;

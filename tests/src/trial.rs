@@ -8,6 +8,7 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 use sidx_columns::OwnedValue;
 use sidx_host::storage::DirectoryStore;
+use sidx_host::storage::log::LogForm;
 use sidx_host::{Durability, Engine, ErrorKind, Index, IndexBuilder, Result, Retention, Store};
 
 use crate::expression::{Expression, Op};
@@ -15,6 +16,7 @@ use crate::ledger::Ledger;
 use crate::model::{Found, Query, Row};
 use crate::simulated_disk::{Crash, SimulatedDisk};
 use crate::subject::{NAME, ask, batch, read};
+use crate::ungrowing::UngrowingStore;
 
 /// Something that is done to an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,8 @@ pub struct Setup {
     pub flush_bytes: u64,
     /// Whether flushes merge.
     pub automatic_merge: bool,
+    /// How the log lies on the disk.
+    pub log_form: LogForm,
 }
 
 impl Setup {
@@ -61,7 +65,13 @@ impl Setup {
             engine,
             flush_bytes: u64::MAX,
             automatic_merge: false,
+            log_form: LogForm::Growing,
         }
+    }
+
+    /// The same with a log that lies so.
+    pub fn with_log(self, log_form: LogForm) -> Self {
+        Self { log_form, ..self }
     }
 }
 
@@ -142,8 +152,11 @@ impl Trial {
     }
 
     fn store(&self) -> Store {
-        let backend = DirectoryStore::on(self.disk.mount(), "/store");
-        Store::with_backend(Arc::new(backend))
+        let backend = Arc::new(DirectoryStore::on(self.disk.mount(), "/store"));
+        match self.setup.log_form {
+            LogForm::Growing => Store::with_backend(backend),
+            LogForm::Whole => Store::with_backend(Arc::new(UngrowingStore(backend))),
+        }
     }
 
     fn options(&self) -> IndexBuilder {

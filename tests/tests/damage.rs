@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sidx_columns::OwnedValue;
-use sidx_host::storage::log::{Log, LogAccess};
+use sidx_host::storage::log::{Log, LogAccess, LogForm};
 use sidx_host::storage::{MemoryStorage, Storage, Store as Backend};
 use sidx_host::{Durability, Engine, Error, ErrorKind, Index, Result, Retention, Store};
 use sidx_tests::model::{Found, Model, Query, Row};
@@ -34,6 +34,8 @@ const NAME: &str = "damaged";
 const FILTER: &str = r#"status = 500 or name starts with "n1" or exists(codes)"#;
 /// Of the cases of each test one in so many is run by default.
 const SHARE: usize = 61;
+/// The same for the log alone, which is small.
+const OBJECTS_SHARE: usize = 7;
 /// The same for the component, which takes longer to open an index.
 const COMPONENT_SHARE: usize = 701;
 
@@ -56,6 +58,13 @@ impl Backend for One {
     fn remove_index(&self, _name: &str) -> Result<()> {
         Err(Error::invalid("not in this test"))
     }
+}
+
+fn empty(log_form: LogForm) -> Arc<dyn Storage> {
+    Arc::new(match log_form {
+        LogForm::Growing => MemoryStorage::new(NAME),
+        LogForm::Whole => MemoryStorage::without_growing_files(NAME),
+    })
 }
 
 /// All bytes of an index: files by path and objects by name.
@@ -91,15 +100,17 @@ impl Image {
         Image { files, objects }
     }
 
-    fn storage(&self) -> Arc<dyn Storage> {
-        let storage = MemoryStorage::new(NAME);
+    fn storage(&self, log_form: LogForm) -> Arc<dyn Storage> {
+        let storage = empty(log_form);
         for (path, bytes) in &self.files {
-            storage.append_file(path).unwrap().append(bytes).unwrap();
+            let mut file = storage.create(path).unwrap();
+            file.append(bytes).unwrap();
+            file.finish().unwrap();
         }
         for (name, bytes) in &self.objects {
             storage.put_if_absent(name, bytes).unwrap();
         }
-        Arc::new(storage)
+        storage
     }
 
     /// Names and sizes of everything.
@@ -125,6 +136,7 @@ impl Image {
 /// A small store with everything in it: two parts, the second of a merge, labels, every kind of tag,
 /// membership filters, and a log of which a part was absorbed.
 struct Sample {
+    log_form: LogForm,
     image: Image,
     /// Rows after each number of log entries that are not in a part, fewest first.
     rows: Vec<Model>,
@@ -160,8 +172,8 @@ fn rows(first: i64, count: i64) -> Vec<Row> {
 }
 
 impl Sample {
-    fn new() -> Sample {
-        let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new(NAME));
+    fn new(log_form: LogForm) -> Sample {
+        let storage = empty(log_form);
         let store = Store::with_backend(Arc::new(One(Arc::clone(&storage))));
         let index = store
             .index(NAME)
@@ -209,9 +221,30 @@ impl Sample {
         let kept = &ends[ends.len() - 4..];
         let offset = |position: &u64| (position - log.start()) as usize + 32;
         Sample {
+            log_form,
             image: Image::of(&*storage),
             rows: [flushed].into_iter().chain(states).collect(),
             frames: kept.iter().map(offset).collect(),
+        }
+    }
+
+    /// What is damaged: everything, and of a log of objects only that.
+    fn names(&self) -> Vec<(String, usize)> {
+        let mut names = self.image.names();
+        if self.log_form == LogForm::Whole {
+            names.retain(|(name, _)| name.starts_with("log/"));
+        }
+        names
+    }
+
+    /// What a store without a file may show. Nothing tells that the last object of a log was there.
+    fn allowed_without(&self, name: &str) -> Vec<&Model> {
+        let newest = self.names().pop().map(|(name, _)| name);
+        match self.log_form {
+            LogForm::Whole if newest.as_deref() == Some(name) => {
+                vec![&self.rows[self.rows.len() - 2]]
+            }
+            _ => self.allowed(name, 0, true),
         }
     }
 
@@ -219,7 +252,8 @@ impl Sample {
     /// of the entries before it, when nothing whole follows.
     fn allowed(&self, name: &str, at: usize, cut: bool) -> Vec<&Model> {
         let whole = self.frames.len() - 1;
-        if !name.starts_with("log/") {
+        // An object is never torn.
+        if !name.starts_with("log/") || self.log_form == LogForm::Whole {
             return vec![&self.rows[whole]];
         }
         let before = self.frames.iter().skip(1).filter(|end| **end <= at).count();
@@ -233,6 +267,7 @@ impl Sample {
 
 /// A damaged store and what it may show.
 struct Case<'a> {
+    log_form: LogForm,
     what: String,
     image: Image,
     allowed: Vec<&'a Model>,
@@ -248,7 +283,7 @@ enum Shown {
 impl Case<'_> {
     /// Opens the store in both ways and looks at everything; panics when a wrong row comes out.
     fn check(&self, engine: Engine) {
-        let storage = self.image.storage();
+        let storage = self.image.storage(self.log_form);
         let builder = || {
             let store = Store::with_backend(Arc::new(One(Arc::clone(&storage))));
             store.index(NAME).engine(engine).automatic_merge(false)
@@ -395,7 +430,7 @@ fn run<'a>(
 type Make<'a> = Box<dyn FnOnce() -> Case<'a> + 'a>;
 
 fn flips(sample: &Sample) -> impl Iterator<Item = Make<'_>> {
-    let places = sample.image.names().into_iter();
+    let places = sample.names().into_iter();
     let places = places.flat_map(|(name, size)| (0..size).map(move |at| (name.clone(), at)));
     let masked =
         places.flat_map(|(name, at)| [0x01, 0x80, 0xff].map(|mask| (name.clone(), at, mask)));
@@ -406,6 +441,7 @@ fn flips(sample: &Sample) -> impl Iterator<Item = Make<'_>> {
             let allowed = sample.allowed(&name, at, false);
             let what = format!("byte {at} of {name} xor {mask:#x}");
             Case {
+                log_form: sample.log_form,
                 what,
                 image,
                 allowed,
@@ -415,7 +451,7 @@ fn flips(sample: &Sample) -> impl Iterator<Item = Make<'_>> {
 }
 
 fn cuts(sample: &Sample) -> impl Iterator<Item = Make<'_>> {
-    let places = sample.image.names().into_iter();
+    let places = sample.names().into_iter();
     let places = places.flat_map(|(name, size)| (0..size).map(move |at| (name.clone(), at)));
     places.map(move |(name, at)| -> Make<'_> {
         Box::new(move || {
@@ -424,6 +460,7 @@ fn cuts(sample: &Sample) -> impl Iterator<Item = Make<'_>> {
             let allowed = sample.allowed(&name, at, true);
             let what = format!("{name} cut to {at} bytes");
             Case {
+                log_form: sample.log_form,
                 what,
                 image,
                 allowed,
@@ -434,16 +471,16 @@ fn cuts(sample: &Sample) -> impl Iterator<Item = Make<'_>> {
 
 fn removals(sample: &Sample) -> impl Iterator<Item = Make<'_>> {
     sample
-        .image
         .names()
         .into_iter()
         .map(move |(name, _)| -> Make<'_> {
             Box::new(move || {
                 let mut image = sample.image.clone();
                 image.remove(&name);
-                let allowed = sample.allowed(&name, 0, true);
+                let allowed = sample.allowed_without(&name);
                 let what = format!("{name} removed");
                 Case {
+                    log_form: sample.log_form,
                     what,
                     image,
                     allowed,
@@ -454,25 +491,34 @@ fn removals(sample: &Sample) -> impl Iterator<Item = Make<'_>> {
 
 #[test]
 fn a_flipped_byte_gives_no_wrong_row() {
-    let sample = Sample::new();
+    let sample = Sample::new(LogForm::Growing);
     run(Engine::Native, SHARE, flips(&sample));
 }
 
 #[test]
 fn a_cut_file_gives_no_wrong_row() {
-    let sample = Sample::new();
+    let sample = Sample::new(LogForm::Growing);
     run(Engine::Native, SHARE, cuts(&sample));
 }
 
 #[test]
 fn a_removed_file_gives_no_wrong_row() {
-    let sample = Sample::new();
+    let sample = Sample::new(LogForm::Growing);
     run(Engine::Native, 1, removals(&sample));
 }
 
 #[test]
+fn a_damaged_log_of_objects_gives_no_wrong_row() {
+    let sample = Sample::new(LogForm::Whole);
+    run(Engine::Native, OBJECTS_SHARE, flips(&sample));
+    run(Engine::Native, OBJECTS_SHARE, cuts(&sample));
+    run(Engine::Native, 1, removals(&sample));
+    run(Engine::Component, COMPONENT_SHARE, flips(&sample));
+}
+
+#[test]
 fn the_component_gives_no_wrong_row_either() {
-    let sample = Sample::new();
+    let sample = Sample::new(LogForm::Growing);
     run(Engine::Component, COMPONENT_SHARE, flips(&sample));
     run(Engine::Component, COMPONENT_SHARE, cuts(&sample));
 }
@@ -480,7 +526,7 @@ fn the_component_gives_no_wrong_row_either() {
 /// The cases are only as good as what is in the store.
 #[test]
 fn the_sample_holds_every_kind_of_file() {
-    let sample = Sample::new();
+    let sample = Sample::new(LogForm::Growing);
     let names: Vec<String> = sample
         .image
         .names()
@@ -525,6 +571,7 @@ fn the_sample_holds_every_kind_of_file() {
         names.len()
     );
     let whole = Case {
+        log_form: LogForm::Growing,
         what: "undamaged".to_owned(),
         image: sample.image.clone(),
         allowed: vec![sample.rows.last().unwrap()],

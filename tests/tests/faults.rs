@@ -15,6 +15,7 @@
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use sidx_host::storage::log::LogForm;
 use sidx_host::{Durability, Engine, Error, ErrorKind};
 use sidx_tests::simulated_disk::{Crash, Fault, SimulatedDisk};
 use sidx_tests::trial::{Setup, Step, Trial};
@@ -126,13 +127,13 @@ fn recover(mut trial: Trial, crash: Crash, seed: u64) {
     }
 }
 
-fn fail_everywhere(engine: Engine, fault: Fault, lasts: bool, stride: u64) {
+fn fail_everywhere(setup: Setup, fault: Fault, lasts: bool, stride: u64) {
     let (mut call, mut points, mut refusals) = (1, 0, 0);
     loop {
         let disk = SimulatedDisk::new(call);
         disk.record();
         disk.fail_at(call, fault, lasts);
-        let mut trial = Trial::new(disk, Setup::manual(engine));
+        let mut trial = Trial::new(disk, setup);
         let played = play(&mut trial);
         let Some(struck) = trial.disk().struck() else {
             assert!(played.calls > 300, "only {} calls", played.calls);
@@ -153,14 +154,21 @@ fn fail_everywhere(engine: Engine, fault: Fault, lasts: bool, stride: u64) {
         call = struck + stride;
     }
     assert!(refusals > 0, "no call told of the fault");
-    println!("{engine:?}, {fault:?}, lasts {lasts}: {points} calls failed, {refusals} errors");
+    println!("{setup:?}, {fault:?}, lasts {lasts}: {points} calls failed, {refusals} errors");
 }
 
 fn fail_all(fault: Fault) {
     let stride = std::env::var("SIDX_SIM_STRIDE").map_or(11, |text| text.parse().unwrap());
     for lasts in [false, true] {
-        fail_everywhere(Engine::Native, fault, lasts, stride);
-        fail_everywhere(Engine::Component, fault, lasts, stride * 10);
+        let native = Setup::manual(Engine::Native);
+        fail_everywhere(native, fault, lasts, stride);
+        fail_everywhere(
+            native.with_log(LogForm::Whole),
+            fault,
+            lasts,
+            stride * 2 - 1,
+        );
+        fail_everywhere(Setup::manual(Engine::Component), fault, lasts, stride * 10);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use sidx_host::storage::log::LogForm;
 use sidx_host::{Durability, Engine};
 use sidx_tests::simulated_disk::{Crash, SimulatedDisk};
 use sidx_tests::trial::{Setup, Step, Trial};
@@ -97,18 +98,18 @@ fn crash_again_everywhere(trial: &Trial, points: &mut u64) {
 }
 
 /// Ends the script at every change, which leaves all that an end at any call could leave.
-fn crash_everywhere(engine: Engine, stride: u64, survivors: u64, again: u64) {
+fn crash_everywhere(setup: Setup, stride: u64, survivors: u64, again: u64) {
     let mut points = 0;
     for change in (1..).step_by(stride as usize) {
         for comes_about in [false, true] {
             let disk = SimulatedDisk::new(change);
             disk.record();
             disk.crash_at_change(change, comes_about);
-            let mut trial = Trial::new(disk, Setup::manual(engine));
+            let mut trial = Trial::new(disk, setup);
             play(&mut trial, &mut SmallRng::seed_from_u64(7));
             if !trial.disk().is_crashed() {
                 assert!(change > 200, "the script makes only {change} changes");
-                println!("{engine:?}: {points} crash points");
+                println!("{setup:?}: {points} crash points");
                 return;
             }
             let fork = trial.fork(change);
@@ -135,12 +136,26 @@ fn survivors() -> Option<u64> {
 #[test]
 fn a_crash_at_any_call_loses_nothing_that_was_promised() {
     match survivors() {
-        Some(survivors) => crash_everywhere(Engine::Native, 1, survivors, 1),
-        None => crash_everywhere(Engine::Native, 3, 1, 60),
+        Some(survivors) => crash_everywhere(Setup::manual(Engine::Native), 1, survivors, 1),
+        None => crash_everywhere(Setup::manual(Engine::Native), 3, 1, 60),
+    }
+}
+
+#[test]
+fn a_crash_at_any_call_loses_nothing_of_a_log_of_objects() {
+    let setup = Setup::manual(Engine::Native).with_log(LogForm::Whole);
+    match survivors() {
+        Some(survivors) => crash_everywhere(setup, 1, survivors, 1),
+        None => crash_everywhere(setup, 5, 1, 100),
     }
 }
 
 #[test]
 fn a_crash_at_some_calls_loses_nothing_through_the_component() {
-    crash_everywhere(Engine::Component, 40, survivors().unwrap_or(1), 0);
+    crash_everywhere(
+        Setup::manual(Engine::Component),
+        40,
+        survivors().unwrap_or(1),
+        0,
+    );
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use sidx_host::storage::log::LogForm;
 use sidx_host::{Durability, Engine};
 use sidx_tests::simulated_disk::{Crash, SimulatedDisk};
 use sidx_tests::trial::{Setup, Step, Trial};
@@ -106,8 +107,8 @@ fn recover(trial: &mut Trial, random: &mut SmallRng) -> u64 {
     }
 }
 
-fn live(seed: u64, engine: Engine) -> u64 {
-    let told = Told(seed, engine);
+fn live(seed: u64, engine: Engine, log_form: LogForm) -> u64 {
+    let told = Told(seed, engine, log_form);
     let mut random = SmallRng::seed_from_u64(seed);
     let setup = Setup {
         engine,
@@ -116,6 +117,7 @@ fn live(seed: u64, engine: Engine) -> u64 {
             _ => u64::MAX,
         },
         automatic_merge: random.random(),
+        log_form,
     };
     let mut trial = Trial::new(SimulatedDisk::new(seed), setup);
     if variable("SIDX_SIM_SEED").is_some() {
@@ -131,23 +133,24 @@ fn live(seed: u64, engine: Engine) -> u64 {
 }
 
 /// Names the seed of a failed life.
-struct Told(u64, Engine);
+struct Told(u64, Engine, LogForm);
 
 impl Drop for Told {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let Told(seed, engine) = self;
+            let Told(seed, engine, form) = self;
             eprintln!(
-                "SIDX_SIM_SEED={seed} repeats this life of the {engine:?} engine and tells every call"
+                "SIDX_SIM_SEED={seed} repeats this life of the {engine:?} engine with a {form:?} log and \
+                 tells every call"
             );
         }
     }
 }
 
 /// Lives until there were that many crash points.
-fn live_often(engine: Engine, points: u64) {
+fn live_often(engine: Engine, log_form: LogForm, points: u64) {
     if let Some(seed) = variable("SIDX_SIM_SEED") {
-        live(seed, engine);
+        live(seed, engine, log_form);
         return;
     }
     let first = variable("SIDX_SIM_FIRST").unwrap_or(1);
@@ -157,25 +160,32 @@ fn live_often(engine: Engine, points: u64) {
             scope.spawn(|| {
                 while crashes.load(Ordering::Relaxed) < points {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    crashes.fetch_add(live(seed, engine), Ordering::Relaxed);
+                    crashes.fetch_add(live(seed, engine, log_form), Ordering::Relaxed);
                 }
             });
         }
     });
     let lives = next.into_inner() - first;
     println!(
-        "{engine:?}: {} crash points in {lives} lives",
+        "{engine:?}, {log_form:?} log: {} crash points in {lives} lives",
         crashes.into_inner()
     );
 }
 
 #[test]
 fn no_life_loses_what_was_promised() {
-    live_often(Engine::Native, variable("SIDX_SIM_RUNS").unwrap_or(2000));
+    let points = variable("SIDX_SIM_RUNS").unwrap_or(2000);
+    live_often(Engine::Native, LogForm::Growing, points);
+}
+
+#[test]
+fn no_life_loses_what_was_promised_with_a_log_of_objects() {
+    let points = variable("SIDX_SIM_RUNS").unwrap_or(1000);
+    live_often(Engine::Native, LogForm::Whole, points);
 }
 
 #[test]
 fn no_life_loses_what_was_promised_through_the_component() {
     let points = variable("SIDX_SIM_RUNS").map_or(100, |runs| (runs / 100).max(100));
-    live_often(Engine::Component, points);
+    live_often(Engine::Component, LogForm::Growing, points);
 }

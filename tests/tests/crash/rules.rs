@@ -5,12 +5,15 @@ use std::sync::Arc;
 use sidx_host::ErrorKind;
 use sidx_host::storage::{DirectoryStore, Store, conformance};
 use sidx_tests::simulated_disk::{Crash, Fault, SimulatedDisk};
+use sidx_tests::ungrowing::UngrowingStore;
 
 #[test]
 fn the_directory_backend_keeps_to_the_rules_on_the_simulated_disk() {
     let store = || DirectoryStore::on(SimulatedDisk::new(1).mount(), "/deep/er");
     conformance::check_all(|| store().open_index("x", true).unwrap()).unwrap();
     conformance::check_store(|| Arc::new(store())).unwrap();
+    let store = || UngrowingStore(Arc::new(store()));
+    conformance::check_all(|| store().open_index("x", true).unwrap()).unwrap();
 }
 
 #[test]
