@@ -67,7 +67,7 @@ fn write_column(column: &Column, out: &mut Vec<u8>) {
     }
 }
 
-/// Reads what [`write`] wrote. Memory stays within a small multiple of the bytes given.
+/// Reads what [`write()`] wrote. Memory stays within a small multiple of the bytes given.
 ///
 /// # Errors
 /// When the bytes end early, go on behind the last column, or a column breaks a rule.
