@@ -221,7 +221,7 @@ impl<H: Host> Salvage<'_, H> {
         // Pages may pass their checksum and still not be what the block says: better known before any
         // of it is written.
         let sources: Vec<PageSource> = [payloads.clone()].into_iter().chain(tags.clone()).collect();
-        if tolerate(self.host.gather(&sources))?.is_none() {
+        if tolerate(self.host.gather(&PageSource::all(&sources)))?.is_none() {
             return Ok(false);
         }
         if let Some(number) = self.output {

@@ -61,6 +61,8 @@ fn announce_inputs(workspace: &Path) -> io::Result<()> {
     let inputs = [
         "guest/kernels/src",
         "guest/kernels/Cargo.toml",
+        "guest/executor/src",
+        "guest/executor/Cargo.toml",
         "guest/engine/src",
         "guest/engine/Cargo.toml",
         "guest/component/src",

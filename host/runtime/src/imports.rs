@@ -30,7 +30,7 @@ pub(crate) use self::convert::{from_wit_error, to_wit_error};
 #[allow(missing_docs, unused_variables, unreachable_pub, clippy::all)]
 pub(crate) mod bindings {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "../../wit",
         world: "engine",
         imports: { default: trappable },
         with: {
@@ -91,6 +91,12 @@ impl ImportError {
 impl From<sidx_engine::Error> for ImportError {
     fn from(error: sidx_engine::Error) -> Self {
         Self::Refused(error)
+    }
+}
+
+impl From<sidx_executor::Error> for ImportError {
+    fn from(error: sidx_executor::Error) -> Self {
+        Self::Refused(error.into())
     }
 }
 

@@ -460,7 +460,7 @@ impl<H: Host> Cursor<H> {
         };
         let picked = batch.picked.get(start..).unwrap_or_default();
         let source = payload_source(&mut self.blocks, picked);
-        let columns = self.host.gather(&[source])?;
+        let columns = self.host.gather(&[source.source()])?;
         self.explain.calls.gather += 1;
         let payloads = self.host.read_column(&columns, 0)?;
         let first = distinct.first_rows(&payloads)?;

@@ -12,7 +12,7 @@ use super::projection::{Projection, payload_source};
 use super::ranges::{Range, sources_of, whole_ranges};
 use super::share::{Stripes, likely_rows, offered, worth};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{Host, Selected};
+use crate::host::{Host, PageRanges, Selected};
 use crate::part::layout::BLOCK_ROWS;
 use crate::types::Rows;
 use std::collections::VecDeque;
@@ -406,7 +406,7 @@ impl<H: Host> Sweep<H> {
             let selection = selection(&self.plan, &group, filtered, BLOCK_ROWS as u32)?;
             let filter = self.plan.predicate().filter(|_| filtered);
             let filter = filter.map(|predicate| predicate.compiled());
-            let selected = self.host.select(filter, &selection)?;
+            let selected = self.host.select(filter, &selection.request())?;
             self.explain.calls.select += 1;
             self.explain.rows.selected += selected.rows.len() as u64;
             for ((at, _), rows) in asked.iter().zip(in_stored_order(&selected, &group)?) {
@@ -441,7 +441,7 @@ impl<H: Host> Sweep<H> {
                 keys: Vec::new(),
                 series: found.series,
                 series_ends: found.series_ends,
-                columns: Some(self.host.gather_ranges(&found.sources)?),
+                columns: Some(self.host.gather_ranges(&PageRanges::all(&found.sources))?),
                 names,
                 stripe,
                 partial,
@@ -481,7 +481,7 @@ impl<H: Host> Sweep<H> {
             return Ok(());
         };
         let source = payload_source(&mut self.blocks, &batch.picked);
-        let columns = self.host.gather(&[source])?;
+        let columns = self.host.gather(&[source.source()])?;
         self.explain.calls.gather += 1;
         let payloads = self.host.read_column(&columns, 0)?;
         let first = distinct.first_rows(&payloads)?;

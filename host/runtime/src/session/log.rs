@@ -8,7 +8,7 @@ use sidx_engine::host::{LogDurability, LogEntry, SalvagedLog};
 use sidx_engine::{Error, Result};
 use sidx_kernels::{Column, frame};
 
-use super::columns::Columns;
+use super::Columns;
 use crate::storage::Storage;
 use crate::storage::log::{Log, LogAccess, LogReport, check};
 
@@ -110,7 +110,7 @@ impl IndexLog {
         let columns = frame::read_columns(&entry.body).map_err(|cause| at(cause.to_string()))?;
         let rows = columns.first().map_or(0, Column::rows);
         let columns =
-            Columns::from_columns(rows, columns).map_err(|cause| at(cause.message().to_owned()))?;
+            Columns::from_columns(rows, columns).map_err(|cause| at(cause.to_string()))?;
         Ok(Some(LogEntry {
             next_position: entry.next_position,
             header: entry.header,
