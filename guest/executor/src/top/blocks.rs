@@ -1,5 +1,6 @@
 //! The blocks of a request as they are opened.
 
+use std::iter;
 use std::ops::Range;
 
 use sidx_kernels::{Bitmap, Keys, Program, Stop};
@@ -46,13 +47,21 @@ impl<'s, P: Pages> Blocks<'s, P> {
         }
     }
 
-    /// Loads the blocks that are about to be read: all where whole runs are wanted. Runs that are opened as
-    /// they come due may not all be, so that only far pages are loaded before.
+    /// Loads far pages before they are read. Not all may be: runs are opened as they come due, and a list of
+    /// runs that is too long is given up. So near ones are read when their turn comes.
     pub(super) fn load(&self) {
-        if self.lists.whole || self.pages.is_far() {
-            self.pages
-                .load(self.lists.pages.iter().copied(), Purpose::Column);
+        if !self.pages.is_far() {
+            return;
         }
+        let pages_of = |block| {
+            let slots = match self.lists.is_tested(block) {
+                true => self.lists.slot_pages(block),
+                false => &[],
+            };
+            iter::once(self.lists.key_page(block)).chain(slots.iter().copied())
+        };
+        let blocks = 0..self.lists.block_count() as u32;
+        self.pages.load(blocks.flat_map(pages_of), Purpose::Column);
     }
 
     /// The key page of a block.
