@@ -1,6 +1,6 @@
-//! Line coverage by all tests: of the engine, the executors and the kernels, as they run natively, of the host's
-//! library, and of the `sidx` command, which tests start as a process. Each has a floor, below which the task
-//! fails.
+//! Line coverage by all tests: of the engine, the executors and the kernels, as they run natively, of the
+//! host's library, and of the `sidx` command, which tests start as a process. Each has a floor, below which
+//! the task fails.
 //!
 //! The crates of the workspace are instrumented, by standing between cargo and the compiler, so that
 //! everything they need is shared with normal builds: all of them, because generic code of the engine is

@@ -199,10 +199,10 @@ pub fn gather(case: u64) -> Result<(), String> {
     let mut memory = Memory::new(numbers);
     let blocks = Blocks::random(numbers, &memory)?;
     let picked: Vec<(Option<&Block>, u32)> = (0..numbers.below(2000))
-        .filter_map(|_| {
+        .map(|_| {
             let block = blocks.blocks.get(numbers.below(blocks.blocks.len() + 1));
             let row = block.map_or(0, |block| numbers.below(block.keys.len()) as u32);
-            Some((block, row))
+            (block, row)
         })
         .collect();
     let value = |(block, row): &(Option<&Block>, u32)| block.and_then(|block| block.value(*row));

@@ -1,6 +1,6 @@
 //! Checks of the executors that run where the component runs: built for `wasm32-unknown-unknown`, over pages
-//! in memory and with the vector kernels of WebAssembly. Functions return 0, or the number of the first
-//! case that failed, counted from 1; the tests of `guest/executor` run the same cases and tell what was wrong.
+//! in memory and with the vector kernels of WebAssembly. Functions return 0, or the number of the first case
+//! that failed, counted from 1; the tests of `guest/executor` run the same cases and tell what was wrong.
 
 pub mod checks;
 
