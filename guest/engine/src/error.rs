@@ -50,7 +50,7 @@ impl ErrorKind {
     }
 
     /// Whether an error is about the bytes of a part, not about reaching them.
-    pub(crate) fn is_damage(self) -> bool {
+    pub fn is_damage(self) -> bool {
         matches!(
             self,
             Self::Corrupt | Self::NotFound | Self::UnsupportedVersion

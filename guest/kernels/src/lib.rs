@@ -89,10 +89,3 @@ pub use select::{
 pub use stats::{ColumnStats, ValueRange};
 pub use stop::Stop;
 pub use string::SharedDictionary;
-
-// Until their users name `sidx-columns` themselves.
-pub use sidx_columns as column;
-pub use sidx_columns::{
-    Array, Bitmap, ByteStrings, Column, ColumnBuilder, ColumnError, ColumnType, OwnedValue, Value,
-    ValueType, Values, log_columns,
-};

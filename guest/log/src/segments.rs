@@ -72,52 +72,6 @@ pub trait Segments {
     fn sync(&self) -> Result<(), Self::Error>;
 }
 
-impl<S: Segments + ?Sized> Segments for Box<S> {
-    type Error = S::Error;
-    type Reader = S::Reader;
-    type Tail = S::Tail;
-
-    fn form(&self) -> Form {
-        (**self).form()
-    }
-
-    fn location(&self) -> String {
-        (**self).location()
-    }
-
-    fn place(&self, name: Name) -> String {
-        (**self).place(name)
-    }
-
-    fn list(&self) -> Result<Vec<Name>, S::Error> {
-        (**self).list()
-    }
-
-    fn open(&self, name: Name) -> Result<S::Reader, S::Error> {
-        (**self).open(name)
-    }
-
-    fn begin(&self, name: Name, bytes: &[u8]) -> Result<Option<S::Tail>, S::Error> {
-        (**self).begin(name, bytes)
-    }
-
-    fn tail(&self, name: Name) -> Result<Option<S::Tail>, S::Error> {
-        (**self).tail(name)
-    }
-
-    fn remove(&self, name: Name) -> Result<(), S::Error> {
-        (**self).remove(name)
-    }
-
-    fn set_aside(&self, name: Name) -> Result<(), S::Error> {
-        (**self).set_aside(name)
-    }
-
-    fn sync(&self) -> Result<(), S::Error> {
-        (**self).sync()
-    }
-}
-
 /// A segment that is open for reading. Its bytes stay readable when its name is removed.
 pub trait Reader {
     /// What goes wrong.

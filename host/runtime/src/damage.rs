@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use serde::Serialize;
-use sidx_engine::{Damage, DamagedFile, ErrorKind, Region};
+use sidx_engine::{Damage, DamagedFile, Region};
 
 use crate::work::unix_ms;
 
@@ -40,14 +40,6 @@ pub(crate) struct Damages {
     parts: Mutex<BTreeMap<u64, DamagedPart>>,
     /// Parts that were ever added.
     added: AtomicU64,
-}
-
-/// Whether an error tells of stored bytes, not of the way to them.
-pub(crate) fn is_damage(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::UnsupportedVersion
-    )
 }
 
 /// The name of a part, as its directory and the reports of the engine have it.

@@ -31,7 +31,6 @@ mod background;
 mod backoff;
 mod backup;
 mod batch;
-mod checksum;
 mod cursor;
 mod damage;
 mod dump;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sidx_engine::{Choice, Job, Outcome, Pressure};
 
 use crate::backup::{self, BackupReport};
-use crate::damage::{is_damage, part_name};
+use crate::damage::part_name;
 use crate::dump::Dump;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Index, Merged, parse};
@@ -166,7 +166,7 @@ impl Maintenance {
             match self.run_merge(limits, choice) {
                 Ok(Some(outcome)) => merged.add(&outcome),
                 Ok(None) => break,
-                Err(error) if is_damage(error.kind()) && damages.added() > known => {
+                Err(error) if error.kind().is_damage() && damages.added() > known => {
                     let index = self.index.name();
                     // The report of the merge, and `health`, name the part.
                     tracing::info!(index, %error, "a merge met damage and is planned around it");

@@ -7,7 +7,7 @@ use parking_lot::MutexGuard;
 use serde::Serialize;
 use sidx_engine::{Job, Outcome, Retention, RetentionStep};
 
-use crate::damage::{is_damage, part_name};
+use crate::damage::part_name;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Merged;
 use crate::instance::Instance;
@@ -222,7 +222,7 @@ impl Run<'_> {
                 Ok(_) => rewritten.push(step),
                 Err(error) => {
                     let error: Error = error.clone().into();
-                    if is_damage(error.kind()) {
+                    if error.kind().is_damage() {
                         let writer = self.maintenance.index.writer();
                         writer.note_damage(&step.parts, &self.limits);
                     }
@@ -357,7 +357,7 @@ impl Run<'_> {
              the same call does the rest",
             done.dropped_rows, done.dropped_parts, done.parts
         );
-        if is_damage(cause.kind()) {
+        if cause.kind().is_damage() {
             text.push_str(
                 "; a salvage or a repair puts what can be read in the place of a damaged part",
             );

@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 use serde::Serialize;
 use sidx_engine::PartFile;
+use sidx_log::checksum;
 
-use crate::checksum;
 use crate::damage::DamagedPart;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Index;

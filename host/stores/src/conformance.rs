@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use sidx_host::storage::{MemoryStorage, MemoryStore, conformance};
+//! use sidx_stores::{MemoryStorage, MemoryStore, conformance};
 //!
 //! conformance::check_all(|| Arc::new(MemoryStorage::new("delays"))).unwrap();
 //! conformance::check_store(|| Arc::new(MemoryStore::new())).unwrap();

@@ -5,6 +5,8 @@
 //! every export are in [`harm`], calls that the host must refuse in [`requests`], answers that cannot be in
 //! [`answers`].
 
+// It is built for WebAssembly only, where a trap is an instruction.
+#![cfg(target_arch = "wasm32")]
 // Doing wrong is the purpose here.
 #![allow(
     clippy::undocumented_unsafe_blocks,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loom::sync::Mutex;
 use loom::thread;
-use sidx_engine::View;
+use sidx_engine::{FlushNeed, View};
 
 use crate::views::Views;
 
@@ -13,7 +13,7 @@ fn view(version: u64) -> View {
         version,
         epoch: 0,
         bytes: Vec::new(),
-        flush_bytes: 0,
+        flush_need: FlushNeed::default(),
     }
 }
 

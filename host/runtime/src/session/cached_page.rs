@@ -14,7 +14,8 @@ use zstd::bulk::Decompressor;
 use super::activity::Activity;
 use super::handles::PagePlace;
 use super::source::{Body, SourceFile};
-use crate::checksum;
+use sidx_log::checksum;
+
 use crate::page_cache::{Access, PageCache};
 
 /// Most bytes of a page before and after compression.

@@ -14,7 +14,8 @@ use sidx_kernels::{Program, Step};
 
 use super::authority::{check_engine_object, check_engine_path, check_file_path};
 use super::{Columns, Filter, NewDictionary, NewFile, Session};
-use crate::checksum;
+use sidx_log::checksum;
+
 use crate::storage::check_object_size;
 
 /// Most bytes of one raw read, which must fit a list of the component model.

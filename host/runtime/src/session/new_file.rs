@@ -17,7 +17,8 @@ use super::disk::Space;
 use super::memory_files::{MemoryFile, Reservation};
 use super::shared::Shared;
 use super::source::SourceFile;
-use crate::checksum;
+use sidx_log::checksum;
+
 use crate::storage;
 
 /// Level 1: on pages of identifiers and payloads it is within a few percent of level 3 in size and

@@ -7,26 +7,21 @@ use std::sync::Arc;
 pub use sidx_engine::host::LogDurability;
 pub use sidx_log::{Access as LogAccess, Entry as LogEntry, Form as LogForm, Report as LogReport};
 
-use sidx_log::{Durability, Fault, MediumError, Name, Segments, Tail};
+use sidx_log::{Durability, Fault, MediumError, Tail};
 
-use self::files::GrowingFiles;
-use self::objects::WholeFiles;
+use self::files::Files;
 use super::{AppendFile, ReadFile, Storage};
 use crate::error::{Error, ErrorKind, Result};
 
 mod files;
-mod objects;
 #[cfg(test)]
 mod tests;
 
 /// Where segments are.
 pub(crate) const DIRECTORY: &str = "log";
 
-/// The segments of a log, in whichever form a storage has them.
-type Medium = Box<dyn Segments<Error = StorageError, Reader = OpenSegment, Tail = OpenTail> + Send>;
-
 /// The log of one index.
-pub struct Log(sidx_log::Log<Medium>);
+pub struct Log(sidx_log::Log<Files>);
 
 /// What of a log is needed, to be checked beside it.
 pub(crate) struct Needed(sidx_log::Needed);
@@ -39,7 +34,7 @@ impl Log {
     /// end that a crash left is cut off and all the rest is synced; with [`LogAccess::Read`] the log just
     /// ends before it. `corrupt`, with file and offset, when a frame is damaged or a segment is missing.
     pub fn open(storage: Arc<dyn Storage>, access: LogAccess) -> Result<Self> {
-        Self::opened(sidx_log::Log::open(medium(storage), access))
+        Self::opened(sidx_log::Log::open(Files::new(storage), access))
     }
 
     /// As [`open`](Self::open), of a log whose entries before a position are absorbed: whatever is left
@@ -52,7 +47,7 @@ impl Log {
         needed_from: u64,
     ) -> Result<Self> {
         Self::opened(sidx_log::Log::open_from(
-            medium(storage),
+            Files::new(storage),
             access,
             needed_from,
         ))
@@ -66,12 +61,12 @@ impl Log {
         storage: Arc<dyn Storage>,
         needed_from: Option<u64>,
     ) -> Result<(Self, LogReport)> {
-        let salvaged = sidx_log::Log::salvage(medium(storage), needed_from);
+        let salvaged = sidx_log::Log::salvage(Files::new(storage), needed_from);
         let (log, report) = salvaged.map_err(told)?;
         Ok((Self::opened(Ok(log))?, report))
     }
 
-    fn opened(log: sidx_log::Result<sidx_log::Log<Medium>, StorageError>) -> Result<Self> {
+    fn opened(log: sidx_log::Result<sidx_log::Log<Files>, StorageError>) -> Result<Self> {
         let log = log.map_err(told)?;
         if let Some(cut) = log.cut() {
             tracing::warn!(
@@ -142,15 +137,8 @@ impl Log {
 impl Needed {
     /// Reads and checks every entry in a storage. A segment that is gone by now was given up.
     pub(crate) fn check(&self, storage: &Arc<dyn Storage>) -> Result<LogReport> {
-        let medium = medium(Arc::clone(storage));
-        self.0.check(&medium).map_err(told)
-    }
-}
-
-fn medium(storage: Arc<dyn Storage>) -> Medium {
-    match storage.log_form() {
-        LogForm::Growing => Box::new(GrowingFiles::new(storage)),
-        LogForm::Whole => Box::new(WholeFiles::new(storage)),
+        let files = Files::new(Arc::clone(storage));
+        self.0.check(&files).map_err(told)
     }
 }
 
@@ -235,60 +223,5 @@ impl Tail for OpenTail {
 
     fn truncate(&mut self, size: u64) -> Result<(), StorageError> {
         Ok(self.0.truncate(size)?)
-    }
-}
-
-/// What both forms do alike: each segment is a file below [`DIRECTORY`].
-struct Folder {
-    storage: Arc<dyn Storage>,
-    /// Behind the 16 hex digits of a name.
-    suffix: &'static str,
-}
-
-impl Folder {
-    fn path(&self, name: Name) -> String {
-        format!("{DIRECTORY}/{:016x}{}", name.0, self.suffix)
-    }
-
-    fn place(&self, name: Name) -> String {
-        format!("{}/{}", self.storage.location(), self.path(name))
-    }
-
-    /// The names of segments, ascending. Other names are not the log's business.
-    fn list(&self) -> Result<Vec<Name>, StorageError> {
-        let names = self.storage.list(DIRECTORY)?;
-        let parse = |file: &String| {
-            let number = u64::from_str_radix(file.strip_suffix(self.suffix)?, 16).ok()?;
-            let path = self.path(Name(number));
-            (path.strip_prefix(DIRECTORY)?.strip_prefix('/')? == file).then_some(Name(number))
-        };
-        let mut names: Vec<Name> = names.iter().filter_map(parse).collect();
-        names.sort_unstable();
-        Ok(names)
-    }
-
-    fn open(&self, name: Name) -> Result<OpenSegment, StorageError> {
-        Ok(OpenSegment(self.storage.open(&self.path(name))?))
-    }
-
-    fn remove(&self, name: Name) -> Result<(), StorageError> {
-        Ok(self.storage.remove(&self.path(name))?)
-    }
-
-    /// Moves a segment to the quarantine, under a name that is free there.
-    fn set_aside(&self, name: Name) -> Result<(), StorageError> {
-        let path = |number: &str| format!("quarantine/log-{:016x}{number}{}", name.0, self.suffix);
-        let known = self.storage.list("quarantine")?;
-        let taken = |path: &String| known.iter().any(|name| path.ends_with(name.as_str()));
-        let (mut to, mut number) = (path(""), 1);
-        while taken(&to) {
-            to = path(&format!(".{number}"));
-            number += 1;
-        }
-        Ok(self.storage.rename(&self.path(name), &to)?)
-    }
-
-    fn sync(&self) -> Result<(), StorageError> {
-        Ok(self.storage.sync(DIRECTORY)?)
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use sidx_engine::{Job, Outcome, RetentionStep, Salvaged, View};
 
 use super::Writer;
-use crate::damage::is_damage;
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Instance;
 use crate::pool::Lease;
@@ -34,7 +33,7 @@ impl Writer {
             });
         let ended = self.end(&job, merged).map(Some);
         if let Err(error) = &ended
-            && is_damage(error.kind())
+            && error.kind().is_damage()
             && !job.flush
         {
             self.note_damage(&job.inputs, &limits);

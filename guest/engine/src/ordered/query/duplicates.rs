@@ -6,17 +6,22 @@ use super::projection::payload_source;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use sidx_columns::{Column, Values};
-use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What a set entry costs beside its bytes.
 const ENTRY_BYTES: usize = 48;
 
+#[expect(
+    clippy::disallowed_types,
+    reason = "the hasher is fixed, and a look-up per row is too dear in a tree"
+)]
+type Payloads = std::collections::HashSet<Box<[u8]>, BuildHasherDefault<PayloadHasher>>;
+
 /// The payloads seen so far, byte for byte: equality is never left to a hash.
 #[derive(Default)]
 pub(crate) struct Duplicates {
-    seen: HashSet<Box<[u8]>, BuildHasherDefault<PayloadHasher>>,
+    seen: Payloads,
     bytes: usize,
 }
 

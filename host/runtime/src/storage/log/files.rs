@@ -1,78 +1,129 @@
-//! A log in files that grow.
+//! The segments of a log as files of a storage, in either form.
 //!
 //! ```text
-//! log/<first position, 16 hex digits>.log
+//! log/<first position, 16 hex digits>.log     where files grow
+//! log/<number of the commit, 16 hex digits>   where nothing does: whole when it gets its name
 //! ```
 
 use std::sync::Arc;
 
 use sidx_log::{Form, Name, Segments, Tail};
 
-use super::{Folder, OpenSegment, OpenTail, StorageError};
+use super::{DIRECTORY, OpenSegment, OpenTail, StorageError};
+use crate::error::Error;
 use crate::storage::Storage;
 
-/// The segments of a log in files that grow.
-pub(super) struct GrowingFiles(Folder);
+/// Where the segments of a log are.
+pub(super) struct Files {
+    storage: Arc<dyn Storage>,
+    form: Form,
+}
 
-impl GrowingFiles {
+impl Files {
     pub(super) fn new(storage: Arc<dyn Storage>) -> Self {
-        let suffix = ".log";
-        Self(Folder { storage, suffix })
+        let form = storage.log_form();
+        Self { storage, form }
+    }
+
+    /// Behind the 16 hex digits of a name.
+    fn suffix(&self) -> &'static str {
+        match self.form {
+            Form::Growing => ".log",
+            Form::Whole => "",
+        }
+    }
+
+    fn path(&self, name: Name) -> String {
+        format!("{DIRECTORY}/{:016x}{}", name.0, self.suffix())
     }
 
     fn append(&self, name: Name) -> Result<OpenTail, StorageError> {
-        let file = self.0.storage.append_file(&self.0.path(name))?;
+        let file = self.storage.append_file(&self.path(name))?;
         Ok(OpenTail(file))
     }
 }
 
-impl Segments for GrowingFiles {
+impl Segments for Files {
     type Error = StorageError;
     type Reader = OpenSegment;
     type Tail = OpenTail;
 
     fn form(&self) -> Form {
-        Form::Growing
+        self.form
     }
 
     fn location(&self) -> String {
-        self.0.storage.location()
+        self.storage.location()
     }
 
     fn place(&self, name: Name) -> String {
-        self.0.place(name)
+        format!("{}/{}", self.storage.location(), self.path(name))
     }
 
+    /// Other names than those of segments are not the log's business.
     fn list(&self) -> Result<Vec<Name>, StorageError> {
-        self.0.list()
+        let names = self.storage.list(DIRECTORY)?;
+        let parse = |file: &String| {
+            let number = u64::from_str_radix(file.strip_suffix(self.suffix())?, 16).ok()?;
+            let path = self.path(Name(number));
+            (path.strip_prefix(DIRECTORY)?.strip_prefix('/')? == file).then_some(Name(number))
+        };
+        let mut names: Vec<Name> = names.iter().filter_map(parse).collect();
+        names.sort_unstable();
+        Ok(names)
     }
 
     fn open(&self, name: Name) -> Result<OpenSegment, StorageError> {
-        self.0.open(name)
+        Ok(OpenSegment(self.storage.open(&self.path(name))?))
     }
 
     fn begin(&self, name: Name, bytes: &[u8]) -> Result<Option<OpenTail>, StorageError> {
-        let mut file = self.append(name)?;
-        // One whose making was interrupted may be there.
-        file.truncate(0)?;
-        file.append(bytes)?;
-        file.sync()?;
-        Ok(Some(file))
+        match self.form {
+            Form::Growing => {
+                let mut file = self.append(name)?;
+                // One whose making was interrupted may be there.
+                file.truncate(0)?;
+                file.append(bytes)?;
+                file.sync()?;
+                Ok(Some(file))
+            }
+            Form::Whole => {
+                let mut file = self.storage.create(&self.path(name))?;
+                file.append(bytes)?;
+                file.finish()?;
+                // The name is there, and nobody knows whether it stays.
+                self.storage.sync(DIRECTORY).map_err(Error::in_doubt)?;
+                Ok(None)
+            }
+        }
     }
 
     fn tail(&self, name: Name) -> Result<Option<OpenTail>, StorageError> {
-        self.append(name).map(Some)
+        match self.form {
+            Form::Growing => self.append(name).map(Some),
+            Form::Whole => Ok(None),
+        }
     }
 
     fn remove(&self, name: Name) -> Result<(), StorageError> {
-        self.0.remove(name)
+        Ok(self.storage.remove(&self.path(name))?)
     }
 
+    /// Moves a segment to the quarantine, under a name that is free there.
     fn set_aside(&self, name: Name) -> Result<(), StorageError> {
-        self.0.set_aside(name)
+        let suffix = self.suffix();
+        let path = |number: &str| format!("quarantine/log-{:016x}{number}{suffix}", name.0);
+        let known = self.storage.list("quarantine")?;
+        let taken = |path: &String| known.iter().any(|name| path.ends_with(name.as_str()));
+        let (mut to, mut number) = (path(""), 1);
+        while taken(&to) {
+            to = path(&format!(".{number}"));
+            number += 1;
+        }
+        Ok(self.storage.rename(&self.path(name), &to)?)
     }
 
     fn sync(&self) -> Result<(), StorageError> {
-        self.0.sync()
+        Ok(self.storage.sync(DIRECTORY)?)
     }
 }
