@@ -1,5 +1,6 @@
 //! Builds what the tests run inside WebAssembly: the component that misbehaves on demand, for
-//! `tests/isolation.rs`, and the checks of the kernels, for `tests/kernels.rs`.
+//! `tests/isolation.rs`, and the checks of the kernels and the executors, for `tests/kernels.rs` and
+//! `tests/executor.rs`.
 
 #[path = "../host/runtime/build/component.rs"]
 mod component;
@@ -31,11 +32,14 @@ fn run() -> Result<(), String> {
     };
     write("misbehaving.wasm", &wasm)?;
     // The component came first and has installed the target where it was missing.
-    let checks = match wasm.is_empty() {
-        true => Vec::new(),
-        false => kernel_checks()?,
-    };
-    write("kernels.wasm", &checks)
+    for name in ["kernels", "executor"] {
+        let checks = match wasm.is_empty() {
+            true => Vec::new(),
+            false => checks_of(name)?,
+        };
+        write(&format!("{name}.wasm"), &checks)?;
+    }
+    Ok(())
 }
 
 fn write(name: &str, bytes: &[u8]) -> Result<(), String> {
@@ -43,27 +47,29 @@ fn write(name: &str, bytes: &[u8]) -> Result<(), String> {
     fs::write(&path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-/// The module of `tests/kernels-wasm`, with the vector instructions that the component has.
-fn kernel_checks() -> Result<Vec<u8>, String> {
+/// The module of `tests/kernels-wasm` or `tests/executor-wasm`, with the vector instructions that the
+/// component has.
+fn checks_of(name: &str) -> Result<Vec<u8>, String> {
     let workspace = component::workspace()?;
     let target_dir = component::variable("OUT_DIR")?.join("kernels");
-    let sources = workspace.join("tests/kernels-wasm");
+    let sources = workspace.join(format!("tests/{name}-wasm"));
     writeln!(
         io::stdout(),
         "cargo::rerun-if-changed={}",
         sources.display()
     )
     .map_err(|error| format!("cannot write to stdout: {error}"))?;
-    let output = component::guest_cargo(&workspace, &target_dir, "sidx-kernels-wasm")
+    let output = component::guest_cargo(&workspace, &target_dir, &format!("sidx-{name}-wasm"))
         .env("RUSTFLAGS", "-C target-feature=+simd128")
         .output()
         .map_err(|error| format!("cannot start cargo: {error}"))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         return Err(format!(
-            "building the checks of the kernels failed:\n{stderr}"
+            "building the checks of the {name} failed:\n{stderr}"
         ));
     }
-    let module = Path::new(component::TARGET).join("release/sidx_kernels_wasm.wasm");
+    let module = format!("release/sidx_{name}_wasm.wasm");
+    let module = Path::new(component::TARGET).join(module);
     component::read(&target_dir.join(module))
 }

@@ -3,8 +3,9 @@
 use std::ops::Bound;
 
 use sidx_engine as engine;
-use sidx_engine::host::{self, PageRanges, PageSource, Selection, TopRequest};
+use sidx_engine::host;
 use sidx_engine::{Error, ErrorKind};
+use sidx_executor::{gather, select, top};
 use sidx_kernels::{Order, Step, Test};
 
 use crate::bindings::exports::sidx::engine::index as wit;
@@ -66,39 +67,39 @@ pub(crate) fn log_durability(durability: host::LogDurability) -> log::Durability
 }
 
 /// Wanted rows, without a copy of the lists.
-pub(crate) fn selection(selection: &Selection) -> scan::Selection<'_> {
+pub(crate) fn selection<'a>(request: &select::Request<'a>) -> scan::Selection<'a> {
     scan::Selection {
-        key_pages: &selection.key_pages,
-        slots: selection.slots,
-        slot_pages: &selection.slot_pages,
-        span_counts: &selection.span_counts,
-        spans: &selection.spans,
-        low: selection.low,
-        high: selection.high,
-        order: order(selection.order()),
-        resume_keys: &selection.resume_keys,
-        resume_rows: &selection.resume_rows,
-        cap: selection.cap,
+        key_pages: request.key_pages,
+        slots: request.slots,
+        slot_pages: request.slot_pages,
+        span_counts: request.span_counts,
+        spans: request.spans,
+        low: request.low,
+        high: request.high,
+        order: order(request.order),
+        resume_keys: request.resume_keys,
+        resume_rows: request.resume_rows,
+        cap: request.cap,
     }
 }
 
 /// Wanted runs, without a copy of the lists.
-pub(crate) fn request(request: &TopRequest) -> scan::Request<'_> {
+pub(crate) fn request<'a>(request: &top::Request<'a>) -> scan::Request<'a> {
     scan::Request {
-        pages: &request.pages,
+        pages: request.pages,
         slots: request.slots,
-        tested: &request.tested,
-        runs: &request.runs,
-        ends: &request.ends,
+        tested: request.tested,
+        runs: request.runs,
+        ends: request.ends,
         whole: request.whole,
         low: request.low,
         high: request.high,
-        order: order(request.order()),
+        order: order(request.order),
         limit: request.limit,
         horizon: request.horizon,
-        kinds: &request.kinds,
-        piece_counts: &request.piece_counts,
-        pieces: &request.pieces,
+        kinds: request.kinds,
+        piece_counts: request.piece_counts,
+        pieces: request.pieces,
     }
 }
 
@@ -110,21 +111,21 @@ fn order(order: Order) -> scan::Order {
 }
 
 /// Rows of pages, without a copy of the lists.
-pub(crate) fn page_source(source: &PageSource) -> scan::PageSource<'_> {
+pub(crate) fn page_source<'a>(source: &gather::Source<'a>) -> scan::PageSource<'a> {
     scan::PageSource {
         kind: source.kind.code(),
-        pages: &source.pages,
-        rows: &source.rows,
+        pages: source.pages,
+        rows: source.rows,
     }
 }
 
 /// Ranges of pages, without a copy of the lists.
-pub(crate) fn page_ranges(source: &PageRanges) -> scan::PageRanges<'_> {
+pub(crate) fn page_ranges<'a>(source: &gather::Ranges<'a>) -> scan::PageRanges<'a> {
     scan::PageRanges {
         kind: source.kind.code(),
-        pages: &source.pages,
-        starts: &source.starts,
-        ends: &source.ends,
+        pages: source.pages,
+        starts: source.starts,
+        ends: source.ends,
     }
 }
 

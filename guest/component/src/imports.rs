@@ -2,11 +2,11 @@
 
 use sidx_columns::{Column, ColumnType};
 use sidx_engine::host::{
-    BlockSource, Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium,
-    Object, PageRanges, PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Top,
-    TopRequest, Usage,
+    Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium, Object, Piece,
+    Readers, SalvagedLog, Selected, Top, Usage,
 };
 use sidx_engine::{Host, Result};
+use sidx_executor::{block, gather, select, top};
 use sidx_kernels::Step;
 
 use crate::bindings::sidx::engine::{files, limits, log, objects, scan};
@@ -177,18 +177,16 @@ impl Host for Imports {
         scan::probe(pages, hashes).map_err(to_engine::error)
     }
 
-    fn find_slices(
-        &self,
-        dictionary: u32,
-        postings: &[u32],
-        values: &[Vec<u8>],
-    ) -> Result<Vec<u32>> {
-        let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
-        scan::find_slices(dictionary, postings, &values).map_err(to_engine::error)
+    fn find_slices(&self, dictionary: u32, postings: &[u32], values: &[&[u8]]) -> Result<Vec<u32>> {
+        scan::find_slices(dictionary, postings, values).map_err(to_engine::error)
     }
 
-    fn select(&self, filter: Option<&scan::Filter>, selection: &Selection) -> Result<Selected> {
-        scan::select(filter, from_engine::selection(selection))
+    fn select(
+        &self,
+        filter: Option<&scan::Filter>,
+        request: &select::Request<'_>,
+    ) -> Result<Selected> {
+        scan::select(filter, from_engine::selection(request))
             .map(to_engine::selected)
             .map_err(to_engine::error)
     }
@@ -196,29 +194,33 @@ impl Host for Imports {
     fn top(
         &self,
         filter: Option<&scan::Filter>,
-        request: &TopRequest,
+        request: &top::Request<'_>,
     ) -> Result<Top<scan::Columns>> {
         scan::top(filter, from_engine::request(request))
             .map(to_engine::top)
             .map_err(to_engine::error)
     }
 
-    fn count(&self, filter: Option<&scan::Filter>, selection: &Selection) -> Result<Vec<u64>> {
-        scan::count(filter, from_engine::selection(selection)).map_err(to_engine::error)
+    fn count(
+        &self,
+        filter: Option<&scan::Filter>,
+        request: &select::Request<'_>,
+    ) -> Result<Vec<u64>> {
+        scan::count(filter, from_engine::selection(request)).map_err(to_engine::error)
     }
 
-    fn gather(&self, sources: &[PageSource]) -> Result<scan::Columns> {
+    fn gather(&self, sources: &[gather::Source<'_>]) -> Result<scan::Columns> {
         let sources: Vec<_> = sources.iter().map(from_engine::page_source).collect();
         scan::gather(&sources).map_err(to_engine::error)
     }
 
-    fn gather_ranges(&self, sources: &[PageRanges]) -> Result<scan::Columns> {
+    fn gather_ranges(&self, sources: &[gather::Ranges<'_>]) -> Result<scan::Columns> {
         let sources: Vec<_> = sources.iter().map(from_engine::page_ranges).collect();
         scan::gather_ranges(&sources).map_err(to_engine::error)
     }
 
-    fn lengths(&self, source: &PageSource) -> Result<Vec<u32>> {
-        scan::lengths(from_engine::page_source(source)).map_err(to_engine::error)
+    fn lengths(&self, source: gather::Source<'_>) -> Result<Vec<u32>> {
+        scan::lengths(from_engine::page_source(&source)).map_err(to_engine::error)
     }
 
     fn keys(&self, page: u32, start: u32, end: u32) -> Result<Vec<i64>> {
@@ -229,10 +231,10 @@ impl Host for Imports {
         &self,
         target: &files::NewFile,
         filters: Option<&files::NewFile>,
-        source: &PageSource,
+        source: gather::Source<'_>,
         page_bytes: u32,
     ) -> Result<Vec<Piece>> {
-        let source = from_engine::page_source(source);
+        let source = from_engine::page_source(&source);
         let pieces = scan::encode_pages(target, filters, source, page_bytes);
         pieces.map(to_engine::pieces).map_err(to_engine::error)
     }
@@ -256,10 +258,10 @@ impl Host for Imports {
         dictionary: &scan::NewDictionary,
         target: &files::NewFile,
         postings: &files::NewFile,
-        source: &PageSource,
+        source: gather::Source<'_>,
         first_slice: u32,
     ) -> Result<Piece> {
-        let source = from_engine::page_source(source);
+        let source = from_engine::page_source(&source);
         dictionary
             .encode(target, postings, source, first_slice)
             .map(to_engine::piece)
@@ -295,14 +297,14 @@ impl Host for Imports {
         &self,
         target: &files::NewFile,
         keys: &[i64],
-        source: &BlockSource,
+        source: block::Source<'_>,
     ) -> Result<Vec<Piece>> {
         let kinds: Vec<u8> = source.kinds.iter().map(|kind| kind.code()).collect();
         let source = scan::BlockSource {
             kinds: &kinds,
-            pages: &source.pages,
-            blocks: &source.blocks,
-            rows: &source.rows,
+            pages: source.pages,
+            blocks: source.blocks,
+            rows: source.rows,
         };
         scan::fold_block(target, keys, source)
             .map(to_engine::pieces)

@@ -127,3 +127,17 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// What an executor refused, for hosts that have no errors of their own: the one place where kinds meet.
+impl From<sidx_executor::Error> for Error {
+    fn from(cause: sidx_executor::Error) -> Self {
+        use sidx_executor::Error as E;
+        match cause {
+            E::Request(text) => Self::invalid(text),
+            E::Damage(text) => Self::corrupt(text),
+            E::Limit(text) => Self::new(ErrorKind::LimitExceeded, text),
+            cause @ E::Stopped => Self::new(ErrorKind::Cancelled, cause.to_string()),
+            cause => Self::new(ErrorKind::Other, cause.to_string()),
+        }
+    }
+}

@@ -5,9 +5,14 @@
 //! errors, and what is durable when a call returns. Handles are plain numbers that belong to one
 //! instance.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use sidx_columns::{Column, ColumnType};
-use sidx_kernels::{Order, Step, ValueRange};
+use sidx_executor::{block, gather, select, top};
+use sidx_kernels::{Order, Step};
+
+pub use sidx_executor::select::{Selected, SelectedRows};
+pub use sidx_executor::top::Top;
+pub use sidx_executor::{ABSENT, Codec, Extent, FinishedDictionary, Piece};
 
 /// Where a file lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,30 +21,6 @@ pub enum Medium {
     Memory,
     /// In the store.
     Durable,
-}
-
-/// How the bytes of a page are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Codec {
-    /// As they are.
-    None,
-    /// Compressed with zstd where that makes them smaller.
-    Zstd,
-}
-
-/// Where one page lies in a file; see `files.extent`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Extent {
-    /// First byte in the file.
-    pub offset: u64,
-    /// Bytes in the file.
-    pub stored_bytes: u32,
-    /// Bytes after decompression.
-    pub raw_bytes: u32,
-    /// CRC32C of the stored bytes.
-    pub checksum: u32,
-    /// 0 as is, 1 zstd.
-    pub codec: u32,
 }
 
 /// A finished file.
@@ -121,9 +102,6 @@ pub struct Usage {
     pub free_slots: u32,
 }
 
-/// Marks an absent page in a list of page handles, and the start in a list of resume rows.
-pub const ABSENT: u32 = u32::MAX;
-
 /// Wanted rows of several blocks, as parallel flat lists; see `scan.selection`.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
@@ -152,62 +130,28 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// The wanted order.
-    pub fn order(&self) -> Order {
-        if self.descending {
-            Order::Descending
-        } else {
-            Order::Ascending
+    /// The request, with its lists borrowed.
+    pub fn request(&self) -> select::Request<'_> {
+        select::Request {
+            key_pages: &self.key_pages,
+            slots: self.slots,
+            slot_pages: &self.slot_pages,
+            span_counts: &self.span_counts,
+            spans: &self.spans,
+            low: self.low,
+            high: self.high,
+            order: order(self.descending),
+            resume_keys: &self.resume_keys,
+            resume_rows: &self.resume_rows,
+            cap: self.cap,
         }
     }
 }
 
-/// Rows that passed; see `scan.selected`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selected {
-    /// Rows of each block in the lists below.
-    pub counts: Vec<u32>,
-    /// Row ordinals in their block.
-    pub rows: Vec<u32>,
-    /// Keys of the rows.
-    pub keys: Vec<i64>,
-    /// 1 for each block that has more rows than the cap.
-    pub more: Vec<u8>,
-}
-
-/// The selected rows of one block.
-pub(crate) struct SelectedRows<'s> {
-    pub(crate) rows: &'s [u32],
-    /// Keys of the rows.
-    pub(crate) keys: &'s [i64],
-    /// The block has more rows than the cap.
-    pub(crate) more: bool,
-}
-
-impl Selected {
-    /// The rows of each block, for blocks of so many rows. `corrupt` when the lists are shorter than they
-    /// say, or a row is none of its block's.
-    pub(crate) fn per_block(
-        &self,
-        block_rows: impl IntoIterator<Item = u32>,
-    ) -> impl Iterator<Item = Result<SelectedRows<'_>>> {
-        let (mut rows, mut keys) = (self.rows.as_slice(), self.keys.as_slice());
-        let blocks = block_rows.into_iter().enumerate();
-        blocks.map(move |(at, block_rows)| {
-            let short = || Error::corrupt("the host returned fewer rows than it counted");
-            let count = *self.counts.get(at).ok_or_else(short)? as usize;
-            let (these, rest) = rows.split_at_checked(count).ok_or_else(short)?;
-            let (these_keys, rest_keys) = keys.split_at_checked(count).ok_or_else(short)?;
-            (rows, keys) = (rest, rest_keys);
-            if these.iter().any(|row| *row >= block_rows) {
-                return Err(Error::corrupt("the host returned a row outside the block"));
-            }
-            Ok(SelectedRows {
-                rows: these,
-                keys: these_keys,
-                more: self.more.get(at).is_some_and(|more| *more != 0),
-            })
-        })
+fn order(descending: bool) -> Order {
+    match descending {
+        true => Order::Descending,
+        false => Order::Ascending,
     }
 }
 
@@ -246,12 +190,23 @@ pub struct TopRequest {
 }
 
 impl TopRequest {
-    /// The wanted order.
-    pub fn order(&self) -> Order {
-        if self.descending {
-            Order::Descending
-        } else {
-            Order::Ascending
+    /// The request, with its lists borrowed.
+    pub fn request(&self) -> top::Request<'_> {
+        top::Request {
+            pages: &self.pages,
+            slots: self.slots,
+            tested: &self.tested,
+            runs: &self.runs,
+            ends: &self.ends,
+            whole: self.whole,
+            low: self.low,
+            high: self.high,
+            order: order(self.descending),
+            limit: self.limit,
+            horizon: self.horizon,
+            kinds: &self.kinds,
+            piece_counts: &self.piece_counts,
+            pieces: &self.pieces,
         }
     }
 
@@ -274,26 +229,6 @@ impl TopRequest {
     }
 }
 
-/// The first rows of runs; see `scan.top-rows`.
-pub struct Top<C> {
-    /// The rows, with their keys and series.
-    pub columns: C,
-    /// How many there are.
-    pub rows: u32,
-    /// The runs have no other rows.
-    pub exhausted: bool,
-    /// Key, series, block and row of the last one.
-    pub last: (i64, u64, u32, u32),
-    /// Blocks that were opened.
-    pub opened: u32,
-    /// Those of them without a wanted row, as far as they were looked at.
-    pub without_match: u32,
-    /// Rows in the spans of opened runs.
-    pub considered: u64,
-    /// Rows that passed, as far as they were looked at.
-    pub selected: u64,
-}
-
 /// One output column gathered from pages; see `scan.page-source`.
 #[derive(Clone, Debug)]
 pub struct PageSource {
@@ -303,6 +238,22 @@ pub struct PageSource {
     pub pages: Vec<u32>,
     /// Row in that page.
     pub rows: Vec<u32>,
+}
+
+impl PageSource {
+    /// The sources, with their lists borrowed.
+    pub fn all(sources: &[Self]) -> Vec<gather::Source<'_>> {
+        sources.iter().map(Self::source).collect()
+    }
+
+    /// The source, with its lists borrowed.
+    pub fn source(&self) -> gather::Source<'_> {
+        gather::Source {
+            kind: self.kind,
+            pages: &self.pages,
+            rows: &self.rows,
+        }
+    }
 }
 
 /// Blocks in memory that are put together; see `scan.block-source`.
@@ -316,6 +267,18 @@ pub struct BlockSource {
     pub blocks: Vec<u32>,
     /// Row in that block.
     pub rows: Vec<u32>,
+}
+
+impl BlockSource {
+    /// The source, with its lists borrowed.
+    pub fn source(&self) -> block::Source<'_> {
+        block::Source {
+            kinds: &self.kinds,
+            pages: &self.pages,
+            blocks: &self.blocks,
+            rows: &self.rows,
+        }
+    }
 }
 
 /// One output column as consecutive rows of pages; see `scan.page-ranges`.
@@ -342,38 +305,27 @@ impl PageRanges {
         }
     }
 
+    /// The sources, with their lists borrowed.
+    pub fn all(sources: &[Self]) -> Vec<gather::Ranges<'_>> {
+        sources.iter().map(Self::ranges).collect()
+    }
+
+    /// The ranges, with their lists borrowed.
+    pub fn ranges(&self) -> gather::Ranges<'_> {
+        gather::Ranges {
+            kind: self.kind,
+            pages: &self.pages,
+            starts: &self.starts,
+            ends: &self.ends,
+        }
+    }
+
     /// Adds a range.
     pub fn push(&mut self, page: u32, start: u32, end: u32) {
         self.pages.push(page);
         self.starts.push(start);
         self.ends.push(end);
     }
-}
-
-/// A page as it was written; see `scan.piece`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Piece {
-    /// Rows in the page.
-    pub rows: u32,
-    /// Rows with a value.
-    pub present: u32,
-    /// Where it lies.
-    pub extent: Extent,
-    /// Its membership filter.
-    pub filter: Option<Extent>,
-    /// Least and greatest value.
-    pub limits: ValueRange,
-}
-
-/// A shared dictionary as it was written; see `scan.finished-dictionary`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FinishedDictionary {
-    /// Number of entries.
-    pub entries: u32,
-    /// Where the dictionary lies.
-    pub extent: Extent,
-    /// Where its postings lie.
-    pub postings: Vec<Extent>,
 }
 
 /// The imports of the component. All calls are synchronous; calls that read or write may fail with
@@ -475,28 +427,31 @@ pub trait Host {
     /// `scan.probe`
     fn probe(&self, pages: &[u32], hashes: &[u64]) -> Result<Vec<u8>>;
     /// `scan.find-slices`
-    fn find_slices(
-        &self,
-        dictionary: u32,
-        postings: &[u32],
-        values: &[Vec<u8>],
-    ) -> Result<Vec<u32>>;
+    fn find_slices(&self, dictionary: u32, postings: &[u32], values: &[&[u8]]) -> Result<Vec<u32>>;
     /// `scan.select`
-    fn select(&self, filter: Option<&Self::Filter>, selection: &Selection) -> Result<Selected>;
+    fn select(
+        &self,
+        filter: Option<&Self::Filter>,
+        request: &select::Request<'_>,
+    ) -> Result<Selected>;
     /// `scan.top`
     fn top(
         &self,
         filter: Option<&Self::Filter>,
-        request: &TopRequest,
+        request: &top::Request<'_>,
     ) -> Result<Top<Self::Columns>>;
     /// `scan.count`
-    fn count(&self, filter: Option<&Self::Filter>, selection: &Selection) -> Result<Vec<u64>>;
+    fn count(
+        &self,
+        filter: Option<&Self::Filter>,
+        request: &select::Request<'_>,
+    ) -> Result<Vec<u64>>;
     /// `scan.gather`
-    fn gather(&self, sources: &[PageSource]) -> Result<Self::Columns>;
+    fn gather(&self, sources: &[gather::Source<'_>]) -> Result<Self::Columns>;
     /// `scan.gather-ranges`
-    fn gather_ranges(&self, sources: &[PageRanges]) -> Result<Self::Columns>;
+    fn gather_ranges(&self, sources: &[gather::Ranges<'_>]) -> Result<Self::Columns>;
     /// `scan.lengths`
-    fn lengths(&self, source: &PageSource) -> Result<Vec<u32>>;
+    fn lengths(&self, source: gather::Source<'_>) -> Result<Vec<u32>>;
     /// `scan.keys`
     fn keys(&self, page: u32, start: u32, end: u32) -> Result<Vec<i64>>;
     /// `scan.encode-pages`
@@ -504,7 +459,7 @@ pub trait Host {
         &self,
         target: &Self::NewFile,
         filters: Option<&Self::NewFile>,
-        source: &PageSource,
+        source: gather::Source<'_>,
         page_bytes: u32,
     ) -> Result<Vec<Piece>>;
     /// `scan.encode-ints`
@@ -523,7 +478,7 @@ pub trait Host {
         &self,
         target: &Self::NewFile,
         keys: &[i64],
-        source: &BlockSource,
+        source: block::Source<'_>,
     ) -> Result<Vec<Piece>>;
 
     /// `new-dictionary.create`
@@ -538,7 +493,7 @@ pub trait Host {
         dictionary: &Self::NewDictionary,
         target: &Self::NewFile,
         postings: &Self::NewFile,
-        source: &PageSource,
+        source: gather::Source<'_>,
         first_slice: u32,
     ) -> Result<Piece>;
     /// `new-dictionary.finish`

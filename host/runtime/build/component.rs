@@ -74,6 +74,8 @@ fn announce_inputs(workspace: &Path, build: Build) -> io::Result<()> {
         "guest/columns/Cargo.toml",
         "guest/kernels/src",
         "guest/kernels/Cargo.toml",
+        "guest/executor/src",
+        "guest/executor/Cargo.toml",
         "guest/engine/src",
         "guest/engine/Cargo.toml",
         "guest/component/src",

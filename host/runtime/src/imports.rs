@@ -94,6 +94,12 @@ impl From<sidx_engine::Error> for ImportError {
     }
 }
 
+impl From<sidx_executor::Error> for ImportError {
+    fn from(error: sidx_executor::Error) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
 impl From<ResourceTableError> for ImportError {
     fn from(error: ResourceTableError) -> Self {
         Self::Trap(error.into())

@@ -132,7 +132,6 @@ impl<P> PageCache<P> {
     }
 
     /// Whether the page is there, without counting as a use of it.
-    #[cfg(test)]
     pub(crate) fn contains(&self, key: PageKey) -> bool {
         self.entries.contains_key(&key)
     }

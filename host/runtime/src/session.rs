@@ -8,26 +8,19 @@ mod activity;
 mod authority;
 mod cached_page;
 mod call;
-mod columns;
-mod dictionary;
 mod disk;
-mod encode;
-mod gather;
-mod grouped_gather;
 mod handles;
 mod host;
 mod log;
 mod medium;
-mod memory_blocks;
 mod memory_files;
 mod new_file;
-mod range_gather;
-mod scan;
+mod pages;
 mod shared;
 mod source;
+mod step;
 #[cfg(test)]
 mod tests;
-mod top;
 mod views;
 
 use std::sync::Arc;
@@ -36,29 +29,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use sidx_columns::ColumnError;
 use sidx_engine::host::LogDurability;
 use sidx_engine::{Error, ErrorKind, Result};
-use sidx_kernels::{PageError, Program};
+use sidx_executor::{OpenPage, Purpose, dictionary};
+use sidx_kernels::Program;
 
 pub use self::call::CancelToken;
 // bindgen re-exports these, which asks for more visibility than the crate needs.
 #[allow(unreachable_pub)]
-pub use self::{columns::Columns, dictionary::NewDictionary, new_file::NewFile};
+pub use self::new_file::NewFile;
+#[allow(unreachable_pub)]
+pub use sidx_executor::Columns;
 
 pub(crate) use self::activity::Activity;
 pub(crate) use self::authority::{Role, check_engine_path};
 pub(crate) use self::call::CallLimits;
 pub(crate) use self::disk::{Purpose as SpacePurpose, Space};
-pub(crate) use self::gather::SourceLists;
-pub(crate) use self::memory_blocks::BlockLists;
-pub(crate) use self::range_gather::RangeLists;
-pub(crate) use self::scan::SelectionLists;
 pub(crate) use self::shared::{Budgets, Shared};
-pub(crate) use self::top::TopLists;
 pub(crate) use self::views::Pin;
 
-use self::cached_page::{CachedPage, Purpose};
 use self::handles::{Handles, PagePlace};
 use self::source::Body;
 
@@ -66,6 +55,13 @@ use self::source::Body;
 #[derive(Clone, Debug)]
 #[allow(unreachable_pub)] // bindgen re-exports it.
 pub struct Filter(Arc<Program>);
+
+/// A shared dictionary under construction.
+#[allow(unreachable_pub)] // bindgen re-exports it.
+pub struct NewDictionary {
+    // An instance uses it one call at a time, so the lock is never waited for.
+    state: Mutex<dictionary::NewDictionary>,
+}
 
 /// One instance's access to the outside.
 pub(crate) struct Session {
@@ -156,12 +152,14 @@ impl Session {
     }
 
     /// A registered page, unless the current call must stop: a call of the engine may handle many.
-    fn page(&self, handles: &Handles, page: u32, purpose: Purpose) -> Result<Arc<CachedPage>> {
+    fn page(&self, handles: &Handles, page: u32, purpose: Purpose) -> Result<Arc<OpenPage>> {
         self.check_call()?;
         let stored = handles.page(page)?;
         if let Some(kept) = stored.kept() {
             self.activity.page_used();
-            self.shared.cache.hit();
+            if !stored.is_first_use() {
+                self.shared.cache.hit();
+            }
             return Ok(kept);
         }
         let place = &stored.place;
@@ -205,31 +203,4 @@ impl Session {
             .logged(headers.len() as u64, durability == LogDurability::Sync);
         Ok(end)
     }
-}
-
-impl Session {
-    /// The error of a kernel that ran on behalf of the current call.
-    fn kernel_error(&self, cause: PageError) -> Error {
-        match cause {
-            PageError::Stopped => match self.check_call() {
-                Err(error) => error,
-                Ok(()) => Error::new(ErrorKind::Cancelled, "the call was stopped"),
-            },
-            cause => kernel_error(cause),
-        }
-    }
-}
-
-/// A page or request that the kernels refused. Requests are checked before they reach a kernel, so what
-/// is left is stored bytes that do not fit the metadata that led to them.
-fn kernel_error(cause: PageError) -> Error {
-    match cause {
-        PageError::Request { .. } => Error::invalid(cause.to_string()),
-        _ => Error::corrupt(cause.to_string()),
-    }
-}
-
-/// A column that the engine described wrongly.
-fn column_error(cause: ColumnError) -> Error {
-    Error::invalid(cause.to_string())
 }

@@ -157,6 +157,12 @@ impl std::error::Error for Error {
     }
 }
 
+impl From<sidx_executor::Error> for Error {
+    fn from(error: sidx_executor::Error) -> Self {
+        sidx_engine::Error::from(error).into()
+    }
+}
+
 impl From<sidx_engine::Error> for Error {
     fn from(error: sidx_engine::Error) -> Self {
         Self::new(error.kind(), error.message())

@@ -161,6 +161,12 @@ pub trait Storage: Send + Sync {
         Ok(false)
     }
 
+    /// How many reads, of any files, it can serve in the time of one. More than 1 where a read takes long
+    /// whatever its size: readers then ask for all they are about to need at the same time.
+    fn reads_at_once(&self) -> usize {
+        1
+    }
+
     /// Bytes of everything in the index. A sum over all files, so not for every call.
     fn size_bytes(&self) -> Result<u64>;
 

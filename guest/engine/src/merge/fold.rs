@@ -101,7 +101,7 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, parts: &[Arc<Part<H>>], number: u64) -
         let keys: Vec<i64> = block.iter().map(|entry| entry.1).collect();
         source.blocks = block.iter().map(|entry| entry.2).collect();
         source.rows = block.iter().map(|entry| entry.3).collect();
-        let pieces = host.fold_block(writer.file(), &keys, &source)?;
+        let pieces = host.fold_block(writer.file(), &keys, source.source())?;
         writer.block(&series, &keys, pieces)?;
         left = rest;
         lengths = lengths.get(count..).unwrap_or_default();
@@ -160,11 +160,12 @@ impl<'a, H: Host> Inputs<'a, H> {
         }
         let handles: Vec<u32> = self.open_blocks().map(|open| open.payloads).collect();
         let page = |entry: &Entry| handles.get(entry.2 as usize).copied().unwrap_or(ABSENT);
-        host.lengths(&PageSource {
+        let source = PageSource {
             kind: PAYLOAD,
             pages: entries.iter().map(page).collect(),
             rows: entries.iter().map(|entry| entry.3).collect(),
-        })
+        };
+        host.lengths(source.source())
     }
 
     /// The types of all columns, payloads first, and their pages in each block.

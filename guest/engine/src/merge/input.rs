@@ -68,7 +68,7 @@ impl<H: Host> Retain<H> {
             ..Selection::default()
         };
         slots.append_pages(input.block, &mut selection.slot_pages);
-        let selected = host.select(Some(predicate.compiled()), &selection)?;
+        let selected = host.select(Some(predicate.compiled()), &selection.request())?;
         if !selected.rows.is_empty() {
             dropped.resize(keys.len(), false);
         }
@@ -246,10 +246,11 @@ impl<H: Host> Input<H> {
         let (pages, rows) = (0..open.block.rows)
             .map(|row| open.payload_of(row, &mut near))
             .unzip();
-        self.host.lengths(&PageSource {
+        let source = PageSource {
             kind: PAYLOAD,
             pages,
             rows,
-        })
+        };
+        self.host.lengths(source.source())
     }
 }

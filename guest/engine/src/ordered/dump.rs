@@ -103,7 +103,7 @@ pub(crate) fn read_block<H: Host>(
         });
         names.push(column.name.clone());
     }
-    let columns = Some(host.gather(&sources)?);
+    let columns = Some(host.gather(&PageSource::all(&sources))?);
     Ok(Rows {
         keys,
         series,

@@ -91,7 +91,8 @@ impl<H: Host> Predicate<H> {
             };
             found.push(match shared.filter(|shared| !shared.postings.is_empty()) {
                 Some(shared) => {
-                    Some(host.find_slices(shared.dictionary, shared.postings, &probe.values)?)
+                    let values: Vec<&[u8]> = probe.values.iter().map(Vec::as_slice).collect();
+                    Some(host.find_slices(shared.dictionary, shared.postings, &values)?)
                 }
                 None => None,
             });

@@ -97,9 +97,12 @@ impl<'h, H: Host> PartWriter<'h, H> {
         let runs = Block::runs_of(series, keys);
         let (min_key, max_key) = Block::key_range(&runs);
         let key_piece = self.host.encode_ints(&self.keys, keys)?;
-        let payloads =
-            self.host
-                .encode_pages(&self.data, None, &values.payloads, PAYLOAD_PAGE_BYTES)?;
+        let payloads = self.host.encode_pages(
+            &self.data,
+            None,
+            values.payloads.source(),
+            PAYLOAD_PAGE_BYTES,
+        )?;
         self.raw_bytes += u64::from(key_piece.extent.raw_bytes);
         self.raw_bytes += payloads
             .iter()
@@ -316,10 +319,11 @@ impl<H: Host> TagWriter<H> {
             .and_then(|column| column.dictionary.as_ref());
         match dictionary.zip(filters) {
             Some((dictionary, postings)) => {
-                let piece = host.encode_coded(dictionary, target, postings, source, first_slice)?;
+                let piece =
+                    host.encode_coded(dictionary, target, postings, source.source(), first_slice)?;
                 Ok(vec![piece])
             }
-            None => host.encode_pages(target, filters, source, u32::MAX),
+            None => host.encode_pages(target, filters, source.source(), u32::MAX),
         }
     }
 

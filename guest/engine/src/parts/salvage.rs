@@ -209,7 +209,12 @@ impl<H: Host> Salvage<'_, H> {
         // Pages may pass their checksum and still not be what the block says: better known before any
         // of it is written.
         let sources: Vec<PageSource> = [payloads.clone()].into_iter().chain(tags.clone()).collect();
-        if self.host.gather(&sources).or_damage()?.is_err() {
+        if self
+            .host
+            .gather(&PageSource::all(&sources))
+            .or_damage()?
+            .is_err()
+        {
             return Ok(false);
         }
         if let Some(number) = self.output {

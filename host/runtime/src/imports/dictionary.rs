@@ -1,5 +1,6 @@
 //! The resource `new-dictionary` of `sidx:engine/scan`, and looking values up in a finished one.
 
+use sidx_engine::Host;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType, WasmList};
 
@@ -32,7 +33,7 @@ fn create(
 ) -> Answer<Option<Resource<NewDictionary>>> {
     let made = convert::column_type(kind).and_then(|kind| {
         let pages = pages.as_le_slice(&store);
-        store.data().session.create_dictionary(kind, pages)
+        store.data().session.new_dictionary(kind, pages)
     });
     let table = &mut store.data_mut().table;
     answer(
@@ -59,7 +60,7 @@ fn encode(
         let (target, postings) = (state.new_file(&target)?, state.new_file(&postings)?);
         let source = source.lists(&store)?;
         let session = &state.session;
-        let piece = session.encode_coded_rows(dictionary, target, postings, source, first_slice)?;
+        let piece = session.encode_coded(dictionary, target, postings, source, first_slice)?;
         Ok(convert::piece(piece))
     };
     answer(encode())
@@ -81,7 +82,7 @@ fn finish(
         let (target, postings) = (state.new_file(&target)?, state.new_file(&postings)?);
         let finished = state
             .session
-            .write_dictionary(dictionary, target, postings)?;
+            .finish_dictionary(dictionary, target, postings)?;
         Ok(convert::finished_dictionary(finished))
     };
     answer(finish())
@@ -101,6 +102,6 @@ fn find_slices(
     let slices = store
         .data()
         .session
-        .slices_of(dictionary, postings, &values);
+        .find_slices(dictionary, postings, &values);
     answer(slices.map_err(Into::into))
 }

@@ -1,13 +1,14 @@
 //! The functions of `sidx:engine/scan` that write parts in memory.
 
 use sidx_columns::ColumnType;
-use sidx_engine::Result;
+use sidx_engine::{Host, Result};
+use sidx_executor::block;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Resource, WasmList};
 
 use super::bindings::sidx::engine::scan;
 use super::{Answer, State, answer, convert};
-use crate::session::{BlockLists, Columns, NewFile};
+use crate::session::{Columns, NewFile};
 
 type Store<'a> = StoreContextMut<'a, State>;
 
@@ -45,7 +46,7 @@ fn write_block(
         let (columns, rows) = (columns.as_le_slice(&store), rows.as_le_slice(&store));
         let pieces = state
             .session
-            .write_block_lists(target, keys, from, columns, rows)?;
+            .write_block(target, keys, from, columns, rows)?;
         Ok(pieces.into_iter().map(convert::piece).collect())
     };
     answer(write())
@@ -61,14 +62,14 @@ fn fold_block(store: Store<'_>, (target, keys, source): FoldArguments) -> Answer
         let kinds: Vec<ColumnType> = kinds
             .map(|code| convert::column_type(*code))
             .collect::<Result<_>>()?;
-        let lists = BlockLists {
+        let lists = block::Source {
             kinds: &kinds,
             pages: source.pages.as_le_slice(&store),
             blocks: source.blocks.as_le_slice(&store),
             rows: source.rows.as_le_slice(&store),
         };
         let keys = keys.as_le_slice(&store);
-        let pieces = state.session.fold_block_lists(target, keys, lists)?;
+        let pieces = state.session.fold_block(target, keys, lists)?;
         Ok(pieces.into_iter().map(convert::piece).collect())
     };
     answer(fold())

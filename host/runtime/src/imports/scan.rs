@@ -1,6 +1,7 @@
 //! The functions of `sidx:engine/scan`. Their lists are read in place.
 
 use sidx_engine::{Host, Result};
+use sidx_executor::{gather, select, top};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, LinkerInstance, Resource, WasmList};
 
@@ -8,7 +9,7 @@ use super::bindings::sidx::engine::scan;
 use super::{
     Answer, ImportError, State, answer, columns, convert, dictionary, filters, memory_blocks,
 };
-use crate::session::{Columns, Filter, NewFile, RangeLists, SelectionLists, SourceLists, TopLists};
+use crate::session::{Columns, Filter, NewFile};
 
 type Store<'a> = StoreContextMut<'a, State>;
 
@@ -35,8 +36,8 @@ struct Selection {
 }
 
 impl Selection {
-    fn lists<'a>(&self, store: &'a Store<'_>) -> SelectionLists<'a> {
-        SelectionLists {
+    fn lists<'a>(&self, store: &'a Store<'_>) -> select::Request<'a> {
+        select::Request {
             key_pages: self.key_pages.as_le_slice(store),
             slots: self.slots,
             slot_pages: self.slot_pages.as_le_slice(store),
@@ -74,8 +75,8 @@ struct Request {
 }
 
 impl Request {
-    fn lists<'a>(&self, store: &'a Store<'_>) -> TopLists<'a> {
-        TopLists {
+    fn lists<'a>(&self, store: &'a Store<'_>) -> top::Request<'a> {
+        top::Request {
             pages: self.pages.as_le_slice(store),
             slots: self.slots,
             tested: self.tested.as_le_slice(store),
@@ -104,8 +105,8 @@ pub(super) struct PageSource {
 }
 
 impl PageSource {
-    pub(super) fn lists<'a>(&self, store: &'a Store<'_>) -> Result<SourceLists<'a>> {
-        Ok(SourceLists {
+    pub(super) fn lists<'a>(&self, store: &'a Store<'_>) -> Result<gather::Source<'a>> {
+        Ok(gather::Source {
             kind: convert::column_type(self.kind)?,
             pages: self.pages.as_le_slice(store),
             rows: self.rows.as_le_slice(store),
@@ -124,8 +125,8 @@ struct PageRanges {
 }
 
 impl PageRanges {
-    fn lists<'a>(&self, store: &'a Store<'_>) -> Result<RangeLists<'a>> {
-        Ok(RangeLists {
+    fn lists<'a>(&self, store: &'a Store<'_>) -> Result<gather::Ranges<'a>> {
+        Ok(gather::Ranges {
             kind: convert::column_type(self.kind)?,
             pages: self.pages.as_le_slice(store),
             starts: self.starts.as_le_slice(store),
@@ -157,7 +158,7 @@ pub(super) fn link(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()>
     scan.func_wrap("gather", gather)?;
     scan.func_wrap("gather-ranges", gather_ranges)?;
     scan.func_wrap("lengths", |store: Store<'_>, (source,): (PageSource,)| {
-        let lengths = |source| store.data().session.length_lists(source);
+        let lengths = |source| store.data().session.lengths(source);
         answer(source.lists(&store).and_then(lengths).map_err(Into::into))
     })?;
     scan.func_wrap(
@@ -182,9 +183,7 @@ type SelectArguments = (Option<Resource<Filter>>, Selection);
 fn select(store: Store<'_>, (filter, selection): SelectArguments) -> Answer<scan::Selected> {
     let state = store.data();
     answer(state.filter(filter.as_ref()).and_then(|filter| {
-        let selected = state
-            .session
-            .select_lists(filter, selection.lists(&store))?;
+        let selected = state.session.select(filter, &selection.lists(&store))?;
         Ok(convert::selected(selected))
     }))
 }
@@ -195,7 +194,7 @@ fn top(mut store: Store<'_>, (filter, request): TopArguments) -> Answer<scan::To
     let state = store.data();
     let found = state.filter(filter.as_ref()).and_then(|filter| {
         let session = &state.session;
-        Ok(session.top_lists(filter, request.lists(&store))?)
+        Ok(session.top(filter, &request.lists(&store))?)
     });
     answer(found.and_then(|top| {
         let (last_key, last_series, last_block, last_row) = top.last;
@@ -220,13 +219,13 @@ fn count(store: Store<'_>, (filter, selection): SelectArguments) -> Answer<Vec<u
     answer(
         state
             .filter(filter.as_ref())
-            .and_then(|filter| Ok(state.session.count_lists(filter, selection.lists(&store))?)),
+            .and_then(|filter| Ok(state.session.count(filter, &selection.lists(&store))?)),
     )
 }
 
 fn gather(mut store: Store<'_>, (sources,): (Vec<PageSource>,)) -> Answer<Resource<Columns>> {
     let sources: Result<Vec<_>> = sources.iter().map(|source| source.lists(&store)).collect();
-    let columns = sources.and_then(|sources| store.data().session.gather_lists(&sources));
+    let columns = sources.and_then(|sources| store.data().session.gather(&sources));
     let hold = |columns| store.data_mut().hold(columns);
     answer(columns.map_err(ImportError::from).and_then(hold))
 }
@@ -236,7 +235,7 @@ fn gather_ranges(
     (sources,): (Vec<PageRanges>,),
 ) -> Answer<Resource<Columns>> {
     let sources: Result<Vec<_>> = sources.iter().map(|source| source.lists(&store)).collect();
-    let columns = sources.and_then(|sources| store.data().session.gather_range_lists(&sources));
+    let columns = sources.and_then(|sources| store.data().session.gather_ranges(&sources));
     let hold = |columns| store.data_mut().hold(columns);
     answer(columns.map_err(ImportError::from).and_then(hold))
 }
@@ -262,7 +261,7 @@ fn encode_pages(
         let source = source.lists(&store)?;
         let pieces = state
             .session
-            .encode_page_lists(target, filters, source, page_bytes)?;
+            .encode_pages(target, filters, source, page_bytes)?;
         Ok(pieces.into_iter().map(convert::piece).collect())
     };
     answer(encode())

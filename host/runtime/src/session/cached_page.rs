@@ -1,13 +1,14 @@
-//! Pages as they are cached: raw bytes, and what was opened from them.
+//! Pages as they are cached: read, verified, decompressed.
 
 use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sidx_engine::host::Extent;
 use sidx_engine::{Error, Result};
-use sidx_kernels::{Membership, Page, SharedDictionary};
+use sidx_executor::{OpenPage, Purpose};
+use sidx_kernels::SharedDictionary;
 use zstd::bulk::Decompressor;
 
 use super::activity::Activity;
@@ -15,103 +16,18 @@ use super::handles::PagePlace;
 use super::source::{Body, SourceFile};
 use sidx_log::checksum;
 
-use crate::page_cache::{Access, PageCache, PageKey};
+use crate::page_cache::{Access, PageCache};
 
 /// Most bytes of a page before and after compression.
 pub(crate) const MAX_PAGE_BYTES: u32 = 64 << 20;
 
-/// What a page is used for. Each page serves one purpose in practice; the others work all the same.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// Values of a column.
-    Column,
-    /// A membership filter.
-    Filter,
-    /// A dictionary that other pages refer to.
-    Dictionary,
-    /// Bytes for the engine.
-    Raw,
-}
-
-/// A verified, decompressed page.
-pub(crate) struct CachedPage {
-    raw: Bytes,
-    /// What the page may refer to.
-    shared: Option<Arc<SharedDictionary>>,
-    column: OnceLock<Page>,
-    filter: OnceLock<Membership>,
-    dictionary: OnceLock<Arc<SharedDictionary>>,
-}
-
-impl CachedPage {
-    /// The bytes.
-    pub(crate) fn raw(&self) -> &Bytes {
-        &self.raw
-    }
-
-    /// The page as values of a column.
-    pub(crate) fn column(&self) -> Result<&Page> {
-        if let Some(page) = self.column.get() {
-            return Ok(page);
-        }
-        let page = Page::open_with(self.raw.clone(), self.shared.as_ref())
-            .map_err(|e| Error::corrupt(e.to_string()))?;
-        Ok(self.column.get_or_init(|| page))
-    }
-
-    /// The page as a membership filter.
-    pub(crate) fn filter(&self) -> Result<&Membership> {
-        if let Some(filter) = self.filter.get() {
-            return Ok(filter);
-        }
-        let filter = Membership::open(&self.raw).map_err(|e| Error::corrupt(e.to_string()))?;
-        Ok(self.filter.get_or_init(|| filter))
-    }
-
-    /// The page as a shared dictionary.
-    pub(crate) fn dictionary(&self) -> Result<&Arc<SharedDictionary>> {
-        if let Some(dictionary) = self.dictionary.get() {
-            return Ok(dictionary);
-        }
-        let dictionary =
-            SharedDictionary::open(self.raw.clone()).map_err(|e| Error::corrupt(e.to_string()))?;
-        Ok(self.dictionary.get_or_init(|| Arc::new(dictionary)))
-    }
-
-    /// Opens raw bytes for a purpose and tells how many bytes to charge for the result.
-    pub(super) fn open(
-        raw: Bytes,
-        purpose: Purpose,
-        shared: Option<Arc<SharedDictionary>>,
-    ) -> Result<(Arc<Self>, u64)> {
-        let raw_bytes = raw.len();
-        let page = Self {
-            raw,
-            shared,
-            column: OnceLock::new(),
-            filter: OnceLock::new(),
-            dictionary: OnceLock::new(),
-        };
-        let charge = match purpose {
-            Purpose::Column => page.column()?.memory_bytes().max(raw_bytes),
-            Purpose::Filter => {
-                page.filter()?;
-                raw_bytes * 2
-            }
-            Purpose::Dictionary => raw_bytes + page.dictionary()?.memory_bytes(),
-            Purpose::Raw => raw_bytes,
-        };
-        Ok((Arc::new(page), charge as u64))
-    }
-}
-
 /// A page, from memory where it is there, and with the dictionary that it may refer to.
 pub(crate) fn fetch(
-    cache: &PageCache<CachedPage>,
+    cache: &PageCache<OpenPage>,
     activity: &Activity,
     handle: &PagePlace,
     purpose: Purpose,
-) -> Result<Arc<CachedPage>> {
+) -> Result<Arc<OpenPage>> {
     activity.page_used();
     let (file, extent) = (&*handle.file, &handle.extent);
     let at = |error: Error| error.at(format_args!("{} offset {}", file.path, extent.offset));
@@ -122,8 +38,7 @@ pub(crate) fn fetch(
                 Some(page) => page,
                 None => {
                     let shared = shared_dictionary(cache, activity, handle)?;
-                    let (page, _) =
-                        CachedPage::open(load(file, extent)?, purpose, shared).map_err(at)?;
+                    let (page, _) = open(load(file, extent)?, purpose, shared).map_err(at)?;
                     memory
                         .opened
                         .lock()
@@ -135,8 +50,8 @@ pub(crate) fn fetch(
         Body::Stored(_) => fetch_stored(cache, activity, handle, purpose)?,
     };
     // Another extent at the same offset can only come from damaged metadata.
-    if page.raw.len() != extent.raw_bytes as usize {
-        let found = page.raw.len();
+    if page.raw().len() != extent.raw_bytes as usize {
+        let found = page.raw().len();
         let text = format!(
             "the page has {found} bytes, its record says {}",
             extent.raw_bytes
@@ -147,16 +62,13 @@ pub(crate) fn fetch(
 }
 
 fn fetch_stored(
-    cache: &PageCache<CachedPage>,
+    cache: &PageCache<OpenPage>,
     activity: &Activity,
     handle: &PagePlace,
     purpose: Purpose,
-) -> Result<Arc<CachedPage>> {
+) -> Result<Arc<OpenPage>> {
     let (file, extent) = (&*handle.file, &handle.extent);
-    let key = PageKey {
-        file: file.id,
-        offset: extent.offset,
-    };
+    let key = handle.key();
     let mut shared = None;
     if handle.dictionary.is_some() {
         // The cache must not be used while a page is loaded, so the dictionary comes first.
@@ -167,7 +79,7 @@ fn fetch_stored(
     }
     let (page, access) = cache.get_or_load(key, || {
         activity.read(u64::from(extent.stored_bytes));
-        CachedPage::open(load(file, extent)?, purpose, shared)
+        open(load(file, extent)?, purpose, shared)
             .map_err(|error| error.at(format_args!("{} offset {}", file.path, extent.offset)))
     })?;
     if access == Access::Loaded {
@@ -176,9 +88,37 @@ fn fetch_stored(
     Ok(page)
 }
 
+/// Takes a page whose stored bytes were read into the cache, unless somebody else did meanwhile.
+pub(super) fn take_in(
+    cache: &PageCache<OpenPage>,
+    activity: &Activity,
+    place: &PagePlace,
+    purpose: Purpose,
+    stored: Bytes,
+) -> Result<Arc<OpenPage>> {
+    let (file, extent) = (&*place.file, &place.extent);
+    let shared = shared_dictionary(cache, activity, place)?;
+    // Pages are slices of what was read with them, which a page that stays as it is would keep in memory.
+    let stored = match extent.codec {
+        0 => Bytes::copy_from_slice(&stored),
+        _ => stored,
+    };
+    let (page, access) = cache.get_or_load(place.key(), || {
+        activity.read(u64::from(extent.stored_bytes));
+        open(verified(file, extent, stored)?, purpose, shared)
+    })?;
+    if access == Access::Loaded {
+        activity.page_loaded();
+    }
+    if page.raw().len() != extent.raw_bytes as usize {
+        return Err(Error::corrupt("the page is another"));
+    }
+    Ok(page)
+}
+
 /// The dictionary that a page may refer to.
 fn shared_dictionary(
-    cache: &PageCache<CachedPage>,
+    cache: &PageCache<OpenPage>,
     activity: &Activity,
     handle: &PagePlace,
 ) -> Result<Option<Arc<SharedDictionary>>> {
@@ -189,13 +129,39 @@ fn shared_dictionary(
     let page = fetch(cache, activity, dictionary, Purpose::Dictionary)?;
     let opened = page.dictionary().map_err(|error| {
         let (path, offset) = (&dictionary.file.path, dictionary.extent.offset);
-        error.at(format_args!("{path} offset {offset}"))
+        Error::from(error).at(format_args!("{path} offset {offset}"))
     })?;
     Ok(Some(Arc::clone(opened)))
 }
 
+/// Opens a page, and tells how many bytes to charge for it.
+fn open(
+    raw: Bytes,
+    purpose: Purpose,
+    shared: Option<Arc<SharedDictionary>>,
+) -> Result<(Arc<OpenPage>, u64)> {
+    Ok(OpenPage::open(raw, purpose, shared)?)
+}
+
 /// Reads, verifies and decompresses a page.
 fn load(file: &SourceFile, extent: &Extent) -> Result<Bytes> {
+    let Extent {
+        offset,
+        stored_bytes,
+        raw_bytes,
+        ..
+    } = *extent;
+    if stored_bytes > MAX_PAGE_BYTES || raw_bytes > MAX_PAGE_BYTES {
+        let text = format!(
+            "a page of {stored_bytes} stored and {raw_bytes} raw bytes exceeds {MAX_PAGE_BYTES} bytes"
+        );
+        return Err(Error::corrupt(text).at(format_args!("{} offset {offset}", file.path)));
+    }
+    verified(file, extent, file.read(offset, stored_bytes)?)
+}
+
+/// The page in stored bytes.
+fn verified(file: &SourceFile, extent: &Extent, stored: Bytes) -> Result<Bytes> {
     let at = |text: String| {
         Error::corrupt(text).at(format_args!("{} offset {}", file.path, extent.offset))
     };
@@ -206,13 +172,11 @@ fn load(file: &SourceFile, extent: &Extent) -> Result<Bytes> {
         codec,
         ..
     } = *extent;
-    if stored_bytes > MAX_PAGE_BYTES || raw_bytes > MAX_PAGE_BYTES {
-        let text = format!(
-            "a page of {stored_bytes} stored and {raw_bytes} raw bytes exceeds {MAX_PAGE_BYTES} bytes"
-        );
-        return Err(at(text));
+    if raw_bytes > MAX_PAGE_BYTES {
+        return Err(at(format!(
+            "{raw_bytes} raw bytes exceed {MAX_PAGE_BYTES} bytes"
+        )));
     }
-    let stored = file.read(extent.offset, stored_bytes)?;
     let found = checksum::crc32c(&stored);
     if found != checksum {
         let text = format!("the page's checksum is {found:08x}, its record says {checksum:08x}");

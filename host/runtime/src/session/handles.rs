@@ -9,9 +9,10 @@ use std::sync::{Arc, Weak};
 
 use sidx_engine::host::Extent;
 use sidx_engine::{Error, ErrorKind, Result};
+use sidx_executor::OpenPage;
 
-use super::cached_page::CachedPage;
 use super::source::SourceFile;
+use crate::page_cache::PageKey;
 
 /// Most files an instance may have open.
 const MAX_FILES: usize = 1 << 16;
@@ -33,19 +34,41 @@ pub(crate) struct PagePlace {
     pub(crate) dictionary: Option<Arc<PagePlace>>,
 }
 
+impl PagePlace {
+    /// What the cache knows the page by.
+    pub(crate) fn key(&self) -> PageKey {
+        PageKey {
+            file: self.file.id,
+            offset: self.extent.offset,
+        }
+    }
+}
+
 /// A registered page.
 pub(crate) struct PageHandle {
     pub(crate) place: PagePlace,
     /// The page when it was used last, if it is still in memory.
-    opened: RefCell<Weak<CachedPage>>,
+    opened: RefCell<Weak<OpenPage>>,
     uses_left: Cell<u8>,
+    /// It was loaded before its first use, which was not yet.
+    is_new: Cell<bool>,
 }
 
 impl PageHandle {
     /// The page, unless it was dropped or the cache should be asked.
-    pub(crate) fn kept(&self) -> Option<Arc<CachedPage>> {
+    pub(crate) fn kept(&self) -> Option<Arc<OpenPage>> {
         self.uses_left.set(self.uses_left.get().checked_sub(1)?);
         self.opened.borrow().upgrade()
+    }
+
+    /// Whether the page is in memory, as far as the handle knows.
+    pub(crate) fn is_held(&self) -> bool {
+        self.opened.borrow().strong_count() > 0
+    }
+
+    /// Whether the page is used for the first time since it was loaded for that.
+    pub(crate) fn is_first_use(&self) -> bool {
+        self.is_new.take()
     }
 }
 
@@ -147,6 +170,7 @@ impl Handles {
                 },
                 opened: RefCell::default(),
                 uses_left: Cell::new(0),
+                is_new: Cell::new(false),
             })
         });
         let start = first as usize;
@@ -172,7 +196,7 @@ impl Handles {
     }
 
     /// Lets a handle know its page.
-    pub(crate) fn keep(&self, handle: u32, page: &Arc<CachedPage>) {
+    pub(crate) fn keep(&self, handle: u32, page: &Arc<OpenPage>) {
         let Ok(stored) = self.page(handle) else {
             return;
         };
@@ -189,6 +213,14 @@ impl Handles {
         let known = stored.opened.replace(Arc::downgrade(page));
         if known.ptr_eq(&Weak::new()) {
             kept.push(handle);
+        }
+    }
+
+    /// The same for a page that was loaded before its first use.
+    pub(crate) fn keep_new(&self, handle: u32, page: &Arc<OpenPage>) {
+        self.keep(handle, page);
+        if let Ok(stored) = self.page(handle) {
+            stored.is_new.set(true);
         }
     }
 
@@ -243,8 +275,8 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::session::cached_page::Purpose;
     use crate::session::memory_files::{MemoryBudget, MemoryFile};
+    use sidx_executor::Purpose;
 
     fn source() -> Arc<SourceFile> {
         let reservation = MemoryBudget::new(1).reserve();
@@ -319,7 +351,7 @@ mod tests {
         let page = handles.add_pages(file, &extents(2)).unwrap();
         let kept = || handles.page(page).unwrap().kept();
         assert!(kept().is_none());
-        let (opened, _) = CachedPage::open(Bytes::new(), Purpose::Raw, None).unwrap();
+        let (opened, _) = OpenPage::open(Bytes::new(), Purpose::Raw, None).unwrap();
         handles.keep(page, &opened);
         let uses = std::iter::from_fn(kept).take(1_000).count();
         assert_eq!(uses, usize::from(USES_KEPT));
@@ -328,7 +360,7 @@ mod tests {
         drop(opened);
         assert!(kept().is_none());
         // An unknown handle is nobody's.
-        let (opened, _) = CachedPage::open(Bytes::new(), Purpose::Raw, None).unwrap();
+        let (opened, _) = OpenPage::open(Bytes::new(), Purpose::Raw, None).unwrap();
         handles.keep(77, &opened);
         assert_eq!(Arc::weak_count(&opened), 0);
     }

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sidx_columns::{Column, ColumnType};
 use sidx_engine::host::{
-    BlockSource, Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium,
-    Object, PageRanges, PageSource, Piece, Readers, SalvagedLog, Selected, Selection, Top,
-    TopRequest, Usage,
+    Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium, Object, Piece,
+    Readers, SalvagedLog, Selected, Top, Usage,
 };
 use sidx_engine::{Error, Host, Result};
+use sidx_executor::{Purpose, block, dictionary, encode, gather, membership, select, top};
 use sidx_kernels::{Program, Step};
 
 use super::authority::{check_engine_object, check_engine_path, check_file_path};
-use super::cached_page::Purpose;
-use super::{Columns, Filter, NewDictionary, NewFile, RangeLists, Session, SourceLists};
+use super::{Columns, Filter, NewDictionary, NewFile, Session};
 use sidx_log::checksum;
 
 use crate::storage::check_object_size;
@@ -282,7 +282,7 @@ impl Host for Session {
     }
 
     fn read_column(&self, columns: &Columns, column: u32) -> Result<Column> {
-        columns.get(column).cloned()
+        Ok(columns.get(column)?.clone())
     }
 
     fn compile_filter(&self, steps: Vec<Step>) -> Result<Filter> {
@@ -297,57 +297,80 @@ impl Host for Session {
     }
 
     fn probe(&self, pages: &[u32], hashes: &[u64]) -> Result<Vec<u8>> {
-        self.probe_pages(pages, hashes)
+        let _crossing = self.activity.crossing();
+        membership::probe(&self.pages(), pages, hashes)
     }
 
-    fn select(&self, filter: Option<&Filter>, selection: &Selection) -> Result<Selected> {
-        self.select_lists(filter, selection.into())
+    fn find_slices(&self, dictionary: u32, postings: &[u32], values: &[&[u8]]) -> Result<Vec<u32>> {
+        let _crossing = self.activity.crossing();
+        dictionary::slices(&self.pages(), dictionary, postings, values)
     }
 
-    fn top(&self, filter: Option<&Filter>, request: &TopRequest) -> Result<Top<Columns>> {
-        self.top_lists(filter, request.into())
+    fn select(&self, filter: Option<&Filter>, request: &select::Request<'_>) -> Result<Selected> {
+        let _crossing = self.activity.crossing();
+        select::select(&self.pages(), program(filter), request)
     }
 
-    fn count(&self, filter: Option<&Filter>, selection: &Selection) -> Result<Vec<u64>> {
-        self.count_lists(filter, selection.into())
+    fn top(&self, filter: Option<&Filter>, request: &top::Request<'_>) -> Result<Top<Columns>> {
+        let _crossing = self.activity.crossing();
+        top::top(&self.pages(), program(filter), request)
     }
 
-    fn gather(&self, sources: &[PageSource]) -> Result<Columns> {
-        let sources: Vec<SourceLists<'_>> = sources.iter().map(SourceLists::from).collect();
-        self.gather_lists(&sources)
+    fn count(&self, filter: Option<&Filter>, request: &select::Request<'_>) -> Result<Vec<u64>> {
+        let _crossing = self.activity.crossing();
+        select::count(&self.pages(), program(filter), request)
     }
 
-    fn gather_ranges(&self, sources: &[PageRanges]) -> Result<Columns> {
-        let sources: Vec<RangeLists<'_>> = sources.iter().map(RangeLists::from).collect();
-        self.gather_range_lists(&sources)
+    fn gather(&self, sources: &[gather::Source<'_>]) -> Result<Columns> {
+        let _crossing = self.activity.crossing();
+        gather::gather(&self.pages(), sources)
     }
 
-    fn lengths(&self, source: &PageSource) -> Result<Vec<u32>> {
-        self.length_lists(source.into())
+    fn gather_ranges(&self, sources: &[gather::Ranges<'_>]) -> Result<Columns> {
+        let _crossing = self.activity.crossing();
+        gather::gather_ranges(&self.pages(), sources)
+    }
+
+    fn lengths(&self, source: gather::Source<'_>) -> Result<Vec<u32>> {
+        let _crossing = self.activity.crossing();
+        gather::lengths(&self.pages(), source)
     }
 
     fn keys(&self, page: u32, start: u32, end: u32) -> Result<Vec<i64>> {
         let _crossing = self.activity.crossing();
-        self.key_range(page, start, end)
+        gather::keys(&self.pages(), page, start, end)
     }
 
     fn encode_pages(
         &self,
         target: &NewFile,
         filters: Option<&NewFile>,
-        source: &PageSource,
+        source: gather::Source<'_>,
         page_bytes: u32,
     ) -> Result<Vec<Piece>> {
-        self.encode_page_lists(target, filters, source.into(), page_bytes)
+        let _crossing = self.activity.crossing();
+        self.check_call()?;
+        self.check_build("scan.encode-pages")?;
+        let (target, filters) = (self.target(target), filters.map(|file| self.target(file)));
+        encode::encode(&self.pages(), &target, filters.as_ref(), source, page_bytes)
     }
 
     fn encode_ints(&self, target: &NewFile, ints: &[i64]) -> Result<Piece> {
         let _crossing = self.activity.crossing();
-        self.encode_int_page(target, ints.to_vec())
+        self.check_call()?;
+        self.check_build("scan.encode-ints")?;
+        self.activity.wrote_rows(ints.len() as u64);
+        encode::encode_ints(&self.target(target), ints.to_vec())
     }
 
     fn new_dictionary(&self, kind: ColumnType, pages: &[u32]) -> Result<Option<NewDictionary>> {
-        self.create_dictionary(kind, pages)
+        let _crossing = self.activity.crossing();
+        self.check_call()?;
+        self.check_build("new-dictionary.create")?;
+        let made = dictionary::NewDictionary::create(&self.pages(), kind, pages)?;
+        Ok(made.map(|state| NewDictionary {
+            state: Mutex::new(state),
+        }))
     }
 
     fn encode_coded(
@@ -355,10 +378,15 @@ impl Host for Session {
         dictionary: &NewDictionary,
         target: &NewFile,
         postings: &NewFile,
-        source: &PageSource,
+        source: gather::Source<'_>,
         first_slice: u32,
     ) -> Result<Piece> {
-        self.encode_coded_rows(dictionary, target, postings, source.into(), first_slice)
+        let _crossing = self.activity.crossing();
+        self.check_call()?;
+        self.check_build("new-dictionary.encode")?;
+        let (target, postings) = (self.target(target), self.target(postings));
+        let mut dictionary = dictionary.state.lock();
+        dictionary.encode(&self.pages(), &target, &postings, source, first_slice)
     }
 
     fn finish_dictionary(
@@ -367,17 +395,11 @@ impl Host for Session {
         target: &NewFile,
         postings: &NewFile,
     ) -> Result<FinishedDictionary> {
-        self.write_dictionary(dictionary, target, postings)
-    }
-
-    fn find_slices(
-        &self,
-        dictionary: u32,
-        postings: &[u32],
-        values: &[Vec<u8>],
-    ) -> Result<Vec<u32>> {
-        let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
-        self.slices_of(dictionary, postings, &values)
+        let _crossing = self.activity.crossing();
+        self.check_call()?;
+        self.check_build("new-dictionary.finish")?;
+        let dictionary = dictionary.state.into_inner();
+        dictionary.finish(&self.target(target), &self.target(postings))
     }
 
     fn write_block(
@@ -388,16 +410,27 @@ impl Host for Session {
         columns: &[u32],
         rows: &[u32],
     ) -> Result<Vec<Piece>> {
-        self.write_block_lists(target, keys, from, columns, rows)
+        let _crossing = self.activity.crossing();
+        self.check_call()?;
+        self.check_build("scan.write-block")?;
+        let target = self.target(target);
+        let written = block::write(&target, keys, from, columns, rows, || self.check_call())?;
+        self.activity.wrote_rows(keys.len() as u64);
+        Ok(written)
     }
 
     fn fold_block(
         &self,
         target: &NewFile,
         keys: &[i64],
-        source: &BlockSource,
+        source: block::Source<'_>,
     ) -> Result<Vec<Piece>> {
-        self.fold_block_lists(target, keys, source.into())
+        let _crossing = self.activity.crossing();
+        self.check_call()?;
+        self.check_build("scan.fold-block")?;
+        let written = block::fold(&self.pages(), &self.target(target), keys, source)?;
+        self.activity.wrote_rows(keys.len() as u64);
+        Ok(written)
     }
 
     fn usage(&self) -> Usage {
@@ -431,4 +464,8 @@ impl Host for Session {
         self.check_pin()?;
         Ok(self.shared.pin_epoch(epoch)?)
     }
+}
+
+fn program(filter: Option<&Filter>) -> Option<&Program> {
+    filter.map(|filter| filter.0.as_ref())
 }

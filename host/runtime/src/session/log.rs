@@ -8,7 +8,7 @@ use sidx_columns::{Column, log_columns};
 use sidx_engine::host::{LogDurability, LogEntry, SalvagedLog};
 use sidx_engine::{Error, Result};
 
-use super::columns::Columns;
+use super::Columns;
 use crate::storage::Storage;
 use crate::storage::log::{Log, LogAccess, LogReport};
 
@@ -110,7 +110,7 @@ impl IndexLog {
         let columns = log_columns::read(&entry.body).map_err(|cause| at(cause.to_string()))?;
         let rows = columns.first().map_or(0, Column::rows);
         let columns =
-            Columns::from_columns(rows, columns).map_err(|cause| at(cause.message().to_owned()))?;
+            Columns::from_columns(rows, columns).map_err(|cause| at(cause.to_string()))?;
         Ok(Some(LogEntry {
             next_position: entry.next_position,
             header: entry.header,

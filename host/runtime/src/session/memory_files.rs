@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use sidx_engine::{Error, ErrorKind, Result};
+use sidx_executor::OpenPage;
 
-use super::cached_page::CachedPage;
 use super::source::SourceFile;
 
 /// Bytes taken from the memory budget, given back on drop.
@@ -81,7 +81,7 @@ impl Drop for Reservation {
 /// allocation: in the page cache it would keep the whole file alive after its removal.
 pub(crate) struct MemoryFile {
     pub(crate) bytes: Bytes,
-    pub(crate) opened: Mutex<HashMap<u64, Arc<CachedPage>>>,
+    pub(crate) opened: Mutex<HashMap<u64, Arc<OpenPage>>>,
     _reservation: Reservation,
 }
 

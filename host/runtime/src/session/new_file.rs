@@ -13,7 +13,6 @@ use sidx_kernels::{ColumnStats, encode_plain};
 use zstd::bulk::Compressor;
 
 use super::cached_page::MAX_PAGE_BYTES;
-use super::column_error;
 use super::disk::Space;
 use super::memory_files::{MemoryFile, Reservation};
 use super::shared::Shared;
@@ -179,7 +178,8 @@ impl Draft {
         };
         let start = bytes.len();
         // At most what a page of the smallest form may take, which is what readers compare with.
-        let written = encode_plain(column, bytes).map_err(column_error);
+        let written =
+            encode_plain(column, bytes).map_err(|cause| Error::invalid(cause.to_string()));
         let page = bytes.get(start..).unwrap_or_default();
         let added = page.len() as u64;
         let fitting = written.and_then(|stats| {

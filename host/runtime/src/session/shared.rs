@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::Mutex;
 use sidx_engine::host::Usage;
 use sidx_engine::{Levels, View};
+use sidx_executor::OpenPage;
 
-use super::cached_page::CachedPage;
 use super::disk::{DiskUse, StoreUse};
 use super::log::IndexLog;
 use super::medium::MediumUse;
@@ -37,7 +37,7 @@ pub(crate) struct Shared {
     pub(crate) memory_files: MemoryFiles,
     pub(crate) memory: Arc<MemoryBudget>,
     pub(crate) open_files: OpenFiles,
-    pub(crate) cache: PageCache<CachedPage>,
+    pub(crate) cache: PageCache<OpenPage>,
     pub(crate) log: IndexLog,
     pub(crate) views: Arc<Views>,
     pub(crate) disk: Arc<DiskUse>,

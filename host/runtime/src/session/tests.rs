@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sidx_columns::{ColumnType, ValueType, Values};
 use sidx_engine::host::{ABSENT, Codec, Extent, Medium, PageSource, Selection};
 use sidx_engine::{ErrorKind, Host, Result};
+use sidx_executor::Pages;
 use sidx_kernels::{Step, Test};
 
 use super::*;
@@ -61,20 +62,23 @@ fn both_media_serve_selections_and_gathers() {
             Medium::Durable => "parts/1/keys.bin",
         };
         let page = key_page(&session, path, medium, 100);
-        let selected = session.select(None, &selection(page)).unwrap();
+        let selected = session.select(None, &selection(page).request()).unwrap();
         assert_eq!(
             (selected.rows, selected.keys),
             (vec![5, 6, 7, 8], vec![10, 12, 14, 16])
         );
         assert_eq!((selected.counts, selected.more), (vec![4], vec![1]));
-        assert_eq!(session.count(None, &selection(page)).unwrap(), [6]);
+        assert_eq!(
+            session.count(None, &selection(page).request()).unwrap(),
+            [6]
+        );
         assert_eq!(session.keys(page, 3, 5).unwrap(), [6, 8]);
         let source = PageSource {
             kind: INTS,
             pages: vec![page, ABSENT, page],
             rows: vec![9, 0, 1],
         };
-        let columns = session.gather(&[source]).unwrap();
+        let columns = session.gather(&[source.source()]).unwrap();
         let column = session.read_column(&columns, 0).unwrap();
         assert!(!column.is_present(1));
         assert!(
@@ -102,11 +106,11 @@ fn lists_that_contradict_each_other_are_refused() {
         let mut selection = selection(page);
         break_it(&mut selection);
         assert_eq!(
-            kind(session.select(None, &selection)),
+            kind(session.select(None, &selection.request())),
             ErrorKind::InvalidArgument
         );
         assert_eq!(
-            kind(session.count(None, &selection)),
+            kind(session.count(None, &selection.request())),
             ErrorKind::InvalidArgument
         );
     }
@@ -117,7 +121,7 @@ fn lists_that_contradict_each_other_are_refused() {
     };
     let filter = session.compile_filter(vec![step]).unwrap();
     assert_eq!(
-        kind(session.select(Some(&filter), &selection(page))),
+        kind(session.select(Some(&filter), &selection(page).request())),
         ErrorKind::InvalidArgument
     );
     let uneven = PageSource {
@@ -126,10 +130,13 @@ fn lists_that_contradict_each_other_are_refused() {
         rows: vec![1, 2],
     };
     assert_eq!(
-        kind(session.gather(std::slice::from_ref(&uneven))),
+        kind(session.gather(&[uneven.source()])),
         ErrorKind::InvalidArgument
     );
-    assert_eq!(kind(session.lengths(&uneven)), ErrorKind::InvalidArgument);
+    assert_eq!(
+        kind(session.lengths(uneven.source())),
+        ErrorKind::InvalidArgument
+    );
 }
 
 #[test]
@@ -139,19 +146,19 @@ fn rows_and_types_that_a_page_does_not_have_are_errors() {
     let mut beyond = selection(page);
     beyond.spans = vec![0, u32::MAX];
     // An error or the rows that exist, but neither a panic nor a wait.
-    let _ = session.select(None, &beyond);
+    let _ = session.select(None, &beyond.request());
     let source = |kind, row| PageSource {
         kind,
         pages: vec![page],
         rows: vec![row],
     };
     let error = session
-        .gather(&[source(INTS, 100)])
+        .gather(&[source(INTS, 100).source()])
         .expect_err("the row does not exist");
     assert!(error.message().contains("memory/1/keys.bin"), "{error}");
     let strings = ColumnType::scalar(ValueType::String);
-    assert!(session.gather(&[source(strings, 1)]).is_err());
-    assert!(session.lengths(&source(INTS, 1)).is_err());
+    assert!(session.gather(&[source(strings, 1).source()]).is_err());
+    assert!(session.lengths(source(INTS, 1).source()).is_err());
     assert!(session.keys(page, 5, 101).is_err() && session.keys(page, 5, 4).is_err());
     assert!(session.probe(&[page], &[1]).is_err());
     assert_eq!(session.probe(&[ABSENT], &[1]).unwrap(), [1]);
@@ -254,50 +261,47 @@ fn every_page_that_is_written_waits_for_the_rate_of_the_call() {
 }
 
 #[test]
-fn a_gather_in_groups_of_pages_gives_what_one_from_all_pages_does() {
-    let session = session(1 << 20);
-    let strings = ColumnType::scalar(ValueType::String);
-    let file = session.create_file("parts/1/x", Medium::Durable).unwrap();
-    let mut pages = Vec::new();
-    for page in 0..7u32 {
-        let mut column = sidx_columns::ColumnBuilder::new(strings);
-        for row in 0..50 {
-            match (row + page) % 5 {
-                0 => column.push_absent().unwrap(),
-                _ => column.push_string(&format!("{page}:{row}")).unwrap(),
-            }
-        }
-        let page = sidx_kernels::encode_unfiltered(&column.finish())
-            .unwrap()
-            .page;
-        let length = [page.len() as u32];
-        pages.extend(session.append(&file, &page, &length, Codec::None).unwrap());
-    }
-    session.finish(file).unwrap();
-    let file = session.open_file("parts/1/x").unwrap();
-    let first = session.register_pages(file, &pages).unwrap();
-    let rows: Vec<u32> = (0..400).map(|at| at * 7 % 50).collect();
-    let from: Vec<u32> = (0..400u32)
-        .map(|at| {
-            if at % 31 == 0 {
-                ABSENT
-            } else {
-                first + at * 13 % 7
-            }
-        })
-        .collect();
-    let source = SourceLists {
-        kind: strings,
-        pages: &from,
-        rows: &rows,
+fn pages_of_a_step_are_loaded_once_and_what_is_broken_is_left_to_its_use() {
+    let budgets = Budgets {
+        page_cache_bytes: 0,
+        memory_bytes: 1 << 20,
+        disk_bytes: 1 << 20,
+        min_free_bytes: None,
+        instances: 2,
     };
-    let whole = session.gather_at_once(source).unwrap();
-    assert_eq!(whole.rows(), 400);
-    assert!(whole.value(1).is_some() && whole.value(0).is_none());
-    for limit in [0, 1, 500, 1_000, 2_000, u64::MAX] {
-        assert!(
-            session.gather_grouped(source, limit).unwrap() == whole,
-            "{limit}"
-        );
+    let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);
+    let session = Session::new(shared, true);
+    let file = session.create_file("parts/1/x", Medium::Durable).unwrap();
+    let mut pieces: Vec<Extent> = (0..5i64)
+        .map(|page| session.encode_ints(&file, &[page, page * 7, 99]).unwrap())
+        .map(|piece| piece.extent)
+        .collect();
+    session.finish(file).unwrap();
+    pieces[3].checksum ^= 1;
+    let file = session.open_file("parts/1/x").unwrap();
+    let first = session.register_pages(file, &pieces).unwrap();
+    let pages = session.pages();
+    let all = || (first..first + 5).chain([ABSENT, 999, first]);
+    pages.load(all(), Purpose::Column);
+    let bytes = session.activity().bytes_read();
+    assert!(bytes > 0);
+    for page in [0, 1, 2, 4] {
+        let opened = pages.page(first + page, Purpose::Column).unwrap();
+        assert_eq!(opened.column().unwrap().rows(), 3);
     }
+    assert_eq!(
+        session.activity().bytes_read(),
+        bytes,
+        "no page is read again"
+    );
+    let error = pages
+        .page(first + 3, Purpose::Column)
+        .map(drop)
+        .unwrap_err();
+    assert!(error.message().contains("checksum"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    // What the step holds is not missing.
+    pages.load((first..first + 3).chain([first + 4]), Purpose::Column);
+    assert_eq!(session.activity().to_json(0)["pages_loaded"], 4);
+    assert_eq!(session.shared.cache.stats().hits, 0);
 }

@@ -159,7 +159,10 @@ pub(crate) fn select_rows<H: Host>(
         }
         let selection = selection(plan, &group, filtered, cap)?;
         let filter = plan.predicate().filter(|_| filtered);
-        let selected = host.select(filter.map(|predicate| predicate.compiled()), &selection)?;
+        let selected = host.select(
+            filter.map(|predicate| predicate.compiled()),
+            &selection.request(),
+        )?;
         explain.calls.select += 1;
         distribute(&selected, &mut group, explain)?;
     }

@@ -186,7 +186,10 @@ fn count_blocks<H: Host>(
     let group: Vec<&QueryBlock> = blocks.iter().collect();
     let selection = selection(plan, &group, filtered, 0)?;
     let filter = plan.predicate().filter(|_| filtered);
-    let counts = host.count(filter.map(|predicate| predicate.compiled()), &selection)?;
+    let counts = host.count(
+        filter.map(|predicate| predicate.compiled()),
+        &selection.request(),
+    )?;
     blocks.clear();
     Ok(counts.into_iter().fold(0, u64::saturating_add))
 }

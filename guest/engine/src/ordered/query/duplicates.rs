@@ -53,7 +53,8 @@ impl Duplicates {
         picked: &[(usize, u32)],
         explain: &mut Explain,
     ) -> Result<Vec<bool>> {
-        let columns = host.gather(&[payload_source(blocks, picked)])?;
+        let source = payload_source(blocks, picked);
+        let columns = host.gather(&[source.source()])?;
         explain.calls.gather += 1;
         let first = self.first_rows(&host.read_column(&columns, 0)?)?;
         explain.rows.duplicates += first.iter().filter(|first| !**first).count() as u64;

@@ -105,7 +105,7 @@ impl Projection {
                 rows: picked.iter().map(|(_, row)| *row).collect(),
             });
         }
-        host.gather(&sources)
+        host.gather(&PageSource::all(&sources))
     }
 
     /// Finds the pages of the columns in a block, once.

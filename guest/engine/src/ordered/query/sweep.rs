@@ -9,7 +9,7 @@ use super::projection::Projection;
 use super::ranges::{Range, sources_of, whole_ranges};
 use super::share::{Stripes, likely_rows, offered, worth};
 use crate::error::Result;
-use crate::host::{Host, Selected};
+use crate::host::{Host, PageRanges, Selected};
 use crate::part::layout::BLOCK_ROWS;
 use crate::types::Rows;
 use std::collections::VecDeque;
@@ -345,7 +345,7 @@ impl Sweep {
             let selection = selection(&query.plan, &group, filtered, BLOCK_ROWS as u32)?;
             let filter = query.plan.predicate().filter(|_| filtered);
             let filter = filter.map(|predicate| predicate.compiled());
-            let selected = query.host.select(filter, &selection)?;
+            let selected = query.host.select(filter, &selection.request())?;
             query.explain.calls.select += 1;
             query.explain.rows.selected += selected.rows.len() as u64;
             for ((at, _), rows) in asked.iter().zip(in_stored_order(&selected, &group)?) {
@@ -384,7 +384,7 @@ impl Sweep {
                 keys: Vec::new(),
                 series: found.series,
                 series_ends: found.series_ends,
-                columns: Some(query.host.gather_ranges(&found.sources)?),
+                columns: Some(query.host.gather_ranges(&PageRanges::all(&found.sources))?),
                 names,
                 stripe,
                 partial,

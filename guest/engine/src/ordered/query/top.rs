@@ -121,7 +121,7 @@ fn ask<H: Host>(
     write_request(plan, projection, want as u32, horizon, candidates)?;
     let filter = plan.predicate().map(|predicate| predicate.compiled());
     let filter = filter.filter(|_| !candidates.request.tested.is_empty());
-    host.top(filter, &candidates.request).map(Some)
+    host.top(filter, &candidates.request.request()).map(Some)
 }
 
 /// What a call brought, counted.

@@ -1,9 +1,10 @@
 //! Merging runs by key, opening each when it is due.
 
-use sidx_engine::Result;
 use sidx_kernels::{Keys, Order};
 
-use super::{Blocks, Found, Picked};
+use super::blocks::Blocks;
+use super::{Found, Picked};
+use crate::pages::Pages;
 
 /// Most rows that are read of a run at a time.
 const CHUNK: usize = 64;
@@ -52,7 +53,7 @@ struct Merge {
 }
 
 /// The first rows of the runs.
-pub(super) fn rows(blocks: &mut Blocks<'_>) -> Result<Found> {
+pub(super) fn rows<P: Pages>(blocks: &mut Blocks<'_, P>) -> Result<Found, P::Error> {
     let lists = blocks.lists;
     let limit = lists.limit as usize;
     let descending = lists.order == Order::Descending;
@@ -116,7 +117,7 @@ impl Merge {
         }
     }
 
-    fn head(&self, blocks: &Blocks<'_>, open: u32) -> Option<Head> {
+    fn head<P: Pages>(&self, blocks: &Blocks<'_, P>, open: u32) -> Option<Head> {
         let OpenRun {
             run, at, filled, ..
         } = *self.runs.get(open as usize)?;
@@ -136,12 +137,12 @@ impl Merge {
     }
 
     /// Opens every run that could come before the first head; returns when the one after them is due.
-    fn open_due(
+    fn open_due<P: Pages>(
         &mut self,
-        blocks: &mut Blocks<'_>,
+        blocks: &mut Blocks<'_, P>,
         next: &mut u32,
         found: &mut Found,
-    ) -> Result<Option<(i64, u64)>> {
+    ) -> Result<Option<(i64, u64)>, P::Error> {
         loop {
             if *next as usize >= blocks.lists.run_count() {
                 return Ok(None);
@@ -157,7 +158,12 @@ impl Merge {
         }
     }
 
-    fn open(&mut self, blocks: &mut Blocks<'_>, run: u32, found: &mut Found) -> Result<()> {
+    fn open<P: Pages>(
+        &mut self,
+        blocks: &mut Blocks<'_, P>,
+        run: u32,
+        found: &mut Found,
+    ) -> Result<(), P::Error> {
         let block = blocks.lists.block_of(run);
         let page = blocks.key_page(block)?;
         let keys = blocks.keys(&page, block)?;
@@ -203,7 +209,13 @@ impl Merge {
     }
 
     /// Reads the next rows of a run.
-    fn fill(&mut self, blocks: &Blocks<'_>, keys: Keys<'_>, open: u32, found: &mut Found) {
+    fn fill<P: Pages>(
+        &mut self,
+        blocks: &Blocks<'_, P>,
+        keys: Keys<'_>,
+        open: u32,
+        found: &mut Found,
+    ) {
         let (low, high) = (blocks.lists.low, blocks.lists.high);
         let Some(run) = self.runs.get_mut(open as usize) else {
             return;
@@ -260,14 +272,14 @@ impl Merge {
     }
 
     /// Takes rows of the first run up to the barrier, and brings the run to its new place.
-    fn take(
+    fn take<P: Pages>(
         &mut self,
-        blocks: &Blocks<'_>,
+        blocks: &Blocks<'_, P>,
         head: Head,
         barrier: Option<Head>,
         limit: usize,
         found: &mut Found,
-    ) -> Result<()> {
+    ) -> Result<(), P::Error> {
         let open = head.open as usize;
         let Some(mut run) = self.runs.get(open).copied() else {
             return Ok(());

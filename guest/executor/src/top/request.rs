@@ -1,13 +1,12 @@
-//! The lists of a request, borrowed, and checked against each other.
+//! A request for the first rows of runs, borrowed, and checked in itself.
 
 use std::ops::Range;
 
 use sidx_columns::ColumnType;
-use sidx_engine::host::{ABSENT, TopRequest};
-use sidx_engine::{Error, Result};
 use sidx_kernels::{Order, Program};
 
-use super::Picked;
+use crate::ABSENT;
+use crate::error::Error;
 
 /// Numbers that describe a run, in each of two lists.
 const RUN: usize = 3;
@@ -16,53 +15,47 @@ const RUN: usize = 3;
 const MAX_RUNS: usize = 1 << 17;
 const MAX_ROWS: u32 = 1 << 16;
 
-/// A request whose lists are borrowed, so that they can be read where the component keeps them.
-#[derive(Clone, Copy)]
-pub(crate) struct TopLists<'a> {
-    pub(crate) pages: &'a [u32],
-    pub(crate) slots: u32,
-    pub(crate) tested: &'a [u8],
-    pub(crate) runs: &'a [u32],
-    pub(crate) ends: &'a [i64],
-    pub(crate) whole: bool,
-    pub(crate) low: i64,
-    pub(crate) high: i64,
-    pub(crate) order: Order,
-    pub(crate) limit: u32,
-    pub(crate) horizon: Option<(i64, u64)>,
-    pub(crate) kinds: &'a [u8],
-    pub(crate) piece_counts: &'a [u32],
-    pub(crate) pieces: &'a [u32],
-}
-
-impl<'a> From<&'a TopRequest> for TopLists<'a> {
-    fn from(request: &'a TopRequest) -> Self {
-        Self {
-            pages: &request.pages,
-            slots: request.slots,
-            tested: &request.tested,
-            runs: &request.runs,
-            ends: &request.ends,
-            whole: request.whole,
-            low: request.low,
-            high: request.high,
-            order: request.order(),
-            limit: request.limit,
-            horizon: request.horizon,
-            kinds: &request.kinds,
-            piece_counts: &request.piece_counts,
-            pieces: &request.pieces,
-        }
-    }
+/// Runs of several blocks whose rows are wanted in order of key; see `scan.request`.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The pages of each block: that of its keys, then `slots` others, [`ABSENT`] where the block lacks the
+    /// column. Of equal keys and series those of earlier blocks come first.
+    pub pages: &'a [u32],
+    /// Pages of the filter per block.
+    pub slots: u32,
+    /// 1 for each block whose rows must pass the filter; none when no block's must.
+    pub tested: &'a [u8],
+    /// Block, first row and end row of each run.
+    pub runs: &'a [u32],
+    /// First key, last key and the bits of the series of each run.
+    pub ends: &'a [i64],
+    /// All rows are wanted, not the first few.
+    pub whole: bool,
+    /// Least key.
+    pub low: i64,
+    /// Greatest key.
+    pub high: i64,
+    /// Wanted order.
+    pub order: Order,
+    /// Most rows.
+    pub limit: u32,
+    /// Rows from this key and series on are not wanted.
+    pub horizon: Option<(i64, u64)>,
+    /// The type of each output column.
+    pub kinds: &'a [u8],
+    /// Per column and block: pages that hold the block's values.
+    pub piece_counts: &'a [u32],
+    /// The row after the last of each page, and the page, [`ABSENT`] where its rows have no value.
+    pub pieces: &'a [u32],
 }
 
 /// The type with this code.
-pub(super) fn column_type(code: u8) -> Result<ColumnType> {
+pub(super) fn column_type(code: u8) -> Result<ColumnType, Error> {
     ColumnType::from_code(code)
-        .ok_or_else(|| Error::invalid(format!("{code} is not the code of a column type")))
+        .ok_or_else(|| Error::request(format!("{code} is not the code of a column type")))
 }
 
-impl<'a> TopLists<'a> {
+impl<'a> Request<'a> {
     /// Pages of a block, that of its keys included.
     fn pages_per_block(&self) -> usize {
         (self.slots as usize).saturating_add(1)
@@ -77,11 +70,11 @@ impl<'a> TopLists<'a> {
     }
 
     /// Compares the lists with each other and with the filter.
-    pub(super) fn check(&self, program: Option<&Program>) -> Result<()> {
+    pub(super) fn check(&self, program: Option<&Program>) -> Result<(), Error> {
         let (blocks, runs) = (self.block_count() as u64, self.run_count() as u64);
         if runs > MAX_RUNS as u64 || self.limit > MAX_ROWS {
             let limit = self.limit;
-            return Err(Error::invalid(format!(
+            return Err(Error::request(format!(
                 "{runs} runs and {limit} rows are asked for, {MAX_RUNS} and {MAX_ROWS} are the most"
             )));
         }
@@ -102,19 +95,19 @@ impl<'a> TopLists<'a> {
                 let text = format!(
                     "{name} has {found} members, {blocks} blocks and {runs} runs need {needed}"
                 );
-                return Err(Error::invalid(text));
+                return Err(Error::request(text));
             }
         }
         for run in self.runs.chunks_exact(RUN) {
             let [block, start, end] = run else { continue };
             if u64::from(*block) >= blocks {
-                return Err(Error::invalid(format!(
+                return Err(Error::request(format!(
                     "block {block} of {blocks} has a run"
                 )));
             }
             if start > end {
                 let text = format!("rows [{start}, {end}] of a run go backwards");
-                return Err(Error::invalid(text));
+                return Err(Error::request(text));
             }
         }
         for kind in self.kinds {
@@ -123,18 +116,20 @@ impl<'a> TopLists<'a> {
         let needed = program.map_or(0, Program::slots);
         if !self.tested.is_empty() && (program.is_none() || needed > self.slots) {
             let slots = self.slots;
-            return Err(Error::invalid(format!(
+            return Err(Error::request(format!(
                 "rows are to be tested with a filter of {needed} slots, the request has {slots}"
             )));
         }
         Ok(())
     }
 
+    #[inline]
     pub(super) fn key_page(&self, block: u32) -> u32 {
         let at = (block as usize).saturating_mul(self.pages_per_block());
         self.pages.get(at).copied().unwrap_or(ABSENT)
     }
 
+    #[inline]
     pub(super) fn slot_pages(&self, block: u32) -> &'a [u32] {
         let count = self.pages_per_block();
         let at = (block as usize).saturating_mul(count);
@@ -144,29 +139,35 @@ impl<'a> TopLists<'a> {
         pages.unwrap_or_default()
     }
 
+    #[inline]
     pub(super) fn is_tested(&self, block: u32) -> bool {
         self.tested
             .get(block as usize)
             .is_some_and(|tested| *tested != 0)
     }
 
+    #[inline]
     fn run(&self, run: u32) -> Option<&'a [u32; RUN]> {
         self.runs.get(run as usize * RUN..)?.first_chunk()
     }
 
+    #[inline]
     fn ends_of(&self, run: u32) -> Option<&'a [i64; RUN]> {
         self.ends.get(run as usize * RUN..)?.first_chunk()
     }
 
+    #[inline]
     pub(super) fn block_of(&self, run: u32) -> u32 {
         self.run(run).map_or(ABSENT, |[block, ..]| *block)
     }
 
+    #[inline]
     pub(super) fn series_of(&self, run: u32) -> u64 {
         self.ends_of(run)
             .map_or(0, |[.., series]| series.cast_unsigned())
     }
 
+    #[inline]
     pub(super) fn span(&self, run: u32) -> Range<usize> {
         match self.run(run) {
             Some([_, start, end]) => *start as usize..*end as usize,
@@ -175,6 +176,7 @@ impl<'a> TopLists<'a> {
     }
 
     /// The first and last key of a run.
+    #[inline]
     pub(super) fn ends(&self, run: u32) -> (i64, i64) {
         match self.ends_of(run) {
             Some([first, last, _]) => (*first, *last),
@@ -183,6 +185,7 @@ impl<'a> TopLists<'a> {
     }
 
     /// The first key in the wanted order that a run could contribute.
+    #[inline]
     pub(super) fn bound(&self, run: u32) -> i64 {
         let (first, last) = self.ends(run);
         match self.order {
@@ -218,80 +221,5 @@ impl<'a> TopLists<'a> {
             .piece_counts
             .get(column * blocks..(column + 1) * blocks);
         counts.unwrap_or_default()
-    }
-
-    /// The pages of the columns.
-    pub(super) fn pieces(&self) -> Pieces<'a> {
-        Pieces(self.pieces)
-    }
-}
-
-/// Pages of columns that were not taken yet, each with the row after its last.
-pub(super) struct Pieces<'a>(&'a [u32]);
-
-/// The pages of one column: for each block where they begin, and up to which row each goes.
-pub(super) struct Places<'a> {
-    starts: Vec<usize>,
-    /// Pairs of the row after the last, and the page.
-    pieces: &'a [[u32; 2]],
-}
-
-impl<'a> Pieces<'a> {
-    /// The pages of the next column, which has so many for each block.
-    pub(super) fn take(&mut self, counts: &[u32]) -> Places<'a> {
-        let mut starts = Vec::with_capacity(counts.len() + 1);
-        let mut total = 0usize;
-        starts.push(0);
-        for count in counts {
-            total = total.saturating_add(*count as usize);
-            starts.push(total);
-        }
-        let all = self.0.split_at_checked(total.saturating_mul(2));
-        let (pieces, others) = all.unwrap_or((self.0, &[]));
-        self.0 = others;
-        Places {
-            starts,
-            pieces: pieces.as_chunks().0,
-        }
-    }
-}
-
-impl Places<'_> {
-    /// The page of each row, and the row's number in it.
-    pub(super) fn of(&self, picked: &[Picked]) -> Result<(Vec<u32>, Vec<u32>)> {
-        let mut pages = Vec::with_capacity(picked.len());
-        let mut rows = Vec::with_capacity(picked.len());
-        // Rows that follow each other are often of one page.
-        let (mut block, mut within, mut page) = (ABSENT, 0..0, ABSENT);
-        for one in picked {
-            if one.block != block || !within.contains(&one.row) {
-                block = one.block;
-                (within, page) = self.find(one)?;
-            }
-            pages.push(page);
-            rows.push(one.row - within.start);
-        }
-        Ok((pages, rows))
-    }
-
-    /// The rows of the page that holds a row, and the page.
-    pub(super) fn find(&self, picked: &Picked) -> Result<(Range<u32>, u32)> {
-        let at = picked.block as usize;
-        let range = match self.starts.get(at..at + 2) {
-            Some([start, end]) => *start..*end,
-            _ => 0..0,
-        };
-        let pieces = self.pieces.get(range).unwrap_or_default();
-        let mut start = 0;
-        for [end, page] in pieces {
-            if picked.row < *end {
-                return Ok((start..*end, *page));
-            }
-            start = *end;
-        }
-        let Picked { block, row } = picked;
-        Err(Error::invalid(format!(
-            "no page of block {block} holds row {row}"
-        )))
     }
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use sidx_columns::Column;
-use sidx_engine::{Error, Result};
+
+use crate::error::Error;
+
+type Result<T> = std::result::Result<T, Error>;
 
 /// Columns of equal row count. Clones share them.
 #[derive(Clone, Debug)]
-#[allow(unreachable_pub)] // bindgen re-exports it.
 pub struct Columns {
     rows: u32,
     columns: Arc<Vec<Column>>,
@@ -23,7 +25,8 @@ struct RowOrder {
 
 impl Columns {
     /// No columns yet, of `rows` rows.
-    pub(crate) fn new(rows: u32) -> Self {
+    #[must_use]
+    pub fn new(rows: u32) -> Self {
         Self {
             rows,
             columns: Arc::default(),
@@ -31,12 +34,12 @@ impl Columns {
         }
     }
 
-    /// The same columns, and the key and series of each row.
-    pub(crate) fn ordered(self, keys: Vec<i64>, series: Vec<u64>) -> Result<Self> {
+    /// The same columns, and the key and series of each row; an error when there are not as many as rows.
+    pub fn ordered(self, keys: Vec<i64>, series: Vec<u64>) -> Result<Self> {
         for (what, found) in [("keys", keys.len()), ("series", series.len())] {
             if found != self.rows as usize {
                 let rows = self.rows;
-                return Err(Error::invalid(format!("{found} {what} for {rows} rows")));
+                return Err(Error::request(format!("{found} {what} for {rows} rows")));
             }
         }
         let order = Some(Arc::new(RowOrder { keys, series }));
@@ -44,19 +47,21 @@ impl Columns {
     }
 
     /// Takes the key and series of each row, where they are known.
-    pub(crate) fn take_order(&mut self) -> Option<(Vec<i64>, Vec<u64>)> {
+    pub fn take_order(&mut self) -> Option<(Vec<i64>, Vec<u64>)> {
         let RowOrder { keys, series } = Arc::unwrap_or_clone(self.order.take()?);
         Some((keys, series))
     }
 
     /// Bytes that the keys and series of the rows take.
-    pub(crate) fn order_bytes(&self) -> u64 {
+    #[must_use]
+    pub fn order_bytes(&self) -> u64 {
         let order = self.order.as_ref();
         order.map_or(0, |order| order.keys.len() as u64 * 16)
     }
 
     /// Raw bytes of all values.
-    pub(crate) fn size_bytes(&self) -> u64 {
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
         self.columns
             .iter()
             .map(|column| column.size_bytes() as u64)
@@ -64,9 +69,9 @@ impl Columns {
     }
 
     /// Columns that must all have `rows` rows.
-    pub(crate) fn from_columns(rows: usize, columns: Vec<Column>) -> Result<Self> {
+    pub fn from_columns(rows: usize, columns: Vec<Column>) -> Result<Self> {
         let count = u32::try_from(rows)
-            .map_err(|_| Error::invalid(format!("{rows} rows are more than {}", u32::MAX)))?;
+            .map_err(|_| Error::request(format!("{rows} rows are more than {}", u32::MAX)))?;
         let mut result = Self::new(count);
         if let Some((at, column)) = columns
             .iter()
@@ -80,7 +85,7 @@ impl Columns {
     }
 
     /// Adds a column, which must have as many rows as the others.
-    pub(crate) fn push(&mut self, column: Column) -> Result<()> {
+    pub fn push(&mut self, column: Column) -> Result<()> {
         if column.rows() != self.rows as usize {
             return Err(uneven(
                 self.columns.len(),
@@ -93,26 +98,28 @@ impl Columns {
     }
 
     /// Rows of each column.
-    pub(crate) fn rows(&self) -> u32 {
+    #[must_use]
+    pub fn rows(&self) -> u32 {
         self.rows
     }
 
     /// The columns in order.
-    pub(crate) fn all(&self) -> &[Column] {
+    #[must_use]
+    pub fn all(&self) -> &[Column] {
         &self.columns
     }
 
-    /// One column; `invalid-argument` when there is none at the position.
-    pub(crate) fn get(&self, at: u32) -> Result<&Column> {
+    /// One column; an error when there is none at the position.
+    pub fn get(&self, at: u32) -> Result<&Column> {
         self.columns.get(at as usize).ok_or_else(|| {
             let count = self.columns.len();
-            Error::invalid(format!("column {at} does not exist, there are {count}"))
+            Error::request(format!("column {at} does not exist, there are {count}"))
         })
     }
 }
 
 fn uneven(at: usize, found: usize, rows: usize) -> Error {
-    Error::invalid(format!(
+    Error::request(format!(
         "column {at} has {found} rows, the others have {rows}"
     ))
 }

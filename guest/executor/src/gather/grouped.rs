@@ -4,14 +4,14 @@
 //! taken in groups: the rows of one group are collected before the pages of the next are loaded, and
 //! brought into their order at the end. Each page is still loaded once.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use sidx_columns::Column;
-use sidx_engine::host::ABSENT;
-use sidx_engine::{Error, ErrorKind, Result};
 
-use super::gather::{MAX_GATHERED_BYTES, SourceLists};
-use super::{Session, column_error};
+use super::{MAX_GATHERED_BYTES, Source, rows};
+use crate::ABSENT;
+use crate::error::Error;
+use crate::pages::Pages;
 
 /// The rows of a group: their pages, their numbers in them, and their places in the result.
 #[derive(Default)]
@@ -23,13 +23,13 @@ struct Group {
 
 /// Deals the rows of a source out to groups whose distinct pages have at most `limit` bytes together, or
 /// are one page.
-fn deal(
-    source: SourceLists<'_>,
+fn deal<E>(
+    source: Source<'_>,
     limit: u64,
-    size_of: impl Fn(u32) -> Result<u64>,
-) -> Result<Vec<Group>> {
+    size_of: impl Fn(u32) -> Result<u64, E>,
+) -> Result<Vec<Group>, E> {
     let mut groups = vec![Group::default()];
-    let mut group_of: HashMap<u32, usize> = HashMap::new();
+    let mut group_of: BTreeMap<u32, usize> = BTreeMap::new();
     let mut bytes = 0u64;
     for (place, (page, row)) in (0u32..).zip(source.pages.iter().zip(source.rows)) {
         let at = match group_of.get(page) {
@@ -55,43 +55,42 @@ fn deal(
     Ok(groups)
 }
 
-impl Session {
-    /// One column of a gather, with at most `limit` bytes of pages at a time.
-    pub(super) fn gather_grouped(&self, source: SourceLists<'_>, limit: u64) -> Result<Column> {
-        let size_of = |page| {
-            let handles = self.handles.lock();
-            Ok(u64::from(handles.page(page)?.place.extent.raw_bytes))
+/// One column of a gather, with at most `limit` bytes of pages at a time.
+pub(super) fn gather<P: Pages>(
+    pages: &P,
+    source: Source<'_>,
+    limit: u64,
+) -> Result<Column, P::Error> {
+    let size_of = |page| Ok::<_, P::Error>(u64::from(pages.place(page)?.raw_bytes));
+    let groups = deal(source, limit, size_of)?;
+    let mut columns = Vec::with_capacity(groups.len());
+    let mut order = vec![0u32; source.rows.len()];
+    let (mut next, mut gathered_bytes) = (0u32, 0u64);
+    for group in groups {
+        let these = Source {
+            kind: source.kind,
+            pages: &group.pages,
+            rows: &group.rows,
         };
-        let groups = deal(source, limit, size_of)?;
-        let mut columns = Vec::with_capacity(groups.len());
-        let mut order = vec![0u32; source.rows.len()];
-        let (mut next, mut gathered_bytes) = (0u32, 0u64);
-        for group in groups {
-            let lists = SourceLists {
-                kind: source.kind,
-                pages: &group.pages,
-                rows: &group.rows,
-            };
-            let column = self.gather_at_once(lists)?;
-            gathered_bytes = gathered_bytes.saturating_add(column.size_bytes() as u64);
-            if gathered_bytes > MAX_GATHERED_BYTES {
-                let text = format!(
-                    "a column of one batch passes {MAX_GATHERED_BYTES} bytes; ask for fewer rows"
-                );
-                return Err(Error::new(ErrorKind::LimitExceeded, text));
-            }
-            columns.push(column);
-            for place in group.places {
-                if let Some(at) = order.get_mut(place as usize) {
-                    *at = next;
-                }
-                next += 1;
-            }
+        let column = rows::open_all(pages, these)?.gather(pages, these)?;
+        gathered_bytes = gathered_bytes.saturating_add(column.size_bytes() as u64);
+        if gathered_bytes > MAX_GATHERED_BYTES {
+            let text = format!(
+                "a column of one batch passes {MAX_GATHERED_BYTES} bytes; ask for fewer rows"
+            );
+            return Err(Error::Limit(text).into());
         }
-        let columns: Vec<&Column> = columns.iter().collect();
-        let joined = Column::concat(source.kind, &columns).map_err(column_error)?;
-        joined.take(&order).map_err(column_error)
+        columns.push(column);
+        for place in group.places {
+            if let Some(at) = order.get_mut(place as usize) {
+                *at = next;
+            }
+            next += 1;
+        }
     }
+    let columns: Vec<&Column> = columns.iter().collect();
+    let joined = Column::concat(source.kind, &columns).map_err(Error::from)?;
+    Ok(joined.take(&order).map_err(Error::from)?)
 }
 
 #[cfg(test)]
@@ -102,12 +101,12 @@ mod tests {
 
     fn dealt(pages: &[u32], limit: u64) -> Vec<Vec<u32>> {
         let rows: Vec<u32> = (0..pages.len() as u32).collect();
-        let source = SourceLists {
+        let source = Source {
             kind: ColumnType::scalar(ValueType::Int),
             pages,
             rows: &rows,
         };
-        let groups = deal(source, limit, |page| Ok(u64::from(page) * 10)).unwrap();
+        let groups = deal(source, limit, |page| Ok::<_, Error>(u64::from(page) * 10)).unwrap();
         groups.into_iter().map(|group| group.places).collect()
     }
 

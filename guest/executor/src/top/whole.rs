@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use sidx_columns::Bitmap;
-use sidx_engine::Result;
 use sidx_kernels::Keys;
 
-use super::{Blocks, Found, Picked};
+use super::blocks::Blocks;
+use super::{Found, Picked};
+use crate::pages::Pages;
 
 /// Rows beyond the wanted ones that are collected at most; with more the caller should go step by step.
 const SPARE_ROWS: usize = 8 << 10;
@@ -23,7 +24,7 @@ struct Collected {
 }
 
 /// The first rows of all runs; none, and not exhausted, when there are too many.
-pub(super) fn rows(blocks: &mut Blocks<'_>) -> Result<Found> {
+pub(super) fn rows<P: Pages>(blocks: &mut Blocks<'_, P>) -> Result<Found, P::Error> {
     let mut found = Found::default();
     let most = blocks.lists.limit as usize + SPARE_ROWS;
     let Some(collected) = collect(blocks, most, &mut found)? else {
@@ -55,7 +56,11 @@ pub(super) fn rows(blocks: &mut Blocks<'_>) -> Result<Found> {
     Ok(found)
 }
 
-fn collect(blocks: &mut Blocks<'_>, most: usize, found: &mut Found) -> Result<Option<Collected>> {
+fn collect<P: Pages>(
+    blocks: &mut Blocks<'_, P>,
+    most: usize,
+    found: &mut Found,
+) -> Result<Option<Collected>, P::Error> {
     let mut collected = Collected::default();
     let lists = blocks.lists;
     let count = lists.run_count() as u32;
@@ -92,9 +97,9 @@ fn collect(blocks: &mut Blocks<'_>, most: usize, found: &mut Found) -> Result<Op
 impl Collected {
     /// Adds the rows of a run, those that are marked where that was found out; their keys only while there
     /// are at most `most`.
-    fn add(
+    fn add<P: Pages>(
         &mut self,
-        blocks: &Blocks<'_>,
+        blocks: &Blocks<'_, P>,
         keys: Keys<'_>,
         marks: Option<&Bitmap>,
         run: u32,
