@@ -220,25 +220,26 @@ impl Column {
         values + ends + presence + OVERHEAD_BYTES
     }
 
-    /// Bytes of the longest single row: 8 for numbers, 1 for booleans, the length for strings,
-    /// the sum of the elements for arrays. Zero when no row is present.
+    /// Bytes of a row's value: 8 for a number, 1 for a boolean, the length for a string, the sum of the
+    /// elements for an array. Zero where it is absent.
+    #[must_use]
+    pub fn value_bytes(&self, row: usize) -> usize {
+        if !self.is_present(row) {
+            return 0;
+        }
+        let range = self.element_range(row);
+        match &self.values {
+            Values::Int(_) | Values::Float(_) => range.len() * 8,
+            Values::Bool(_) => range.len(),
+            Values::Bytes(values) => range.map(|at| values.get(at).map_or(0, <[u8]>::len)).sum(),
+        }
+    }
+
+    /// [Bytes](Self::value_bytes) of the longest row. Zero when no row is present.
     #[must_use]
     pub fn max_value_bytes(&self) -> usize {
-        let size = |row: usize| -> usize {
-            let range = self.element_range(row);
-            match &self.values {
-                Values::Int(_) | Values::Float(_) => range.len() * 8,
-                Values::Bool(_) => range.len(),
-                Values::Bytes(values) => {
-                    range.map(|at| values.get(at).map_or(0, <[u8]>::len)).sum()
-                }
-            }
-        };
-        (0..self.rows)
-            .filter(|row| self.is_present(*row))
-            .map(size)
-            .max()
-            .unwrap_or(0)
+        let bytes = (0..self.rows).map(|row| self.value_bytes(row));
+        bytes.max().unwrap_or(0)
     }
 }
 
@@ -340,6 +341,19 @@ mod tests {
         let values = Values::Bytes(["abc", "", "longest"].iter().collect());
         let column = Column::new(text, 3, None, None, values).unwrap();
         assert_eq!(column.max_value_bytes(), 7);
+        let bytes =
+            |column: &Column| -> Vec<usize> { (0..4).map(|row| column.value_bytes(row)).collect() };
+        assert_eq!(bytes(&column), [3, 0, 7, 0]);
+        let elements = Values::Bytes(["ab", "c"].iter().collect());
+        let present = Some(Bitmap::from_fn(3, |row| row != 2));
+        let ends = Some(vec![2, 2, 2]);
+        let array = ColumnType::array(ValueType::String);
+        let array = Column::new(array, 3, present, ends, elements).unwrap();
+        assert_eq!(bytes(&array), [3, 0, 0, 0]);
+        assert_eq!(array.max_value_bytes(), 3);
+        let numbers = Values::Int(vec![1, 2]);
+        let numbers = Column::new(ColumnType::scalar(ValueType::Int), 2, None, None, numbers);
+        assert_eq!(bytes(&numbers.unwrap()), [8, 8, 0, 0]);
         assert!(column.size_bytes() >= 10);
         assert_eq!(column.value(0), Some(Value::String("abc")));
         assert_eq!(column.value(3), None);

@@ -255,7 +255,6 @@ pub(crate) fn job(job: engine::Job) -> wit::Job {
         id: job.id,
         inputs: job.inputs,
         output: job.output,
-        durable: job.durable,
         drop_where: job.drop_where,
         drop_below: job.drop_below,
         dropped_rows: job.dropped_rows,

@@ -1,6 +1,6 @@
 //! The host's functions as the engine's [`Host`].
 
-use sidx_columns::{Column, ColumnType};
+use sidx_columns::{Bitmap, Column, ColumnType};
 use sidx_engine::host::{
     Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium, Object, Piece,
     Readers, SalvagedLog, Selected, Top, Usage,
@@ -162,6 +162,14 @@ impl Host for Imports {
 
     fn column_longest_bytes(&self, columns: &scan::Columns) -> Vec<u32> {
         columns.longest_bytes()
+    }
+
+    fn column_lengths(&self, columns: &scan::Columns, column: u32) -> Vec<u32> {
+        columns.lengths(column)
+    }
+
+    fn column_presence(&self, columns: &scan::Columns, column: u32) -> Result<Option<Bitmap>> {
+        to_engine::presence(columns, column)
     }
 
     fn read_column(&self, columns: &scan::Columns, column: u32) -> Result<Column> {

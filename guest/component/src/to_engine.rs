@@ -178,6 +178,20 @@ fn kind(code: u8) -> Result<ColumnType> {
     })
 }
 
+/// Which rows of a column are present; none where all are.
+pub(crate) fn presence(columns: &scan::Columns, column: u32) -> Result<Option<Bitmap>> {
+    let Some(words) = columns.presence(column) else {
+        return Ok(None);
+    };
+    let rows = columns.rows();
+    let bits = Bitmap::from_words(words, rows as usize);
+    let bits = bits.ok_or_else(|| {
+        let text = format!("column {column} from the host: presence is not {rows} bits long");
+        Error::new(ErrorKind::Other, text)
+    })?;
+    Ok(Some(bits))
+}
+
 /// A column from its pieces.
 pub(crate) fn column(columns: &scan::Columns, column: u32) -> Result<Column> {
     let kinds = columns.kinds();
@@ -194,13 +208,7 @@ pub(crate) fn column(columns: &scan::Columns, column: u32) -> Result<Column> {
             format!("column {column} from the host: {what}"),
         )
     };
-    let presence = match columns.presence(column) {
-        None => None,
-        Some(words) => Some(Bitmap::from_words(words, rows).ok_or_else(|| {
-            let text = format!("column {column} from the host: presence is not {rows} bits long");
-            Error::new(ErrorKind::Other, text)
-        })?),
-    };
+    let presence = presence(columns, column)?;
     let values = match columns.values(column) {
         scan::ValuesResult::Ints(values) => Values::Int(values),
         scan::ValuesResult::Floats(values) => Values::Float(values),
@@ -258,7 +266,6 @@ pub(crate) fn job(job: wit::Job) -> engine::Job {
         id: job.id,
         inputs: job.inputs,
         output: job.output,
-        durable: job.durable,
         drop_where: job.drop_where,
         drop_below: job.drop_below,
         dropped_rows: job.dropped_rows,

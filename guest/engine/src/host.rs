@@ -6,7 +6,7 @@
 //! instance.
 
 use crate::error::Result;
-use sidx_columns::{Column, ColumnType};
+use sidx_columns::{Bitmap, Column, ColumnType};
 use sidx_executor::{block, gather, select, top};
 use sidx_kernels::{Order, Step};
 
@@ -418,6 +418,10 @@ pub trait Host {
     fn column_size_bytes(&self, columns: &Self::Columns) -> u64;
     /// `columns.longest-bytes`
     fn column_longest_bytes(&self, columns: &Self::Columns) -> Vec<u32>;
+    /// `columns.lengths`
+    fn column_lengths(&self, columns: &Self::Columns, column: u32) -> Vec<u32>;
+    /// `columns.presence`
+    fn column_presence(&self, columns: &Self::Columns, column: u32) -> Result<Option<Bitmap>>;
     /// One column by value (`columns.presence`, `ends` and `values`).
     fn read_column(&self, columns: &Self::Columns, column: u32) -> Result<Column>;
 

@@ -114,8 +114,6 @@ pub struct Job {
     pub inputs: Vec<u64>,
     /// Number of the part to be made.
     pub output: u64,
-    /// False for a fold of memory parts in memory.
-    pub durable: bool,
     /// Drop rows for which this is true.
     pub drop_where: Option<String>,
     /// Drop rows with smaller keys.

@@ -96,7 +96,6 @@ pub(super) fn job(mut job: wit::Job, deed: Option<String>) -> wit::Job {
         Some("many-inputs") => job.inputs = vec![job.inputs[0]; 1 << 20],
         Some("taken-output") => job.output = job.inputs[0],
         Some("last-output") => job.output = u64::MAX,
-        Some("wrong-medium") => job.durable = !job.durable,
         Some("unknown-job") => job.id = u64::MAX,
         Some("much-space") => job.space_bytes = u64::MAX,
         Some("other-rows") => job.rows = job.rows.wrapping_sub(1),

@@ -44,7 +44,6 @@ fn a_plan_that_is_nonsense_changes_nothing() {
         "many-inputs",
         "taken-output",
         "last-output",
-        "wrong-medium",
         "unknown-job",
         "much-space",
     ] {
@@ -137,7 +136,6 @@ fn a_plan_of_a_retention_that_is_nonsense_changes_nothing() {
         "many-inputs",
         "taken-output",
         "last-output",
-        "wrong-medium",
         "unknown-job",
         "much-space",
         "other-rows",

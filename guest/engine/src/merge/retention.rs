@@ -285,7 +285,6 @@ impl Plan {
             id,
             inputs: self.inputs,
             output,
-            durable: true,
             drop_where: rule.drop_where,
             drop_below: rule.drop_below,
             dropped_rows: self.dropped_rows,

@@ -7,7 +7,7 @@ use crate::host::Host;
 use crate::part::column::PAYLOAD;
 use crate::types::{Batch, Durability};
 use crate::wire::{Reader, put, put_bytes, put_signed};
-use sidx_columns::ColumnType;
+use sidx_columns::{Bitmap, ColumnType};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -188,10 +188,13 @@ fn check_single_types<H: Host>(
         }
         let read = columns
             .iter()
-            .map(|column| host.read_column(&batch.columns, *column));
+            .map(|column| host.column_presence(&batch.columns, *column));
         let read = read.collect::<Result<Vec<_>>>()?;
+        let is_present = |presence: &&Option<Bitmap>, row: usize| {
+            presence.as_ref().is_none_or(|bits| bits.get(row))
+        };
         for row in 0..batch.keys.len() {
-            if read.iter().filter(|column| column.is_present(row)).count() > 1 {
+            if read.iter().filter(|one| is_present(one, row)).count() > 1 {
                 return Err(Error::invalid(format!(
                     "row {row} has tag {name:?} in two types; a row has each tag once"
                 )));

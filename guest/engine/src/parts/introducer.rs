@@ -218,7 +218,6 @@ impl Introducer {
             id: self.next_job,
             inputs: parts().map(|part| part.number()).collect(),
             output: self.take_part_number(),
-            durable: true,
             drop_where: None,
             drop_below: None,
             dropped_rows: None,

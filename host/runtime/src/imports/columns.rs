@@ -124,10 +124,17 @@ fn link_sizes(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
             let columns = columns_of(&store, &columns)?;
             Ok((store.data().session.column_longest_bytes(columns),))
         },
+    )?;
+    scan.func_wrap(
+        "[method]columns.lengths",
+        |store: Store<'_>, (columns, at): (Resource<Columns>, u32)| {
+            let columns = columns_of(&store, &columns)?;
+            Ok((store.data().session.column_lengths(columns, at),))
+        },
     )
 }
 
-/// A column that does not exist reads as one without presence, ends and values.
+/// A column that does not exist reads as one of no rows.
 fn link_values(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     type ColumnAt = (Resource<Columns>, u32);
     scan.func_wrap(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use sidx_columns::{Column, ColumnType};
+use sidx_columns::{Bitmap, Column, ColumnType};
 use sidx_engine::host::{
     Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium, Object, Piece,
     Readers, SalvagedLog, Selected, Top, Usage,
@@ -277,8 +277,20 @@ impl Host for Session {
     }
 
     fn column_longest_bytes(&self, columns: &Columns) -> Vec<u32> {
-        let longest = |column: &Column| u32::try_from(column.max_value_bytes()).unwrap_or(u32::MAX);
+        let longest = |column: &Column| saturated(column.max_value_bytes());
         columns.all().iter().map(longest).collect()
+    }
+
+    fn column_lengths(&self, columns: &Columns, column: u32) -> Vec<u32> {
+        let of_column = |column: &Column| -> Vec<u32> {
+            let bytes = (0..column.rows()).map(|row| column.value_bytes(row));
+            bytes.map(saturated).collect()
+        };
+        columns.get(column).map_or_else(|_| Vec::new(), of_column)
+    }
+
+    fn column_presence(&self, columns: &Columns, column: u32) -> Result<Option<Bitmap>> {
+        Ok(columns.get(column)?.presence().cloned())
     }
 
     fn read_column(&self, columns: &Columns, column: u32) -> Result<Column> {
@@ -468,4 +480,9 @@ impl Host for Session {
 
 fn program(filter: Option<&Filter>) -> Option<&Program> {
     filter.map(|filter| filter.0.as_ref())
+}
+
+/// Bytes of a value, as the boundary counts them.
+fn saturated(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }

@@ -81,6 +81,10 @@ fn both_media_serve_selections_and_gathers() {
         let columns = session.gather(&[source.source()]).unwrap();
         let column = session.read_column(&columns, 0).unwrap();
         assert!(!column.is_present(1));
+        let present = session.column_presence(&columns, 0).unwrap();
+        assert_eq!(present.as_ref(), column.presence());
+        assert_eq!(session.column_lengths(&columns, 0), [8, 0, 8]);
+        assert!(session.column_lengths(&columns, 1).is_empty());
         assert!(
             matches!(column.values(), Values::Int(values) if values[0] == 18 && values[2] == 2)
         );

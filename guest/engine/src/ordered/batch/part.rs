@@ -1,13 +1,12 @@
 //! A batch as a part in memory: sorted, cut into blocks, and written column by column by the host.
 
 use super::{Checked, sorted_rows};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::part::cut;
 use crate::part::layout::part_name;
 use crate::part::{Longest, TagColumn};
 use crate::part::{MemoryPartWriter, Part};
-use sidx_columns::Values as ColumnValues;
 use std::sync::Arc;
 
 /// Sorts a batch and writes it as a part in the memory of the host.
@@ -63,17 +62,19 @@ pub(crate) fn write<H: Host>(
         .map_err(|error| error.at(part_name(number)))
 }
 
-/// The lengths of all payloads, or nothing when every block of the batch fits anyway. The column is read for
-/// them: the host tells the lengths of values in pages only, and these are in none yet.
+/// The lengths of all payloads, or nothing when every block of the batch fits anyway.
 fn payload_lengths<H: Host>(host: &H, batch: &Checked<H::Columns>) -> Result<Vec<u32>> {
-    if !cut::lengths_matter(batch.longest_payload_bytes, batch.keys.len()) {
+    let rows = batch.keys.len();
+    if !cut::lengths_matter(batch.longest_payload_bytes, rows) {
         return Ok(Vec::new());
     }
-    let column = host.read_column(&batch.columns, 0)?;
-    match column.values() {
-        ColumnValues::Bytes(strings) => {
-            Ok(strings.iter().map(|value| value.len() as u32).collect())
-        }
-        _ => Err(Error::invalid("column 0 does not hold bytes")),
+    let lengths = host.column_lengths(&batch.columns, 0);
+    if lengths.len() != rows {
+        let told = lengths.len();
+        return Err(Error::new(
+            ErrorKind::Other,
+            format!("the host tells the lengths of {told} payloads of {rows}"),
+        ));
     }
+    Ok(lengths)
 }
