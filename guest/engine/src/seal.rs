@@ -1,12 +1,8 @@
-//! JSON documents that protect themselves: `index.json`, snapshots and manifests.
+//! JSON documents that protect themselves: `index.json`, snapshots and manifests, as `docs/format.md` has them.
 //!
-//! ```json
-//! {"format_version":1,"xxh3":"9a4c0f1e2b3d5a6f","body":{...}}
-//! ```
-//!
-//! `xxh3` is XXH3-64 of the bytes of `body` exactly as they stand, with the format version less one as its
-//! seed. The version is outside, so that a newer store is recognised before anything of its body is
-//! understood; the seed tells a newer version from a damaged number.
+//! The checksum is of the body's bytes exactly as they stand. The version is outside of it, so that a newer
+//! store is recognised before anything of its body is understood; the checksum's seed is made of the version
+//! and tells a newer one from a damaged number.
 
 use crate::error::{Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;

@@ -1,15 +1,9 @@
-//! One entry of the log as bytes.
+//! One entry of the log as bytes: a head and a payload, laid out in `docs/format.md`.
 //!
-//! ```text
-//! head     length u32 | checksum u32 | durable u64 | head checksum u32
-//! payload  header length u32 | header | body                            `length` bytes
-//! ```
-//!
-//! All little endian. `checksum` is the CRC32C of the payload. The head checksum covers the
-//! position of the frame and the head before it: a frame that lies elsewhere than it was written is
-//! no frame, and the next frame behind a damage can be found by its head alone. `durable` is the
-//! position up to which the log was on the medium when the frame was written: what lies before it
-//! can't be a torn write.
+//! The head has a checksum of its own, which covers the position of the frame too: a frame that lies
+//! elsewhere than it was written is no frame, and the next frame behind a damage can be found by its head
+//! alone. It says up to which position the log was on the medium when the frame was written: what lies
+//! before that can't be a torn write.
 
 use crate::checksum;
 use crate::error::{Error, MediumError, Result};

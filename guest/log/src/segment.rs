@@ -1,17 +1,9 @@
-//! One segment: its header, and which positions it holds.
+//! One segment: its header, laid out in `docs/format.md`, and which positions it holds.
 //!
-//! ```text
-//! header   growing: "SIDXLOG1" | format version u32 | first position u64 | follows u64 | checksum u32
-//!          whole:   "SIDXLOGC" | format version u32 | name u64 | first position u64 | follows u64
-//!                              | end position u64 | checksum u32
-//! frames   one after the other
-//! ```
-//!
-//! All little endian; `checksum` is the CRC32C of the header before it. `follows` is where the log
-//! ended when the segment was made, which is its first position; or 2^64 - 1 when everything before
-//! the segment was given up, whatever is still there of it. A growing segment is complete and on the medium
-//! before one is made that follows it, and its header before its first frame: only the newest can be torn.
-//! One that was made whole says where it ends.
+//! The header says where the log ended when the segment was made, which is its first position, or that
+//! everything before it was given up, whatever is still there of that. A growing segment is complete and on
+//! the medium before one is made that follows it, and its header before its first frame: only the newest can
+//! be torn. One that was made whole says where it ends.
 
 use crate::checksum;
 use crate::error::Result;

@@ -15,13 +15,10 @@ use std::arch::x86_64::{
     _mm256_srlv_epi32, _mm256_storeu_si256, _mm256_sub_epi32,
 };
 
-use crate::bitpack::Packed;
+use crate::bitpack::{Packed, chunks};
 
 /// Widest value the 32-bit lanes can take.
 pub(crate) const MAX_WIDTH: u32 = 25;
-
-/// Values per chunk.
-pub(crate) const CHUNK: usize = 8;
 
 /// How the bytes of a chunk move into lanes, for one width.
 #[derive(Clone, Copy)]
@@ -104,18 +101,15 @@ impl Layout {
         }
     }
 
-    /// Chunks from the first on whose loads stay within `length` bytes.
-    fn chunks_within(&self, length: usize) -> usize {
-        match length.checked_sub(self.upper + 16) {
-            None => 0,
-            Some(last_start) => last_start / self.stride + 1,
-        }
+    /// Chunks from the first on that can be loaded.
+    fn loadable(&self, bytes: &[u8]) -> usize {
+        chunks::loadable(bytes.len(), self.stride, self.upper)
     }
 
     /// The eight values of a chunk, one per lane.
     ///
     /// # Safety
-    /// `chunk` must be below `chunks_within(bytes.len())`.
+    /// `chunk` must be below `loadable(bytes)`.
     #[target_feature(enable = "avx2")]
     #[inline]
     unsafe fn load(&self, bytes: &[u8], chunk: usize) -> __m256i {
@@ -204,32 +198,14 @@ fn mark(
 ) {
     let layout = Layout::new(packed.width());
     let bytes = packed.bytes();
-    // Only whole chunks below the count, so that no lane holds bits beyond the values.
-    let chunks = layout
-        .chunks_within(bytes.len())
-        .min(packed.count() / CHUNK);
-    for (index, word) in words.iter_mut().enumerate() {
-        let start = (first + index) * 8;
-        *word = 0;
-        if start + 8 <= chunks {
-            for at in 0..8 {
-                // SAFETY: the chunk is below `chunks_within`.
-                let passed = lanes(unsafe { layout.load(bytes, start + at) });
-                let bits = _mm256_movemask_ps(_mm256_castsi256_ps(passed)).cast_unsigned();
-                *word |= u64::from(bits) << (at * CHUNK);
-            }
-        } else {
-            *word = tail(packed, start * CHUNK, &single);
-        }
-    }
-}
-
-/// The last word or two, whose chunks are not whole or end where a load would reach beyond the bytes. Apart,
-/// so that the loop of the whole words stays short.
-#[cold]
-#[inline(never)]
-fn tail(packed: &Packed<'_>, start: usize, single: impl Fn(u64) -> bool) -> u64 {
-    packed.mask_of(start, start + 64, single)
+    let bits = |chunk| {
+        // SAFETY: the chunk is below `loadable`.
+        let passed = lanes(unsafe { layout.load(bytes, chunk) });
+        _mm256_movemask_ps(_mm256_castsi256_ps(passed))
+            .cast_unsigned()
+            .into()
+    };
+    chunks::mark(packed, first, words, layout.loadable(bytes), bits, single);
 }
 
 /// Appends `base` plus each value (wrapping) of the whole chunks of `start..end` that can be loaded, and
@@ -245,30 +221,18 @@ pub(crate) fn decode(
 ) -> usize {
     let layout = Layout::new(packed.width());
     let bytes = packed.bytes();
-    let first = start / CHUNK;
-    let last = layout.chunks_within(bytes.len()).min(end / CHUNK);
-    if first >= last {
-        return start;
-    }
     let bases = _mm256_set1_epi64x(base);
-    let count = (last - first) * CHUNK;
-    out.reserve(count);
-    let length = out.len();
-    // SAFETY: `reserve` made room for `count` values behind the length.
-    let mut to = unsafe { out.as_mut_ptr().add(length) };
-    for chunk in first..last {
-        // SAFETY: the chunk is below `chunks_within`.
+    let store = |chunk, room: *mut i64| {
+        // SAFETY: the chunk is below `loadable`.
         let values = unsafe { layout.load(bytes, chunk) };
         let low = _mm256_cvtepu32_epi64(_mm256_castsi256_si128(values));
         let high = _mm256_cvtepu32_epi64(_mm256_extracti128_si256::<1>(values));
-        // SAFETY: each round writes eight values, `count` values in all, which were reserved.
+        // SAFETY: there is room for eight values.
         unsafe {
-            _mm256_storeu_si256(to.cast(), _mm256_add_epi64(low, bases));
-            _mm256_storeu_si256(to.add(4).cast(), _mm256_add_epi64(high, bases));
-            to = to.add(CHUNK);
+            _mm256_storeu_si256(room.cast(), _mm256_add_epi64(low, bases));
+            _mm256_storeu_si256(room.add(4).cast(), _mm256_add_epi64(high, bases));
         }
-    }
-    // SAFETY: the loop wrote `count` values behind the old length.
-    unsafe { out.set_len(length + count) };
-    last * CHUNK
+    };
+    // SAFETY: all eight values are stored.
+    unsafe { chunks::decode(start, end, layout.loadable(bytes), out, store) }
 }

@@ -11,8 +11,7 @@ use std::arch::x86_64::{
     _mm256_sub_epi64,
 };
 
-use crate::bitpack::Packed;
-use crate::bitpack::avx2::CHUNK;
+use crate::bitpack::{Packed, chunks};
 
 /// Widest value that lies in eight bytes at any bit offset.
 pub(crate) const MAX_WIDTH: u32 = 57;
@@ -61,19 +60,16 @@ impl Layout {
         }
     }
 
-    /// Chunks from the first on whose loads stay within `length` bytes.
-    fn chunks_within(&self, length: usize) -> usize {
+    /// Chunks from the first on that can be loaded.
+    fn loadable(&self, bytes: &[u8]) -> usize {
         let [.., last] = self.pairs;
-        match length.checked_sub(last + 16) {
-            None => 0,
-            Some(last_start) => last_start / self.stride + 1,
-        }
+        chunks::loadable(bytes.len(), self.stride, last)
     }
 
     /// The eight values of a chunk, one per lane.
     ///
     /// # Safety
-    /// `chunk` must be below `chunks_within(bytes.len())`.
+    /// `chunk` must be below `loadable(bytes)`.
     #[target_feature(enable = "avx2")]
     #[inline]
     unsafe fn load(&self, bytes: &[u8], chunk: usize) -> [__m256i; 2] {
@@ -107,10 +103,6 @@ pub(crate) fn mark_range(
 ) {
     let layout = Layout::new(packed.width());
     let bytes = packed.bytes();
-    // Only whole chunks below the count, so that no lane holds bits beyond the values.
-    let chunks = layout
-        .chunks_within(bytes.len())
-        .min(packed.count() / CHUNK);
     let lows = _mm256_set1_epi64x(low.cast_signed());
     let spans = _mm256_set1_epi64x(span.cast_signed());
     let outside = |values| {
@@ -119,27 +111,13 @@ pub(crate) fn mark_range(
         let out = _mm256_or_si256(offset, _mm256_cmpgt_epi64(offset, spans));
         u64::from(_mm256_movemask_pd(_mm256_castsi256_pd(out)).cast_unsigned())
     };
-    for (index, word) in words.iter_mut().enumerate() {
-        let start = (first + index) * 8;
-        let mut mask = 0u64;
-        if start + 8 <= chunks {
-            for at in 0..8 {
-                // SAFETY: the chunk is below `chunks_within`.
-                let [lower, upper] = unsafe { layout.load(bytes, start + at) };
-                mask |= (outside(lower) | outside(upper) << 4) << (at * CHUNK);
-            }
-            *word = !mask;
-        } else {
-            *word = tail(packed, start * CHUNK, low, span);
-        }
-    }
-}
-
-/// The last word or two, as in `avx2.rs`.
-#[cold]
-#[inline(never)]
-fn tail(packed: &Packed<'_>, start: usize, low: u64, span: u64) -> u64 {
-    packed.mask_of(start, start + 64, |value| value.wrapping_sub(low) <= span)
+    let bits = |chunk| {
+        // SAFETY: the chunk is below `loadable`.
+        let [lower, upper] = unsafe { layout.load(bytes, chunk) };
+        (outside(lower) | outside(upper) << 4) ^ 0xff
+    };
+    let single = |value: u64| value.wrapping_sub(low) <= span;
+    chunks::mark(packed, first, words, layout.loadable(bytes), bits, single);
 }
 
 /// Appends `base` plus each value (wrapping) of the whole chunks of `start..end` that can be loaded, and
@@ -155,26 +133,16 @@ pub(crate) fn decode(
 ) -> usize {
     let layout = Layout::new(packed.width());
     let bytes = packed.bytes();
-    let first = start / CHUNK;
-    let last = layout.chunks_within(bytes.len()).min(end / CHUNK);
-    if first >= last {
-        return start;
-    }
     let bases = _mm256_set1_epi64x(base);
-    let count = (last - first) * CHUNK;
-    out.reserve(count);
-    let room = out.spare_capacity_mut().as_mut_ptr();
-    for chunk in first..last {
-        // SAFETY: the chunk is below `chunks_within`.
+    let store = |chunk, room: *mut i64| {
+        // SAFETY: the chunk is below `loadable`.
         let [low, high] = unsafe { layout.load(bytes, chunk) };
-        // SAFETY: there is room for `count` values, of which these are eight.
+        // SAFETY: there is room for eight values.
         unsafe {
-            let to = room.add((chunk - first) * CHUNK);
-            _mm256_storeu_si256(to.cast(), _mm256_add_epi64(low, bases));
-            _mm256_storeu_si256(to.add(4).cast(), _mm256_add_epi64(high, bases));
+            _mm256_storeu_si256(room.cast(), _mm256_add_epi64(low, bases));
+            _mm256_storeu_si256(room.add(4).cast(), _mm256_add_epi64(high, bases));
         }
-    }
-    // SAFETY: the loop wrote `count` values behind the length.
-    unsafe { out.set_len(out.len() + count) };
-    last * CHUNK
+    };
+    // SAFETY: all eight values are stored.
+    unsafe { chunks::decode(start, end, layout.loadable(bytes), out, store) }
 }

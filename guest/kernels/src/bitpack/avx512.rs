@@ -24,6 +24,7 @@ use std::arch::x86_64::{
 };
 
 use crate::bitpack::Packed;
+use crate::bitpack::chunks::{self, CHUNK};
 
 /// Values per word of a selection.
 const WORD: usize = 64;
@@ -268,9 +269,6 @@ fn mark_word_members<const PAIRS: usize>(
     });
 }
 
-/// Values per chunk of [`decode`].
-pub(crate) const CHUNK: usize = 8;
-
 /// Appends `base` plus each value (wrapping) of the whole chunks of eight in `start..end`, and returns
 /// where the caller continues. `start` must be a multiple of eight, `end` at most the count, and the width
 /// not zero.
@@ -284,25 +282,14 @@ pub(crate) fn decode(
 ) -> usize {
     let layout = Layout::new::<64>(packed.width());
     let (bytes, width) = (packed.bytes(), packed.width() as usize);
-    let (first, last) = (start / CHUNK, end / CHUNK);
-    if first >= last {
-        return start;
-    }
     let bases = _mm512_set1_epi64(base);
-    let count = (last - first) * CHUNK;
-    out.reserve(count);
-    let room = out.spare_capacity_mut().as_mut_ptr();
-    for chunk in first..last {
+    let store = |chunk, room: *mut i64| {
         let values = layout.load::<64>(bytes, chunk * width);
-        // SAFETY: there is room for `count` values, of which these are eight.
-        unsafe {
-            let to = room.add((chunk - first) * CHUNK);
-            _mm512_storeu_si512(to.cast(), _mm512_add_epi64(values, bases));
-        }
-    }
-    // SAFETY: the loop wrote `count` values behind the length.
-    unsafe { out.set_len(out.len() + count) };
-    last * CHUNK
+        // SAFETY: there is room for eight values.
+        unsafe { _mm512_storeu_si512(room.cast(), _mm512_add_epi64(values, bases)) };
+    };
+    // Every chunk can be loaded. SAFETY: all eight values are stored.
+    unsafe { chunks::decode(start, end, usize::MAX, out, store) }
 }
 
 /// Whether eight bytes from the one a value begins in hold it wherever it begins, as [`gather`] needs.

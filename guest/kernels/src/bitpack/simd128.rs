@@ -12,13 +12,10 @@ use std::arch::wasm32::{
     v128_and, v128_load, v128_store,
 };
 
-use crate::bitpack::Packed;
+use crate::bitpack::{Packed, chunks};
 
 /// Widest value the 32-bit lanes can take at any bit offset.
 pub(crate) const MAX_WIDTH: u32 = 25;
-
-/// Values per chunk.
-const CHUNK: usize = 8;
 
 /// Where all values are brought before they are shifted down together: the largest bit offset.
 const OFFSET: u32 = 7;
@@ -66,18 +63,15 @@ impl Layout {
         }
     }
 
-    /// Chunks from the first on whose loads stay within `length` bytes.
-    fn chunks_within(&self, length: usize) -> usize {
-        match length.checked_sub(self.upper + 16) {
-            None => 0,
-            Some(last_start) => last_start / self.stride + 1,
-        }
+    /// Chunks from the first on that can be loaded.
+    fn loadable(&self, bytes: &[u8]) -> usize {
+        chunks::loadable(bytes.len(), self.stride, self.upper)
     }
 
     /// The eight values of a chunk, one per lane.
     ///
     /// # Safety
-    /// `chunk` must be below `chunks_within(bytes.len())`.
+    /// `chunk` must be below `loadable(bytes)`.
     #[inline]
     unsafe fn load(&self, bytes: &[u8], chunk: usize) -> [v128; 2] {
         // SAFETY: the chunk starts where both loads of 16 bytes still end within the bytes.
@@ -111,28 +105,16 @@ pub(crate) fn mark_range(
 ) {
     let layout = Layout::new(packed.width());
     let bytes = packed.bytes();
-    // Only whole chunks below the count, so that no lane holds bits beyond the values.
-    let chunks = layout
-        .chunks_within(bytes.len())
-        .min(packed.count() / CHUNK);
     let lows = i32x4_splat(low.cast_signed());
     let spans = i32x4_splat(span.cast_signed());
     let inside = |values| u64::from(i32x4_bitmask(u32x4_le(i32x4_sub(values, lows), spans)));
-    for (index, word) in words.iter_mut().enumerate() {
-        let start = (first + index) * 8;
-        *word = 0;
-        if start + 8 <= chunks {
-            for at in 0..8 {
-                // SAFETY: the chunk is below `chunks_within`.
-                let [lower, upper] = unsafe { layout.load(bytes, start + at) };
-                *word |= (inside(lower) | inside(upper) << 4) << (at * CHUNK);
-            }
-        } else {
-            *word = packed.mask_of(start * CHUNK, start * CHUNK + 64, |value| {
-                value.wrapping_sub(low.into()) <= span.into()
-            });
-        }
-    }
+    let bits = |chunk| {
+        // SAFETY: the chunk is below `loadable`.
+        let [lower, upper] = unsafe { layout.load(bytes, chunk) };
+        inside(lower) | inside(upper) << 4
+    };
+    let single = |value: u64| value.wrapping_sub(low.into()) <= span.into();
+    chunks::mark(packed, first, words, layout.loadable(bytes), bits, single);
 }
 
 /// Appends `base` plus each value (wrapping) of the whole chunks of `start..end` that can be loaded, and
@@ -147,17 +129,9 @@ pub(crate) fn decode(
 ) -> usize {
     let layout = Layout::new(packed.width());
     let bytes = packed.bytes();
-    let first = start / CHUNK;
-    let last = layout.chunks_within(bytes.len()).min(end / CHUNK);
-    if first >= last {
-        return start;
-    }
     let bases = i64x2_splat(base);
-    let count = (last - first) * CHUNK;
-    out.reserve(count);
-    let room = out.spare_capacity_mut().as_mut_ptr();
-    for chunk in first..last {
-        // SAFETY: the chunk is below `chunks_within`.
+    let store = |chunk, room: *mut i64| {
+        // SAFETY: the chunk is below `loadable`.
         let [low, high] = unsafe { layout.load(bytes, chunk) };
         let pairs = [
             i64x2_extend_low_u32x4(low),
@@ -166,14 +140,10 @@ pub(crate) fn decode(
             i64x2_extend_high_u32x4(high),
         ];
         for (at, pair) in pairs.into_iter().enumerate() {
-            // SAFETY: there is room for `count` values, and a chunk takes eight of them.
-            unsafe {
-                let to = room.add((chunk - first) * CHUNK + at * 2);
-                v128_store(to.cast(), i64x2_add(pair, bases));
-            }
+            // SAFETY: there is room for eight values.
+            unsafe { v128_store(room.add(at * 2).cast(), i64x2_add(pair, bases)) };
         }
-    }
-    // SAFETY: the loop wrote `count` values behind the length.
-    unsafe { out.set_len(out.len() + count) };
-    last * CHUNK
+    };
+    // SAFETY: all eight values are stored.
+    unsafe { chunks::decode(start, end, layout.loadable(bytes), out, store) }
 }

@@ -11,7 +11,8 @@ use std::arch::x86_64::{
 };
 
 use crate::bitpack::Packed;
-use crate::bitpack::avx512::{CHUNK, Layout};
+use crate::bitpack::avx512::Layout;
+use crate::bitpack::chunks::CHUNK;
 
 /// Appends the first `count` values of a group: `start`, and each next one `step` and a packed slot (the
 /// first is unused) above the one before, wrapping. The width of the slots must not be zero, and `count`
