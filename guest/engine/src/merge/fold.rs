@@ -7,6 +7,7 @@ use crate::host::{ABSENT, BlockSource, Host, PageSource};
 use crate::merge::policy;
 use crate::part::column::PAYLOAD;
 use crate::part::cut;
+use crate::part::frame::FrameNumber;
 use crate::part::labels::Labels;
 use crate::part::reader::{Frame, OpenBlock};
 use crate::part::summary::Summary;
@@ -119,7 +120,7 @@ impl<'a, H: Host> Inputs<'a, H> {
         let mut blocks = Vec::with_capacity(parts.len());
         for part in parts {
             // Parts in memory have one frame.
-            let frame = part.frame(0)?;
+            let frame = part.frame(FrameNumber::FIRST)?;
             for block in 0..frame.blocks.len() {
                 blocks.push((&**part, Arc::clone(&frame), block));
             }
@@ -176,7 +177,7 @@ impl<'a, H: Host> Inputs<'a, H> {
             kinds.push(column.kind);
             for (part, frame, block) in &self.blocks {
                 let place = part.place_of(&column.name, column.kind);
-                pages.push(part.page_of(frame, 0, *block, place)?);
+                pages.push(part.page_of(frame, *block, place)?);
             }
         }
         Ok((kinds, pages))

@@ -6,6 +6,7 @@ use crate::ordered::predicate::{Places, Predicate};
 use crate::part::Part;
 use crate::part::column::PAYLOAD;
 use crate::part::cut;
+use crate::part::frame::FrameNumber;
 use crate::part::layout::BLOCK_ROWS;
 use crate::part::reader::{Frame, OpenBlock};
 use crate::types::Job;
@@ -49,7 +50,7 @@ impl<H: Host> Retain<H> {
         let Some(open) = input.frame.blocks.get(input.block) else {
             return Ok(dropped);
         };
-        let slots = predicate.slot_frames(&input.part, places, &input.frame, input.frame_index)?;
+        let slots = predicate.slot_frames(&input.part, places, &input.frame)?;
         let mut selection = Selection {
             key_pages: vec![open.keys],
             slots: predicate.slots(),
@@ -85,7 +86,6 @@ impl<H: Host> Retain<H> {
 pub(super) struct Place<H: Host> {
     pub(super) part: Arc<Part<H>>,
     pub(super) frame: Arc<Frame>,
-    pub(super) frame_index: usize,
     /// Index of the block in the frame.
     pub(super) block: usize,
 }
@@ -95,7 +95,6 @@ impl<H: Host> Clone for Place<H> {
         Self {
             part: Arc::clone(&self.part),
             frame: Arc::clone(&self.frame),
-            frame_index: self.frame_index,
             block: self.block,
         }
     }
@@ -144,7 +143,7 @@ impl<H: Host> Input<H> {
             head: None,
             generation: 0,
         };
-        input.open_block(0, 0, retain)?;
+        input.open_block(FrameNumber::FIRST, 0, retain)?;
         input.settle(retain)?;
         Ok(input)
     }
@@ -182,21 +181,17 @@ impl<H: Host> Input<H> {
                 self.head = Some((series, *key, self.rank));
                 return Ok(());
             }
-            let (frame, block) = (place.frame_index, place.block + 1);
+            let (frame, block) = (place.frame.number, place.block + 1);
             self.open_block(frame, block, retain)?;
         }
     }
 
     /// Opens a block of a frame, or the first of the next frame when the frame has no such block.
-    fn open_block(&mut self, frame_index: usize, block: usize, retain: &Retain<H>) -> Result<()> {
-        let frames = self.part.frames()?.len();
-        let (mut frame_index, mut block) = (frame_index, block);
+    fn open_block(&mut self, frame: FrameNumber, block: usize, retain: &Retain<H>) -> Result<()> {
+        let (mut number, mut block) = (frame, block);
         self.place = None;
-        while frame_index < frames {
-            let frame = match &self.place {
-                Some(place) if place.frame_index == frame_index => Arc::clone(&place.frame),
-                _ => self.part.frame(frame_index)?,
-            };
+        while self.part.frame_entry(number)?.is_some() {
+            let frame = self.part.frame(number)?;
             if let Some(open) = frame.blocks.get(block) {
                 self.keys = self.host.keys(open.keys, 0, open.block.rows)?;
                 if self.keys.len() != open.block.rows as usize {
@@ -210,12 +205,7 @@ impl<H: Host> Input<H> {
                 }
                 self.lengths = self.payload_lengths(open)?;
                 let part = Arc::clone(&self.part);
-                let place = Place {
-                    part,
-                    frame,
-                    frame_index,
-                    block,
-                };
+                let place = Place { part, frame, block };
                 self.dropped = retain.dropped(&self.host, &place, &self.places, &self.keys)?;
                 self.place = Some(place);
                 self.row = 0;
@@ -223,7 +213,7 @@ impl<H: Host> Input<H> {
                 self.generation += 1;
                 return Ok(());
             }
-            frame_index += 1;
+            number = number.next();
             block = 0;
         }
         Ok(())

@@ -155,7 +155,7 @@ impl<'h, H: Host> Output<'h, H> {
             for place in &self.places {
                 let part = &place.part;
                 let at = part.place_of(&column.name, column.kind);
-                pages.push(part.page_of(&place.frame, place.frame_index, place.block, at)?);
+                pages.push(part.page_of(&place.frame, place.block, at)?);
             }
             let page = |from: &u32| pages.get(*from as usize).copied().unwrap_or(ABSENT);
             sources.push(PageSource {

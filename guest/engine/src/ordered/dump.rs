@@ -5,6 +5,7 @@ use crate::host::{Host, PageSource};
 use crate::part::Part;
 use crate::part::PartList;
 use crate::part::column::PAYLOAD;
+use crate::part::frame::FrameNumber;
 use crate::part::reader::{Frame, OpenBlock};
 use crate::types::{Dumped, Rows};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ pub struct DumpCursor<H: Host> {
     host: Arc<H>,
     live: Arc<PartList<H>>,
     part: usize,
-    frame: usize,
+    frame: FrameNumber,
     block: usize,
 }
 
@@ -24,7 +25,7 @@ impl<H: Host> DumpCursor<H> {
             host: Arc::clone(host),
             live: Arc::clone(live),
             part: 0,
-            frame: 0,
+            frame: FrameNumber::FIRST,
             block: 0,
         }
     }
@@ -39,16 +40,16 @@ impl<H: Host> DumpCursor<H> {
     )]
     pub fn next(&mut self) -> Result<Option<Dumped<H::Columns>>> {
         while let Some(part) = self.live.parts.get(self.part) {
-            if self.frame >= part.frames()?.len() {
-                (self.part, self.frame, self.block) = (self.part + 1, 0, 0);
+            if part.frame_entry(self.frame)?.is_none() {
+                (self.part, self.frame, self.block) = (self.part + 1, FrameNumber::FIRST, 0);
                 continue;
             }
             let frame = part.frame(self.frame)?;
             let Some(open) = frame.blocks.get(self.block) else {
-                (self.frame, self.block) = (self.frame + 1, 0);
+                (self.frame, self.block) = (self.frame.next(), 0);
                 continue;
             };
-            let rows = read_block(&*self.host, part, &frame, self.frame, self.block, open)?;
+            let rows = read_block(&*self.host, part, &frame, self.block, open)?;
             self.block += 1;
             return Ok(Some(Dumped {
                 part: part.name(),
@@ -66,7 +67,6 @@ pub(crate) fn read_block<H: Host>(
     host: &H,
     part: &Part<H>,
     frame: &Frame,
-    frame_index: usize,
     block: usize,
     open: &OpenBlock,
 ) -> Result<Rows<H::Columns>> {
@@ -94,7 +94,7 @@ pub(crate) fn read_block<H: Host>(
     for entry in part.columns() {
         let column = &entry.column;
         let place = part.place_of(&column.name, column.kind);
-        let page = part.page_of(frame, frame_index, block, place)?;
+        let page = part.page_of(frame, block, place)?;
         let pages = vec![page; rows as usize];
         sources.push(PageSource {
             kind: column.kind,

@@ -131,13 +131,9 @@ impl<H: Host> Predicate<H> {
         part: &Part<H>,
         places: &Places,
         frame: &'f Frame,
-        index: usize,
     ) -> Result<SlotFrames<'f>> {
         let read = |place: &Option<ColumnPlace>| match place {
-            Some(place) => Ok(Some((
-                part.tag_frame(frame, index, place.tag)?,
-                place.column,
-            ))),
+            Some(place) => Ok(Some((part.tag_frame(frame, place.tag)?, place.column))),
             None => Ok(None),
         };
         Ok(SlotFrames {

@@ -6,10 +6,35 @@
 use crate::error::Result;
 use crate::host::Extent;
 use crate::wire::{Reader, put, put_extent, put_signed};
+use std::fmt;
+
+/// Number of a frame in its part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FrameNumber(pub(super) u32);
+
+impl FrameNumber {
+    pub(crate) const FIRST: Self = Self(0);
+
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// Its place in lists that have a member for each frame.
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for FrameNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// One frame, as `meta.bin` knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FrameEntry {
+    pub(crate) number: FrameNumber,
     /// Number of the first block in the part.
     pub(crate) first_block: u32,
     pub(crate) blocks: u32,
@@ -45,9 +70,10 @@ pub(crate) fn read_frames(bytes: &[u8]) -> Result<Vec<FrameEntry>> {
     let count = reader.count(14)?;
     let mut frames: Vec<FrameEntry> = Vec::with_capacity(count);
     let (mut first_block, mut first_row, mut series) = (0u32, 0u64, 0u64);
-    for _ in 0..count {
+    for number in (0u32..).take(count) {
         let blocks = reader.small()?;
         let frame = FrameEntry {
+            number: FrameNumber(number),
             first_block,
             blocks,
             first_row,
@@ -122,8 +148,9 @@ mod tests {
             checksum: 4,
             codec: 1,
         };
-        let frame = |first_block, first_row, series| FrameEntry {
-            first_block,
+        let frame = |number: u32, first_row, series| FrameEntry {
+            number: FrameNumber(number),
+            first_block: number * 2,
             blocks: 2,
             first_row,
             rows: 10,
@@ -133,7 +160,7 @@ mod tests {
             last_series: series + 1,
             extent,
         };
-        let frames = [frame(0, 0, 0), frame(2, 10, 1), frame(4, 20, u64::MAX - 1)];
+        let frames = [frame(0, 0, 0), frame(1, 10, 1), frame(2, 20, u64::MAX - 1)];
         let bytes = write_frames(&frames);
         assert_eq!(read_frames(&bytes).unwrap(), frames);
         for cut in 0..bytes.len() {

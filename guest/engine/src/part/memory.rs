@@ -4,7 +4,7 @@
 
 use super::block::{Block, PayloadPiece};
 use super::column::{Longest, TagColumn};
-use super::frame::FrameEntry;
+use super::frame::{FrameEntry, FrameNumber};
 use super::labels::{self, Labels};
 use super::layout::{PART, part_directory, part_name};
 use super::limits::{LimitsText, union};
@@ -406,6 +406,7 @@ impl Record {
             });
         }
         let frame = Frame {
+            number: entry.number,
             blocks,
             tags: tag_frames.into_iter().map(OnceLock::from).collect(),
             order: RunOrder::default(),
@@ -427,6 +428,7 @@ impl Record {
     fn frame_entry(&self) -> FrameEntry {
         let blocks = self.blocks.iter();
         FrameEntry {
+            number: FrameNumber::FIRST,
             first_block: 0,
             blocks: self.blocks.len() as u32,
             first_row: 0,

@@ -5,7 +5,7 @@ mod tags;
 
 use super::block::Block;
 use super::column::{ColumnPlace, PartColumn, TagColumn};
-use super::frame::{FrameEntry, read_frames};
+use super::frame::{FrameEntry, FrameNumber, read_frames};
 use super::labels::Labels;
 use super::layout::{
     DATA, FileKind, KEYS, MANIFEST, META, PRIMARY, open, part_directory, part_name,
@@ -59,6 +59,7 @@ pub(super) struct RowFiles {
 
 /// The blocks of one frame with their page handles.
 pub(crate) struct Frame {
+    pub(crate) number: FrameNumber,
     pub(crate) blocks: Vec<OpenBlock>,
     /// Per tag of the manifest: pages of each block's columns.
     pub(super) tags: Vec<OnceLock<TagFrame>>,
@@ -344,19 +345,24 @@ impl<H: Host> Part<H> {
     }
 
     /// The frames in the order in which they come due.
-    pub(crate) fn frame_order(&self, descending: bool) -> Result<&[u32]> {
+    pub(crate) fn frame_order(&self, descending: bool) -> Result<&[FrameNumber]> {
         let opened = self.opened()?;
         Ok(opened.order.get(&opened.frames, descending))
     }
 
-    /// Frame `index` with its blocks; read once per instance.
-    pub(crate) fn frame(&self, index: usize) -> Result<Arc<Frame>> {
-        let opened = self.opened()?;
+    /// What is known of a frame without reading it; none behind the last.
+    pub(crate) fn frame_entry(&self, number: FrameNumber) -> Result<Option<&FrameEntry>> {
+        Ok(self.frames()?.get(number.index()))
+    }
+
+    /// A frame with its blocks; read once per instance.
+    pub(crate) fn frame(&self, number: FrameNumber) -> Result<Arc<Frame>> {
+        let (opened, index) = (self.opened()?, number.index());
         let (entry, slot) = match (opened.frames.get(index), opened.blocks.get(index)) {
             (Some(entry), Some(slot)) => (entry, slot),
             _ => {
                 return Err(Error::corrupt(format!(
-                    "{}: no frame {index}",
+                    "{}: no frame {number}",
                     self.directory
                 )));
             }
@@ -365,7 +371,7 @@ impl<H: Host> Part<H> {
             return Ok(Arc::clone(frame));
         }
         let frame = self.read_frame(opened, entry).map_err(|error| {
-            error.at(format_args!("{}/{PRIMARY}, frame {index}", self.directory))
+            error.at(format_args!("{}/{PRIMARY}, frame {number}", self.directory))
         })?;
         Ok(Arc::clone(slot.get_or_init(|| Arc::new(frame))))
     }
@@ -411,6 +417,7 @@ impl<H: Host> Part<H> {
         let tags = self.manifest.tags.iter().map(|_| OnceLock::new()).collect();
         let order = RunOrder::default();
         Ok(Frame {
+            number: entry.number,
             blocks,
             tags,
             order,

@@ -4,7 +4,7 @@ use super::block::{Block, PayloadPiece};
 use super::column::{Longest, TagColumn};
 use super::dictionary::{BLOCK_SLICES, DictionaryEntry};
 use super::extent::append_page;
-use super::frame::{FrameEntry, write_directory, write_frames};
+use super::frame::{FrameEntry, FrameNumber, write_directory, write_frames};
 use super::labels::{self, Labels};
 use super::layout::{
     DATA, FRAME_BYTES, FileKind, KEYS, META, PAYLOAD_PAGE_BYTES, PRIMARY, create, part_directory,
@@ -148,7 +148,9 @@ impl<'h, H: Host> PartWriter<'h, H> {
 
     /// Adds the record of a block to the current frame.
     fn record(&mut self, block: &Block) -> Result<()> {
+        let last = self.frames.last();
         let frame = self.open_frame.get_or_insert(FrameEntry {
+            number: last.map_or(FrameNumber::FIRST, |last| last.number.next()),
             first_block: self.blocks,
             blocks: 0,
             first_row: self.rows,

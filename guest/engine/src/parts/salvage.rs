@@ -98,9 +98,9 @@ fn walk<'a, H: Host>(
     match part.frames().or_damage()?.ok() {
         None => salvage.lost.push(Region::of_part(part)),
         Some(frames) => {
-            for (index, entry) in frames.iter().enumerate() {
-                match part.frame(index).or_damage()?.ok() {
-                    Some(frame) => salvage.frame(&frame, index)?,
+            for entry in frames {
+                match part.frame(entry.number).or_damage()?.ok() {
+                    Some(frame) => salvage.frame(&frame)?,
                     None => salvage.lost.push(Region::of_frame(entry)),
                 }
             }
@@ -124,10 +124,10 @@ struct Salvage<'a, H: Host> {
 }
 
 impl<H: Host> Salvage<'_, H> {
-    fn frame(&mut self, frame: &Frame, index: usize) -> Result<()> {
+    fn frame(&mut self, frame: &Frame) -> Result<()> {
         for (block, open) in frame.blocks.iter().enumerate() {
             self.host.check()?;
-            let spans = match self.pages(frame, index, block).or_damage()?.ok() {
+            let spans = match self.pages(frame, block).or_damage()?.ok() {
                 None => Vec::new(),
                 Some(mut pages) => {
                     pages.push(open.keys);
@@ -139,7 +139,7 @@ impl<H: Host> Salvage<'_, H> {
                 .filter_map(|span| Some(*span.first()?..*span.last()?))
                 .flatten()
                 .collect();
-            let saved = !rows.is_empty() && self.block(frame, index, block, open, &rows)?;
+            let saved = !rows.is_empty() && self.block(frame, block, open, &rows)?;
             let gaps = match saved {
                 true => complement(&spans, open.block.rows),
                 false => vec![(0, open.block.rows)],
@@ -152,10 +152,10 @@ impl<H: Host> Salvage<'_, H> {
     }
 
     /// The pages of a block's tags, in the order of the columns.
-    fn pages(&self, frame: &Frame, index: usize, block: usize) -> Result<Vec<u32>> {
+    fn pages(&self, frame: &Frame, block: usize) -> Result<Vec<u32>> {
         let page = |column: &TagColumn| {
             let place = self.part.place_of(&column.name, column.kind);
-            self.part.page_of(frame, index, block, place)
+            self.part.page_of(frame, block, place)
         };
         self.columns.iter().map(page).collect()
     }
@@ -164,7 +164,6 @@ impl<H: Host> Salvage<'_, H> {
     fn block(
         &mut self,
         frame: &Frame,
-        index: usize,
         block: usize,
         open: &OpenBlock,
         rows: &[u32],
@@ -195,7 +194,7 @@ impl<H: Host> Salvage<'_, H> {
             pages,
             rows: page_rows,
         };
-        let tag_pages = self.pages(frame, index, block)?;
+        let tag_pages = self.pages(frame, block)?;
         let source = |(page, column): (u32, &TagColumn)| PageSource {
             kind: column.kind,
             pages: vec![page; rows.len()],

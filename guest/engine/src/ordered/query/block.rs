@@ -16,7 +16,6 @@ pub(crate) struct QueryBlock {
     /// Index of the part in the list; decides between equal keys of one series.
     pub(crate) rank: usize,
     pub(crate) frame: Arc<Frame>,
-    pub(crate) frame_index: usize,
     /// Index in the frame.
     pub(crate) block: usize,
     pub(crate) spans: Vec<u32>,
@@ -40,14 +39,12 @@ impl QueryBlock {
     pub(crate) fn new(
         rank: usize,
         frame: Arc<Frame>,
-        frame_index: usize,
         candidate: super::plan::Candidate,
         resume: Option<(i64, u32)>,
     ) -> Self {
         Self {
             rank,
             frame,
-            frame_index,
             block: candidate.block,
             spans: candidate.spans,
             all_match: candidate.all_match,
@@ -200,13 +197,7 @@ pub(crate) fn selection<H: Host, B: std::ops::Deref<Target = QueryBlock>>(
         selection.resume_rows.push(row);
         if filtered {
             let pages = &mut selection.slot_pages;
-            plan.append_slot_pages(
-                block.rank,
-                &block.frame,
-                block.frame_index,
-                block.block,
-                pages,
-            )?;
+            plan.append_slot_pages(block.rank, &block.frame, block.block, pages)?;
         }
     }
     Ok(selection)

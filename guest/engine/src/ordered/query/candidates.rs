@@ -50,7 +50,6 @@ pub(super) struct FoundBlock {
 pub(super) struct FoundFrame {
     pub(super) frame: Arc<Frame>,
     pub(super) rank: usize,
-    pub(super) index: usize,
 }
 
 impl Candidates {
@@ -62,8 +61,8 @@ impl Candidates {
         self.request.clear();
     }
 
-    pub(super) fn add_frame(&mut self, frame: Arc<Frame>, rank: usize, index: usize) {
-        self.frames.push(FoundFrame { frame, rank, index });
+    pub(super) fn add_frame(&mut self, frame: Arc<Frame>, rank: usize) {
+        self.frames.push(FoundFrame { frame, rank });
     }
 
     /// Adds a block of a frame that was added.

@@ -93,14 +93,14 @@ impl<H: Host> Count<'_, H> {
             if !self.plan.wants_part(rank, &mut explain) {
                 continue;
             }
-            for (index, entry) in part.frames()?.iter().enumerate() {
+            for entry in part.frames()? {
                 if !self.plan.wants_frame(entry, &mut explain) {
                     continue;
                 }
-                let frame = part.frame(index)?;
+                let frame = part.frame(entry.number)?;
                 let plan = &self.plan;
-                for candidate in plan.candidates(self.host, rank, &frame, index, &mut explain)? {
-                    self.take(rank, &frame, index, candidate);
+                for candidate in plan.candidates(self.host, rank, &frame, &mut explain)? {
+                    self.take(rank, &frame, candidate);
                 }
                 // What is worth sharing is not counted before it is known whether it is.
                 if most == 1 {
@@ -121,7 +121,7 @@ impl<H: Host> Count<'_, H> {
     }
 
     /// Counts a block from metadata, or puts it with those that wait for the host.
-    fn take(&mut self, rank: usize, frame: &Arc<Frame>, index: usize, mut candidate: Candidate) {
+    fn take(&mut self, rank: usize, frame: &Arc<Frame>, mut candidate: Candidate) {
         let filtered = self.plan.filter.is_some() && !candidate.all_match;
         if !filtered {
             let counted = count_whole_runs(&self.plan, frame, &mut candidate);
@@ -130,7 +130,7 @@ impl<H: Host> Count<'_, H> {
         if candidate.spans.is_empty() {
             return;
         }
-        let block = QueryBlock::new(rank, Arc::clone(frame), index, candidate, None);
+        let block = QueryBlock::new(rank, Arc::clone(frame), candidate, None);
         let rows = block.wanted_rows();
         if self.stripes.place(rows).is_some() {
             self.waiting_rows += likely_rows(&self.plan, &block);

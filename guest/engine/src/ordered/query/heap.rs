@@ -8,6 +8,7 @@ use super::position::Position;
 use super::progress::{Progress, keep_flagged};
 use crate::error::Result;
 use crate::host::Host;
+use crate::part::frame::FrameNumber;
 use crate::part::reader::Frame;
 use crate::types::Rows;
 use std::cmp::Reverse;
@@ -40,7 +41,7 @@ pub(super) struct Heap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Pending {
     Part(usize),
-    Frame(usize, usize),
+    Frame(usize, FrameNumber),
     Block(usize),
 }
 
@@ -88,8 +89,8 @@ impl Heap {
                     explain.parts.not_due += 1;
                     explain.blocks.not_due += query.blocks_of_part(*rank);
                 }
-                Pending::Frame(rank, index) => {
-                    explain.blocks.not_due += query.blocks_of_frame(*rank, *index);
+                Pending::Frame(rank, number) => {
+                    explain.blocks.not_due += query.blocks_of_frame(*rank, *number);
                 }
                 Pending::Block(index) => {
                     let block = self.blocks.get(*index).and_then(Option::as_ref);
@@ -195,7 +196,7 @@ impl Heap {
             self.pending.pop();
             match pending {
                 Pending::Part(rank) => self.expand_part(query, rank)?,
-                Pending::Frame(rank, frame) => self.expand_frame(query, rank, frame)?,
+                Pending::Frame(rank, number) => self.expand_frame(query, rank, number)?,
                 Pending::Block(index) => {
                     let mut batch = vec![index];
                     if query.plan.spec.limit.is_none() {
@@ -229,11 +230,11 @@ impl Heap {
         let Some(frames) = query.gaps.tolerate(part.frames())? else {
             return Ok(());
         };
-        for (index, frame) in frames.iter().enumerate() {
+        for frame in frames {
             if query.plan.wants_frame(frame, &mut query.explain) {
                 let bound = query.plan.bound(frame.min_key, frame.max_key);
-                self.pending
-                    .push(Reverse((bound, Pending::Frame(rank, index))));
+                let pending = Pending::Frame(rank, frame.number);
+                self.pending.push(Reverse((bound, pending)));
             }
         }
         Ok(())
@@ -243,10 +244,10 @@ impl Heap {
         &mut self,
         query: &mut Progress<H>,
         rank: usize,
-        index: usize,
+        number: FrameNumber,
     ) -> Result<()> {
         let mut dropped = Explain::default();
-        let candidates = query.candidates(rank, index, &mut dropped);
+        let candidates = query.candidates(rank, number, &mut dropped);
         query.explain.add(&dropped);
         let Some((frame, candidates)) = candidates? else {
             return Ok(());
@@ -258,7 +259,7 @@ impl Heap {
             };
             let bound = candidate.bound;
             let frame = Arc::clone(&frame);
-            let block = Some(QueryBlock::new(rank, frame, index, candidate, resume));
+            let block = Some(QueryBlock::new(rank, frame, candidate, resume));
             let slot = match self.free.pop() {
                 Some(slot) => slot,
                 None => {

@@ -182,7 +182,6 @@ impl<H: Host> Plan<H> {
         host: &H,
         rank: usize,
         frame: &Frame,
-        frame_index: usize,
         explain: &mut Explain,
     ) -> Result<Vec<Candidate>> {
         let slices = self.slices(host, rank)?;
@@ -196,7 +195,7 @@ impl<H: Host> Plan<H> {
         let Some((predicate, part, places)) = self.filtered_part(rank) else {
             return Ok(candidates);
         };
-        let slots = predicate.slot_frames(part, places, frame, frame_index)?;
+        let slots = predicate.slot_frames(part, places, frame)?;
         let blocks: Vec<usize> = candidates.iter().map(|candidate| candidate.block).collect();
         let judged = predicate.judge_blocks(host, &slots, frame, &blocks)?;
         let mut kept = Vec::with_capacity(candidates.len());
@@ -332,16 +331,16 @@ impl<H: Host> Plan<H> {
         Some((&filter.predicate, part, filter.places.get(rank)?))
     }
 
-    /// Visits the numbers of the frames that may hold wanted rows, ascending, until told to stop; false when
+    /// Visits the frames that may hold wanted rows, ascending, until told to stop; false when
     /// it was.
     pub(crate) fn for_each_frame(
         &self,
         frames: &[FrameEntry],
-        visit: &mut impl FnMut(usize) -> Result<bool>,
+        visit: &mut impl FnMut(&FrameEntry) -> Result<bool>,
     ) -> Result<bool> {
         let Some(wanted) = &self.series else {
-            for (index, frame) in frames.iter().enumerate() {
-                if self.overlaps(frame.min_key, frame.max_key) && !visit(index)? {
+            for frame in frames {
+                if self.overlaps(frame.min_key, frame.max_key) && !visit(frame)? {
                     return Ok(false);
                 }
             }
@@ -354,7 +353,7 @@ impl<H: Host> Plan<H> {
             while let Some(frame) = frames.get(next)
                 && frame.first_series <= *id
             {
-                if self.overlaps(frame.min_key, frame.max_key) && !visit(next)? {
+                if self.overlaps(frame.min_key, frame.max_key) && !visit(frame)? {
                     return Ok(false);
                 }
                 next += 1;
@@ -467,14 +466,13 @@ impl<H: Host> Plan<H> {
         &self,
         rank: usize,
         frame: &Frame,
-        frame_index: usize,
         block: usize,
         out: &mut Vec<u32>,
     ) -> Result<()> {
         let Some((predicate, part, places)) = self.filtered_part(rank) else {
             return Ok(());
         };
-        let slots = predicate.slot_frames(part, places, frame, frame_index)?;
+        let slots = predicate.slot_frames(part, places, frame)?;
         slots.append_pages(block, out);
         Ok(())
     }

@@ -123,7 +123,7 @@ impl Projection {
         let mut pages = Vec::with_capacity(self.columns.len());
         for column in 0..self.columns.len() {
             let place = self.place(block.rank, column);
-            pages.push(part.page_of(&block.frame, block.frame_index, block.block, place)?);
+            pages.push(part.page_of(&block.frame, block.block, place)?);
         }
         block.projected = Some(pages);
         Ok(())

@@ -151,8 +151,10 @@ fn frame_at<H: Host>(plan: &Plan<H>, rank: usize, at: usize) -> Result<Option<En
     let Some(part) = plan.live.parts.get(rank) else {
         return Ok(None);
     };
-    let index = part.frame_order(descending)?.get(at);
-    let entry = index.and_then(|index| part.frames().ok()?.get(*index as usize));
+    let Some(number) = part.frame_order(descending)?.get(at) else {
+        return Ok(None);
+    };
+    let entry = part.frame_entry(*number)?;
     Ok(entry.map(|entry| {
         let due = match descending {
             true => (!entry.max_key, !entry.last_series),
@@ -173,10 +175,10 @@ fn open_frame<H: Host>(
         return Ok(None);
     };
     let order = part.frame_order(plan.spec.descending)?;
-    let Some(index) = order.get(at).map(|index| *index as usize) else {
+    let Some(number) = order.get(at) else {
         return Ok(None);
     };
-    candidates.add_frame(part.frame(index)?, rank, index);
+    candidates.add_frame(part.frame(*number)?, rank);
     Ok(run_at(plan, candidates.frames.len() - 1, 0, candidates))
 }
 

@@ -13,6 +13,7 @@ use super::schedule::{self, Horizon};
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Host, Top};
 use crate::part::column::PAYLOAD;
+use crate::part::frame::FrameEntry;
 use crate::part::reader::Frame;
 use std::sync::Arc;
 
@@ -190,10 +191,8 @@ fn add_all<H: Host>(
         explain.parts.read += 1;
         let frames = part.frames()?;
         let mut wanted_blocks = 0;
-        let mut each = |index: usize| {
-            if let Some(entry) = frames.get(index)
-                && !plan.wants_rows(host, rank, entry, explain)?
-            {
+        let mut each = |entry: &FrameEntry| {
+            if !plan.wants_rows(host, rank, entry, explain)? {
                 wanted_blocks += u64::from(entry.blocks);
                 return Ok(true);
             }
@@ -201,9 +200,9 @@ fn add_all<H: Host>(
                 return Ok(false);
             };
             frames_left = left;
-            let frame = part.frame(index)?;
+            let frame = part.frame(entry.number)?;
             wanted_blocks += frame.blocks.len() as u64;
-            candidates.add_frame(Arc::clone(&frame), rank, index);
+            candidates.add_frame(Arc::clone(&frame), rank);
             whole_rows += match plan.filter {
                 Some(_) => add_tested(host, plan, &frame, candidates, explain)?,
                 None => add_plain(plan, &frame, candidates, explain),
@@ -262,12 +261,11 @@ fn add_tested<H: Host>(
     candidates: &mut Candidates,
     explain: &mut Explain,
 ) -> Result<u64> {
-    let (rank, index) = match candidates.frames.last() {
-        Some(found) => (found.rank, found.index),
-        None => return Ok(0),
+    let Some(rank) = candidates.frames.last().map(|found| found.rank) else {
+        return Ok(0);
     };
     let at = candidates.frames.len().saturating_sub(1);
-    for candidate in plan.candidates(host, rank, frame, index, explain)? {
+    for candidate in plan.candidates(host, rank, frame, explain)? {
         let Some(open) = frame.blocks.get(candidate.block) else {
             continue;
         };
@@ -344,9 +342,8 @@ fn write_blocks<H: Host>(plan: &Plan<H>, candidates: &mut Candidates) -> Result<
             continue;
         }
         request.tested.push(u8::from(block.tested));
-        let (rank, index) = (found.rank, found.index);
         let pages = &mut request.pages;
-        plan.append_slot_pages(rank, &found.frame, index, block.block as usize, pages)?;
+        plan.append_slot_pages(found.rank, &found.frame, block.block as usize, pages)?;
     }
     Ok(())
 }
@@ -388,7 +385,7 @@ fn write_columns<H: Host>(
             let part = plan.live.parts.get(found.rank);
             let place = projection.place(found.rank, at);
             let page = match part {
-                Some(part) => part.page_of(&found.frame, found.index, block, place)?,
+                Some(part) => part.page_of(&found.frame, block, place)?,
                 None => ABSENT,
             };
             request.piece_counts.push(1);

@@ -42,7 +42,7 @@ impl<'a, H: Host> TagCheck<'a, H> {
         &mut self,
         host: &H,
         frame: &Frame,
-        (index, block): (usize, usize),
+        block: usize,
         columns: Option<&H::Columns>,
     ) -> Result<()> {
         let Some(columns) = columns else {
@@ -58,7 +58,7 @@ impl<'a, H: Host> TagCheck<'a, H> {
             let column = self.part.place_of(name, entry.column.kind);
             let page = match column {
                 Some(place) => {
-                    let pages = self.part.tag_frame(frame, index, place.tag)?;
+                    let pages = self.part.tag_frame(frame, place.tag)?;
                     pages.page(block, place.column)
                 }
                 None => None,
