@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::host::{Extent, Medium};
-use crate::part::block::PayloadPiece;
+use crate::part::block::{BlockNumber, PayloadPiece};
 use crate::part::frame::{FrameEntry, FrameNumber};
 use crate::part::loss::Quarantined;
 use crate::part::tag::TagPage;
@@ -111,7 +111,7 @@ fn documents() {
 fn records() {
     let frame = |number, first_block, series| FrameEntry {
         number,
-        first_block,
+        first_block: BlockNumber::FIRST.plus(first_block),
         blocks: 2,
         first_row: u64::from(first_block) * 5,
         rows: 10,

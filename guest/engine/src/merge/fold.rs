@@ -5,6 +5,7 @@
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, BlockSource, Host, PageSource};
 use crate::merge::policy;
+use crate::part::block::BlockPlace;
 use crate::part::column::PAYLOAD;
 use crate::part::cut;
 use crate::part::frame::FrameNumber;
@@ -112,7 +113,7 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, parts: &[Arc<Part<H>>], number: u64) -
 
 /// The blocks of the inputs, in order of age.
 struct Inputs<'a, H: Host> {
-    blocks: Vec<(&'a Part<H>, Arc<Frame>, usize)>,
+    blocks: Vec<(&'a Part<H>, Arc<Frame>, BlockPlace)>,
 }
 
 impl<'a, H: Host> Inputs<'a, H> {
@@ -121,8 +122,8 @@ impl<'a, H: Host> Inputs<'a, H> {
         for part in parts {
             // Parts in memory have one frame.
             let frame = part.frame(FrameNumber::FIRST)?;
-            for block in 0..frame.blocks.len() {
-                blocks.push((&**part, Arc::clone(&frame), block));
+            for open in &frame.blocks {
+                blocks.push((&**part, Arc::clone(&frame), open.place));
             }
         }
         Ok(Self { blocks })
@@ -130,7 +131,7 @@ impl<'a, H: Host> Inputs<'a, H> {
 
     fn open_blocks(&self) -> impl Iterator<Item = &OpenBlock> {
         let blocks = self.blocks.iter();
-        blocks.filter_map(|(_, frame, block)| frame.blocks.get(*block))
+        blocks.filter_map(|(_, frame, block)| frame.block(*block))
     }
 
     /// All rows in the order of the output.

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::host::{ABSENT, Host, PageSource, Selection};
 use crate::ordered::predicate::{Places, Predicate};
 use crate::part::Part;
+use crate::part::block::BlockPlace;
 use crate::part::column::PAYLOAD;
 use crate::part::cut;
 use crate::part::frame::FrameNumber;
@@ -47,7 +48,7 @@ impl<H: Host> Retain<H> {
         let Some(predicate) = &self.drop_where else {
             return Ok(dropped);
         };
-        let Some(open) = input.frame.blocks.get(input.block) else {
+        let Some(open) = input.frame.block(input.block) else {
             return Ok(dropped);
         };
         let slots = predicate.slot_frames(&input.part, places, &input.frame)?;
@@ -86,8 +87,8 @@ impl<H: Host> Retain<H> {
 pub(super) struct Place<H: Host> {
     pub(super) part: Arc<Part<H>>,
     pub(super) frame: Arc<Frame>,
-    /// Index of the block in the frame.
-    pub(super) block: usize,
+    /// Where it is in the frame.
+    pub(super) block: BlockPlace,
 }
 
 impl<H: Host> Clone for Place<H> {
@@ -143,7 +144,7 @@ impl<H: Host> Input<H> {
             head: None,
             generation: 0,
         };
-        input.open_block(FrameNumber::FIRST, 0, retain)?;
+        input.open_block(FrameNumber::FIRST, BlockPlace::FIRST, retain)?;
         input.settle(retain)?;
         Ok(input)
     }
@@ -175,24 +176,29 @@ impl<H: Host> Input<H> {
             }
             if let (Some(key), Some(open)) = (
                 self.keys.get(self.row as usize),
-                place.frame.blocks.get(place.block),
+                place.frame.block(place.block),
             ) {
                 let series = open.block.series_of(self.row, &mut self.run);
                 self.head = Some((series, *key, self.rank));
                 return Ok(());
             }
-            let (frame, block) = (place.frame.number, place.block + 1);
+            let (frame, block) = (place.frame.number, place.block.next());
             self.open_block(frame, block, retain)?;
         }
     }
 
     /// Opens a block of a frame, or the first of the next frame when the frame has no such block.
-    fn open_block(&mut self, frame: FrameNumber, block: usize, retain: &Retain<H>) -> Result<()> {
+    fn open_block(
+        &mut self,
+        frame: FrameNumber,
+        block: BlockPlace,
+        retain: &Retain<H>,
+    ) -> Result<()> {
         let (mut number, mut block) = (frame, block);
         self.place = None;
         while self.part.frame_entry(number)?.is_some() {
             let frame = self.part.frame(number)?;
-            if let Some(open) = frame.blocks.get(block) {
+            if let Some(open) = frame.block(block) {
                 self.keys = self.host.keys(open.keys, 0, open.block.rows)?;
                 if self.keys.len() != open.block.rows as usize {
                     return Err(Error::corrupt(format!(
@@ -214,7 +220,7 @@ impl<H: Host> Input<H> {
                 return Ok(());
             }
             number = number.next();
-            block = 0;
+            block = BlockPlace::FIRST;
         }
         Ok(())
     }

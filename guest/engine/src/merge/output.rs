@@ -140,7 +140,7 @@ impl<'h, H: Host> Output<'h, H> {
             let from = *from as usize;
             let place = self.places.get(from).zip(near.get_mut(from));
             let open =
-                place.and_then(|(place, near)| Some((place.frame.blocks.get(place.block)?, near)));
+                place.and_then(|(place, near)| Some((place.frame.block(place.block)?, near)));
             let (page, row) = open.map_or((ABSENT, 0), |(open, near)| open.payload_of(*row, near));
             source.pages.push(page);
             source.rows.push(row);

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::host::{Host, PageSource};
 use crate::part::Part;
 use crate::part::PartList;
+use crate::part::block::BlockPlace;
 use crate::part::column::PAYLOAD;
 use crate::part::frame::FrameNumber;
 use crate::part::reader::{Frame, OpenBlock};
@@ -16,7 +17,7 @@ pub struct DumpCursor<H: Host> {
     live: Arc<PartList<H>>,
     part: usize,
     frame: FrameNumber,
-    block: usize,
+    block: BlockPlace,
 }
 
 impl<H: Host> DumpCursor<H> {
@@ -26,7 +27,7 @@ impl<H: Host> DumpCursor<H> {
             live: Arc::clone(live),
             part: 0,
             frame: FrameNumber::FIRST,
-            block: 0,
+            block: BlockPlace::FIRST,
         }
     }
 
@@ -41,19 +42,20 @@ impl<H: Host> DumpCursor<H> {
     pub fn next(&mut self) -> Result<Option<Dumped<H::Columns>>> {
         while let Some(part) = self.live.parts.get(self.part) {
             if part.frame_entry(self.frame)?.is_none() {
-                (self.part, self.frame, self.block) = (self.part + 1, FrameNumber::FIRST, 0);
+                (self.part, self.frame, self.block) =
+                    (self.part + 1, FrameNumber::FIRST, BlockPlace::FIRST);
                 continue;
             }
             let frame = part.frame(self.frame)?;
-            let Some(open) = frame.blocks.get(self.block) else {
-                (self.frame, self.block) = (self.frame.next(), 0);
+            let Some(open) = frame.block(self.block) else {
+                (self.frame, self.block) = (self.frame.next(), BlockPlace::FIRST);
                 continue;
             };
-            let rows = read_block(&*self.host, part, &frame, self.block, open)?;
-            self.block += 1;
+            let rows = read_block(&*self.host, part, &frame, open)?;
+            self.block = self.block.next();
             return Ok(Some(Dumped {
                 part: part.name(),
-                block: open.number,
+                block: open.number.get(),
                 first_row: open.block.first_row,
                 rows,
             }));
@@ -67,7 +69,6 @@ pub(crate) fn read_block<H: Host>(
     host: &H,
     part: &Part<H>,
     frame: &Frame,
-    block: usize,
     open: &OpenBlock,
 ) -> Result<Rows<H::Columns>> {
     host.check()?;
@@ -94,7 +95,7 @@ pub(crate) fn read_block<H: Host>(
     for entry in part.columns() {
         let column = &entry.column;
         let place = part.place_of(&column.name, column.kind);
-        let page = part.page_of(frame, block, place)?;
+        let page = part.page_of(frame, open.place, place)?;
         let pages = vec![page; rows as usize];
         sources.push(PageSource {
             kind: column.kind,

@@ -4,6 +4,48 @@ use super::layout::BLOCK_ROWS;
 use crate::error::Result;
 use crate::host::Extent;
 use crate::wire::{Reader, put, put_extent, put_signed};
+use std::fmt;
+
+/// Number of a block in its part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BlockNumber(pub(super) u32);
+
+impl BlockNumber {
+    pub(crate) const FIRST: Self = Self(0);
+
+    /// The number of the block that comes so many later.
+    pub(crate) fn plus(self, blocks: u32) -> Self {
+        Self(self.0.saturating_add(blocks))
+    }
+
+    /// As callers are told it.
+    pub(crate) fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for BlockNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where a block is in its frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BlockPlace(pub(super) u32);
+
+impl BlockPlace {
+    pub(crate) const FIRST: Self = Self(0);
+
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// Its place in lists that have a member for each block of the frame.
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// The rows of one series inside one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,12 @@
 //! A frame holds the records of consecutive blocks. Frame i of `primary.bin` and frame i of each tag's
 //! metadata are about the same blocks.
 
+use super::block::BlockNumber;
 use crate::error::Result;
 use crate::host::Extent;
 use crate::wire::{Reader, put, put_extent, put_signed};
 use std::fmt;
+use std::ops::Range;
 
 /// Number of a frame in its part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,8 +37,7 @@ impl fmt::Display for FrameNumber {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FrameEntry {
     pub(crate) number: FrameNumber,
-    /// Number of the first block in the part.
-    pub(crate) first_block: u32,
+    pub(crate) first_block: BlockNumber,
     pub(crate) blocks: u32,
     /// Ordinal of the first row in the part.
     pub(crate) first_row: u64,
@@ -46,6 +47,13 @@ pub(crate) struct FrameEntry {
     pub(crate) first_series: u64,
     pub(crate) last_series: u64,
     pub(crate) extent: Extent,
+}
+
+impl FrameEntry {
+    /// The numbers of its blocks.
+    pub(crate) fn block_numbers(&self) -> Range<BlockNumber> {
+        self.first_block..self.first_block.plus(self.blocks)
+    }
 }
 
 /// The bytes of the one page of `meta.bin`.
@@ -74,7 +82,7 @@ pub(crate) fn read_frames(bytes: &[u8]) -> Result<Vec<FrameEntry>> {
         let blocks = reader.small()?;
         let frame = FrameEntry {
             number: FrameNumber(number),
-            first_block,
+            first_block: BlockNumber(first_block),
             blocks,
             first_row,
             rows: reader.number()?,
@@ -150,7 +158,7 @@ mod tests {
         };
         let frame = |number: u32, first_row, series| FrameEntry {
             number: FrameNumber(number),
-            first_block: number * 2,
+            first_block: BlockNumber(number * 2),
             blocks: 2,
             first_row,
             rows: 10,

@@ -2,7 +2,7 @@
 //! are. A batch becomes such a part in a handful of calls, where a part in the store has three files per tag
 //! and a manifest. It is never stored, so its record needs no version.
 
-use super::block::{Block, PayloadPiece};
+use super::block::{Block, BlockNumber, BlockPlace, PayloadPiece};
 use super::column::{Longest, TagColumn};
 use super::frame::{FrameEntry, FrameNumber};
 use super::labels::{self, Labels};
@@ -382,7 +382,7 @@ impl Record {
             .collect();
         let mut blocks = Vec::with_capacity(self.blocks.len());
         let (mut handle, mut pages) = (first, self.pages.into_iter());
-        for (number, block) in (0u32..).zip(self.blocks) {
+        for (at, block) in (0u32..).zip(self.blocks) {
             let (keys, payloads) = (handle, handle + 1);
             handle = payloads + block.payloads.len() as u32;
             for tag in &tag_of {
@@ -399,7 +399,8 @@ impl Record {
                 }
             }
             blocks.push(OpenBlock {
-                number,
+                number: BlockNumber(at),
+                place: BlockPlace(at),
                 block,
                 keys,
                 payloads,
@@ -429,7 +430,7 @@ impl Record {
         let blocks = self.blocks.iter();
         FrameEntry {
             number: FrameNumber::FIRST,
-            first_block: 0,
+            first_block: BlockNumber::FIRST,
             blocks: self.blocks.len() as u32,
             first_row: 0,
             rows: blocks.clone().map(|block| u64::from(block.rows)).sum(),

@@ -1,14 +1,14 @@
 //! In which order the frames of a part and the runs of a frame come due: sorted once per instance, so
 //! that a query for the first rows looks at those alone.
 
-use super::block::Block;
+use super::block::{Block, BlockPlace};
 use super::frame::{FrameEntry, FrameNumber};
 use std::sync::OnceLock;
 
 /// Where a run is in its frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RunPlace {
-    pub(crate) block: u32,
+    pub(crate) block: BlockPlace,
     pub(crate) run: u32,
 }
 
@@ -34,7 +34,7 @@ impl RunOrder {
                         false => (run.first_key, run.series),
                     };
                     let place = RunPlace {
-                        block: place,
+                        block: BlockPlace(place),
                         run: run_place,
                     };
                     placed.push((due, place));

@@ -3,7 +3,7 @@
 mod labels;
 mod tags;
 
-use super::block::Block;
+use super::block::{Block, BlockNumber, BlockPlace};
 use super::column::{ColumnPlace, PartColumn, TagColumn};
 use super::frame::{FrameEntry, FrameNumber, read_frames};
 use super::labels::Labels;
@@ -19,6 +19,7 @@ use crate::types::DamagedFile;
 use crate::wire::Reader;
 use sidx_columns::ColumnType;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 pub(crate) use tags::Shared;
@@ -68,7 +69,8 @@ pub(crate) struct Frame {
 
 /// A block and the handles of its pages.
 pub(crate) struct OpenBlock {
-    pub(crate) number: u32,
+    pub(crate) number: BlockNumber,
+    pub(crate) place: BlockPlace,
     pub(crate) block: Block,
     pub(crate) keys: u32,
     /// Handle of the first payload page; the others follow.
@@ -90,6 +92,25 @@ pub(crate) struct OpenTagPage {
 }
 
 impl Frame {
+    pub(crate) fn block(&self, place: BlockPlace) -> Option<&OpenBlock> {
+        self.blocks.get(place.index())
+    }
+
+    /// The numbers of its blocks.
+    pub(crate) fn block_numbers(&self) -> Range<BlockNumber> {
+        let first = self
+            .blocks
+            .first()
+            .map_or(BlockNumber::FIRST, |open| open.number);
+        first..first.plus(self.blocks.len() as u32)
+    }
+
+    /// The block with a number, if it is in this frame.
+    pub(crate) fn numbered(&self, number: BlockNumber) -> Option<&OpenBlock> {
+        let place = number.0.checked_sub(self.block_numbers().start.0)?;
+        self.block(BlockPlace(place))
+    }
+
     /// In which order the runs come due.
     pub(crate) fn run_order(&self, descending: bool) -> &[RunPlace] {
         let blocks = self.blocks.iter().map(|open| &open.block);
@@ -99,8 +120,10 @@ impl Frame {
 
 impl TagFrame {
     /// The page of a column of the tag in a block of the frame.
-    pub(crate) fn page(&self, block: usize, column: usize) -> Option<&OpenTagPage> {
-        self.pages.get(block * self.columns + column)?.as_ref()
+    pub(crate) fn page(&self, block: BlockPlace, column: usize) -> Option<&OpenTagPage> {
+        self.pages
+            .get(block.index() * self.columns + column)?
+            .as_ref()
     }
 }
 
@@ -328,7 +351,8 @@ impl<H: Host> Part<H> {
 
     fn check_frames(&self, frames: &[FrameEntry]) -> Result<()> {
         let (blocks, rows) = frames.last().map_or((0, 0), |last| {
-            (last.first_block + last.blocks, last.first_row + last.rows)
+            let blocks = last.block_numbers().end.get();
+            (blocks, last.first_row + last.rows)
         });
         if blocks == self.manifest.blocks && rows == self.manifest.rows {
             return Ok(());
@@ -405,9 +429,9 @@ impl<H: Host> Part<H> {
         let mut blocks = Vec::with_capacity(records.len());
         for (index, block) in (0u32..).zip(records) {
             let count = block.payloads.len() as u32;
-            let number = entry.first_block + index;
             blocks.push(OpenBlock {
-                number,
+                number: entry.first_block.plus(index),
+                place: BlockPlace(index),
                 block,
                 keys: keys + index,
                 payloads,

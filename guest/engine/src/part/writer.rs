@@ -1,8 +1,8 @@
 //! Writes a part: blocks in order, then the indexes over them, then the manifest.
 
-use super::block::{Block, PayloadPiece};
+use super::block::{Block, BlockNumber, PayloadPiece};
 use super::column::{Longest, TagColumn};
-use super::dictionary::{BLOCK_SLICES, DictionaryEntry};
+use super::dictionary::{DictionaryEntry, first_slice};
 use super::extent::append_page;
 use super::frame::{FrameEntry, FrameNumber, write_directory, write_frames};
 use super::labels::{self, Labels};
@@ -131,7 +131,7 @@ impl<'h, H: Host> PartWriter<'h, H> {
                     None => Vec::new(),
                     Some(source) => {
                         let place = (self.directory.as_str(), self.medium);
-                        let first_slice = self.blocks.saturating_mul(BLOCK_SLICES);
+                        let first_slice = first_slice(BlockNumber(self.blocks));
                         tag.rewrite(self.host, place, index, source, first_slice)?
                     }
                 };
@@ -151,7 +151,7 @@ impl<'h, H: Host> PartWriter<'h, H> {
         let last = self.frames.last();
         let frame = self.open_frame.get_or_insert(FrameEntry {
             number: last.map_or(FrameNumber::FIRST, |last| last.number.next()),
-            first_block: self.blocks,
+            first_block: BlockNumber(self.blocks),
             blocks: 0,
             first_row: self.rows,
             rows: 0,

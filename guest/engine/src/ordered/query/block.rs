@@ -5,6 +5,7 @@ use super::plan::Plan;
 use super::position::Position;
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Host, Selected, SelectedRows, Selection};
+use crate::part::block::BlockPlace;
 use crate::part::reader::{Frame, OpenBlock};
 use std::sync::Arc;
 
@@ -16,8 +17,8 @@ pub(crate) struct QueryBlock {
     /// Index of the part in the list; decides between equal keys of one series.
     pub(crate) rank: usize,
     pub(crate) frame: Arc<Frame>,
-    /// Index in the frame.
-    pub(crate) block: usize,
+    /// Where it is in the frame.
+    pub(crate) block: BlockPlace,
     pub(crate) spans: Vec<u32>,
     pub(crate) all_match: bool,
     /// Selected rows in result order, and the next of them.
@@ -61,7 +62,7 @@ impl QueryBlock {
     }
 
     pub(crate) fn open_block(&self) -> Option<&OpenBlock> {
-        self.frame.blocks.get(self.block)
+        self.frame.block(self.block)
     }
 
     /// Rows of the block, wanted or not.
@@ -94,7 +95,7 @@ impl QueryBlock {
     }
 
     fn position_of(&mut self, key: i64, row: u32, descending: bool) -> Option<(Position, u64)> {
-        let open = self.frame.blocks.get(self.block)?;
+        let open = self.frame.block(self.block)?;
         let series = open.block.series_of(row, &mut self.near_run);
         let ordinal = open.block.first_row + u64::from(row);
         Some((

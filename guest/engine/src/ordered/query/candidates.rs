@@ -3,7 +3,8 @@
 
 use crate::host::TopRequest;
 use crate::part::Run;
-use crate::part::reader::Frame;
+use crate::part::block::{BlockNumber, BlockPlace};
+use crate::part::reader::{Frame, OpenBlock};
 use std::sync::Arc;
 
 /// Most runs to send in one call; more are for the heap.
@@ -17,7 +18,7 @@ pub(crate) struct Candidates {
     pub(super) needed: [usize; 2],
     pub(super) runs: Vec<DueRun>,
     pub(super) blocks: Vec<FoundBlock>,
-    pub(super) frames: Vec<FoundFrame>,
+    pub(super) frames: FoundFrames,
     pub(super) request: TopRequest,
 }
 
@@ -38,12 +39,25 @@ pub(super) struct DueRun {
 #[derive(Clone, Copy)]
 pub(super) struct FoundBlock {
     /// Its part's place in the list, then its number in the part.
-    pub(super) age: (u32, u32),
-    /// Position in the frames.
-    pub(super) frame: u32,
-    /// Index in the frame.
-    pub(super) block: u32,
+    pub(super) age: (u32, BlockNumber),
+    pub(super) frame: FoundPlace,
+    /// Where it is in the frame.
+    pub(super) block: BlockPlace,
     pub(super) tested: bool,
+}
+
+/// Where a frame is among the found ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FoundPlace(u32);
+
+/// The frames of such blocks.
+#[derive(Default)]
+pub(super) struct FoundFrames(Vec<FoundFrame>);
+
+impl FoundFrames {
+    pub(super) fn get(&self, place: FoundPlace) -> Option<&FoundFrame> {
+        self.0.get(place.0 as usize)
+    }
 }
 
 /// A frame of such blocks; keeps its blocks alive for as long as they are asked for.
@@ -57,21 +71,23 @@ impl Candidates {
     pub(super) fn clear(&mut self) {
         self.runs.clear();
         self.blocks.clear();
-        self.frames.clear();
+        self.frames.0.clear();
         self.request.clear();
     }
 
-    pub(super) fn add_frame(&mut self, frame: Arc<Frame>, rank: usize) {
-        self.frames.push(FoundFrame { frame, rank });
+    pub(super) fn add_frame(&mut self, frame: Arc<Frame>, rank: usize) -> FoundPlace {
+        let place = FoundPlace(self.frames.0.len() as u32);
+        self.frames.0.push(FoundFrame { frame, rank });
+        place
     }
 
     /// Adds a block of a frame that was added.
-    pub(super) fn add_block(&mut self, frame: usize, number: u32, block: usize, tested: bool) {
+    pub(super) fn add_block(&mut self, frame: FoundPlace, open: &OpenBlock, tested: bool) {
         let rank = self.frames.get(frame).map_or(0, |found| found.rank);
         self.blocks.push(FoundBlock {
-            age: (rank as u32, number),
-            frame: frame as u32,
-            block: block as u32,
+            age: (rank as u32, open.number),
+            frame,
+            block: open.place,
             tested,
         });
     }

@@ -154,7 +154,7 @@ impl<H: Host> Count<'_, H> {
 
 /// Counts the runs of a block whose keys all lie in the bounds, and takes them out of its spans.
 fn count_whole_runs<H: Host>(plan: &Plan<H>, frame: &Frame, candidate: &mut Candidate) -> u64 {
-    let Some(open) = frame.blocks.get(candidate.block) else {
+    let Some(open) = frame.block(candidate.block) else {
         return 0;
     };
     let runs = &open.block.runs;

@@ -116,7 +116,7 @@ pub(crate) fn keep_readable<H: Host>(
         block.spans.clear();
         return Ok(());
     };
-    let Some(open) = block.frame.blocks.get(block.block) else {
+    let Some(open) = block.frame.block(block.block) else {
         return Ok(());
     };
     pages.push(open.keys);

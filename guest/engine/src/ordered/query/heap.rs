@@ -284,7 +284,7 @@ impl Heap {
         frame: &Frame,
         candidate: Candidate,
     ) -> Option<(Candidate, Option<(i64, u32)>)> {
-        let (Some(after), Some(open)) = (&self.after, frame.blocks.get(candidate.block)) else {
+        let (Some(after), Some(open)) = (&self.after, frame.block(candidate.block)) else {
             return Some((candidate, None));
         };
         match after.left(&query.plan, rank, open, candidate) {

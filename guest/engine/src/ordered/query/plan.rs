@@ -17,7 +17,7 @@ use crate::filter::Verdict;
 use crate::host::Host;
 use crate::ordered::predicate::{Places, Predicate};
 use crate::part::PartList;
-use crate::part::block::Block;
+use crate::part::block::{Block, BlockPlace};
 use crate::part::dictionary::Slices;
 use crate::part::frame::FrameEntry;
 use crate::part::readable::intersection;
@@ -67,8 +67,8 @@ impl<H: Host> BoundFilter<H> {
 
 /// A block with rows that a query may want.
 pub(crate) struct Candidate {
-    /// Index in the frame.
-    pub(crate) block: usize,
+    /// Where it is in the frame.
+    pub(crate) block: BlockPlace,
     /// Pairs of first row and end row; one per run, since keys ascend only inside a run.
     pub(crate) spans: Vec<u32>,
     /// The first position that a wanted row could have.
@@ -196,7 +196,7 @@ impl<H: Host> Plan<H> {
             return Ok(candidates);
         };
         let slots = predicate.slot_frames(part, places, frame)?;
-        let blocks: Vec<usize> = candidates.iter().map(|candidate| candidate.block).collect();
+        let blocks: Vec<BlockPlace> = candidates.iter().map(|candidate| candidate.block).collect();
         let judged = predicate.judge_blocks(host, &slots, frame, &blocks)?;
         let mut kept = Vec::with_capacity(candidates.len());
         for (mut candidate, found) in candidates.into_iter().zip(judged) {
@@ -220,13 +220,13 @@ impl<H: Host> Plan<H> {
         explain: &mut Explain,
     ) -> Vec<Candidate> {
         let mut candidates = Vec::new();
-        let seen = self.for_each_block(frame, |index, open| {
+        let seen = self.for_each_block(frame, |open| {
             let rows = slices.map(|slices| slices.spans(open.number));
             if rows.as_ref().is_some_and(Vec::is_empty) {
                 explain.blocks.dropped_by_filter += 1;
                 return;
             }
-            let Some(mut candidate) = self.candidate(index, &open.block, explain) else {
+            let Some(mut candidate) = self.candidate(open, explain) else {
                 return;
             };
             if let Some(rows) = rows {
@@ -245,15 +245,12 @@ impl<H: Host> Plan<H> {
     /// a look at its runs. Among many blocks few have any, where a value is rare.
     fn sliced(&self, slices: &Slices, frame: &Frame, explain: &mut Explain) -> Vec<Candidate> {
         let mut candidates = Vec::new();
-        let first = frame.blocks.first().map_or(0, |open| open.number);
-        let end = first.saturating_add(frame.blocks.len() as u32);
         let mut dropped = frame.blocks.len() as u64;
-        slices.for_each_block(first..end, |number, rows| {
-            let index = (number - first) as usize;
-            let Some(open) = frame.blocks.get(index) else {
+        slices.for_each_block(frame.block_numbers(), |number, rows| {
+            let Some(open) = frame.numbered(number) else {
                 return;
             };
-            if let Some(candidate) = self.sliced_block(index, &open.block, rows) {
+            if let Some(candidate) = self.sliced_block(open, rows) {
                 candidates.push(candidate);
                 dropped -= 1;
             } else if !self.overlaps(open.block.min_key, open.block.max_key) {
@@ -266,13 +263,14 @@ impl<H: Host> Plan<H> {
     }
 
     /// The runs of a block that are wanted by key, as far as they lie in `rows`, pairs of first and end row.
-    fn sliced_block(&self, index: usize, block: &Block, rows: &[u32]) -> Option<Candidate> {
+    fn sliced_block(&self, open: &OpenBlock, rows: &[u32]) -> Option<Candidate> {
         let mut spans = Vec::new();
         let mut bound: Option<Position> = None;
         for pair in rows.chunks_exact(2) {
             let [start, end] = pair else { continue };
-            let from = block.runs.partition_point(|run| run.end <= *start);
-            let runs = block.runs.get(from..).unwrap_or_default();
+            let runs = &open.block.runs;
+            let from = runs.partition_point(|run| run.end <= *start);
+            let runs = runs.get(from..).unwrap_or_default();
             for run in runs.iter().take_while(|run| run.start < *end) {
                 if self.overlaps(run.first_key, run.last_key) {
                     spans.extend([run.start.max(*start), run.end.min(*end)]);
@@ -281,7 +279,7 @@ impl<H: Host> Plan<H> {
             }
         }
         Some(Candidate {
-            block: index,
+            block: open.place,
             spans,
             bound: bound?,
             all_match: false,
@@ -296,9 +294,8 @@ impl<H: Host> Plan<H> {
         frame: &FrameEntry,
         explain: &mut Explain,
     ) -> Result<bool> {
-        let blocks = frame.first_block..frame.first_block.saturating_add(frame.blocks);
         let slices = self.slices(host, rank)?;
-        let wanted = slices.is_none_or(|slices| slices.touch(blocks));
+        let wanted = slices.is_none_or(|slices| slices.touch(frame.block_numbers()));
         if !wanted {
             explain.blocks.dropped_by_filter += u64::from(frame.blocks);
         }
@@ -366,14 +363,10 @@ impl<H: Host> Plan<H> {
     pub(crate) fn for_each_block<'f>(
         &self,
         frame: &'f Frame,
-        mut visit: impl FnMut(usize, &'f OpenBlock),
+        mut visit: impl FnMut(&'f OpenBlock),
     ) -> usize {
         let Some(wanted) = &self.series else {
-            frame
-                .blocks
-                .iter()
-                .enumerate()
-                .for_each(|(index, open)| visit(index, open));
+            frame.blocks.iter().for_each(visit);
             return frame.blocks.len();
         };
         let (mut next, mut seen) = (0, 0);
@@ -383,7 +376,7 @@ impl<H: Host> Plan<H> {
             while let Some(open) = frame.blocks.get(next)
                 && open.block.first_series() <= *id
             {
-                visit(next, open);
+                visit(open);
                 seen += 1;
                 // A block that goes on with later series is looked at once.
                 next += 1;
@@ -393,7 +386,8 @@ impl<H: Host> Plan<H> {
     }
 
     /// The runs of a block that are wanted by series and key.
-    fn candidate(&self, index: usize, block: &Block, explain: &mut Explain) -> Option<Candidate> {
+    fn candidate(&self, open: &OpenBlock, explain: &mut Explain) -> Option<Candidate> {
+        let block = &open.block;
         if !self.overlaps(block.min_key, block.max_key) {
             explain.blocks.dropped_by_key_range += 1;
             return None;
@@ -410,7 +404,7 @@ impl<H: Host> Plan<H> {
         });
         match bound {
             Some(bound) => Some(Candidate {
-                block: index,
+                block: open.place,
                 spans,
                 bound,
                 all_match: false,
@@ -466,7 +460,7 @@ impl<H: Host> Plan<H> {
         &self,
         rank: usize,
         frame: &Frame,
-        block: usize,
+        block: BlockPlace,
         out: &mut Vec<u32>,
     ) -> Result<()> {
         let Some((predicate, part, places)) = self.filtered_part(rank) else {

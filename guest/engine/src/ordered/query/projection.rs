@@ -142,7 +142,7 @@ pub(crate) fn payload_source(
     };
     for (block, row) in picked {
         let (page, row) = match blocks.get_mut(*block).and_then(Option::as_mut) {
-            Some(block) => match block.frame.blocks.get(block.block) {
+            Some(block) => match block.frame.block(block.block) {
                 Some(open) => open.payload_of(*row, &mut block.near_payload),
                 None => (ABSENT, 0),
             },

@@ -15,7 +15,7 @@
 //! For descending order all keys and series are inverted bit by bit: then the last is the least, and
 //! everything above holds as it stands.
 
-use super::candidates::{Candidates, RUNS_MAX};
+use super::candidates::{Candidates, FoundPlace, RUNS_MAX};
 use super::explain::Explain;
 use super::plan::Plan;
 use crate::error::Result;
@@ -53,7 +53,7 @@ enum Due {
     /// A part and the place of a frame in its order.
     Frame(usize, usize),
     /// A frame that was added and the place of a run in its order.
-    Run(usize, usize),
+    Run(FoundPlace, usize),
 }
 
 /// When a run comes due: its first wanted key and its series, inverted for descending order.
@@ -178,27 +178,32 @@ fn open_frame<H: Host>(
     let Some(number) = order.get(at) else {
         return Ok(None);
     };
-    candidates.add_frame(part.frame(*number)?, rank);
-    Ok(run_at(plan, candidates.frames.len() - 1, 0, candidates))
+    let frame = candidates.add_frame(part.frame(*number)?, rank);
+    Ok(run_at(plan, frame, 0, candidates))
 }
 
 /// The run of a frame at a place of its order, if there is one.
 fn run_at<H: Host>(
     plan: &Plan<H>,
-    frame: usize,
+    frame: FoundPlace,
     at: usize,
     candidates: &Candidates,
 ) -> Option<Entry> {
     let found = &candidates.frames.get(frame)?.frame;
     let order = found.run_order(plan.spec.descending);
     let place = order.get(at)?;
-    let open = found.blocks.get(place.block as usize)?;
+    let open = found.block(place.block)?;
     let run = open.block.runs.get(place.run as usize)?;
     Some((of_run(plan, run), Due::Run(frame, at)))
 }
 
 /// Adds the run of a frame at a place of its order, unless its keys are not wanted.
-fn add_at<H: Host>(plan: &Plan<H>, frame: usize, at: usize, candidates: &mut Candidates) -> bool {
+fn add_at<H: Host>(
+    plan: &Plan<H>,
+    frame: FoundPlace,
+    at: usize,
+    candidates: &mut Candidates,
+) -> bool {
     let Some(found) = candidates.frames.get(frame) else {
         return false;
     };
@@ -207,12 +212,12 @@ fn add_at<H: Host>(plan: &Plan<H>, frame: usize, at: usize, candidates: &mut Can
     let Some(place) = order.get(at) else {
         return false;
     };
-    let Some(open) = shared.blocks.get(place.block as usize) else {
+    let Some(open) = shared.block(place.block) else {
         return false;
     };
     match open.block.runs.get(place.run as usize) {
         Some(run) if plan.overlaps(run.first_key, run.last_key) => {
-            candidates.add_block(frame, open.number, place.block as usize, false);
+            candidates.add_block(frame, open, false);
             candidates.add_run(of_run(plan, run), run);
             true
         }

@@ -3,6 +3,7 @@
 use super::{Frame, OpenTagPage, Part, TagFrame};
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Extent, Host};
+use crate::part::block::BlockPlace;
 use crate::part::dictionary::read_list;
 use crate::part::frame::read_directory;
 use crate::part::layout::{FileKind, open, tag_file_stem};
@@ -58,7 +59,7 @@ impl<H: Host> Part<H> {
     pub(crate) fn page_of(
         &self,
         frame: &Frame,
-        block: usize,
+        block: BlockPlace,
         place: Option<ColumnPlace>,
     ) -> Result<u32> {
         let Some(ColumnPlace { tag, column }) = place else {
@@ -141,8 +142,8 @@ impl<H: Host> Part<H> {
         for entry in self.frames()? {
             let frame = self.frame(entry.number)?;
             let pages = self.tag_frame(&frame, place.tag)?;
-            let blocks = 0..frame.blocks.len();
-            let found = blocks.filter_map(|block| pages.page(block, place.column));
+            let blocks = frame.blocks.iter();
+            let found = blocks.filter_map(|open| pages.page(open.place, place.column));
             out.extend(found.map(|page| page.handle));
         }
         Ok(())

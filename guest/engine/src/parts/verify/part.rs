@@ -122,13 +122,13 @@ fn check_content<H: Host>(host: &H, part: &Part<H>, seen: &mut Seen) -> Result<(
             let text = format!("frame {number}: its series are not those of its blocks");
             return Err(Error::corrupt(text));
         }
-        for (block, open) in frame.blocks.iter().enumerate() {
-            let read = read_block(host, part, &frame, block, open)?;
+        for open in &frame.blocks {
+            let read = read_block(host, part, &frame, open)?;
             let at = |error: Error| error.at(format_args!("block {}", open.number));
             series += new_series(&read.series, last);
             check_order(&read.series, &read.keys, &mut last, open).map_err(at)?;
             check_payloads(host, part, read.columns.as_ref()).map_err(at)?;
-            tags.block(host, &frame, block, read.columns.as_ref())
+            tags.block(host, &frame, open, read.columns.as_ref())
                 .map_err(at)?;
             frame_keys.0 = frame_keys.0.min(open.block.min_key);
             frame_keys.1 = frame_keys.1.max(open.block.max_key);
