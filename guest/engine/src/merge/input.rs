@@ -9,12 +9,13 @@ use crate::part::column::PAYLOAD;
 use crate::part::cut;
 use crate::part::frame::FrameNumber;
 use crate::part::layout::BLOCK_ROWS;
+use crate::part::list::Rank;
 use crate::part::reader::{Frame, OpenBlock};
 use crate::types::Job;
 use std::sync::Arc;
 
 /// The position of a row in the order of a part; the rank decides between equal ones.
-pub(super) type Head = (u64, i64, usize);
+pub(super) type Head = (u64, i64, Rank);
 
 /// Which rows retention drops.
 pub(super) struct Retain<H: Host> {
@@ -105,7 +106,7 @@ impl<H: Host> Clone for Place<H> {
 pub(super) struct Input<H: Host> {
     host: Arc<H>,
     part: Arc<Part<H>>,
-    pub(super) rank: usize,
+    pub(super) rank: Rank,
     places: Places,
     pub(super) place: Option<Place<H>>,
     keys: Vec<i64>,
@@ -123,7 +124,7 @@ impl<H: Host> Input<H> {
     pub(super) fn new(
         host: Arc<H>,
         part: Arc<Part<H>>,
-        rank: usize,
+        rank: Rank,
         retain: &Retain<H>,
     ) -> Result<Self> {
         let places = retain

@@ -7,6 +7,7 @@ use crate::host::{ABSENT, Host, Medium, PageSource};
 use crate::part::column::PAYLOAD;
 use crate::part::cut::Cut;
 use crate::part::layout::BLOCK_ROWS;
+use crate::part::list::Rank;
 use crate::part::summary::Summary;
 use crate::part::{Longest, Part, PartList, PartWriter, TagColumn, Values};
 use crate::types::{Job, Outcome};
@@ -30,7 +31,7 @@ pub(super) struct Output<'h, H: Host> {
     places: Vec<Place<H>>,
     /// The input block that rows are being taken from: its index in `places`.
     current: u32,
-    current_block: Option<(usize, u64)>,
+    current_block: Option<(Rank, u64)>,
     written: u64,
 }
 

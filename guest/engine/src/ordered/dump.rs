@@ -7,6 +7,7 @@ use crate::part::PartList;
 use crate::part::block::BlockPlace;
 use crate::part::column::PAYLOAD;
 use crate::part::frame::FrameNumber;
+use crate::part::list::Rank;
 use crate::part::reader::{Frame, OpenBlock};
 use crate::types::{Dumped, Rows};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 pub struct DumpCursor<H: Host> {
     host: Arc<H>,
     live: Arc<PartList<H>>,
-    part: usize,
+    part: Rank,
     frame: FrameNumber,
     block: BlockPlace,
 }
@@ -25,7 +26,7 @@ impl<H: Host> DumpCursor<H> {
         Self {
             host: Arc::clone(host),
             live: Arc::clone(live),
-            part: 0,
+            part: Rank::FIRST,
             frame: FrameNumber::FIRST,
             block: BlockPlace::FIRST,
         }
@@ -40,10 +41,10 @@ impl<H: Host> DumpCursor<H> {
         reason = "named as in WIT; it can fail and go on"
     )]
     pub fn next(&mut self) -> Result<Option<Dumped<H::Columns>>> {
-        while let Some(part) = self.live.parts.get(self.part) {
+        while let Some(part) = self.live.get(self.part) {
             if part.frame_entry(self.frame)?.is_none() {
-                (self.part, self.frame, self.block) =
-                    (self.part + 1, FrameNumber::FIRST, BlockPlace::FIRST);
+                self.part = self.part.next();
+                (self.frame, self.block) = (FrameNumber::FIRST, BlockPlace::FIRST);
                 continue;
             }
             let frame = part.frame(self.frame)?;

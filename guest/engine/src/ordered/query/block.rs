@@ -6,6 +6,7 @@ use super::position::Position;
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Host, Selected, SelectedRows, Selection};
 use crate::part::block::BlockPlace;
+use crate::part::list::Rank;
 use crate::part::reader::{Frame, OpenBlock};
 use std::sync::Arc;
 
@@ -14,8 +15,8 @@ pub(crate) const SELECTED_ROW_BYTES: usize = 12;
 
 /// A block that a query has planned to open or has opened.
 pub(crate) struct QueryBlock {
-    /// Index of the part in the list; decides between equal keys of one series.
-    pub(crate) rank: usize,
+    /// Of the part; decides between equal keys of one series.
+    pub(crate) rank: Rank,
     pub(crate) frame: Arc<Frame>,
     /// Where it is in the frame.
     pub(crate) block: BlockPlace,
@@ -38,7 +39,7 @@ pub(crate) struct QueryBlock {
 
 impl QueryBlock {
     pub(crate) fn new(
-        rank: usize,
+        rank: Rank,
         frame: Arc<Frame>,
         candidate: super::plan::Candidate,
         resume: Option<(i64, u32)>,
@@ -99,7 +100,7 @@ impl QueryBlock {
         let series = open.block.series_of(row, &mut self.near_run);
         let ordinal = open.block.first_row + u64::from(row);
         Some((
-            Position::new(key, series, self.rank as u32, ordinal, descending),
+            Position::new(key, series, self.rank, ordinal, descending),
             series,
         ))
     }

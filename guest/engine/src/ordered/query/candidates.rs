@@ -4,6 +4,7 @@
 use crate::host::TopRequest;
 use crate::part::Run;
 use crate::part::block::{BlockNumber, BlockPlace};
+use crate::part::list::Rank;
 use crate::part::reader::{Frame, OpenBlock};
 use std::sync::Arc;
 
@@ -38,8 +39,8 @@ pub(super) struct DueRun {
 /// A block of such runs.
 #[derive(Clone, Copy)]
 pub(super) struct FoundBlock {
-    /// Its part's place in the list, then its number in the part.
-    pub(super) age: (u32, BlockNumber),
+    /// By its part, then by its number in the part.
+    pub(super) age: (Rank, BlockNumber),
     pub(super) frame: FoundPlace,
     /// Where it is in the frame.
     pub(super) block: BlockPlace,
@@ -63,7 +64,7 @@ impl FoundFrames {
 /// A frame of such blocks; keeps its blocks alive for as long as they are asked for.
 pub(super) struct FoundFrame {
     pub(super) frame: Arc<Frame>,
-    pub(super) rank: usize,
+    pub(super) rank: Rank,
 }
 
 impl Candidates {
@@ -75,7 +76,7 @@ impl Candidates {
         self.request.clear();
     }
 
-    pub(super) fn add_frame(&mut self, frame: Arc<Frame>, rank: usize) -> FoundPlace {
+    pub(super) fn add_frame(&mut self, frame: Arc<Frame>, rank: Rank) -> FoundPlace {
         let place = FoundPlace(self.frames.0.len() as u32);
         self.frames.0.push(FoundFrame { frame, rank });
         place
@@ -83,9 +84,12 @@ impl Candidates {
 
     /// Adds a block of a frame that was added.
     pub(super) fn add_block(&mut self, frame: FoundPlace, open: &OpenBlock, tested: bool) {
-        let rank = self.frames.get(frame).map_or(0, |found| found.rank);
+        let rank = self
+            .frames
+            .get(frame)
+            .map_or(Rank::FIRST, |found| found.rank);
         self.blocks.push(FoundBlock {
-            age: (rank as u32, open.number),
+            age: (rank, open.number),
             frame,
             block: open.place,
             tested,

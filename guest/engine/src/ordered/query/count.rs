@@ -11,6 +11,7 @@ use super::sweep::Sweep;
 use crate::error::Result;
 use crate::host::Host;
 use crate::part::PartList;
+use crate::part::list::Rank;
 use crate::part::reader::Frame;
 use crate::types::{CountAnswer, Counted, Projection as Wanted, QuerySpec};
 use std::sync::Arc;
@@ -89,7 +90,7 @@ impl<H: Host> Count<'_, H> {
         let most = offered(&self.plan.spec);
         let live = Arc::clone(&self.plan.live);
         let mut explain = Explain::default();
-        for (rank, part) in live.parts.iter().enumerate() {
+        for (rank, part) in live.ranked() {
             if !self.plan.wants_part(rank, &mut explain) {
                 continue;
             }
@@ -121,7 +122,7 @@ impl<H: Host> Count<'_, H> {
     }
 
     /// Counts a block from metadata, or puts it with those that wait for the host.
-    fn take(&mut self, rank: usize, frame: &Arc<Frame>, mut candidate: Candidate) {
+    fn take(&mut self, rank: Rank, frame: &Arc<Frame>, mut candidate: Candidate) {
         let filtered = self.plan.filter.is_some() && !candidate.all_match;
         if !filtered {
             let counted = count_whole_runs(&self.plan, frame, &mut candidate);

@@ -9,6 +9,7 @@ use super::progress::{Progress, keep_flagged};
 use crate::error::Result;
 use crate::host::Host;
 use crate::part::frame::FrameNumber;
+use crate::part::list::Rank;
 use crate::part::reader::Frame;
 use crate::types::Rows;
 use std::cmp::Reverse;
@@ -40,8 +41,8 @@ pub(super) struct Heap {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Pending {
-    Part(usize),
-    Frame(usize, FrameNumber),
+    Part(Rank),
+    Frame(Rank, FrameNumber),
     Block(usize),
 }
 
@@ -58,7 +59,7 @@ impl Heap {
     pub(super) fn start<H: Host>(query: &mut Progress<H>, after: Option<Bookmark>) -> Self {
         let live = Arc::clone(&query.plan.live);
         let mut pending = BinaryHeap::new();
-        for (rank, part) in live.parts.iter().enumerate() {
+        for (rank, part) in live.ranked() {
             if query.plan.wants_part(rank, &mut query.explain) {
                 let manifest = part.manifest();
                 let bound = query.plan.bound(manifest.min_key, manifest.max_key);
@@ -222,8 +223,8 @@ impl Heap {
         }
     }
 
-    fn expand_part<H: Host>(&mut self, query: &mut Progress<H>, rank: usize) -> Result<()> {
-        let Some(part) = query.plan.live.parts.get(rank) else {
+    fn expand_part<H: Host>(&mut self, query: &mut Progress<H>, rank: Rank) -> Result<()> {
+        let Some(part) = query.plan.live.get(rank) else {
             return Ok(());
         };
         query.explain.parts.read += 1;
@@ -243,7 +244,7 @@ impl Heap {
     fn expand_frame<H: Host>(
         &mut self,
         query: &mut Progress<H>,
-        rank: usize,
+        rank: Rank,
         number: FrameNumber,
     ) -> Result<()> {
         let mut dropped = Explain::default();
@@ -280,7 +281,7 @@ impl Heap {
     fn behind_after<H: Host>(
         &self,
         query: &mut Progress<H>,
-        rank: usize,
+        rank: Rank,
         frame: &Frame,
         candidate: Candidate,
     ) -> Option<(Candidate, Option<(i64, u32)>)> {

@@ -20,6 +20,7 @@ use crate::part::PartList;
 use crate::part::block::{Block, BlockPlace};
 use crate::part::dictionary::Slices;
 use crate::part::frame::FrameEntry;
+use crate::part::list::{PerPart, Rank};
 use crate::part::readable::intersection;
 use crate::part::reader::{Frame, OpenBlock};
 use crate::part::{Part, Run};
@@ -43,24 +44,22 @@ pub(crate) struct Plan<H: Host> {
 /// A filter and the places of its columns, per part of a list.
 pub(crate) struct BoundFilter<H: Host> {
     pub(crate) predicate: Predicate<H>,
-    places: Vec<Places>,
+    places: PerPart<Places>,
     /// What manifests say of each part.
-    verdicts: Vec<Verdict>,
+    verdicts: PerPart<Verdict>,
     /// What postings say of each part, looked up when the part is first read.
-    slices: Vec<OnceLock<Option<Slices>>>,
+    slices: PerPart<OnceLock<Option<Slices>>>,
 }
 
 impl<H: Host> BoundFilter<H> {
     pub(crate) fn bind(host: &H, live: &PartList<H>, text: &str) -> Result<Arc<Self>> {
         let predicate = Predicate::bind(host, text, &live.parts)?;
-        let parts = live.parts.iter();
-        let places: Vec<Places> = parts.map(|part| predicate.places(part)).collect();
-        let parts = live.parts.iter();
+        let parts = || live.parts.iter();
         Ok(Arc::new(Self {
-            verdicts: parts.map(|part| predicate.judge_part(part)).collect(),
+            places: parts().map(|part| predicate.places(part)).collect(),
+            verdicts: parts().map(|part| predicate.judge_part(part)).collect(),
+            slices: parts().map(|_| OnceLock::new()).collect(),
             predicate,
-            slices: places.iter().map(|_| OnceLock::new()).collect(),
-            places,
         }))
     }
 }
@@ -109,9 +108,9 @@ impl<H: Host> Plan<H> {
         self.filter.as_ref().map(|filter| &filter.predicate)
     }
 
-    /// Whether part `rank` of the list may hold wanted rows; counts why not.
-    pub(crate) fn wants_part(&self, rank: usize, explain: &mut Explain) -> bool {
-        let Some(part) = self.live.parts.get(rank) else {
+    /// Whether a part may hold wanted rows; counts why not.
+    pub(crate) fn wants_part(&self, rank: Rank, explain: &mut Explain) -> bool {
+        let Some(part) = self.live.get(rank) else {
             return false;
         };
         let manifest = part.manifest();
@@ -180,7 +179,7 @@ impl<H: Host> Plan<H> {
     pub(crate) fn candidates(
         &self,
         host: &H,
-        rank: usize,
+        rank: Rank,
         frame: &Frame,
         explain: &mut Explain,
     ) -> Result<Vec<Candidate>> {
@@ -286,11 +285,11 @@ impl<H: Host> Plan<H> {
         })
     }
 
-    /// Whether the filter may hold in a frame of part `rank`, as postings have it; counts why not.
+    /// Whether the filter may hold in a frame of a part, as postings have it; counts why not.
     pub(crate) fn wants_rows(
         &self,
         host: &H,
-        rank: usize,
+        rank: Rank,
         frame: &FrameEntry,
         explain: &mut Explain,
     ) -> Result<bool> {
@@ -302,9 +301,9 @@ impl<H: Host> Plan<H> {
         Ok(wanted)
     }
 
-    /// The slices of part `rank` outside of which nothing can be wanted; none when that is not known. Damaged
+    /// The slices of a part outside of which nothing can be wanted; none when that is not known. Damaged
     /// postings spare nothing, and cost nothing else: the rows are read from other pages.
-    fn slices(&self, host: &H, rank: usize) -> Result<Option<&Slices>> {
+    fn slices(&self, host: &H, rank: Rank) -> Result<Option<&Slices>> {
         let Some((predicate, part, places)) = self.filtered_part(rank) else {
             return Ok(None);
         };
@@ -322,9 +321,9 @@ impl<H: Host> Plan<H> {
         Ok(slot.get().and_then(Option::as_ref))
     }
 
-    fn filtered_part(&self, rank: usize) -> Option<(&Predicate<H>, &Part<H>, &Places)> {
+    fn filtered_part(&self, rank: Rank) -> Option<(&Predicate<H>, &Part<H>, &Places)> {
         let filter = self.filter.as_ref()?;
-        let part = self.live.parts.get(rank)?;
+        let part = self.live.get(rank)?;
         Some((&filter.predicate, part, filter.places.get(rank)?))
     }
 
@@ -458,7 +457,7 @@ impl<H: Host> Plan<H> {
     /// Appends the pages of the filter's slots for a block.
     pub(crate) fn append_slot_pages(
         &self,
-        rank: usize,
+        rank: Rank,
         frame: &Frame,
         block: BlockPlace,
         out: &mut Vec<u32>,

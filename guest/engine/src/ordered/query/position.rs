@@ -1,5 +1,7 @@
 //! The order of results: by key, then series, then element id.
 
+use crate::part::list::Rank;
+
 /// The place of a row in the wanted order, comparable with plain `<`. Element ids are compared as (age
 /// of the part, row in the part), which orders them the same way. For descending order every member is
 /// inverted bit by bit, which reverses its order exactly.
@@ -12,7 +14,8 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    pub(crate) fn new(key: i64, series: u64, rank: u32, row: u64, descending: bool) -> Self {
+    pub(crate) fn new(key: i64, series: u64, rank: Rank, row: u64, descending: bool) -> Self {
+        let rank = rank.get();
         if descending {
             Self {
                 key: !key,
@@ -60,10 +63,11 @@ mod tests {
 
     #[test]
     fn descending_is_the_exact_reverse() {
+        let oldest = Rank::FIRST;
         let mut all = Vec::new();
         for key in [i64::MIN, -1, 0, i64::MAX] {
             for series in [0, 5, u64::MAX] {
-                for (rank, row) in [(0, 0), (0, 9), (3, 1)] {
+                for (rank, row) in [(oldest, 0), (oldest, 9), (oldest.next(), 1)] {
                     all.push((key, series, rank, row));
                 }
             }
@@ -85,7 +89,7 @@ mod tests {
     fn bounds_come_first() {
         for descending in [false, true] {
             for series in [0, 7, u64::MAX] {
-                let row = Position::new(3, series, 1, 1, descending);
+                let row = Position::new(3, series, Rank::FIRST.next(), 1, descending);
                 assert!(Position::first_of_key(3, descending) <= row);
                 assert!(Position::first_of_series(3, series, descending) <= row);
             }

@@ -21,6 +21,7 @@ use super::plan::Plan;
 use crate::error::Result;
 use crate::host::Host;
 use crate::part::Run;
+use crate::part::list::Rank;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
@@ -49,9 +50,9 @@ impl Horizon {
 /// What comes due.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
-    Part(usize),
+    Part(Rank),
     /// A part and the place of a frame in its order.
-    Frame(usize, usize),
+    Frame(Rank, usize),
     /// A frame that was added and the place of a run in its order.
     Run(FoundPlace, usize),
 }
@@ -99,7 +100,7 @@ pub(super) fn add_first<H: Host>(
 ) -> Result<Horizon> {
     let descending = plan.spec.descending;
     let mut waiting: BinaryHeap<Reverse<((i64, u64), Due)>> = BinaryHeap::new();
-    for (rank, part) in plan.live.parts.iter().enumerate() {
+    for (rank, part) in plan.live.ranked() {
         if plan.wants_part(rank, explain) {
             let manifest = part.manifest();
             let first = match descending {
@@ -146,9 +147,9 @@ pub(super) fn add_first<H: Host>(
 type Entry = ((i64, u64), Due);
 
 /// The frame of a part at a place of its order, if there is one.
-fn frame_at<H: Host>(plan: &Plan<H>, rank: usize, at: usize) -> Result<Option<Entry>> {
+fn frame_at<H: Host>(plan: &Plan<H>, rank: Rank, at: usize) -> Result<Option<Entry>> {
     let descending = plan.spec.descending;
-    let Some(part) = plan.live.parts.get(rank) else {
+    let Some(part) = plan.live.get(rank) else {
         return Ok(None);
     };
     let Some(number) = part.frame_order(descending)?.get(at) else {
@@ -167,11 +168,11 @@ fn frame_at<H: Host>(plan: &Plan<H>, rank: usize, at: usize) -> Result<Option<En
 /// Adds a frame and returns its first run.
 fn open_frame<H: Host>(
     plan: &Plan<H>,
-    rank: usize,
+    rank: Rank,
     at: usize,
     candidates: &mut Candidates,
 ) -> Result<Option<Entry>> {
-    let Some(part) = plan.live.parts.get(rank) else {
+    let Some(part) = plan.live.get(rank) else {
         return Ok(None);
     };
     let order = part.frame_order(plan.spec.descending)?;

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::host::{Host, PageRanges, Selected};
 use crate::part::frame::FrameNumber;
 use crate::part::layout::BLOCK_ROWS;
+use crate::part::list::Rank;
 use crate::types::Rows;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,8 +26,8 @@ const SHARE_ROWS: u64 = 128 << 10;
 pub(super) struct Sweep {
     stripes: Stripes,
     /// Parts and frames that were not looked at yet, in order.
-    parts: VecDeque<usize>,
-    frames: VecDeque<(usize, FrameNumber)>,
+    parts: VecDeque<Rank>,
+    frames: VecDeque<(Rank, FrameNumber)>,
     /// Blocks that were not opened yet, with their stripes.
     pending: VecDeque<(QueryBlock, u32)>,
     /// Blocks to open at a time.
@@ -125,7 +126,7 @@ impl Sweep {
         let stripes = Stripes::of(&plan.spec)?;
         let mut query = Progress::new(host, plan, projection)?;
         let (plan, explain) = (&query.plan, &mut query.explain);
-        let ranks = 0..plan.live.parts.len();
+        let ranks = plan.live.ranked().map(|(rank, _)| rank);
         let parts = ranks.filter(|rank| plan.wants_part(*rank, explain));
         let parts = parts.collect();
         if !stripes.is_first() {
@@ -268,7 +269,7 @@ impl Sweep {
         let Some(rank) = self.parts.pop_front() else {
             return Ok(false);
         };
-        let Some(part) = query.plan.live.parts.get(rank) else {
+        let Some(part) = query.plan.live.get(rank) else {
             return Ok(true);
         };
         let mut unseen = Explain::default();
@@ -287,7 +288,7 @@ impl Sweep {
     fn expand_frame<H: Host>(
         &mut self,
         query: &mut Progress<H>,
-        rank: usize,
+        rank: Rank,
         number: FrameNumber,
     ) -> Result<()> {
         let mut dropped = Explain::default();

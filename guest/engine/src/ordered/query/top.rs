@@ -183,7 +183,7 @@ fn add_all<H: Host>(
         None => usize::MAX,
     };
     let mut whole_rows = 0;
-    for (rank, part) in plan.live.parts.iter().enumerate() {
+    for (rank, part) in plan.live.ranked() {
         if !plan.wants_part(rank, explain) {
             continue;
         }
@@ -382,7 +382,7 @@ fn write_columns<H: Host>(
     for (at, column) in projection.columns().iter().enumerate() {
         request.kinds.push(column.kind.code());
         for (found, block) in each() {
-            let part = plan.live.parts.get(found.rank);
+            let part = plan.live.get(found.rank);
             let place = projection.place(found.rank, at);
             let page = match part {
                 Some(part) => part.page_of(&found.frame, block, place)?,
