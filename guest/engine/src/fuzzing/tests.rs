@@ -113,7 +113,7 @@ fn records() {
         number,
         first_block: BlockNumber::FIRST.plus(first_block),
         blocks: 2,
-        first_row: u64::from(first_block) * 5,
+        first_row: Ordinal::FIRST.plus(u64::from(first_block) * 5),
         rows: 10,
         min_key: i64::MIN,
         max_key: 70,
@@ -137,7 +137,7 @@ fn records() {
     };
     let (min_key, max_key) = Block::key_range(&runs);
     let block = Block {
-        first_row: 0,
+        first_row: Ordinal::FIRST,
         rows: 4,
         runs,
         min_key,

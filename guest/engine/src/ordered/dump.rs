@@ -57,7 +57,7 @@ impl<H: Host> DumpCursor<H> {
             return Ok(Some(Dumped {
                 part: part.name(),
                 block: open.number.get(),
-                first_row: open.block.first_row,
+                first_row: open.block.first_row.get(),
                 rows,
             }));
         }

@@ -3,7 +3,7 @@
 //! A frame holds the records of consecutive blocks. Frame i of `primary.bin` and frame i of each tag's
 //! metadata are about the same blocks.
 
-use super::block::BlockNumber;
+use super::block::{BlockNumber, Ordinal};
 use crate::error::Result;
 use crate::host::Extent;
 use crate::wire::{Reader, put, put_extent, put_signed};
@@ -39,8 +39,7 @@ pub(crate) struct FrameEntry {
     pub(crate) number: FrameNumber,
     pub(crate) first_block: BlockNumber,
     pub(crate) blocks: u32,
-    /// Ordinal of the first row in the part.
-    pub(crate) first_row: u64,
+    pub(crate) first_row: Ordinal,
     pub(crate) rows: u64,
     pub(crate) min_key: i64,
     pub(crate) max_key: i64,
@@ -84,7 +83,7 @@ pub(crate) fn read_frames(bytes: &[u8]) -> Result<Vec<FrameEntry>> {
             number: FrameNumber(number),
             first_block: BlockNumber(first_block),
             blocks,
-            first_row,
+            first_row: Ordinal(first_row),
             rows: reader.number()?,
             min_key: reader.signed()?,
             max_key: reader.signed()?,
@@ -160,7 +159,7 @@ mod tests {
             number: FrameNumber(number),
             first_block: BlockNumber(number * 2),
             blocks: 2,
-            first_row,
+            first_row: Ordinal(first_row),
             rows: 10,
             min_key: i64::MIN,
             max_key: i64::MAX,

@@ -2,7 +2,7 @@
 //! are. A batch becomes such a part in a handful of calls, where a part in the store has three files per tag
 //! and a manifest. It is never stored, so its record needs no version.
 
-use super::block::{Block, BlockNumber, BlockPlace, PayloadPiece};
+use super::block::{Block, BlockNumber, BlockPlace, Ordinal, PayloadPiece};
 use super::column::{Longest, TagColumn};
 use super::frame::{FrameEntry, FrameNumber};
 use super::labels::{self, Labels};
@@ -82,7 +82,7 @@ impl<'h, H: Host> MemoryPartWriter<'h, H> {
         let runs = Block::runs_of(series, keys);
         let (min_key, max_key) = Block::key_range(&runs);
         self.record.blocks.push(Block {
-            first_row: self.rows,
+            first_row: Ordinal(self.rows),
             rows,
             runs,
             min_key,
@@ -172,7 +172,7 @@ impl Record {
         }
         let mut rows = 0u64;
         for _ in 0..reader.count(8)? {
-            let block = Block::read(&mut reader, rows)?;
+            let block = Block::read(&mut reader, Ordinal(rows))?;
             rows += u64::from(block.rows);
             record.blocks.push(block);
         }
@@ -432,7 +432,7 @@ impl Record {
             number: FrameNumber::FIRST,
             first_block: BlockNumber::FIRST,
             blocks: self.blocks.len() as u32,
-            first_row: 0,
+            first_row: Ordinal::FIRST,
             rows: blocks.clone().map(|block| u64::from(block.rows)).sum(),
             min_key: blocks
                 .clone()
@@ -472,7 +472,7 @@ mod tests {
             let runs = Block::runs_of(series, &keys);
             let (min_key, max_key) = Block::key_range(&runs);
             Block {
-                first_row,
+                first_row: Ordinal(first_row),
                 rows: series.len() as u32,
                 runs,
                 min_key,

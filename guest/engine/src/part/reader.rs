@@ -352,7 +352,7 @@ impl<H: Host> Part<H> {
     fn check_frames(&self, frames: &[FrameEntry]) -> Result<()> {
         let (blocks, rows) = frames.last().map_or((0, 0), |last| {
             let blocks = last.block_numbers().end.get();
-            (blocks, last.first_row + last.rows)
+            (blocks, last.first_row.plus(last.rows).get())
         });
         if blocks == self.manifest.blocks && rows == self.manifest.rows {
             return Ok(());
@@ -414,11 +414,11 @@ impl<H: Host> Part<H> {
             {
                 return Err(reader.fault("blocks out of order"));
             }
-            first_row += u64::from(block.rows);
+            first_row = first_row.plus(u64::from(block.rows));
             records.push(block);
         }
         reader.finish()?;
-        if first_row != entry.first_row + entry.rows {
+        if first_row != entry.first_row.plus(entry.rows) {
             return Err(reader.fault("the blocks hold another number of rows than meta.bin says"));
         }
         let key_extents: Vec<Extent> = records.iter().map(|block| block.keys).collect();

@@ -1,6 +1,6 @@
 //! Writes a part: blocks in order, then the indexes over them, then the manifest.
 
-use super::block::{Block, BlockNumber, PayloadPiece};
+use super::block::{Block, BlockNumber, Ordinal, PayloadPiece};
 use super::column::{Longest, TagColumn};
 use super::dictionary::{DictionaryEntry, first_slice};
 use super::extent::append_page;
@@ -109,7 +109,7 @@ impl<'h, H: Host> PartWriter<'h, H> {
             .map(|piece| u64::from(piece.extent.raw_bytes))
             .sum::<u64>();
         let block = Block {
-            first_row: self.rows,
+            first_row: Ordinal(self.rows),
             rows: keys.len() as u32,
             runs,
             min_key,
@@ -153,7 +153,7 @@ impl<'h, H: Host> PartWriter<'h, H> {
             number: last.map_or(FrameNumber::FIRST, |last| last.number.next()),
             first_block: BlockNumber(self.blocks),
             blocks: 0,
-            first_row: self.rows,
+            first_row: Ordinal(self.rows),
             rows: 0,
             min_key: i64::MAX,
             max_key: i64::MIN,

@@ -98,7 +98,7 @@ impl QueryBlock {
     fn position_of(&mut self, key: i64, row: u32, descending: bool) -> Option<(Position, u64)> {
         let open = self.frame.block(self.block)?;
         let series = open.block.series_of(row, &mut self.near_run);
-        let ordinal = open.block.first_row + u64::from(row);
+        let ordinal = open.block.ordinal(row);
         Some((
             Position::new(key, series, self.rank, ordinal, descending),
             series,

@@ -9,6 +9,7 @@
 use super::plan::{Candidate, Plan};
 use super::position::Position;
 use crate::host::Host;
+use crate::part::block::Ordinal;
 use crate::part::list::Rank;
 use crate::part::reader::OpenBlock;
 
@@ -18,8 +19,8 @@ pub(crate) struct Bookmark {
     pub(crate) key: i64,
     pub(crate) series: u64,
     pub(crate) rank: Rank,
-    /// Ordinal in the part of its block's first row.
-    pub(crate) first_row: u64,
+    /// The first row of its block.
+    pub(crate) first_row: Ordinal,
     /// Row in the block.
     pub(crate) row: u32,
 }
@@ -35,7 +36,7 @@ pub(crate) enum Left {
 
 impl Bookmark {
     fn position(&self, descending: bool) -> Position {
-        let ordinal = self.first_row + u64::from(self.row);
+        let ordinal = self.first_row.plus(u64::from(self.row));
         Position::new(self.key, self.series, self.rank, ordinal, descending)
     }
 
