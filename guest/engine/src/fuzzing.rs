@@ -23,7 +23,7 @@ use sidx_kernels::{Program, ProgramError, ValueRange};
 use crate::expression::parse;
 use crate::filter::{ColumnFacts, Facts, Filter, Verdict};
 use crate::ordered::batch::{Checked, read_header, series_id, write_header};
-use crate::part::block::Block;
+use crate::part::block::{Block, Ordinal};
 use crate::part::frame::{read_directory, read_frames, write_directory, write_frames};
 use crate::part::labels::{self, Labels};
 use crate::part::layout::part_number;
@@ -83,7 +83,7 @@ pub fn frames(data: &[u8]) {
 /// Block records, one behind the other.
 pub fn blocks(data: &[u8]) {
     let mut reader = Reader::new(data, "block");
-    let mut first_row = 0;
+    let mut first_row = Ordinal::FIRST;
     while !reader.is_empty() {
         let Ok(block) = Block::read(&mut reader, first_row) else {
             return;
@@ -99,7 +99,7 @@ pub fn blocks(data: &[u8]) {
             assert_eq!(block.series_of(run.end - 1, &mut near), run.series);
         }
         assert!(block.first_series() <= block.last_series());
-        first_row += u64::from(block.rows);
+        first_row = first_row.plus(u64::from(block.rows));
     }
 }
 

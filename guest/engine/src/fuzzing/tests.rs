@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::host::{Extent, Medium};
-use crate::part::block::PayloadPiece;
-use crate::part::frame::FrameEntry;
+use crate::part::block::{BlockNumber, PayloadPiece};
+use crate::part::frame::{FrameEntry, FrameNumber};
 use crate::part::loss::Quarantined;
 use crate::part::tag::TagPage;
 use crate::types::Durability;
@@ -109,10 +109,11 @@ fn documents() {
 }
 
 fn records() {
-    let frame = |first_block, series| FrameEntry {
-        first_block,
+    let frame = |number, first_block, series| FrameEntry {
+        number,
+        first_block: BlockNumber::FIRST.plus(first_block),
         blocks: 2,
-        first_row: u64::from(first_block) * 5,
+        first_row: Ordinal::FIRST.plus(u64::from(first_block) * 5),
         rows: 10,
         min_key: i64::MIN,
         max_key: 70,
@@ -123,7 +124,10 @@ fn records() {
     write(
         "frames",
         "two",
-        write_frames(&[frame(0, 0), frame(2, u64::MAX - 1)]),
+        write_frames(&[
+            frame(FrameNumber::FIRST, 0, 0),
+            frame(FrameNumber::FIRST.next(), 2, u64::MAX - 1),
+        ]),
     );
     let runs = Block::runs_of(&[0, 0, 7, u64::MAX], &[i64::MIN, i64::MAX, -1, 3]);
     let piece = |start, end| PayloadPiece {
@@ -133,7 +137,7 @@ fn records() {
     };
     let (min_key, max_key) = Block::key_range(&runs);
     let block = Block {
-        first_row: 0,
+        first_row: Ordinal::FIRST,
         rows: 4,
         runs,
         min_key,

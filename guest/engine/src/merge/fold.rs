@@ -5,8 +5,10 @@
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, BlockSource, Host, PageSource};
 use crate::merge::policy;
+use crate::part::block::BlockPlace;
 use crate::part::column::PAYLOAD;
 use crate::part::cut;
+use crate::part::frame::FrameNumber;
 use crate::part::labels::Labels;
 use crate::part::reader::{Frame, OpenBlock};
 use crate::part::summary::Summary;
@@ -111,7 +113,7 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, parts: &[Arc<Part<H>>], number: u64) -
 
 /// The blocks of the inputs, in order of age.
 struct Inputs<'a, H: Host> {
-    blocks: Vec<(&'a Part<H>, Arc<Frame>, usize)>,
+    blocks: Vec<(&'a Part<H>, Arc<Frame>, BlockPlace)>,
 }
 
 impl<'a, H: Host> Inputs<'a, H> {
@@ -119,9 +121,9 @@ impl<'a, H: Host> Inputs<'a, H> {
         let mut blocks = Vec::with_capacity(parts.len());
         for part in parts {
             // Parts in memory have one frame.
-            let frame = part.frame(0)?;
-            for block in 0..frame.blocks.len() {
-                blocks.push((&**part, Arc::clone(&frame), block));
+            let frame = part.frame(FrameNumber::FIRST)?;
+            for open in &frame.blocks {
+                blocks.push((&**part, Arc::clone(&frame), open.place));
             }
         }
         Ok(Self { blocks })
@@ -129,7 +131,7 @@ impl<'a, H: Host> Inputs<'a, H> {
 
     fn open_blocks(&self) -> impl Iterator<Item = &OpenBlock> {
         let blocks = self.blocks.iter();
-        blocks.filter_map(|(_, frame, block)| frame.blocks.get(*block))
+        blocks.filter_map(|(_, frame, block)| frame.block(*block))
     }
 
     /// All rows in the order of the output.
@@ -176,7 +178,7 @@ impl<'a, H: Host> Inputs<'a, H> {
             kinds.push(column.kind);
             for (part, frame, block) in &self.blocks {
                 let place = part.place_of(&column.name, column.kind);
-                pages.push(part.page_of(frame, 0, *block, place)?);
+                pages.push(part.page_of(frame, *block, place)?);
             }
         }
         Ok((kinds, pages))

@@ -4,15 +4,18 @@ use crate::error::{Error, Result};
 use crate::host::{ABSENT, Host, PageSource, Selection};
 use crate::ordered::predicate::{Places, Predicate};
 use crate::part::Part;
+use crate::part::block::BlockPlace;
 use crate::part::column::PAYLOAD;
 use crate::part::cut;
+use crate::part::frame::FrameNumber;
 use crate::part::layout::BLOCK_ROWS;
+use crate::part::list::Rank;
 use crate::part::reader::{Frame, OpenBlock};
 use crate::types::Job;
 use std::sync::Arc;
 
 /// The position of a row in the order of a part; the rank decides between equal ones.
-pub(super) type Head = (u64, i64, usize);
+pub(super) type Head = (u64, i64, Rank);
 
 /// Which rows retention drops.
 pub(super) struct Retain<H: Host> {
@@ -46,10 +49,10 @@ impl<H: Host> Retain<H> {
         let Some(predicate) = &self.drop_where else {
             return Ok(dropped);
         };
-        let Some(open) = input.frame.blocks.get(input.block) else {
+        let Some(open) = input.frame.block(input.block) else {
             return Ok(dropped);
         };
-        let slots = predicate.slot_frames(&input.part, places, &input.frame, input.frame_index)?;
+        let slots = predicate.slot_frames(&input.part, places, &input.frame)?;
         let mut selection = Selection {
             key_pages: vec![open.keys],
             slots: predicate.slots(),
@@ -85,9 +88,8 @@ impl<H: Host> Retain<H> {
 pub(super) struct Place<H: Host> {
     pub(super) part: Arc<Part<H>>,
     pub(super) frame: Arc<Frame>,
-    pub(super) frame_index: usize,
-    /// Index of the block in the frame.
-    pub(super) block: usize,
+    /// Where it is in the frame.
+    pub(super) block: BlockPlace,
 }
 
 impl<H: Host> Clone for Place<H> {
@@ -95,7 +97,6 @@ impl<H: Host> Clone for Place<H> {
         Self {
             part: Arc::clone(&self.part),
             frame: Arc::clone(&self.frame),
-            frame_index: self.frame_index,
             block: self.block,
         }
     }
@@ -105,7 +106,7 @@ impl<H: Host> Clone for Place<H> {
 pub(super) struct Input<H: Host> {
     host: Arc<H>,
     part: Arc<Part<H>>,
-    pub(super) rank: usize,
+    pub(super) rank: Rank,
     places: Places,
     pub(super) place: Option<Place<H>>,
     keys: Vec<i64>,
@@ -123,7 +124,7 @@ impl<H: Host> Input<H> {
     pub(super) fn new(
         host: Arc<H>,
         part: Arc<Part<H>>,
-        rank: usize,
+        rank: Rank,
         retain: &Retain<H>,
     ) -> Result<Self> {
         let places = retain
@@ -144,7 +145,7 @@ impl<H: Host> Input<H> {
             head: None,
             generation: 0,
         };
-        input.open_block(0, 0, retain)?;
+        input.open_block(FrameNumber::FIRST, BlockPlace::FIRST, retain)?;
         input.settle(retain)?;
         Ok(input)
     }
@@ -176,28 +177,29 @@ impl<H: Host> Input<H> {
             }
             if let (Some(key), Some(open)) = (
                 self.keys.get(self.row as usize),
-                place.frame.blocks.get(place.block),
+                place.frame.block(place.block),
             ) {
                 let series = open.block.series_of(self.row, &mut self.run);
                 self.head = Some((series, *key, self.rank));
                 return Ok(());
             }
-            let (frame, block) = (place.frame_index, place.block + 1);
+            let (frame, block) = (place.frame.number, place.block.next());
             self.open_block(frame, block, retain)?;
         }
     }
 
     /// Opens a block of a frame, or the first of the next frame when the frame has no such block.
-    fn open_block(&mut self, frame_index: usize, block: usize, retain: &Retain<H>) -> Result<()> {
-        let frames = self.part.frames()?.len();
-        let (mut frame_index, mut block) = (frame_index, block);
+    fn open_block(
+        &mut self,
+        frame: FrameNumber,
+        block: BlockPlace,
+        retain: &Retain<H>,
+    ) -> Result<()> {
+        let (mut number, mut block) = (frame, block);
         self.place = None;
-        while frame_index < frames {
-            let frame = match &self.place {
-                Some(place) if place.frame_index == frame_index => Arc::clone(&place.frame),
-                _ => self.part.frame(frame_index)?,
-            };
-            if let Some(open) = frame.blocks.get(block) {
+        while self.part.frame_entry(number)?.is_some() {
+            let frame = self.part.frame(number)?;
+            if let Some(open) = frame.block(block) {
                 self.keys = self.host.keys(open.keys, 0, open.block.rows)?;
                 if self.keys.len() != open.block.rows as usize {
                     return Err(Error::corrupt(format!(
@@ -210,12 +212,7 @@ impl<H: Host> Input<H> {
                 }
                 self.lengths = self.payload_lengths(open)?;
                 let part = Arc::clone(&self.part);
-                let place = Place {
-                    part,
-                    frame,
-                    frame_index,
-                    block,
-                };
+                let place = Place { part, frame, block };
                 self.dropped = retain.dropped(&self.host, &place, &self.places, &self.keys)?;
                 self.place = Some(place);
                 self.row = 0;
@@ -223,8 +220,8 @@ impl<H: Host> Input<H> {
                 self.generation += 1;
                 return Ok(());
             }
-            frame_index += 1;
-            block = 0;
+            number = number.next();
+            block = BlockPlace::FIRST;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use crate::host::{ABSENT, Host, Medium, PageSource};
 use crate::part::column::PAYLOAD;
 use crate::part::cut::Cut;
 use crate::part::layout::BLOCK_ROWS;
+use crate::part::list::Rank;
 use crate::part::summary::Summary;
 use crate::part::{Longest, Part, PartList, PartWriter, TagColumn, Values};
 use crate::types::{Job, Outcome};
@@ -30,7 +31,7 @@ pub(super) struct Output<'h, H: Host> {
     places: Vec<Place<H>>,
     /// The input block that rows are being taken from: its index in `places`.
     current: u32,
-    current_block: Option<(usize, u64)>,
+    current_block: Option<(Rank, u64)>,
     written: u64,
 }
 
@@ -140,7 +141,7 @@ impl<'h, H: Host> Output<'h, H> {
             let from = *from as usize;
             let place = self.places.get(from).zip(near.get_mut(from));
             let open =
-                place.and_then(|(place, near)| Some((place.frame.blocks.get(place.block)?, near)));
+                place.and_then(|(place, near)| Some((place.frame.block(place.block)?, near)));
             let (page, row) = open.map_or((ABSENT, 0), |(open, near)| open.payload_of(*row, near));
             source.pages.push(page);
             source.rows.push(row);
@@ -155,7 +156,7 @@ impl<'h, H: Host> Output<'h, H> {
             for place in &self.places {
                 let part = &place.part;
                 let at = part.place_of(&column.name, column.kind);
-                pages.push(part.page_of(&place.frame, place.frame_index, place.block, at)?);
+                pages.push(part.page_of(&place.frame, place.block, at)?);
             }
             let page = |from: &u32| pages.get(*from as usize).copied().unwrap_or(ABSENT);
             sources.push(PageSource {

@@ -246,7 +246,7 @@ fn note_holder<H: Host>(
     holders: &mut BTreeSet<u64>,
 ) -> Result<()> {
     let labels = part.labels().ok();
-    for (index, entry) in part.frames()?.iter().enumerate() {
+    for entry in part.frames()? {
         if needed
             .range(entry.first_series..=entry.last_series)
             .next()
@@ -254,7 +254,7 @@ fn note_holder<H: Host>(
         {
             continue;
         }
-        let frame = part.frame(index)?;
+        let frame = part.frame(entry.number)?;
         for run in frame.blocks.iter().flat_map(|open| &open.block.runs) {
             if labels.is_some_and(|labels| labels.contains_key(&run.series)) {
                 continue;

@@ -9,6 +9,7 @@ use super::output::Output;
 use crate::error::Result;
 use crate::host::Host;
 use crate::part::PartList;
+use crate::part::list::{PerPart, ranked};
 use crate::types::{Job, Outcome};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -21,12 +22,10 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, live: &PartList<H>, job: &Job) -> Resu
     let retain = Retain::new(&**host, job, &parts)?;
     let input_rows: u64 = parts.iter().map(|part| part.manifest().rows).sum();
     let mut output = Output::new(host, live, job, &parts)?;
-    let mut inputs = parts
-        .iter()
-        .enumerate()
+    let mut inputs = ranked(&parts)
         .map(|(rank, part)| Input::new(Arc::clone(host), Arc::clone(part), rank, &retain))
-        .collect::<Result<Vec<_>>>()?;
-    // The least head is on top; a part's rank is its place among the inputs, and decides between equal ones.
+        .collect::<Result<PerPart<_>>>()?;
+    // The least head is on top; the rank is that among the inputs, and decides between equal ones.
     let mut heads: BinaryHeap<Reverse<Head>> = inputs
         .iter()
         .filter_map(|input| input.head().map(Reverse))

@@ -4,7 +4,10 @@ use crate::error::{Error, Result};
 use crate::host::{Host, PageSource};
 use crate::part::Part;
 use crate::part::PartList;
+use crate::part::block::BlockPlace;
 use crate::part::column::PAYLOAD;
+use crate::part::frame::FrameNumber;
+use crate::part::list::Rank;
 use crate::part::reader::{Frame, OpenBlock};
 use crate::types::{Dumped, Rows};
 use std::sync::Arc;
@@ -13,9 +16,9 @@ use std::sync::Arc;
 pub struct DumpCursor<H: Host> {
     host: Arc<H>,
     live: Arc<PartList<H>>,
-    part: usize,
-    frame: usize,
-    block: usize,
+    part: Rank,
+    frame: FrameNumber,
+    block: BlockPlace,
 }
 
 impl<H: Host> DumpCursor<H> {
@@ -23,9 +26,9 @@ impl<H: Host> DumpCursor<H> {
         Self {
             host: Arc::clone(host),
             live: Arc::clone(live),
-            part: 0,
-            frame: 0,
-            block: 0,
+            part: Rank::FIRST,
+            frame: FrameNumber::FIRST,
+            block: BlockPlace::FIRST,
         }
     }
 
@@ -38,22 +41,23 @@ impl<H: Host> DumpCursor<H> {
         reason = "named as in WIT; it can fail and go on"
     )]
     pub fn next(&mut self) -> Result<Option<Dumped<H::Columns>>> {
-        while let Some(part) = self.live.parts.get(self.part) {
-            if self.frame >= part.frames()?.len() {
-                (self.part, self.frame, self.block) = (self.part + 1, 0, 0);
+        while let Some(part) = self.live.get(self.part) {
+            if part.frame_entry(self.frame)?.is_none() {
+                self.part = self.part.next();
+                (self.frame, self.block) = (FrameNumber::FIRST, BlockPlace::FIRST);
                 continue;
             }
             let frame = part.frame(self.frame)?;
-            let Some(open) = frame.blocks.get(self.block) else {
-                (self.frame, self.block) = (self.frame + 1, 0);
+            let Some(open) = frame.block(self.block) else {
+                (self.frame, self.block) = (self.frame.next(), BlockPlace::FIRST);
                 continue;
             };
-            let rows = read_block(&*self.host, part, &frame, self.frame, self.block, open)?;
-            self.block += 1;
+            let rows = read_block(&*self.host, part, &frame, open)?;
+            self.block = self.block.next();
             return Ok(Some(Dumped {
                 part: part.name(),
-                block: open.number,
-                first_row: open.block.first_row,
+                block: open.number.get(),
+                first_row: open.block.first_row.get(),
                 rows,
             }));
         }
@@ -66,8 +70,6 @@ pub(crate) fn read_block<H: Host>(
     host: &H,
     part: &Part<H>,
     frame: &Frame,
-    frame_index: usize,
-    block: usize,
     open: &OpenBlock,
 ) -> Result<Rows<H::Columns>> {
     host.check()?;
@@ -94,7 +96,7 @@ pub(crate) fn read_block<H: Host>(
     for entry in part.columns() {
         let column = &entry.column;
         let place = part.place_of(&column.name, column.kind);
-        let page = part.page_of(frame, frame_index, block, place)?;
+        let page = part.page_of(frame, open.place, place)?;
         let pages = vec![page; rows as usize];
         sources.push(PageSource {
             kind: column.kind,

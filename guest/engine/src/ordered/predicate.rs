@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::expression::{Expression, parse};
 use crate::filter::{ColumnFacts, Facts, Filter, Verdict};
 use crate::host::{ABSENT, Host};
+use crate::part::block::BlockPlace;
 use crate::part::dictionary::Slices;
 use crate::part::reader::{Frame, TagFrame};
 use crate::part::{ColumnPlace, Part};
@@ -131,13 +132,9 @@ impl<H: Host> Predicate<H> {
         part: &Part<H>,
         places: &Places,
         frame: &'f Frame,
-        index: usize,
     ) -> Result<SlotFrames<'f>> {
         let read = |place: &Option<ColumnPlace>| match place {
-            Some(place) => Ok(Some((
-                part.tag_frame(frame, index, place.tag)?,
-                place.column,
-            ))),
+            Some(place) => Ok(Some((part.tag_frame(frame, place.tag)?, place.column))),
             None => Ok(None),
         };
         Ok(SlotFrames {
@@ -152,12 +149,11 @@ impl<H: Host> Predicate<H> {
         host: &H,
         slots: &SlotFrames<'_>,
         frame: &Frame,
-        blocks: &[usize],
+        blocks: &[BlockPlace],
     ) -> Result<Vec<Judged>> {
-        let facts = |block: usize, excluded: &[bool]| {
+        let facts = |block: BlockPlace, excluded: &[bool]| {
             let rows = frame
-                .blocks
-                .get(block)
+                .block(block)
                 .map_or(0, |open| u64::from(open.block.rows));
             self.filter.judge(&BlockFacts {
                 slots,
@@ -185,10 +181,9 @@ impl<H: Host> Predicate<H> {
         let mut excluded = vec![vec![false; probes.len()]; open.len()];
         for (number, probe) in probes.iter().enumerate() {
             let page = |at: &usize| {
-                let block = blocks.get(*at).copied().unwrap_or(usize::MAX);
-                slots
-                    .page(probe.slot, block)
-                    .map_or(ABSENT, |page| page.filter)
+                let block = blocks.get(*at);
+                let page = block.and_then(|block| slots.page(probe.slot, *block));
+                page.map_or(ABSENT, |page| page.filter)
             };
             let pages: Vec<u32> = open.iter().map(page).collect();
             if pages.iter().all(|page| *page == ABSENT) {
@@ -235,13 +230,13 @@ pub(crate) struct Judged {
 }
 
 impl SlotFrames<'_> {
-    fn page(&self, slot: usize, block: usize) -> Option<&crate::part::reader::OpenTagPage> {
+    fn page(&self, slot: usize, block: BlockPlace) -> Option<&crate::part::reader::OpenTagPage> {
         let (frame, column) = self.frames.get(slot).copied().flatten()?;
         frame.page(block, column)
     }
 
     /// Appends the page handle of every slot for a block.
-    pub(crate) fn append_pages(&self, block: usize, out: &mut Vec<u32>) {
+    pub(crate) fn append_pages(&self, block: BlockPlace, out: &mut Vec<u32>) {
         for slot in 0..self.frames.len() {
             out.push(self.page(slot, block).map_or(ABSENT, |page| page.handle));
         }
@@ -275,7 +270,7 @@ impl<H: Host> Facts for PartFacts<'_, H> {
 
 struct BlockFacts<'a> {
     slots: &'a SlotFrames<'a>,
-    block: usize,
+    block: BlockPlace,
     rows: u64,
     excluded: &'a [bool],
 }

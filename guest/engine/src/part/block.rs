@@ -4,6 +4,66 @@ use super::layout::BLOCK_ROWS;
 use crate::error::Result;
 use crate::host::Extent;
 use crate::wire::{Reader, put, put_extent, put_signed};
+use std::fmt;
+
+/// Number of a block in its part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BlockNumber(pub(super) u32);
+
+impl BlockNumber {
+    pub(crate) const FIRST: Self = Self(0);
+
+    /// The number of the block that comes so many later.
+    pub(crate) fn plus(self, blocks: u32) -> Self {
+        Self(self.0.saturating_add(blocks))
+    }
+
+    /// As callers are told it.
+    pub(crate) fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for BlockNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where a block is in its frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BlockPlace(pub(super) u32);
+
+impl BlockPlace {
+    pub(crate) const FIRST: Self = Self(0);
+
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// Its place in lists that have a member for each block of the frame.
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Number of a row in its part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ordinal(pub(super) u64);
+
+impl Ordinal {
+    pub(crate) const FIRST: Self = Self(0);
+
+    /// The ordinal of the row that comes so many later, within the rows of the part, which 64 bits hold.
+    pub(crate) fn plus(self, rows: u64) -> Self {
+        Self(self.0 + rows)
+    }
+
+    /// As callers are told it.
+    pub(crate) fn get(self) -> u64 {
+        self.0
+    }
+}
 
 /// The rows of one series inside one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +90,7 @@ pub(crate) struct PayloadPiece {
 /// A block: consecutive rows of a part, ordered by (series, key, element id).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Block {
-    /// Ordinal of the first row in the part.
-    pub(crate) first_row: u64,
+    pub(crate) first_row: Ordinal,
     pub(crate) rows: u32,
     /// Ascending by series; together they cover all rows.
     pub(crate) runs: Vec<Run>,
@@ -78,6 +137,11 @@ impl Block {
         (min, max)
     }
 
+    /// The ordinal of a row of the block.
+    pub(crate) fn ordinal(&self, row: u32) -> Ordinal {
+        self.first_row.plus(u64::from(row))
+    }
+
     pub(crate) fn first_series(&self) -> u64 {
         self.runs.first().map_or(u64::MAX, |run| run.series)
     }
@@ -118,7 +182,7 @@ impl Block {
     }
 
     /// Reads a record and checks that runs and payload pieces cover the same rows, in order.
-    pub(crate) fn read(reader: &mut Reader<'_>, first_row: u64) -> Result<Self> {
+    pub(crate) fn read(reader: &mut Reader<'_>, first_row: Ordinal) -> Result<Self> {
         let count = reader.count(4)?;
         let mut runs = Vec::with_capacity(count);
         let mut series = 0u64;
@@ -210,7 +274,7 @@ mod tests {
             codec: 1,
         };
         Block {
-            first_row: 100,
+            first_row: Ordinal(100),
             rows: 5,
             min_key: i64::MIN,
             max_key: i64::MAX,
@@ -237,10 +301,10 @@ mod tests {
         let mut bytes = Vec::new();
         block.write(&mut bytes);
         let mut reader = Reader::new(&bytes, "block");
-        assert_eq!(Block::read(&mut reader, 100).unwrap(), block);
+        assert_eq!(Block::read(&mut reader, Ordinal(100)).unwrap(), block);
         reader.finish().unwrap();
         for cut in 0..bytes.len() {
-            assert!(Block::read(&mut Reader::new(&bytes[..cut], "block"), 0).is_err());
+            assert!(Block::read(&mut Reader::new(&bytes[..cut], "block"), Ordinal::FIRST).is_err());
         }
     }
 
@@ -260,7 +324,7 @@ mod tests {
         block.payloads.pop();
         let mut bytes = Vec::new();
         block.write(&mut bytes);
-        let error = Block::read(&mut Reader::new(&bytes, "block"), 0).unwrap_err();
+        let error = Block::read(&mut Reader::new(&bytes, "block"), Ordinal::FIRST).unwrap_err();
         assert!(
             error
                 .message()

@@ -1,6 +1,7 @@
 //! Shared dictionaries of a part: one per column whose values repeat, for all pages of the column, with lists
 //! of where each entry occurs.
 
+use super::block::BlockNumber;
 use super::extent::{ExtentText, append_page};
 use super::layout::BLOCK_ROWS;
 use crate::error::Result;
@@ -11,7 +12,17 @@ use sidx_kernels::postings::{SLICE_ROWS, pages_per_segment};
 use std::ops::Range;
 
 /// Slices that a block has.
-pub(crate) const BLOCK_SLICES: u32 = BLOCK_ROWS as u32 / SLICE_ROWS;
+const BLOCK_SLICES: u32 = BLOCK_ROWS as u32 / SLICE_ROWS;
+
+/// The first slice of a block.
+pub(super) fn first_slice(block: BlockNumber) -> u32 {
+    block.0.saturating_mul(BLOCK_SLICES)
+}
+
+/// The slice that has row `row` of a block.
+pub(crate) fn slice_of(block: BlockNumber, row: u32) -> u32 {
+    first_slice(block).saturating_add(row / SLICE_ROWS)
+}
 
 /// What the manifest says of the dictionary of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,9 +89,9 @@ impl Slices {
         Self(slices)
     }
 
-    /// Those of block `number` of the part.
-    fn of_block(&self, number: u32) -> &[u32] {
-        let first = number.saturating_mul(BLOCK_SLICES);
+    /// Those of a block.
+    fn of_block(&self, block: BlockNumber) -> &[u32] {
+        let first = first_slice(block);
         let from = self.0.partition_point(|slice| *slice < first);
         let rest = self.0.get(from..).unwrap_or_default();
         let count = rest.partition_point(|slice| slice - first < BLOCK_SLICES);
@@ -88,24 +99,28 @@ impl Slices {
     }
 
     /// Whether any lies in blocks of the part.
-    pub(crate) fn touch(&self, blocks: Range<u32>) -> bool {
-        let first = blocks.start.saturating_mul(BLOCK_SLICES);
-        let end = blocks.end.saturating_mul(BLOCK_SLICES);
+    pub(crate) fn touch(&self, blocks: Range<BlockNumber>) -> bool {
+        let first = first_slice(blocks.start);
+        let end = first_slice(blocks.end);
         let from = self.0.partition_point(|slice| *slice < first);
         self.0.get(from).is_some_and(|slice| *slice < end)
     }
 
-    /// The rows of block `number`, as pairs of first and end row, neighbours joined.
-    pub(crate) fn spans(&self, number: u32) -> Vec<u32> {
+    /// The rows of a block, as pairs of first and end row, neighbours joined.
+    pub(crate) fn spans(&self, block: BlockNumber) -> Vec<u32> {
         let mut spans = Vec::new();
-        append_spans(self.of_block(number), &mut spans);
+        append_spans(self.of_block(block), &mut spans);
         spans
     }
 
     /// Visits the blocks of a range that have any, ascending, with their [`spans`](Self::spans).
-    pub(crate) fn for_each_block(&self, blocks: Range<u32>, mut visit: impl FnMut(u32, &[u32])) {
-        let first = blocks.start.saturating_mul(BLOCK_SLICES);
-        let end = blocks.end.saturating_mul(BLOCK_SLICES);
+    pub(crate) fn for_each_block(
+        &self,
+        blocks: Range<BlockNumber>,
+        mut visit: impl FnMut(BlockNumber, &[u32]),
+    ) {
+        let first = first_slice(blocks.start);
+        let end = first_slice(blocks.end);
         let from = self.0.partition_point(|slice| *slice < first);
         let rest = self.0.get(from..).unwrap_or_default();
         let count = rest.partition_point(|slice| *slice < end);
@@ -115,7 +130,7 @@ impl Slices {
             spans.clear();
             append_spans(slices, &mut spans);
             let number = slices.first().map_or(0, |slice| slice / BLOCK_SLICES);
-            visit(number, &spans);
+            visit(BlockNumber(number), &spans);
         }
     }
 }
@@ -140,15 +155,20 @@ mod tests {
     #[test]
     fn slices_are_found_by_block() {
         let slices = Slices::new(vec![0, 1, 7, 9, 40]);
-        assert_eq!(slices.spans(0), [0, 2_048, 7_168, 8_192]);
-        assert_eq!(slices.spans(1), [1_024, 2_048]);
-        assert!(slices.spans(2).is_empty() && slices.spans(u32::MAX).is_empty());
-        assert_eq!(slices.spans(5), [0, 1_024]);
+        let spans = |block| slices.spans(BlockNumber(block));
+        assert_eq!(spans(0), [0, 2_048, 7_168, 8_192]);
+        assert_eq!(spans(1), [1_024, 2_048]);
+        assert!(spans(2).is_empty() && spans(u32::MAX).is_empty());
+        assert_eq!(spans(5), [0, 1_024]);
         let mut found = Vec::new();
-        slices.for_each_block(1..6, |number, spans| found.push((number, spans.to_vec())));
-        assert_eq!(found, [(1, slices.spans(1)), (5, slices.spans(5))]);
-        assert!(slices.touch(0..1) && slices.touch(2..6) && slices.touch(5..9));
-        assert!(!slices.touch(2..5) && !slices.touch(6..9));
+        let blocks = |start, end| BlockNumber(start)..BlockNumber(end);
+        slices.for_each_block(blocks(1, 6), |block, spans| {
+            found.push((block.0, spans.to_vec()))
+        });
+        assert_eq!(found, [(1, spans(1)), (5, spans(5))]);
+        let touch = |start, end| slices.touch(blocks(start, end));
+        assert!(touch(0, 1) && touch(2, 6) && touch(5, 9));
+        assert!(!touch(2, 5) && !touch(6, 9));
     }
 
     #[test]

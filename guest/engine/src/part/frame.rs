@@ -3,24 +3,56 @@
 //! A frame holds the records of consecutive blocks. Frame i of `primary.bin` and frame i of each tag's
 //! metadata are about the same blocks.
 
+use super::block::{BlockNumber, Ordinal};
 use crate::error::Result;
 use crate::host::Extent;
 use crate::wire::{Reader, put, put_extent, put_signed};
+use std::fmt;
+use std::ops::Range;
+
+/// Number of a frame in its part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FrameNumber(pub(super) u32);
+
+impl FrameNumber {
+    pub(crate) const FIRST: Self = Self(0);
+
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// Its place in lists that have a member for each frame.
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for FrameNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// One frame, as `meta.bin` knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FrameEntry {
-    /// Number of the first block in the part.
-    pub(crate) first_block: u32,
+    pub(crate) number: FrameNumber,
+    pub(crate) first_block: BlockNumber,
     pub(crate) blocks: u32,
-    /// Ordinal of the first row in the part.
-    pub(crate) first_row: u64,
+    pub(crate) first_row: Ordinal,
     pub(crate) rows: u64,
     pub(crate) min_key: i64,
     pub(crate) max_key: i64,
     pub(crate) first_series: u64,
     pub(crate) last_series: u64,
     pub(crate) extent: Extent,
+}
+
+impl FrameEntry {
+    /// The numbers of its blocks.
+    pub(crate) fn block_numbers(&self) -> Range<BlockNumber> {
+        self.first_block..self.first_block.plus(self.blocks)
+    }
 }
 
 /// The bytes of the one page of `meta.bin`.
@@ -45,12 +77,13 @@ pub(crate) fn read_frames(bytes: &[u8]) -> Result<Vec<FrameEntry>> {
     let count = reader.count(14)?;
     let mut frames: Vec<FrameEntry> = Vec::with_capacity(count);
     let (mut first_block, mut first_row, mut series) = (0u32, 0u64, 0u64);
-    for _ in 0..count {
+    for number in (0u32..).take(count) {
         let blocks = reader.small()?;
         let frame = FrameEntry {
-            first_block,
+            number: FrameNumber(number),
+            first_block: BlockNumber(first_block),
             blocks,
-            first_row,
+            first_row: Ordinal(first_row),
             rows: reader.number()?,
             min_key: reader.signed()?,
             max_key: reader.signed()?,
@@ -122,10 +155,11 @@ mod tests {
             checksum: 4,
             codec: 1,
         };
-        let frame = |first_block, first_row, series| FrameEntry {
-            first_block,
+        let frame = |number: u32, first_row, series| FrameEntry {
+            number: FrameNumber(number),
+            first_block: BlockNumber(number * 2),
             blocks: 2,
-            first_row,
+            first_row: Ordinal(first_row),
             rows: 10,
             min_key: i64::MIN,
             max_key: i64::MAX,
@@ -133,7 +167,7 @@ mod tests {
             last_series: series + 1,
             extent,
         };
-        let frames = [frame(0, 0, 0), frame(2, 10, 1), frame(4, 20, u64::MAX - 1)];
+        let frames = [frame(0, 0, 0), frame(1, 10, 1), frame(2, 20, u64::MAX - 1)];
         let bytes = write_frames(&frames);
         assert_eq!(read_frames(&bytes).unwrap(), frames);
         for cut in 0..bytes.len() {

@@ -10,6 +10,54 @@ use crate::types::{Damage, FlushNeed, View};
 use crate::wire::{Reader, put, put_bytes};
 use std::sync::Arc;
 
+/// The place of a part in a list. Lists are in order of age: of rows that are equal in series and key, those
+/// of the part of lower rank are the older.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank(u32);
+
+impl Rank {
+    pub(crate) const FIRST: Self = Self(0);
+
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// As a number of the same order.
+    pub(crate) fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// Parts in order of age, with their ranks.
+pub(crate) fn ranked<H: Host>(
+    parts: &[Arc<Part<H>>],
+) -> impl Iterator<Item = (Rank, &Arc<Part<H>>)> {
+    (0u32..).zip(parts).map(|(place, part)| (Rank(place), part))
+}
+
+/// What is kept of each part of a list, in its order.
+pub(crate) struct PerPart<T>(Vec<T>);
+
+impl<T> PerPart<T> {
+    pub(crate) fn get(&self, rank: Rank) -> Option<&T> {
+        self.0.get(rank.0 as usize)
+    }
+
+    pub(crate) fn get_mut(&mut self, rank: Rank) -> Option<&mut T> {
+        self.0.get_mut(rank.0 as usize)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter()
+    }
+}
+
+impl<T> FromIterator<T> for PerPart<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(of_parts: I) -> Self {
+        Self(of_parts.into_iter().collect())
+    }
+}
+
 /// PartList parts in order of age; immutable, readers keep the one they began with.
 pub(crate) struct PartList<H: Host> {
     /// Grows with every change in this process.
@@ -32,6 +80,15 @@ impl<H: Host> PartList<H> {
             quarantined: Vec::new(),
             unreadable: Vec::new(),
         }
+    }
+
+    pub(crate) fn get(&self, rank: Rank) -> Option<&Arc<Part<H>>> {
+        self.parts.get(rank.0 as usize)
+    }
+
+    /// The parts with their ranks.
+    pub(crate) fn ranked(&self) -> impl Iterator<Item = (Rank, &Arc<Part<H>>)> {
+        ranked(&self.parts)
     }
 
     /// Everything that is missing in the parts.

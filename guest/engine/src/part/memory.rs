@@ -2,9 +2,9 @@
 //! are. A batch becomes such a part in a handful of calls, where a part in the store has three files per tag
 //! and a manifest. It is never stored, so its record needs no version.
 
-use super::block::{Block, PayloadPiece};
+use super::block::{Block, BlockNumber, BlockPlace, Ordinal, PayloadPiece};
 use super::column::{Longest, TagColumn};
-use super::frame::FrameEntry;
+use super::frame::{FrameEntry, FrameNumber};
 use super::labels::{self, Labels};
 use super::layout::{PART, part_directory, part_name};
 use super::limits::{LimitsText, union};
@@ -82,7 +82,7 @@ impl<'h, H: Host> MemoryPartWriter<'h, H> {
         let runs = Block::runs_of(series, keys);
         let (min_key, max_key) = Block::key_range(&runs);
         self.record.blocks.push(Block {
-            first_row: self.rows,
+            first_row: Ordinal(self.rows),
             rows,
             runs,
             min_key,
@@ -172,7 +172,7 @@ impl Record {
         }
         let mut rows = 0u64;
         for _ in 0..reader.count(8)? {
-            let block = Block::read(&mut reader, rows)?;
+            let block = Block::read(&mut reader, Ordinal(rows))?;
             rows += u64::from(block.rows);
             record.blocks.push(block);
         }
@@ -382,7 +382,7 @@ impl Record {
             .collect();
         let mut blocks = Vec::with_capacity(self.blocks.len());
         let (mut handle, mut pages) = (first, self.pages.into_iter());
-        for (number, block) in (0u32..).zip(self.blocks) {
+        for (at, block) in (0u32..).zip(self.blocks) {
             let (keys, payloads) = (handle, handle + 1);
             handle = payloads + block.payloads.len() as u32;
             for tag in &tag_of {
@@ -399,13 +399,15 @@ impl Record {
                 }
             }
             blocks.push(OpenBlock {
-                number,
+                number: BlockNumber(at),
+                place: BlockPlace(at),
                 block,
                 keys,
                 payloads,
             });
         }
         let frame = Frame {
+            number: entry.number,
             blocks,
             tags: tag_frames.into_iter().map(OnceLock::from).collect(),
             order: RunOrder::default(),
@@ -427,9 +429,10 @@ impl Record {
     fn frame_entry(&self) -> FrameEntry {
         let blocks = self.blocks.iter();
         FrameEntry {
-            first_block: 0,
+            number: FrameNumber::FIRST,
+            first_block: BlockNumber::FIRST,
             blocks: self.blocks.len() as u32,
-            first_row: 0,
+            first_row: Ordinal::FIRST,
             rows: blocks.clone().map(|block| u64::from(block.rows)).sum(),
             min_key: blocks
                 .clone()
@@ -469,7 +472,7 @@ mod tests {
             let runs = Block::runs_of(series, &keys);
             let (min_key, max_key) = Block::key_range(&runs);
             Block {
-                first_row,
+                first_row: Ordinal(first_row),
                 rows: series.len() as u32,
                 runs,
                 min_key,

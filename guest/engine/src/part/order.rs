@@ -1,14 +1,14 @@
 //! In which order the frames of a part and the runs of a frame come due: sorted once per instance, so
 //! that a query for the first rows looks at those alone.
 
-use super::block::Block;
-use super::frame::FrameEntry;
+use super::block::{Block, BlockPlace};
+use super::frame::{FrameEntry, FrameNumber};
 use std::sync::OnceLock;
 
 /// Where a run is in its frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RunPlace {
-    pub(crate) block: u32,
+    pub(crate) block: BlockPlace,
     pub(crate) run: u32,
 }
 
@@ -34,7 +34,7 @@ impl RunOrder {
                         false => (run.first_key, run.series),
                     };
                     let place = RunPlace {
-                        block: place,
+                        block: BlockPlace(place),
                         run: run_place,
                     };
                     placed.push((due, place));
@@ -49,20 +49,20 @@ impl RunOrder {
 /// The frames of a part by least key and first series, and the other way round by greatest key and last
 /// series.
 #[derive(Default)]
-pub(crate) struct FrameOrder([OnceLock<Vec<u32>>; 2]);
+pub(crate) struct FrameOrder([OnceLock<Vec<FrameNumber>>; 2]);
 
 impl FrameOrder {
-    pub(crate) fn get(&self, frames: &[FrameEntry], descending: bool) -> &[u32] {
+    pub(crate) fn get(&self, frames: &[FrameEntry], descending: bool) -> &[FrameNumber] {
         let [ascending, reverse] = &self.0;
         let order = if descending { reverse } else { ascending };
         order.get_or_init(|| {
             let due = |frame: &FrameEntry| match descending {
-                true => (!frame.max_key, !frame.last_series),
-                false => (frame.min_key, frame.first_series),
+                true => (!frame.max_key, !frame.last_series, frame.number),
+                false => (frame.min_key, frame.first_series, frame.number),
             };
-            let mut placed: Vec<((i64, u64), u32)> = frames.iter().map(due).zip(0u32..).collect();
+            let mut placed: Vec<(i64, u64, FrameNumber)> = frames.iter().map(due).collect();
             placed.sort_unstable();
-            placed.into_iter().map(|(_, index)| index).collect()
+            placed.into_iter().map(|(.., number)| number).collect()
         })
     }
 }

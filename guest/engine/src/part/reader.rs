@@ -3,9 +3,9 @@
 mod labels;
 mod tags;
 
-use super::block::Block;
+use super::block::{Block, BlockNumber, BlockPlace};
 use super::column::{ColumnPlace, PartColumn, TagColumn};
-use super::frame::{FrameEntry, read_frames};
+use super::frame::{FrameEntry, FrameNumber, read_frames};
 use super::labels::Labels;
 use super::layout::{
     DATA, FileKind, KEYS, MANIFEST, META, PRIMARY, open, part_directory, part_name,
@@ -19,6 +19,7 @@ use crate::types::DamagedFile;
 use crate::wire::Reader;
 use sidx_columns::ColumnType;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 pub(crate) use tags::Shared;
@@ -59,6 +60,7 @@ pub(super) struct RowFiles {
 
 /// The blocks of one frame with their page handles.
 pub(crate) struct Frame {
+    pub(crate) number: FrameNumber,
     pub(crate) blocks: Vec<OpenBlock>,
     /// Per tag of the manifest: pages of each block's columns.
     pub(super) tags: Vec<OnceLock<TagFrame>>,
@@ -67,7 +69,8 @@ pub(crate) struct Frame {
 
 /// A block and the handles of its pages.
 pub(crate) struct OpenBlock {
-    pub(crate) number: u32,
+    pub(crate) number: BlockNumber,
+    pub(crate) place: BlockPlace,
     pub(crate) block: Block,
     pub(crate) keys: u32,
     /// Handle of the first payload page; the others follow.
@@ -89,6 +92,25 @@ pub(crate) struct OpenTagPage {
 }
 
 impl Frame {
+    pub(crate) fn block(&self, place: BlockPlace) -> Option<&OpenBlock> {
+        self.blocks.get(place.index())
+    }
+
+    /// The numbers of its blocks.
+    pub(crate) fn block_numbers(&self) -> Range<BlockNumber> {
+        let first = self
+            .blocks
+            .first()
+            .map_or(BlockNumber::FIRST, |open| open.number);
+        first..first.plus(self.blocks.len() as u32)
+    }
+
+    /// The block with a number, if it is in this frame.
+    pub(crate) fn numbered(&self, number: BlockNumber) -> Option<&OpenBlock> {
+        let place = number.0.checked_sub(self.block_numbers().start.0)?;
+        self.block(BlockPlace(place))
+    }
+
     /// In which order the runs come due.
     pub(crate) fn run_order(&self, descending: bool) -> &[RunPlace] {
         let blocks = self.blocks.iter().map(|open| &open.block);
@@ -98,8 +120,10 @@ impl Frame {
 
 impl TagFrame {
     /// The page of a column of the tag in a block of the frame.
-    pub(crate) fn page(&self, block: usize, column: usize) -> Option<&OpenTagPage> {
-        self.pages.get(block * self.columns + column)?.as_ref()
+    pub(crate) fn page(&self, block: BlockPlace, column: usize) -> Option<&OpenTagPage> {
+        self.pages
+            .get(block.index() * self.columns + column)?
+            .as_ref()
     }
 }
 
@@ -327,7 +351,8 @@ impl<H: Host> Part<H> {
 
     fn check_frames(&self, frames: &[FrameEntry]) -> Result<()> {
         let (blocks, rows) = frames.last().map_or((0, 0), |last| {
-            (last.first_block + last.blocks, last.first_row + last.rows)
+            let blocks = last.block_numbers().end.get();
+            (blocks, last.first_row.plus(last.rows).get())
         });
         if blocks == self.manifest.blocks && rows == self.manifest.rows {
             return Ok(());
@@ -344,19 +369,24 @@ impl<H: Host> Part<H> {
     }
 
     /// The frames in the order in which they come due.
-    pub(crate) fn frame_order(&self, descending: bool) -> Result<&[u32]> {
+    pub(crate) fn frame_order(&self, descending: bool) -> Result<&[FrameNumber]> {
         let opened = self.opened()?;
         Ok(opened.order.get(&opened.frames, descending))
     }
 
-    /// Frame `index` with its blocks; read once per instance.
-    pub(crate) fn frame(&self, index: usize) -> Result<Arc<Frame>> {
-        let opened = self.opened()?;
+    /// What is known of a frame without reading it; none behind the last.
+    pub(crate) fn frame_entry(&self, number: FrameNumber) -> Result<Option<&FrameEntry>> {
+        Ok(self.frames()?.get(number.index()))
+    }
+
+    /// A frame with its blocks; read once per instance.
+    pub(crate) fn frame(&self, number: FrameNumber) -> Result<Arc<Frame>> {
+        let (opened, index) = (self.opened()?, number.index());
         let (entry, slot) = match (opened.frames.get(index), opened.blocks.get(index)) {
             (Some(entry), Some(slot)) => (entry, slot),
             _ => {
                 return Err(Error::corrupt(format!(
-                    "{}: no frame {index}",
+                    "{}: no frame {number}",
                     self.directory
                 )));
             }
@@ -365,7 +395,7 @@ impl<H: Host> Part<H> {
             return Ok(Arc::clone(frame));
         }
         let frame = self.read_frame(opened, entry).map_err(|error| {
-            error.at(format_args!("{}/{PRIMARY}, frame {index}", self.directory))
+            error.at(format_args!("{}/{PRIMARY}, frame {number}", self.directory))
         })?;
         Ok(Arc::clone(slot.get_or_init(|| Arc::new(frame))))
     }
@@ -384,11 +414,11 @@ impl<H: Host> Part<H> {
             {
                 return Err(reader.fault("blocks out of order"));
             }
-            first_row += u64::from(block.rows);
+            first_row = first_row.plus(u64::from(block.rows));
             records.push(block);
         }
         reader.finish()?;
-        if first_row != entry.first_row + entry.rows {
+        if first_row != entry.first_row.plus(entry.rows) {
             return Err(reader.fault("the blocks hold another number of rows than meta.bin says"));
         }
         let key_extents: Vec<Extent> = records.iter().map(|block| block.keys).collect();
@@ -399,9 +429,9 @@ impl<H: Host> Part<H> {
         let mut blocks = Vec::with_capacity(records.len());
         for (index, block) in (0u32..).zip(records) {
             let count = block.payloads.len() as u32;
-            let number = entry.first_block + index;
             blocks.push(OpenBlock {
-                number,
+                number: entry.first_block.plus(index),
+                place: BlockPlace(index),
                 block,
                 keys: keys + index,
                 payloads,
@@ -411,6 +441,7 @@ impl<H: Host> Part<H> {
         let tags = self.manifest.tags.iter().map(|_| OnceLock::new()).collect();
         let order = RunOrder::default();
         Ok(Frame {
+            number: entry.number,
             blocks,
             tags,
             order,

@@ -1,10 +1,10 @@
 //! Writes a part: blocks in order, then the indexes over them, then the manifest.
 
-use super::block::{Block, PayloadPiece};
+use super::block::{Block, BlockNumber, Ordinal, PayloadPiece};
 use super::column::{Longest, TagColumn};
-use super::dictionary::{BLOCK_SLICES, DictionaryEntry};
+use super::dictionary::{DictionaryEntry, first_slice};
 use super::extent::append_page;
-use super::frame::{FrameEntry, write_directory, write_frames};
+use super::frame::{FrameEntry, FrameNumber, write_directory, write_frames};
 use super::labels::{self, Labels};
 use super::layout::{
     DATA, FRAME_BYTES, FileKind, KEYS, META, PAYLOAD_PAGE_BYTES, PRIMARY, create, part_directory,
@@ -109,7 +109,7 @@ impl<'h, H: Host> PartWriter<'h, H> {
             .map(|piece| u64::from(piece.extent.raw_bytes))
             .sum::<u64>();
         let block = Block {
-            first_row: self.rows,
+            first_row: Ordinal(self.rows),
             rows: keys.len() as u32,
             runs,
             min_key,
@@ -131,7 +131,7 @@ impl<'h, H: Host> PartWriter<'h, H> {
                     None => Vec::new(),
                     Some(source) => {
                         let place = (self.directory.as_str(), self.medium);
-                        let first_slice = self.blocks.saturating_mul(BLOCK_SLICES);
+                        let first_slice = first_slice(BlockNumber(self.blocks));
                         tag.rewrite(self.host, place, index, source, first_slice)?
                     }
                 };
@@ -148,10 +148,12 @@ impl<'h, H: Host> PartWriter<'h, H> {
 
     /// Adds the record of a block to the current frame.
     fn record(&mut self, block: &Block) -> Result<()> {
+        let last = self.frames.last();
         let frame = self.open_frame.get_or_insert(FrameEntry {
-            first_block: self.blocks,
+            number: last.map_or(FrameNumber::FIRST, |last| last.number.next()),
+            first_block: BlockNumber(self.blocks),
             blocks: 0,
-            first_row: self.rows,
+            first_row: Ordinal(self.rows),
             rows: 0,
             min_key: i64::MAX,
             max_key: i64::MIN,

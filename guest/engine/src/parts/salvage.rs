@@ -4,6 +4,7 @@
 use crate::error::{Error, OrDamage, Result};
 use crate::host::{Host, Medium, PageSource};
 use crate::part::PartList;
+use crate::part::block::BlockPlace;
 use crate::part::column::PAYLOAD;
 use crate::part::labels::Labels;
 use crate::part::loss::gathered;
@@ -98,9 +99,9 @@ fn walk<'a, H: Host>(
     match part.frames().or_damage()?.ok() {
         None => salvage.lost.push(Region::of_part(part)),
         Some(frames) => {
-            for (index, entry) in frames.iter().enumerate() {
-                match part.frame(index).or_damage()?.ok() {
-                    Some(frame) => salvage.frame(&frame, index)?,
+            for entry in frames {
+                match part.frame(entry.number).or_damage()?.ok() {
+                    Some(frame) => salvage.frame(&frame)?,
                     None => salvage.lost.push(Region::of_frame(entry)),
                 }
             }
@@ -124,10 +125,10 @@ struct Salvage<'a, H: Host> {
 }
 
 impl<H: Host> Salvage<'_, H> {
-    fn frame(&mut self, frame: &Frame, index: usize) -> Result<()> {
-        for (block, open) in frame.blocks.iter().enumerate() {
+    fn frame(&mut self, frame: &Frame) -> Result<()> {
+        for open in &frame.blocks {
             self.host.check()?;
-            let spans = match self.pages(frame, index, block).or_damage()?.ok() {
+            let spans = match self.pages(frame, open.place).or_damage()?.ok() {
                 None => Vec::new(),
                 Some(mut pages) => {
                     pages.push(open.keys);
@@ -139,7 +140,7 @@ impl<H: Host> Salvage<'_, H> {
                 .filter_map(|span| Some(*span.first()?..*span.last()?))
                 .flatten()
                 .collect();
-            let saved = !rows.is_empty() && self.block(frame, index, block, open, &rows)?;
+            let saved = !rows.is_empty() && self.block(frame, open, &rows)?;
             let gaps = match saved {
                 true => complement(&spans, open.block.rows),
                 false => vec![(0, open.block.rows)],
@@ -152,23 +153,16 @@ impl<H: Host> Salvage<'_, H> {
     }
 
     /// The pages of a block's tags, in the order of the columns.
-    fn pages(&self, frame: &Frame, index: usize, block: usize) -> Result<Vec<u32>> {
+    fn pages(&self, frame: &Frame, block: BlockPlace) -> Result<Vec<u32>> {
         let page = |column: &TagColumn| {
             let place = self.part.place_of(&column.name, column.kind);
-            self.part.page_of(frame, index, block, place)
+            self.part.page_of(frame, block, place)
         };
         self.columns.iter().map(page).collect()
     }
 
     /// Writes rows of a block; false when they turn out not to be what they should.
-    fn block(
-        &mut self,
-        frame: &Frame,
-        index: usize,
-        block: usize,
-        open: &OpenBlock,
-        rows: &[u32],
-    ) -> Result<bool> {
+    fn block(&mut self, frame: &Frame, open: &OpenBlock, rows: &[u32]) -> Result<bool> {
         let all_keys = self.host.keys(open.keys, 0, open.block.rows).or_damage()?;
         let Ok(all_keys) = all_keys else {
             return Ok(false);
@@ -195,7 +189,7 @@ impl<H: Host> Salvage<'_, H> {
             pages,
             rows: page_rows,
         };
-        let tag_pages = self.pages(frame, index, block)?;
+        let tag_pages = self.pages(frame, open.place)?;
         let source = |(page, column): (u32, &TagColumn)| PageSource {
             kind: column.kind,
             pages: vec![page; rows.len()],

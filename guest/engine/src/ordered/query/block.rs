@@ -5,6 +5,8 @@ use super::plan::Plan;
 use super::position::Position;
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Host, Selected, SelectedRows, Selection};
+use crate::part::block::BlockPlace;
+use crate::part::list::Rank;
 use crate::part::reader::{Frame, OpenBlock};
 use std::sync::Arc;
 
@@ -13,12 +15,11 @@ pub(crate) const SELECTED_ROW_BYTES: usize = 12;
 
 /// A block that a query has planned to open or has opened.
 pub(crate) struct QueryBlock {
-    /// Index of the part in the list; decides between equal keys of one series.
-    pub(crate) rank: usize,
+    /// Of the part; decides between equal keys of one series.
+    pub(crate) rank: Rank,
     pub(crate) frame: Arc<Frame>,
-    pub(crate) frame_index: usize,
-    /// Index in the frame.
-    pub(crate) block: usize,
+    /// Where it is in the frame.
+    pub(crate) block: BlockPlace,
     pub(crate) spans: Vec<u32>,
     pub(crate) all_match: bool,
     /// Selected rows in result order, and the next of them.
@@ -38,16 +39,14 @@ pub(crate) struct QueryBlock {
 
 impl QueryBlock {
     pub(crate) fn new(
-        rank: usize,
+        rank: Rank,
         frame: Arc<Frame>,
-        frame_index: usize,
         candidate: super::plan::Candidate,
         resume: Option<(i64, u32)>,
     ) -> Self {
         Self {
             rank,
             frame,
-            frame_index,
             block: candidate.block,
             spans: candidate.spans,
             all_match: candidate.all_match,
@@ -64,7 +63,7 @@ impl QueryBlock {
     }
 
     pub(crate) fn open_block(&self) -> Option<&OpenBlock> {
-        self.frame.blocks.get(self.block)
+        self.frame.block(self.block)
     }
 
     /// Rows of the block, wanted or not.
@@ -97,11 +96,11 @@ impl QueryBlock {
     }
 
     fn position_of(&mut self, key: i64, row: u32, descending: bool) -> Option<(Position, u64)> {
-        let open = self.frame.blocks.get(self.block)?;
+        let open = self.frame.block(self.block)?;
         let series = open.block.series_of(row, &mut self.near_run);
-        let ordinal = open.block.first_row + u64::from(row);
+        let ordinal = open.block.ordinal(row);
         Some((
-            Position::new(key, series, self.rank as u32, ordinal, descending),
+            Position::new(key, series, self.rank, ordinal, descending),
             series,
         ))
     }
@@ -200,13 +199,7 @@ pub(crate) fn selection<H: Host, B: std::ops::Deref<Target = QueryBlock>>(
         selection.resume_rows.push(row);
         if filtered {
             let pages = &mut selection.slot_pages;
-            plan.append_slot_pages(
-                block.rank,
-                &block.frame,
-                block.frame_index,
-                block.block,
-                pages,
-            )?;
+            plan.append_slot_pages(block.rank, &block.frame, block.block, pages)?;
         }
     }
     Ok(selection)

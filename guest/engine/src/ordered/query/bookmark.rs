@@ -9,6 +9,8 @@
 use super::plan::{Candidate, Plan};
 use super::position::Position;
 use crate::host::Host;
+use crate::part::block::Ordinal;
+use crate::part::list::Rank;
 use crate::part::reader::OpenBlock;
 
 /// The last row that was returned, and where it lies.
@@ -16,9 +18,9 @@ use crate::part::reader::OpenBlock;
 pub(crate) struct Bookmark {
     pub(crate) key: i64,
     pub(crate) series: u64,
-    pub(crate) rank: usize,
-    /// Ordinal in the part of its block's first row.
-    pub(crate) first_row: u64,
+    pub(crate) rank: Rank,
+    /// The first row of its block.
+    pub(crate) first_row: Ordinal,
     /// Row in the block.
     pub(crate) row: u32,
 }
@@ -34,15 +36,15 @@ pub(crate) enum Left {
 
 impl Bookmark {
     fn position(&self, descending: bool) -> Position {
-        let ordinal = self.first_row + u64::from(self.row);
-        Position::new(self.key, self.series, self.rank as u32, ordinal, descending)
+        let ordinal = self.first_row.plus(u64::from(self.row));
+        Position::new(self.key, self.series, self.rank, ordinal, descending)
     }
 
     /// What is left of a candidate.
     pub(crate) fn left<H: Host>(
         &self,
         plan: &Plan<H>,
-        rank: usize,
+        rank: Rank,
         open: &OpenBlock,
         mut candidate: Candidate,
     ) -> Left {

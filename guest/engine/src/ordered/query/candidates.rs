@@ -3,7 +3,9 @@
 
 use crate::host::TopRequest;
 use crate::part::Run;
-use crate::part::reader::Frame;
+use crate::part::block::{BlockNumber, BlockPlace};
+use crate::part::list::Rank;
+use crate::part::reader::{Frame, OpenBlock};
 use std::sync::Arc;
 
 /// Most runs to send in one call; more are for the heap.
@@ -17,7 +19,7 @@ pub(crate) struct Candidates {
     pub(super) needed: [usize; 2],
     pub(super) runs: Vec<DueRun>,
     pub(super) blocks: Vec<FoundBlock>,
-    pub(super) frames: Vec<FoundFrame>,
+    pub(super) frames: FoundFrames,
     pub(super) request: TopRequest,
 }
 
@@ -37,20 +39,32 @@ pub(super) struct DueRun {
 /// A block of such runs.
 #[derive(Clone, Copy)]
 pub(super) struct FoundBlock {
-    /// Its part's place in the list, then its number in the part.
-    pub(super) age: (u32, u32),
-    /// Position in the frames.
-    pub(super) frame: u32,
-    /// Index in the frame.
-    pub(super) block: u32,
+    /// By its part, then by its number in the part.
+    pub(super) age: (Rank, BlockNumber),
+    pub(super) frame: FoundPlace,
+    /// Where it is in the frame.
+    pub(super) block: BlockPlace,
     pub(super) tested: bool,
+}
+
+/// Where a frame is among the found ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FoundPlace(u32);
+
+/// The frames of such blocks.
+#[derive(Default)]
+pub(super) struct FoundFrames(Vec<FoundFrame>);
+
+impl FoundFrames {
+    pub(super) fn get(&self, place: FoundPlace) -> Option<&FoundFrame> {
+        self.0.get(place.0 as usize)
+    }
 }
 
 /// A frame of such blocks; keeps its blocks alive for as long as they are asked for.
 pub(super) struct FoundFrame {
     pub(super) frame: Arc<Frame>,
-    pub(super) rank: usize,
-    pub(super) index: usize,
+    pub(super) rank: Rank,
 }
 
 impl Candidates {
@@ -58,21 +72,26 @@ impl Candidates {
     pub(super) fn clear(&mut self) {
         self.runs.clear();
         self.blocks.clear();
-        self.frames.clear();
+        self.frames.0.clear();
         self.request.clear();
     }
 
-    pub(super) fn add_frame(&mut self, frame: Arc<Frame>, rank: usize, index: usize) {
-        self.frames.push(FoundFrame { frame, rank, index });
+    pub(super) fn add_frame(&mut self, frame: Arc<Frame>, rank: Rank) -> FoundPlace {
+        let place = FoundPlace(self.frames.0.len() as u32);
+        self.frames.0.push(FoundFrame { frame, rank });
+        place
     }
 
     /// Adds a block of a frame that was added.
-    pub(super) fn add_block(&mut self, frame: usize, number: u32, block: usize, tested: bool) {
-        let rank = self.frames.get(frame).map_or(0, |found| found.rank);
+    pub(super) fn add_block(&mut self, frame: FoundPlace, open: &OpenBlock, tested: bool) {
+        let rank = self
+            .frames
+            .get(frame)
+            .map_or(Rank::FIRST, |found| found.rank);
         self.blocks.push(FoundBlock {
-            age: (rank as u32, number),
-            frame: frame as u32,
-            block: block as u32,
+            age: (rank, open.number),
+            frame,
+            block: open.place,
             tested,
         });
     }

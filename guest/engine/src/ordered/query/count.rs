@@ -11,6 +11,7 @@ use super::sweep::Sweep;
 use crate::error::Result;
 use crate::host::Host;
 use crate::part::PartList;
+use crate::part::list::Rank;
 use crate::part::reader::Frame;
 use crate::types::{CountAnswer, Counted, Projection as Wanted, QuerySpec};
 use std::sync::Arc;
@@ -89,18 +90,18 @@ impl<H: Host> Count<'_, H> {
         let most = offered(&self.plan.spec);
         let live = Arc::clone(&self.plan.live);
         let mut explain = Explain::default();
-        for (rank, part) in live.parts.iter().enumerate() {
+        for (rank, part) in live.ranked() {
             if !self.plan.wants_part(rank, &mut explain) {
                 continue;
             }
-            for (index, entry) in part.frames()?.iter().enumerate() {
+            for entry in part.frames()? {
                 if !self.plan.wants_frame(entry, &mut explain) {
                     continue;
                 }
-                let frame = part.frame(index)?;
+                let frame = part.frame(entry.number)?;
                 let plan = &self.plan;
-                for candidate in plan.candidates(self.host, rank, &frame, index, &mut explain)? {
-                    self.take(rank, &frame, index, candidate);
+                for candidate in plan.candidates(self.host, rank, &frame, &mut explain)? {
+                    self.take(rank, &frame, candidate);
                 }
                 // What is worth sharing is not counted before it is known whether it is.
                 if most == 1 {
@@ -121,7 +122,7 @@ impl<H: Host> Count<'_, H> {
     }
 
     /// Counts a block from metadata, or puts it with those that wait for the host.
-    fn take(&mut self, rank: usize, frame: &Arc<Frame>, index: usize, mut candidate: Candidate) {
+    fn take(&mut self, rank: Rank, frame: &Arc<Frame>, mut candidate: Candidate) {
         let filtered = self.plan.filter.is_some() && !candidate.all_match;
         if !filtered {
             let counted = count_whole_runs(&self.plan, frame, &mut candidate);
@@ -130,7 +131,7 @@ impl<H: Host> Count<'_, H> {
         if candidate.spans.is_empty() {
             return;
         }
-        let block = QueryBlock::new(rank, Arc::clone(frame), index, candidate, None);
+        let block = QueryBlock::new(rank, Arc::clone(frame), candidate, None);
         let rows = block.wanted_rows();
         if self.stripes.place(rows).is_some() {
             self.waiting_rows += likely_rows(&self.plan, &block);
@@ -154,7 +155,7 @@ impl<H: Host> Count<'_, H> {
 
 /// Counts the runs of a block whose keys all lie in the bounds, and takes them out of its spans.
 fn count_whole_runs<H: Host>(plan: &Plan<H>, frame: &Frame, candidate: &mut Candidate) -> u64 {
-    let Some(open) = frame.blocks.get(candidate.block) else {
+    let Some(open) = frame.block(candidate.block) else {
         return 0;
     };
     let runs = &open.block.runs;

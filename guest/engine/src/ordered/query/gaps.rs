@@ -109,15 +109,14 @@ pub(crate) fn keep_readable<H: Host>(
     let pages = projection.look_up(&plan.live, Some(block));
     let pages = pages.and_then(|()| {
         let mut pages = block.projected.clone().unwrap_or_default();
-        let (rank, frame) = (block.rank, &block.frame);
-        plan.append_slot_pages(rank, frame, block.frame_index, block.block, &mut pages)?;
+        plan.append_slot_pages(block.rank, &block.frame, block.block, &mut pages)?;
         Ok(pages)
     });
     let Some(mut pages) = gaps.tolerate(pages)? else {
         block.spans.clear();
         return Ok(());
     };
-    let Some(open) = block.frame.blocks.get(block.block) else {
+    let Some(open) = block.frame.block(block.block) else {
         return Ok(());
     };
     pages.push(open.keys);

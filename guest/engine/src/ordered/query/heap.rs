@@ -8,6 +8,8 @@ use super::position::Position;
 use super::progress::{Progress, keep_flagged};
 use crate::error::Result;
 use crate::host::Host;
+use crate::part::frame::FrameNumber;
+use crate::part::list::Rank;
 use crate::part::reader::Frame;
 use crate::types::Rows;
 use std::cmp::Reverse;
@@ -39,8 +41,8 @@ pub(super) struct Heap {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Pending {
-    Part(usize),
-    Frame(usize, usize),
+    Part(Rank),
+    Frame(Rank, FrameNumber),
     Block(usize),
 }
 
@@ -57,7 +59,7 @@ impl Heap {
     pub(super) fn start<H: Host>(query: &mut Progress<H>, after: Option<Bookmark>) -> Self {
         let live = Arc::clone(&query.plan.live);
         let mut pending = BinaryHeap::new();
-        for (rank, part) in live.parts.iter().enumerate() {
+        for (rank, part) in live.ranked() {
             if query.plan.wants_part(rank, &mut query.explain) {
                 let manifest = part.manifest();
                 let bound = query.plan.bound(manifest.min_key, manifest.max_key);
@@ -88,8 +90,8 @@ impl Heap {
                     explain.parts.not_due += 1;
                     explain.blocks.not_due += query.blocks_of_part(*rank);
                 }
-                Pending::Frame(rank, index) => {
-                    explain.blocks.not_due += query.blocks_of_frame(*rank, *index);
+                Pending::Frame(rank, number) => {
+                    explain.blocks.not_due += query.blocks_of_frame(*rank, *number);
                 }
                 Pending::Block(index) => {
                     let block = self.blocks.get(*index).and_then(Option::as_ref);
@@ -195,7 +197,7 @@ impl Heap {
             self.pending.pop();
             match pending {
                 Pending::Part(rank) => self.expand_part(query, rank)?,
-                Pending::Frame(rank, frame) => self.expand_frame(query, rank, frame)?,
+                Pending::Frame(rank, number) => self.expand_frame(query, rank, number)?,
                 Pending::Block(index) => {
                     let mut batch = vec![index];
                     if query.plan.spec.limit.is_none() {
@@ -221,19 +223,19 @@ impl Heap {
         }
     }
 
-    fn expand_part<H: Host>(&mut self, query: &mut Progress<H>, rank: usize) -> Result<()> {
-        let Some(part) = query.plan.live.parts.get(rank) else {
+    fn expand_part<H: Host>(&mut self, query: &mut Progress<H>, rank: Rank) -> Result<()> {
+        let Some(part) = query.plan.live.get(rank) else {
             return Ok(());
         };
         query.explain.parts.read += 1;
         let Some(frames) = query.gaps.tolerate(part.frames())? else {
             return Ok(());
         };
-        for (index, frame) in frames.iter().enumerate() {
+        for frame in frames {
             if query.plan.wants_frame(frame, &mut query.explain) {
                 let bound = query.plan.bound(frame.min_key, frame.max_key);
-                self.pending
-                    .push(Reverse((bound, Pending::Frame(rank, index))));
+                let pending = Pending::Frame(rank, frame.number);
+                self.pending.push(Reverse((bound, pending)));
             }
         }
         Ok(())
@@ -242,11 +244,11 @@ impl Heap {
     fn expand_frame<H: Host>(
         &mut self,
         query: &mut Progress<H>,
-        rank: usize,
-        index: usize,
+        rank: Rank,
+        number: FrameNumber,
     ) -> Result<()> {
         let mut dropped = Explain::default();
-        let candidates = query.candidates(rank, index, &mut dropped);
+        let candidates = query.candidates(rank, number, &mut dropped);
         query.explain.add(&dropped);
         let Some((frame, candidates)) = candidates? else {
             return Ok(());
@@ -258,7 +260,7 @@ impl Heap {
             };
             let bound = candidate.bound;
             let frame = Arc::clone(&frame);
-            let block = Some(QueryBlock::new(rank, frame, index, candidate, resume));
+            let block = Some(QueryBlock::new(rank, frame, candidate, resume));
             let slot = match self.free.pop() {
                 Some(slot) => slot,
                 None => {
@@ -279,11 +281,11 @@ impl Heap {
     fn behind_after<H: Host>(
         &self,
         query: &mut Progress<H>,
-        rank: usize,
+        rank: Rank,
         frame: &Frame,
         candidate: Candidate,
     ) -> Option<(Candidate, Option<(i64, u32)>)> {
-        let (Some(after), Some(open)) = (&self.after, frame.blocks.get(candidate.block)) else {
+        let (Some(after), Some(open)) = (&self.after, frame.block(candidate.block)) else {
             return Some((candidate, None));
         };
         match after.left(&query.plan, rank, open, candidate) {

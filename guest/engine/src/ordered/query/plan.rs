@@ -17,9 +17,10 @@ use crate::filter::Verdict;
 use crate::host::Host;
 use crate::ordered::predicate::{Places, Predicate};
 use crate::part::PartList;
-use crate::part::block::Block;
+use crate::part::block::{Block, BlockPlace};
 use crate::part::dictionary::Slices;
 use crate::part::frame::FrameEntry;
+use crate::part::list::{PerPart, Rank};
 use crate::part::readable::intersection;
 use crate::part::reader::{Frame, OpenBlock};
 use crate::part::{Part, Run};
@@ -43,32 +44,30 @@ pub(crate) struct Plan<H: Host> {
 /// A filter and the places of its columns, per part of a list.
 pub(crate) struct BoundFilter<H: Host> {
     pub(crate) predicate: Predicate<H>,
-    places: Vec<Places>,
+    places: PerPart<Places>,
     /// What manifests say of each part.
-    verdicts: Vec<Verdict>,
+    verdicts: PerPart<Verdict>,
     /// What postings say of each part, looked up when the part is first read.
-    slices: Vec<OnceLock<Option<Slices>>>,
+    slices: PerPart<OnceLock<Option<Slices>>>,
 }
 
 impl<H: Host> BoundFilter<H> {
     pub(crate) fn bind(host: &H, live: &PartList<H>, text: &str) -> Result<Arc<Self>> {
         let predicate = Predicate::bind(host, text, &live.parts)?;
-        let parts = live.parts.iter();
-        let places: Vec<Places> = parts.map(|part| predicate.places(part)).collect();
-        let parts = live.parts.iter();
+        let parts = || live.parts.iter();
         Ok(Arc::new(Self {
-            verdicts: parts.map(|part| predicate.judge_part(part)).collect(),
+            places: parts().map(|part| predicate.places(part)).collect(),
+            verdicts: parts().map(|part| predicate.judge_part(part)).collect(),
+            slices: parts().map(|_| OnceLock::new()).collect(),
             predicate,
-            slices: places.iter().map(|_| OnceLock::new()).collect(),
-            places,
         }))
     }
 }
 
 /// A block with rows that a query may want.
 pub(crate) struct Candidate {
-    /// Index in the frame.
-    pub(crate) block: usize,
+    /// Where it is in the frame.
+    pub(crate) block: BlockPlace,
     /// Pairs of first row and end row; one per run, since keys ascend only inside a run.
     pub(crate) spans: Vec<u32>,
     /// The first position that a wanted row could have.
@@ -109,9 +108,9 @@ impl<H: Host> Plan<H> {
         self.filter.as_ref().map(|filter| &filter.predicate)
     }
 
-    /// Whether part `rank` of the list may hold wanted rows; counts why not.
-    pub(crate) fn wants_part(&self, rank: usize, explain: &mut Explain) -> bool {
-        let Some(part) = self.live.parts.get(rank) else {
+    /// Whether a part may hold wanted rows; counts why not.
+    pub(crate) fn wants_part(&self, rank: Rank, explain: &mut Explain) -> bool {
+        let Some(part) = self.live.get(rank) else {
             return false;
         };
         let manifest = part.manifest();
@@ -180,9 +179,8 @@ impl<H: Host> Plan<H> {
     pub(crate) fn candidates(
         &self,
         host: &H,
-        rank: usize,
+        rank: Rank,
         frame: &Frame,
-        frame_index: usize,
         explain: &mut Explain,
     ) -> Result<Vec<Candidate>> {
         let slices = self.slices(host, rank)?;
@@ -196,8 +194,8 @@ impl<H: Host> Plan<H> {
         let Some((predicate, part, places)) = self.filtered_part(rank) else {
             return Ok(candidates);
         };
-        let slots = predicate.slot_frames(part, places, frame, frame_index)?;
-        let blocks: Vec<usize> = candidates.iter().map(|candidate| candidate.block).collect();
+        let slots = predicate.slot_frames(part, places, frame)?;
+        let blocks: Vec<BlockPlace> = candidates.iter().map(|candidate| candidate.block).collect();
         let judged = predicate.judge_blocks(host, &slots, frame, &blocks)?;
         let mut kept = Vec::with_capacity(candidates.len());
         for (mut candidate, found) in candidates.into_iter().zip(judged) {
@@ -221,13 +219,13 @@ impl<H: Host> Plan<H> {
         explain: &mut Explain,
     ) -> Vec<Candidate> {
         let mut candidates = Vec::new();
-        let seen = self.for_each_block(frame, |index, open| {
+        let seen = self.for_each_block(frame, |open| {
             let rows = slices.map(|slices| slices.spans(open.number));
             if rows.as_ref().is_some_and(Vec::is_empty) {
                 explain.blocks.dropped_by_filter += 1;
                 return;
             }
-            let Some(mut candidate) = self.candidate(index, &open.block, explain) else {
+            let Some(mut candidate) = self.candidate(open, explain) else {
                 return;
             };
             if let Some(rows) = rows {
@@ -246,15 +244,12 @@ impl<H: Host> Plan<H> {
     /// a look at its runs. Among many blocks few have any, where a value is rare.
     fn sliced(&self, slices: &Slices, frame: &Frame, explain: &mut Explain) -> Vec<Candidate> {
         let mut candidates = Vec::new();
-        let first = frame.blocks.first().map_or(0, |open| open.number);
-        let end = first.saturating_add(frame.blocks.len() as u32);
         let mut dropped = frame.blocks.len() as u64;
-        slices.for_each_block(first..end, |number, rows| {
-            let index = (number - first) as usize;
-            let Some(open) = frame.blocks.get(index) else {
+        slices.for_each_block(frame.block_numbers(), |number, rows| {
+            let Some(open) = frame.numbered(number) else {
                 return;
             };
-            if let Some(candidate) = self.sliced_block(index, &open.block, rows) {
+            if let Some(candidate) = self.sliced_block(open, rows) {
                 candidates.push(candidate);
                 dropped -= 1;
             } else if !self.overlaps(open.block.min_key, open.block.max_key) {
@@ -267,13 +262,14 @@ impl<H: Host> Plan<H> {
     }
 
     /// The runs of a block that are wanted by key, as far as they lie in `rows`, pairs of first and end row.
-    fn sliced_block(&self, index: usize, block: &Block, rows: &[u32]) -> Option<Candidate> {
+    fn sliced_block(&self, open: &OpenBlock, rows: &[u32]) -> Option<Candidate> {
         let mut spans = Vec::new();
         let mut bound: Option<Position> = None;
         for pair in rows.chunks_exact(2) {
             let [start, end] = pair else { continue };
-            let from = block.runs.partition_point(|run| run.end <= *start);
-            let runs = block.runs.get(from..).unwrap_or_default();
+            let runs = &open.block.runs;
+            let from = runs.partition_point(|run| run.end <= *start);
+            let runs = runs.get(from..).unwrap_or_default();
             for run in runs.iter().take_while(|run| run.start < *end) {
                 if self.overlaps(run.first_key, run.last_key) {
                     spans.extend([run.start.max(*start), run.end.min(*end)]);
@@ -282,33 +278,32 @@ impl<H: Host> Plan<H> {
             }
         }
         Some(Candidate {
-            block: index,
+            block: open.place,
             spans,
             bound: bound?,
             all_match: false,
         })
     }
 
-    /// Whether the filter may hold in a frame of part `rank`, as postings have it; counts why not.
+    /// Whether the filter may hold in a frame of a part, as postings have it; counts why not.
     pub(crate) fn wants_rows(
         &self,
         host: &H,
-        rank: usize,
+        rank: Rank,
         frame: &FrameEntry,
         explain: &mut Explain,
     ) -> Result<bool> {
-        let blocks = frame.first_block..frame.first_block.saturating_add(frame.blocks);
         let slices = self.slices(host, rank)?;
-        let wanted = slices.is_none_or(|slices| slices.touch(blocks));
+        let wanted = slices.is_none_or(|slices| slices.touch(frame.block_numbers()));
         if !wanted {
             explain.blocks.dropped_by_filter += u64::from(frame.blocks);
         }
         Ok(wanted)
     }
 
-    /// The slices of part `rank` outside of which nothing can be wanted; none when that is not known. Damaged
+    /// The slices of a part outside of which nothing can be wanted; none when that is not known. Damaged
     /// postings spare nothing, and cost nothing else: the rows are read from other pages.
-    fn slices(&self, host: &H, rank: usize) -> Result<Option<&Slices>> {
+    fn slices(&self, host: &H, rank: Rank) -> Result<Option<&Slices>> {
         let Some((predicate, part, places)) = self.filtered_part(rank) else {
             return Ok(None);
         };
@@ -326,22 +321,22 @@ impl<H: Host> Plan<H> {
         Ok(slot.get().and_then(Option::as_ref))
     }
 
-    fn filtered_part(&self, rank: usize) -> Option<(&Predicate<H>, &Part<H>, &Places)> {
+    fn filtered_part(&self, rank: Rank) -> Option<(&Predicate<H>, &Part<H>, &Places)> {
         let filter = self.filter.as_ref()?;
-        let part = self.live.parts.get(rank)?;
+        let part = self.live.get(rank)?;
         Some((&filter.predicate, part, filter.places.get(rank)?))
     }
 
-    /// Visits the numbers of the frames that may hold wanted rows, ascending, until told to stop; false when
+    /// Visits the frames that may hold wanted rows, ascending, until told to stop; false when
     /// it was.
     pub(crate) fn for_each_frame(
         &self,
         frames: &[FrameEntry],
-        visit: &mut impl FnMut(usize) -> Result<bool>,
+        visit: &mut impl FnMut(&FrameEntry) -> Result<bool>,
     ) -> Result<bool> {
         let Some(wanted) = &self.series else {
-            for (index, frame) in frames.iter().enumerate() {
-                if self.overlaps(frame.min_key, frame.max_key) && !visit(index)? {
+            for frame in frames {
+                if self.overlaps(frame.min_key, frame.max_key) && !visit(frame)? {
                     return Ok(false);
                 }
             }
@@ -354,7 +349,7 @@ impl<H: Host> Plan<H> {
             while let Some(frame) = frames.get(next)
                 && frame.first_series <= *id
             {
-                if self.overlaps(frame.min_key, frame.max_key) && !visit(next)? {
+                if self.overlaps(frame.min_key, frame.max_key) && !visit(frame)? {
                     return Ok(false);
                 }
                 next += 1;
@@ -367,14 +362,10 @@ impl<H: Host> Plan<H> {
     pub(crate) fn for_each_block<'f>(
         &self,
         frame: &'f Frame,
-        mut visit: impl FnMut(usize, &'f OpenBlock),
+        mut visit: impl FnMut(&'f OpenBlock),
     ) -> usize {
         let Some(wanted) = &self.series else {
-            frame
-                .blocks
-                .iter()
-                .enumerate()
-                .for_each(|(index, open)| visit(index, open));
+            frame.blocks.iter().for_each(visit);
             return frame.blocks.len();
         };
         let (mut next, mut seen) = (0, 0);
@@ -384,7 +375,7 @@ impl<H: Host> Plan<H> {
             while let Some(open) = frame.blocks.get(next)
                 && open.block.first_series() <= *id
             {
-                visit(next, open);
+                visit(open);
                 seen += 1;
                 // A block that goes on with later series is looked at once.
                 next += 1;
@@ -394,7 +385,8 @@ impl<H: Host> Plan<H> {
     }
 
     /// The runs of a block that are wanted by series and key.
-    fn candidate(&self, index: usize, block: &Block, explain: &mut Explain) -> Option<Candidate> {
+    fn candidate(&self, open: &OpenBlock, explain: &mut Explain) -> Option<Candidate> {
+        let block = &open.block;
         if !self.overlaps(block.min_key, block.max_key) {
             explain.blocks.dropped_by_key_range += 1;
             return None;
@@ -411,7 +403,7 @@ impl<H: Host> Plan<H> {
         });
         match bound {
             Some(bound) => Some(Candidate {
-                block: index,
+                block: open.place,
                 spans,
                 bound,
                 all_match: false,
@@ -465,16 +457,15 @@ impl<H: Host> Plan<H> {
     /// Appends the pages of the filter's slots for a block.
     pub(crate) fn append_slot_pages(
         &self,
-        rank: usize,
+        rank: Rank,
         frame: &Frame,
-        frame_index: usize,
-        block: usize,
+        block: BlockPlace,
         out: &mut Vec<u32>,
     ) -> Result<()> {
         let Some((predicate, part, places)) = self.filtered_part(rank) else {
             return Ok(());
         };
-        let slots = predicate.slot_frames(part, places, frame, frame_index)?;
+        let slots = predicate.slot_frames(part, places, frame)?;
         slots.append_pages(block, out);
         Ok(())
     }

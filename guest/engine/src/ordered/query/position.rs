@@ -1,5 +1,8 @@
 //! The order of results: by key, then series, then element id.
 
+use crate::part::block::Ordinal;
+use crate::part::list::Rank;
+
 /// The place of a row in the wanted order, comparable with plain `<`. Element ids are compared as (age
 /// of the part, row in the part), which orders them the same way. For descending order every member is
 /// inverted bit by bit, which reverses its order exactly.
@@ -12,7 +15,8 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    pub(crate) fn new(key: i64, series: u64, rank: u32, row: u64, descending: bool) -> Self {
+    pub(crate) fn new(key: i64, series: u64, rank: Rank, row: Ordinal, descending: bool) -> Self {
+        let (rank, row) = (rank.get(), row.get());
         if descending {
             Self {
                 key: !key,
@@ -60,10 +64,16 @@ mod tests {
 
     #[test]
     fn descending_is_the_exact_reverse() {
+        let (oldest, first) = (Rank::FIRST, Ordinal::FIRST);
+        let places = [
+            (oldest, first),
+            (oldest, first.plus(9)),
+            (oldest.next(), first.plus(1)),
+        ];
         let mut all = Vec::new();
         for key in [i64::MIN, -1, 0, i64::MAX] {
             for series in [0, 5, u64::MAX] {
-                for (rank, row) in [(0, 0), (0, 9), (3, 1)] {
+                for (rank, row) in places {
                     all.push((key, series, rank, row));
                 }
             }
@@ -83,9 +93,10 @@ mod tests {
 
     #[test]
     fn bounds_come_first() {
+        let ordinal = Ordinal::FIRST.plus(1);
         for descending in [false, true] {
             for series in [0, 7, u64::MAX] {
-                let row = Position::new(3, series, 1, 1, descending);
+                let row = Position::new(3, series, Rank::FIRST.next(), ordinal, descending);
                 assert!(Position::first_of_key(3, descending) <= row);
                 assert!(Position::first_of_series(3, series, descending) <= row);
             }

@@ -10,6 +10,8 @@ use super::projection::Projection;
 use crate::error::Result;
 use crate::host::Host;
 use crate::part::PartList;
+use crate::part::frame::FrameNumber;
+use crate::part::list::Rank;
 use crate::part::reader::Frame;
 use crate::types::QuerySpec;
 use std::sync::Arc;
@@ -69,16 +71,16 @@ impl<H: Host> Progress<H> {
     /// read and the caller takes a partial result.
     pub(super) fn candidates(
         &mut self,
-        rank: usize,
-        index: usize,
+        rank: Rank,
+        number: FrameNumber,
         explain: &mut Explain,
     ) -> Result<Option<(Arc<Frame>, Vec<Candidate>)>> {
-        let Some(part) = self.plan.live.parts.get(rank) else {
+        let Some(part) = self.plan.live.get(rank) else {
             return Ok(None);
         };
         let plan = &self.plan;
-        let candidates = part.frame(index).and_then(|frame| {
-            let candidates = plan.candidates(&*self.host, rank, &frame, index, explain)?;
+        let candidates = part.frame(number).and_then(|frame| {
+            let candidates = plan.candidates(&*self.host, rank, &frame, explain)?;
             Ok((frame, candidates))
         });
         self.gaps.tolerate(candidates)
@@ -138,16 +140,15 @@ impl<H: Host> Progress<H> {
     }
 
     /// Blocks of a part that was not opened.
-    pub(super) fn blocks_of_part(&self, rank: usize) -> u64 {
-        let part = self.plan.live.parts.get(rank);
+    pub(super) fn blocks_of_part(&self, rank: Rank) -> u64 {
+        let part = self.plan.live.get(rank);
         part.map_or(0, |part| u64::from(part.manifest().blocks))
     }
 
     /// Blocks of a frame that was not opened, of a part that was.
-    pub(super) fn blocks_of_frame(&self, rank: usize, index: usize) -> u64 {
-        let part = self.plan.live.parts.get(rank);
-        let frames = part.and_then(|part| part.frames().ok());
-        let entry = frames.and_then(|frames| frames.get(index));
+    pub(super) fn blocks_of_frame(&self, rank: Rank, number: FrameNumber) -> u64 {
+        let part = self.plan.live.get(rank);
+        let entry = part.and_then(|part| part.frame_entry(number).ok()?);
         entry.map_or(0, |entry| u64::from(entry.blocks))
     }
 }

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::host::{ABSENT, Host, PageSource};
 use crate::part::PartList;
 use crate::part::column::PAYLOAD;
+use crate::part::list::{PerPart, Rank};
 use crate::part::summary;
 use crate::part::{ColumnPlace, Part, TagColumn};
 use crate::types::{Projection as Wanted, QuerySpec};
@@ -15,7 +16,7 @@ pub(crate) struct Projection {
     pub(super) payload: bool,
     pub(super) columns: Vec<TagColumn>,
     /// Per part of the list: where it keeps the columns, none where it lacks one.
-    places: Vec<Vec<Option<ColumnPlace>>>,
+    places: PerPart<Vec<Option<ColumnPlace>>>,
 }
 
 impl Projection {
@@ -58,8 +59,8 @@ impl Projection {
         &self.columns
     }
 
-    /// Where part `rank` keeps a column.
-    pub(crate) fn place(&self, rank: usize, column: usize) -> Option<ColumnPlace> {
+    /// Where a part keeps a column.
+    pub(crate) fn place(&self, rank: Rank, column: usize) -> Option<ColumnPlace> {
         self.places.get(rank)?.get(column).copied().flatten()
     }
 
@@ -117,13 +118,13 @@ impl Projection {
         let Some(block) = block.filter(|block| block.projected.is_none()) else {
             return Ok(());
         };
-        let Some(part) = live.parts.get(block.rank) else {
+        let Some(part) = live.get(block.rank) else {
             return Ok(());
         };
         let mut pages = Vec::with_capacity(self.columns.len());
         for column in 0..self.columns.len() {
             let place = self.place(block.rank, column);
-            pages.push(part.page_of(&block.frame, block.frame_index, block.block, place)?);
+            pages.push(part.page_of(&block.frame, block.block, place)?);
         }
         block.projected = Some(pages);
         Ok(())
@@ -142,7 +143,7 @@ pub(crate) fn payload_source(
     };
     for (block, row) in picked {
         let (page, row) = match blocks.get_mut(*block).and_then(Option::as_mut) {
-            Some(block) => match block.frame.blocks.get(block.block) {
+            Some(block) => match block.frame.block(block.block) {
                 Some(open) => open.payload_of(*row, &mut block.near_payload),
                 None => (ABSENT, 0),
             },

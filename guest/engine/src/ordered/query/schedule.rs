@@ -15,12 +15,13 @@
 //! For descending order all keys and series are inverted bit by bit: then the last is the least, and
 //! everything above holds as it stands.
 
-use super::candidates::{Candidates, RUNS_MAX};
+use super::candidates::{Candidates, FoundPlace, RUNS_MAX};
 use super::explain::Explain;
 use super::plan::Plan;
 use crate::error::Result;
 use crate::host::Host;
 use crate::part::Run;
+use crate::part::list::Rank;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
@@ -49,11 +50,11 @@ impl Horizon {
 /// What comes due.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
-    Part(usize),
+    Part(Rank),
     /// A part and the place of a frame in its order.
-    Frame(usize, usize),
+    Frame(Rank, usize),
     /// A frame that was added and the place of a run in its order.
-    Run(usize, usize),
+    Run(FoundPlace, usize),
 }
 
 /// When a run comes due: its first wanted key and its series, inverted for descending order.
@@ -99,7 +100,7 @@ pub(super) fn add_first<H: Host>(
 ) -> Result<Horizon> {
     let descending = plan.spec.descending;
     let mut waiting: BinaryHeap<Reverse<((i64, u64), Due)>> = BinaryHeap::new();
-    for (rank, part) in plan.live.parts.iter().enumerate() {
+    for (rank, part) in plan.live.ranked() {
         if plan.wants_part(rank, explain) {
             let manifest = part.manifest();
             let first = match descending {
@@ -146,13 +147,15 @@ pub(super) fn add_first<H: Host>(
 type Entry = ((i64, u64), Due);
 
 /// The frame of a part at a place of its order, if there is one.
-fn frame_at<H: Host>(plan: &Plan<H>, rank: usize, at: usize) -> Result<Option<Entry>> {
+fn frame_at<H: Host>(plan: &Plan<H>, rank: Rank, at: usize) -> Result<Option<Entry>> {
     let descending = plan.spec.descending;
-    let Some(part) = plan.live.parts.get(rank) else {
+    let Some(part) = plan.live.get(rank) else {
         return Ok(None);
     };
-    let index = part.frame_order(descending)?.get(at);
-    let entry = index.and_then(|index| part.frames().ok()?.get(*index as usize));
+    let Some(number) = part.frame_order(descending)?.get(at) else {
+        return Ok(None);
+    };
+    let entry = part.frame_entry(*number)?;
     Ok(entry.map(|entry| {
         let due = match descending {
             true => (!entry.max_key, !entry.last_series),
@@ -165,38 +168,43 @@ fn frame_at<H: Host>(plan: &Plan<H>, rank: usize, at: usize) -> Result<Option<En
 /// Adds a frame and returns its first run.
 fn open_frame<H: Host>(
     plan: &Plan<H>,
-    rank: usize,
+    rank: Rank,
     at: usize,
     candidates: &mut Candidates,
 ) -> Result<Option<Entry>> {
-    let Some(part) = plan.live.parts.get(rank) else {
+    let Some(part) = plan.live.get(rank) else {
         return Ok(None);
     };
     let order = part.frame_order(plan.spec.descending)?;
-    let Some(index) = order.get(at).map(|index| *index as usize) else {
+    let Some(number) = order.get(at) else {
         return Ok(None);
     };
-    candidates.add_frame(part.frame(index)?, rank, index);
-    Ok(run_at(plan, candidates.frames.len() - 1, 0, candidates))
+    let frame = candidates.add_frame(part.frame(*number)?, rank);
+    Ok(run_at(plan, frame, 0, candidates))
 }
 
 /// The run of a frame at a place of its order, if there is one.
 fn run_at<H: Host>(
     plan: &Plan<H>,
-    frame: usize,
+    frame: FoundPlace,
     at: usize,
     candidates: &Candidates,
 ) -> Option<Entry> {
     let found = &candidates.frames.get(frame)?.frame;
     let order = found.run_order(plan.spec.descending);
     let place = order.get(at)?;
-    let open = found.blocks.get(place.block as usize)?;
+    let open = found.block(place.block)?;
     let run = open.block.runs.get(place.run as usize)?;
     Some((of_run(plan, run), Due::Run(frame, at)))
 }
 
 /// Adds the run of a frame at a place of its order, unless its keys are not wanted.
-fn add_at<H: Host>(plan: &Plan<H>, frame: usize, at: usize, candidates: &mut Candidates) -> bool {
+fn add_at<H: Host>(
+    plan: &Plan<H>,
+    frame: FoundPlace,
+    at: usize,
+    candidates: &mut Candidates,
+) -> bool {
     let Some(found) = candidates.frames.get(frame) else {
         return false;
     };
@@ -205,12 +213,12 @@ fn add_at<H: Host>(plan: &Plan<H>, frame: usize, at: usize, candidates: &mut Can
     let Some(place) = order.get(at) else {
         return false;
     };
-    let Some(open) = shared.blocks.get(place.block as usize) else {
+    let Some(open) = shared.block(place.block) else {
         return false;
     };
     match open.block.runs.get(place.run as usize) {
         Some(run) if plan.overlaps(run.first_key, run.last_key) => {
-            candidates.add_block(frame, open.number, place.block as usize, false);
+            candidates.add_block(frame, open, false);
             candidates.add_run(of_run(plan, run), run);
             true
         }

@@ -10,7 +10,9 @@ use super::ranges::{Range, sources_of, whole_ranges};
 use super::share::{Stripes, likely_rows, offered, worth};
 use crate::error::Result;
 use crate::host::{Host, PageRanges, Selected};
+use crate::part::frame::FrameNumber;
 use crate::part::layout::BLOCK_ROWS;
+use crate::part::list::Rank;
 use crate::types::Rows;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,8 +26,8 @@ const SHARE_ROWS: u64 = 128 << 10;
 pub(super) struct Sweep {
     stripes: Stripes,
     /// Parts and frames that were not looked at yet, in order.
-    parts: VecDeque<usize>,
-    frames: VecDeque<(usize, usize)>,
+    parts: VecDeque<Rank>,
+    frames: VecDeque<(Rank, FrameNumber)>,
     /// Blocks that were not opened yet, with their stripes.
     pending: VecDeque<(QueryBlock, u32)>,
     /// Blocks to open at a time.
@@ -124,7 +126,7 @@ impl Sweep {
         let stripes = Stripes::of(&plan.spec)?;
         let mut query = Progress::new(host, plan, projection)?;
         let (plan, explain) = (&query.plan, &mut query.explain);
-        let ranks = 0..plan.live.parts.len();
+        let ranks = plan.live.ranked().map(|(rank, _)| rank);
         let parts = ranks.filter(|rank| plan.wants_part(*rank, explain));
         let parts = parts.collect();
         if !stripes.is_first() {
@@ -174,8 +176,8 @@ impl Sweep {
             for rank in &self.parts {
                 explain.blocks.not_due += query.blocks_of_part(*rank);
             }
-            for (rank, index) in &self.frames {
-                explain.blocks.not_due += query.blocks_of_frame(*rank, *index);
+            for (rank, number) in &self.frames {
+                explain.blocks.not_due += query.blocks_of_frame(*rank, *number);
             }
         }
     }
@@ -260,22 +262,22 @@ impl Sweep {
 
     /// Looks at the next frame or part; false when there is none.
     fn expand<H: Host>(&mut self, query: &mut Progress<H>) -> Result<bool> {
-        if let Some((rank, index)) = self.frames.pop_front() {
-            self.expand_frame(query, rank, index)?;
+        if let Some((rank, number)) = self.frames.pop_front() {
+            self.expand_frame(query, rank, number)?;
             return Ok(true);
         }
         let Some(rank) = self.parts.pop_front() else {
             return Ok(false);
         };
-        let Some(part) = query.plan.live.parts.get(rank) else {
+        let Some(part) = query.plan.live.get(rank) else {
             return Ok(true);
         };
         let mut unseen = Explain::default();
         unseen.parts.read += 1;
         if let Some(frames) = query.gaps.tolerate(part.frames())? {
-            for (index, frame) in frames.iter().enumerate() {
+            for frame in frames {
                 if query.plan.wants_frame(frame, &mut unseen) {
-                    self.frames.push_back((rank, index));
+                    self.frames.push_back((rank, frame.number));
                 }
             }
         }
@@ -286,15 +288,15 @@ impl Sweep {
     fn expand_frame<H: Host>(
         &mut self,
         query: &mut Progress<H>,
-        rank: usize,
-        index: usize,
+        rank: Rank,
+        number: FrameNumber,
     ) -> Result<()> {
         let mut dropped = Explain::default();
-        let found = query.candidates(rank, index, &mut dropped)?;
+        let found = query.candidates(rank, number, &mut dropped)?;
         self.tell_once(query, &dropped);
         if let Some((frame, candidates)) = found {
             for candidate in candidates {
-                let block = QueryBlock::new(rank, Arc::clone(&frame), index, candidate, None);
+                let block = QueryBlock::new(rank, Arc::clone(&frame), candidate, None);
                 if let Some(stripe) = self.stripes.place(block.wanted_rows()) {
                     self.pending.push_back((block, stripe));
                 }

@@ -4,7 +4,7 @@
 //! What the call leaves is a matter for the [heap](super::heap), which goes on behind its last row.
 
 use super::bookmark::Bookmark;
-use super::candidates::{Candidates, DueRun, RUNS_MAX};
+use super::candidates::{Candidates, DueRun, FoundPlace, RUNS_MAX};
 use super::explain::Explain;
 use super::plan::Plan;
 use super::progress::{BATCH_ROWS_MAX, rows_per_batch};
@@ -13,7 +13,7 @@ use super::schedule::{self, Horizon};
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Host, Top};
 use crate::part::column::PAYLOAD;
-use crate::part::reader::Frame;
+use crate::part::frame::FrameEntry;
 use std::sync::Arc;
 
 /// Most frames to look through for the runs of a query with a limit. Beyond, the heap opens only those
@@ -156,9 +156,9 @@ fn last_row<C>(top: &Top<C>, candidates: &Candidates) -> Result<Bookmark> {
     let (key, series, block, row) = top.last;
     let block = candidates.blocks.get(block as usize);
     let found = block.and_then(|block| {
-        let frame = candidates.frames.get(block.frame as usize)?;
-        let open = frame.frame.blocks.get(block.block as usize)?;
-        Some((frame.rank, open.block.first_row))
+        let found = candidates.frames.get(block.frame)?;
+        let open = found.frame.block(block.block)?;
+        Some((found.rank, open.block.first_row))
     });
     let (rank, first_row) = found
         .ok_or_else(|| Error::corrupt("the host returned a row of a block it does not know"))?;
@@ -183,30 +183,26 @@ fn add_all<H: Host>(
         None => usize::MAX,
     };
     let mut whole_rows = 0;
-    for (rank, part) in plan.live.parts.iter().enumerate() {
+    for (rank, part) in plan.live.ranked() {
         if !plan.wants_part(rank, explain) {
             continue;
         }
         explain.parts.read += 1;
         let frames = part.frames()?;
         let mut wanted_blocks = 0;
-        let mut each = |index: usize| {
-            if let Some(entry) = frames.get(index)
-                && !plan.wants_rows(host, rank, entry, explain)?
-            {
-                wanted_blocks += u64::from(entry.blocks);
+        let mut each = |entry: &FrameEntry| {
+            wanted_blocks += u64::from(entry.blocks);
+            if !plan.wants_rows(host, rank, entry, explain)? {
                 return Ok(true);
             }
             let Some(left) = frames_left.checked_sub(1) else {
                 return Ok(false);
             };
             frames_left = left;
-            let frame = part.frame(index)?;
-            wanted_blocks += frame.blocks.len() as u64;
-            candidates.add_frame(Arc::clone(&frame), rank, index);
+            let at = candidates.add_frame(part.frame(entry.number)?, rank);
             whole_rows += match plan.filter {
-                Some(_) => add_tested(host, plan, &frame, candidates, explain)?,
-                None => add_plain(plan, &frame, candidates, explain),
+                Some(_) => add_tested(host, plan, at, candidates, explain)?,
+                None => add_plain(plan, at, candidates, explain),
             };
             Ok(candidates.runs.len() <= RUNS_MAX
                 && (plan.spec.limit.is_some() || whole_rows <= WHOLE_ROWS_MAX))
@@ -224,15 +220,18 @@ fn add_all<H: Host>(
 /// all that is wanted.
 fn add_plain<H: Host>(
     plan: &Plan<H>,
-    frame: &Frame,
+    at: FoundPlace,
     candidates: &mut Candidates,
     explain: &mut Explain,
 ) -> u64 {
+    let Some(found) = candidates.frames.get(at) else {
+        return 0;
+    };
+    let frame = Arc::clone(&found.frame);
     let mut whole_rows = 0;
-    let at = candidates.frames.len().saturating_sub(1);
-    let seen = plan.for_each_block(frame, |index, open| {
+    let seen = plan.for_each_block(&frame, |open| {
         let before = candidates.runs.len();
-        candidates.add_block(at, open.number, index, false);
+        candidates.add_block(at, open, false);
         let mut is_wanted = false;
         plan.for_each_run(&open.block, |run| {
             is_wanted = true;
@@ -258,20 +257,19 @@ fn add_plain<H: Host>(
 fn add_tested<H: Host>(
     host: &H,
     plan: &Plan<H>,
-    frame: &Frame,
+    at: FoundPlace,
     candidates: &mut Candidates,
     explain: &mut Explain,
 ) -> Result<u64> {
-    let (rank, index) = match candidates.frames.last() {
-        Some(found) => (found.rank, found.index),
-        None => return Ok(0),
+    let Some(found) = candidates.frames.get(at) else {
+        return Ok(0);
     };
-    let at = candidates.frames.len().saturating_sub(1);
-    for candidate in plan.candidates(host, rank, frame, index, explain)? {
-        let Some(open) = frame.blocks.get(candidate.block) else {
+    let (rank, frame) = (found.rank, Arc::clone(&found.frame));
+    for candidate in plan.candidates(host, rank, &frame, explain)? {
+        let Some(open) = frame.block(candidate.block) else {
             continue;
         };
-        candidates.add_block(at, open.number, candidate.block, !candidate.all_match);
+        candidates.add_block(at, open, !candidate.all_match);
         let runs = &open.block.runs;
         let mut last = None;
         for span in candidate.spans.chunks_exact(2) {
@@ -334,8 +332,8 @@ fn write_blocks<H: Host>(plan: &Plan<H>, candidates: &mut Candidates) -> Result<
         _ => 0,
     };
     for block in &candidates.blocks {
-        let found = candidates.frames.get(block.frame as usize);
-        let open = found.and_then(|found| found.frame.blocks.get(block.block as usize));
+        let found = candidates.frames.get(block.frame);
+        let open = found.and_then(|found| found.frame.block(block.block));
         let (Some(found), Some(open)) = (found, open) else {
             return Err(Error::corrupt("a block left its frame"));
         };
@@ -344,9 +342,8 @@ fn write_blocks<H: Host>(plan: &Plan<H>, candidates: &mut Candidates) -> Result<
             continue;
         }
         request.tested.push(u8::from(block.tested));
-        let (rank, index) = (found.rank, found.index);
         let pages = &mut request.pages;
-        plan.append_slot_pages(rank, &found.frame, index, block.block as usize, pages)?;
+        plan.append_slot_pages(found.rank, &found.frame, block.block, pages)?;
     }
     Ok(())
 }
@@ -366,14 +363,14 @@ fn write_columns<H: Host>(
     let each = || {
         let blocks = blocks.iter();
         blocks.filter_map(|block| {
-            let found = frames.get(block.frame as usize)?;
-            Some((found, block.block as usize))
+            let found = frames.get(block.frame)?;
+            Some((found, block.block))
         })
     };
     if projection.payload() {
         request.kinds.push(PAYLOAD.code());
         for (found, block) in each() {
-            let Some(open) = found.frame.blocks.get(block) else {
+            let Some(open) = found.frame.block(block) else {
                 continue;
             };
             request.piece_counts.push(open.block.payloads.len() as u32);
@@ -385,10 +382,10 @@ fn write_columns<H: Host>(
     for (at, column) in projection.columns().iter().enumerate() {
         request.kinds.push(column.kind.code());
         for (found, block) in each() {
-            let part = plan.live.parts.get(found.rank);
+            let part = plan.live.get(found.rank);
             let place = projection.place(found.rank, at);
             let page = match part {
-                Some(part) => part.page_of(&found.frame, found.index, block, place)?,
+                Some(part) => part.page_of(&found.frame, block, place)?,
                 None => ABSENT,
             };
             request.piece_counts.push(1);

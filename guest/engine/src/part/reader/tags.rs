@@ -3,6 +3,7 @@
 use super::{Frame, OpenTagPage, Part, TagFrame};
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Extent, Host};
+use crate::part::block::BlockPlace;
 use crate::part::dictionary::read_list;
 use crate::part::frame::read_directory;
 use crate::part::layout::{FileKind, open, tag_file_stem};
@@ -31,12 +32,7 @@ pub(crate) struct Shared<'a> {
 
 impl<H: Host> Part<H> {
     /// The metadata of a tag, by its index in the manifest, in a frame.
-    pub(crate) fn tag_frame<'f>(
-        &self,
-        frame: &'f Frame,
-        index: usize,
-        tag: usize,
-    ) -> Result<&'f TagFrame> {
+    pub(crate) fn tag_frame<'f>(&self, frame: &'f Frame, tag: usize) -> Result<&'f TagFrame> {
         let slot = frame
             .tags
             .get(tag)
@@ -44,15 +40,15 @@ impl<H: Host> Part<H> {
         if let Some(found) = slot.get() {
             return Ok(found);
         }
-        let read = self.read_tag_frame(frame, index, tag).map_err(|error| {
+        let read = self.read_tag_frame(frame, tag).map_err(|error| {
             let name = self
                 .manifest
                 .tags
                 .get(tag)
                 .map_or("", |tag| tag.name.as_str());
             error.at(format_args!(
-                "{}, tag {name:?}, frame {index}",
-                self.directory
+                "{}, tag {name:?}, frame {}",
+                self.directory, frame.number
             ))
         })?;
         Ok(slot.get_or_init(|| read))
@@ -63,18 +59,17 @@ impl<H: Host> Part<H> {
     pub(crate) fn page_of(
         &self,
         frame: &Frame,
-        frame_index: usize,
-        block: usize,
+        block: BlockPlace,
         place: Option<ColumnPlace>,
     ) -> Result<u32> {
         let Some(ColumnPlace { tag, column }) = place else {
             return Ok(ABSENT);
         };
-        let pages = self.tag_frame(frame, frame_index, tag)?;
+        let pages = self.tag_frame(frame, tag)?;
         Ok(pages.page(block, column).map_or(ABSENT, |page| page.handle))
     }
 
-    fn read_tag_frame(&self, frame: &Frame, index: usize, tag: usize) -> Result<TagFrame> {
+    fn read_tag_frame(&self, frame: &Frame, tag: usize) -> Result<TagFrame> {
         let files = self.tag_files(tag)?;
         let entry = self
             .manifest
@@ -82,7 +77,7 @@ impl<H: Host> Part<H> {
             .get(tag)
             .ok_or_else(|| Error::corrupt("no such tag"))?;
         let columns = entry.columns.len();
-        let Some(extent) = files.directory.get(index).copied().flatten() else {
+        let Some(extent) = files.directory.get(frame.number.index()).copied().flatten() else {
             return Ok(TagFrame {
                 columns,
                 pages: Vec::new(),
@@ -144,11 +139,11 @@ impl<H: Host> Part<H> {
         let Some(place) = self.place_of(&column.name, column.kind) else {
             return Ok(());
         };
-        for index in 0..self.frames()?.len() {
-            let frame = self.frame(index)?;
-            let pages = self.tag_frame(&frame, index, place.tag)?;
-            let blocks = 0..frame.blocks.len();
-            let found = blocks.filter_map(|block| pages.page(block, place.column));
+        for entry in self.frames()? {
+            let frame = self.frame(entry.number)?;
+            let pages = self.tag_frame(&frame, place.tag)?;
+            let blocks = frame.blocks.iter();
+            let found = blocks.filter_map(|open| pages.page(open.place, place.column));
             out.extend(found.map(|page| page.handle));
         }
         Ok(())

@@ -110,24 +110,25 @@ fn check_content<H: Host>(host: &H, part: &Part<H>, seen: &mut Seen) -> Result<(
     let (mut rows, mut blocks, mut series) = (0u64, 0u64, 0u64);
     let mut last: Option<(u64, i64)> = None;
     let mut tags = TagCheck::new(part);
-    for (index, entry) in part.frames()?.iter().enumerate() {
-        let frame = part.frame(index)?;
+    for entry in part.frames()? {
+        let number = entry.number;
+        let frame = part.frame(number)?;
         let mut frame_keys = (i64::MAX, i64::MIN);
         let ends = (
             frame.blocks.first().map(|open| open.block.first_series()),
             frame.blocks.last().map(|open| open.block.last_series()),
         );
         if ends != (Some(entry.first_series), Some(entry.last_series)) {
-            let text = format!("frame {index}: its series are not those of its blocks");
+            let text = format!("frame {number}: its series are not those of its blocks");
             return Err(Error::corrupt(text));
         }
-        for (block, open) in frame.blocks.iter().enumerate() {
-            let read = read_block(host, part, &frame, index, block, open)?;
+        for open in &frame.blocks {
+            let read = read_block(host, part, &frame, open)?;
             let at = |error: Error| error.at(format_args!("block {}", open.number));
             series += new_series(&read.series, last);
             check_order(&read.series, &read.keys, &mut last, open).map_err(at)?;
             check_payloads(host, part, read.columns.as_ref()).map_err(at)?;
-            tags.block(host, &frame, (index, block), read.columns.as_ref())
+            tags.block(host, &frame, open, read.columns.as_ref())
                 .map_err(at)?;
             frame_keys.0 = frame_keys.0.min(open.block.min_key);
             frame_keys.1 = frame_keys.1.max(open.block.max_key);
@@ -135,7 +136,7 @@ fn check_content<H: Host>(host: &H, part: &Part<H>, seen: &mut Seen) -> Result<(
             blocks += 1;
         }
         if frame_keys != (entry.min_key, entry.max_key) {
-            let text = format!("frame {index}: its key range is not that of its blocks");
+            let text = format!("frame {number}: its key range is not that of its blocks");
             return Err(Error::corrupt(text));
         }
     }

@@ -2,14 +2,13 @@
 
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Host};
-use crate::part::dictionary::BLOCK_SLICES;
+use crate::part::block::BlockNumber;
+use crate::part::dictionary::slice_of;
 use crate::part::limits::union;
-use crate::part::reader::{Frame, OpenTagPage, Shared};
+use crate::part::reader::{Frame, OpenBlock, OpenTagPage, Shared};
 use crate::part::{ColumnPlace, Part};
 use sidx_columns::{Column, Values};
-use sidx_kernels::postings::{
-    PAGE_ENTRIES, SEGMENT_SLICES, SLICE_ROWS, pages_per_segment, read_slices,
-};
+use sidx_kernels::postings::{PAGE_ENTRIES, SEGMENT_SLICES, pages_per_segment, read_slices};
 use sidx_kernels::{ColumnStats, Membership, Page, PageError, SharedDictionary, ValueRange, hash};
 
 /// Sums up the columns of a part while its blocks are checked.
@@ -42,13 +41,12 @@ impl<'a, H: Host> TagCheck<'a, H> {
         &mut self,
         host: &H,
         frame: &Frame,
-        (index, block): (usize, usize),
+        open: &OpenBlock,
         columns: Option<&H::Columns>,
     ) -> Result<()> {
         let Some(columns) = columns else {
             return Ok(());
         };
-        let number = frame.blocks.get(block).map_or(0, |open| open.number);
         let entries = self.part.columns().iter().zip(&mut self.found);
         let entries = entries.zip(&mut self.shared);
         for (((entry, (present, limits)), shared), place) in entries.zip(1u32..) {
@@ -58,13 +56,13 @@ impl<'a, H: Host> TagCheck<'a, H> {
             let column = self.part.place_of(name, entry.column.kind);
             let page = match column {
                 Some(place) => {
-                    let pages = self.part.tag_frame(frame, index, place.tag)?;
-                    pages.page(block, place.column)
+                    let pages = self.part.tag_frame(frame, place.tag)?;
+                    pages.page(open.place, place.column)
                 }
                 None => None,
             };
             check_page(host, page, &values, &stats)
-                .and_then(|()| check_shared(host, self.part, column, shared, &values, number))
+                .and_then(|()| check_shared(host, self.part, column, shared, &values, open.number))
                 .map_err(|error| error.at(format_args!("tag {name:?}")))?;
             let longest = values.max_value_bytes() as u64;
             if longest > u64::from(self.part.manifest().longest_tag_bytes) {
@@ -123,14 +121,14 @@ fn check_page<H: Host>(
     }
 }
 
-/// Compares the values of block `number` with the dictionary and the postings of their column.
+/// Compares the values of a block with the dictionary and the postings of their column.
 fn check_shared<H: Host>(
     host: &H,
     part: &Part<H>,
     place: Option<ColumnPlace>,
     check: &mut Option<SharedCheck>,
     values: &Column,
-    number: u32,
+    block: BlockNumber,
 ) -> Result<()> {
     let Some(place) = place.filter(|_| values.present_count() > 0) else {
         return Ok(());
@@ -146,7 +144,7 @@ fn check_shared<H: Host>(
         return Err(Error::corrupt("a dictionary of values that have none"));
     };
     for row in (0..values.rows()).filter(|row| values.is_present(*row)) {
-        let slice = number.saturating_mul(BLOCK_SLICES) + row as u32 / SLICE_ROWS;
+        let slice = slice_of(block, row as u32);
         for text in values.element_range(row).filter_map(|at| texts.get(at)) {
             check.value(text, slice)?;
         }
