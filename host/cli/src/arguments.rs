@@ -5,6 +5,7 @@ pub(crate) mod duration;
 pub(crate) mod filter;
 pub(crate) mod keys;
 pub(crate) mod size;
+pub(crate) mod tag;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,10 +14,10 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::help;
-use crate::ingest::mapping::TagMapping;
 use bench::BenchArguments;
 use filter::FilterArguments;
 use keys::KeyRange;
+use tag::TagMapping;
 
 /// An ordered index: rows sorted by an int64 key, filtered by typed tags, queried exactly.
 #[derive(Debug, Parser)]

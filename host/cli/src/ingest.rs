@@ -9,7 +9,7 @@ mod decimal;
 pub(crate) mod fuzzing;
 mod interruption;
 mod json;
-pub(crate) mod mapping;
+mod mapping;
 mod ndjson;
 mod problem;
 mod progress;

@@ -1,5 +1,6 @@
 //! CSV: a header line, then one record per line or more.
 
+mod field;
 mod records;
 
 use std::time::Instant;
@@ -121,7 +122,7 @@ impl CsvReader {
                 .len()
                 .saturating_mul(if tag.kind.array { 4 } else { 1 });
             rows.tag(&tag.name, tag.kind, bytes)
-                .and_then(|column| text::push(column, text))
+                .and_then(|column| field::push(column, text))
                 .map_err(|problem| problem.in_field(&tag.field.name))?;
         }
         Ok(())
@@ -258,8 +259,8 @@ fn write_record(header: &[String], records: &Records, out: &mut Vec<u8>) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arguments::tag::TagMapping;
     use crate::exit::Failure;
-    use crate::ingest::mapping::TagMapping;
     use crate::ingest::rows::Pieces;
     use crate::ingest::source::tests::source_of;
     use sidx_columns::Value;

@@ -7,12 +7,13 @@ use serde_json::value::RawValue;
 use sidx_columns::{ColumnType, ValueType};
 
 use super::json::{self, Inferred, Token};
-use super::mapping::{Mapping, PayloadSource, SeriesSource, TagMapping, TagSource};
+use super::mapping::{Mapping, PayloadSource, SeriesSource, TagSource};
 use super::problem::{Problem, Result};
 use super::rows::Rows;
 use super::source::{Filled, RECORD_BYTES_MAX, Source};
 use super::text;
 use super::{Advance, Kept, RowReader};
+use crate::arguments::tag::TagMapping;
 
 /// Fields that `sidx dump` adds to a row.
 const DUMP_FIELDS: [&str; 2] = ["part", "row"];
