@@ -1,5 +1,6 @@
 //! `sidx bench`: workload W1 with the component and the native engine, every result checked.
 
+pub(crate) mod arguments;
 mod figure;
 mod ingest;
 mod merged;
@@ -9,12 +10,11 @@ mod stores;
 mod workload;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sidx_command::{Console, Failure};
 use sidx_host::{Engine, Index};
 use sidx_w1::Query;
 
-use crate::arguments::bench::{BenchArguments, EngineName};
-use crate::console::Console;
-use crate::exit::Failure;
+use arguments::{BenchArguments, EngineName};
 use figure::Figure;
 use merged::{Merged, time_query};
 use report::Report;

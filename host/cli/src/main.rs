@@ -1,28 +1,24 @@
-//! The `sidx` command: loads, queries, inspects and maintains ordered indexes.
+//! The `sidx` command: the command line of `sidx_command` over the library, and what only a native program
+//! has.
 
-mod arguments;
 mod bench;
-mod console;
+mod database;
 mod descriptors;
-mod exit;
-mod help;
-mod indexes;
-mod ingest;
-mod inspect;
-mod maintain;
-mod output;
-mod place;
-mod query;
+mod interruption;
+mod progress;
+mod threads;
 mod warnings;
 
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use sidx_command::arguments::{Arguments, Command};
+use sidx_command::{Console, report_arguments};
 
-use arguments::{Arguments, Command};
-use console::Console;
-use exit::Failure;
+use bench::arguments::BenchArguments;
+use database::Library;
+use threads::Threads;
 
 const OUTPUT_BUFFER_BYTES: usize = 64 << 10;
 
@@ -30,57 +26,50 @@ const OUTPUT_BUFFER_BYTES: usize = 64 << 10;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The commands of every program, and those of this one.
+#[derive(Debug, Subcommand)]
+enum NativeCommand {
+    #[command(flatten)]
+    Any(Command),
+    /// Measure this machine: ingest, merge, size and queries, each result checked
+    #[command(after_help = bench::arguments::HELP)]
+    Bench(BenchArguments),
+}
+
 fn main() -> ExitCode {
     let stdout = io::stdout();
     let stderr = io::stderr();
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::<NativeCommand>::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            return exit::report_arguments(&error, &mut stdout.lock(), &mut stderr.lock());
-        }
+        Err(error) => return report_arguments(&error, &mut stdout.lock(), &mut stderr.lock()),
     };
     descriptors::raise_limit();
     warnings::print();
-    let mut out = BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, stdout.lock());
-    // Not locked: the progress bar writes there too.
-    let mut err = &stderr;
     let mut console = Console {
-        out: &mut out,
-        err: &mut err,
+        out: &mut BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, stdout.lock()),
+        // Not locked: the progress bar writes there too.
+        err: &mut &stderr,
         in_is_terminal: io::stdin().is_terminal(),
         out_is_terminal: stdout.is_terminal(),
         err_is_terminal: stderr.is_terminal(),
     };
-    let outcome = run(&arguments.command, &mut console);
-    // What was found before a failure is printed before the failure is told.
-    let flushed = out.flush().map_err(|error| {
-        let failure = Failure::output(error);
-        match arguments.command.changes() {
-            true => failure.with_next("the command itself was carried out, do not run it again"),
-            false => failure,
+    let (outcome, changes) = match &arguments.command {
+        NativeCommand::Any(command) => {
+            let outcome = sidx_command::run(command, &Library, &Threads::new(), &mut console);
+            (outcome, command.changes())
         }
-    });
-    match outcome.and(flushed) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(&mut err),
-    }
+        NativeCommand::Bench(arguments) => (bench::run(arguments, &mut console), false),
+    };
+    sidx_command::finish(outcome, changes, &mut console)
 }
 
-fn run(command: &Command, console: &mut Console<'_>) -> Result<(), Failure> {
-    match command {
-        Command::Ingest(arguments) => ingest::run(arguments, console),
-        Command::Query(arguments) => query::run(arguments, console),
-        Command::Flush(arguments) => maintain::flush(arguments, console),
-        Command::Merge(arguments) => maintain::merge(arguments, console),
-        Command::Retain(arguments) => maintain::retain(arguments, console),
-        Command::Verify(arguments) => inspect::verify(arguments, console),
-        Command::Repair(arguments) => inspect::repair(arguments, console),
-        Command::Parts(arguments) => inspect::parts(arguments, console),
-        Command::Stats(arguments) => inspect::stats(arguments, console),
-        Command::Indexes(arguments) => indexes::list(arguments, console),
-        Command::Drop(arguments) => indexes::drop(arguments, console),
-        Command::Backup(arguments) => maintain::backup(arguments, console),
-        Command::Dump(arguments) => inspect::dump(arguments, console),
-        Command::Bench(arguments) => bench::run(arguments, console),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::<NativeCommand>::command().debug_assert();
     }
 }

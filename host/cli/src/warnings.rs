@@ -5,13 +5,12 @@ use std::fmt::{Debug, Write as _};
 use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 
+use sidx_command::one_line;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry;
 use tracing_subscriber::util::SubscriberInitExt;
-
-use crate::exit::one_line;
 
 /// Has warnings printed from now on. Errors are not: each comes back from the call that met it, and the
 /// command tells it with its exit code.

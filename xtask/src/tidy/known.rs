@@ -17,14 +17,6 @@ pub(super) const KNOWN: &[Known] = &[
         ],
     },
     Known {
-        root: "host/cli/src/main.rs",
-        members: &["arguments", "ingest", "place"],
-    },
-    Known {
-        root: "host/cli/src/main.rs",
-        members: &["ingest::json", "ingest::text"],
-    },
-    Known {
         root: "host/runtime/src/lib.rs",
         members: &[
             "background",

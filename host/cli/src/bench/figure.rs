@@ -1,9 +1,8 @@
 //! What is measured.
 
+use sidx_command::Failure;
 use sidx_host::Durability;
 use sidx_w1::Query;
-
-use crate::exit::Failure;
 
 /// Writers of the ingest figures with many.
 const MANY_WRITERS: usize = 16;

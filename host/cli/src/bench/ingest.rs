@@ -4,6 +4,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use sidx_command::{Code, Failure};
 use sidx_host::{Batch, Engine, Index};
 use sidx_w1::{Columns, Row};
 
@@ -11,7 +12,7 @@ use super::figure::{Figure, Form, Load};
 use super::samples::{Clocks, Sample, Spent};
 use super::stores;
 use super::workload::{Workload, batch, columns, of_columns};
-use crate::exit::{Code, Failure};
+use crate::database::failure;
 
 /// Rows that are held ready at once, which bounds memory. The clocks stop in between.
 const ROWS_AHEAD: u64 = 1_000_000;
@@ -28,7 +29,7 @@ pub(super) fn measure(
     load: Load,
 ) -> Result<Sample, Failure> {
     let index = workload.index(store, engine)?.durability(load.durability);
-    let index = index.create()?;
+    let index = index.create().map_err(failure)?;
     let mut spent = Spent::default();
     let mut first = 0;
     while first < workload.rows {
@@ -48,7 +49,7 @@ pub(super) fn measure(
         first = end;
     }
     workload.check_rows(&Figure::Ingest(load).title(), engine, &index)?;
-    index.close()?;
+    index.close().map_err(failure)?;
     stores::remove(store)?;
     Ok(Sample::rate(workload.rows, spent))
 }
@@ -99,7 +100,7 @@ fn write<T: Send>(
 ) -> Result<(), Failure> {
     let write_share = |share: Vec<T>| -> Result<(), Failure> {
         for rows in share {
-            index.write(make(rows)?)?;
+            index.write(make(rows)?).map_err(failure)?;
         }
         Ok(())
     };

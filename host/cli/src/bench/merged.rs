@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use sidx_command::Failure;
 use sidx_host::{Durability, Engine, Index};
 use sidx_w1::Query;
 
@@ -10,7 +11,7 @@ use super::figure::Figure;
 use super::samples::{Clocks, Results, Sample};
 use super::stores;
 use super::workload::{Workload, batch};
-use crate::exit::Failure;
+use crate::database::failure;
 
 /// Parts that the merge takes in.
 const PARTS: u64 = 10;
@@ -38,30 +39,31 @@ impl Merged {
             .durability(Durability::Os)
             .flush_bytes(u64::MAX)
             .automatic_merge(false)
-            .create()?;
+            .create()
+            .map_err(failure)?;
         for part in 0..PARTS {
             let end = |part| u64::try_from(u128::from(workload.rows) * part / u128::from(PARTS));
             let end = |part: u64| end(u128::from(part)).unwrap_or(workload.rows);
             let numbers = end(part)..end(part + 1);
             let rows = numbers.end - numbers.start;
             for rows in workload.rows_of_batches(numbers, BATCH_ROWS) {
-                index.write(batch(&rows)?)?;
+                index.write(batch(&rows)?).map_err(failure)?;
             }
             let clocks = Clocks::start();
-            index.flush()?;
+            index.flush().map_err(failure)?;
             let mut sample = Sample::rate(rows, clocks.stop());
             (sample.cpu_seconds, sample.peak_mib) = (None, None);
             results.push(Figure::Flush, engine, sample);
         }
         let clocks = Clocks::start();
-        index.merge_all()?;
+        index.merge_all().map_err(failure)?;
         let sample = Sample::rate(workload.rows, clocks.stop());
         results.push(Figure::Merge, engine, sample);
         workload.check_rows("merge", engine, &index)?;
-        index.close()?;
+        index.close().map_err(failure)?;
 
         let merged = Merged { engine, store };
-        merged.open(workload)?.close()?;
+        merged.open(workload)?.close().map_err(failure)?;
         let bytes = stores::allocated_bytes(&merged.store)?;
         let sample = Sample {
             value: bytes as f64 / workload.rows as f64,
@@ -78,7 +80,8 @@ impl Merged {
 
     /// Opens it.
     pub(super) fn open(&self, workload: &Workload) -> Result<Index, Failure> {
-        Ok(workload.index(&self.store, self.engine)?.open()?)
+        let index = workload.index(&self.store, self.engine)?;
+        index.open().map_err(failure)
     }
 
     /// Measures how long opening takes, store handle included.
@@ -87,7 +90,7 @@ impl Merged {
         let index = self.open(workload)?;
         let sample = Sample::microseconds(started.elapsed());
         workload.check_rows("open", self.engine, &index)?;
-        index.close()?;
+        index.close().map_err(failure)?;
         Ok(sample)
     }
 
@@ -97,7 +100,7 @@ impl Merged {
         stores::forget(&self.store)?;
         let index = self.open(workload)?;
         let sample = time_query(workload, &index, self.engine, Figure::Cold(query), query)?;
-        index.close()?;
+        index.close().map_err(failure)?;
         Ok(sample)
     }
 }
@@ -111,7 +114,7 @@ pub(super) fn time_query(
     query: Query,
 ) -> Result<Sample, Failure> {
     let started = Instant::now();
-    let answer = workload.ask(index, query)?;
+    let answer = workload.ask(index, query).map_err(failure)?;
     let wall = started.elapsed();
     workload.check(&figure.name(), engine, query, answer)?;
     Ok(Sample {

@@ -4,16 +4,14 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
 use serde_json::{Map, Value, json};
+use sidx_command::{Console, Failure, cell, grid, numeric};
 use sidx_host::Engine;
 
+use super::arguments::BenchArguments;
 use super::figure::Figure;
 use super::samples::{Results, Samples};
 use super::stores::unusable;
 use super::workload::{Workload, engine_name};
-use crate::arguments::bench::BenchArguments;
-use crate::console::Console;
-use crate::exit::Failure;
-use crate::output::{cell, grid, numeric};
 
 /// Where figures go.
 pub(super) struct Report {

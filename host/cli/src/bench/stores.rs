@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::exit::{Code, Failure};
+use sidx_command::{Code, Failure};
 
 /// Bytes of one block in the count of a file's blocks, whatever the file system's own block size.
 const BLOCK_BYTES: u64 = 512;

@@ -4,12 +4,13 @@ use std::hint::black_box;
 use std::ops::Range;
 use std::path::Path;
 
+use sidx_command::{Code, Failure};
 use sidx_host::{Batch, Column, Engine, Index, IndexBuilder, Rows, Store, Values};
 use sidx_w1::{
     Answer, Answers, Columns, ENDPOINTS, Generator, PEER, Query, Row, SERIES, wide_series,
 };
 
-use crate::exit::{Code, Failure};
+use crate::database::failure;
 
 /// The index in each store.
 const INDEX: &str = "w1";
@@ -33,7 +34,7 @@ pub(super) fn of_columns(columns: Columns) -> Result<Batch, Failure> {
         payloads,
         tags,
     } = columns;
-    Ok(Batch::from_columns(series, keys, payloads, tags)?)
+    Batch::from_columns(series, keys, payloads, tags).map_err(failure)
 }
 
 /// What every measurement needs to know.
@@ -73,7 +74,8 @@ impl Workload {
             let message = format!("{} is not UTF-8", store.display());
             Failure::usage(message, "name another folder with --dir")
         })?;
-        let index = Store::open(location)?.index(INDEX).engine(engine);
+        let store = Store::open(location).map_err(failure)?;
+        let index = store.index(INDEX).engine(engine);
         Ok(index.page_cache_bytes(self.page_cache_bytes))
     }
 
@@ -160,7 +162,8 @@ impl Workload {
             rows,
             ..Answer::default()
         };
-        same(figure, engine, of(self.rows), of(index.query().count()?))
+        let rows = index.query().count().map_err(failure)?;
+        same(figure, engine, of(self.rows), of(rows))
     }
 }
 
