@@ -8,9 +8,9 @@
 //! may be a [`loss`].
 //!
 //! Numbers that could be taken for one another have types: the [rank](list::Rank) of a part in a list, the
-//! [number](frame::FrameNumber) of a frame in its part, the [number](block::BlockNumber) of a block in its part
-//! and its [place](block::BlockPlace) in its frame, the [ordinal](block::Ordinal) of a row in its part. Handles
-//! of pages and rows of a block are plain: they live in flat lists that go to the host as they are.
+//! [number](frame::FrameNumber) of a frame in its part, the [number](block::BlockNumber) of a block in its
+//! part and its [place](block::BlockPlace) in its frame, the [ordinal](block::Ordinal) of a row in its part.
+//! Handles of pages and rows of a block are plain: they live in flat lists that go to the host as they are.
 
 pub(crate) mod block;
 pub(crate) mod column;

@@ -1,4 +1,4 @@
-//! JSON documents that protect themselves: `index.json`, snapshots and manifests, as `docs/format.md` has them.
+//! JSON documents that protect themselves: `index.json`, snapshots and manifests; see `docs/format.md`.
 //!
 //! The checksum is of the body's bytes exactly as they stand. The version is outside of it, so that a newer
 //! store is recognised before anything of its body is understood; the checksum's seed is made of the version

@@ -10,7 +10,7 @@ use sidx_columns::Column;
 use sidx_executor::{ABSENT, gather as executor, select as selection, top as first};
 use sidx_kernels::Order;
 
-use self::blocks::{Block, Blocks};
+use self::blocks::{Block, Blocks, Run};
 use self::numbers::Numbers;
 
 pub use self::memory::Memory;
@@ -114,42 +114,36 @@ pub fn top(case: u64) -> Result<(), String> {
     let limit = 1 + numbers.below(150);
     let whole = numbers.below(3) == 0;
     let expected = wanted(&blocks, is_tested, low, high, order);
-    let mut runs: Vec<(u32, &blocks::Run, &Block)> = Vec::new();
+    let mut runs: Vec<(u32, &Run, &Block)> = Vec::new();
     for (at, block) in (0u32..).zip(&blocks.blocks) {
         runs.extend(block.runs.iter().map(|run| (at, run, block)));
     }
-    let ends = |block: &Block, run: &blocks::Run| (block.key(run.start), block.key(run.end - 1));
-    // Wanted whole they ascend by series and block, else in the order of the first key that each could
-    // contribute.
     runs.sort_by_key(|(at, run, block)| {
         let (first, last) = ends(block, run);
+        // Wanted whole they ascend by series and block, else in the order of the first key that each could
+        // contribute.
         match order {
             _ if whole => (0, run.series, *at),
             Order::Ascending => (first.max(low), run.series, 0),
             Order::Descending => (!last.min(high), !run.series, 0),
         }
     });
-    let pages: Vec<u32> = blocks
-        .blocks
-        .iter()
+    let each = || blocks.blocks.iter();
+    let pages: Vec<u32> = each()
         .flat_map(|block| [block.key_page, block.tag_page])
         .collect();
-    let run_list: Vec<u32> = runs
-        .iter()
-        .flat_map(|(at, run, _)| [*at, run.start, run.end])
-        .collect();
-    let end_list: Vec<i64> = runs
-        .iter()
-        .flat_map(|(_, run, block)| {
-            let (first, last) = ends(block, run);
-            [first, last, run.series.cast_signed()]
-        })
-        .collect();
-    let pieces: Vec<u32> = blocks
-        .blocks
-        .iter()
+    let pieces: Vec<u32> = each()
         .flat_map(|block| [block.keys.len() as u32, block.value_page])
         .collect();
+    let run_list = runs
+        .iter()
+        .flat_map(|(at, run, _)| [*at, run.start, run.end]);
+    let run_list: Vec<u32> = run_list.collect();
+    let end_list = runs.iter().flat_map(|(_, run, block)| {
+        let (first, last) = ends(block, run);
+        [first, last, run.series.cast_signed()]
+    });
+    let end_list: Vec<i64> = end_list.collect();
     let request = first::Request {
         pages: &pages,
         slots: 1,
@@ -175,6 +169,11 @@ pub fn top(case: u64) -> Result<(), String> {
     let values = taken.iter().map(|row| blocks.value(row.2, row.3));
     let column = found.columns.get(0).map_err(texts)?;
     same("values", column, &blocks::column(values)?)
+}
+
+/// The first and the last key of a run.
+fn ends(block: &Block, run: &Run) -> (i64, i64) {
+    (block.key(run.start), block.key(run.end - 1))
 }
 
 /// All rows that pass, in order.

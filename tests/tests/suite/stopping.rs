@@ -42,9 +42,10 @@ impl Trigger {
     }
 }
 
-const ROWS: i64 = 60_000;
+const PARTS: i64 = 8;
+const ROWS: i64 = PARTS * 15_000;
 
-/// Four parts of two blocks each, and nothing kept of what is read.
+/// Parts of two blocks each, and nothing kept of what is read.
 fn index(engine: Engine, trigger: &Arc<Trigger>) -> Index {
     let watching = Arc::clone(trigger);
     let store = WatchedStore::memory(Arc::new(move |_, _| {
@@ -58,10 +59,10 @@ fn index(engine: Engine, trigger: &Arc<Trigger>) -> Index {
         .page_cache_bytes(0)
         .create()
         .unwrap();
-    for part in 0..4 {
-        let rows: Vec<Row> = (0..ROWS / 4)
+    for part in 0..PARTS {
+        let rows: Vec<Row> = (0..ROWS / PARTS)
             .map(|at| {
-                let key = at * 4 + part;
+                let key = at * PARTS + part;
                 Row::new(
                     1,
                     key,
