@@ -1,8 +1,8 @@
 //! The command line of sidx: arguments, readers, output and exit codes, over whatever reaches indexes.
 //!
-//! A program brings a [`Database`](database::Database), which has the indexes, and a
-//! [`Driver`](driver::Driver), which has threads and signals or does without, and calls [`run`] and
-//! [`finish`]. This crate starts no thread and builds for `wasm32-wasip2`.
+//! A program brings a [`Database`], which has the indexes, and a [`Driver`], which has threads and signals or
+//! does without, and calls [`run`] and [`finish`]. This crate starts no thread and builds for
+//! `wasm32-wasip2`.
 //!
 //! Where to read on; each name may use those before it, and none behind it:
 //!
