@@ -11,11 +11,10 @@ use sidx_executor::{OpenPage, Purpose};
 use sidx_kernels::SharedDictionary;
 use zstd::bulk::Decompressor;
 
-use super::activity::Activity;
-use super::handles::PagePlace;
-use super::source::{Body, SourceFile};
+use super::source::{Body, PagePlace, SourceFile};
 use sidx_log::checksum;
 
+use crate::activity::Activity;
 use crate::page_cache::{Access, PageCache};
 
 /// Most bytes of a page before and after compression.

@@ -11,8 +11,7 @@ use sidx_engine::host::Extent;
 use sidx_engine::{Error, ErrorKind, Result};
 use sidx_executor::OpenPage;
 
-use super::source::SourceFile;
-use crate::page_cache::PageKey;
+use super::source::{PagePlace, SourceFile};
 
 /// Most files an instance may have open.
 const MAX_FILES: usize = 1 << 16;
@@ -24,25 +23,6 @@ const MAX_PAGES: usize = 1 << 23;
 const MAX_KEPT: usize = 1 << 14;
 /// How often a page is used before the cache is asked for it again, which must see what is in use.
 const USES_KEPT: u8 = 32;
-
-/// Where a registered page lies.
-#[derive(Clone)]
-pub(crate) struct PagePlace {
-    pub(crate) file: Arc<SourceFile>,
-    pub(crate) extent: Extent,
-    /// The page of the dictionary that this one may refer to.
-    pub(crate) dictionary: Option<Arc<PagePlace>>,
-}
-
-impl PagePlace {
-    /// What the cache knows the page by.
-    pub(crate) fn key(&self) -> PageKey {
-        PageKey {
-            file: self.file.id,
-            offset: self.extent.offset,
-        }
-    }
-}
 
 /// A registered page.
 pub(crate) struct PageHandle {
@@ -275,7 +255,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::session::memory_files::{MemoryBudget, MemoryFile};
+    use crate::session::memory::{MemoryBudget, MemoryFile};
     use sidx_executor::Purpose;
 
     fn source() -> Arc<SourceFile> {
