@@ -155,7 +155,7 @@ impl Session {
     fn page(&self, handles: &Handles, page: u32, purpose: Purpose) -> Result<Arc<OpenPage>> {
         self.check_call()?;
         let stored = handles.page(page)?;
-        if let Some(kept) = stored.kept() {
+        if let Some(kept) = stored.kept(purpose) {
             self.activity.page_used();
             if !stored.is_first_use() {
                 self.shared.cache.hit();
@@ -165,7 +165,7 @@ impl Session {
         let place = &stored.place;
         let found = cached_page::fetch(&self.shared.cache, &self.activity, place, purpose)
             .inspect_err(|error| self.note_damage(place, error))?;
-        handles.keep(page, &found);
+        handles.keep(page, &found, purpose);
         Ok(found)
     }
 

@@ -161,7 +161,7 @@ impl CallPages<'_> {
             return;
         };
         if let Some(handle) = page.handle {
-            self.handles.keep_new(handle, &opened);
+            self.handles.keep_new(handle, &opened, page.purpose);
         }
         self.held.borrow_mut().push(opened);
     }

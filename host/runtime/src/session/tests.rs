@@ -1,4 +1,5 @@
-//! The session against calls that no working engine would make, and what it reads for those of one that works.
+//! The session against calls that no working engine would make, and what it reads for those of one that
+//! works.
 
 mod far;
 
@@ -407,4 +408,29 @@ fn a_prefetch_reads_neighbours_together_and_others_at_the_same_time() {
         kind(session.prefetch(&[ABSENT])),
         ErrorKind::InvalidArgument
     );
+}
+
+#[test]
+fn the_page_cache_is_charged_for_what_a_page_is_opened_as_later() {
+    let charged = |purposes: &[Purpose]| {
+        let session = session(1 << 20);
+        let page = key_page(&session, "parts/1/keys.bin", Medium::Durable, 100);
+        for purpose in purposes {
+            let opened = session.pages().page(page, *purpose).unwrap();
+            if *purpose == Purpose::Column {
+                opened.column().unwrap();
+            }
+        }
+        let stats = session.shared.cache.stats();
+        assert_eq!((stats.pages, stats.misses), (1, 1));
+        stats.bytes
+    };
+    let (raw, column) = (charged(&[Purpose::Raw]), charged(&[Purpose::Column]));
+    assert!(raw < column, "{raw} {column}");
+    // The handle knows the page from its second use on.
+    let later = [Purpose::Raw, Purpose::Raw, Purpose::Column, Purpose::Column];
+    assert_eq!(charged(&later), column);
+    assert_eq!(charged(&[Purpose::Column, Purpose::Raw]), column);
+    // What it cannot be opened as costs nothing.
+    assert_eq!(charged(&[Purpose::Raw, Purpose::Filter]), raw);
 }
