@@ -10,10 +10,10 @@ use crate::delivery::{Delivery, too_many_rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Handle;
 use crate::instance::Started;
-use crate::parallel::{self, Shares};
 use crate::pool::Lease;
 use crate::rows::{Row, Rows};
 use crate::session::Columns;
+use crate::shares::{self, Shares};
 use crate::work::Task;
 
 fn nanoseconds_since(start: Option<Instant>) -> u64 {
@@ -59,7 +59,7 @@ impl Cursor {
             instance.query(query, delivery.batch_rows(0))
         });
         let shared = started.and_then(|started| {
-            let found = parallel::checked(started.shares, sharing);
+            let found = shares::checked(started.shares, sharing);
             match (lease.whole(found)?, spare) {
                 (2.., Some(query)) => share(&mut lease, query, delivery, started, &index),
                 _ => Ok((started, None)),

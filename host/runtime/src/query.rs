@@ -9,8 +9,8 @@ use crate::cursor::Cursor;
 use crate::delivery::{Delivery, too_many_rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Handle;
-use crate::parallel;
 use crate::session::{CallLimits, CancelToken};
+use crate::shares;
 use crate::work::Operation;
 
 /// Rows in one batch of a cursor, unless the query says otherwise.
@@ -284,10 +284,10 @@ impl Query {
             let instance = lease.instance()?;
             task.follow(instance.session().activity());
             let answer = instance.count(self.spec.clone())?;
-            let found = parallel::checked(answer.shares, self.spec.sharing);
+            let found = shares::checked(answer.shares, self.spec.sharing);
             let counted = match lease.whole(found)? {
                 1 => answer.counted,
-                shares => parallel::count(&mut lease, &self.spec, shares)?,
+                shares => shares::count(&mut lease, &self.spec, shares)?,
             };
             if counted.rows > limit || (counted.partial && !allowed) {
                 let text =
