@@ -5,18 +5,6 @@ use super::cycles::Known;
 /// What is in no cycle any more must be taken out. When nothing is left, this file goes.
 pub(super) const KNOWN: &[Known] = &[
     Known {
-        root: "benches/peers/src/lib.rs",
-        members: &[
-            "fjall",
-            "key_value",
-            "lmdb",
-            "redb",
-            "rocksdb",
-            "sqlite",
-            "store",
-        ],
-    },
-    Known {
         root: "host/cli/src/main.rs",
         members: &["arguments", "ingest", "place"],
     },
