@@ -4,6 +4,7 @@ pub mod disk;
 pub mod figure;
 mod fjall;
 mod key_value;
+pub mod kind;
 mod lmdb;
 pub mod measure;
 mod redb;

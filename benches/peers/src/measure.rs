@@ -8,7 +8,8 @@ use sidx_w1::{Answer, Answers, Generator, Query, Row, wide_series};
 use crate::Result;
 use crate::disk::allocated;
 use crate::figure::{Figure, Subject};
-use crate::store::{Found, Kind, Store};
+use crate::kind::Kind;
+use crate::store::{Found, Store};
 
 /// A store to measure, and the rows it holds or shall hold.
 pub struct Peer<'a> {

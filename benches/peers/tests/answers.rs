@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use clap::ValueEnum;
+use sidx_peers::kind::Kind;
 use sidx_peers::measure::Peer;
-use sidx_peers::store::Kind;
 use sidx_w1::Query;
 
 #[test]

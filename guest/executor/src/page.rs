@@ -7,7 +7,8 @@ use sidx_kernels::{Membership, Page, SharedDictionary};
 
 use crate::error::Error;
 
-/// What a page is used for. Each page serves one purpose in practice; the others work all the same.
+/// What a page is used for. Each page serves one purpose in practice, or is looked at raw first; the others
+/// work all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Values of a column.
@@ -38,7 +39,6 @@ impl OpenPage {
         purpose: Purpose,
         shared: Option<Arc<SharedDictionary>>,
     ) -> Result<(Arc<Self>, u64), Error> {
-        let raw_bytes = raw.len();
         let page = Self {
             raw,
             shared,
@@ -46,16 +46,44 @@ impl OpenPage {
             filter: OnceLock::new(),
             dictionary: OnceLock::new(),
         };
-        let charge = match purpose {
-            Purpose::Column => page.column()?.memory_bytes().max(raw_bytes),
-            Purpose::Filter => {
-                page.filter()?;
-                raw_bytes * 2
-            }
-            Purpose::Dictionary => raw_bytes + page.dictionary()?.memory_bytes(),
-            Purpose::Raw => raw_bytes,
+        page.open_for(purpose)?;
+        let charge = page.charge_bytes();
+        Ok((Arc::new(page), charge))
+    }
+
+    /// Opens it for one more purpose. Tells how many bytes to charge for it from now on; none when it was
+    /// open for that before.
+    pub fn widen(&self, purpose: Purpose) -> Result<Option<u64>, Error> {
+        let was_open = match purpose {
+            Purpose::Column => self.column.get().is_some(),
+            Purpose::Filter => self.filter.get().is_some(),
+            Purpose::Dictionary => self.dictionary.get().is_some(),
+            Purpose::Raw => true,
         };
-        Ok((Arc::new(page), charge as u64))
+        if was_open {
+            return Ok(None);
+        }
+        self.open_for(purpose)?;
+        Ok(Some(self.charge_bytes()))
+    }
+
+    fn open_for(&self, purpose: Purpose) -> Result<(), Error> {
+        match purpose {
+            Purpose::Column => self.column().map(drop),
+            Purpose::Filter => self.filter().map(drop),
+            Purpose::Dictionary => self.dictionary().map(drop),
+            Purpose::Raw => Ok(()),
+        }
+    }
+
+    /// Its own bytes, and those of all that was derived from them until now.
+    fn charge_bytes(&self) -> u64 {
+        let raw = self.raw.len();
+        // An open column counts the bytes of its page as its own.
+        let column = self.column.get().map_or(0, Page::memory_bytes);
+        let filter = self.filter.get().map_or(0, |_| raw);
+        let dictionary = self.dictionary.get().map_or(0, |one| one.memory_bytes());
+        (column.max(raw) + filter + dictionary) as u64
     }
 
     /// The bytes.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::index::Index;
+use crate::open::Open;
 use crate::rate::Rate;
 use crate::scrub;
 use crate::session::{CallLimits, CancelToken};
@@ -50,17 +50,17 @@ impl Stopper {
     }
 
     /// Flushes soon, then merges what is worth it; an error when there can be no thread for that.
-    pub(crate) fn flush_soon(&self, index: &Index) -> io::Result<()> {
+    pub(crate) fn flush_soon(&self, index: &Arc<Open>) -> io::Result<()> {
         self.0.flush_soon(index)
     }
 
     /// Scrubs at a rate from now on, until the index is closed.
-    pub(crate) fn scrub_always(&self, index: &Index, rate: Rate) -> io::Result<()> {
+    pub(crate) fn scrub_always(&self, index: &Arc<Open>, rate: Rate) -> io::Result<()> {
         self.0.scrub_always(index, rate)
     }
 
     /// Merges what is worth it soon; an error when there can be no thread for that.
-    pub(crate) fn merge_soon(&self, index: &Index) -> io::Result<()> {
+    pub(crate) fn merge_soon(&self, index: &Arc<Open>) -> io::Result<()> {
         self.0.merge_soon(index)
     }
 }
@@ -79,9 +79,9 @@ impl Background {
         CallLimits::new(None, Some(self.cancel.clone()))
     }
 
-    fn flush_soon(self: &Arc<Self>, index: &Index) -> io::Result<()> {
-        let flush = |background: &Arc<Self>, index: &Index| {
-            let flushed = index.maintain().flush_now(&background.limits());
+    fn flush_soon(self: &Arc<Self>, index: &Arc<Open>) -> io::Result<()> {
+        let flush = |background: &Arc<Self>, index: &Arc<Open>| {
+            let flushed = index.flush(&background.limits()).map(drop);
             // Writes that asked meanwhile saw the rows that have just been flushed.
             background.flusher.forget();
             flushed?;
@@ -95,15 +95,15 @@ impl Background {
         self.ask(|background| &background.flusher, "sidx-flush", index, flush)
     }
 
-    fn merge_soon(self: &Arc<Self>, index: &Index) -> io::Result<()> {
-        let merge = |background: &Arc<Self>, index: &Index| {
-            index.maintain().merge_now(&background.limits())
+    fn merge_soon(self: &Arc<Self>, index: &Arc<Open>) -> io::Result<()> {
+        let merge = |background: &Arc<Self>, index: &Arc<Open>| {
+            index.merge_by_itself(&background.limits()).map(drop)
         };
         self.ask(|background| &background.merger, "sidx-merge", index, merge)
     }
 
-    fn scrub_always(self: &Arc<Self>, index: &Index, rate: Rate) -> io::Result<()> {
-        let (background, index) = (Arc::clone(self), index.inside());
+    fn scrub_always(self: &Arc<Self>, index: &Arc<Open>, rate: Rate) -> io::Result<()> {
+        let (background, index) = (Arc::clone(self), Arc::clone(index));
         let run = move || {
             loop {
                 let begun = Instant::now();
@@ -134,8 +134,8 @@ impl Background {
         self: &Arc<Self>,
         worker: fn(&Self) -> &Worker,
         name: &str,
-        index: &Index,
-        work: fn(&Arc<Self>, &Index) -> crate::Result<()>,
+        index: &Arc<Open>,
+        work: fn(&Arc<Self>, &Arc<Open>) -> crate::Result<()>,
     ) -> io::Result<()> {
         let mut state = worker(self).state.lock();
         if state.is_stopped {
@@ -145,7 +145,7 @@ impl Background {
         // One that ended by itself had a bug.
         if state.thread.as_ref().is_none_or(JoinHandle::is_finished) {
             // Without the right to stop the threads, so that they do not keep themselves alive.
-            let (background, index) = (Arc::clone(self), index.inside());
+            let (background, index) = (Arc::clone(self), Arc::clone(index));
             let run = move || {
                 while worker(&background).wait() {
                     if let Err(error) = work(&background, &index)

@@ -11,15 +11,13 @@ use serde::Serialize;
 use sidx_engine::{Contents, INDEX_OBJECT, Mode};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::Index;
+use crate::open::Open;
 use crate::session::{CallLimits, Pin};
 use crate::storage::log::{Log, LogAccess, LogDurability, LogEntry};
-use crate::storage::{Lock, Storage};
-use crate::store::Store;
+use crate::storage::{Lock, Storage, Store};
+use crate::store::UNFINISHED_COPY;
 use crate::work::Task;
 
-/// Object that stands in an unfinished copy.
-pub(crate) const MARKER: &str = "backup.incomplete";
 /// Directories of an index, and the ending of its snapshots, which a copy may have left.
 const DIRECTORIES: [&str; 2] = ["parts", "log"];
 const SNAPSHOT: &str = ".snapshot";
@@ -63,26 +61,26 @@ struct Copy<'a> {
 struct Source {
     contents: Contents,
     _pin: Pin,
-    _reader: Option<Index>,
+    _reader: Option<Arc<Open>>,
 }
 
 /// Copies an index to a store under a name that is free there.
 pub(crate) fn run(
-    index: &Index,
-    target: &Store,
+    index: &Open,
+    target: &dyn Store,
     name: &str,
     limits: &CallLimits,
     task: &Task,
 ) -> Result<BackupReport> {
     limits.check()?;
-    let to = target.backend().open_index(name, true)?;
+    let to = target.open_index(name, true)?;
     let at = |error: Error| error.at(format_args!("backup to {}", to.location()));
     let lock = match claim(to.as_ref(), name) {
         Ok(lock) => lock,
         Err(error) => {
             // The place itself may have been made just now.
             if error.kind() != ErrorKind::Conflict && is_bare(to.as_ref()).unwrap_or(false) {
-                let _ = target.backend().remove_index(name);
+                let _ = target.remove_index(name);
             }
             return Err(at(error));
         }
@@ -102,7 +100,7 @@ pub(crate) fn run(
         Ok(()) => Ok(copy.report),
         Err(error) => {
             // What cannot be removed now stands behind the marker, for the next copy to clear away.
-            if let Err(second) = target.backend().remove_index(name) {
+            if let Err(second) = target.remove_index(name) {
                 let place = to.location();
                 tracing::warn!(place, error = %second, "an interrupted backup left files behind");
             }
@@ -122,7 +120,7 @@ fn claim(to: &dyn Storage, name: &str) -> Result<Lock> {
         return Err(taken("an index"));
     }
     let lock = to.lock()?;
-    let is_ours = to.get(MARKER)?.is_some();
+    let is_ours = to.get(UNFINISHED_COPY)?.is_some();
     if !is_ours && !is_bare(to)? {
         return Err(taken("something that is no whole index"));
     }
@@ -132,7 +130,7 @@ fn claim(to: &dyn Storage, name: &str) -> Result<Lock> {
     }
     if !is_ours {
         to.put_if_absent(
-            MARKER,
+            UNFINISHED_COPY,
             b"a backup into this place has not come to its end\n",
         )?;
     }
@@ -157,7 +155,7 @@ fn is_bare(to: &dyn Storage) -> Result<bool> {
 }
 
 /// What makes up the index now. A reader is opened anew, as the log may have moved on since.
-fn source(index: &Index) -> Result<Source> {
+fn source(index: &Open) -> Result<Source> {
     if !index.is_read_only() {
         // Held before the question: the files of the answer stay from here on.
         let pin = index.shared().views.pin();
@@ -172,7 +170,7 @@ fn source(index: &Index) -> Result<Source> {
     let mut settings = index.settings().clone();
     settings.mode = Mode::Read;
     settings.scrub_bytes_per_second = None;
-    let reader = Index::open(index.name(), storage, settings)?;
+    let reader = Open::new(index.name(), storage, settings)?;
     let pin = reader.shared().views.pin();
     let contents = reader
         .writer()
@@ -185,7 +183,7 @@ fn source(index: &Index) -> Result<Source> {
 }
 
 impl Copy<'_> {
-    fn make(&mut self, index: &Index) -> Result<()> {
+    fn make(&mut self, index: &Open) -> Result<()> {
         let mut copied: Vec<String> = Vec::new();
         let mut before = None;
         let mut attempts = 0;
@@ -324,7 +322,7 @@ impl Copy<'_> {
             self.to.put_if_absent(name, bytes)?;
         }
         // The copy is whole, whatever becomes of the marker.
-        if let Err(error) = self.to.remove_object(MARKER) {
+        if let Err(error) = self.to.remove_object(UNFINISHED_COPY) {
             let place = self.to.location();
             tracing::warn!(place, %error, "the marker of a finished backup could not be removed");
         }

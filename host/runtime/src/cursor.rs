@@ -6,40 +6,20 @@ use std::time::Instant;
 use serde_json::Value;
 use sidx_engine::{QuerySpec, Sharing};
 
+use crate::delivery::{Delivery, too_many_rows};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::Index;
+use crate::handle::Handle;
 use crate::instance::Started;
-use crate::parallel::{self, Shares};
 use crate::pool::Lease;
-use crate::query::too_many_rows;
 use crate::rows::{Row, Rows};
 use crate::session::Columns;
+use crate::shares::{self, Shares};
 use crate::work::Task;
 
 fn nanoseconds_since(start: Option<Instant>) -> u64 {
     start.map_or(0, |start| {
         u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
     })
-}
-
-/// What a cursor must know of its query.
-#[derive(Clone, Copy)]
-pub(crate) struct Asked {
-    pub(crate) has_payload: bool,
-    pub(crate) allows_partial: bool,
-    pub(crate) rows_per_batch: u32,
-    pub(crate) max_rows: u64,
-    pub(crate) timed: bool,
-}
-
-impl Asked {
-    /// Rows to ask for when so many were returned: one too many is enough to know.
-    fn batch_rows(&self, returned: u64) -> u32 {
-        let left = self.max_rows.saturating_sub(returned).saturating_add(1);
-        let most = u64::from(self.rows_per_batch);
-        // At most what was chosen.
-        left.min(most) as u32
-    }
 }
 
 /// The rows of a query: an iterator of batches, or with [`rows`](Self::rows) of single rows. It reads
@@ -50,7 +30,7 @@ pub struct Cursor {
     /// The cursor of the instance; none when all rows came at once.
     number: Option<u64>,
     lease: Lease,
-    asked: Asked,
+    delivery: Delivery,
     first: Option<Rows>,
     complete: bool,
     nanoseconds: u64,
@@ -58,30 +38,30 @@ pub struct Cursor {
     shares: Option<Shares>,
     task: Task,
     /// Keeps the index open, and its lock held, as long as rows can be read.
-    index: Index,
+    index: Handle,
 }
 
 impl Cursor {
     /// Starts a query on an instance and fetches its first rows.
     pub(crate) fn start(
-        index: Index,
+        index: Handle,
         mut lease: Lease,
         mut task: Task,
         query: QuerySpec,
-        asked: Asked,
+        delivery: Delivery,
     ) -> Result<Self> {
-        let start = asked.timed.then(Instant::now);
+        let start = delivery.timed.then(Instant::now);
         let sharing = query.sharing;
         let spare = matches!(sharing, Sharing::Offered(_)).then(|| query.clone());
         let started = lease.instance().and_then(|instance| {
-            instance.session().activity().reset(asked.timed);
+            instance.session().activity().reset(delivery.timed);
             task.follow(instance.session().activity());
-            instance.query(query, asked.batch_rows(0))
+            instance.query(query, delivery.batch_rows(0))
         });
         let shared = started.and_then(|started| {
-            let found = parallel::checked(started.shares, sharing);
+            let found = shares::checked(started.shares, sharing);
             match (lease.whole(found)?, spare) {
-                (2.., Some(query)) => share(&mut lease, query, asked, started, &index),
+                (2.., Some(query)) => share(&mut lease, query, delivery, started, &index),
                 _ => Ok((started, None)),
             }
         });
@@ -95,7 +75,7 @@ impl Cursor {
         let mut cursor = Self {
             number: started.cursor,
             lease,
-            asked,
+            delivery,
             first: None,
             complete: started.complete && shares.is_none(),
             nanoseconds: nanoseconds_since(start),
@@ -186,8 +166,8 @@ impl Cursor {
     /// Counts rows, of which there may not be more than the query may have.
     fn add_rows(&self, rows: usize) -> Result<()> {
         self.task.add_rows(rows as u64);
-        match self.task.rows() > self.asked.max_rows {
-            true => Err(too_many_rows(self.asked.max_rows)),
+        match self.task.rows() > self.delivery.max_rows {
+            true => Err(too_many_rows(self.delivery.max_rows)),
             false => Ok(()),
         }
     }
@@ -195,8 +175,8 @@ impl Cursor {
     /// Rows of the engine, unless they are more than the query may have.
     fn rows_of(&self, rows: sidx_engine::Rows<Columns>) -> Result<Rows> {
         self.add_rows(rows.len())?;
-        let rows = Rows::new(rows, self.asked.has_payload, self.index.labels())?;
-        Ok(rows.allowing_partial(self.asked.allows_partial))
+        let rows = Rows::new(rows, self.delivery.has_payload, self.index.labels())?;
+        Ok(rows.allowing_partial(self.delivery.allows_partial))
     }
 
     fn fetch(&mut self) -> Result<Option<Rows>> {
@@ -210,11 +190,11 @@ impl Cursor {
         let Some(number) = self.number else {
             return Ok(None);
         };
-        let start = self.asked.timed.then(Instant::now);
+        let start = self.delivery.timed.then(Instant::now);
         let rows = self
             .lease
             .instance()?
-            .next(number, self.asked.batch_rows(self.task.rows()));
+            .next(number, self.delivery.batch_rows(self.task.rows()));
         self.nanoseconds = self.nanoseconds.saturating_add(nanoseconds_since(start));
         let rows = rows?.map(|rows| self.rows_of(rows)).transpose();
         self.lease.whole(rows)
@@ -225,11 +205,11 @@ impl Cursor {
 fn share(
     lease: &mut Lease,
     mut query: QuerySpec,
-    asked: Asked,
+    delivery: Delivery,
     started: Started,
-    index: &Index,
+    index: &Handle,
 ) -> Result<(Started, Option<Shares>)> {
-    let shares = Shares::start(lease, &query, asked, started.shares, &index.labels())?;
+    let shares = Shares::start(lease, &query, delivery, started.shares, &index.labels())?;
     if shares.is_some() {
         return Ok((started, shares));
     }
@@ -238,7 +218,7 @@ fn share(
         instance.close_cursor(cursor);
     }
     query.sharing = Sharing::Whole;
-    let again = instance.query(query, asked.batch_rows(0))?;
+    let again = instance.query(query, delivery.batch_rows(0))?;
     Ok((again, None))
 }
 

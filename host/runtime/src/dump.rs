@@ -1,7 +1,7 @@
 //! Every physical row of an index.
 
 use crate::error::Result;
-use crate::index::Index;
+use crate::handle::Handle;
 use crate::pool::Lease;
 use crate::rows::{DumpedRows, Rows};
 use crate::work::Task;
@@ -13,11 +13,11 @@ pub struct Dump {
     lease: Lease,
     done: bool,
     task: Task,
-    index: Index,
+    index: Handle,
 }
 
 impl Dump {
-    pub(crate) fn start(index: Index, mut lease: Lease, mut task: Task) -> Result<Self> {
+    pub(crate) fn start(index: Handle, mut lease: Lease, mut task: Task) -> Result<Self> {
         let begun = lease.instance().and_then(|instance| {
             task.follow(instance.session().activity());
             instance.dump()

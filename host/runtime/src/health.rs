@@ -7,10 +7,10 @@ use serde_json::Value;
 use sidx_engine::{Durability, Pressure};
 
 use crate::damage::DamagedPart;
-use crate::index::Index;
+use crate::open::Open;
 use crate::page_cache::CacheStats;
-use crate::scrub::ScrubHealth;
-use crate::work::{Counters, Failure, RunningWork};
+use crate::pool::InstanceHealth;
+use crate::work::{Counters, Failure, RunningWork, ScrubHealth};
 
 pub(crate) use self::levels::levels;
 
@@ -92,18 +92,6 @@ impl From<CacheStats> for CacheHealth {
     }
 }
 
-/// Instances of the engine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct InstanceHealth {
-    /// Instances that may still be started.
-    pub free: u32,
-    /// Instances that wait for work.
-    pub idle: u32,
-    /// Linear memory that the idle ones keep, in bytes; 0 with the native engine.
-    pub idle_memory_bytes: u64,
-}
-
 /// An open index at one moment. Every count begins when the index is opened by this process. What each
 /// field means, and what to do about it, is in `docs/operations.md`.
 #[derive(Clone, Debug, Serialize)]
@@ -173,7 +161,7 @@ fn durability<S: Serializer>(durability: &Durability, serializer: S) -> Result<S
 impl Health {
     /// Asks everything that can tell at once: no instance, no page, nothing that a write, flush or
     /// merge holds while it works.
-    pub(crate) fn of(index: &Index) -> Self {
+    pub(crate) fn of(index: &Open) -> Self {
         let (settings, shared) = (index.settings(), index.shared());
         let (levels, medium) = shared.levels();
         let (memory, disk) = (&shared.memory, &shared.disk);

@@ -9,7 +9,9 @@ mod convert;
 mod dictionary;
 mod files;
 mod filters;
+mod lists;
 mod log;
+mod memory;
 mod memory_blocks;
 mod objects;
 mod scan;
@@ -18,13 +20,13 @@ use sidx_columns::Column;
 use sidx_engine::ErrorKind;
 use wasmtime::component::{Linker, Resource, ResourceTable, ResourceTableError};
 
-use crate::runtime::InstanceMemory;
 use crate::session::{Columns, Filter, NewDictionary, NewFile, Session};
 
 #[cfg(target_endian = "big")]
 compile_error!("the host reads the component's lists in place, as little-endian numbers");
 
 pub(crate) use self::convert::{from_wit_error, to_wit_error};
+pub(crate) use self::memory::InstanceMemory;
 
 /// What `bindgen!` makes of `wit/`.
 #[allow(missing_docs, unused_variables, unreachable_pub, clippy::all)]

@@ -1,38 +1,28 @@
-//! An open index.
-
-mod upkeep;
+//! The handle of an open index that a program has.
 
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use serde_json::Value;
-use sidx_engine::{Durability, INDEX_OBJECT, Mode, Outcome, Receipt, Retention, Subject};
+use sidx_engine::{Durability, Receipt, Retention, Subject};
 
-use crate::background::Stopper;
-use crate::backoff::Backoff;
 use crate::backup::BackupReport;
 use crate::batch::Batch;
 use crate::damage::DamagedPart;
 use crate::dump::Dump;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::handle::Handle;
 use crate::health::{Health, levels};
-use crate::instance::{Engine, Instance};
-use crate::labels::Labels;
+use crate::instance::{Instance, parse_report};
 use crate::maintenance::Maintenance;
+use crate::open::Open;
 use crate::part::{self, PartInfo};
-use crate::pool::{Lease, Pool};
-use crate::query::{Query, QueryLimits};
-use crate::rate::{Rate, Time};
-use crate::runtime::Sandbox;
+use crate::query::Query;
 use crate::salvage::SalvageReport;
 use crate::scrub::ScrubReport;
-use crate::session::{Budgets, CallLimits, Shared};
-use crate::storage::{Lock, Storage};
 use crate::store::Store;
-use crate::work::{Operation, Task, Work};
+use crate::work::Merged;
 use crate::write::Write;
-use crate::writer::Writer;
 
 /// A handle of an open index. Clones are handles of the same index and may be used from any thread; the
 /// index is closed when the last handle and the last cursor are dropped.
@@ -42,197 +32,27 @@ use crate::writer::Writer;
 /// [`close`](Self::close).
 #[derive(Clone)]
 pub struct Index {
-    /// Dropped first: the threads of the index end before the index is closed. They have none themselves.
-    threads: Option<Arc<Stopper>>,
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    name: String,
-    shared: Arc<Shared>,
-    settings: Settings,
-    writer: Writer,
-    pool: Arc<Pool>,
-    labels: Arc<Labels>,
-    locks: Locks,
-    write_rate: Option<Arc<Rate>>,
-    merge_rate: Option<Arc<Rate>>,
-    /// Merges that nobody asked for pause after failures.
-    backoff: Backoff,
-    /// Dropped last: nobody else may write before everything above is gone.
-    _lock: Option<Lock>,
-}
-
-/// One flush, and one merge, at a time; a flush need not wait for a long merge.
-#[derive(Default)]
-pub(crate) struct Locks {
-    pub(crate) flushing: Mutex<()>,
-    pub(crate) merging: Mutex<()>,
-}
-
-/// How an index is opened.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) mode: Mode,
-    pub(crate) engine: Engine,
-    pub(crate) durability: Durability,
-    pub(crate) budgets: Budgets,
-    pub(crate) flush_bytes: u64,
-    pub(crate) automatic_merge: bool,
-    pub(crate) background: bool,
-    pub(crate) query: QueryLimits,
-    pub(crate) max_queries: u32,
-    pub(crate) write_bytes_per_second: Option<u64>,
-    pub(crate) merge_bytes_per_second: Option<u64>,
-    pub(crate) scrub_bytes_per_second: Option<u64>,
-    pub(crate) time: Time,
-    pub(crate) sandbox: Sandbox,
-}
-
-/// What a flush or merge did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Merged {
-    /// Parts that were made.
-    pub parts: u64,
-    /// Rows written to them.
-    pub rows: u64,
-    /// Rows that retention dropped.
-    pub dropped_rows: u64,
-    /// Bytes written.
-    pub bytes_written: u64,
-    /// File parts that retention dropped whole, without writing anything in their place.
-    pub dropped_parts: u64,
-    /// Parts that were left as they are because they are damaged; [`Index::damaged`] names them. Their
-    /// neighbours were merged without them.
-    pub left_out: u64,
-}
-
-impl Merged {
-    pub(crate) fn add(&mut self, outcome: &Outcome) {
-        self.parts += u64::from(outcome.rows > 0);
-        self.rows = self.rows.saturating_add(outcome.rows);
-        self.dropped_rows = self.dropped_rows.saturating_add(outcome.dropped_rows);
-        self.bytes_written = self.bytes_written.saturating_add(outcome.bytes_written);
-        if outcome.rows == 0 && !outcome.job.flush {
-            self.dropped_parts += outcome.job.inputs.len() as u64;
-        }
-    }
+    handle: Handle,
 }
 
 impl Index {
-    pub(crate) fn open(name: &str, storage: Arc<dyn Storage>, settings: Settings) -> Result<Self> {
-        let read_only = settings.mode == Mode::Read;
-        // Looked for before the lock is taken, so that a folder which is no index stays as it is.
-        if settings.mode != Mode::Create && storage.get(INDEX_OBJECT)?.is_none() {
-            let text = format!("index `{name}` does not exist; create it by writing to it");
-            return Err(Error::not_found(text));
-        }
-        let lock = if read_only {
-            None
-        } else {
-            Some(storage.lock()?)
-        };
-        let shared = Shared::new(storage, settings.budgets, read_only);
-        let sandbox = settings.sandbox.clone();
-        let pool = Pool::new(Arc::clone(&shared), settings.engine, sandbox);
-        let writer = Writer::open(Arc::clone(&shared), Arc::clone(&pool), settings.mode)
-            .map_err(|error| error.at(format_args!("index `{name}`")))?;
-        let inner = Inner {
-            name: name.to_owned(),
-            shared,
-            writer,
-            labels: Arc::new(Labels::new(Arc::clone(&pool))),
-            pool,
-            locks: Locks::default(),
-            write_rate: rate(settings.write_bytes_per_second),
-            merge_rate: rate(settings.merge_bytes_per_second),
-            backoff: Backoff::new(settings.time.clone()),
-            settings,
-            _lock: lock,
-        };
-        let threads = inner.settings.background.then(Stopper::new);
-        let index = Self {
-            threads,
-            inner: Arc::new(inner),
-        };
-        if let (Some(threads), Some(bytes)) =
-            (&index.threads, index.inner.settings.scrub_bytes_per_second)
-            && let Err(error) = threads.scrub_always(&index, Rate::new(bytes))
-        {
-            tracing::warn!(index = name, %error, "no thread for scrubs");
-        }
-        Ok(index)
-    }
-
-    /// A handle for a thread of the index, which does not keep the threads going.
-    pub(crate) fn inside(&self) -> Self {
+    pub(crate) fn new(open: Arc<Open>) -> Self {
         Self {
-            threads: None,
-            inner: Arc::clone(&self.inner),
+            handle: Handle::new(open),
         }
     }
 
     /// The name it was opened by.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.inner.name
+        self.handle.name()
     }
 
     /// Whether writes are refused because it was opened with
     /// [`read_only`](crate::IndexBuilder::read_only).
     #[must_use]
     pub fn is_read_only(&self) -> bool {
-        self.inner.settings.mode == Mode::Read
-    }
-
-    pub(crate) fn pool(&self) -> &Arc<Pool> {
-        &self.inner.pool
-    }
-
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.inner.shared
-    }
-
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.inner.settings
-    }
-
-    pub(crate) fn writer(&self) -> &Writer {
-        &self.inner.writer
-    }
-
-    pub(crate) fn locks(&self) -> &Locks {
-        &self.inner.locks
-    }
-
-    pub(crate) fn write_rate(&self) -> Option<&Arc<Rate>> {
-        self.inner.write_rate.as_ref()
-    }
-
-    pub(crate) fn merge_rate(&self) -> Option<&Arc<Rate>> {
-        self.inner.merge_rate.as_ref()
-    }
-
-    pub(crate) fn backoff(&self) -> &Backoff {
-        &self.inner.backoff
-    }
-
-    pub(crate) fn work(&self) -> &Arc<Work> {
-        &self.inner.shared.work
-    }
-
-    /// Notes a query, count or dump, unless there are too many.
-    pub(crate) fn begin_query(&self, operation: Operation) -> Result<Task> {
-        self.work()
-            .begin_query(operation, self.inner.settings.max_queries)
-    }
-
-    pub(crate) fn labels(&self) -> Arc<Labels> {
-        Arc::clone(&self.inner.labels)
-    }
-
-    fn lease(&self) -> Result<Lease> {
-        self.inner.pool.lease(CallLimits::default())
+        self.handle.is_read_only()
     }
 
     /// Adds the rows of a batch, all or none, with the durability of the index. On return they are as
@@ -258,13 +78,13 @@ impl Index {
 
     /// Starts to put a write together that may be bounded and stopped.
     pub fn writing(&self) -> Write {
-        Write::new(self.clone())
+        Write::new(self.handle.clone())
     }
 
     /// Starts to put a flush, merge, retention, salvage, scrub, check, dump or backup together that may be
     /// stopped.
     pub fn maintain(&self) -> Maintenance {
-        Maintenance::new(self.clone())
+        Maintenance::new(self.handle.clone())
     }
 
     /// Writes all rows that are in memory to a part in the store. They are durable on return, whatever
@@ -344,7 +164,7 @@ impl Index {
 
     /// Starts to put a query together.
     pub fn query(&self) -> Query {
-        Query::new(self.clone())
+        Query::new(self.handle.clone())
     }
 
     /// The label of each series, `None` where it has none.
@@ -352,7 +172,7 @@ impl Index {
     /// # Errors
     /// Those of a read.
     pub fn series_labels(&self, series: &[u64]) -> Result<Vec<Option<Arc<str>>>> {
-        let labels = self.inner.labels.resolve(series)?;
+        let labels = self.handle.labels().resolve(series)?;
         Ok(series.iter().map(|id| labels.get(id).cloned()).collect())
     }
 
@@ -361,9 +181,9 @@ impl Index {
     /// # Errors
     /// Those of a read.
     pub fn parts(&self) -> Result<Value> {
-        let mut lease = self.lease()?;
+        let mut lease = self.handle.lease()?;
         let report = lease.instance()?.describe(Subject::Parts)?;
-        lease.whole(parse(&report))
+        lease.whole(parse_report(&report))
     }
 
     /// The parts in order of age: what a policy for flushes and merges decides by. Parts in memory end with a
@@ -386,8 +206,8 @@ impl Index {
             let parts = introducer.describe(Subject::Parts)?;
             Ok((introducer.describe(Subject::Stats)?, parts))
         };
-        let (stats, parts) = self.inner.writer.consult(described)?;
-        let (mut report, parts) = (parse(&stats)?, parse(&parts)?);
+        let (stats, parts) = self.handle.writer().consult(described)?;
+        let (mut report, parts) = (parse_report(&stats)?, parse_report(&parts)?);
         if let Some(report) = report.as_object_mut() {
             let health = self.health().to_json();
             let cache = health.get("page_cache").cloned().unwrap_or_default();
@@ -402,14 +222,14 @@ impl Index {
     /// or merge and reads no page, so it may be asked every second.
     #[must_use]
     pub fn health(&self) -> Health {
-        Health::of(self)
+        Health::of(&self.handle)
     }
 
     /// The parts that are known to be damaged: those that a job, a query or a check met since the index was
     /// opened, and that were not salvaged since. It reads nothing.
     #[must_use]
     pub fn damaged(&self) -> Vec<DamagedPart> {
-        self.inner.shared.damages.list()
+        self.handle.shared().damages.list()
     }
 
     /// Reads every file of every part once and compares it with its checksum, past the page cache; a few
@@ -509,38 +329,12 @@ impl Index {
         }
         Ok(())
     }
-
-    pub(crate) fn check_writable(&self) -> Result<()> {
-        if self.is_read_only() {
-            let name = self.name();
-            let text =
-                format!("index `{name}` was opened read-only; open it with `open` to change it");
-            return Err(Error::invalid(text));
-        }
-        Ok(())
-    }
 }
 
 impl fmt::Debug for Index {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Index")
-            .field("name", &self.inner.name)
-            .field("settings", &self.inner.settings)
-            .finish_non_exhaustive()
+        self.handle.fmt(f)
     }
-}
-
-fn rate(bytes_per_second: Option<u64>) -> Option<Arc<Rate>> {
-    bytes_per_second.map(|bytes| Arc::new(Rate::new(bytes)))
-}
-
-pub(crate) fn parse(text: &str) -> Result<Value> {
-    serde_json::from_str(text).map_err(|cause| {
-        Error::new(
-            ErrorKind::Other,
-            format!("the engine's report is not JSON: {cause}"),
-        )
-    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod component;
 mod native;
 mod records;
 
+use serde_json::Value;
 use sidx_engine::{
     Batch, Choice, Contents, CountAnswer, Damage, Dumped, Job, Mode, Opened, Outcome, PartFile,
     QuerySpec, Retention, RetentionStep, Rows, Salvaged, Subject, View, Written,
@@ -12,7 +13,7 @@ use sidx_engine::{
 pub(crate) use self::component::ComponentInstance;
 pub(crate) use self::native::NativeInstance;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Columns, Session};
 
 /// Which build of the engine runs.
@@ -98,6 +99,14 @@ pub(crate) trait Instance: Send {
     fn verify(&mut self) -> Result<String>;
     fn contents(&mut self) -> Result<Contents>;
     fn describe(&mut self, subject: Subject) -> Result<String>;
+}
+
+/// A report of the engine, which is JSON.
+pub(crate) fn parse_report(text: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|cause| {
+        let text = format!("the engine's report is not JSON: {cause}");
+        Error::new(ErrorKind::Other, text)
+    })
 }
 
 #[cfg(test)]

@@ -27,22 +27,26 @@
 //! merges, and all of them reach storage, log, caches and scan kernels through one session each.
 //! Backends other than directory and memory implement the traits in [`storage`].
 
+mod activity;
 mod background;
 mod backoff;
 mod backup;
 mod batch;
+mod builder;
 mod cursor;
 mod damage;
+mod delivery;
 mod dump;
 pub mod error;
+mod handle;
 mod health;
 mod imports;
 mod index;
 mod instance;
 mod labels;
 mod maintenance;
+mod open;
 mod page_cache;
-mod parallel;
 mod part;
 mod pool;
 mod query;
@@ -54,6 +58,7 @@ mod runtime;
 mod salvage;
 mod scrub;
 mod session;
+mod shares;
 pub mod storage;
 mod store;
 mod sync;
@@ -64,25 +69,27 @@ mod writer;
 
 pub use backup::BackupReport;
 pub use batch::{Batch, RowBuilder, Series};
+pub use builder::IndexBuilder;
 pub use cursor::{Cursor, RowIter};
 pub use damage::DamagedPart;
 pub use dump::Dump;
 pub use error::{Error, ErrorKind, Result};
-pub use health::{Budget, CacheHealth, Health, InstanceHealth, MediumHealth};
-pub use index::{Index, Merged};
+pub use health::{Budget, CacheHealth, Health, MediumHealth};
+pub use index::Index;
 pub use instance::Engine;
 pub use maintenance::Maintenance;
 pub use part::{Medium, PartInfo};
+pub use pool::InstanceHealth;
 pub use query::Query;
 pub use retention::RetentionPreview;
 pub use rows::{DumpedRows, Row, Rows};
 pub use runtime::COMPONENT;
 pub use salvage::{SalvageReport, SalvagedPart};
-pub use scrub::{ScrubHealth, ScrubReport};
+pub use scrub::ScrubReport;
 pub use session::CancelToken;
-pub use store::{IndexBuilder, Store};
+pub use store::Store;
 pub use value::{Element, TagValue, Timestamp};
-pub use work::{Counters, Failure, Operation, QueryCounters, RunningWork};
+pub use work::{Counters, Failure, Merged, Operation, QueryCounters, RunningWork, ScrubHealth};
 pub use write::Write;
 
 pub use sidx_columns::{

@@ -102,7 +102,8 @@ impl<P> PageCache<P> {
     }
 
     /// The page at `key`, loaded by `load` when it is not there. `load` returns the page and the
-    /// bytes to charge for it, which must include all that the page will ever derive from itself.
+    /// bytes to charge for it, which must include all that the page derives from itself until it is
+    /// [charged anew](Self::recharge).
     /// Of several threads that miss the same page one loads and the others wait for it; when it
     /// fails, its error goes to its own caller and the next one tries. `load` must not use the
     /// cache.
@@ -124,6 +125,17 @@ impl<P> PageCache<P> {
             self.hits.fetch_add(1, Ordering::Relaxed);
         }
         Ok((entry.page, access))
+    }
+
+    /// Charges other bytes for a page, because it derived more from itself. One that was dropped
+    /// meanwhile stays so.
+    pub(crate) fn recharge(&self, key: PageKey, page: Arc<P>, bytes: u64) {
+        let entry = Entry {
+            page,
+            charge: bytes.saturating_add(ENTRY_BYTES),
+        };
+        // Refused when the page is not there any more.
+        let _ = self.entries.replace(key, entry, true);
     }
 
     /// Counts an access that found its page without asking.
@@ -186,6 +198,20 @@ mod tests {
         assert_eq!((stats.hits, stats.misses, stats.pages), (1, 2, 2));
         assert_eq!(stats.bytes, 1500 + 2 * ENTRY_BYTES);
         assert_eq!(stats.capacity_bytes, 1 << 20);
+    }
+
+    #[test]
+    fn a_page_is_charged_anew_as_long_as_it_is_there() {
+        let cache = PageCache::new(1 << 20);
+        load(&cache, key(1, 0), 7, 1000);
+        cache.recharge(key(1, 0), Arc::new(7), 3000);
+        cache.recharge(key(2, 0), Arc::new(8), 3000);
+        let stats = cache.stats();
+        assert_eq!((stats.pages, stats.bytes), (1, 3000 + ENTRY_BYTES));
+        assert_eq!((stats.hits, stats.misses), (0, 1));
+        // More than a shard holds: it goes.
+        cache.recharge(key(1, 0), Arc::new(7), 2 << 20);
+        assert_eq!(cache.stats().bytes, 0);
     }
 
     #[test]

@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use parking_lot::Mutex;
+use serde::Serialize;
 use sidx_engine::{Job, Outcome, Salvaged, View};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::health::InstanceHealth;
 use crate::instance::{ComponentInstance, Engine, Instance, NativeInstance};
 use crate::runtime::Sandbox;
 use crate::session::{CallLimits, CancelToken, Pin, Role, Session, Shared, Space};
@@ -28,6 +28,18 @@ pub(crate) struct Pool {
     processors: usize,
     /// Most idle instances.
     kept: usize,
+}
+
+/// Instances of the engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct InstanceHealth {
+    /// Instances that may still be started.
+    pub free: u32,
+    /// Instances that wait for work.
+    pub idle: u32,
+    /// Linear memory that the idle ones keep, in bytes; 0 with the native engine.
+    pub idle_memory_bytes: u64,
 }
 
 struct Worker {

@@ -5,33 +5,16 @@ use std::time::Duration;
 
 use sidx_engine::{Counted, Projection, QuerySpec, Sharing, series_id};
 
-use crate::cursor::{Asked, Cursor};
+use crate::cursor::Cursor;
+use crate::delivery::{Delivery, too_many_rows};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::Index;
-use crate::parallel;
+use crate::handle::Handle;
 use crate::session::{CallLimits, CancelToken};
+use crate::shares;
 use crate::work::Operation;
 
 /// Rows in one batch of a cursor, unless the query says otherwise.
 const ROWS_PER_BATCH: u32 = 8192;
-
-/// What a query may use unless it says otherwise; the index is opened with it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct QueryLimits {
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) memory_bytes: u64,
-    pub(crate) max_rows: u64,
-}
-
-impl Default for QueryLimits {
-    fn default() -> Self {
-        Self {
-            timeout: None,
-            memory_bytes: 256 << 20,
-            max_rows: u64::MAX,
-        }
-    }
-}
 
 /// A query that is being put together; [`run`](Self::run) starts it.
 ///
@@ -60,7 +43,7 @@ impl Default for QueryLimits {
 #[derive(Clone, Debug)]
 #[must_use = "a query does nothing until `run` or `count`"]
 pub struct Query {
-    index: Index,
+    index: Handle,
     spec: QuerySpec,
     timeout: Option<Duration>,
     max_rows: u64,
@@ -71,7 +54,7 @@ pub struct Query {
 }
 
 impl Query {
-    pub(crate) fn new(index: Index) -> Self {
+    pub(crate) fn new(index: Handle) -> Self {
         let limits = index.settings().query;
         let spec = QuerySpec {
             series: None,
@@ -259,7 +242,7 @@ impl Query {
         }
         let mut task = self.index.begin_query(Operation::Query)?;
         let limits = CallLimits::new(self.timeout, self.cancel);
-        let asked = Asked {
+        let delivery = Delivery {
             has_payload: self.spec.payload,
             allows_partial: self.spec.allow_partial,
             rows_per_batch: self.rows_per_batch,
@@ -267,7 +250,7 @@ impl Query {
             timed: self.timed,
         };
         match self.index.pool().lease(limits) {
-            Ok(lease) => Cursor::start(self.index, lease, task, self.spec, asked),
+            Ok(lease) => Cursor::start(self.index, lease, task, self.spec, delivery),
             Err(error) => {
                 task.end(Err(&error));
                 Err(error)
@@ -301,10 +284,10 @@ impl Query {
             let instance = lease.instance()?;
             task.follow(instance.session().activity());
             let answer = instance.count(self.spec.clone())?;
-            let found = parallel::checked(answer.shares, self.spec.sharing);
+            let found = shares::checked(answer.shares, self.spec.sharing);
             let counted = match lease.whole(found)? {
                 1 => answer.counted,
-                shares => parallel::count(&mut lease, &self.spec, shares)?,
+                shares => shares::count(&mut lease, &self.spec, shares)?,
             };
             if counted.rows > limit || (counted.partial && !allowed) {
                 let text =
@@ -319,13 +302,4 @@ impl Query {
         task.end(counted.as_ref().map(drop));
         counted
     }
-}
-
-/// The error of a query with more rows than it may have.
-pub(crate) fn too_many_rows(max_rows: u64) -> Error {
-    let text = format!(
-        "the query has more than the {max_rows} rows it may have; narrow it, give it a `limit`, or \
-         raise `max_rows`"
-    );
-    Error::new(ErrorKind::LimitExceeded, text)
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::index::Settings;
+use crate::error::Result;
+use crate::instance::parse_report;
+use crate::open::Settings;
 use crate::pool::Pool;
 use crate::session::{Role, Shared};
 use crate::storage::Storage;
@@ -25,8 +26,5 @@ pub(crate) fn run(
     let report = instance
         .repair(accept_loss)
         .map_err(|error| error.at(format_args!("index `{name}`")))?;
-    serde_json::from_str(&report).map_err(|cause| {
-        let text = format!("the engine's report is not JSON: {cause}");
-        Error::new(ErrorKind::Other, text)
-    })
+    parse_report(&report)
 }

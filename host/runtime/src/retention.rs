@@ -9,11 +9,11 @@ use sidx_engine::{Job, Outcome, Retention, RetentionStep};
 
 use crate::damage::part_name;
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::Merged;
 use crate::instance::Instance;
-use crate::maintenance::{Maintenance, end};
+use crate::maintenance::Maintenance;
+use crate::open::Open;
 use crate::session::CallLimits;
-use crate::work::{Operation, Task};
+use crate::work::{Merged, Operation, Task};
 
 /// Most parts that an error names.
 const PARTS_NAMED: usize = 8;
@@ -107,7 +107,7 @@ impl Maintenance {
         self.index.writer().check(&limits)?;
         let steps = self.judge(&rule, &limits)?;
         let mut run = Run {
-            maintenance: &self,
+            index: &index,
             limits,
             rule,
             done: Merged::default(),
@@ -136,7 +136,7 @@ impl Maintenance {
     fn judge(&self, rule: &Retention, limits: &CallLimits) -> Result<Vec<RetentionStep>> {
         let mut task = self.index.work().begin(Operation::Retention);
         let judged = self.judge_as(rule, limits, &task);
-        end(&mut task, &judged);
+        task.end(judged.as_ref().map(drop));
         judged
     }
 
@@ -185,7 +185,7 @@ fn check_steps(steps: &[RetentionStep]) -> Result<()> {
 
 /// A retention under way.
 struct Run<'a> {
-    maintenance: &'a Maintenance,
+    index: &'a Open,
     limits: CallLimits,
     rule: Retention,
     done: Merged,
@@ -223,7 +223,7 @@ impl Run<'_> {
                 Err(error) => {
                     let error: Error = error.clone().into();
                     if error.kind().is_damage() {
-                        let writer = self.maintenance.index.writer();
+                        let writer = self.index.writer();
                         writer.note_damage(&step.parts, &self.limits);
                     }
                     self.leave(&[step], error)?;
@@ -256,11 +256,7 @@ impl Run<'_> {
 
     fn leave(&mut self, steps: &[RetentionStep], error: Error) -> Result<()> {
         let is_stopped = [ErrorKind::Cancelled, ErrorKind::DeadlineExceeded];
-        let writes = self
-            .maintenance
-            .index
-            .writer()
-            .check(&CallLimits::default());
+        let writes = self.index.writer().check(&CallLimits::default());
         if is_stopped.contains(&error.kind()) || writes.is_err() {
             return Err(error);
         }
@@ -274,8 +270,8 @@ impl Run<'_> {
             return Ok(());
         }
         let (limits, rule) = (&self.limits, &self.rule);
-        let index = &self.maintenance.index;
-        let dropped = self.maintenance.watch(Operation::Merge, |_| {
+        let index = self.index;
+        let dropped = index.watch(Operation::Merge, |_| {
             let plan = |introducer: &mut dyn Instance| introducer.plan_retention(rule, steps);
             index.writer().drop_parts(limits, steps, plan)
         })?;
@@ -292,7 +288,7 @@ impl Run<'_> {
     }
 
     fn rewrite(&mut self, step: &[RetentionStep; 1]) -> Result<()> {
-        let limits = self.maintenance.at_merge_rate(&self.limits);
+        let limits = self.index.at_merge_rate(&self.limits);
         let rewritten = self.run(Operation::Merge, limits, step)?;
         self.note(rewritten.as_ref());
         Ok(())
@@ -307,8 +303,8 @@ impl Run<'_> {
         let rule = &self.rule;
         let plan = |introducer: &mut dyn Instance| introducer.plan_retention(rule, steps);
         let check = |job: &Job| check_rewriting(job, rule, steps);
-        self.maintenance.watch(operation, |task| {
-            let writer = self.maintenance.index.writer();
+        self.index.watch(operation, |task| {
+            let writer = self.index.writer();
             writer.run(limits, task, plan, check)
         })
     }

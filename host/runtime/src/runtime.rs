@@ -1,7 +1,6 @@
 //! Compiled components: each made at its first use, the embedded one kept as long as the process.
 
 mod code_cache;
-mod memory;
 mod sandbox;
 mod ticker;
 
@@ -14,14 +13,13 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, OptLevel, Store, UpdateDeadline};
 use xxhash_rust::xxh3::xxh3_128;
 
-pub(crate) use self::memory::InstanceMemory;
 pub(crate) use self::sandbox::{GuestComponent, Sandbox};
 pub(crate) use self::ticker::Watched;
 
 use self::ticker::Ticker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::imports::bindings::{self, EnginePre};
-use crate::imports::{self, State};
+use crate::imports::{self, InstanceMemory, State};
 use crate::session::Session;
 
 /// The WebAssembly component that every index runs, for those who want to look into it.

@@ -5,7 +5,7 @@ use sidx_engine::Region;
 
 use crate::damage::part_name;
 use crate::error::Result;
-use crate::index::Index;
+use crate::open::Open;
 use crate::session::CallLimits;
 use crate::work::Operation;
 
@@ -46,7 +46,7 @@ pub struct SalvagedPart {
 }
 
 /// Salvages every part that is known to be damaged. The caller holds the right to merge.
-pub(crate) fn run(index: &Index, limits: &CallLimits) -> Result<SalvageReport> {
+pub(crate) fn run(index: &Open, limits: &CallLimits) -> Result<SalvageReport> {
     let damages = &index.shared().damages;
     let mut report = SalvageReport::default();
     for part in damages.numbers() {
@@ -76,7 +76,7 @@ pub(crate) fn run(index: &Index, limits: &CallLimits) -> Result<SalvageReport> {
 }
 
 /// Looks once more: what a single query met may have been a fault on the way.
-fn is_damaged(index: &Index, limits: &CallLimits, part: u64) -> Result<bool> {
+fn is_damaged(index: &Open, limits: &CallLimits, part: u64) -> Result<bool> {
     let damages = &index.shared().damages;
     let mut lease = index.pool().lease(limits.clone())?;
     let found = lease.instance()?.survey(&[part], true)?;

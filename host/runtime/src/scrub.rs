@@ -8,14 +8,13 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use parking_lot::Mutex;
 use serde::Serialize;
 use sidx_engine::PartFile;
 use sidx_log::checksum;
 
 use crate::damage::DamagedPart;
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::Index;
+use crate::open::Open;
 use crate::rate::Rate;
 use crate::session::CallLimits;
 use crate::storage::ReadFile;
@@ -45,43 +44,8 @@ pub struct ScrubReport {
     pub damaged: Vec<DamagedPart>,
 }
 
-/// How far scrubs are, since the index was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct ScrubHealth {
-    /// Whether one is at work.
-    pub running: bool,
-    /// Parts that the present pass, or the last one, has checked so far. Passes beside each other share the
-    /// count.
-    pub checked_parts: u64,
-    /// Parts that there were when it began.
-    pub parts: u64,
-    /// Bytes that all passes have read.
-    pub bytes: u64,
-    /// Damaged parts that were not known before.
-    pub found: u64,
-    /// Passes that came to their end.
-    pub passes: u64,
-    /// When the last one did, in milliseconds since 1970.
-    pub last_finished_unix_ms: Option<u64>,
-}
-
-/// The progress of the scrubs of an index.
-#[derive(Default)]
-pub(crate) struct Scrubs(Mutex<ScrubHealth>);
-
-impl Scrubs {
-    pub(crate) fn health(&self) -> ScrubHealth {
-        *self.0.lock()
-    }
-
-    fn change(&self, change: impl FnOnce(&mut ScrubHealth)) {
-        change(&mut self.0.lock());
-    }
-}
-
 /// Reads all files of all parts once, at a rate if there is one, and notes what is damaged.
-pub(crate) fn pass(index: &Index, limits: &CallLimits, rate: Option<&Rate>) -> Result<ScrubReport> {
+pub(crate) fn pass(index: &Open, limits: &CallLimits, rate: Option<&Rate>) -> Result<ScrubReport> {
     let mut task = index.work().begin(Operation::Scrub);
     let scrubs = &index.shared().scrubs;
     let mut pass = Pass {
@@ -102,12 +66,12 @@ pub(crate) fn pass(index: &Index, limits: &CallLimits, rate: Option<&Rate>) -> R
     });
     task.end(done.as_ref().map(drop));
     done?;
-    report.damaged = index.damaged();
+    report.damaged = index.shared().damages.list();
     Ok(report)
 }
 
 struct Pass<'a> {
-    index: &'a Index,
+    index: &'a Open,
     limits: &'a CallLimits,
     /// None to read as fast as can be.
     rate: Option<&'a Rate>,

@@ -4,7 +4,6 @@
 //! The session is the only implementation of the imports. The component reaches it through the linker,
 //! the native engine calls it directly.
 
-mod activity;
 mod authority;
 mod cached_page;
 mod call;
@@ -13,6 +12,7 @@ mod handles;
 mod host;
 mod log;
 mod medium;
+mod memory;
 mod memory_files;
 mod new_file;
 mod pages;
@@ -41,15 +41,15 @@ pub use self::new_file::NewFile;
 #[allow(unreachable_pub)]
 pub use sidx_executor::Columns;
 
-pub(crate) use self::activity::Activity;
 pub(crate) use self::authority::{Role, check_engine_path};
 pub(crate) use self::call::CallLimits;
 pub(crate) use self::disk::{Purpose as SpacePurpose, Space};
 pub(crate) use self::shared::{Budgets, Shared};
 pub(crate) use self::views::Pin;
 
-use self::handles::{Handles, PagePlace};
-use self::source::Body;
+use self::handles::Handles;
+use self::source::{Body, PagePlace};
+use crate::activity::Activity;
 
 /// A compiled filter program.
 #[derive(Clone, Debug)]
@@ -155,7 +155,7 @@ impl Session {
     fn page(&self, handles: &Handles, page: u32, purpose: Purpose) -> Result<Arc<OpenPage>> {
         self.check_call()?;
         let stored = handles.page(page)?;
-        if let Some(kept) = stored.kept() {
+        if let Some(kept) = stored.kept(purpose) {
             self.activity.page_used();
             if !stored.is_first_use() {
                 self.shared.cache.hit();
@@ -165,7 +165,7 @@ impl Session {
         let place = &stored.place;
         let found = cached_page::fetch(&self.shared.cache, &self.activity, place, purpose)
             .inspect_err(|error| self.note_damage(place, error))?;
-        handles.keep(page, &found);
+        handles.keep(page, &found, purpose);
         Ok(found)
     }
 

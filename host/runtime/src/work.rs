@@ -1,5 +1,8 @@
 //! What an open index is doing, has done, and failed at.
 
+mod merged;
+mod scrubs;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,9 +12,13 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use sidx_engine::Receipt;
 
+pub use self::merged::Merged;
+pub use self::scrubs::ScrubHealth;
+
+pub(crate) use self::scrubs::Scrubs;
+
+use crate::activity::Activity;
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::Merged;
-use crate::session::Activity;
 
 /// Failures that are remembered.
 const FAILURES_KEPT: usize = 16;

@@ -6,12 +6,12 @@ use sidx_engine::{Durability, Receipt};
 
 use crate::batch::Batch;
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::Index;
+use crate::handle::Handle;
 use crate::session::{CallLimits, CancelToken, Columns};
-use crate::writer::Acknowledged;
+use crate::writer::{Acknowledged, unwritten};
 
-/// A write that is being put together; [`Index::writing`] begins one, and [`Index::write`] is short for one
-/// without limits.
+/// A write that is being put together; [`Index::writing`](crate::Index::writing) begins one, and
+/// [`Index::write`](crate::Index::write) is short for one without limits.
 ///
 /// A write waits before it changes anything: for its [rate](crate::IndexBuilder::write_bytes_per_second), for
 /// a flush when memory fills up faster than it is flushed, under pressure, in the queue of writers, for a
@@ -44,14 +44,14 @@ use crate::writer::Acknowledged;
 #[derive(Clone, Debug)]
 #[must_use = "nothing is written until `run`"]
 pub struct Write {
-    index: Index,
+    index: Handle,
     durability: Durability,
     timeout: Option<Duration>,
     cancel: Option<CancelToken>,
 }
 
 impl Write {
-    pub(crate) fn new(index: Index) -> Self {
+    pub(crate) fn new(index: Handle) -> Self {
         Self {
             durability: index.settings().durability,
             index,
@@ -115,7 +115,7 @@ impl Write {
 
 /// Waits for everything that a write waits for, in turn, and writes.
 fn append(
-    index: &Index,
+    index: &Handle,
     batch: sidx_engine::Batch<Columns>,
     limits: &CallLimits,
 ) -> Result<Acknowledged> {
@@ -144,12 +144,6 @@ fn is_stop(error: &Error) -> bool {
         error.kind(),
         ErrorKind::Cancelled | ErrorKind::DeadlineExceeded
     )
-}
-
-/// The error of a write that gave up waiting.
-pub(crate) fn unwritten(error: Error) -> Error {
-    let text = format!("{}; nothing was written", error.message());
-    Error::new(error.kind(), text)
 }
 
 /// Bytes of a batch: its values, and 16 for the series and key of each row.

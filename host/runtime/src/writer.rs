@@ -16,7 +16,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Instance;
 use crate::pool::Pool;
 use crate::session::{CallLimits, Columns, Role, Shared};
-use crate::write::unwritten;
 
 /// Most batches in one call of the engine, which copies their keys and series into its memory.
 const MAX_BATCHES: usize = 256;
@@ -231,6 +230,12 @@ impl<'w> Caller<Batch<Columns>, Result<Receipt>> for Turn<'w> {
         let text = "the write broke off; reopen the index";
         Err(Error::new(ErrorKind::Other, text))
     }
+}
+
+/// The error of a write that gave up waiting.
+pub(crate) fn unwritten(error: Error) -> Error {
+    let text = format!("{}; nothing was written", error.message());
+    Error::new(error.kind(), text)
 }
 
 /// One receipt for each batch, for as many rows as it has, with ids that follow each other.

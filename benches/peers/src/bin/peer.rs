@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use sidx_peers::figure::Figure;
+use sidx_peers::kind::Kind;
 use sidx_peers::measure::Peer;
-use sidx_peers::store::Kind;
 use sidx_w1::Query;
 
 #[derive(Parser)]

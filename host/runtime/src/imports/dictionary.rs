@@ -5,7 +5,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType, WasmList};
 
 use super::bindings::sidx::engine::scan;
-use super::scan::PageSource;
+use super::lists::PageSource;
 use super::{Answer, State, answer, convert};
 use crate::session::{NewDictionary, NewFile};
 

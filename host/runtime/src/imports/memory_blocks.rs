@@ -1,26 +1,15 @@
 //! The functions of `sidx:engine/scan` that write parts in memory.
 
-use sidx_columns::ColumnType;
-use sidx_engine::{Host, Result};
-use sidx_executor::block;
+use sidx_engine::Host;
 use wasmtime::StoreContextMut;
-use wasmtime::component::{ComponentType, Lift, LinkerInstance, Resource, WasmList};
+use wasmtime::component::{LinkerInstance, Resource, WasmList};
 
 use super::bindings::sidx::engine::scan;
+use super::lists::BlockSource;
 use super::{Answer, State, answer, convert};
 use crate::session::{Columns, NewFile};
 
 type Store<'a> = StoreContextMut<'a, State>;
-
-/// `block-source` with its lists in the component's memory.
-#[derive(ComponentType, Lift)]
-#[component(record)]
-struct BlockSource {
-    kinds: WasmList<u8>,
-    pages: WasmList<u32>,
-    blocks: WasmList<u32>,
-    rows: WasmList<u32>,
-}
 
 pub(super) fn link(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     scan.func_wrap("write-block", write_block)?;
@@ -58,18 +47,10 @@ fn fold_block(store: Store<'_>, (target, keys, source): FoldArguments) -> Answer
     let state = store.data();
     let fold = || {
         let target = state.new_file(&target)?;
-        let kinds = source.kinds.as_le_slice(&store).iter();
-        let kinds: Vec<ColumnType> = kinds
-            .map(|code| convert::column_type(*code))
-            .collect::<Result<_>>()?;
-        let lists = block::Source {
-            kinds: &kinds,
-            pages: source.pages.as_le_slice(&store),
-            blocks: source.blocks.as_le_slice(&store),
-            rows: source.rows.as_le_slice(&store),
-        };
+        let kinds = source.kinds(&store)?;
+        let source = source.lists(&kinds, &store);
         let keys = keys.as_le_slice(&store);
-        let pieces = state.session.fold_block(target, keys, lists)?;
+        let pieces = state.session.fold_block(target, keys, source)?;
         Ok(pieces.into_iter().map(convert::piece).collect())
     };
     answer(fold())

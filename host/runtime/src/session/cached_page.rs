@@ -11,12 +11,11 @@ use sidx_executor::{OpenPage, Purpose};
 use sidx_kernels::SharedDictionary;
 use zstd::bulk::Decompressor;
 
-use super::activity::Activity;
-use super::handles::PagePlace;
-use super::source::{Body, SourceFile};
+use super::source::{Body, PagePlace, SourceFile};
 use sidx_log::checksum;
 
-use crate::page_cache::{Access, PageCache};
+use crate::activity::Activity;
+use crate::page_cache::{Access, PageCache, PageKey};
 
 /// Most bytes of a page before and after compression.
 pub(crate) const MAX_PAGE_BYTES: u32 = 64 << 20;
@@ -73,6 +72,7 @@ fn fetch_stored(
     if handle.dictionary.is_some() {
         // The cache must not be used while a page is loaded, so the dictionary comes first.
         if let Some(page) = cache.get(key) {
+            widen(cache, key, &page, purpose);
             return Ok(page);
         }
         shared = shared_dictionary(cache, activity, handle)?;
@@ -82,10 +82,19 @@ fn fetch_stored(
         open(load(file, extent)?, purpose, shared)
             .map_err(|error| error.at(format_args!("{} offset {}", file.path, extent.offset)))
     })?;
-    if access == Access::Loaded {
-        activity.page_loaded();
+    match access {
+        Access::Loaded => activity.page_loaded(),
+        Access::Hit => widen(cache, key, &page, purpose),
     }
     Ok(page)
+}
+
+/// Sees to it that the cache is charged for what a page that it has derives for a purpose. What the page
+/// cannot be opened as is told by who uses it so.
+fn widen(cache: &PageCache<OpenPage>, key: PageKey, page: &Arc<OpenPage>, purpose: Purpose) {
+    if let Ok(Some(bytes)) = page.widen(purpose) {
+        cache.recharge(key, Arc::clone(page), bytes);
+    }
 }
 
 /// Takes a page whose stored bytes were read into the cache, unless somebody else did meanwhile.
@@ -103,12 +112,14 @@ pub(super) fn take_in(
         0 => Bytes::copy_from_slice(&stored),
         _ => stored,
     };
-    let (page, access) = cache.get_or_load(place.key(), || {
+    let key = place.key();
+    let (page, access) = cache.get_or_load(key, || {
         activity.read(u64::from(extent.stored_bytes));
         open(verified(file, extent, stored)?, purpose, shared)
     })?;
-    if access == Access::Loaded {
-        activity.page_loaded();
+    match access {
+        Access::Loaded => activity.page_loaded(),
+        Access::Hit => widen(cache, key, &page, purpose),
     }
     if page.raw().len() != extent.raw_bytes as usize {
         return Err(Error::corrupt("the page is another"));

@@ -9,14 +9,13 @@ use std::sync::{Arc, Weak};
 
 use sidx_engine::host::Extent;
 use sidx_engine::{Error, ErrorKind, Result};
-use sidx_executor::OpenPage;
+use sidx_executor::{OpenPage, Purpose};
 
-use super::source::SourceFile;
-use crate::page_cache::PageKey;
+use super::source::{PagePlace, SourceFile};
 
 /// Most files an instance may have open.
 const MAX_FILES: usize = 1 << 16;
-/// Most pages an instance may have registered; the table takes 48 bytes for each.
+/// Most pages an instance may have registered; the table takes 64 bytes for each.
 const MAX_PAGES: usize = 1 << 23;
 
 /// Handles that know the page they stand for. A page that was dropped leaves a few hundred bytes behind as
@@ -25,38 +24,25 @@ const MAX_KEPT: usize = 1 << 14;
 /// How often a page is used before the cache is asked for it again, which must see what is in use.
 const USES_KEPT: u8 = 32;
 
-/// Where a registered page lies.
-#[derive(Clone)]
-pub(crate) struct PagePlace {
-    pub(crate) file: Arc<SourceFile>,
-    pub(crate) extent: Extent,
-    /// The page of the dictionary that this one may refer to.
-    pub(crate) dictionary: Option<Arc<PagePlace>>,
-}
-
-impl PagePlace {
-    /// What the cache knows the page by.
-    pub(crate) fn key(&self) -> PageKey {
-        PageKey {
-            file: self.file.id,
-            offset: self.extent.offset,
-        }
-    }
-}
-
 /// A registered page.
 pub(crate) struct PageHandle {
     pub(crate) place: PagePlace,
     /// The page when it was used last, if it is still in memory.
     opened: RefCell<Weak<OpenPage>>,
+    /// What it was opened for then.
+    purpose: Cell<Purpose>,
     uses_left: Cell<u8>,
     /// It was loaded before its first use, which was not yet.
     is_new: Cell<bool>,
 }
 
 impl PageHandle {
-    /// The page, unless it was dropped or the cache should be asked.
-    pub(crate) fn kept(&self) -> Option<Arc<OpenPage>> {
+    /// The page, unless it was dropped or the cache should be asked, as it must be for another purpose than
+    /// before.
+    pub(crate) fn kept(&self, purpose: Purpose) -> Option<Arc<OpenPage>> {
+        if self.purpose.get() != purpose {
+            return None;
+        }
         self.uses_left.set(self.uses_left.get().checked_sub(1)?);
         self.opened.borrow().upgrade()
     }
@@ -169,6 +155,7 @@ impl Handles {
                     dictionary: dictionary.clone(),
                 },
                 opened: RefCell::default(),
+                purpose: Cell::new(Purpose::Raw),
                 uses_left: Cell::new(0),
                 is_new: Cell::new(false),
             })
@@ -195,8 +182,8 @@ impl Handles {
         slot.ok_or_else(|| Error::invalid(format!("page handle {handle} is not registered")))
     }
 
-    /// Lets a handle know its page.
-    pub(crate) fn keep(&self, handle: u32, page: &Arc<OpenPage>) {
+    /// Lets a handle know its page, and what that was opened for.
+    pub(crate) fn keep(&self, handle: u32, page: &Arc<OpenPage>, purpose: Purpose) {
         let Ok(stored) = self.page(handle) else {
             return;
         };
@@ -210,6 +197,7 @@ impl Handles {
             }
         }
         stored.uses_left.set(USES_KEPT);
+        stored.purpose.set(purpose);
         let known = stored.opened.replace(Arc::downgrade(page));
         if known.ptr_eq(&Weak::new()) {
             kept.push(handle);
@@ -217,8 +205,8 @@ impl Handles {
     }
 
     /// The same for a page that was loaded before its first use.
-    pub(crate) fn keep_new(&self, handle: u32, page: &Arc<OpenPage>) {
-        self.keep(handle, page);
+    pub(crate) fn keep_new(&self, handle: u32, page: &Arc<OpenPage>, purpose: Purpose) {
+        self.keep(handle, page, purpose);
         if let Ok(stored) = self.page(handle) {
             stored.is_new.set(true);
         }
@@ -275,8 +263,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::session::memory_files::{MemoryBudget, MemoryFile};
-    use sidx_executor::Purpose;
+    use crate::session::memory::{MemoryBudget, MemoryFile};
 
     fn source() -> Arc<SourceFile> {
         let reservation = MemoryBudget::new(1).reserve();
@@ -349,19 +336,20 @@ mod tests {
         let mut handles = Handles::default();
         let file = handles.add_file(source()).unwrap();
         let page = handles.add_pages(file, &extents(2)).unwrap();
-        let kept = || handles.page(page).unwrap().kept();
+        let kept = || handles.page(page).unwrap().kept(Purpose::Raw);
         assert!(kept().is_none());
         let (opened, _) = OpenPage::open(Bytes::new(), Purpose::Raw, None).unwrap();
-        handles.keep(page, &opened);
+        handles.keep(page, &opened, Purpose::Raw);
         let uses = std::iter::from_fn(kept).take(1_000).count();
         assert_eq!(uses, usize::from(USES_KEPT));
-        handles.keep(page, &opened);
-        assert!(kept().is_some() && handles.page(page + 1).unwrap().kept().is_none());
+        handles.keep(page, &opened, Purpose::Raw);
+        assert!(kept().is_some() && handles.page(page + 1).unwrap().kept(Purpose::Raw).is_none());
+        assert!(handles.page(page).unwrap().kept(Purpose::Column).is_none());
         drop(opened);
         assert!(kept().is_none());
         // An unknown handle is nobody's.
         let (opened, _) = OpenPage::open(Bytes::new(), Purpose::Raw, None).unwrap();
-        handles.keep(77, &opened);
+        handles.keep(77, &opened, Purpose::Raw);
         assert_eq!(Arc::weak_count(&opened), 0);
     }
 

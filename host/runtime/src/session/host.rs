@@ -9,7 +9,7 @@ use sidx_engine::host::{
     Readers, SalvagedLog, Selected, Top, Usage,
 };
 use sidx_engine::{Error, Host, Result};
-use sidx_executor::{Purpose, block, dictionary, encode, gather, membership, select, top};
+use sidx_executor::{Pages, Purpose, block, dictionary, encode, gather, membership, select, top};
 use sidx_kernels::{Program, Step};
 
 use super::authority::{check_engine_object, check_engine_path, check_file_path};
@@ -131,9 +131,10 @@ impl Host for Session {
 
     fn prefetch(&self, pages: &[u32]) -> Result<()> {
         let _crossing = self.activity.crossing();
-        let handles = self.handles.lock();
+        let held = self.pages();
+        held.load(pages.iter().copied(), Purpose::Raw);
         for page in pages {
-            self.page(&handles, *page, Purpose::Raw)?;
+            held.page(*page, Purpose::Raw)?;
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use zstd::bulk::Compressor;
 
 use super::cached_page::MAX_PAGE_BYTES;
 use super::disk::Space;
-use super::memory_files::{MemoryFile, Reservation};
+use super::memory::{MemoryFile, Reservation};
 use super::shared::Shared;
 use super::source::SourceFile;
 use sidx_log::checksum;

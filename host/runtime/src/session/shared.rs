@@ -11,14 +11,14 @@ use sidx_executor::OpenPage;
 use super::disk::{DiskUse, StoreUse};
 use super::log::IndexLog;
 use super::medium::MediumUse;
-use super::memory_files::{MemoryBudget, MemoryFiles};
+use super::memory::MemoryBudget;
+use super::memory_files::MemoryFiles;
 use super::source::OpenFiles;
 use super::views::Views;
 use crate::damage::Damages;
 use crate::page_cache::PageCache;
-use crate::scrub::Scrubs;
 use crate::storage::{Lock, Storage};
-use crate::work::Work;
+use crate::work::{Scrubs, Work};
 
 /// Sizes that the caller chose.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! Finished files open for reading, shared by all sessions of an index.
+//! Finished files open for reading, shared by all sessions of an index, and where pages lie in them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use sidx_engine::host::Extent;
 use sidx_engine::{Error, Result};
 
-use super::memory_files::MemoryFile;
+use super::memory::MemoryFile;
+use crate::page_cache::PageKey;
 use crate::storage::{ReadFile, Storage};
 
 /// Files that nobody uses are closed when more than this many are open, or more than twice as many as are
@@ -87,6 +89,25 @@ impl SourceFile {
                 file.read_at(offset, &mut buffer)?;
                 Ok(buffer.into())
             }
+        }
+    }
+}
+
+/// Where a registered page lies.
+#[derive(Clone)]
+pub(crate) struct PagePlace {
+    pub(crate) file: Arc<SourceFile>,
+    pub(crate) extent: Extent,
+    /// The page of the dictionary that this one may refer to.
+    pub(crate) dictionary: Option<Arc<PagePlace>>,
+}
+
+impl PagePlace {
+    /// What the cache knows the page by.
+    pub(crate) fn key(&self) -> PageKey {
+        PageKey {
+            file: self.file.id,
+            offset: self.extent.offset,
         }
     }
 }

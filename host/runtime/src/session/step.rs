@@ -9,9 +9,8 @@ use bytes::Bytes;
 use sidx_executor::{ABSENT, Pages, Purpose};
 
 use super::cached_page::{self, MAX_PAGE_BYTES};
-use super::handles::PagePlace;
 use super::pages::CallPages;
-use super::source::{Body, SourceFile};
+use super::source::{Body, PagePlace, SourceFile};
 
 /// Most bytes of one read: a longer one is hardly faster by the byte.
 const READ_BYTES_MAX: u64 = 1 << 20;
@@ -162,7 +161,7 @@ impl CallPages<'_> {
             return;
         };
         if let Some(handle) = page.handle {
-            self.handles.keep_new(handle, &opened);
+            self.handles.keep_new(handle, &opened, page.purpose);
         }
         self.held.borrow_mut().push(opened);
     }
@@ -219,7 +218,7 @@ mod tests {
     use sidx_engine::host::Extent;
 
     use super::*;
-    use crate::session::memory_files::{MemoryBudget, MemoryFile};
+    use crate::session::memory::{MemoryBudget, MemoryFile};
 
     fn places(extents: &[(u64, u32)]) -> Vec<PagePlace> {
         let reservation = MemoryBudget::new(1).reserve();

@@ -1,4 +1,7 @@
-//! The session against calls that no working engine would make.
+//! The session against calls that no working engine would make, and what it reads for those of one that
+//! works.
+
+mod far;
 
 use std::sync::Arc;
 
@@ -8,6 +11,7 @@ use sidx_engine::{ErrorKind, Host, Result};
 use sidx_executor::Pages;
 use sidx_kernels::{Step, Test};
 
+use self::far::{FarStorage, Reads};
 use super::*;
 use crate::storage::MemoryStorage;
 
@@ -308,4 +312,129 @@ fn pages_of_a_step_are_loaded_once_and_what_is_broken_is_left_to_its_use() {
     pages.load((first..first + 3).chain([first + 4]), Purpose::Column);
     assert_eq!(session.activity().to_json(0)["pages_loaded"], 4);
     assert_eq!(session.shared.cache.stats().hits, 0);
+}
+
+/// A session over a store that serves so many reads at the same time, and those reads.
+fn far_session(reads_at_once: usize, page_cache_bytes: u64) -> (Session, Arc<Reads>) {
+    let reads = Arc::<Reads>::default();
+    let storage = FarStorage {
+        storage: MemoryStorage::new("x"),
+        reads_at_once,
+        reads: Arc::clone(&reads),
+    };
+    let budgets = Budgets {
+        page_cache_bytes,
+        memory_bytes: 1 << 20,
+        disk_bytes: 1 << 30,
+        min_free_bytes: None,
+        instances: 2,
+    };
+    let shared = Shared::new(Arc::new(storage), budgets, false);
+    (Session::new(shared, true), reads)
+}
+
+/// A file with so many pages of so many rows, which hardly compress.
+fn file_of_pages(session: &Session, pages: u64, rows: u64) -> (u32, Vec<Extent>) {
+    let path = "parts/1/x";
+    let file = session.create_file(path, Medium::Durable).unwrap();
+    let random = |row: u64| row.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) as i64;
+    let extents = (0..pages).map(|page| {
+        let ints: Vec<i64> = (page * rows..(page + 1) * rows).map(random).collect();
+        session.encode_ints(&file, &ints).unwrap().extent
+    });
+    let extents = extents.collect();
+    session.finish(file).unwrap();
+    (session.open_file(path).unwrap(), extents)
+}
+
+#[test]
+fn pages_of_a_step_are_read_at_the_same_time_and_a_read_that_fails_is_left_to_its_use() {
+    let (session, reads) = far_session(4, 0);
+    let (file, extents) = file_of_pages(&session, 15, 4096);
+    // Every other one: there is no reading them together.
+    let apart: Vec<Extent> = extents.into_iter().step_by(2).collect();
+    let first = session.register_pages(file, &apart).unwrap();
+    let pages = session.pages();
+    reads.take();
+    reads.await_together(4);
+    reads.set_broken([apart[2].offset, apart[5].offset]);
+    pages.load(first..first + 8, Purpose::Column);
+    assert_eq!(reads.take(), (8, 4));
+    reads.await_together(0);
+    for at in [0, 1, 3, 4, 6, 7] {
+        let opened = pages.page(first + at, Purpose::Column).unwrap();
+        assert_eq!(opened.column().unwrap().rows(), 4096);
+    }
+    assert_eq!(reads.take(), (0, 0), "no page is read again");
+    for at in [2, 5] {
+        let error = pages.page(first + at, Purpose::Column).map(drop);
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io);
+        let offset = apart[at as usize].offset;
+        let text = format!("no answer for offset {offset}");
+        assert!(error.message().contains(&text), "{error}");
+    }
+    // What failed once is asked for again.
+    reads.set_broken([]);
+    let opened = pages.page(first + 2, Purpose::Column).unwrap();
+    assert_eq!(opened.column().unwrap().rows(), 4096);
+    assert_eq!(reads.take(), (3, 1));
+}
+
+#[test]
+fn a_prefetch_reads_neighbours_together_and_others_at_the_same_time() {
+    let (session, reads) = far_session(1, 1 << 20);
+    let (file, extents) = file_of_pages(&session, 6, 16);
+    let first = session.register_pages(file, &extents).unwrap();
+    let all: Vec<u32> = (first..first + 6).collect();
+    reads.take();
+    session.prefetch(&all).unwrap();
+    assert_eq!(reads.take(), (1, 1), "the pages lie side by side");
+    session.prefetch(&all).unwrap();
+    session.keys(first + 5, 0, 16).unwrap();
+    assert_eq!(reads.take(), (0, 0), "they are in the cache");
+
+    let (session, reads) = far_session(3, 8 << 20);
+    let (file, mut extents) = file_of_pages(&session, 5, 4096);
+    extents[4].checksum ^= 1;
+    let apart: Vec<Extent> = extents.into_iter().step_by(2).collect();
+    let first = session.register_pages(file, &apart).unwrap();
+    reads.take();
+    reads.await_together(3);
+    let damaged = session.prefetch(&[first, first + 1, first + 2]);
+    assert_eq!(kind(damaged), ErrorKind::Corrupt);
+    // The one that is damaged was read once more by who told of it.
+    assert_eq!(reads.take(), (4, 3));
+    reads.await_together(0);
+    session.prefetch(&[first, first + 1]).unwrap();
+    assert_eq!(reads.take(), (0, 0));
+    assert_eq!(
+        kind(session.prefetch(&[ABSENT])),
+        ErrorKind::InvalidArgument
+    );
+}
+
+#[test]
+fn the_page_cache_is_charged_for_what_a_page_is_opened_as_later() {
+    let charged = |purposes: &[Purpose]| {
+        let session = session(1 << 20);
+        let page = key_page(&session, "parts/1/keys.bin", Medium::Durable, 100);
+        for purpose in purposes {
+            let opened = session.pages().page(page, *purpose).unwrap();
+            if *purpose == Purpose::Column {
+                opened.column().unwrap();
+            }
+        }
+        let stats = session.shared.cache.stats();
+        assert_eq!((stats.pages, stats.misses), (1, 1));
+        stats.bytes
+    };
+    let (raw, column) = (charged(&[Purpose::Raw]), charged(&[Purpose::Column]));
+    assert!(raw < column, "{raw} {column}");
+    // The handle knows the page from its second use on.
+    let later = [Purpose::Raw, Purpose::Raw, Purpose::Column, Purpose::Column];
+    assert_eq!(charged(&later), column);
+    assert_eq!(charged(&[Purpose::Column, Purpose::Raw]), column);
+    // What it cannot be opened as costs nothing.
+    assert_eq!(charged(&[Purpose::Raw, Purpose::Filter]), raw);
 }

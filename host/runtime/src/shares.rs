@@ -16,7 +16,7 @@ use serde_json::Value;
 use sidx_engine::{Counted, QuerySpec, Share, Sharing};
 
 use self::report::Report;
-use crate::cursor::Asked;
+use crate::delivery::Delivery;
 use crate::error::{Error, ErrorKind, Result};
 use crate::labels::Labels;
 use crate::pool::Lease;
@@ -129,7 +129,7 @@ impl Shares {
     pub(crate) fn start(
         lease: &Lease,
         spec: &QuerySpec,
-        asked: Asked,
+        delivery: Delivery,
         shares: u32,
         labels: &Arc<Labels>,
     ) -> Result<Option<Self>> {
@@ -151,7 +151,7 @@ impl Shares {
             let share = Work {
                 lease,
                 spec,
-                asked,
+                delivery,
                 labels: Arc::clone(labels),
                 queue: Arc::clone(&queue),
             };
@@ -236,7 +236,7 @@ impl Drop for Shares {
 struct Work {
     lease: Lease,
     spec: QuerySpec,
-    asked: Asked,
+    delivery: Delivery,
     labels: Arc<Labels>,
     queue: Arc<Queue>,
 }
@@ -251,18 +251,18 @@ impl Work {
     }
 
     fn rows(&mut self) -> Result<Report> {
-        let (spec, asked) = (self.spec.clone(), self.asked);
-        let mut clock = report::Clock::new(asked.timed);
+        let (spec, delivery) = (self.spec.clone(), self.delivery);
+        let mut clock = report::Clock::new(delivery.timed);
         let instance = self.lease.instance()?;
-        instance.session().activity().reset(asked.timed);
-        let started = clock.time(|| instance.query(spec, asked.rows_per_batch))?;
+        instance.session().activity().reset(delivery.timed);
+        let started = clock.time(|| instance.query(spec, delivery.rows_per_batch))?;
         let mut is_read = started.rows.is_empty() || self.hand_over(started.rows)?;
         while is_read
             && !started.complete
             && let Some(cursor) = started.cursor
         {
             let instance = self.lease.instance()?;
-            let next = clock.time(|| instance.next(cursor, asked.rows_per_batch))?;
+            let next = clock.time(|| instance.next(cursor, delivery.rows_per_batch))?;
             match next {
                 None => break,
                 Some(rows) if rows.is_empty() => {
@@ -285,9 +285,9 @@ impl Work {
             .as_ref()
             .map_or(0, |columns| columns.size_bytes());
         let bytes = columns + 16 * rows.len() as u64;
-        let rows = Rows::new(rows, self.asked.has_payload, Arc::clone(&self.labels));
+        let rows = Rows::new(rows, self.delivery.has_payload, Arc::clone(&self.labels));
         let rows = self.lease.whole(rows)?;
-        let rows = rows.allowing_partial(self.asked.allows_partial);
+        let rows = rows.allowing_partial(self.delivery.allows_partial);
         Ok(self.queue.push((stripe, rows), bytes))
     }
 }

@@ -1,0 +1,156 @@
+//! An open index: the state that everything which works with one holds.
+
+mod settings;
+mod upkeep;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sidx_engine::{INDEX_OBJECT, Mode};
+
+pub(crate) use self::settings::{QueryLimits, Settings};
+
+use crate::backoff::Backoff;
+use crate::error::{Error, Result};
+use crate::labels::Labels;
+use crate::pool::{Lease, Pool};
+use crate::rate::Rate;
+use crate::session::{CallLimits, Shared};
+use crate::storage::{Lock, Storage};
+use crate::work::{Operation, Task, Work};
+use crate::writer::Writer;
+
+/// An open index, without the threads that it may have. It is closed when the last one who holds it lets go.
+pub(crate) struct Open {
+    name: String,
+    shared: Arc<Shared>,
+    settings: Settings,
+    writer: Writer,
+    pool: Arc<Pool>,
+    labels: Arc<Labels>,
+    locks: Locks,
+    write_rate: Option<Arc<Rate>>,
+    merge_rate: Option<Arc<Rate>>,
+    /// Merges that nobody asked for pause after failures.
+    backoff: Backoff,
+    /// Dropped last: nobody else may write before everything above is gone.
+    _lock: Option<Lock>,
+}
+
+/// One flush, and one merge, at a time; a flush need not wait for a long merge.
+#[derive(Default)]
+pub(crate) struct Locks {
+    pub(crate) flushing: Mutex<()>,
+    pub(crate) merging: Mutex<()>,
+}
+
+impl Open {
+    pub(crate) fn new(
+        name: &str,
+        storage: Arc<dyn Storage>,
+        settings: Settings,
+    ) -> Result<Arc<Self>> {
+        let read_only = settings.mode == Mode::Read;
+        // Looked for before the lock is taken, so that a folder which is no index stays as it is.
+        if settings.mode != Mode::Create && storage.get(INDEX_OBJECT)?.is_none() {
+            let text = format!("index `{name}` does not exist; create it by writing to it");
+            return Err(Error::not_found(text));
+        }
+        let lock = if read_only {
+            None
+        } else {
+            Some(storage.lock()?)
+        };
+        let shared = Shared::new(storage, settings.budgets, read_only);
+        let sandbox = settings.sandbox.clone();
+        let pool = Pool::new(Arc::clone(&shared), settings.engine, sandbox);
+        let writer = Writer::open(Arc::clone(&shared), Arc::clone(&pool), settings.mode)
+            .map_err(|error| error.at(format_args!("index `{name}`")))?;
+        Ok(Arc::new(Self {
+            name: name.to_owned(),
+            shared,
+            writer,
+            labels: Arc::new(Labels::new(Arc::clone(&pool))),
+            pool,
+            locks: Locks::default(),
+            write_rate: rate(settings.write_bytes_per_second),
+            merge_rate: rate(settings.merge_bytes_per_second),
+            backoff: Backoff::new(settings.time.clone()),
+            settings,
+            _lock: lock,
+        }))
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.settings.mode == Mode::Read
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.is_read_only() {
+            let name = self.name();
+            let text =
+                format!("index `{name}` was opened read-only; open it with `open` to change it");
+            return Err(Error::invalid(text));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    pub(crate) fn locks(&self) -> &Locks {
+        &self.locks
+    }
+
+    pub(crate) fn write_rate(&self) -> Option<&Arc<Rate>> {
+        self.write_rate.as_ref()
+    }
+
+    pub(crate) fn merge_rate(&self) -> Option<&Arc<Rate>> {
+        self.merge_rate.as_ref()
+    }
+
+    pub(crate) fn backoff(&self) -> &Backoff {
+        &self.backoff
+    }
+
+    pub(crate) fn work(&self) -> &Arc<Work> {
+        &self.shared.work
+    }
+
+    pub(crate) fn labels(&self) -> Arc<Labels> {
+        Arc::clone(&self.labels)
+    }
+
+    /// Notes a query, count or dump, unless there are too many.
+    pub(crate) fn begin_query(&self, operation: Operation) -> Result<Task> {
+        self.work()
+            .begin_query(operation, self.settings.max_queries)
+    }
+
+    /// An instance for what has no limits of its own.
+    pub(crate) fn lease(&self) -> Result<Lease> {
+        self.pool.lease(CallLimits::default())
+    }
+}
+
+fn rate(bytes_per_second: Option<u64>) -> Option<Arc<Rate>> {
+    bytes_per_second.map(|bytes| Arc::new(Rate::new(bytes)))
+}
