@@ -4,7 +4,6 @@ mod code;
 mod code_map;
 mod crates;
 mod cycles;
-mod known;
 mod modules;
 mod paths;
 
@@ -46,7 +45,7 @@ pub fn check(root: &Path) -> Vec<String> {
     }
     let read = |file: &Path| fs::read_to_string(root.join(file)).ok();
     let crates = crates::find(root, &packages);
-    cycles::check(&crates, &read, known::KNOWN, &mut faults);
+    cycles::check(&crates, &read, &mut faults);
     match fs::read_to_string(root.join("Cargo.toml")) {
         Ok(text) => check_dependencies(&text, &mut faults),
         Err(error) => faults.push(format!("Cargo.toml: {error}")),

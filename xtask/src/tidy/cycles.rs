@@ -11,14 +11,6 @@ use super::crates::Crate;
 use super::modules::{self, Module, ReadFile};
 use super::paths;
 
-/// A cycle that is there and must go. It may lose members, and never gain one.
-pub(super) struct Known {
-    /// The first file of the crate.
-    pub(super) root: &'static str,
-    /// Modules from the root of the crate on, all children of one module.
-    pub(super) members: &'static [&'static str],
-}
-
 /// Where a module uses another: file and line.
 type Place = (String, usize);
 /// Siblings that use siblings, by the number of both, with the first place where they do.
@@ -31,46 +23,20 @@ struct Knot {
     shortest: String,
 }
 
-/// Faults of crates. Cycles that `known` lists are none, as long as all their members are in one.
-pub(super) fn check(
-    crates: &[Crate],
-    files: &ReadFile<'_>,
-    known: &[Known],
-    faults: &mut Vec<String>,
-) {
-    let mut found: BTreeMap<&str, Vec<Knot>> = BTreeMap::new();
+/// Faults of crates: each cycle, with the shortest way round.
+pub(super) fn check(crates: &[Crate], files: &ReadFile<'_>, faults: &mut Vec<String>) {
     for each in crates {
-        match modules::read(Path::new(&each.root), files) {
-            Ok(modules) => {
-                found.insert(&each.root, knots(&modules, &each.package));
+        let modules = match modules::read(Path::new(&each.root), files) {
+            Ok(modules) => modules,
+            Err(problem) => {
+                faults.push(problem);
+                continue;
             }
-            Err(problem) => faults.push(problem),
-        }
-    }
-    for (root, knots) in &found {
-        let known = known.iter().filter(|known| known.root == *root);
-        let known: Vec<&Known> = known.collect();
-        for knot in knots {
-            let covers = |known: &&&Known| {
-                let has = |member: &String| known.members.contains(&member.as_str());
-                knot.members.iter().all(has)
-            };
-            if known.iter().find(covers).is_none() {
-                let members: Vec<&str> = knot.members.iter().map(String::as_str).collect();
-                let (members, shortest) = (members.join(", "), &knot.shortest);
-                faults.push(format!("{root}: modules in a cycle: {members}{shortest}"));
-            }
-        }
-    }
-    for known in known {
-        let knots = found.get(known.root).map_or(&[] as &[Knot], Vec::as_slice);
-        for member in known.members {
-            if !knots.iter().any(|knot| knot.members.contains(*member)) {
-                faults.push(format!(
-                    "{}: {member} is in no cycle any more; take it out of xtask/src/tidy/known.rs",
-                    known.root
-                ));
-            }
+        };
+        for knot in knots(&modules, &each.package) {
+            let members: Vec<&str> = knot.members.iter().map(String::as_str).collect();
+            let (root, members, shortest) = (&each.root, members.join(", "), &knot.shortest);
+            faults.push(format!("{root}: modules in a cycle: {members}{shortest}"));
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Faults of the crate whose files these are, the first one its root.
-fn faults(files: &[(&str, &str)], known: &[Known]) -> Vec<String> {
+fn faults(files: &[(&str, &str)]) -> Vec<String> {
     let read = |path: &Path| {
         let mut files = files.iter();
         let found = files.find(|(name, _)| Path::new(name) == path);
@@ -14,12 +14,12 @@ fn faults(files: &[(&str, &str)], known: &[Known]) -> Vec<String> {
         root: files[0].0.to_owned(),
         package: String::new(),
     };
-    check(&[made], &read, known, &mut faults);
+    check(&[made], &read, &mut faults);
     faults
 }
 
 fn lines(files: &[(&str, &str)]) -> Vec<String> {
-    let faults = faults(files, &[]);
+    let faults = faults(files);
     faults
         .iter()
         .flat_map(|fault| fault.lines())
@@ -225,33 +225,4 @@ fn files_are_found_where_the_compiler_finds_them() {
     );
     let told = lines(&[("src/lib.rs", "mod gone;\n")]);
     assert_eq!(told, ["src/lib.rs: module gone has no file"]);
-}
-
-#[test]
-fn a_known_cycle_is_no_fault_until_it_grows_or_shrinks() {
-    const TWO: [Known; 1] = [Known {
-        root: "src/lib.rs",
-        members: &["a", "b"],
-    }];
-    let files = |b: &'static str, c: &'static str| {
-        [
-            ("src/lib.rs", "mod a;\nmod b;\nmod c;\n"),
-            ("src/a.rs", "use crate::b::B;\npub struct A;\n"),
-            ("src/b.rs", b),
-            ("src/c.rs", c),
-        ]
-    };
-    let circle = "use crate::a::A;\npub struct B;\n";
-    assert_eq!(faults(&files(circle, ""), &TWO), [] as [&str; 0]);
-    let grown = faults(
-        &files(
-            "use crate::c::C;\npub struct B;\n",
-            "use crate::a::A;\npub struct C;\n",
-        ),
-        &TWO,
-    );
-    assert_eq!(grown.len(), 1, "{grown:?}");
-    let gone = faults(&files("pub struct B;\n", ""), &TWO);
-    assert_eq!(gone.len(), 2, "{gone:?}");
-    assert!(gone[0].contains("a is in no cycle any more"), "{gone:?}");
 }
