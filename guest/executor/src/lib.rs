@@ -31,7 +31,7 @@ pub mod sink;
 pub mod stored;
 pub mod top;
 
-pub use columns::Columns;
+pub use columns::{Columns, RowKeys, RowSeries, SeriesRuns};
 pub use error::Error;
 pub use page::{OpenPage, Purpose};
 pub use pages::{Pages, Place};
