@@ -26,6 +26,7 @@ struct RowOrder {
 impl Columns {
     /// No columns yet, of `rows` rows.
     #[must_use]
+    #[inline]
     pub fn new(rows: u32) -> Self {
         Self {
             rows,
@@ -35,6 +36,7 @@ impl Columns {
     }
 
     /// The same columns, and the key and series of each row; an error when there are not as many as rows.
+    #[inline]
     pub fn ordered(self, keys: Vec<i64>, series: Vec<u64>) -> Result<Self> {
         for (what, found) in [("keys", keys.len()), ("series", series.len())] {
             if found != self.rows as usize {
@@ -47,6 +49,7 @@ impl Columns {
     }
 
     /// Takes the key and series of each row, where they are known.
+    #[inline]
     pub fn take_order(&mut self) -> Option<(Vec<i64>, Vec<u64>)> {
         let RowOrder { keys, series } = Arc::unwrap_or_clone(self.order.take()?);
         Some((keys, series))
@@ -69,6 +72,7 @@ impl Columns {
     }
 
     /// Columns that must all have `rows` rows.
+    #[inline]
     pub fn from_columns(rows: usize, columns: Vec<Column>) -> Result<Self> {
         let count = u32::try_from(rows)
             .map_err(|_| Error::request(format!("{rows} rows are more than {}", u32::MAX)))?;
@@ -99,17 +103,20 @@ impl Columns {
 
     /// Rows of each column.
     #[must_use]
+    #[inline]
     pub fn rows(&self) -> u32 {
         self.rows
     }
 
     /// The columns in order.
     #[must_use]
+    #[inline]
     pub fn all(&self) -> &[Column] {
         &self.columns
     }
 
     /// One column; an error when there is none at the position.
+    #[inline]
     pub fn get(&self, at: u32) -> Result<&Column> {
         self.columns.get(at as usize).ok_or_else(|| {
             let count = self.columns.len();

@@ -119,6 +119,7 @@ fn check_size(kind: ColumnType, source: sidx_kernels::Source<'_>) -> Result<(), 
 }
 
 /// Refuses rows of a small page whose values are large: a dictionary may name one again and again.
+#[inline]
 pub(crate) fn check_rows_size(page: &Page, rows: &[u32]) -> Result<(), Error> {
     if !may_be_large(page, rows.len()) || rows.iter().any(|row| *row >= page.rows()) {
         return Ok(());
@@ -131,10 +132,12 @@ pub(crate) fn check_rows_size(page: &Page, rows: &[u32]) -> Result<(), Error> {
     check_size(page.kind(), source)
 }
 
+#[inline]
 fn may_be_large(page: &Page, rows: usize) -> bool {
     (page.memory_bytes() as u64).saturating_mul(rows as u64) > MAX_GATHERED_BYTES
 }
 
+#[inline]
 pub(crate) fn check_bytes(bytes: u64, limit: u64) -> Result<(), Error> {
     if bytes <= limit {
         return Ok(());
