@@ -1,5 +1,5 @@
-//! `wit/storage` over our own stores, checked by the conformance component, as a host in another language would
-//! be; and hosts with a flaw each, which the component must find.
+//! `wit/storage` over our own stores, checked by the conformance component, as a host in another language
+//! would be; and hosts with a flaw each, which the component must find.
 
 // Tests fail by panicking, and need no documentation beyond their names.
 #![allow(

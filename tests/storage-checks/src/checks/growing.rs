@@ -24,7 +24,8 @@ pub(super) fn check_none(place: &Place) -> Verdict {
     Ok(())
 }
 
-/// A growing file takes bytes at its end, is found while it grows, and goes on where it was when opened again.
+/// A growing file takes bytes at its end, is found while it grows, and goes on where it was when opened
+/// again.
 pub(super) fn check_growth(place: &Place) -> Verdict {
     if !places::describe().files_grow {
         return Ok(());
