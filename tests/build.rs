@@ -30,24 +30,22 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
-    // Where the shipped component cannot be built, this one cannot be either; its tests will say so.
-    let wasm = match env::var_os(PREBUILT).filter(|path| !path.is_empty()) {
-        Some(_) => Vec::new(),
-        None => component::component(Build::Hostile)?,
+    // Where the shipped component cannot be built, these cannot be either; their tests will say so.
+    let is_prebuilt = env::var_os(PREBUILT).is_some_and(|path| !path.is_empty());
+    let made = |make: &dyn Fn() -> Result<Vec<u8>, String>| match is_prebuilt {
+        true => Ok(Vec::new()),
+        false => make(),
     };
-    write("misbehaving.wasm", &wasm)?;
-    // The component came first and has installed the target where it was missing.
+    // The component comes first: it installs the target where it is missing.
+    write(
+        "misbehaving.wasm",
+        &made(&|| component::component(Build::Hostile))?,
+    )?;
     for name in ["kernels", "executor"] {
-        let checks = match wasm.is_empty() {
-            true => Vec::new(),
-            false => module(&format!("{name}-wasm"), VECTORS)?,
-        };
+        let checks = made(&|| module(&format!("{name}-wasm"), VECTORS))?;
         write(&format!("{name}.wasm"), &checks)?;
     }
-    let checks = match wasm.is_empty() {
-        true => Vec::new(),
-        false => component::wrap(&module("storage-checks", PLAIN)?)?,
-    };
+    let checks = made(&|| component::wrap(&module("storage-checks", PLAIN)?))?;
     write("storage-checks.wasm", &checks)
 }
 
