@@ -47,12 +47,7 @@ pub fn gather<P: Pages>(pages: &P, sources: &[Source<'_>]) -> Result<Columns, P:
         }
         let column = column(pages, *source)?;
         bytes = bytes.saturating_add(column.size_bytes() as u64);
-        if bytes > MAX_GATHERED_BYTES_IN_ALL {
-            let text = format!(
-                "the columns of one batch pass {MAX_GATHERED_BYTES_IN_ALL} bytes; ask for fewer rows"
-            );
-            return Err(Error::Limit(text).into());
-        }
+        check_bytes(bytes, MAX_GATHERED_BYTES_IN_ALL)?;
         gathered.push(column);
     }
     Ok(Columns::from_columns(rows, gathered)?)
