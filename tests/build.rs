@@ -1,6 +1,6 @@
 //! Builds what the tests run inside WebAssembly: the component that misbehaves on demand, for
-//! `tests/isolation.rs`, and the checks of the kernels and the executors, for `tests/kernels.rs` and
-//! `tests/executor.rs`.
+//! `tests/isolation.rs`, the checks of the kernels and the executors, for `tests/kernels.rs` and
+//! `tests/executor.rs`, and the conformance component of `wit/storage`, for `tests/storage.rs`.
 
 #[path = "../host/runtime/build/component.rs"]
 mod component;
@@ -12,6 +12,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use component::{Build, PREBUILT};
+
+/// With the vector instructions that the component has.
+const VECTORS: &str = "-C target-feature=+simd128";
+/// With what every host has.
+const PLAIN: &str = "";
 
 fn main() -> ExitCode {
     match run() {
@@ -25,21 +30,23 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
-    // Where the shipped component cannot be built, this one cannot be either; its tests will say so.
-    let wasm = match env::var_os(PREBUILT).filter(|path| !path.is_empty()) {
-        Some(_) => Vec::new(),
-        None => component::component(Build::Hostile)?,
+    // Where the shipped component cannot be built, these cannot be either; their tests will say so.
+    let is_prebuilt = env::var_os(PREBUILT).is_some_and(|path| !path.is_empty());
+    let made = |make: &dyn Fn() -> Result<Vec<u8>, String>| match is_prebuilt {
+        true => Ok(Vec::new()),
+        false => make(),
     };
-    write("misbehaving.wasm", &wasm)?;
-    // The component came first and has installed the target where it was missing.
+    // The component comes first: it installs the target where it is missing.
+    write(
+        "misbehaving.wasm",
+        &made(&|| component::component(Build::Hostile))?,
+    )?;
     for name in ["kernels", "executor"] {
-        let checks = match wasm.is_empty() {
-            true => Vec::new(),
-            false => checks_of(name)?,
-        };
+        let checks = made(&|| module(&format!("{name}-wasm"), VECTORS))?;
         write(&format!("{name}.wasm"), &checks)?;
     }
-    Ok(())
+    let checks = made(&|| component::wrap(&module("storage-checks", PLAIN)?))?;
+    write("storage-checks.wasm", &checks)
 }
 
 fn write(name: &str, bytes: &[u8]) -> Result<(), String> {
@@ -47,29 +54,26 @@ fn write(name: &str, bytes: &[u8]) -> Result<(), String> {
     fs::write(&path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-/// The module of `tests/kernels-wasm` or `tests/executor-wasm`, with the vector instructions that the
-/// component has.
-fn checks_of(name: &str) -> Result<Vec<u8>, String> {
+/// The module of a folder of `tests`, whose package is named after it.
+fn module(folder: &str, flags: &str) -> Result<Vec<u8>, String> {
     let workspace = component::workspace()?;
     let target_dir = component::variable("OUT_DIR")?.join("kernels");
-    let sources = workspace.join(format!("tests/{name}-wasm"));
+    let sources = workspace.join(format!("tests/{folder}"));
     writeln!(
         io::stdout(),
         "cargo::rerun-if-changed={}",
         sources.display()
     )
     .map_err(|error| format!("cannot write to stdout: {error}"))?;
-    let output = component::guest_cargo(&workspace, &target_dir, &format!("sidx-{name}-wasm"))
-        .env("RUSTFLAGS", "-C target-feature=+simd128")
+    let output = component::guest_cargo(&workspace, &target_dir, &format!("sidx-{folder}"))
+        .env("RUSTFLAGS", flags)
         .output()
         .map_err(|error| format!("cannot start cargo: {error}"))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        return Err(format!(
-            "building the checks of the {name} failed:\n{stderr}"
-        ));
+        return Err(format!("building tests/{folder} failed:\n{stderr}"));
     }
-    let module = format!("release/sidx_{name}_wasm.wasm");
+    let module = format!("release/sidx_{}.wasm", folder.replace('-', "_"));
     let module = Path::new(component::TARGET).join(module);
     component::read(&target_dir.join(module))
 }

@@ -22,6 +22,8 @@ enum Task {
     Tidy,
     /// Build the component and print where it lies
     Component,
+    /// Build the component that checks implementations of wit/storage, and print where it lies
+    Conformance,
     /// Run all tests and print the line coverage of engine, kernels, host and command; fails below a floor
     Coverage,
 }
@@ -44,7 +46,8 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         }
-        Task::Component => component(&root),
+        Task::Component => component(&root, "sidx-host", "sidx.wasm"),
+        Task::Conformance => component(&root, "sidx-tests", "storage-checks.wasm"),
         Task::Coverage => match coverage::run(&root) {
             Ok(coverage::Coverage { report, faults }) => {
                 print!("{report}");
@@ -72,12 +75,12 @@ fn root() -> PathBuf {
     path
 }
 
-/// Builds the host, whose build script makes the component, and finds the newest artefact.
-fn component(root: &std::path::Path) -> ExitCode {
+/// Builds a package whose build script makes a component, and finds the newest artefact.
+fn component(root: &std::path::Path, package: &str, file: &str) -> ExitCode {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = std::process::Command::new(cargo)
         .current_dir(root)
-        .args(["build", "--package", "sidx-host", "--lib"])
+        .args(["build", "--package", package, "--lib"])
         .status();
     if !status.is_ok_and(|status| status.success()) {
         return ExitCode::FAILURE;
@@ -90,7 +93,7 @@ fn component(root: &std::path::Path) -> ExitCode {
         .flatten()
         .flatten()
     {
-        let path = entry.path().join("out/sidx.wasm");
+        let path = entry.path().join("out").join(file);
         if let Ok(modified) = path.metadata().and_then(|metadata| metadata.modified()) {
             found.push((modified, path));
         }

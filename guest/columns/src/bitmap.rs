@@ -20,6 +20,7 @@ pub struct Bitmap {
 impl Bitmap {
     /// The empty set over `len` rows.
     #[must_use]
+    #[inline]
     pub fn zeros(len: usize) -> Bitmap {
         Bitmap {
             words: vec![0; len.div_ceil(WORD)],
@@ -152,6 +153,7 @@ impl Bitmap {
 
     /// Number of rows of a range that are in the set.
     #[must_use]
+    #[inline]
     pub fn count_range(&self, range: Range<usize>) -> usize {
         let mut count = 0;
         for_words(range.start, range.end.min(self.len), |index, mask| {
@@ -165,12 +167,14 @@ impl Bitmap {
 
     /// Whether no row is in the set.
     #[must_use]
+    #[inline]
     pub fn none(&self) -> bool {
         self.words.iter().all(|word| *word == 0)
     }
 
     /// Whether every row is in the set.
     #[must_use]
+    #[inline]
     pub fn all(&self) -> bool {
         let (whole, tail) = self
             .words
@@ -223,12 +227,14 @@ impl Bitmap {
 
     /// The rows of the set, ascending.
     #[must_use]
+    #[inline]
     pub fn iter(&self) -> Ones<'_> {
         self.iter_range(0..self.len)
     }
 
     /// The rows of the set inside a range; iterates from either end.
     #[must_use]
+    #[inline]
     pub fn iter_range(&self, range: Range<usize>) -> Ones<'_> {
         Ones::new(&self.words, range.start, range.end.min(self.len))
     }

@@ -81,6 +81,7 @@ impl Column {
     /// caller made or checked them; nothing is looked at. What breaks a rule all the same gives a column
     /// with other values than meant, or with none, and no error.
     #[must_use]
+    #[inline]
     pub fn from_checked(
         kind: ColumnType,
         rows: usize,
@@ -112,18 +113,21 @@ impl Column {
 
     /// Type of the column.
     #[must_use]
+    #[inline]
     pub fn kind(&self) -> ColumnType {
         self.kind
     }
 
     /// Number of rows.
     #[must_use]
+    #[inline]
     pub fn rows(&self) -> usize {
         self.rows
     }
 
     /// The rows that are present; `None` when all are.
     #[must_use]
+    #[inline]
     pub fn presence(&self) -> Option<&Bitmap> {
         self.presence.as_ref()
     }
@@ -147,6 +151,7 @@ impl Column {
 
     /// The store of slots or elements.
     #[must_use]
+    #[inline]
     pub fn values(&self) -> &Values {
         &self.values
     }
@@ -159,6 +164,7 @@ impl Column {
 
     /// End of each row's elements; `None` for scalars.
     #[must_use]
+    #[inline]
     pub fn ends(&self) -> Option<&[u32]> {
         self.ends.as_deref()
     }
@@ -214,6 +220,7 @@ impl Column {
 
     /// Bytes the column takes: raw values, ends and presence plus a fixed overhead. For budgets.
     #[must_use]
+    #[inline]
     pub fn size_bytes(&self) -> usize {
         let values = match &self.values {
             Values::Int(values) => values.len() * 8,
@@ -229,6 +236,7 @@ impl Column {
     /// Bytes of a row's value: 8 for a number, 1 for a boolean, the length for a string, the sum of the
     /// elements for an array. Zero where it is absent.
     #[must_use]
+    #[inline]
     pub fn value_bytes(&self, row: usize) -> usize {
         if !self.is_present(row) {
             return 0;
@@ -243,6 +251,7 @@ impl Column {
 
     /// [Bytes](Self::value_bytes) of the longest row. Zero when no row is present.
     #[must_use]
+    #[inline]
     pub fn max_value_bytes(&self) -> usize {
         let bytes = (0..self.rows).map(|row| self.value_bytes(row));
         bytes.max().unwrap_or(0)

@@ -76,12 +76,14 @@ impl ColumnType {
 
     /// On-disk code: the value type's code, with [`ARRAY_FLAG`] for arrays.
     #[must_use]
+    #[inline]
     pub fn code(self) -> u8 {
         self.value as u8 | if self.array { ARRAY_FLAG } else { 0 }
     }
 
     /// The type of an on-disk code, if there is one.
     #[must_use]
+    #[inline]
     pub fn from_code(code: u8) -> Option<ColumnType> {
         let value = ValueType::ALL
             .into_iter()

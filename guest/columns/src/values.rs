@@ -21,6 +21,7 @@ pub enum Values {
 impl Values {
     /// An empty store of the form a value type needs, with room for `capacity` values.
     #[must_use]
+    #[inline]
     pub fn with_capacity(value: ValueType, capacity: usize) -> Values {
         match value {
             ValueType::Int | ValueType::Timestamp => Values::Int(Vec::with_capacity(capacity)),
@@ -34,6 +35,7 @@ impl Values {
 
     /// Number of values.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         match self {
             Values::Int(values) => values.len(),
@@ -62,6 +64,7 @@ impl Values {
 
     /// Whether the store is of the form a value type needs.
     #[must_use]
+    #[inline]
     pub fn fits(&self, value: ValueType) -> bool {
         matches!(
             (self, value),
@@ -73,6 +76,7 @@ impl Values {
     }
 
     /// Appends the value an absent row's slot holds: zero, false or the empty string.
+    #[inline]
     pub fn push_default(&mut self) {
         match self {
             Values::Int(values) => values.push(0),
@@ -86,6 +90,7 @@ impl Values {
     ///
     /// # Errors
     /// When the stores differ in form, or byte strings would exceed 4 GiB.
+    #[inline]
     pub fn extend_from(&mut self, from: &Values, range: Range<usize>) -> Result<(), ColumnError> {
         let range = range.start.min(from.len())..range.end.min(from.len());
         match (self, from) {
@@ -132,6 +137,7 @@ impl ByteStrings {
 
     /// An empty store with room for `count` strings of `bytes` bytes together.
     #[must_use]
+    #[inline]
     pub fn with_capacity(count: usize, bytes: usize) -> ByteStrings {
         ByteStrings {
             ends: Vec::with_capacity(count),
@@ -177,6 +183,7 @@ impl ByteStrings {
 
     /// Bytes of all strings together.
     #[must_use]
+    #[inline]
     pub fn total_bytes(&self) -> usize {
         self.bytes.len()
     }
@@ -222,6 +229,7 @@ impl ByteStrings {
     }
 
     /// The strings in order.
+    #[inline]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> + ExactSizeIterator {
         (0..self.len()).map(|index| self.get(index).unwrap_or_default())
     }
@@ -233,6 +241,7 @@ impl ByteStrings {
     }
 
     /// Makes room for more strings and bytes.
+    #[inline]
     pub fn reserve(&mut self, count: usize, bytes: usize) {
         self.ends.reserve(count);
         self.bytes.reserve(bytes);

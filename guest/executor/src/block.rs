@@ -1,10 +1,11 @@
 //! Blocks of parts in memory: a batch on its way in, and several small blocks put together.
 
 use sidx_columns::MAX_ROWS;
-use sidx_columns::{Column, ColumnType, ValueType, Values};
+use sidx_columns::{Column, ColumnType};
 
 use crate::ABSENT;
 use crate::columns::Columns;
+use crate::encode;
 use crate::error::Error;
 use crate::gather::MAX_GATHERED_BYTES;
 use crate::page::Purpose;
@@ -116,10 +117,7 @@ fn open<P: Pages>(pages: &P, handles: &[u32]) -> Result<Vec<Option<P::Page>>, P:
 }
 
 fn append_keys<S: PageSink>(target: &S, keys: &[i64]) -> Result<Piece, S::Error> {
-    let kind = ColumnType::scalar(ValueType::Int);
-    let values = Values::Int(keys.to_vec());
-    let column = Column::new(kind, keys.len(), None, None, values).map_err(Error::from)?;
-    append(target, &column)
+    append(target, &encode::ints(keys.to_vec())?)
 }
 
 fn append<S: PageSink>(target: &S, column: &Column) -> Result<Piece, S::Error> {
@@ -195,6 +193,8 @@ fn check_lengths(keys: usize, rows: usize) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use sidx_columns::ValueType;
+
     use super::*;
 
     #[test]

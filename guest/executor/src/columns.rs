@@ -56,7 +56,19 @@ pub enum RowSeries {
 }
 
 impl Columns {
+    /// No columns yet, of `rows` rows.
+    #[must_use]
+    #[inline]
+    pub fn new(rows: u32) -> Self {
+        Self {
+            rows,
+            columns: Arc::default(),
+            keys: None,
+        }
+    }
+
     /// The same columns, and the key and series of each row; an error when there are not as many as rows.
+    #[inline]
     pub fn with_keys(self, keys: Vec<i64>, series: RowSeries) -> Result<Self> {
         let rows = self.rows;
         let (fit, found) = match &series {
@@ -73,6 +85,7 @@ impl Columns {
     }
 
     /// Takes the key and series of each row, where they are known.
+    #[inline]
     pub fn take_keys(&mut self) -> Option<(Vec<i64>, RowSeries)> {
         Some(Arc::unwrap_or_clone(self.keys.take()?))
     }
@@ -102,6 +115,7 @@ impl Columns {
     }
 
     /// Columns that must all have `rows` rows.
+    #[inline]
     pub fn from_columns(rows: usize, columns: Vec<Column>) -> Result<Self> {
         let count = u32::try_from(rows)
             .map_err(|_| Error::request(format!("{rows} rows are more than {}", u32::MAX)))?;
@@ -121,17 +135,20 @@ impl Columns {
 
     /// Rows of each column.
     #[must_use]
+    #[inline]
     pub fn rows(&self) -> u32 {
         self.rows
     }
 
     /// The columns in order.
     #[must_use]
+    #[inline]
     pub fn all(&self) -> &[Column] {
         &self.columns
     }
 
     /// One column; an error when there is none at the position.
+    #[inline]
     pub fn get(&self, at: u32) -> Result<&Column> {
         self.columns.get(at as usize).ok_or_else(|| {
             let count = self.columns.len();

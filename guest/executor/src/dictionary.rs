@@ -7,14 +7,13 @@ use sidx_columns::{Column, ColumnType, ValueType};
 use sidx_kernels::postings::{self, PostingsWriter};
 use sidx_kernels::{EncodedColumn, Page, SharedBuilder, SharedColumn, Stop};
 
-use crate::ABSENT;
 use crate::error::Error;
 use crate::gather::Source;
 use crate::page::Purpose;
 use crate::pages::{Pages, failure};
-use crate::recent::Recent;
 use crate::sink::PageSink;
 use crate::stored::{Codec, Extent, FinishedDictionary, Piece};
+use crate::stretches::Stretches;
 
 /// Rows up to which a column keeps a dictionary in its page: it would be looked at once either way.
 const PAGE_ROWS: usize = 8_192;
@@ -103,27 +102,13 @@ impl NewDictionary {
             self.twins.clear();
             self.twin_bytes = 0;
         }
-        let mut recent = Recent::new(rows);
         let mut twins: Vec<Arc<Page>> = Vec::new();
-        let mut stretches: Vec<(Option<usize>, usize)> = Vec::new();
-        for run in source.pages.chunk_by(|a, b| a == b) {
-            let twin = match run.first() {
-                None | Some(&ABSENT) => None,
-                Some(&handle) => Some(match recent.find(handle) {
-                    Some(at) => at,
-                    None => {
-                        twins.push(self.twin(pages, handle)?);
-                        recent.note(handle, twins.len() - 1)
-                    }
-                }),
-            };
-            stretches.push((twin, run.len()));
-        }
-        let mut by_row: Vec<Option<&Page>> = Vec::with_capacity(rows);
-        for (twin, count) in stretches {
-            let twin = twin.and_then(|at| twins.get(at)).map(Arc::as_ref);
-            by_row.resize(by_row.len() + count, twin);
-        }
+        let stretches = Stretches::of(source.pages, |handle| {
+            twins.push(self.twin(pages, handle)?);
+            Ok::<_, P::Error>(twins.len() - 1)
+        })?;
+        let twins: Vec<&Page> = twins.iter().map(Arc::as_ref).collect();
+        let by_row = stretches.by_row(&twins, rows);
         let kind = ColumnType {
             value: ValueType::Int,
             array: source.kind.array,

@@ -40,10 +40,19 @@ where
 
 /// Writes ints as one page.
 pub fn encode_ints<S: PageSink>(target: &S, ints: Vec<i64>) -> Result<Piece, S::Error> {
+    write_page(target, None, &self::ints(ints)?)
+}
+
+/// A column of ints, which every row has.
+pub(crate) fn ints(ints: Vec<i64>) -> Result<Column, Error> {
     let kind = ColumnType::scalar(ValueType::Int);
-    let column =
-        Column::new(kind, ints.len(), None, None, Values::Int(ints)).map_err(Error::from)?;
-    write_page(target, None, &column)
+    Ok(Column::new(
+        kind,
+        ints.len(),
+        None,
+        None,
+        Values::Int(ints),
+    )?)
 }
 
 /// The end of each page, so that a page has about `page_bytes` of values and at least one row.

@@ -47,12 +47,7 @@ pub fn gather<P: Pages>(pages: &P, sources: &[Source<'_>]) -> Result<Columns, P:
         }
         let column = column(pages, *source)?;
         bytes = bytes.saturating_add(column.size_bytes() as u64);
-        if bytes > MAX_GATHERED_BYTES_IN_ALL {
-            let text = format!(
-                "the columns of one batch pass {MAX_GATHERED_BYTES_IN_ALL} bytes; ask for fewer rows"
-            );
-            return Err(Error::Limit(text).into());
-        }
+        check_bytes(bytes, MAX_GATHERED_BYTES_IN_ALL)?;
         gathered.push(column);
     }
     Ok(Columns::from_columns(rows, gathered)?)
@@ -123,6 +118,7 @@ fn check_size(kind: ColumnType, source: sidx_kernels::Source<'_>) -> Result<(), 
 }
 
 /// Refuses rows of a small page whose values are large: a dictionary may name one again and again.
+#[inline]
 pub(crate) fn check_rows_size(page: &Page, rows: &[u32]) -> Result<(), Error> {
     if !may_be_large(page, rows.len()) || rows.iter().any(|row| *row >= page.rows()) {
         return Ok(());
@@ -135,10 +131,12 @@ pub(crate) fn check_rows_size(page: &Page, rows: &[u32]) -> Result<(), Error> {
     check_size(page.kind(), source)
 }
 
+#[inline]
 fn may_be_large(page: &Page, rows: usize) -> bool {
     (page.memory_bytes() as u64).saturating_mul(rows as u64) > MAX_GATHERED_BYTES
 }
 
+#[inline]
 pub(crate) fn check_bytes(bytes: u64, limit: u64) -> Result<(), Error> {
     if bytes <= limit {
         return Ok(());

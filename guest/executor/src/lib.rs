@@ -29,6 +29,7 @@ mod recent;
 pub mod select;
 pub mod sink;
 pub mod stored;
+mod stretches;
 pub mod top;
 
 pub use columns::{Columns, RowKeys, RowSeries, SeriesRuns};

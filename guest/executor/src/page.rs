@@ -88,6 +88,7 @@ impl OpenPage {
 
     /// The bytes.
     #[must_use]
+    #[inline]
     pub fn raw(&self) -> &Bytes {
         &self.raw
     }
@@ -108,6 +109,7 @@ impl OpenPage {
     }
 
     /// The page as a membership filter.
+    #[inline]
     pub fn filter(&self) -> Result<&Membership, Error> {
         if let Some(filter) = self.filter.get() {
             return Ok(filter);

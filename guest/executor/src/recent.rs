@@ -15,6 +15,7 @@ pub(crate) struct Recent {
 
 impl Recent {
     /// Nothing yet, for a call of so many rows.
+    #[inline]
     pub(crate) fn new(rows: usize) -> Self {
         let places = rows.next_power_of_two().clamp(1, PLACES_MAX);
         Self {
@@ -30,6 +31,7 @@ impl Recent {
     }
 
     /// Remembers the position of a page in place of another's, and returns it.
+    #[inline]
     pub(crate) fn note(&mut self, page: u32, at: usize) -> usize {
         let place = self.place(page);
         if let Some(place) = self.places.get_mut(place) {
@@ -38,6 +40,7 @@ impl Recent {
         at
     }
 
+    #[inline]
     fn place(&self, page: u32) -> usize {
         page as usize & (self.places.len() - 1)
     }

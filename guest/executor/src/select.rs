@@ -139,6 +139,7 @@ struct Block<'a> {
 impl<'a> Iterator for Blocks<'a> {
     type Item = Block<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Block<'a>> {
         let at = self.at;
         let key_page = *self.lists.key_pages.get(at)?;
@@ -251,6 +252,7 @@ fn each_block<P: Pages>(
 }
 
 /// Spans from pairs of numbers; they must ascend and not overlap.
+#[inline]
 fn read_spans(pairs: &[u32], spans: &mut Vec<Span>) -> Result<(), Error> {
     spans.clear();
     let mut least = 0;

@@ -72,6 +72,7 @@ struct Found {
 
 impl Found {
     /// With room for so many rows.
+    #[inline]
     fn with_room(rows: usize) -> Self {
         Self {
             keys: Vec::with_capacity(rows),
@@ -187,6 +188,7 @@ fn gather_picked<P: Pages>(
     Ok(gather.finish())
 }
 
+#[inline]
 fn last_of(found: &Found) -> (i64, u64, u32, u32) {
     let key = found.keys.last().copied().unwrap_or(0);
     let series = found.series.last().copied().unwrap_or(0);

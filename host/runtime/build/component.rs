@@ -207,7 +207,7 @@ fn install_target() -> Result<(), String> {
 }
 
 /// Makes a component of the core module.
-fn wrap(module: &[u8]) -> Result<Vec<u8>, String> {
+pub(crate) fn wrap(module: &[u8]) -> Result<Vec<u8>, String> {
     let mut encoder = wit_component::ComponentEncoder::default();
     let encoder = encoder
         .module(module)

@@ -16,13 +16,6 @@ type Place = (String, usize);
 /// Siblings that use siblings, by the number of both, with the first place where they do.
 type Uses = BTreeMap<(usize, usize), Place>;
 
-/// Modules that need each other.
-struct Knot {
-    members: BTreeSet<String>,
-    /// The shortest way round, an arrow on each line.
-    shortest: String,
-}
-
 /// Faults of crates: each cycle, with the shortest way round.
 pub(super) fn check(crates: &[Crate], files: &ReadFile<'_>, faults: &mut Vec<String>) {
     for each in crates {
@@ -33,15 +26,14 @@ pub(super) fn check(crates: &[Crate], files: &ReadFile<'_>, faults: &mut Vec<Str
                 continue;
             }
         };
-        for knot in knots(&modules, &each.package) {
-            let members: Vec<&str> = knot.members.iter().map(String::as_str).collect();
-            let (root, members, shortest) = (&each.root, members.join(", "), &knot.shortest);
-            faults.push(format!("{root}: modules in a cycle: {members}{shortest}"));
-        }
+        let root = &each.root;
+        let told = knots(&modules, &each.package).into_iter();
+        faults.extend(told.map(|knot| format!("{root}: modules in a cycle: {knot}")));
     }
 }
 
-fn knots(modules: &[Module], package: &str) -> Vec<Knot> {
+/// Modules that need each other, by name, and the shortest way round, an arrow on each line.
+fn knots(modules: &[Module], package: &str) -> Vec<String> {
     let uses = uses(modules, package);
     let mut knots = Vec::new();
     let mut done: BTreeSet<usize> = BTreeSet::new();
@@ -58,10 +50,10 @@ fn knots(modules: &[Module], package: &str) -> Vec<Knot> {
         let members: BTreeSet<usize> = all.iter().filter(back).copied().collect();
         done.extend(&members);
         let name = |id: &usize| modules::names(modules, *id).join("::");
-        knots.push(Knot {
-            shortest: tell(modules, &uses, &shortest(&next, &members)),
-            members: members.iter().map(name).collect(),
-        });
+        let names: BTreeSet<String> = members.iter().map(name).collect();
+        let names: Vec<String> = names.into_iter().collect();
+        let way = tell(modules, &uses, &shortest(&next, &members));
+        knots.push(names.join(", ") + &way);
     }
     knots
 }

@@ -14,11 +14,13 @@ impl BlockNumber {
     pub(crate) const FIRST: Self = Self(0);
 
     /// The number of the block that comes so many later.
+    #[inline]
     pub(crate) fn plus(self, blocks: u32) -> Self {
         Self(self.0.saturating_add(blocks))
     }
 
     /// As callers are told it.
+    #[inline]
     pub(crate) fn get(self) -> u32 {
         self.0
     }
@@ -37,11 +39,13 @@ pub(crate) struct BlockPlace(pub(super) u32);
 impl BlockPlace {
     pub(crate) const FIRST: Self = Self(0);
 
+    #[inline]
     pub(crate) fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 
     /// Its place in lists that have a member for each block of the frame.
+    #[inline]
     pub(super) fn index(self) -> usize {
         self.0 as usize
     }
@@ -55,11 +59,13 @@ impl Ordinal {
     pub(crate) const FIRST: Self = Self(0);
 
     /// The ordinal of the row that comes so many later, within the rows of the part, which 64 bits hold.
+    #[inline]
     pub(crate) fn plus(self, rows: u64) -> Self {
         Self(self.0 + rows)
     }
 
     /// As callers are told it.
+    #[inline]
     pub(crate) fn get(self) -> u64 {
         self.0
     }
@@ -138,6 +144,7 @@ impl Block {
     }
 
     /// The ordinal of a row of the block.
+    #[inline]
     pub(crate) fn ordinal(&self, row: u32) -> Ordinal {
         self.first_row.plus(u64::from(row))
     }

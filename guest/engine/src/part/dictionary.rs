@@ -15,11 +15,13 @@ use std::ops::Range;
 const BLOCK_SLICES: u32 = BLOCK_ROWS as u32 / SLICE_ROWS;
 
 /// The first slice of a block.
+#[inline]
 pub(super) fn first_slice(block: BlockNumber) -> u32 {
     block.0.saturating_mul(BLOCK_SLICES)
 }
 
 /// The slice that has row `row` of a block.
+#[inline]
 pub(crate) fn slice_of(block: BlockNumber, row: u32) -> u32 {
     first_slice(block).saturating_add(row / SLICE_ROWS)
 }

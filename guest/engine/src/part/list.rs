@@ -18,11 +18,13 @@ pub(crate) struct Rank(u32);
 impl Rank {
     pub(crate) const FIRST: Self = Self(0);
 
+    #[inline]
     pub(crate) fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 
     /// As a number of the same order.
+    #[inline]
     pub(crate) fn get(self) -> u32 {
         self.0
     }

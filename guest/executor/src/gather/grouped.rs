@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use sidx_columns::Column;
 
-use super::{MAX_GATHERED_BYTES, Source, rows};
+use super::{MAX_GATHERED_BYTES, Source, check_bytes, rows};
 use crate::ABSENT;
 use crate::error::Error;
 use crate::pages::Pages;
@@ -74,12 +74,7 @@ pub(super) fn gather<P: Pages>(
         };
         let column = rows::open_all(pages, these)?.gather(pages, these)?;
         gathered_bytes = gathered_bytes.saturating_add(column.size_bytes() as u64);
-        if gathered_bytes > MAX_GATHERED_BYTES {
-            let text = format!(
-                "a column of one batch passes {MAX_GATHERED_BYTES} bytes; ask for fewer rows"
-            );
-            return Err(Error::Limit(text).into());
-        }
+        check_bytes(gathered_bytes, MAX_GATHERED_BYTES)?;
         columns.push(column);
         for place in group.places {
             if let Some(at) = order.get_mut(place as usize) {

@@ -6,23 +6,15 @@ use sidx_columns::Column;
 use sidx_kernels::{Page, PageError, Stop};
 
 use super::{MAX_GATHERED_BYTES, Source, check_size};
-use crate::ABSENT;
 use crate::error::Error;
 use crate::page::Purpose;
 use crate::pages::{Pages, RowsOf, failure};
-use crate::recent::Recent;
+use crate::stretches::Stretches;
 
 /// The pages of a source: each page once, and which of them each stretch of rows comes from.
 pub(super) struct Opened<Q> {
     pages: Vec<Q>,
-    stretches: Vec<Stretch>,
-}
-
-/// Rows that follow each other and come from one page.
-struct Stretch {
-    /// Position of the page, or none where the rows are absent.
-    page: Option<usize>,
-    rows: usize,
+    stretches: Stretches,
 }
 
 /// Opens the pages of a source, however many they are.
@@ -32,7 +24,7 @@ pub(super) fn open_all<P: Pages>(
 ) -> Result<Opened<P::Page>, P::Error> {
     let none = Opened {
         pages: Vec::new(),
-        stretches: Vec::new(),
+        stretches: Stretches::default(),
     };
     Ok(open(pages, source, u64::MAX)?.unwrap_or(none))
 }
@@ -48,29 +40,18 @@ pub(super) fn open<P: Pages>(
         let text = format!("{pages} pages are given for {rows} rows");
         return Err(Error::Request(text).into());
     }
-    let mut recent = Recent::new(source.rows.len());
-    let (mut handles, mut stretches) = (Vec::new(), Vec::new());
+    let mut handles = Vec::new();
     let mut held_bytes = 0u64;
-    for run in source.pages.chunk_by(|a, b| a == b) {
-        let page = match run.first() {
-            None | Some(&ABSENT) => None,
-            Some(&handle) => Some(match recent.find(handle) {
-                Some(at) => at,
-                None => {
-                    let place = pages.place(handle)?;
-                    if !place.in_memory {
-                        held_bytes += u64::from(place.raw_bytes);
-                    }
-                    if held_bytes > limit {
-                        return Ok(None);
-                    }
-                    handles.push(handle);
-                    recent.note(handle, handles.len() - 1)
-                }
-            }),
-        };
-        let rows = run.len();
-        stretches.push(Stretch { page, rows });
+    let stretches = Stretches::of(source.pages, |handle| {
+        let place = pages.place(handle)?;
+        if !place.in_memory {
+            held_bytes += u64::from(place.raw_bytes);
+        }
+        handles.push(handle);
+        Ok::<_, P::Error>(handles.len() - 1)
+    })?;
+    if held_bytes > limit {
+        return Ok(None);
     }
     pages.load(handles.iter().copied(), Purpose::Column);
     let opened = handles
@@ -124,12 +105,7 @@ impl<Q: std::ops::Deref<Target = crate::OpenPage>> Opened<Q> {
             .iter()
             .map(|page| page.column())
             .collect::<Result<Vec<_>, Error>>()?;
-        let mut by_row = Vec::with_capacity(rows);
-        for stretch in &self.stretches {
-            let page = stretch.page.and_then(|at| opened.get(at)).copied();
-            by_row.resize(by_row.len() + stretch.rows, page);
-        }
-        Ok(by_row)
+        Ok(self.stretches.by_row(&opened, rows))
     }
 
     /// More than the values can take, whichever rows of the pages they are.

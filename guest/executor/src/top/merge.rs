@@ -92,6 +92,7 @@ pub(super) fn rows<P: Pages>(blocks: &mut Blocks<'_, P>) -> Result<Found, P::Err
 }
 
 impl Merge {
+    #[inline]
     fn new(limit: usize, descending: bool, runs: usize) -> Self {
         let chunk = limit.clamp(1, CHUNK);
         // If all runs have a share in the result, it is half of this.
@@ -110,6 +111,7 @@ impl Merge {
     }
 
     /// A key and a series as they are compared.
+    #[inline]
     fn place(&self, key: i64, series: u64) -> (i64, u64) {
         match self.descending {
             true => (!key, !series),
@@ -337,6 +339,7 @@ impl Merge {
 
 /// The heap.
 impl Merge {
+    #[inline]
     fn push(&mut self, head: Head) {
         let mut at = self.heads.len();
         self.heads.push(head);
@@ -351,12 +354,14 @@ impl Merge {
     }
 
     /// The least head but one.
+    #[inline]
     fn second(&self) -> Option<Head> {
         let children = self.heads.get(1..self.heads.len().min(3))?;
         children.iter().min().copied()
     }
 
     /// Puts another head in place of the first.
+    #[inline]
     fn replace(&mut self, head: Head) {
         let mut at = 0;
         loop {
@@ -382,6 +387,7 @@ impl Merge {
     }
 
     /// Removes the first head.
+    #[inline]
     fn remove(&mut self) {
         if let Some(last) = self.heads.pop()
             && !self.heads.is_empty()

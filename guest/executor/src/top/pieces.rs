@@ -18,6 +18,7 @@ pub(super) struct Places<'a> {
 
 impl<'a> Pieces<'a> {
     /// The pages of the next column, which has so many for each block.
+    #[inline]
     pub(super) fn take(&mut self, counts: &[u32]) -> Places<'a> {
         let mut starts = Vec::with_capacity(counts.len() + 1);
         let mut total = 0usize;
@@ -38,6 +39,7 @@ impl<'a> Pieces<'a> {
 
 impl Places<'_> {
     /// The page of each row, and the row's number in it.
+    #[inline]
     pub(super) fn of(&self, picked: &[Picked]) -> Result<(Vec<u32>, Vec<u32>), Error> {
         let mut pages = Vec::with_capacity(picked.len());
         let mut rows = Vec::with_capacity(picked.len());
@@ -55,6 +57,7 @@ impl Places<'_> {
     }
 
     /// The rows of the page that holds a row, and the page.
+    #[inline]
     pub(super) fn find(&self, picked: &Picked) -> Result<(Range<u32>, u32), Error> {
         let at = picked.block as usize;
         let range = match self.starts.get(at..at + 2) {

@@ -57,14 +57,17 @@ pub(super) fn column_type(code: u8) -> Result<ColumnType, Error> {
 
 impl<'a> Request<'a> {
     /// Pages of a block, that of its keys included.
+    #[inline]
     fn pages_per_block(&self) -> usize {
         (self.slots as usize).saturating_add(1)
     }
 
+    #[inline]
     pub(super) fn block_count(&self) -> usize {
         self.pages.len() / self.pages_per_block()
     }
 
+    #[inline]
     pub(super) fn run_count(&self) -> usize {
         self.runs.len() / RUN
     }
@@ -216,6 +219,7 @@ impl<'a> Request<'a> {
     }
 
     /// How many pages a column has for each of so many blocks.
+    #[inline]
     pub(super) fn piece_counts_of(&self, column: usize, blocks: usize) -> &'a [u32] {
         let counts = self
             .piece_counts

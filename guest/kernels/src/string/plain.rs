@@ -63,6 +63,7 @@ impl Plain {
     }
 
     /// Appends the values of a range.
+    #[inline]
     pub(super) fn decode(
         &self,
         range: Range<usize>,

@@ -15,6 +15,7 @@ pub(crate) struct Position {
 }
 
 impl Position {
+    #[inline]
     pub(crate) fn new(key: i64, series: u64, rank: Rank, row: Ordinal, descending: bool) -> Self {
         let (rank, row) = (rank.get(), row.get());
         if descending {
