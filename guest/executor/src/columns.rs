@@ -56,17 +56,6 @@ pub enum RowSeries {
 }
 
 impl Columns {
-    /// No columns yet, of `rows` rows.
-    #[must_use]
-    #[inline]
-    pub fn new(rows: u32) -> Self {
-        Self {
-            rows,
-            columns: Arc::default(),
-            keys: None,
-        }
-    }
-
     /// The same columns, and the key and series of each row; an error when there are not as many as rows.
     #[inline]
     pub fn with_keys(self, keys: Vec<i64>, series: RowSeries) -> Result<Self> {
