@@ -22,6 +22,9 @@ fn with_index<T>(
 /// A running query.
 pub(crate) struct Cursor(RefCell<engine::Cursor<Imports>>);
 
+/// A query that was prepared.
+pub(crate) struct PreparedQuery(RefCell<engine::PreparedQuery<Imports>>);
+
 /// A running dump.
 pub(crate) struct DumpCursor(RefCell<engine::DumpCursor<Imports>>);
 
@@ -54,13 +57,10 @@ pub(crate) fn offer_query<C: wit::GuestCursor>(
 ) -> Result<wit::OfferedQuery, wit::Error> {
     let query = to_engine::query(query);
     let offered = with_index(|index| index.offer_query(query, max_rows, shares))?;
-    Ok(match offered {
-        engine::Offered::Done(answer) => {
-            let answer = from_engine::answer(answer, Cursor::resource(export));
-            wit::OfferedQuery::Answered(answer)
-        }
-        engine::Offered::Shares(shares) => wit::OfferedQuery::Shares(shares),
-    })
+    Ok(from_engine::offered_query(
+        offered,
+        Cursor::resource(export),
+    ))
 }
 
 /// `query-share`, with cursors that `export` wraps.
@@ -75,6 +75,53 @@ pub(crate) fn start_share<C: wit::GuestCursor>(
     Ok(from_engine::answer(answer, Cursor::resource(export)))
 }
 
+/// A query that was read.
+pub(crate) fn prepare(query: wit::QuerySpec) -> Result<PreparedQuery, wit::Error> {
+    let query = to_engine::query(query);
+    let prepared = with_index(|index| index.prepare(query))?;
+    Ok(PreparedQuery(RefCell::new(prepared)))
+}
+
+impl PreparedQuery {
+    /// A call of the index about this query.
+    fn with<T>(
+        &self,
+        call: impl FnOnce(
+            &mut engine::Index<Imports>,
+            &mut engine::PreparedQuery<Imports>,
+        ) -> engine::Result<T>,
+    ) -> Result<T, wit::Error> {
+        with_index(|index| call(index, &mut self.0.borrow_mut()))
+    }
+
+    /// `run`, with cursors that `export` wraps.
+    pub(crate) fn start<C: wit::GuestCursor>(
+        &self,
+        execution: engine::Execution,
+        max_rows: u32,
+        export: impl FnOnce(Cursor) -> C,
+    ) -> Result<wit::Answer, wit::Error> {
+        let answer = self.with(|index, query| index.execute(query, execution, max_rows))?;
+        Ok(from_engine::answer(answer, Cursor::resource(export)))
+    }
+
+    /// `offer-run`, with cursors that `export` wraps.
+    pub(crate) fn offer<C: wit::GuestCursor>(
+        &self,
+        execution: engine::Execution,
+        shares: u32,
+        max_rows: u32,
+        export: impl FnOnce(Cursor) -> C,
+    ) -> Result<wit::OfferedQuery, wit::Error> {
+        let offered =
+            self.with(|index, query| index.offer_execution(query, execution, shares, max_rows))?;
+        Ok(from_engine::offered_query(
+            offered,
+            Cursor::resource(export),
+        ))
+    }
+}
+
 /// The cursor of a dump.
 pub(crate) fn start_dump() -> Result<DumpCursor, wit::Error> {
     let cursor = with_index(engine::Index::dump)?;
@@ -82,6 +129,7 @@ pub(crate) fn start_dump() -> Result<DumpCursor, wit::Error> {
 }
 
 impl wit::Guest for Component {
+    type PreparedQuery = PreparedQuery;
     type Cursor = Cursor;
     type DumpCursor = DumpCursor;
 
@@ -200,13 +248,7 @@ impl wit::Guest for Component {
 
     fn offer_count(query: wit::QuerySpec, shares: u32) -> Result<wit::OfferedCount, wit::Error> {
         let query = to_engine::query(query);
-        let offered = with_index(|index| index.offer_count(query, shares))?;
-        Ok(match offered {
-            engine::Offered::Done(counted) => {
-                wit::OfferedCount::Counted(from_engine::counted(counted))
-            }
-            engine::Offered::Shares(shares) => wit::OfferedCount::Shares(shares),
-        })
+        with_index(|index| index.offer_count(query, shares)).map(from_engine::offered_count)
     }
 
     fn count_share(query: wit::QuerySpec, share: wit::Share) -> Result<wit::Counted, wit::Error> {
@@ -232,6 +274,72 @@ impl wit::Guest for Component {
 
     fn describe(subject: wit::Subject) -> Result<String, wit::Error> {
         with_index(|index| index.describe(to_engine::subject(subject)))
+    }
+}
+
+impl wit::GuestPreparedQuery for PreparedQuery {
+    fn prepare(query: wit::QuerySpec) -> Result<wit::PreparedQuery, wit::Error> {
+        prepare(query).map(wit::PreparedQuery::new)
+    }
+
+    fn parameters(&self) -> Vec<String> {
+        self.0.borrow().parameters().to_vec()
+    }
+
+    fn run(
+        &self,
+        series: wit::PreparedSeries,
+        low: i64,
+        high: i64,
+        limit: Option<u64>,
+        values: wit::ParameterValues,
+        max_rows: u32,
+    ) -> Result<wit::Answer, wit::Error> {
+        let execution = to_engine::execution(series, (low, high), limit, values);
+        self.start(execution, max_rows, |cursor| cursor)
+    }
+
+    fn count(
+        &self,
+        series: wit::PreparedSeries,
+        low: i64,
+        high: i64,
+        limit: Option<u64>,
+        values: wit::ParameterValues,
+    ) -> Result<wit::Counted, wit::Error> {
+        let execution = to_engine::execution(series, (low, high), limit, values);
+        self.with(|index, query| index.count_execution(query, execution))
+            .map(from_engine::counted)
+    }
+
+    fn offer_run(
+        &self,
+        series: wit::PreparedSeries,
+        low: i64,
+        high: i64,
+        values: wit::ParameterValues,
+        max_rows: u32,
+        shares: u32,
+    ) -> Result<wit::OfferedQuery, wit::Error> {
+        let execution = to_engine::execution(series, (low, high), None, values);
+        self.offer(execution, shares, max_rows, |cursor| cursor)
+    }
+
+    fn offer_count(
+        &self,
+        series: wit::PreparedSeries,
+        low: i64,
+        high: i64,
+        values: wit::ParameterValues,
+        shares: u32,
+    ) -> Result<wit::OfferedCount, wit::Error> {
+        let execution = to_engine::execution(series, (low, high), None, values);
+        self.with(|index, query| index.offer_execution_count(query, execution, shares))
+            .map(from_engine::offered_count)
+    }
+
+    fn filter(&self) -> Result<Option<String>, wit::Error> {
+        self.0.borrow().filter().map_err(from_engine::error)
     }
 }
 

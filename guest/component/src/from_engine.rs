@@ -390,6 +390,25 @@ pub(crate) fn answer<H: engine::Host<Columns = scan::Columns>>(
     }
 }
 
+/// The same, of a query that may be worth being shared.
+pub(crate) fn offered_query<H: engine::Host<Columns = scan::Columns>>(
+    offered: engine::Offered<engine::Answer<H>>,
+    export: impl FnOnce(engine::Cursor<H>) -> wit::Cursor,
+) -> wit::OfferedQuery {
+    match offered {
+        engine::Offered::Done(done) => wit::OfferedQuery::Answered(answer(done, export)),
+        engine::Offered::Shares(shares) => wit::OfferedQuery::Shares(shares),
+    }
+}
+
+/// What a count found, which may be worth being shared.
+pub(crate) fn offered_count(offered: engine::Offered<engine::Counted>) -> wit::OfferedCount {
+    match offered {
+        engine::Offered::Done(done) => wit::OfferedCount::Counted(counted(done)),
+        engine::Offered::Shares(shares) => wit::OfferedCount::Shares(shares),
+    }
+}
+
 /// What a count found.
 pub(crate) fn counted(counted: engine::Counted) -> wit::Counted {
     wit::Counted {

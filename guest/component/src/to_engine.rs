@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use sidx_columns::{Bitmap, ByteStrings, Column, ColumnError, ColumnType, Values};
 use sidx_engine as engine;
+use sidx_engine::expression::Literal;
 use sidx_engine::host::{self, ColumnFacts, LogEntry, Object, Piece, Selected, Top, Usage};
 use sidx_engine::{Error, ErrorKind, Result};
 use sidx_kernels::ValueRange;
@@ -353,6 +354,46 @@ pub(crate) fn query(query: wit::QuerySpec) -> engine::QuerySpec {
         allow_partial: has(Options::ALLOW_PARTIAL),
         series: query.series,
         filter: query.filter,
+    }
+}
+
+/// A run of a prepared query.
+pub(crate) fn execution(
+    series: wit::PreparedSeries,
+    (low, high): (i64, i64),
+    limit: Option<u64>,
+    values: wit::ParameterValues,
+) -> engine::Execution {
+    use engine::ParameterValues::{Given, Kept};
+    engine::Execution {
+        series: match series {
+            wit::PreparedSeries::Prepared => engine::ExecutionSeries::Prepared,
+            wit::PreparedSeries::One(series) => engine::ExecutionSeries::One(series),
+            wit::PreparedSeries::Several(series) => engine::ExecutionSeries::Several(series),
+        },
+        low,
+        high,
+        limit,
+        values: match values {
+            wit::ParameterValues::Kept => Kept,
+            wit::ParameterValues::One(one) => Given(vec![literal(one)]),
+            wit::ParameterValues::Two((one, two)) => Given(vec![literal(one), literal(two)]),
+            wit::ParameterValues::Several(values) => {
+                Given(values.into_iter().map(literal).collect())
+            }
+        },
+    }
+}
+
+/// A value of a parameter.
+fn literal(value: wit::ParameterValue) -> Literal {
+    match value {
+        wit::ParameterValue::Int(value) => Literal::Int(value),
+        wit::ParameterValue::Float(value) => Literal::Float(value),
+        wit::ParameterValue::Boolean(value) => Literal::Bool(value),
+        wit::ParameterValue::Timestamp(nanoseconds) => Literal::Timestamp(nanoseconds),
+        wit::ParameterValue::Text(text) => Literal::String(text),
+        wit::ParameterValue::Bytes(bytes) => Literal::Bytes(bytes),
     }
 }
 

@@ -1,4 +1,5 @@
 //! Filter expressions: the tree, the parser that makes it from text, and the text it prints as.
+//! A [`Template`] is one with named parameters, which get their values later.
 //!
 //! The grammar and the meaning of every form are in `docs/query.md`. A tree says nothing about the
 //! types that tags have in the store; [`crate::filter`] brings the two together.
@@ -7,6 +8,9 @@ mod constant;
 mod display;
 mod lexer;
 mod parser;
+mod template;
+
+pub use template::Template;
 
 use crate::error::Result;
 
@@ -19,6 +23,9 @@ pub const MAX_DEPTH: usize = 200;
 
 /// Most values in one list. Protects against filters that cost more than reading everything.
 pub const MAX_LIST_VALUES: usize = 100_000;
+
+/// Most parameters of one filter. Protects whoever has to give each a value.
+pub const MAX_PARAMETERS: usize = 1_000;
 
 /// A constant that tags are compared with.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,8 +66,10 @@ pub enum Comparison {
 /// The parser gives `And` and `Or` two or more parts and lists one or more values, and never more
 /// than [`MAX_DEPTH`] levels; who builds a tree by hand should do the same. Without parts, `And`
 /// is true and `Or` is false; a test against an empty list is false.
+///
+/// `V` is what tags are compared with: literals, unless it is the tree of a [`Template`].
 #[derive(Clone, Debug, PartialEq)]
-pub enum Expression {
+pub enum Expression<V = Literal> {
     /// `tag = value` and the other comparisons.
     Compare {
         /// Name of the tag.
@@ -68,14 +77,14 @@ pub enum Expression {
         /// The comparison.
         op: Comparison,
         /// What the tag is compared with.
-        value: Literal,
+        value: V,
     },
     /// `tag in (..)`, `tag not in (..)`
     In {
         /// Name of the tag.
         tag: String,
         /// The list.
-        values: Vec<Literal>,
+        values: Vec<V>,
         /// `not in`
         negated: bool,
     },
@@ -83,8 +92,9 @@ pub enum Expression {
     Matches {
         /// Name of the tag.
         tag: String,
-        /// The pattern, unchecked: whoever compiles it reports what is wrong with it.
-        pattern: String,
+        /// A string, unchecked: whoever compiles it reports what is wrong with it. With anything else the
+        /// test is false.
+        pattern: V,
         /// `!~`
         negated: bool,
     },
@@ -93,7 +103,7 @@ pub enum Expression {
         /// Name of the tag.
         tag: String,
         /// A string or bytes; with anything else the test is false.
-        prefix: Literal,
+        prefix: V,
     },
     /// `tag contains any (..)`, `tag contains all (..)`, for arrays.
     Contains {
@@ -102,7 +112,7 @@ pub enum Expression {
         /// Whether every value must be among the elements, or one is enough.
         all: bool,
         /// The list.
-        values: Vec<Literal>,
+        values: Vec<V>,
     },
     /// `exists(tag)`
     Exists {
@@ -110,32 +120,32 @@ pub enum Expression {
         tag: String,
     },
     /// Every part is true.
-    And(Vec<Expression>),
+    And(Vec<Expression<V>>),
     /// At least one part is true.
-    Or(Vec<Expression>),
+    Or(Vec<Expression<V>>),
     /// The part is not true.
-    Not(Box<Expression>),
+    Not(Box<Expression<V>>),
 }
 
 /// Reads a filter expression.
 ///
 /// # Errors
 /// `invalid-argument`, as one line with the column in characters (the first is 1), what was
-/// found and what was expected. Cost: linear in the text.
+/// found and what was expected. A parameter is one too, since it has no value here. Cost: linear in the text.
 pub fn parse(text: &str) -> Result<Expression> {
-    parser::parse(text)
+    Template::parse(text)?.into_expression()
 }
 
-impl Expression {
+impl<V> Expression<V> {
     /// Every regular expression of the tree. A plan leaves out what can't match the columns that
     /// exist, so whoever wants a bad pattern refused whatever the store holds checks these.
-    pub fn patterns(&self) -> Vec<&str> {
+    pub fn patterns(&self) -> Vec<&V> {
         let mut patterns = Vec::new();
         self.collect_patterns(&mut patterns);
         patterns
     }
 
-    fn collect_patterns<'a>(&'a self, patterns: &mut Vec<&'a str>) {
+    fn collect_patterns<'a>(&'a self, patterns: &mut Vec<&'a V>) {
         match self {
             Self::Matches { pattern, .. } => patterns.push(pattern),
             Self::And(parts) | Self::Or(parts) => {

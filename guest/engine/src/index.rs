@@ -5,7 +5,7 @@ use crate::host::Host;
 use crate::merge;
 use crate::merge::retention;
 use crate::ordered::dump::DumpCursor;
-use crate::ordered::query::{Answer, Queries};
+use crate::ordered::query::{Answer, PreparedQuery, Queries};
 use crate::part::PartList;
 use crate::part::layout::part_number;
 use crate::parts::contents;
@@ -17,8 +17,8 @@ use crate::parts::salvage;
 use crate::parts::survey;
 use crate::parts::verify;
 use crate::types::{
-    Batch, Choice, Contents, Counted, Damage, Job, Mode, Offered, Opened, Outcome, PartFile,
-    QuerySpec, Retention, RetentionStep, Salvaged, Share, Subject, View, Written,
+    Batch, Choice, Contents, Counted, Damage, Execution, Job, Mode, Offered, Opened, Outcome,
+    PartFile, QuerySpec, Retention, RetentionStep, Salvaged, Share, Subject, View, Written,
 };
 use std::sync::Arc;
 
@@ -233,6 +233,55 @@ impl<H: Host> Index<H> {
     pub fn count_share(&mut self, query: QuerySpec, share: Share) -> Result<Counted> {
         self.queries
             .count(&self.host, &self.live, query, Some(share))
+    }
+
+    /// `prepared-query.prepare`
+    pub fn prepare(&mut self, query: QuerySpec) -> Result<PreparedQuery<H>> {
+        PreparedQuery::new(&*self.host, query)
+    }
+
+    /// `prepared-query.run`
+    pub fn execute(
+        &mut self,
+        prepared: &mut PreparedQuery<H>,
+        execution: Execution,
+        max_rows: u32,
+    ) -> Result<Answer<H>> {
+        let (host, live) = (&self.host, &self.live);
+        self.queries
+            .execute(host, live, prepared, execution, max_rows)
+    }
+
+    /// `prepared-query.offer-run`
+    pub fn offer_execution(
+        &mut self,
+        prepared: &mut PreparedQuery<H>,
+        execution: Execution,
+        shares: u32,
+        max_rows: u32,
+    ) -> Result<Offered<Answer<H>>> {
+        let (host, live) = (&self.host, &self.live);
+        self.queries
+            .offer_execution(host, live, prepared, execution, shares, max_rows)
+    }
+
+    /// `prepared-query.count`
+    pub fn count_execution(
+        &mut self,
+        prepared: &mut PreparedQuery<H>,
+        execution: Execution,
+    ) -> Result<Counted> {
+        Queries::count_execution(&self.host, &self.live, prepared, execution)
+    }
+
+    /// `prepared-query.offer-count`
+    pub fn offer_execution_count(
+        &mut self,
+        prepared: &mut PreparedQuery<H>,
+        execution: Execution,
+        shares: u32,
+    ) -> Result<Offered<Counted>> {
+        Queries::offer_execution_count(&self.host, &self.live, prepared, execution, shares)
     }
 
     /// `index.labels`

@@ -45,7 +45,7 @@ pub use ordered::batch::{
     TAGS_MAX, series_id,
 };
 pub use ordered::dump::DumpCursor;
-pub use ordered::query::{Answer, Cursor};
+pub use ordered::query::{Answer, Cursor, PreparedQuery};
 pub use part::layout::{
     BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, BLOCK_TAG_BYTES, FILE_HEADER_BYTES, FILE_MAGIC, FRAME_BYTES,
     FileKind, PAYLOAD_PAGE_BYTES, tag_file_stem,

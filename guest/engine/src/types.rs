@@ -1,7 +1,9 @@
 //! What callers hand to the engine and get back: the records of `wit/engine/index.wit`.
 
+mod execution;
 mod region;
 
+pub use execution::{Execution, ExecutionSeries, ParameterValues};
 pub use region::Region;
 
 use crate::error::Error;
@@ -297,11 +299,12 @@ pub enum Offered<T> {
 impl QuerySpec {
     /// The key bounds as an inclusive pair; the first is above the second when no key fits.
     pub fn inclusive_keys(&self) -> (i64, i64) {
-        inclusive(self.low, self.high)
+        inclusive_keys(self.low, self.high)
     }
 }
 
-fn inclusive(low: Bound<i64>, high: Bound<i64>) -> (i64, i64) {
+/// Key bounds as an inclusive pair; the first is above the second when no key fits.
+pub fn inclusive_keys(low: Bound<i64>, high: Bound<i64>) -> (i64, i64) {
     const NOTHING: (i64, i64) = (i64::MAX, i64::MIN);
     let low = match low {
         Bound::Unbounded => Some(i64::MIN),
@@ -328,8 +331,9 @@ pub enum RowContent<C> {
 pub struct Rows<C> {
     /// What they are made of.
     pub content: RowContent<C>,
-    /// Names of the tag columns.
-    pub names: Vec<String>,
+    /// Names of the tag columns. None of no row, and where they are those of the rows before, of the same
+    /// prepared query.
+    pub names: Option<Vec<String>>,
     /// Place among the rows of other shares.
     pub stripe: u32,
 }
@@ -339,7 +343,7 @@ impl<C> Default for Rows<C> {
     fn default() -> Self {
         Self {
             content: RowContent::Listed(RowKeys::default()),
-            names: Vec::new(),
+            names: None,
             stripe: 0,
         }
     }
@@ -407,12 +411,12 @@ mod tests {
         assert_eq!(inclusive(Included(3), Excluded(3)), (3, 2));
         assert_eq!(inclusive(Excluded(3), Included(4)), (4, 4));
         assert_eq!(
-            inclusive(Included(i64::MIN), Included(i64::MAX)),
+            inclusive_keys(Included(i64::MIN), Included(i64::MAX)),
             (i64::MIN, i64::MAX)
         );
-        let (low, high) = inclusive(Excluded(i64::MAX), Unbounded);
+        let (low, high) = inclusive_keys(Excluded(i64::MAX), Unbounded);
         assert!(low > high);
-        let (low, high) = inclusive(Unbounded, Excluded(i64::MIN));
+        let (low, high) = inclusive_keys(Unbounded, Excluded(i64::MIN));
         assert!(low > high);
     }
 }

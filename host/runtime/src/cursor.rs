@@ -4,13 +4,14 @@ use std::borrow::BorrowMut;
 use std::time::Instant;
 
 use serde_json::Value;
-use sidx_engine::{Offered, QuerySpec};
+use sidx_engine::QuerySpec;
 
 use crate::delivery::{Delivery, too_many_rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Handle;
-use crate::instance::{Instance, Returned, Started};
+use crate::instance::{Course, Returned, Started};
 use crate::pool::Lease;
+use crate::request::Request;
 use crate::rows::{Row, Rows};
 use crate::shares::Shares;
 use crate::work::Task;
@@ -41,14 +42,14 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Starts a query on an instance and fetches its first rows. With more than one thread the instance may
-    /// leave it to others.
+    /// Starts a request on an instance and fetches its first rows. Of more than one share, the instance may leave
+    /// them to others.
     pub(crate) fn start(
         index: Handle,
         mut lease: Lease,
         mut task: Task,
-        query: QuerySpec,
-        threads: u32,
+        request: Request,
+        shares: u32,
         delivery: Delivery,
     ) -> Result<Self> {
         let start = delivery.timed.then(Instant::now);
@@ -56,10 +57,7 @@ impl Cursor {
         let started = lease.instance().and_then(|instance| {
             instance.session().activity().reset(delivery.timed);
             task.follow(instance.session().activity());
-            match threads {
-                0 | 1 => Ok(Course::Alone(instance.query(query, rows)?)),
-                _ => offer(instance, query, rows, threads),
-            }
+            request.start(instance, rows, shares)
         });
         let started = started.and_then(|started| match started {
             Course::Alone(started) => Ok((Some(started), None)),
@@ -202,22 +200,6 @@ impl Cursor {
         let rows = rows?.map(|rows| self.rows_of(rows)).transpose();
         self.lease.whole(rows)
     }
-}
-
-/// Who does a query.
-enum Course {
-    /// The instance that was asked.
-    Alone(Started),
-    /// So many of them, which were not started yet.
-    Shared(QuerySpec, u32),
-}
-
-fn offer(instance: &mut dyn Instance, query: QuerySpec, rows: u32, threads: u32) -> Result<Course> {
-    let spare = query.clone();
-    Ok(match instance.offer_query(query, rows, threads)? {
-        Offered::Done(started) => Course::Alone(started),
-        Offered::Shares(shares) => Course::Shared(spare, shares),
-    })
 }
 
 /// Has a query that is worth it done by several instances, or by this one after all when there are no others.

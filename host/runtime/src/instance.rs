@@ -4,16 +4,20 @@ mod component;
 mod native;
 mod records;
 mod returned;
+mod statement;
+
+use std::sync::Arc;
 
 use serde_json::Value;
 use sidx_engine::{
-    Batch, Choice, Contents, Counted, Damage, Job, Mode, Offered, Opened, Outcome, PartFile,
-    QuerySpec, Rest, Retention, RetentionStep, Salvaged, Share, Subject, View, Written,
+    Batch, Choice, Contents, Counted, Damage, Execution, Job, Mode, Offered, Opened, Outcome,
+    PartFile, QuerySpec, Rest, Retention, RetentionStep, Salvaged, Share, Subject, View, Written,
 };
 
 pub(crate) use self::component::ComponentInstance;
 pub(crate) use self::native::NativeInstance;
 pub(crate) use self::returned::Returned;
+pub(crate) use self::statement::Statement;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Columns, Session};
@@ -47,6 +51,14 @@ impl Started {
     pub(crate) fn has_more(&self) -> bool {
         matches!(self.rest, Rest::More(_))
     }
+}
+
+/// Who does a query.
+pub(crate) enum Course {
+    /// The instance that was asked.
+    Alone(Started),
+    /// So many of them, which were not started yet.
+    Shared(QuerySpec, u32),
 }
 
 /// Physical rows of one part.
@@ -114,6 +126,37 @@ pub(crate) trait Instance: Send {
     /// As [`offer_query`](Self::offer_query).
     fn offer_count(&mut self, query: QuerySpec, shares: u32) -> Result<Offered<Counted>>;
     fn count_share(&mut self, query: QuerySpec, share: Share) -> Result<Counted>;
+    /// The names of the parameters of a statement. It is prepared first, by this and by what runs it, where the
+    /// instance does not know it.
+    fn parameters(&mut self, statement: &Arc<Statement>) -> Result<Vec<String>>;
+    fn execute(
+        &mut self,
+        statement: &Arc<Statement>,
+        execution: Execution,
+        max_rows: u32,
+    ) -> Result<Started>;
+    /// As [`offer_query`](Self::offer_query); the limit of the execution is passed over.
+    fn offer_execution(
+        &mut self,
+        statement: &Arc<Statement>,
+        execution: Execution,
+        max_rows: u32,
+        shares: u32,
+    ) -> Result<Offered<Started>>;
+    fn count_execution(
+        &mut self,
+        statement: &Arc<Statement>,
+        execution: Execution,
+    ) -> Result<Counted>;
+    /// As [`offer_execution`](Self::offer_execution).
+    fn offer_execution_count(
+        &mut self,
+        statement: &Arc<Statement>,
+        execution: Execution,
+        shares: u32,
+    ) -> Result<Offered<Counted>>;
+    /// The filter with the values that its parameters had last, as text.
+    fn bound_filter(&mut self, statement: &Arc<Statement>) -> Result<Option<String>>;
     fn labels(&mut self, series: &[u64]) -> Result<Vec<Option<String>>>;
 
     fn dump(&mut self) -> Result<u64>;

@@ -3,20 +3,19 @@
 use std::ops::RangeBounds;
 use std::time::Duration;
 
-use sidx_engine::{Counted, Offered, Projection, QuerySpec, series_id};
+use sidx_engine::{Counted, Projection, QuerySpec, series_id};
 
 use crate::cursor::Cursor;
-use crate::delivery::{Delivery, too_many_rows};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::handle::Handle;
-use crate::session::{CallLimits, CancelToken};
-use crate::shares;
-use crate::work::Operation;
+use crate::instance::Statement;
+use crate::prepared::PreparedQuery;
+use crate::request::Request;
+use crate::session::CancelToken;
+use crate::terms::Terms;
 
 /// Rows in one batch of a cursor, unless the query says otherwise.
 const ROWS_PER_BATCH: u32 = 8192;
-/// Most instances that share a query, whatever the engine finds it worth.
-const SHARES_MAX: u32 = 255;
 
 /// A query that is being put together; [`run`](Self::run) starts it.
 ///
@@ -47,12 +46,7 @@ const SHARES_MAX: u32 = 255;
 pub struct Query {
     index: Handle,
     spec: QuerySpec,
-    timeout: Option<Duration>,
-    max_rows: u64,
-    cancel: Option<CancelToken>,
-    rows_per_batch: u32,
-    threads: usize,
-    timed: bool,
+    terms: Terms,
 }
 
 impl Query {
@@ -72,16 +66,15 @@ impl Query {
             memory_bytes: limits.memory_bytes,
             allow_partial: false,
         };
-        Self {
-            spec,
+        let terms = Terms {
             timeout: limits.timeout,
             max_rows: limits.max_rows,
             cancel: None,
             threads: index.pool().processors(),
             rows_per_batch: ROWS_PER_BATCH,
             timed: false,
-            index,
-        }
+        };
+        Self { index, spec, terms }
     }
 
     /// Adds the series with this label. With several calls rows of all these series are returned; with
@@ -166,13 +159,13 @@ impl Query {
     /// is not done after this long. `Duration::MAX` is no timeout, whatever the
     /// [`query_timeout`](crate::IndexBuilder::query_timeout) of the index.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.terms.timeout = Some(timeout);
         self
     }
 
     /// Stops with `cancelled` once the token is cancelled.
     pub fn cancel(mut self, token: CancelToken) -> Self {
-        self.cancel = Some(token);
+        self.terms.cancel = Some(token);
         self
     }
 
@@ -181,7 +174,7 @@ impl Query {
     /// returned up to so many rows by then. No limit by default, unless the index was opened with a
     /// [`query_max_rows`](crate::IndexBuilder::query_max_rows); `u64::MAX` is none.
     pub fn max_rows(mut self, rows: u64) -> Self {
-        self.max_rows = rows;
+        self.terms.max_rows = rows;
         self
     }
 
@@ -203,7 +196,7 @@ impl Query {
 
     /// Most rows in one [`Rows`](crate::Rows) of the cursor; 8,192 by default, at least 1.
     pub fn rows_per_batch(mut self, rows: u32) -> Self {
-        self.rows_per_batch = rows.max(1);
+        self.terms.rows_per_batch = rows.max(1);
         self
     }
 
@@ -211,22 +204,14 @@ impl Query {
     /// each with an instance of the engine; the processors of the machine by default. Rows and their order
     /// are the same with any number. 1 does everything on the thread that asks.
     pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
+        self.terms.threads = threads;
         self
-    }
-
-    /// How many instances may share the query: one where its rows depend on those before them.
-    fn shares(&self) -> u32 {
-        match self.spec.limit.is_some() || self.spec.distinct_payload {
-            true => 1,
-            false => u32::try_from(self.threads).map_or(SHARES_MAX, |most| most.min(SHARES_MAX)),
-        }
     }
 
     /// Also measures for [`Cursor::explain`] how long host and engine took, which costs some 50 ns for
     /// each call between them.
     pub fn timed(mut self, timed: bool) -> Self {
-        self.timed = timed;
+        self.terms.timed = timed;
         self
     }
 
@@ -237,28 +222,37 @@ impl Query {
     /// `limit-exceeded`, `deadline-exceeded` or `cancelled` when the query was stopped, and
     /// `resource-exhausted` when too many cursors are open.
     pub fn run(self) -> Result<Cursor> {
-        // Only rows in any order can be shared.
-        let shares = if self.spec.any_order {
-            self.shares()
-        } else {
-            1
-        };
-        let mut task = self.index.begin_query(Operation::Query)?;
-        let limits = CallLimits::new(self.timeout, self.cancel);
-        let delivery = Delivery {
-            has_payload: self.spec.payload,
-            allows_partial: self.spec.allow_partial,
-            rows_per_batch: self.rows_per_batch,
-            max_rows: self.max_rows,
-            timed: self.timed,
-        };
-        match self.index.pool().lease(limits) {
-            Ok(lease) => Cursor::start(self.index, lease, task, self.spec, shares, delivery),
-            Err(error) => {
-                task.end(Err(&error));
-                Err(error)
-            }
-        }
+        self.terms.run(self.index, Request::Query(self.spec))
+    }
+
+    /// Reads the query now, to be run any number of times. Its filter may have parameters, `$` and a name
+    /// wherever a value may stand, which get their values for each run, and with them series, key bounds and
+    /// limit, where those are to be others. A run of the shortest queries takes less than half as long.
+    ///
+    /// ```
+    /// # fn main() -> sidx_host::Result<()> {
+    /// use sidx_host::{Batch, Store};
+    ///
+    /// let index = Store::memory().index("delays").create()?;
+    /// let mut batch = Batch::new();
+    /// for (key, status) in [(3, 200), (1, 500), (2, 500)] {
+    ///     batch.row("UA", key).tag("status", status).add()?;
+    /// }
+    /// index.write(batch)?;
+    /// let with_status = index.query().filter("status = $status").descending().prepare()?;
+    /// assert_eq!(with_status.parameters(), ["status"]);
+    /// let run = with_status.bind().value("status", 500).series("UA").limit(1);
+    /// for row in run.run()?.into_rows() {
+    ///     assert_eq!(row?.key, 2);
+    /// }
+    /// assert_eq!(with_status.bind().value("status", 200).count()?, 1);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// `invalid-argument` for a filter that cannot be read, and those of starting an instance.
+    pub fn prepare(self) -> Result<PreparedQuery> {
+        PreparedQuery::new(self.index, Statement::new(self.spec), self.terms)
     }
 
     /// The number of rows that the query would return.
@@ -274,37 +268,7 @@ impl Query {
     ///
     /// # Errors
     /// As [`run`](Self::run).
-    pub fn count_partial(mut self) -> Result<Counted> {
-        let mut task = self.index.begin_query(Operation::Count)?;
-        let (asked, max_rows) = (self.spec.limit.unwrap_or(u64::MAX), self.max_rows);
-        // One row too many is enough to know.
-        let limit = asked.min(max_rows.saturating_add(1));
-        self.spec.limit = (limit < u64::MAX).then_some(limit);
-        let (shares, spec) = (self.shares(), &self.spec);
-        let limits = CallLimits::new(self.timeout, self.cancel);
-        let allowed = self.spec.allow_partial;
-        let counted = self.index.pool().lease(limits).and_then(|mut lease| {
-            let instance = lease.instance()?;
-            task.follow(instance.session().activity());
-            let offered = match shares {
-                0 | 1 => Offered::Done(instance.count(spec.clone())?),
-                _ => instance.offer_count(spec.clone(), shares)?,
-            };
-            let counted = match offered {
-                Offered::Done(counted) => counted,
-                Offered::Shares(shares) => shares::count(&mut lease, spec, shares)?,
-            };
-            if counted.rows > limit || (counted.partial && !allowed) {
-                let text =
-                    format!("the engine returned {counted:?} for a query of at most {limit} rows");
-                return lease.whole(Err(Error::new(ErrorKind::Other, text)));
-            }
-            match counted.rows > max_rows {
-                true => Err(too_many_rows(max_rows)),
-                false => Ok(counted),
-            }
-        });
-        task.end(counted.as_ref().map(drop));
-        counted
+    pub fn count_partial(self) -> Result<Counted> {
+        self.terms.count(&self.index, Request::Query(self.spec))
     }
 }

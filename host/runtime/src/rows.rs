@@ -40,7 +40,7 @@ pub struct Rows {
     series: Series,
     columns: Option<Columns>,
     has_payload: bool,
-    names: Vec<String>,
+    names: Arc<[String]>,
     labels: Arc<Labels>,
     resolved: OnceLock<HashMap<u64, Arc<str>>>,
     /// Labels that cannot be read are left out.
@@ -74,9 +74,16 @@ impl Rows {
     /// Rows from the engine, which must have as many columns as it was asked for.
     pub(crate) fn new(rows: Returned, has_payload: bool, labels: Arc<Labels>) -> Result<Self> {
         let all = rows.columns.as_ref().map_or(&[][..], Columns::all);
-        let expected = rows.names.len() + usize::from(has_payload);
+        let Some(names) = rows
+            .names
+            .or_else(|| rows.keys.is_empty().then(Arc::default))
+        else {
+            let text = "the engine returned rows without the names of their columns";
+            return Err(Error::new(ErrorKind::Other, text));
+        };
+        let expected = names.len() + usize::from(has_payload);
         // Without rows there need not be columns.
-        if all.len() != expected && !(rows.is_empty() && rows.columns.is_none()) {
+        if all.len() != expected && !(rows.keys.is_empty() && rows.columns.is_none()) {
             let found = all.len();
             let text = format!("the engine returned {found} columns instead of {expected}");
             return Err(Error::new(ErrorKind::Other, text));
@@ -95,7 +102,7 @@ impl Rows {
             },
             columns: rows.columns,
             has_payload,
-            names: rows.names,
+            names,
             labels,
             resolved: OnceLock::new(),
             allows_partial: false,

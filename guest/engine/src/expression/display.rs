@@ -11,7 +11,7 @@ use crate::timestamp::format_timestamp;
 /// lower case. [`super::parse`] makes the same tree of it, if the parser could have made the tree
 /// at all: finite floats, no empty lists, `And` and `Or` of at least two parts, and a text that
 /// is within the limits.
-impl Display for Expression {
+impl<V: Display> Display for Expression<V> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Compare { tag, op, value } => write!(f, "{} {op} {value}", Name(tag)),
@@ -29,7 +29,7 @@ impl Display for Expression {
                 negated,
             } => {
                 let op = if *negated { "!~" } else { "~" };
-                write!(f, "{} {op} {}", Name(tag), Text(pattern))
+                write!(f, "{} {op} {pattern}", Name(tag))
             }
             Self::StartsWith { tag, prefix } => write!(f, "{} starts with {prefix}", Name(tag)),
             Self::Contains { tag, all, values } => {
@@ -55,7 +55,7 @@ enum Strength {
     Not,
 }
 
-impl Expression {
+impl<V> Expression<V> {
     fn strength(&self) -> Strength {
         match self {
             Self::Or(_) => Strength::Or,
@@ -65,9 +65,9 @@ impl Expression {
     }
 }
 
-fn write_joined(
+fn write_joined<V: Display>(
     f: &mut Formatter<'_>,
-    parts: &[Expression],
+    parts: &[Expression<V>],
     between: &str,
     needed: Strength,
 ) -> fmt::Result {
@@ -81,7 +81,11 @@ fn write_joined(
 }
 
 /// Writes a part, in parentheses when it holds together less than what it stands in needs.
-fn write_within(f: &mut Formatter<'_>, part: &Expression, needed: Strength) -> fmt::Result {
+fn write_within<V: Display>(
+    f: &mut Formatter<'_>,
+    part: &Expression<V>,
+    needed: Strength,
+) -> fmt::Result {
     if part.strength() < needed {
         write!(f, "({part})")
     } else {
@@ -157,9 +161,9 @@ impl Display for Text<'_> {
 }
 
 /// Values in parentheses.
-struct List<'a>(&'a [Literal]);
+struct List<'a, V>(&'a [V]);
 
-impl Display for List<'_> {
+impl<V: Display> Display for List<'_, V> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_char('(')?;
         for (at, value) in self.0.iter().enumerate() {

@@ -70,6 +70,8 @@ pub(super) enum Token {
     Keyword(&'static str),
     /// A name in backquotes, decoded.
     Name(String),
+    /// The name of a parameter, without its `$`.
+    Parameter(String),
     /// A string, decoded.
     Text(String),
     /// An integer.
@@ -89,6 +91,7 @@ impl Token {
             Token::Word(word) => format!("'{}'", shown(word)),
             Token::Keyword(text) | Token::Symbol(text) => format!("'{text}'"),
             Token::Name(name) => format!("tag name `{}`", shown(name)),
+            Token::Parameter(name) => format!("parameter '${}'", shown(name)),
             Token::Text(text) => format!("string \"{}\"", shown(text)),
             Token::Int(value) => format!("number {value}"),
             Token::Float(value) => format!("number {value:?}"),
@@ -123,6 +126,7 @@ impl<'a> Lexer<'a> {
             Some('"') => Token::Text(self.text(start)?),
             Some('`') => Token::Name(self.name(start)?),
             Some('\'') => return Err(fail(start, "strings stand in double quotes")),
+            Some('$') => self.parameter(start)?,
             Some(c) if begins_word(c) => self.word(),
             Some(c) if c.is_ascii_digit() || matches!(c, '-' | '+' | '.') => self.number(start)?,
             Some(c) => self.symbol(start, c)?,
@@ -158,6 +162,17 @@ impl<'a> Lexer<'a> {
             Some(keyword) => Token::Keyword(keyword),
             None => Token::Word(word),
         }
+    }
+
+    fn parameter(&mut self, start: usize) -> Result<Token> {
+        self.bump();
+        if !self.peek().is_some_and(begins_word) {
+            return Err(fail(
+                start,
+                "'$' begins the name of a parameter, such as '$status'",
+            ));
+        }
+        Ok(Token::Parameter(self.take_while(|_, c| continues_word(c))))
     }
 
     fn symbol(&mut self, start: usize, found: char) -> Result<Token> {

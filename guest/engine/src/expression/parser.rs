@@ -2,8 +2,16 @@
 
 use super::constant::Constant;
 use super::lexer::{Lexer, Token, fail, shown};
-use super::{Comparison, Expression, Literal, MAX_DEPTH, MAX_LIST_VALUES, MAX_TEXT_BYTES};
+use super::template::{Operand, Parameter, Use};
+use super::{
+    Comparison, Expression as Tree, Literal, MAX_DEPTH, MAX_LIST_VALUES, MAX_PARAMETERS,
+    MAX_TEXT_BYTES,
+};
 use crate::error::{Error, Result};
+use std::collections::HashMap;
+
+/// A tree as it is read: parameters have no values yet.
+type Expression = Tree<Operand>;
 
 const NOT: Token = Token::Keyword("not");
 const IN: Token = Token::Keyword("in");
@@ -11,7 +19,8 @@ const OPEN: Token = Token::Symbol("(");
 const CLOSE: Token = Token::Symbol(")");
 const COMMA: Token = Token::Symbol(",");
 
-pub(super) fn parse(text: &str) -> Result<Expression> {
+/// The tree of a text, and the names of its parameters.
+pub(super) fn parse(text: &str) -> Result<(Expression, Vec<String>)> {
     if text.len() > MAX_TEXT_BYTES {
         return Err(Error::invalid(format!(
             "filter: the text has {} bytes, the limit is {MAX_TEXT_BYTES}",
@@ -21,7 +30,7 @@ pub(super) fn parse(text: &str) -> Result<Expression> {
     let mut parser = Parser::new(text)?;
     let expression = parser.disjunction()?;
     match parser.token {
-        Token::End => Ok(expression),
+        Token::End => Ok((expression, parser.names)),
         _ => Err(parser.expected("'and', 'or' or end of text")),
     }
 }
@@ -33,6 +42,10 @@ struct Parser<'a> {
     column: usize,
     /// Parentheses and `not` around this place.
     depth: usize,
+    /// Of parameters, in the order in which they first occurred.
+    names: Vec<String>,
+    /// Where each of them is.
+    numbers: HashMap<String, usize>,
 }
 
 impl<'a> Parser<'a> {
@@ -44,6 +57,8 @@ impl<'a> Parser<'a> {
             token,
             column,
             depth: 0,
+            names: Vec::new(),
+            numbers: HashMap::new(),
         })
     }
 
@@ -196,20 +211,20 @@ impl<'a> Parser<'a> {
 
     fn compare(&mut self, tag: String, op: Comparison) -> Result<Expression> {
         self.advance()?;
-        let column = self.column;
-        let value = self.literal(format_args!("a value after '{op}'"))?;
-        let ordering = !matches!(op, Comparison::Eq | Comparison::Ne);
-        if ordering && matches!(value, Literal::Bool(_)) {
-            let message = format!("bools have no order: '{op}' can't compare with {value}");
-            return Err(fail(column, message));
-        }
+        let value = self.operand(Use::Comparison(op), format_args!("a value after '{op}'"))?;
         Ok(Expression::Compare { tag, op, value })
     }
 
     fn matches(&mut self, tag: String, negated: bool) -> Result<Expression> {
         self.advance()?;
         let op = if negated { "!~" } else { "~" };
-        let pattern = self.string(format_args!("a regular expression in quotes after '{op}'"))?;
+        let pattern = match self.token {
+            Token::Parameter(_) => self.operand(Use::Pattern, "a regular expression")?,
+            _ => {
+                let wanted = format_args!("a regular expression in quotes after '{op}'");
+                Operand::Literal(Literal::String(self.string(wanted)?))
+            }
+        };
         Ok(Expression::Matches {
             tag,
             pattern,
@@ -220,12 +235,7 @@ impl<'a> Parser<'a> {
     fn starts_with(&mut self, tag: String) -> Result<Expression> {
         self.advance()?;
         self.expect(&Token::Keyword("with"), "'with' after 'starts'")?;
-        let column = self.column;
-        let prefix = self.literal("a string or bytes after 'starts with'")?;
-        if !matches!(prefix, Literal::String(_) | Literal::Bytes(_)) {
-            let message = format!("'starts with' takes a string or bytes, found {prefix}");
-            return Err(fail(column, message));
-        }
+        let prefix = self.operand(Use::Prefix, "a string or bytes after 'starts with'")?;
         Ok(Expression::StartsWith { tag, prefix })
     }
 
@@ -249,8 +259,8 @@ impl<'a> Parser<'a> {
         Ok(Expression::Contains { tag, all, values })
     }
 
-    /// `"(" literal { "," literal } ")"`
-    fn list(&mut self, operator: &str) -> Result<Vec<Literal>> {
+    /// `"(" operand { "," operand } ")"`
+    fn list(&mut self, operator: &str) -> Result<Vec<Operand>> {
         self.expect(&OPEN, format_args!("'(' after '{operator}'"))?;
         if self.token == CLOSE {
             let message = format!("the list after '{operator}' is empty");
@@ -262,12 +272,42 @@ impl<'a> Parser<'a> {
                 let message = format!("more than {MAX_LIST_VALUES} values in one list");
                 return Err(fail(self.column, message));
             }
-            values.push(self.literal("a value in the list")?);
+            values.push(self.operand(Use::Member, "a value in the list")?);
             if self.accept(&CLOSE)? {
                 return Ok(values);
             }
             self.expect(&COMMA, "',' or ')' in the list")?;
         }
+    }
+
+    /// `literal | "$" name`, for a test that can take it.
+    fn operand(&mut self, test: Use, wanted: impl std::fmt::Display) -> Result<Operand> {
+        let column = self.column;
+        if let Token::Parameter(name) = &mut self.token {
+            let name = std::mem::take(name);
+            self.advance()?;
+            let number = self.number(name, column)?;
+            return Ok(Operand::Parameter(Parameter { number, column }));
+        }
+        let literal = self.literal(wanted)?;
+        test.check(&literal)
+            .map_err(|message| fail(column, message))?;
+        Ok(Operand::Literal(literal))
+    }
+
+    /// The number of a parameter.
+    fn number(&mut self, name: String, column: usize) -> Result<usize> {
+        if let Some(number) = self.numbers.get(&name) {
+            return Ok(*number);
+        }
+        let number = self.names.len();
+        if number == MAX_PARAMETERS {
+            let message = format!("more than {MAX_PARAMETERS} parameters");
+            return Err(fail(column, message));
+        }
+        self.names.push(name.clone());
+        self.numbers.insert(name, number);
+        Ok(number)
     }
 
     fn literal(&mut self, wanted: impl std::fmt::Display) -> Result<Literal> {

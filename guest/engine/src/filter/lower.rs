@@ -80,10 +80,11 @@ impl Lowering<'_> {
                 pattern,
                 negated,
             } => self.each_column(tag, |kind, slot| {
-                // The text of a pattern stands for any string: both compare with strings only.
-                let strings = [Literal::String(String::new())];
-                scalar(kind, slot, &strings, *negated, || {
-                    Some(Test::Regex(pattern.clone()))
+                // A pattern compares with what a string compares with.
+                let patterns = std::slice::from_ref(pattern);
+                scalar(kind, slot, patterns, *negated, || match pattern {
+                    Literal::String(pattern) => Some(Test::Regex(pattern.clone())),
+                    _ => None,
                 })
             }),
             Expression::StartsWith {

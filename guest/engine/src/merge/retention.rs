@@ -31,7 +31,7 @@ struct Rule<H: Host> {
 
 impl<H: Host> Rule<H> {
     fn bind(host: &H, live: &PartList<H>, rule: &Retention) -> Result<Self> {
-        let bind = |text: &String| Predicate::bind(host, text, &live.parts);
+        let bind = |text: &String| Predicate::parse(host, text, &live.parts);
         Ok(Self {
             below: rule.drop_below,
             predicate: rule.drop_where.as_ref().map(bind).transpose()?,

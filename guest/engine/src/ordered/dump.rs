@@ -57,7 +57,7 @@ impl<H: Host> DumpCursor<H> {
             let names = part.columns().iter().map(|entry| entry.column.name.clone());
             let rows = Rows {
                 content: RowContent::Held(columns),
-                names: names.collect(),
+                names: Some(names.collect()),
                 ..Rows::default()
             };
             self.block = self.block.next();

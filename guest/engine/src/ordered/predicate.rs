@@ -1,7 +1,7 @@
 //! A filter expression bound to a part list: compiled once, with its columns looked up per part.
 
 use crate::error::Result;
-use crate::expression::{Expression, parse};
+use crate::expression::{Expression, Literal, parse};
 use crate::filter::{ColumnFacts, Facts, Filter, Verdict};
 use crate::host::{ABSENT, Host};
 use crate::part::block::BlockPlace;
@@ -31,9 +31,13 @@ pub(crate) struct SlotFrames<'f> {
 
 impl<H: Host> Predicate<H> {
     /// Parses and compiles `text` for the types that the parts know.
-    pub(crate) fn bind(host: &H, text: &str, parts: &[Arc<Part<H>>]) -> Result<Self> {
-        let expression = parse(text)?;
-        check_patterns(host, &expression)?;
+    pub(crate) fn parse(host: &H, text: &str, parts: &[Arc<Part<H>>]) -> Result<Self> {
+        Self::bind(host, &parse(text)?, parts)
+    }
+
+    /// Compiles a filter for the types that the parts know.
+    pub(crate) fn bind(host: &H, filter: &Expression, parts: &[Arc<Part<H>>]) -> Result<Self> {
+        check_patterns(host, filter.patterns())?;
         let mut kinds = |name: &str| -> Vec<ColumnType> {
             let columns = parts.iter().flat_map(|part| part.columns());
             let mut kinds: Vec<ColumnType> = columns
@@ -44,7 +48,7 @@ impl<H: Host> Predicate<H> {
             kinds.dedup();
             kinds
         };
-        let filter = Filter::plan(&expression, &mut kinds);
+        let filter = Filter::plan(filter, &mut kinds);
         let compiled = host
             .compile_filter(filter.steps())
             .map_err(|error| error.at("filter"))?;
@@ -208,9 +212,15 @@ impl<H: Host> Predicate<H> {
 
 /// Compiles every pattern by itself: planning leaves out tests that no column fits, and a bad pattern
 /// must be refused all the same.
-fn check_patterns<H: Host>(host: &H, expression: &Expression) -> Result<()> {
-    for pattern in expression.patterns() {
-        let test = Test::Regex(pattern.to_owned());
+pub(crate) fn check_patterns<'a, H: Host>(
+    host: &H,
+    patterns: impl IntoIterator<Item = &'a Literal>,
+) -> Result<()> {
+    for pattern in patterns {
+        let Literal::String(pattern) = pattern else {
+            continue;
+        };
+        let test = Test::Regex(pattern.clone());
         let step = Step::Leaf {
             slot: 0,
             elements: false,

@@ -11,6 +11,8 @@
 //! they are used up it becomes pending again behind them, so memory stays flat.
 //!
 //! In any order, a [`sweep`] takes blocks as they lie, and whole ranges of rows where it can.
+//!
+//! What is the same in every run of a query that is [`prepared`] is found once.
 
 mod block;
 mod bookmark;
@@ -23,6 +25,7 @@ mod gaps;
 mod heap;
 mod plan;
 mod position;
+mod prepared;
 mod progress;
 mod projection;
 mod ranges;
@@ -37,6 +40,7 @@ use crate::types::{Rest, Rows};
 
 pub(crate) use count::count;
 pub use cursor::Cursor;
+pub use prepared::PreparedQuery;
 pub(crate) use start::Queries;
 
 /// The first rows of a query and what is left.

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sidx_engine::{
-    Batch, Choice, Contents, Counted, Damage, Job, Mode, Offered, Opened, Outcome, PartFile,
-    QuerySpec, Rest, Retention, RetentionStep, Salvaged, Share, Subject, View, Written,
+    Batch, Choice, Contents, Counted, Damage, Execution, Job, Mode, Offered, Opened, Outcome,
+    PartFile, QuerySpec, Rest, Retention, RetentionStep, Salvaged, Share, Subject, View, Written,
 };
 use wasmtime::Store;
 use wasmtime::component::ResourceAny;
 
+use super::statement::{Statement, Statements};
 use super::{Dumped, Instance, Returned, Started, records};
 use crate::error::{Error, ErrorKind, Result};
 use crate::imports::bindings::exports::sidx::engine::index as wit;
@@ -26,6 +27,7 @@ pub(crate) struct ComponentInstance {
     sandbox: Arc<Sandbox>,
     cursors: HashMap<u64, Open>,
     dumps: HashMap<u64, ResourceAny>,
+    statements: Statements<ResourceAny>,
     next_number: u64,
     /// It trapped or returned nonsense.
     trapped: bool,
@@ -69,6 +71,7 @@ impl ComponentInstance {
             sandbox,
             cursors: HashMap::new(),
             dumps: HashMap::new(),
+            statements: Statements::default(),
             next_number: 0,
             trapped: false,
         })
@@ -144,6 +147,77 @@ impl ComponentInstance {
             wit::Rest::More(cursor) => Rest::More(numbered(cursor)),
         };
         Ok(Started { rows, rest })
+    }
+
+    fn offered_count(
+        &mut self,
+        offered: wit::OfferedCount,
+        shares: u32,
+    ) -> Result<Offered<Counted>> {
+        match offered {
+            wit::OfferedCount::Counted(counted) => Ok(Offered::Done(records::counted(counted))),
+            wit::OfferedCount::Shares(found) => {
+                let found = self.whole(records::shares(found, shares))?;
+                Ok(Offered::Shares(found))
+            }
+        }
+    }
+
+    /// What the component made of a statement, now or before.
+    fn prepared(&mut self, statement: &Arc<Statement>) -> Result<ResourceAny> {
+        if let Some(prepared) = self.statements.get(statement) {
+            return Ok(prepared.made);
+        }
+        let query = records::query(statement.query().clone());
+        let made = self.call("prepared-query.prepare", |index, store| {
+            index.prepared_query().call_prepare(store, &query)
+        })?;
+        for old in self.statements.put(statement, made) {
+            self.drop_resource(old);
+        }
+        Ok(made)
+    }
+
+    /// Runs a statement in one of the ways in which that is possible.
+    fn run<T>(
+        &mut self,
+        statement: &Arc<Statement>,
+        name: &'static str,
+        mut execution: Execution,
+        call: impl FnOnce(
+            &wit::GuestPreparedQuery<'_>,
+            &mut Store<State>,
+            ResourceAny,
+            &records::Execution,
+        ) -> wasmtime::Result<Result<T, types::Error>>,
+    ) -> Result<T> {
+        let made = self.prepared(statement)?;
+        if let Some(prepared) = self.statements.get(statement) {
+            prepared.leave_out_known(&mut execution);
+        }
+        let passed = records::execution(&execution);
+        let answer = self.call(name, |index, store| {
+            call(&index.prepared_query(), store, made, &passed)
+        });
+        if let Some(prepared) = self.statements.get(statement) {
+            prepared.note_values(execution.values, answer.is_ok());
+        }
+        answer
+    }
+
+    /// The first rows of a statement, whose columns may have been named before.
+    fn named(
+        &mut self,
+        statement: &Statement,
+        answer: wit::Answer,
+        max_rows: u32,
+        limit: u64,
+    ) -> Result<Started> {
+        let mut started = self.started(answer, max_rows, limit)?;
+        if let Some(prepared) = self.statements.get(statement) {
+            prepared.name_columns(&mut started.rows);
+        }
+        Ok(started)
     }
 
     /// What the component returned, after a check. An instance that returned nonsense is dropped.
@@ -419,13 +493,7 @@ impl Instance for ComponentInstance {
         let offered = self.call("offer-count", |index, store| {
             index.call_offer_count(store, &query, shares)
         })?;
-        match offered {
-            wit::OfferedCount::Counted(counted) => Ok(Offered::Done(records::counted(counted))),
-            wit::OfferedCount::Shares(found) => {
-                let found = self.whole(records::shares(found, shares))?;
-                Ok(Offered::Shares(found))
-            }
-        }
+        self.offered_count(offered, shares)
     }
 
     fn count_share(&mut self, query: QuerySpec, share: Share) -> Result<Counted> {
@@ -434,6 +502,98 @@ impl Instance for ComponentInstance {
             index.call_count_share(store, &query, share)
         })
         .map(records::counted)
+    }
+
+    fn parameters(&mut self, statement: &Arc<Statement>) -> Result<Vec<String>> {
+        let made = self.prepared(statement)?;
+        let names = self.call("prepared-query.parameters", |index, store| {
+            index.prepared_query().call_parameters(store, made).map(Ok)
+        })?;
+        self.whole(records::parameters(names))
+    }
+
+    fn execute(
+        &mut self,
+        statement: &Arc<Statement>,
+        execution: Execution,
+        max_rows: u32,
+    ) -> Result<Started> {
+        let limit = execution.limit;
+        let answer = self.run(
+            statement,
+            "prepared-query.run",
+            execution,
+            |query, store, made, run| {
+                let records::Execution {
+                    series,
+                    low,
+                    high,
+                    values,
+                } = run;
+                query.call_run(store, made, series, *low, *high, limit, values, max_rows)
+            },
+        )?;
+        self.named(statement, answer, max_rows, limit.unwrap_or(u64::MAX))
+    }
+
+    fn offer_execution(
+        &mut self,
+        statement: &Arc<Statement>,
+        execution: Execution,
+        max_rows: u32,
+        shares: u32,
+    ) -> Result<Offered<Started>> {
+        let name = "prepared-query.offer-run";
+        let offered = self.run(statement, name, execution, |query, store, made, run| {
+            let (low, high) = (run.low, run.high);
+            let (series, values) = (&run.series, &run.values);
+            query.call_offer_run(store, made, series, low, high, values, max_rows, shares)
+        })?;
+        match offered {
+            wit::OfferedQuery::Answered(answer) => {
+                let started = self.named(statement, answer, max_rows, u64::MAX)?;
+                Ok(Offered::Done(started))
+            }
+            wit::OfferedQuery::Shares(found) => {
+                let found = self.whole(records::shares(found, shares))?;
+                Ok(Offered::Shares(found))
+            }
+        }
+    }
+
+    fn count_execution(
+        &mut self,
+        statement: &Arc<Statement>,
+        execution: Execution,
+    ) -> Result<Counted> {
+        let (limit, name) = (execution.limit, "prepared-query.count");
+        let counted = self.run(statement, name, execution, |query, store, made, run| {
+            let (series, values) = (&run.series, &run.values);
+            query.call_count(store, made, series, run.low, run.high, limit, values)
+        })?;
+        Ok(records::counted(counted))
+    }
+
+    fn offer_execution_count(
+        &mut self,
+        statement: &Arc<Statement>,
+        execution: Execution,
+        shares: u32,
+    ) -> Result<Offered<Counted>> {
+        let name = "prepared-query.offer-count";
+        let offered = self.run(statement, name, execution, |query, store, made, run| {
+            let (series, values) = (&run.series, &run.values);
+            query.call_offer_count(store, made, series, run.low, run.high, values, shares)
+        })?;
+        self.offered_count(offered, shares)
+    }
+
+    fn bound_filter(&mut self, statement: &Arc<Statement>) -> Result<Option<String>> {
+        let made = self.prepared(statement)?;
+        let filter = self.call("prepared-query.filter", |index, store| {
+            index.prepared_query().call_filter(store, made)
+        })?;
+        self.whole(filter.map(records::text).transpose())
     }
 
     fn labels(&mut self, series: &[u64]) -> Result<Vec<Option<String>>> {

@@ -1,13 +1,15 @@
 //! The native build of the engine.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sidx_engine::{
-    Answer, Batch, Choice, Contents, Counted, Cursor, Damage, DumpCursor, Index, Job, Mode,
-    Offered, Opened, Outcome, PartFile, QuerySpec, Rest, Retention, RetentionStep, Salvaged, Share,
-    Subject, View, Written,
+    Answer, Batch, Choice, Contents, Counted, Cursor, Damage, DumpCursor, Execution, Index, Job,
+    Mode, Offered, Opened, Outcome, PartFile, PreparedQuery, QuerySpec, Rest, Retention,
+    RetentionStep, Salvaged, Share, Subject, View, Written,
 };
 
+use super::statement::{Prepared, Statement, Statements};
 use super::{Dumped, Instance, Returned, Started};
 use crate::error::{Error, Result};
 use crate::session::{Columns, Session};
@@ -17,6 +19,7 @@ pub(crate) struct NativeInstance {
     index: Index<Session>,
     cursors: HashMap<u64, Cursor<Session>>,
     dumps: HashMap<u64, DumpCursor<Session>>,
+    statements: Statements<PreparedQuery<Session>>,
     next_number: u64,
 }
 
@@ -26,6 +29,7 @@ impl NativeInstance {
             index: Index::new(session),
             cursors: HashMap::new(),
             dumps: HashMap::new(),
+            statements: Statements::default(),
             next_number: 0,
         }
     }
@@ -33,6 +37,24 @@ impl NativeInstance {
     fn number(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number
+    }
+
+    /// A call about a statement, which is prepared first where it is not known.
+    fn with<T>(
+        &mut self,
+        statement: &Arc<Statement>,
+        call: impl FnOnce(
+            &mut Index<Session>,
+            &mut Prepared<PreparedQuery<Session>>,
+        ) -> sidx_engine::Result<T>,
+    ) -> Result<T> {
+        if self.statements.get(statement).is_none() {
+            let made = self.index.prepare(statement.query().clone())?;
+            self.statements.put(statement, made);
+        }
+        let prepared = self.statements.get(statement);
+        let prepared = prepared.ok_or_else(|| Error::invalid("a statement was not kept"))?;
+        Ok(call(&mut self.index, prepared)?)
     }
 
     fn started(&mut self, answer: Answer<Session>) -> Result<Started> {
@@ -48,6 +70,15 @@ impl NativeInstance {
         };
         let rows = Returned::of(answer.rows)?;
         Ok(Started { rows, rest })
+    }
+
+    /// The first rows of a statement, whose columns may have been named before.
+    fn named(&mut self, statement: &Statement, answer: Answer<Session>) -> Result<Started> {
+        let mut started = self.started(answer)?;
+        if let Some(prepared) = self.statements.get(statement) {
+            prepared.name_columns(&mut started.rows);
+        }
+        Ok(started)
     }
 }
 
@@ -203,6 +234,65 @@ impl Instance for NativeInstance {
 
     fn count_share(&mut self, query: QuerySpec, share: Share) -> Result<Counted> {
         Ok(self.index.count_share(query, share)?)
+    }
+
+    fn parameters(&mut self, statement: &Arc<Statement>) -> Result<Vec<String>> {
+        self.with(statement, |_, query| Ok(query.made.parameters().to_vec()))
+    }
+
+    fn execute(
+        &mut self,
+        statement: &Arc<Statement>,
+        execution: Execution,
+        max_rows: u32,
+    ) -> Result<Started> {
+        let answer = self.with(statement, |index, query| {
+            index.execute(&mut query.made, execution, max_rows)
+        })?;
+        self.named(statement, answer)
+    }
+
+    fn offer_execution(
+        &mut self,
+        statement: &Arc<Statement>,
+        mut execution: Execution,
+        max_rows: u32,
+        shares: u32,
+    ) -> Result<Offered<Started>> {
+        execution.limit = None;
+        let offered = self.with(statement, |index, query| {
+            index.offer_execution(&mut query.made, execution, shares, max_rows)
+        })?;
+        match offered {
+            Offered::Done(answer) => self.named(statement, answer).map(Offered::Done),
+            Offered::Shares(shares) => Ok(Offered::Shares(shares)),
+        }
+    }
+
+    fn count_execution(
+        &mut self,
+        statement: &Arc<Statement>,
+        execution: Execution,
+    ) -> Result<Counted> {
+        self.with(statement, |index, query| {
+            index.count_execution(&mut query.made, execution)
+        })
+    }
+
+    fn offer_execution_count(
+        &mut self,
+        statement: &Arc<Statement>,
+        mut execution: Execution,
+        shares: u32,
+    ) -> Result<Offered<Counted>> {
+        execution.limit = None;
+        self.with(statement, |index, query| {
+            index.offer_execution_count(&mut query.made, execution, shares)
+        })
+    }
+
+    fn bound_filter(&mut self, statement: &Arc<Statement>) -> Result<Option<String>> {
+        self.with(statement, |_, query| query.made.filter())
     }
 
     fn labels(&mut self, series: &[u64]) -> Result<Vec<Option<String>>> {

@@ -1,8 +1,9 @@
 //! Records of the `index` interface as the engine's own, and back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use sidx_engine as engine;
+use sidx_engine::expression::{Literal, MAX_PARAMETERS};
 
 use super::Returned;
 use crate::error::{Error, ErrorKind, Result};
@@ -327,6 +328,58 @@ pub(super) fn query(query: engine::QuerySpec) -> wit::QuerySpec {
         },
         memory_bytes: query.memory_bytes,
     }
+}
+
+/// A run of a prepared query as it is passed, but for its limit.
+pub(super) struct Execution {
+    pub(super) series: wit::PreparedSeries,
+    pub(super) low: i64,
+    pub(super) high: i64,
+    pub(super) values: wit::ParameterValues,
+}
+
+pub(super) fn execution(execution: &engine::Execution) -> Execution {
+    use wit::{ParameterValues as Values, PreparedSeries as Series};
+    Execution {
+        series: match &execution.series {
+            engine::ExecutionSeries::Prepared => Series::Prepared,
+            engine::ExecutionSeries::One(series) => Series::One(*series),
+            engine::ExecutionSeries::Several(series) => Series::Several(series.clone()),
+        },
+        low: execution.low,
+        high: execution.high,
+        values: match &execution.values {
+            engine::ParameterValues::Kept => Values::Kept,
+            engine::ParameterValues::Given(values) => match values.as_slice() {
+                [one] => Values::One(parameter_value(one)),
+                [one, two] => Values::Two((parameter_value(one), parameter_value(two))),
+                values => Values::Several(values.iter().map(parameter_value).collect()),
+            },
+        },
+    }
+}
+
+fn parameter_value(value: &Literal) -> wit::ParameterValue {
+    match value {
+        Literal::Int(value) => wit::ParameterValue::Int(*value),
+        Literal::Float(value) => wit::ParameterValue::Float(*value),
+        Literal::Bool(value) => wit::ParameterValue::Boolean(*value),
+        Literal::Timestamp(nanoseconds) => wit::ParameterValue::Timestamp(*nanoseconds),
+        Literal::String(text) => wit::ParameterValue::Text(text.clone()),
+        Literal::Bytes(bytes) => wit::ParameterValue::Bytes(bytes.clone()),
+    }
+}
+
+/// The names of parameters, each once.
+pub(super) fn parameters(names: Vec<String>) -> Result<Vec<String>> {
+    let distinct: HashSet<&String> = names.iter().collect();
+    if distinct.len() < names.len() || names.len() > MAX_PARAMETERS {
+        let count = names.len();
+        return Err(broken(format!(
+            "{count} names of parameters, not all distinct or too many"
+        )));
+    }
+    Ok(names)
 }
 
 pub(super) fn share(share: engine::Share) -> wit::Share {

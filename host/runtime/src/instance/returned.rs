@@ -1,5 +1,7 @@
 //! Rows as an instance returned them.
 
+use std::sync::Arc;
+
 use sidx_engine::host::RowKeys;
 use sidx_engine::{RowContent, Rows};
 use sidx_executor::RowSeries;
@@ -15,7 +17,8 @@ pub(crate) struct Returned {
     pub(crate) series: RowSeries,
     /// With as many rows as there are keys; none where keys and series are all there is.
     pub(crate) columns: Option<Columns>,
-    pub(crate) names: Vec<String>,
+    /// The tag of each column but the payload's; none where they were told before, or there is no row.
+    pub(crate) names: Option<Arc<[String]>>,
     pub(crate) stripe: u32,
 }
 
@@ -40,7 +43,7 @@ impl Returned {
             keys,
             series,
             columns,
-            names: rows.names,
+            names: rows.names.map(Arc::from),
             stripe: rows.stripe,
         })
     }

@@ -56,7 +56,7 @@ fn any_expression() -> impl Strategy<Value = Expression> {
             (any_name(), any::<String>(), any::<bool>()).prop_map(|(tag, pattern, negated)| {
                 Expression::Matches {
                     tag,
-                    pattern,
+                    pattern: Literal::String(pattern),
                     negated,
                 }
             }),

@@ -35,8 +35,10 @@ pub(super) fn passes(expression: &Expression, row: &Row) -> bool {
             tag,
             pattern,
             negated,
-        } => match value(tag) {
-            Some(OwnedValue::String(text)) => matches_pattern(pattern, text) != *negated,
+        } => match (value(tag), pattern) {
+            (Some(OwnedValue::String(text)), Literal::String(pattern)) => {
+                matches_pattern(pattern, text) != *negated
+            }
             _ => false,
         },
         Expression::StartsWith { tag, prefix } => match (value(tag), prefix) {

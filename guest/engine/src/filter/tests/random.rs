@@ -141,7 +141,8 @@ fn expression() -> impl Strategy<Value = Expression> {
         2 => (tag(), list(), any::<bool>())
             .prop_map(|(tag, values, negated)| Expression::In { tag, values, negated }),
         1 => (tag(), pattern, any::<bool>()).prop_map(|(tag, pattern, negated)| {
-            Expression::Matches { tag, pattern: pattern.to_owned(), negated }
+            let pattern = Literal::String(pattern.to_owned());
+            Expression::Matches { tag, pattern, negated }
         }),
         1 => (tag(), literal()).prop_map(|(tag, prefix)| Expression::StartsWith { tag, prefix }),
         2 => (tag(), any::<bool>(), list())

@@ -31,7 +31,7 @@ pub(crate) fn count<H: Host>(
     spec: QuerySpec,
 ) -> Result<Counted> {
     let text = spec.filter.as_deref();
-    let filter = text.map(|text| BoundFilter::bind(&**host, live, text));
+    let filter = text.map(|text| BoundFilter::parse(&**host, live, text));
     let filter = filter.transpose()?;
     run(host, live, spec, filter, None)
 }

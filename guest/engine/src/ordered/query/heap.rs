@@ -135,7 +135,7 @@ impl Heap {
         self.release();
         Ok(Some(Rows {
             content,
-            names: query.projection.names(),
+            names: Some(query.projection.names()),
             ..Rows::default()
         }))
     }

@@ -13,6 +13,7 @@
 use super::explain::Explain;
 use super::position::Position;
 use crate::error::{Error, ErrorKind, OrDamage, Result};
+use crate::expression::{Expression, parse};
 use crate::filter::Verdict;
 use crate::host::Host;
 use crate::ordered::predicate::{Places, Predicate};
@@ -52,8 +53,12 @@ pub(crate) struct BoundFilter<H: Host> {
 }
 
 impl<H: Host> BoundFilter<H> {
-    pub(crate) fn bind(host: &H, live: &PartList<H>, text: &str) -> Result<Arc<Self>> {
-        let predicate = Predicate::bind(host, text, &live.parts)?;
+    pub(crate) fn parse(host: &H, live: &PartList<H>, text: &str) -> Result<Arc<Self>> {
+        Self::bind(host, live, &parse(text)?)
+    }
+
+    pub(crate) fn bind(host: &H, live: &PartList<H>, filter: &Expression) -> Result<Arc<Self>> {
+        let predicate = Predicate::bind(host, filter, &live.parts)?;
         let parts = || live.parts.iter();
         Ok(Arc::new(Self {
             places: parts().map(|part| predicate.places(part)).collect(),

@@ -14,6 +14,7 @@ use super::cursor::Cursor;
 use super::explain::Explain;
 use super::gaps::Gaps;
 use super::plan::{BoundFilter, Plan};
+use super::prepared::{BoundQuery, PreparedQuery};
 use super::progress::Progress;
 use super::projection::Projection;
 use super::sweep::Sweep;
@@ -22,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::part::PartList;
 use crate::types::{
-    Counted, Offered, Projection as Wanted, QuerySpec, Rest, RowContent, Rows, Share,
+    Counted, Execution, Offered, Projection as Wanted, QuerySpec, Rest, RowContent, Rows, Share,
 };
 use std::sync::Arc;
 
@@ -62,15 +63,8 @@ impl<H: Host> Queries<H> {
         share: Option<Share>,
         max_rows: u32,
     ) -> Result<Answer<H>> {
-        let (plan, projection) = self.plan(host, live, spec)?;
-        if plan.spec.any_order {
-            let (query, sweep) = Sweep::start(host, plan, projection, share)?;
-            return Answer::of(Cursor::in_any_order(query, sweep), max_rows);
-        }
-        if share.is_some() {
-            return Err(Error::invalid("a query in key order has no shares"));
-        }
-        self.in_key_order(host, plan, projection, max_rows)
+        let query = self.bind(host, live, spec)?;
+        self.answer(host, query, share, max_rows)
     }
 
     /// `index.offer-query`
@@ -82,42 +76,135 @@ impl<H: Host> Queries<H> {
         shares: u32,
         max_rows: u32,
     ) -> Result<Offered<Answer<H>>> {
-        let (plan, projection) = self.plan(host, live, spec)?;
-        let answer = if plan.spec.any_order {
-            let (mut query, mut sweep) = Sweep::start(host, plan, projection, None)?;
-            match sweep.shares(&mut query, shares)? {
-                1 => Answer::of(Cursor::in_any_order(query, sweep), max_rows),
+        let query = self.bind(host, live, spec)?;
+        self.answer_or_offer(host, query, shares, max_rows)
+    }
+
+    /// `prepared-query.run`
+    pub(crate) fn execute(
+        &mut self,
+        host: &Arc<H>,
+        live: &Arc<PartList<H>>,
+        prepared: &mut PreparedQuery<H>,
+        execution: Execution,
+        max_rows: u32,
+    ) -> Result<Answer<H>> {
+        let query = prepared.rows(host, live, execution)?;
+        let answer = self.answer(host, query, None, max_rows)?;
+        prepared.note_names(answer.rows.names.is_some());
+        Ok(answer)
+    }
+
+    /// `prepared-query.offer-run`
+    pub(crate) fn offer_execution(
+        &mut self,
+        host: &Arc<H>,
+        live: &Arc<PartList<H>>,
+        prepared: &mut PreparedQuery<H>,
+        execution: Execution,
+        shares: u32,
+        max_rows: u32,
+    ) -> Result<Offered<Answer<H>>> {
+        let query = prepared.rows(host, live, execution)?;
+        let offered = self.answer_or_offer(host, query, shares, max_rows)?;
+        if let Offered::Done(answer) = &offered {
+            prepared.note_names(answer.rows.names.is_some());
+        }
+        Ok(offered)
+    }
+
+    /// `prepared-query.count`
+    pub(crate) fn count_execution(
+        host: &Arc<H>,
+        live: &Arc<PartList<H>>,
+        prepared: &mut PreparedQuery<H>,
+        execution: Execution,
+    ) -> Result<Counted> {
+        let (spec, filter) = prepared.counted(host, live, execution)?;
+        count::run(host, live, spec, filter, None)
+    }
+
+    /// `prepared-query.offer-count`
+    pub(crate) fn offer_execution_count(
+        host: &Arc<H>,
+        live: &Arc<PartList<H>>,
+        prepared: &mut PreparedQuery<H>,
+        execution: Execution,
+        shares: u32,
+    ) -> Result<Offered<Counted>> {
+        let (spec, filter) = prepared.counted(host, live, execution)?;
+        count::offer(host, live, spec, filter, shares)
+    }
+
+    /// The first rows of a query, or of one share of it.
+    fn answer(
+        &mut self,
+        host: &Arc<H>,
+        query: BoundQuery<H>,
+        share: Option<Share>,
+        max_rows: u32,
+    ) -> Result<Answer<H>> {
+        Gaps::of(&query.plan)?;
+        if query.plan.spec.any_order {
+            let (progress, sweep) = Sweep::start(host, query.plan, query.projection, share)?;
+            return Answer::of(Cursor::in_any_order(progress, sweep), max_rows);
+        }
+        if share.is_some() {
+            return Err(Error::invalid("a query in key order has no shares"));
+        }
+        self.in_key_order(host, query, max_rows)
+    }
+
+    /// The same, unless it is worth being shared.
+    fn answer_or_offer(
+        &mut self,
+        host: &Arc<H>,
+        query: BoundQuery<H>,
+        shares: u32,
+        max_rows: u32,
+    ) -> Result<Offered<Answer<H>>> {
+        Gaps::of(&query.plan)?;
+        let answer = if query.plan.spec.any_order {
+            let (mut progress, mut sweep) = Sweep::start(host, query.plan, query.projection, None)?;
+            match sweep.shares(&mut progress, shares)? {
+                1 => Answer::of(Cursor::in_any_order(progress, sweep), max_rows),
                 shares => return Ok(Offered::Shares(shares)),
             }
         } else {
-            self.in_key_order(host, plan, projection, max_rows)
+            self.in_key_order(host, query, max_rows)
         };
         answer.map(Offered::Done)
     }
 
     /// What a query wants, bound to the part list.
-    fn plan(
+    fn bind(
         &mut self,
         host: &Arc<H>,
         live: &Arc<PartList<H>>,
         spec: QuerySpec,
-    ) -> Result<(Plan<H>, Arc<Projection>)> {
+    ) -> Result<BoundQuery<H>> {
         self.forget_other_lists(live);
         let projection = self.projection(live, &spec);
         let filter = self.bound(&**host, live, &spec)?;
-        let plan = Plan::new(live, spec, filter);
-        Gaps::of(&plan)?;
-        Ok((plan, projection))
+        Ok(BoundQuery {
+            plan: Plan::new(live, spec, filter),
+            projection,
+            tells_names: true,
+        })
     }
 
     /// The first rows of a query in key order.
     fn in_key_order(
         &mut self,
         host: &Arc<H>,
-        plan: Plan<H>,
-        projection: Arc<Projection>,
+        query: BoundQuery<H>,
         max_rows: u32,
     ) -> Result<Answer<H>> {
+        let BoundQuery {
+            plan,
+            projection,
+            tells_names,
+        } = query;
         let mut explain = Explain::of(&plan.live);
         let room = &mut self.candidates;
         let first = top::first_rows(&**host, &plan, &projection, max_rows, room, &mut explain)?;
@@ -128,7 +215,7 @@ impl<H: Host> Queries<H> {
         };
         let rows = Rows {
             content: RowContent::Held(first.columns),
-            names: projection.names(),
+            names: tells_names.then(|| projection.names()),
             ..Rows::default()
         };
         let rest = if complete {
@@ -195,7 +282,7 @@ impl<H: Host> Queries<H> {
         if let Some((_, bound)) = self.filters.iter().find(|(known, _)| known == text) {
             return Ok(Some(Arc::clone(bound)));
         }
-        let bound = BoundFilter::bind(host, live, text)?;
+        let bound = BoundFilter::parse(host, live, text)?;
         if self.filters.len() >= KEPT {
             self.filters.remove(0);
         }

@@ -376,7 +376,7 @@ impl Sweep {
         query: &mut Progress<H>,
         batch: Batch,
     ) -> Result<Rows<H::Columns>> {
-        let names = query.projection.names();
+        let names = Some(query.projection.names());
         let stripe = batch.stripe;
         if !batch.ranges.is_empty() {
             query.explain.calls.gather += 1;
