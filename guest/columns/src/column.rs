@@ -156,6 +156,12 @@ impl Column {
         &self.values
     }
 
+    /// The values alone.
+    #[must_use]
+    pub fn into_values(self) -> Values {
+        self.values
+    }
+
     /// End of each row's elements; `None` for scalars.
     #[must_use]
     #[inline]

@@ -25,20 +25,54 @@ pub(crate) struct Cursor(RefCell<engine::Cursor<Imports>>);
 /// A running dump.
 pub(crate) struct DumpCursor(RefCell<engine::DumpCursor<Imports>>);
 
-/// The first rows of a query, whether they are all, and its cursor if it needs one.
+impl Cursor {
+    /// The resource of a cursor that `export` wraps.
+    fn resource<C: wit::GuestCursor>(
+        export: impl FnOnce(Self) -> C,
+    ) -> impl FnOnce(engine::Cursor<Imports>) -> wit::Cursor {
+        |cursor| wit::Cursor::new(export(Self(RefCell::new(cursor))))
+    }
+}
+
+/// `query`, with cursors that `export` wraps.
 pub(crate) fn start_query<C: wit::GuestCursor>(
     query: wit::QuerySpec,
     max_rows: u32,
     export: impl FnOnce(Cursor) -> C,
 ) -> Result<wit::Answer, wit::Error> {
-    let answer = with_index(|index| index.query(to_engine::query(query)?, max_rows))?;
-    let cursor = answer.cursor.map(|cursor| Cursor(RefCell::new(cursor)));
-    Ok(wit::Answer {
-        rows: from_engine::rows(answer.rows),
-        complete: answer.complete,
-        cursor: cursor.map(|cursor| wit::Cursor::new(export(cursor))),
-        shares: answer.shares,
+    let query = to_engine::query(query);
+    let answer = with_index(|index| index.query(query, max_rows))?;
+    Ok(from_engine::answer(answer, Cursor::resource(export)))
+}
+
+/// `offer-query`, with cursors that `export` wraps.
+pub(crate) fn offer_query<C: wit::GuestCursor>(
+    query: wit::QuerySpec,
+    max_rows: u32,
+    shares: u32,
+    export: impl FnOnce(Cursor) -> C,
+) -> Result<wit::OfferedQuery, wit::Error> {
+    let query = to_engine::query(query);
+    let offered = with_index(|index| index.offer_query(query, max_rows, shares))?;
+    Ok(match offered {
+        engine::Offered::Done(answer) => {
+            let answer = from_engine::answer(answer, Cursor::resource(export));
+            wit::OfferedQuery::Answered(answer)
+        }
+        engine::Offered::Shares(shares) => wit::OfferedQuery::Shares(shares),
     })
+}
+
+/// `query-share`, with cursors that `export` wraps.
+pub(crate) fn start_share<C: wit::GuestCursor>(
+    query: wit::QuerySpec,
+    share: wit::Share,
+    max_rows: u32,
+    export: impl FnOnce(Cursor) -> C,
+) -> Result<wit::Answer, wit::Error> {
+    let (query, share) = (to_engine::query(query), to_engine::share(share));
+    let answer = with_index(|index| index.query_share(query, share, max_rows))?;
+    Ok(from_engine::answer(answer, Cursor::resource(export)))
 }
 
 /// The cursor of a dump.
@@ -145,7 +179,39 @@ impl wit::Guest for Component {
     }
 
     fn count(query: wit::QuerySpec) -> Result<wit::Counted, wit::Error> {
-        with_index(|index| index.count(to_engine::query(query)?)).map(from_engine::counted)
+        with_index(|index| index.count(to_engine::query(query))).map(from_engine::counted)
+    }
+
+    fn offer_query(
+        query: wit::QuerySpec,
+        max_rows: u32,
+        shares: u32,
+    ) -> Result<wit::OfferedQuery, wit::Error> {
+        offer_query(query, max_rows, shares, |cursor| cursor)
+    }
+
+    fn query_share(
+        query: wit::QuerySpec,
+        share: wit::Share,
+        max_rows: u32,
+    ) -> Result<wit::Answer, wit::Error> {
+        start_share(query, share, max_rows, |cursor| cursor)
+    }
+
+    fn offer_count(query: wit::QuerySpec, shares: u32) -> Result<wit::OfferedCount, wit::Error> {
+        let query = to_engine::query(query);
+        let offered = with_index(|index| index.offer_count(query, shares))?;
+        Ok(match offered {
+            engine::Offered::Done(counted) => {
+                wit::OfferedCount::Counted(from_engine::counted(counted))
+            }
+            engine::Offered::Shares(shares) => wit::OfferedCount::Shares(shares),
+        })
+    }
+
+    fn count_share(query: wit::QuerySpec, share: wit::Share) -> Result<wit::Counted, wit::Error> {
+        let (query, share) = (to_engine::query(query), to_engine::share(share));
+        with_index(|index| index.count_share(query, share)).map(from_engine::counted)
     }
 
     fn labels(series: Vec<u64>) -> Result<Vec<Option<String>>, wit::Error> {

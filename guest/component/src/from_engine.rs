@@ -2,10 +2,11 @@
 
 use std::ops::Bound;
 
+use sidx_columns::ColumnType;
 use sidx_engine as engine;
 use sidx_engine::host;
 use sidx_engine::{Error, ErrorKind};
-use sidx_executor::{gather, select, top};
+use sidx_executor::{block, gather, select, top};
 use sidx_kernels::{Order, Step, Test};
 
 use crate::bindings::exports::sidx::engine::index as wit;
@@ -84,8 +85,8 @@ pub(crate) fn selection<'a>(request: &select::Request<'a>) -> scan::Selection<'a
 }
 
 /// Wanted runs, without a copy of the lists.
-pub(crate) fn request<'a>(request: &top::Request<'a>) -> scan::Request<'a> {
-    scan::Request {
+pub(crate) fn request<'a>(request: &top::Request<'a>) -> scan::TopRequest<'a> {
+    scan::TopRequest {
         pages: request.pages,
         slots: request.slots,
         tested: request.tested,
@@ -126,6 +127,40 @@ pub(crate) fn page_ranges<'a>(source: &gather::Ranges<'a>) -> scan::PageRanges<'
         pages: source.pages,
         starts: source.starts,
         ends: source.ends,
+    }
+}
+
+/// The series of rows, without a copy of the lists.
+pub(crate) fn series_runs(runs: &host::SeriesRuns) -> scan::SeriesRuns<'_> {
+    scan::SeriesRuns {
+        series: &runs.series,
+        ends: &runs.ends,
+    }
+}
+
+/// Keys and series, without a copy of the lists.
+pub(crate) fn row_keys(keys: &host::RowKeys) -> scan::RowKeysParam<'_> {
+    scan::RowKeysParam {
+        keys: &keys.keys,
+        series: &keys.series,
+    }
+}
+
+/// The codes of column types.
+pub(crate) fn kinds(kinds: &[ColumnType]) -> Vec<u8> {
+    kinds.iter().map(|kind| kind.code()).collect()
+}
+
+/// Rows of blocks in memory, without a copy of the lists; `kinds` come from [`kinds`].
+pub(crate) fn block_source<'a>(
+    source: &block::Source<'a>,
+    kinds: &'a [u8],
+) -> scan::BlockSource<'a> {
+    scan::BlockSource {
+        kinds,
+        pages: source.pages,
+        blocks: source.blocks,
+        rows: source.rows,
     }
 }
 
@@ -255,8 +290,10 @@ pub(crate) fn job(job: engine::Job) -> wit::Job {
         id: job.id,
         inputs: job.inputs,
         output: job.output,
-        drop_where: job.drop_where,
-        drop_below: job.drop_below,
+        rule: wit::Retention {
+            drop_where: job.rule.drop_where,
+            drop_below: job.rule.drop_below,
+        },
         dropped_rows: job.dropped_rows,
         rows: job.rows,
         space_bytes: job.space_bytes,
@@ -326,22 +363,38 @@ pub(crate) fn part_file(file: engine::PartFile) -> wit::PartFile {
 /// Result rows.
 pub(crate) fn rows(rows: engine::Rows<scan::Columns>) -> wit::Rows {
     wit::Rows {
-        keys: rows.keys,
-        series: rows.series,
-        series_ends: rows.series_ends,
-        columns: rows.columns,
+        content: match rows.content {
+            engine::RowContent::Held(columns) => wit::RowContent::Held(columns),
+            engine::RowContent::Listed(keys) => wit::RowContent::Listed(scan::RowKeysResult {
+                keys: keys.keys,
+                series: keys.series,
+            }),
+        },
         names: rows.names,
         stripe: rows.stripe,
-        partial: rows.partial,
+    }
+}
+
+/// The first rows of a query, and what is left; `export` makes a resource of a cursor.
+pub(crate) fn answer<H: engine::Host<Columns = scan::Columns>>(
+    answer: engine::Answer<H>,
+    export: impl FnOnce(engine::Cursor<H>) -> wit::Cursor,
+) -> wit::Answer {
+    wit::Answer {
+        rows: rows(answer.rows),
+        rest: match answer.rest {
+            engine::Rest::Nothing => wit::Rest::Nothing,
+            engine::Rest::NoRows(cursor) => wit::Rest::NoRows(export(cursor)),
+            engine::Rest::More(cursor) => wit::Rest::More(export(cursor)),
+        },
     }
 }
 
 /// What a count found.
-pub(crate) fn counted(answer: engine::CountAnswer) -> wit::Counted {
+pub(crate) fn counted(counted: engine::Counted) -> wit::Counted {
     wit::Counted {
-        rows: answer.counted.rows,
-        partial: answer.counted.partial,
-        shares: answer.shares,
+        rows: counted.rows,
+        partial: counted.partial,
     }
 }
 

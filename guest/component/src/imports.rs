@@ -2,8 +2,8 @@
 
 use sidx_columns::{Bitmap, Column, ColumnType};
 use sidx_engine::host::{
-    Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium, Object, Piece,
-    Readers, SalvagedLog, Selected, Top, Usage,
+    Codec, ColumnFacts, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium,
+    Object, Piece, Readers, RowKeys, SalvagedLog, Selected, SeriesRuns, Top, Usage,
 };
 use sidx_engine::{Host, Result};
 use sidx_executor::{block, gather, select, top};
@@ -148,32 +148,25 @@ impl Host for Imports {
             .map_err(to_engine::error)
     }
 
-    fn column_rows(&self, columns: &scan::Columns) -> u32 {
-        columns.rows()
-    }
-
-    fn column_kinds(&self, columns: &scan::Columns) -> Result<Vec<ColumnType>> {
-        to_engine::kinds(&columns.kinds())
-    }
-
-    fn column_size_bytes(&self, columns: &scan::Columns) -> u64 {
-        columns.size_bytes()
-    }
-
-    fn column_longest_bytes(&self, columns: &scan::Columns) -> Vec<u32> {
-        columns.longest_bytes()
+    fn column_facts(&self, columns: &scan::Columns) -> Result<ColumnFacts> {
+        to_engine::column_facts(columns.facts())
     }
 
     fn column_lengths(&self, columns: &scan::Columns, column: u32) -> Vec<u32> {
         columns.lengths(column)
     }
 
-    fn column_presence(&self, columns: &scan::Columns, column: u32) -> Result<Option<Bitmap>> {
-        to_engine::presence(columns, column)
+    fn column_presence(
+        &self,
+        columns: &scan::Columns,
+        column: u32,
+        rows: usize,
+    ) -> Result<Option<Bitmap>> {
+        to_engine::presence(columns.presence(column), rows)
     }
 
     fn read_column(&self, columns: &scan::Columns, column: u32) -> Result<Column> {
-        to_engine::column(columns, column)
+        to_engine::column(columns.read(column))
     }
 
     fn compile_filter(&self, steps: Vec<Step>) -> Result<scan::Filter> {
@@ -217,14 +210,28 @@ impl Host for Imports {
         scan::count(filter, from_engine::selection(request)).map_err(to_engine::error)
     }
 
-    fn gather(&self, sources: &[gather::Source<'_>]) -> Result<scan::Columns> {
+    fn gather(
+        &self,
+        sources: &[gather::Source<'_>],
+        keys: Option<RowKeys>,
+    ) -> Result<scan::Columns> {
         let sources: Vec<_> = sources.iter().map(from_engine::page_source).collect();
-        scan::gather(&sources).map_err(to_engine::error)
+        let keys = keys.as_ref().map(from_engine::row_keys);
+        scan::gather(&sources, keys).map_err(to_engine::error)
     }
 
-    fn gather_ranges(&self, sources: &[gather::Ranges<'_>]) -> Result<scan::Columns> {
+    fn gather_ranges(
+        &self,
+        keys: gather::Ranges<'_>,
+        series: SeriesRuns,
+        sources: &[gather::Ranges<'_>],
+    ) -> Result<scan::Columns> {
         let sources: Vec<_> = sources.iter().map(from_engine::page_ranges).collect();
-        scan::gather_ranges(&sources).map_err(to_engine::error)
+        let (keys, series) = (
+            from_engine::page_ranges(&keys),
+            from_engine::series_runs(&series),
+        );
+        scan::gather_ranges(keys, series, &sources).map_err(to_engine::error)
     }
 
     fn lengths(&self, source: gather::Source<'_>) -> Result<Vec<u32>> {
@@ -307,13 +314,8 @@ impl Host for Imports {
         keys: &[i64],
         source: block::Source<'_>,
     ) -> Result<Vec<Piece>> {
-        let kinds: Vec<u8> = source.kinds.iter().map(|kind| kind.code()).collect();
-        let source = scan::BlockSource {
-            kinds: &kinds,
-            pages: source.pages,
-            blocks: source.blocks,
-            rows: source.rows,
-        };
+        let kinds = from_engine::kinds(source.kinds);
+        let source = from_engine::block_source(&source, &kinds);
         scan::fold_block(target, keys, source)
             .map(to_engine::pieces)
             .map_err(to_engine::error)
@@ -325,10 +327,6 @@ impl Host for Imports {
 
     fn check(&self) -> Result<()> {
         limits::check().map_err(to_engine::error)
-    }
-
-    fn deadline_ms(&self) -> Option<u64> {
-        limits::deadline_ms()
     }
 
     fn oldest_reader(&self) -> Result<Readers> {

@@ -1,4 +1,4 @@
-//! The sidx component: `wit-bindgen` glue between the interfaces of `wit/` and the engine.
+//! The sidx component: `wit-bindgen` glue between the interfaces of `wit/engine` and the engine.
 //!
 //! One instance holds one index. [`exports`] serves the `index` interface, [`imports`] hands the
 //! host's functions to the engine, [`to_engine`] and [`from_engine`] convert the records of the two
@@ -14,7 +14,7 @@ mod imports;
 #[forbid(unsafe_code)]
 mod to_engine;
 
-/// What `wit-bindgen` makes of `wit/`.
+/// What `wit-bindgen` makes of `wit/engine`.
 #[allow(
     missing_docs,
     unreachable_pub,
@@ -28,7 +28,7 @@ mod to_engine;
 )]
 mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "../../wit/engine",
         world: "engine",
         generate_all,
         // Parameters of imports are slices, so that a selection is not copied to be sent.

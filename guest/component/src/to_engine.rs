@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use sidx_columns::{Bitmap, ByteStrings, Column, ColumnError, ColumnType, Values};
 use sidx_engine as engine;
-use sidx_engine::host::{self, LogEntry, Object, Piece, Selected, Top, Usage};
+use sidx_engine::host::{self, ColumnFacts, LogEntry, Object, Piece, Selected, Top, Usage};
 use sidx_engine::{Error, ErrorKind, Result};
 use sidx_kernels::ValueRange;
 
@@ -76,7 +76,6 @@ pub(crate) fn usage(budgets: limits::Budgets) -> Usage {
         medium_allowed_bytes: budgets.medium_allowed_bytes,
         medium_minimum_bytes: budgets.medium_minimum_bytes,
         medium_free_files: budgets.medium_free_files,
-        free_slots: budgets.free_slots,
     }
 }
 
@@ -136,7 +135,7 @@ pub(crate) fn piece(piece: scan::Piece) -> Piece {
         rows: piece.rows,
         present: piece.present,
         extent: extent(piece.extent),
-        filter: piece.filter.map(extent),
+        membership: piece.membership.map(extent),
         limits: value_range(piece.limits),
     }
 }
@@ -164,62 +163,55 @@ fn value_range(range: scan::ValueRange) -> ValueRange {
     }
 }
 
-/// The types of columns from their codes.
-pub(crate) fn kinds(codes: &[u8]) -> Result<Vec<ColumnType>> {
-    codes.iter().map(|code| kind(*code)).collect()
+fn kind(code: u8) -> Result<ColumnType> {
+    ColumnType::from_code(code)
+        .ok_or_else(|| broken(format_args!("the host named column type {code}")))
 }
 
-fn kind(code: u8) -> Result<ColumnType> {
-    ColumnType::from_code(code).ok_or_else(|| {
-        Error::new(
-            ErrorKind::Other,
-            format!("the host named column type {code}"),
-        )
+fn broken(what: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Other, what.to_string())
+}
+
+/// What limits and budgets need to know of columns.
+pub(crate) fn column_facts(facts: scan::ColumnFacts) -> Result<ColumnFacts> {
+    let kinds = facts.kinds.into_iter().map(kind);
+    Ok(ColumnFacts {
+        rows: facts.rows,
+        kinds: kinds.collect::<Result<_>>()?,
+        size_bytes: facts.size_bytes,
+        longest_bytes: facts.longest_bytes,
     })
 }
 
-/// Which rows of a column are present; none where all are.
-pub(crate) fn presence(columns: &scan::Columns, column: u32) -> Result<Option<Bitmap>> {
-    let Some(words) = columns.presence(column) else {
-        return Ok(None);
+/// Which of so many rows are present; none where all are.
+pub(crate) fn presence(words: Option<Vec<u64>>, rows: usize) -> Result<Option<Bitmap>> {
+    let bits = |words| {
+        let wrong = || {
+            broken(format_args!(
+                "presence from the host is not {rows} bits long"
+            ))
+        };
+        Bitmap::from_words(words, rows).ok_or_else(wrong)
     };
-    let rows = columns.rows();
-    let bits = Bitmap::from_words(words, rows as usize);
-    let bits = bits.ok_or_else(|| {
-        let text = format!("column {column} from the host: presence is not {rows} bits long");
-        Error::new(ErrorKind::Other, text)
-    })?;
-    Ok(Some(bits))
+    words.map(bits).transpose()
 }
 
-/// A column from its pieces.
-pub(crate) fn column(columns: &scan::Columns, column: u32) -> Result<Column> {
-    let kinds = columns.kinds();
-    let Some(code) = kinds.get(column as usize) else {
-        let count = kinds.len();
-        return Err(Error::invalid(format!(
-            "column {column} of {count} does not exist"
-        )));
-    };
-    let rows = columns.rows() as usize;
-    let broken = |what: ColumnError| {
-        Error::new(
-            ErrorKind::Other,
-            format!("column {column} from the host: {what}"),
-        )
-    };
-    let presence = presence(columns, column)?;
-    let values = match columns.values(column) {
-        scan::ValuesResult::Ints(values) => Values::Int(values),
-        scan::ValuesResult::Floats(values) => Values::Float(values),
-        scan::ValuesResult::Bools(values) => {
+/// A column by value.
+pub(crate) fn column(column: scan::Column) -> Result<Column> {
+    let wrong = |what: ColumnError| broken(format_args!("a column from the host: {what}"));
+    let rows = column.rows as usize;
+    let values = match column.values {
+        scan::Values::Ints(values) => Values::Int(values),
+        scan::Values::Floats(values) => Values::Float(values),
+        scan::Values::Bools(values) => {
             Values::Bool(values.into_iter().map(|value| value != 0).collect())
         }
-        scan::ValuesResult::ByteStrings(strings) => {
-            Values::Bytes(ByteStrings::new(strings.ends, strings.bytes).map_err(broken)?)
+        scan::Values::ByteStrings(strings) => {
+            Values::Bytes(ByteStrings::new(strings.ends, strings.bytes).map_err(wrong)?)
         }
     };
-    Column::new(kind(*code)?, rows, presence, columns.ends(column), values).map_err(broken)
+    let presence = presence(column.presence, rows)?;
+    Column::new(kind(column.kind)?, rows, presence, column.ends, values).map_err(wrong)
 }
 
 /// How to open the index.
@@ -266,8 +258,7 @@ pub(crate) fn job(job: wit::Job) -> engine::Job {
         id: job.id,
         inputs: job.inputs,
         output: job.output,
-        drop_where: job.drop_where,
-        drop_below: job.drop_below,
+        rule: retention(job.rule),
         dropped_rows: job.dropped_rows,
         rows: job.rows,
         space_bytes: job.space_bytes,
@@ -285,26 +276,31 @@ pub(crate) fn outcome(outcome: wit::Outcome) -> engine::Outcome {
     }
 }
 
+/// A damaged part.
+fn damage(damage: wit::Damage) -> engine::Damage {
+    engine::Damage {
+        part: damage.part,
+        files: damage.files,
+        reasons: damage.reasons,
+        lost: damage.lost.into_iter().map(region).collect(),
+    }
+}
+
+fn region(region: wit::Region) -> engine::Region {
+    engine::Region {
+        first_series: region.first_series,
+        last_series: region.last_series,
+        min_key: region.min_key,
+        max_key: region.max_key,
+        rows: region.rows,
+    }
+}
+
 /// What came of a salvage.
 pub(crate) fn salvaged(salvaged: wit::Salvaged) -> engine::Salvaged {
-    let damage = salvaged.damage;
-    let lost = damage.lost.into_iter();
     engine::Salvaged {
         outcome: outcome(salvaged.outcome),
-        damage: engine::Damage {
-            part: damage.part,
-            files: damage.files,
-            reasons: damage.reasons,
-            lost: lost
-                .map(|region| engine::Region {
-                    first_series: region.first_series,
-                    last_series: region.last_series,
-                    min_key: region.min_key,
-                    max_key: region.max_key,
-                    rows: region.rows,
-                })
-                .collect(),
-        },
+        damage: damage(salvaged.damage),
         lost_labels: salvaged.lost_labels,
     }
 }
@@ -336,52 +332,36 @@ pub(crate) fn retention_step(step: wit::RetentionStep) -> engine::RetentionStep 
     }
 }
 
-/// Bits of the options of a query.
-const DESCENDING: u32 = 1;
-const DISTINCT_PAYLOAD: u32 = 2;
-const PAYLOAD: u32 = 4;
-const ALLOW_PARTIAL: u32 = 8;
-const ANY_ORDER: u32 = 16;
-/// Where the number of a share, plus one, and of how many it is, lie in the options.
-const SHARE_SHIFT: u32 = 8;
-const OF_SHIFT: u32 = 16;
-const SHARE_MASK: u32 = 0xff;
-
 /// A query.
-pub(crate) fn query(query: wit::QuerySpec) -> Result<engine::QuerySpec> {
-    let flags = DESCENDING | DISTINCT_PAYLOAD | PAYLOAD | ALLOW_PARTIAL | ANY_ORDER;
-    let known = flags | SHARE_MASK << SHARE_SHIFT | SHARE_MASK << OF_SHIFT;
-    let options = query.options;
-    if options & !known != 0 {
-        return Err(Error::invalid(format!("unknown options {options:#x}")));
-    }
-    let has = |option: u32| options & option != 0;
-    Ok(engine::QuerySpec {
-        series: query.series,
+pub(crate) fn query(query: wit::QuerySpec) -> engine::QuerySpec {
+    use wit::QueryOptions as Options;
+    let has = |option: Options| query.options & option == option;
+    engine::QuerySpec {
         low: Bound::Included(query.low),
         high: Bound::Included(query.high),
-        filter: query.filter,
-        descending: has(DESCENDING),
-        any_order: has(ANY_ORDER),
+        descending: has(Options::DESCENDING),
+        any_order: has(Options::ANY_ORDER),
         limit: query.limit,
-        distinct_payload: has(DISTINCT_PAYLOAD),
+        distinct_payload: has(Options::DISTINCT_PAYLOAD),
         projection: match query.projection {
             wit::Projection::All => engine::Projection::All,
             wit::Projection::None => engine::Projection::Only(Vec::new()),
             wit::Projection::Only(names) => engine::Projection::Only(names),
         },
-        payload: has(PAYLOAD),
+        payload: has(Options::WITH_PAYLOAD),
         memory_bytes: query.memory_bytes,
-        allow_partial: has(ALLOW_PARTIAL),
-        sharing: match (options >> SHARE_SHIFT & SHARE_MASK, options >> OF_SHIFT) {
-            (0, 0) => engine::Sharing::Whole,
-            (0, most) => engine::Sharing::Offered(most),
-            (share, of) => engine::Sharing::One(engine::Share {
-                number: share - 1,
-                of,
-            }),
-        },
-    })
+        allow_partial: has(Options::ALLOW_PARTIAL),
+        series: query.series,
+        filter: query.filter,
+    }
+}
+
+/// One share of a query.
+pub(crate) fn share(share: wit::Share) -> engine::Share {
+    engine::Share {
+        number: share.number,
+        of: share.of,
+    }
 }
 
 /// What to describe.

@@ -1,7 +1,7 @@
-//! What the engine asks of the outside: the imports of `wit/`, as one trait.
+//! What the engine asks of the outside: the imports of `wit/engine`, as one trait.
 //!
 //! The component implements it with the generated bindings; the native build implements it with the
-//! same host code that serves the component. The documents in `wit/` are the contract: units, limits,
+//! same host code that serves the component. The documents in `wit/engine` are the contract: units, limits,
 //! errors, and what is durable when a call returns. Handles are plain numbers that belong to one
 //! instance.
 
@@ -12,7 +12,7 @@ use sidx_kernels::{Order, Step};
 
 pub use sidx_executor::select::{Selected, SelectedRows};
 pub use sidx_executor::top::Top;
-pub use sidx_executor::{ABSENT, Codec, Extent, FinishedDictionary, Piece};
+pub use sidx_executor::{ABSENT, Codec, Extent, FinishedDictionary, Piece, RowKeys, SeriesRuns};
 
 /// Where a file lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,8 +98,19 @@ pub struct Usage {
     /// Files that may still be made on the medium; the greatest number where it has no bound or does not
     /// tell.
     pub medium_free_files: u64,
-    /// Instances that may still be started.
-    pub free_slots: u32,
+}
+
+/// What limits and budgets need to know of columns; see `scan.column-facts`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnFacts {
+    /// Rows of each.
+    pub rows: u32,
+    /// The type of each.
+    pub kinds: Vec<ColumnType>,
+    /// Raw bytes of all values.
+    pub size_bytes: u64,
+    /// The longest single value of each, in bytes.
+    pub longest_bytes: Vec<u32>,
 }
 
 /// Wanted rows of several blocks, as parallel flat lists; see `scan.selection`.
@@ -155,7 +166,7 @@ fn order(descending: bool) -> Order {
     }
 }
 
-/// Runs of several blocks whose rows are wanted in order of key; see `scan.request`.
+/// Runs of several blocks whose rows are wanted in order of key; see `scan.top-request`.
 #[derive(Clone, Debug, Default)]
 pub struct TopRequest {
     /// The pages of each block: that of its keys, then `slots` others, [`ABSENT`] where the block lacks the
@@ -410,19 +421,18 @@ pub trait Host {
     fn salvage_log(&self, needed_from: Option<u64>) -> Result<SalvagedLog>;
 
     // ---- columns ----
-    /// `columns.rows`
-    fn column_rows(&self, columns: &Self::Columns) -> u32;
-    /// `columns.kinds`
-    fn column_kinds(&self, columns: &Self::Columns) -> Result<Vec<ColumnType>>;
-    /// `columns.size-bytes`
-    fn column_size_bytes(&self, columns: &Self::Columns) -> u64;
-    /// `columns.longest-bytes`
-    fn column_longest_bytes(&self, columns: &Self::Columns) -> Vec<u32>;
+    /// `columns.facts`
+    fn column_facts(&self, columns: &Self::Columns) -> Result<ColumnFacts>;
     /// `columns.lengths`
     fn column_lengths(&self, columns: &Self::Columns, column: u32) -> Vec<u32>;
-    /// `columns.presence`
-    fn column_presence(&self, columns: &Self::Columns, column: u32) -> Result<Option<Bitmap>>;
-    /// One column by value (`columns.presence`, `ends` and `values`).
+    /// `columns.presence` of columns that have so many rows.
+    fn column_presence(
+        &self,
+        columns: &Self::Columns,
+        column: u32,
+        rows: usize,
+    ) -> Result<Option<Bitmap>>;
+    /// `columns.read`
     fn read_column(&self, columns: &Self::Columns, column: u32) -> Result<Column>;
 
     // ---- scan ----
@@ -451,9 +461,18 @@ pub trait Host {
         request: &select::Request<'_>,
     ) -> Result<Vec<u64>>;
     /// `scan.gather`
-    fn gather(&self, sources: &[gather::Source<'_>]) -> Result<Self::Columns>;
+    fn gather(
+        &self,
+        sources: &[gather::Source<'_>],
+        keys: Option<RowKeys>,
+    ) -> Result<Self::Columns>;
     /// `scan.gather-ranges`
-    fn gather_ranges(&self, sources: &[gather::Ranges<'_>]) -> Result<Self::Columns>;
+    fn gather_ranges(
+        &self,
+        keys: gather::Ranges<'_>,
+        series: SeriesRuns,
+        sources: &[gather::Ranges<'_>],
+    ) -> Result<Self::Columns>;
     /// `scan.lengths`
     fn lengths(&self, source: gather::Source<'_>) -> Result<Vec<u32>>;
     /// `scan.keys`
@@ -513,8 +532,6 @@ pub trait Host {
     fn usage(&self) -> Usage;
     /// `limits.check`
     fn check(&self) -> Result<()>;
-    /// `limits.deadline-ms`
-    fn deadline_ms(&self) -> Option<u64>;
     /// `limits.oldest-reader`
     fn oldest_reader(&self) -> Result<Readers>;
     /// `limits.pin-epoch`

@@ -17,8 +17,8 @@ use crate::parts::salvage;
 use crate::parts::survey;
 use crate::parts::verify;
 use crate::types::{
-    Batch, Choice, Contents, CountAnswer, Damage, Job, Mode, Opened, Outcome, PartFile, QuerySpec,
-    Retention, RetentionStep, Salvaged, Subject, View, Written,
+    Batch, Choice, Contents, Counted, Damage, Job, Mode, Offered, Opened, Outcome, PartFile,
+    QuerySpec, Retention, RetentionStep, Salvaged, Share, Subject, View, Written,
 };
 use std::sync::Arc;
 
@@ -187,7 +187,30 @@ impl<H: Host> Index<H> {
 
     /// `index.query`
     pub fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Answer<H>> {
-        self.queries.start(&self.host, &self.live, query, max_rows)
+        let (host, live) = (&self.host, &self.live);
+        self.queries.start(host, live, query, None, max_rows)
+    }
+
+    /// `index.offer-query`
+    pub fn offer_query(
+        &mut self,
+        query: QuerySpec,
+        max_rows: u32,
+        shares: u32,
+    ) -> Result<Offered<Answer<H>>> {
+        let (host, live) = (&self.host, &self.live);
+        self.queries.offer(host, live, query, shares, max_rows)
+    }
+
+    /// `index.query-share`
+    pub fn query_share(
+        &mut self,
+        query: QuerySpec,
+        share: Share,
+        max_rows: u32,
+    ) -> Result<Answer<H>> {
+        let (host, live) = (&self.host, &self.live);
+        self.queries.start(host, live, query, Some(share), max_rows)
     }
 
     /// `index.explain`
@@ -196,8 +219,20 @@ impl<H: Host> Index<H> {
     }
 
     /// `index.count`
-    pub fn count(&mut self, query: QuerySpec) -> Result<CountAnswer> {
-        self.queries.count(&self.host, &self.live, query)
+    pub fn count(&mut self, query: QuerySpec) -> Result<Counted> {
+        self.queries.count(&self.host, &self.live, query, None)
+    }
+
+    /// `index.offer-count`
+    pub fn offer_count(&mut self, query: QuerySpec, shares: u32) -> Result<Offered<Counted>> {
+        self.queries
+            .offer_count(&self.host, &self.live, query, shares)
+    }
+
+    /// `index.count-share`
+    pub fn count_share(&mut self, query: QuerySpec, share: Share) -> Result<Counted> {
+        self.queries
+            .count(&self.host, &self.live, query, Some(share))
     }
 
     /// `index.labels`

@@ -1,7 +1,7 @@
 //! The index logic of sidx: order, blocks, filters, plans, snapshots and merges.
 //!
 //! The engine is plain Rust without threads, clocks, randomness, files or network. Everything outside
-//! comes through the [`Host`] trait, the mirror of the imports in `wit/`. The same crate is compiled
+//! comes through the [`Host`] trait, the mirror of the imports in `wit/engine`. The same crate is compiled
 //! into the WebAssembly component that users run, and natively for tests and for measuring the price of
 //! the sandbox.
 //!

@@ -1,10 +1,11 @@
-//! What callers hand to the engine and get back: the records of `wit/index.wit`.
+//! What callers hand to the engine and get back: the records of `wit/engine/index.wit`.
 
 mod region;
 
 pub use region::Region;
 
 use crate::error::Error;
+use sidx_executor::RowKeys;
 use std::ops::Bound;
 
 /// How an index is opened.
@@ -114,10 +115,8 @@ pub struct Job {
     pub inputs: Vec<u64>,
     /// Number of the part to be made.
     pub output: u64,
-    /// Drop rows for which this is true.
-    pub drop_where: Option<String>,
-    /// Drop rows with smaller keys.
-    pub drop_below: Option<i64>,
+    /// Which rows to drop.
+    pub rule: Retention,
     /// Rows that will be dropped, where they were counted before.
     pub dropped_rows: Option<u64>,
     /// Rows in the inputs.
@@ -216,6 +215,14 @@ pub struct Retention {
     pub drop_below: Option<i64>,
 }
 
+impl Retention {
+    /// Whether it drops nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.drop_where.is_none() && self.drop_below.is_none()
+    }
+}
+
 /// What a retention rule means for a part, or for neighbours that go through it as one; see
 /// `index.retention-step`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -268,29 +275,23 @@ pub struct QuerySpec {
     pub memory_bytes: u64,
     /// Return what is left when rows are lost, instead of failing.
     pub allow_partial: bool,
-    /// How much of it is to be done.
-    pub sharing: Sharing,
 }
 
-/// How much of a query is to be done; see `index.sharing`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sharing {
-    /// All of it.
-    #[default]
-    Whole,
-    /// All, unless it is worth being shared by several instances, at most this many.
-    Offered(u32),
-    /// One share.
-    One(Share),
-}
-
-/// A part of a query that several instances share.
+/// One of the shares of a query; see `index.share`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
     /// From 0.
     pub number: u32,
     /// How many shares there are.
     pub of: u32,
+}
+
+/// What came of an offer to share a query, or a count.
+pub enum Offered<T> {
+    /// It is not worth it, and was done.
+    Done(T),
+    /// It is worth so many shares, at least 2. Nothing was done.
+    Shares(u32),
 }
 
 impl QuerySpec {
@@ -315,55 +316,43 @@ fn inclusive(low: Bound<i64>, high: Bound<i64>) -> (i64, i64) {
     low.zip(high).unwrap_or(NOTHING)
 }
 
+/// The keys, series and columns of rows; see `index.row-content`.
+pub enum RowContent<C> {
+    /// Held by the host: payload first when asked for, then one column per name.
+    Held(C),
+    /// Keys and series alone.
+    Listed(RowKeys),
+}
+
 /// Rows in result order.
 pub struct Rows<C> {
-    /// Keys; none when there are `series_ends`.
-    pub keys: Vec<i64>,
-    /// Series of each row, or of each member of `series_ends`.
-    pub series: Vec<u64>,
-    /// Not empty for rows that were taken by whole ranges: after which row each series ends. The keys are
-    /// then the first of the columns.
-    pub series_ends: Vec<u32>,
-    /// Payload first when asked for, then one column per name.
-    pub columns: Option<C>,
+    /// What they are made of.
+    pub content: RowContent<C>,
     /// Names of the tag columns.
     pub names: Vec<String>,
     /// Place among the rows of other shares.
     pub stripe: u32,
-    /// Rows of the query, of this batch or an earlier one, are lost or cannot be read.
-    pub partial: bool,
-}
-
-impl<C> Rows<C> {
-    /// Number of rows.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        match self.series_ends.last() {
-            Some(end) => *end as usize,
-            None => self.keys.len(),
-        }
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 impl<C> Default for Rows<C> {
     /// No rows.
     fn default() -> Self {
         Self {
-            keys: Vec::new(),
-            series: Vec::new(),
-            series_ends: Vec::new(),
-            columns: None,
+            content: RowContent::Listed(RowKeys::default()),
             names: Vec::new(),
             stripe: 0,
-            partial: false,
         }
     }
+}
+
+/// What is left of a query after its first rows; `C` is its cursor. See `index.rest`.
+pub enum Rest<C> {
+    /// No row, and nothing is missing.
+    Nothing,
+    /// No row; the cursor tells what the query did, and what is missing.
+    NoRows(C),
+    /// The rows of the cursor, of which there may turn out to be none.
+    More(C),
 }
 
 /// What a count found.
@@ -373,15 +362,6 @@ pub struct Counted {
     pub rows: u64,
     /// Rows of the query are lost or cannot be read, and are not counted.
     pub partial: bool,
-}
-
-/// What came of a count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CountAnswer {
-    /// What was found.
-    pub counted: Counted,
-    /// More than 1 when sharing was offered and is worth it; nothing was counted then.
-    pub shares: u32,
 }
 
 /// Everything durable that makes up an index; see `index.contents`.

@@ -13,53 +13,85 @@ type Result<T> = std::result::Result<T, Error>;
 pub struct Columns {
     rows: u32,
     columns: Arc<Vec<Column>>,
-    order: Option<Arc<RowOrder>>,
+    /// The key and series of each row, of columns that are part of an answer.
+    keys: Option<Arc<(Vec<i64>, RowSeries)>>,
 }
 
-/// The key and series of each row.
-#[derive(Clone, Debug, Default)]
-struct RowOrder {
-    keys: Vec<i64>,
-    series: Vec<u64>,
+/// The key and series of each row, as many of the one as of the other; see `scan.row-keys`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowKeys {
+    /// Key of each row.
+    pub keys: Vec<i64>,
+    /// Series of each row.
+    pub series: Vec<u64>,
+}
+
+/// The series of consecutive rows, as parallel lists; see `scan.series-runs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeriesRuns {
+    /// Each series.
+    pub series: Vec<u64>,
+    /// The row after the last of each, which has one at least; the last is the number of rows.
+    pub ends: Vec<u32>,
+}
+
+impl SeriesRuns {
+    /// Whether these are the series of so many rows.
+    fn fit(&self, rows: u32) -> bool {
+        let starts = std::iter::once(&0).chain(&self.ends);
+        let ascend = starts.zip(&self.ends).all(|(start, end)| start < end);
+        ascend
+            && self.ends.last().map_or(0, |end| *end) == rows
+            && self.series.len() == self.ends.len()
+    }
+}
+
+/// The series of rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowSeries {
+    /// One for each row.
+    Each(Vec<u64>),
+    /// One for each run of rows.
+    Runs(SeriesRuns),
 }
 
 impl Columns {
-    /// No columns yet, of `rows` rows.
-    #[must_use]
-    #[inline]
-    pub fn new(rows: u32) -> Self {
-        Self {
-            rows,
-            columns: Arc::default(),
-            order: None,
-        }
-    }
-
     /// The same columns, and the key and series of each row; an error when there are not as many as rows.
     #[inline]
-    pub fn ordered(self, keys: Vec<i64>, series: Vec<u64>) -> Result<Self> {
-        for (what, found) in [("keys", keys.len()), ("series", series.len())] {
-            if found != self.rows as usize {
-                let rows = self.rows;
-                return Err(Error::request(format!("{found} {what} for {rows} rows")));
-            }
+    pub fn with_keys(self, keys: Vec<i64>, series: RowSeries) -> Result<Self> {
+        let rows = self.rows;
+        let (fit, found) = match &series {
+            RowSeries::Each(series) => (series.len() == rows as usize, series.len()),
+            RowSeries::Runs(runs) => (runs.fit(rows), runs.series.len()),
+        };
+        if keys.len() != rows as usize || !fit {
+            let keys = keys.len();
+            let text = format!("{keys} keys and {found} series do not belong to {rows} rows");
+            return Err(Error::request(text));
         }
-        let order = Some(Arc::new(RowOrder { keys, series }));
-        Ok(Self { order, ..self })
+        let keys = Some(Arc::new((keys, series)));
+        Ok(Self { keys, ..self })
     }
 
     /// Takes the key and series of each row, where they are known.
     #[inline]
-    pub fn take_order(&mut self) -> Option<(Vec<i64>, Vec<u64>)> {
-        let RowOrder { keys, series } = Arc::unwrap_or_clone(self.order.take()?);
-        Some((keys, series))
+    pub fn take_keys(&mut self) -> Option<(Vec<i64>, RowSeries)> {
+        Some(Arc::unwrap_or_clone(self.keys.take()?))
     }
 
     /// Bytes that the keys and series of the rows take.
     #[must_use]
-    pub fn order_bytes(&self) -> u64 {
-        let order = self.order.as_ref();
-        order.map_or(0, |order| order.keys.len() as u64 * 16)
+    pub fn key_bytes(&self) -> u64 {
+        let bytes = |keys: &Arc<(Vec<i64>, RowSeries)>| {
+            let series = match &keys.1 {
+                RowSeries::Each(series) => size_of_val(series.as_slice()),
+                RowSeries::Runs(runs) => {
+                    size_of_val(runs.series.as_slice()) + size_of_val(runs.ends.as_slice())
+                }
+            };
+            (size_of_val(keys.0.as_slice()) + series) as u64
+        };
+        self.keys.as_ref().map_or(0, bytes)
     }
 
     /// Raw bytes of all values.
@@ -76,7 +108,6 @@ impl Columns {
     pub fn from_columns(rows: usize, columns: Vec<Column>) -> Result<Self> {
         let count = u32::try_from(rows)
             .map_err(|_| Error::request(format!("{rows} rows are more than {}", u32::MAX)))?;
-        let mut result = Self::new(count);
         if let Some((at, column)) = columns
             .iter()
             .enumerate()
@@ -84,21 +115,11 @@ impl Columns {
         {
             return Err(uneven(at, column.rows(), rows));
         }
-        result.columns = Arc::new(columns);
-        Ok(result)
-    }
-
-    /// Adds a column, which must have as many rows as the others.
-    pub fn push(&mut self, column: Column) -> Result<()> {
-        if column.rows() != self.rows as usize {
-            return Err(uneven(
-                self.columns.len(),
-                column.rows(),
-                self.rows as usize,
-            ));
-        }
-        Arc::make_mut(&mut self.columns).push(column);
-        Ok(())
+        Ok(Self {
+            rows: count,
+            columns: Arc::new(columns),
+            keys: None,
+        })
     }
 
     /// Rows of each column.

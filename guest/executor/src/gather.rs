@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::page::Purpose;
 use crate::pages::Pages;
 
-pub use self::ranges::{Ranges, gather_ranges};
+pub use self::ranges::{Ranges, gather_keyed_ranges, gather_ranges};
 
 /// Most bytes of values that one call gathers for a column. It is far above what a component asks for
 /// in one step, and keeps a wrong or hostile list of rows from taking the host's memory.
@@ -86,8 +86,12 @@ pub fn keys<P: Pages>(pages: &P, page: u32, start: u32, end: u32) -> Result<Vec<
     let column = sidx_kernels::gather(keys.kind(), source).map_err(Error::from)?;
     match column.values() {
         Values::Int(values) if column.presence().is_none() => Ok(values.clone()),
-        _ => Err(Error::damage("a key page does not hold an int in every row").into()),
+        _ => Err(no_keys().into()),
     }
+}
+
+fn no_keys() -> Error {
+    Error::damage("a key page does not hold an int in every row")
 }
 
 fn uneven() -> Error {

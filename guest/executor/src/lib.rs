@@ -32,7 +32,7 @@ pub mod stored;
 mod stretches;
 pub mod top;
 
-pub use columns::Columns;
+pub use columns::{Columns, RowKeys, RowSeries, SeriesRuns};
 pub use error::Error;
 pub use page::{OpenPage, Purpose};
 pub use pages::{Pages, Place};

@@ -35,20 +35,20 @@ pub struct Piece {
     pub present: u32,
     /// Where it lies.
     pub extent: Extent,
-    /// Its membership filter.
-    pub filter: Option<Extent>,
+    /// Its membership page.
+    pub membership: Option<Extent>,
     /// Least and greatest value.
     pub limits: ValueRange,
 }
 
 impl Piece {
     /// A page of a column with these statistics.
-    pub(crate) fn of(stats: ColumnStats, extent: Extent, filter: Option<Extent>) -> Self {
+    pub(crate) fn of(stats: ColumnStats, extent: Extent, membership: Option<Extent>) -> Self {
         Self {
             rows: stats.rows,
             present: stats.present,
             extent,
-            filter,
+            membership,
             limits: stats.range,
         }
     }

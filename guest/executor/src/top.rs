@@ -16,7 +16,7 @@ use self::blocks::Blocks;
 use self::pieces::{Pieces, Places};
 use self::request::column_type;
 use crate::ABSENT;
-use crate::columns::Columns;
+use crate::columns::{Columns, RowSeries};
 use crate::error::Error;
 use crate::gather::{
     self, MAX_GATHERED_BYTES, MAX_GATHERED_BYTES_IN_ALL, Source, check_bytes, check_rows_size,
@@ -111,7 +111,7 @@ pub fn top<P: Pages>(
         without_match: without_match as u32,
         considered: found.considered,
         selected: found.selected,
-        columns: columns.ordered(found.keys, found.series)?,
+        columns: columns.with_keys(found.keys, RowSeries::Each(found.series))?,
     })
 }
 

@@ -80,7 +80,7 @@ fn announce_inputs(workspace: &Path, build: Build) -> io::Result<()> {
         "guest/engine/Cargo.toml",
         "guest/component/src",
         "guest/component/Cargo.toml",
-        "wit",
+        "wit/engine",
         "Cargo.toml",
         "Cargo.lock",
     ];

@@ -225,7 +225,7 @@ impl IndexBuilder {
     }
 
     /// Runs another component than the one in this library: one that was built of `guest/component` by
-    /// other hands, or that implements the same `wit/`. It may be in binary form only.
+    /// other hands, or that implements the same version of `wit/engine`. It may be in binary form only.
     ///
     /// It is compiled on first use, which takes about a second, and its machine code is cached under the
     /// SHA-256 of its bytes. It can do to its index what it wants, as the format is its own, but nothing
@@ -233,8 +233,8 @@ impl IndexBuilder {
     /// [`call_timeout`](Self::call_timeout) as well, or it may loop for ever. Time and memory for
     /// compiling are not bounded.
     ///
-    /// Bytes that are not a component of this interface are refused with `invalid-argument` when the
-    /// index is opened.
+    /// Bytes that are not a component of this interface, in this version, are refused with
+    /// `invalid-argument` when the index is opened.
     pub fn component(mut self, bytes: impl Into<Arc<[u8]>>) -> Self {
         self.settings.sandbox.component = Some(GuestComponent::new(bytes.into()));
         self

@@ -4,16 +4,15 @@ use std::borrow::BorrowMut;
 use std::time::Instant;
 
 use serde_json::Value;
-use sidx_engine::{QuerySpec, Sharing};
+use sidx_engine::{Offered, QuerySpec};
 
 use crate::delivery::{Delivery, too_many_rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Handle;
-use crate::instance::Started;
+use crate::instance::{Instance, Returned, Started};
 use crate::pool::Lease;
 use crate::rows::{Row, Rows};
-use crate::session::Columns;
-use crate::shares::{self, Shares};
+use crate::shares::Shares;
 use crate::work::Task;
 
 fn nanoseconds_since(start: Option<Instant>) -> u64 {
@@ -42,50 +41,54 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Starts a query on an instance and fetches its first rows.
+    /// Starts a query on an instance and fetches its first rows. With more than one thread the instance may
+    /// leave it to others.
     pub(crate) fn start(
         index: Handle,
         mut lease: Lease,
         mut task: Task,
         query: QuerySpec,
+        threads: u32,
         delivery: Delivery,
     ) -> Result<Self> {
         let start = delivery.timed.then(Instant::now);
-        let sharing = query.sharing;
-        let spare = matches!(sharing, Sharing::Offered(_)).then(|| query.clone());
+        let rows = delivery.batch_rows(0);
         let started = lease.instance().and_then(|instance| {
             instance.session().activity().reset(delivery.timed);
             task.follow(instance.session().activity());
-            instance.query(query, delivery.batch_rows(0))
-        });
-        let shared = started.and_then(|started| {
-            let found = shares::checked(started.shares, sharing);
-            match (lease.whole(found)?, spare) {
-                (2.., Some(query)) => share(&mut lease, query, delivery, started, &index),
-                _ => Ok((started, None)),
+            match threads {
+                0 | 1 => Ok(Course::Alone(instance.query(query, rows)?)),
+                _ => offer(instance, query, rows, threads),
             }
         });
-        let (started, shares) = match shared {
-            Ok(shared) => shared,
+        let started = started.and_then(|started| match started {
+            Course::Alone(started) => Ok((Some(started), None)),
+            Course::Shared(query, shares) => share(&mut lease, query, delivery, shares, &index),
+        });
+        let (started, shares) = match started {
+            Ok(started) => started,
             Err(error) => {
                 task.end(Err(&error));
                 return Err(error);
             }
         };
+        let more = started.as_ref().is_none_or(Started::has_more);
         let mut cursor = Self {
-            number: started.cursor,
+            number: started.as_ref().and_then(Started::cursor),
             lease,
             delivery,
             first: None,
-            complete: started.complete && shares.is_none(),
+            complete: !more,
             nanoseconds: nanoseconds_since(start),
             shares,
             task,
             index,
         };
-        let first = cursor.rows_of(started.rows);
-        let first = cursor.lease.whole(first);
-        cursor.first = Some(cursor.noted(first)?).filter(|rows| !rows.is_empty());
+        if let Some(started) = started {
+            let first = cursor.rows_of(started.rows);
+            let first = cursor.lease.whole(first);
+            cursor.first = Some(cursor.noted(first)?).filter(|rows| !rows.is_empty());
+        }
         if cursor.complete {
             cursor.task.end(Ok(()));
         }
@@ -173,7 +176,7 @@ impl Cursor {
     }
 
     /// Rows of the engine, unless they are more than the query may have.
-    fn rows_of(&self, rows: sidx_engine::Rows<Columns>) -> Result<Rows> {
+    fn rows_of(&self, rows: Returned) -> Result<Rows> {
         self.add_rows(rows.len())?;
         let rows = Rows::new(rows, self.delivery.has_payload, self.index.labels())?;
         Ok(rows.allowing_partial(self.delivery.allows_partial))
@@ -201,25 +204,36 @@ impl Cursor {
     }
 }
 
+/// Who does a query.
+enum Course {
+    /// The instance that was asked.
+    Alone(Started),
+    /// So many of them, which were not started yet.
+    Shared(QuerySpec, u32),
+}
+
+fn offer(instance: &mut dyn Instance, query: QuerySpec, rows: u32, threads: u32) -> Result<Course> {
+    let spare = query.clone();
+    Ok(match instance.offer_query(query, rows, threads)? {
+        Offered::Done(started) => Course::Alone(started),
+        Offered::Shares(shares) => Course::Shared(spare, shares),
+    })
+}
+
 /// Has a query that is worth it done by several instances, or by this one after all when there are no others.
 fn share(
     lease: &mut Lease,
-    mut query: QuerySpec,
+    query: QuerySpec,
     delivery: Delivery,
-    started: Started,
+    shares: u32,
     index: &Handle,
-) -> Result<(Started, Option<Shares>)> {
-    let shares = Shares::start(lease, &query, delivery, started.shares, &index.labels())?;
+) -> Result<(Option<Started>, Option<Shares>)> {
+    let shares = Shares::start(lease, &query, delivery, shares, &index.labels())?;
     if shares.is_some() {
-        return Ok((started, shares));
+        return Ok((None, shares));
     }
-    let instance = lease.instance()?;
-    if let Some(cursor) = started.cursor {
-        instance.close_cursor(cursor);
-    }
-    query.sharing = Sharing::Whole;
-    let again = instance.query(query, delivery.batch_rows(0))?;
-    Ok((again, None))
+    let started = lease.instance()?.query(query, delivery.batch_rows(0))?;
+    Ok((Some(started), None))
 }
 
 impl Iterator for Cursor {

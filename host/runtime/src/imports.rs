@@ -16,7 +16,6 @@ mod memory_blocks;
 mod objects;
 mod scan;
 
-use sidx_columns::Column;
 use sidx_engine::ErrorKind;
 use wasmtime::component::{Linker, Resource, ResourceTable, ResourceTableError};
 
@@ -28,11 +27,11 @@ compile_error!("the host reads the component's lists in place, as little-endian 
 pub(crate) use self::convert::{from_wit_error, to_wit_error};
 pub(crate) use self::memory::InstanceMemory;
 
-/// What `bindgen!` makes of `wit/`.
+/// What `bindgen!` makes of `wit/engine`.
 #[allow(missing_docs, unused_variables, unreachable_pub, clippy::all)]
 pub(crate) mod bindings {
     wasmtime::component::bindgen!({
-        path: "../../wit",
+        path: "../../wit/engine",
         world: "engine",
         imports: { default: trappable },
         with: {
@@ -46,6 +45,11 @@ pub(crate) mod bindings {
 }
 
 use self::bindings::sidx::engine::types;
+
+/// The package of the boundary.
+pub(crate) const PACKAGE: &str = "sidx:engine";
+/// Its version that is spoken here.
+pub(crate) const VERSION: &str = "0.2.0";
 
 /// Most columns, filters and files under construction that an instance may hold at once. A query holds
 /// one or two, a merge as many files as a part has.
@@ -140,26 +144,11 @@ impl State {
 
     /// Holds columns that the component had made.
     fn hold(&mut self, columns: Columns) -> Result<Resource<Columns>, ImportError> {
-        let bytes = columns.size_bytes() + columns.order_bytes();
+        let bytes = columns.size_bytes() + columns.key_bytes();
         check_held(self.held_bytes, bytes)?;
         let held = self.table.push(HeldColumns { columns, bytes })?;
         self.held_bytes = self.held_bytes.saturating_add(bytes);
         Ok(as_columns(held))
-    }
-
-    /// Adds a column to columns that the component makes.
-    fn add_column(
-        &mut self,
-        columns: &Resource<Columns>,
-        column: Column,
-    ) -> Result<(), ImportError> {
-        let bytes = column.size_bytes() as u64;
-        check_held(self.held_bytes, bytes)?;
-        let held = self.table.get_mut(&as_held(columns))?;
-        held.columns.push(column)?;
-        held.bytes = held.bytes.saturating_add(bytes);
-        self.held_bytes = self.held_bytes.saturating_add(bytes);
-        Ok(())
     }
 
     /// Takes columns out of the component's hands.
@@ -211,9 +200,10 @@ fn check_held(held: u64, added: u64) -> Result<(), sidx_engine::Error> {
 
 /// Registers every import of the world.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.instance("sidx:engine/types@0.1.0")?;
-    files::link(&mut linker.instance("sidx:engine/files@0.1.0")?)?;
-    scan::link(&mut linker.instance("sidx:engine/scan@0.1.0")?)?;
-    log::link(&mut linker.instance("sidx:engine/log@0.1.0")?)?;
+    let name = |interface| format!("{PACKAGE}/{interface}@{VERSION}");
+    linker.instance(&name("types"))?;
+    files::link(&mut linker.instance(&name("files"))?)?;
+    scan::link(&mut linker.instance(&name("scan"))?)?;
+    log::link(&mut linker.instance(&name("log"))?)?;
     objects::link(linker)
 }

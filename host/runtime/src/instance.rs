@@ -3,15 +3,17 @@
 mod component;
 mod native;
 mod records;
+mod returned;
 
 use serde_json::Value;
 use sidx_engine::{
-    Batch, Choice, Contents, CountAnswer, Damage, Dumped, Job, Mode, Opened, Outcome, PartFile,
-    QuerySpec, Retention, RetentionStep, Rows, Salvaged, Subject, View, Written,
+    Batch, Choice, Contents, Counted, Damage, Job, Mode, Offered, Opened, Outcome, PartFile,
+    QuerySpec, Rest, Retention, RetentionStep, Salvaged, Share, Subject, View, Written,
 };
 
 pub(crate) use self::component::ComponentInstance;
 pub(crate) use self::native::NativeInstance;
+pub(crate) use self::returned::Returned;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::session::{Columns, Session};
@@ -28,22 +30,32 @@ pub enum Engine {
 
 /// The first rows of a query, and the number of its cursor if it has one.
 pub(crate) struct Started {
-    pub(crate) rows: Rows<Columns>,
-    pub(crate) complete: bool,
-    pub(crate) cursor: Option<u64>,
-    /// More than 1 when sharing was offered and is worth it; there are no rows then.
-    pub(crate) shares: u32,
+    pub(crate) rows: Returned,
+    pub(crate) rest: Rest<u64>,
 }
 
-/// Rows with the keys and series that their columns hold.
-fn with_order(mut rows: Rows<Columns>) -> Rows<Columns> {
-    if rows.keys.is_empty()
-        && rows.series.is_empty()
-        && let Some((keys, series)) = rows.columns.as_mut().and_then(Columns::take_order)
-    {
-        (rows.keys, rows.series) = (keys, series);
+impl Started {
+    /// The cursor, for more rows or to ask about those that there are.
+    pub(crate) fn cursor(&self) -> Option<u64> {
+        match self.rest {
+            Rest::Nothing => None,
+            Rest::NoRows(cursor) | Rest::More(cursor) => Some(cursor),
+        }
     }
-    rows
+
+    /// Whether there are more rows.
+    pub(crate) fn has_more(&self) -> bool {
+        matches!(self.rest, Rest::More(_))
+    }
+}
+
+/// Physical rows of one part.
+pub(crate) struct Dumped {
+    pub(crate) part: String,
+    pub(crate) block: u32,
+    /// Ordinal of the first row in the part.
+    pub(crate) first_row: u64,
+    pub(crate) rows: Returned,
 }
 
 /// The exports of the component. One instance serves one thread at a time.
@@ -85,16 +97,27 @@ pub(crate) trait Instance: Send {
     fn part_files(&mut self) -> Result<Vec<PartFile>>;
 
     fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Started>;
-    fn next(&mut self, cursor: u64, max_rows: u32) -> Result<Option<Rows<Columns>>>;
+    /// As many shares as are asked for are at least 2, and no more than were offered.
+    fn offer_query(
+        &mut self,
+        query: QuerySpec,
+        max_rows: u32,
+        shares: u32,
+    ) -> Result<Offered<Started>>;
+    fn query_share(&mut self, query: QuerySpec, share: Share, max_rows: u32) -> Result<Started>;
+    fn next(&mut self, cursor: u64, max_rows: u32) -> Result<Option<Returned>>;
     /// Of a cursor, or of the last query that has none.
     fn explain(&mut self, cursor: Option<u64>) -> Result<String>;
     fn close_cursor(&mut self, cursor: u64);
     fn missing(&mut self, cursor: u64) -> Result<Vec<String>>;
-    fn count(&mut self, query: QuerySpec) -> Result<CountAnswer>;
+    fn count(&mut self, query: QuerySpec) -> Result<Counted>;
+    /// As [`offer_query`](Self::offer_query).
+    fn offer_count(&mut self, query: QuerySpec, shares: u32) -> Result<Offered<Counted>>;
+    fn count_share(&mut self, query: QuerySpec, share: Share) -> Result<Counted>;
     fn labels(&mut self, series: &[u64]) -> Result<Vec<Option<String>>>;
 
     fn dump(&mut self) -> Result<u64>;
-    fn next_dumped(&mut self, cursor: u64) -> Result<Option<Dumped<Columns>>>;
+    fn next_dumped(&mut self, cursor: u64) -> Result<Option<Dumped>>;
     fn close_dump(&mut self, cursor: u64);
     fn verify(&mut self) -> Result<String>;
     fn contents(&mut self) -> Result<Contents>;

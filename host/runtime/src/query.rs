@@ -3,7 +3,7 @@
 use std::ops::RangeBounds;
 use std::time::Duration;
 
-use sidx_engine::{Counted, Projection, QuerySpec, Sharing, series_id};
+use sidx_engine::{Counted, Offered, Projection, QuerySpec, series_id};
 
 use crate::cursor::Cursor;
 use crate::delivery::{Delivery, too_many_rows};
@@ -15,6 +15,8 @@ use crate::work::Operation;
 
 /// Rows in one batch of a cursor, unless the query says otherwise.
 const ROWS_PER_BATCH: u32 = 8192;
+/// Most instances that share a query, whatever the engine finds it worth.
+const SHARES_MAX: u32 = 255;
 
 /// A query that is being put together; [`run`](Self::run) starts it.
 ///
@@ -69,7 +71,6 @@ impl Query {
             payload: true,
             memory_bytes: limits.memory_bytes,
             allow_partial: false,
-            sharing: Sharing::Whole,
         };
         Self {
             spec,
@@ -214,11 +215,11 @@ impl Query {
         self
     }
 
-    /// How much the engine may leave to other instances.
-    fn sharing(&self) -> Sharing {
-        match u32::try_from(self.threads).unwrap_or(u32::MAX) {
-            0 | 1 => Sharing::Whole,
-            most => Sharing::Offered(most),
+    /// How many instances may share the query: one where its rows depend on those before them.
+    fn shares(&self) -> u32 {
+        match self.spec.limit.is_some() || self.spec.distinct_payload {
+            true => 1,
+            false => u32::try_from(self.threads).map_or(SHARES_MAX, |most| most.min(SHARES_MAX)),
         }
     }
 
@@ -235,11 +236,13 @@ impl Query {
     /// `invalid-argument` for a filter that cannot be read, `corrupt` or `io` when parts cannot be,
     /// `limit-exceeded`, `deadline-exceeded` or `cancelled` when the query was stopped, and
     /// `resource-exhausted` when too many cursors are open.
-    pub fn run(mut self) -> Result<Cursor> {
+    pub fn run(self) -> Result<Cursor> {
         // Only rows in any order can be shared.
-        if self.spec.any_order {
-            self.spec.sharing = self.sharing();
-        }
+        let shares = if self.spec.any_order {
+            self.shares()
+        } else {
+            1
+        };
         let mut task = self.index.begin_query(Operation::Query)?;
         let limits = CallLimits::new(self.timeout, self.cancel);
         let delivery = Delivery {
@@ -250,7 +253,7 @@ impl Query {
             timed: self.timed,
         };
         match self.index.pool().lease(limits) {
-            Ok(lease) => Cursor::start(self.index, lease, task, self.spec, delivery),
+            Ok(lease) => Cursor::start(self.index, lease, task, self.spec, shares, delivery),
             Err(error) => {
                 task.end(Err(&error));
                 Err(error)
@@ -277,17 +280,19 @@ impl Query {
         // One row too many is enough to know.
         let limit = asked.min(max_rows.saturating_add(1));
         self.spec.limit = (limit < u64::MAX).then_some(limit);
-        self.spec.sharing = self.sharing();
+        let (shares, spec) = (self.shares(), &self.spec);
         let limits = CallLimits::new(self.timeout, self.cancel);
         let allowed = self.spec.allow_partial;
         let counted = self.index.pool().lease(limits).and_then(|mut lease| {
             let instance = lease.instance()?;
             task.follow(instance.session().activity());
-            let answer = instance.count(self.spec.clone())?;
-            let found = shares::checked(answer.shares, self.spec.sharing);
-            let counted = match lease.whole(found)? {
-                1 => answer.counted,
-                shares => shares::count(&mut lease, &self.spec, shares)?,
+            let offered = match shares {
+                0 | 1 => Offered::Done(instance.count(spec.clone())?),
+                _ => instance.offer_count(spec.clone(), shares)?,
+            };
+            let counted = match offered {
+                Offered::Done(counted) => counted,
+                Offered::Shares(shares) => shares::count(&mut lease, spec, shares)?,
             };
             if counted.rows > limit || (counted.partial && !allowed) {
                 let text =

@@ -366,8 +366,7 @@ impl Run<'_> {
 fn check_rewriting(job: &Job, rule: &Retention, steps: &[RetentionStep]) -> Result<()> {
     let in_memory = steps.iter().any(|step| step.in_memory);
     let of_steps = || steps.iter().flat_map(|step| &step.parts).eq(&job.inputs);
-    let has_rule = job.drop_where == rule.drop_where && job.drop_below == rule.drop_below;
-    if has_rule && job.flush == in_memory && (in_memory || of_steps()) {
+    if job.rule == *rule && job.flush == in_memory && (in_memory || of_steps()) {
         return Ok(());
     }
     let text = format!(

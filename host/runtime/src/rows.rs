@@ -4,16 +4,16 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use sidx_columns::{Column, ColumnType, OwnedValue, Value, ValueType, Values};
+use sidx_columns::{Column, ColumnType, OwnedValue, Value, ValueType};
+use sidx_executor::{RowSeries, SeriesRuns};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::instance::Returned;
 use crate::labels::Labels;
 use crate::session::Columns;
 
 /// The type of payloads.
 const PAYLOAD: ColumnType = ColumnType::scalar(ValueType::Bytes);
-/// The type of keys.
-const KEY: ColumnType = ColumnType::scalar(ValueType::Int);
 
 /// Rows in result order, as columns.
 ///
@@ -36,7 +36,6 @@ const KEY: ColumnType = ColumnType::scalar(ValueType::Int);
 /// # Ok(()) }
 /// ```
 pub struct Rows {
-    /// Empty when the rows came by ranges: then the first column holds them.
     keys: Vec<i64>,
     series: Series,
     columns: Option<Columns>,
@@ -50,26 +49,19 @@ pub struct Rows {
 
 /// The series of rows.
 enum Series {
-    Single(Vec<u64>),
-    /// Each with the row after its last, and what that amounts to when it is asked for.
-    Runs {
-        series: Vec<u64>,
-        ends: Vec<u32>,
-        single: OnceLock<Vec<u64>>,
-    },
+    Each(Vec<u64>),
+    /// For each run of rows, and what that amounts to when it is asked for.
+    Runs(SeriesRuns, OnceLock<Vec<u64>>),
 }
 
 impl Series {
     fn all(&self) -> &[u64] {
         match self {
-            Self::Single(series) => series,
-            Self::Runs {
-                series,
-                ends,
-                single,
-            } => single.get_or_init(|| {
-                let mut all = Vec::with_capacity(ends.last().map_or(0, |end| *end as usize));
-                for (id, end) in series.iter().zip(ends) {
+            Self::Each(series) => series,
+            Self::Runs(runs, each) => each.get_or_init(|| {
+                let rows = runs.ends.last().map_or(0, |end| *end as usize);
+                let mut all = Vec::with_capacity(rows);
+                for (id, end) in runs.series.iter().zip(&runs.ends) {
                     all.resize(*end as usize, *id);
                 }
                 all
@@ -80,35 +72,11 @@ impl Series {
 
 impl Rows {
     /// Rows from the engine, which must have as many columns as it was asked for.
-    pub(crate) fn new(
-        rows: sidx_engine::Rows<Columns>,
-        has_payload: bool,
-        labels: Arc<Labels>,
-    ) -> Result<Self> {
-        let sidx_engine::Rows {
-            keys,
-            series,
-            series_ends,
-            columns,
-            names,
-            stripe: _,
-            partial: _,
-        } = rows;
-        let by_ranges = !series_ends.is_empty();
-        let mut all = columns.as_ref().map_or(&[][..], Columns::all);
-        if by_ranges {
-            let is_keys = |keys: &Column| keys.kind() == KEY && keys.presence().is_none();
-            match all.split_first() {
-                Some((keys, others)) if is_keys(keys) => all = others,
-                _ => {
-                    let text = "the engine returned keys that are not ints in every row";
-                    return Err(Error::new(ErrorKind::Other, text));
-                }
-            }
-        }
-        let expected = names.len() + usize::from(has_payload);
+    pub(crate) fn new(rows: Returned, has_payload: bool, labels: Arc<Labels>) -> Result<Self> {
+        let all = rows.columns.as_ref().map_or(&[][..], Columns::all);
+        let expected = rows.names.len() + usize::from(has_payload);
         // Without rows there need not be columns.
-        if all.len() != expected && !(keys.is_empty() && columns.is_none() && !by_ranges) {
+        if all.len() != expected && !(rows.is_empty() && rows.columns.is_none()) {
             let found = all.len();
             let text = format!("the engine returned {found} columns instead of {expected}");
             return Err(Error::new(ErrorKind::Other, text));
@@ -120,18 +88,14 @@ impl Rows {
             return Err(Error::new(ErrorKind::Other, text));
         }
         Ok(Self {
-            keys,
-            series: match by_ranges {
-                false => Series::Single(series),
-                true => Series::Runs {
-                    series,
-                    ends: series_ends,
-                    single: OnceLock::new(),
-                },
+            keys: rows.keys,
+            series: match rows.series {
+                RowSeries::Each(series) => Series::Each(series),
+                RowSeries::Runs(runs) => Series::Runs(runs, OnceLock::new()),
             },
-            columns,
+            columns: rows.columns,
             has_payload,
-            names,
+            names: rows.names,
             labels,
             resolved: OnceLock::new(),
             allows_partial: false,
@@ -159,17 +123,7 @@ impl Rows {
     /// The key of each row.
     #[must_use]
     pub fn keys(&self) -> &[i64] {
-        if let Series::Single(_) = self.series {
-            return &self.keys;
-        }
-        let keys = self
-            .columns
-            .as_ref()
-            .and_then(|columns| columns.all().first());
-        match keys.map(Column::values) {
-            Some(Values::Int(keys)) => keys,
-            _ => &[],
-        }
+        &self.keys
     }
 
     /// The series of each row.
@@ -180,11 +134,7 @@ impl Rows {
 
     /// The columns that were asked for.
     fn columns(&self) -> &[Column] {
-        let all = self.columns.as_ref().map_or(&[][..], Columns::all);
-        match self.series {
-            Series::Single(_) => all,
-            Series::Runs { .. } => all.get(1..).unwrap_or_default(),
-        }
+        self.columns.as_ref().map_or(&[][..], Columns::all)
     }
 
     /// The label of a row's series; `None` when it has none, or beyond the last row. The first call

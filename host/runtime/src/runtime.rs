@@ -3,6 +3,7 @@
 mod code_cache;
 mod sandbox;
 mod ticker;
+mod version;
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -155,6 +156,7 @@ impl Compiled {
                 component
             }
         };
+        version::check(&engine, &component)?;
         let mut linker = Linker::new(&engine);
         imports::link(&mut linker)?;
         let component = EnginePre::new(linker.instantiate_pre(&component)?)?;

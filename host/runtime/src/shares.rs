@@ -13,11 +13,12 @@ use std::thread::{self, JoinHandle};
 
 use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
-use sidx_engine::{Counted, QuerySpec, Share, Sharing};
+use sidx_engine::{Counted, QuerySpec, Share};
 
 use self::report::Report;
 use crate::delivery::Delivery;
 use crate::error::{Error, ErrorKind, Result};
+use crate::instance::Returned;
 use crate::labels::Labels;
 use crate::pool::Lease;
 use crate::rows::Rows;
@@ -145,18 +146,18 @@ impl Shares {
         };
         for (number, lease) in (0..of).zip(leases) {
             let mut spec = spec.clone();
-            spec.sharing = Sharing::One(Share { number, of });
             spec.memory_bytes /= u64::from(of);
             let queue = Arc::new(Queue::default());
-            let share = Work {
+            let work = Work {
                 lease,
                 spec,
+                share: Share { number, of },
                 delivery,
                 labels: Arc::clone(labels),
                 queue: Arc::clone(&queue),
             };
             let thread = thread::Builder::new().name("sidx-share".to_owned());
-            let thread = thread.spawn(move || share.run()).map_err(|cause| {
+            let thread = thread.spawn(move || work.run()).map_err(|cause| {
                 let text = format!("a thread of the query cannot be started: {cause}");
                 Error::new(ErrorKind::ResourceExhausted, text)
             })?;
@@ -236,6 +237,7 @@ impl Drop for Shares {
 struct Work {
     lease: Lease,
     spec: QuerySpec,
+    share: Share,
     delivery: Delivery,
     labels: Arc<Labels>,
     queue: Arc<Queue>,
@@ -255,14 +257,16 @@ impl Work {
         let mut clock = report::Clock::new(delivery.timed);
         let instance = self.lease.instance()?;
         instance.session().activity().reset(delivery.timed);
-        let started = clock.time(|| instance.query(spec, delivery.rows_per_batch))?;
+        let (share, most) = (self.share, delivery.rows_per_batch);
+        let started = clock.time(|| instance.query_share(spec, share, most))?;
+        let (cursor, more) = (started.cursor(), started.has_more());
         let mut is_read = started.rows.is_empty() || self.hand_over(started.rows)?;
         while is_read
-            && !started.complete
-            && let Some(cursor) = started.cursor
+            && more
+            && let Some(cursor) = cursor
         {
             let instance = self.lease.instance()?;
-            let next = clock.time(|| instance.next(cursor, delivery.rows_per_batch))?;
+            let next = clock.time(|| instance.next(cursor, most))?;
             match next {
                 None => break,
                 Some(rows) if rows.is_empty() => {
@@ -273,12 +277,12 @@ impl Work {
                 Some(rows) => is_read = self.hand_over(rows)?,
             }
         }
-        let report = Report::of(self.lease.instance()?, started.cursor, &clock);
+        let report = Report::of(self.lease.instance()?, cursor, &clock);
         self.lease.whole(report)
     }
 
     /// Gives rows to the reader; false when there is none any more.
-    fn hand_over(&mut self, rows: sidx_engine::Rows<crate::session::Columns>) -> Result<bool> {
+    fn hand_over(&mut self, rows: Returned) -> Result<bool> {
         let stripe = rows.stripe;
         let columns = rows
             .columns
@@ -292,31 +296,14 @@ impl Work {
     }
 }
 
-/// The number of shares that the engine found a query worth; one that was not offered cannot be.
-pub(crate) fn checked(shares: u32, sharing: Sharing) -> Result<u32> {
-    let most = match sharing {
-        Sharing::Offered(most) => most,
-        Sharing::Whole | Sharing::One(_) => 1,
-    };
-    if (1..=most.max(1)).contains(&shares) {
-        return Ok(shares);
-    }
-    let text = format!("the engine asked for {shares} shares of a query, {most} were offered");
-    Err(Error::new(ErrorKind::Other, text))
-}
-
 /// Counts a query that is worth `shares` shares, on this instance and others that are to spare.
 pub(crate) fn count(lease: &mut Lease, spec: &QuerySpec, shares: u32) -> Result<Counted> {
     let stop = CancelToken::new();
     let companions = lease.companions(shares as usize - 1, Some(&stop))?;
     let of = companions.len() as u32 + 1;
-    let share = |number| {
-        let mut spec = spec.clone();
-        spec.sharing = Sharing::One(Share { number, of });
-        spec
-    };
-    let count = |lease: &mut Lease, spec| {
-        let counted = lease.instance()?.count(spec).map(|answer| answer.counted);
+    let count = |lease: &mut Lease, number| {
+        let share = Share { number, of };
+        let counted = lease.instance()?.count_share(spec.clone(), share);
         if counted.is_err() {
             // The others need not end what is of no use.
             stop.cancel();
@@ -326,11 +313,10 @@ pub(crate) fn count(lease: &mut Lease, spec: &QuerySpec, shares: u32) -> Result<
     let counted = thread::scope(|scope| {
         let mut threads = Vec::with_capacity(companions.len());
         for (number, mut lease) in (1..of).zip(companions) {
-            let spec = share(number);
             let thread = thread::Builder::new().name("sidx-share".to_owned());
-            threads.push(thread.spawn_scoped(scope, move || count(&mut lease, spec)));
+            threads.push(thread.spawn_scoped(scope, move || count(&mut lease, number)));
         }
-        let mut counts = vec![count(lease, share(0))];
+        let mut counts = vec![count(lease, 0)];
         for thread in threads {
             counts.push(match thread.map(thread::ScopedJoinHandle::join) {
                 Ok(Ok(counted)) => counted,

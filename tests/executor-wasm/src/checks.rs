@@ -6,8 +6,10 @@ mod memory;
 mod numbers;
 mod written;
 
-use sidx_columns::Column;
-use sidx_executor::{ABSENT, gather as executor, select as selection, top as first};
+use sidx_columns::{Column, ColumnType, ValueType};
+use sidx_executor::{
+    ABSENT, RowSeries, SeriesRuns, gather as executor, select as selection, top as first,
+};
 use sidx_kernels::Order;
 
 use self::blocks::{Block, Blocks, Run};
@@ -161,14 +163,68 @@ pub fn top(case: u64) -> Result<(), String> {
         pieces: &pieces,
     };
     let mut found = first::top(&memory, Some(&program), &request).map_err(texts)?;
-    let (keys, series) = found.columns.take_order().ok_or("no keys")?;
+    let (keys, series) = found.columns.take_keys().ok_or("no keys")?;
     let taken: Vec<Row> = expected.iter().take(limit).copied().collect();
     same("keys", &keys, &taken.iter().map(|row| row.0).collect())?;
-    same("series", &series, &taken.iter().map(|row| row.1).collect())?;
+    let wanted = RowSeries::Each(taken.iter().map(|row| row.1).collect());
+    same("series", &series, &wanted)?;
     same("exhausted", &found.exhausted, &(expected.len() <= limit))?;
     let values = taken.iter().map(|row| blocks.value(row.2, row.3));
     let column = found.columns.get(0).map_err(texts)?;
     same("values", column, &blocks::column(values)?)
+}
+
+/// The same with the keys and series of the rows; without a key in every row it is refused.
+fn keyed_ranges(
+    memory: &Memory,
+    key_pages: &[u32],
+    source: executor::Ranges<'_>,
+    expected: Option<Vec<i64>>,
+) -> Result<(), String> {
+    let keys = executor::Ranges {
+        kind: ColumnType::scalar(ValueType::Int),
+        pages: key_pages,
+        ..source
+    };
+    let rows: u32 = source.ends.iter().sum::<u32>() - source.starts.iter().sum::<u32>();
+    let ends: Vec<u32> = [rows / 2, rows]
+        .into_iter()
+        .filter(|end| *end > 0)
+        .collect();
+    let runs = match rows {
+        0 | 1 => SeriesRuns {
+            series: vec![7; ends.len()],
+            ends,
+        },
+        _ => SeriesRuns {
+            series: vec![7, 5],
+            ends,
+        },
+    };
+    let gather = |keys, runs| executor::gather_keyed_ranges(memory, keys, runs, &[source]);
+    for (series, ends) in [(vec![7], vec![rows + 1]), (vec![7, 5], vec![rows, rows])] {
+        let wrong = gather(keys, SeriesRuns { series, ends });
+        same("wrong runs are refused", &wrong.is_err(), &true)?;
+    }
+    let gathered = gather(keys, runs.clone());
+    let Some(expected) = expected else {
+        // A range of no rows may name no page.
+        return same(
+            "absent keys",
+            &gathered.is_ok(),
+            &is_all_empty(key_pages, source),
+        );
+    };
+    let mut columns = gathered.map_err(texts)?;
+    let found = columns.take_keys().ok_or("no keys")?;
+    same("keyed ranges", &found, &(expected, RowSeries::Runs(runs)))
+}
+
+/// Whether every range without a page has no rows.
+fn is_all_empty(pages: &[u32], source: executor::Ranges<'_>) -> bool {
+    let bounds = source.starts.iter().zip(source.ends);
+    let mut ranges = pages.iter().zip(bounds);
+    ranges.all(|(page, (start, end))| *page != ABSENT || start == end)
 }
 
 /// The first and the last key of a run.
@@ -234,13 +290,20 @@ pub fn gather(case: u64) -> Result<(), String> {
 
 fn ranges(numbers: &mut Numbers, memory: &Memory, blocks: &Blocks) -> Result<(), String> {
     let (mut pages, mut starts, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+    let mut key_pages = Vec::new();
     let mut expected: Vec<Option<String>> = Vec::new();
+    let mut expected_keys = Some(Vec::new());
     for _ in 0..numbers.below(20) {
         let block = blocks.blocks.get(numbers.below(blocks.blocks.len() + 1));
         let rows = block.map_or(9, |block| block.keys.len());
         let start = numbers.below(rows) as u32;
         let end = start + numbers.below(rows - start as usize + 1) as u32;
         pages.push(block.map_or(ABSENT, |block| block.value_page));
+        key_pages.push(block.map_or(ABSENT, |block| block.key_page));
+        expected_keys = expected_keys.take().zip(block).map(|(mut keys, block)| {
+            keys.extend((start..end).map(|row| block.key(row)));
+            keys
+        });
         starts.push(start);
         ends.push(end);
         expected.extend((start..end).map(|row| block.and_then(|block| block.value(row))));
@@ -266,6 +329,7 @@ fn ranges(numbers: &mut Numbers, memory: &Memory, blocks: &Blocks) -> Result<(),
         column,
         &blocks::column(expected.into_iter())?,
     )?;
+    keyed_ranges(memory, &key_pages, source, expected_keys)?;
     same(
         "told of every page before",
         &memory.told(pages.iter().copied()),

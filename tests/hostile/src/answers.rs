@@ -2,18 +2,19 @@
 
 use crate::bindings::exports::sidx::engine::index as wit;
 use crate::bindings::sidx::engine::scan;
+use crate::requests::{BYTES, INTS, columns_of_absent_rows};
 
 /// Rows that are none.
 pub(super) fn no_rows() -> wit::Rows {
     wit::Rows {
-        keys: Vec::new(),
-        series: Vec::new(),
-        series_ends: Vec::new(),
-        columns: None,
+        content: listed(Vec::new(), Vec::new()),
         names: Vec::new(),
         stripe: 0,
-        partial: false,
     }
+}
+
+fn listed(keys: Vec<i64>, series: Vec<u64>) -> wit::RowContent {
+    wit::RowContent::Listed(scan::RowKeysResult { keys, series })
 }
 
 pub(super) fn opened(opened: wit::Opened, deed: Option<String>) -> wit::Opened {
@@ -99,8 +100,8 @@ pub(super) fn job(mut job: wit::Job, deed: Option<String>) -> wit::Job {
         Some("unknown-job") => job.id = u64::MAX,
         Some("much-space") => job.space_bytes = u64::MAX,
         Some("other-rows") => job.rows = job.rows.wrapping_sub(1),
-        Some("other-rule") => job.drop_below = Some(i64::MAX),
-        Some("no-rule") => (job.drop_where, job.drop_below) = (None, None),
+        Some("other-rule") => job.rule.drop_below = Some(i64::MAX),
+        Some("no-rule") => (job.rule.drop_where, job.rule.drop_below) = (None, None),
         _ => {}
     }
     job
@@ -275,112 +276,106 @@ pub(super) fn part_files(
 pub(super) fn answer(mut answer: wit::Answer, deed: Option<String>) -> wit::Answer {
     match deed.as_deref() {
         Some("foreign-cursor") => {
-            core::mem::forget(answer.cursor);
-            answer.cursor = Some(unsafe { wit::Cursor::from_handle(0x7777) });
+            core::mem::forget(answer.rest);
+            answer.rest = wit::Rest::More(unsafe { wit::Cursor::from_handle(0x7777) });
         }
-        Some("never-complete") => {
-            answer.rows = no_rows();
-            answer.complete = false;
-        }
-        Some("no-shares") => answer.shares = 0,
-        Some("many-shares") => answer.shares = u32::MAX,
+        Some("never-complete") => answer.rows = no_rows(),
         _ => answer.rows = rows(answer.rows, deed),
     }
     answer
 }
 
-pub(super) fn rows(mut rows: wit::Rows, deed: Option<String>) -> wit::Rows {
-    if deed.is_some()
-        && rows.keys.is_empty()
-        && let Some(columns) = &rows.columns
-    {
-        // They are in the columns; here they are to be wrong.
-        rows.keys = vec![1; columns.rows() as usize];
-        rows.series = vec![1; columns.rows() as usize];
+/// A number of shares that may be nonsense.
+fn shares(deed: Option<&str>) -> Option<u32> {
+    match deed? {
+        "no-shares" => Some(0),
+        "one-share" => Some(1),
+        "two-shares" => Some(2),
+        "many-shares" => Some(u32::MAX),
+        _ => None,
     }
-    let count = rows.keys.len() as u32;
+}
+
+pub(super) fn offered_query(offered: wit::OfferedQuery, deed: Option<String>) -> wit::OfferedQuery {
+    match (shares(deed.as_deref()), offered) {
+        (Some(shares), _) => wit::OfferedQuery::Shares(shares),
+        (None, wit::OfferedQuery::Answered(found)) => {
+            wit::OfferedQuery::Answered(answer(found, deed))
+        }
+        (None, offered) => offered,
+    }
+}
+
+pub(super) fn offered_count(offered: wit::OfferedCount, deed: Option<String>) -> wit::OfferedCount {
+    match (shares(deed.as_deref()), offered) {
+        (Some(shares), _) => wit::OfferedCount::Shares(shares),
+        (None, wit::OfferedCount::Counted(found)) => {
+            wit::OfferedCount::Counted(counted(found, deed))
+        }
+        (None, offered) => offered,
+    }
+}
+
+pub(super) fn counted(mut counted: wit::Counted, deed: Option<String>) -> wit::Counted {
     match deed.as_deref() {
-        Some("fewer-keys") => drop(rows.keys.pop()),
-        Some("fewer-series") => drop(rows.series.pop()),
-        Some("more-rows") => {
-            rows.keys.extend(rows.keys.clone());
-            rows.series.extend(rows.series.clone());
+        Some("last-rows") => counted.rows = u64::MAX,
+        Some("partial") => counted.partial = true,
+        _ => {}
+    }
+    counted
+}
+
+pub(super) fn rows(mut rows: wit::Rows, deed: Option<String>) -> wit::Rows {
+    let Some(deed) = deed else {
+        return rows;
+    };
+    let count = match &rows.content {
+        wit::RowContent::Held(columns) => columns.facts().rows as usize,
+        wit::RowContent::Listed(listed) => listed.keys.len(),
+    };
+    // The payload and the tags.
+    let width = rows.names.len() + 1;
+    let columns = |rows, width, kind| {
+        let keys = scan::RowKeysParam {
+            keys: &vec![1; rows],
+            series: &vec![1; rows],
+        };
+        wit::RowContent::Held(columns_of_absent_rows(width, kind, rows, Some(keys)))
+    };
+    match deed.as_str() {
+        "fewer-keys" => rows.content = listed(vec![1; count - 1], vec![1; count]),
+        "fewer-series" => rows.content = listed(vec![1; count], vec![1; count - 1]),
+        "more-rows" => rows.content = listed(vec![1; 2 * count], vec![1; 2 * count]),
+        "most-keys" => rows.content = listed(beyond_memory(), vec![1; count]),
+        "most-series" => rows.content = listed(vec![1; count], beyond_memory()),
+        "no-columns" => rows.content = listed(vec![1; count], vec![1; count]),
+        "no-keys" => {
+            let columns = columns_of_absent_rows(width, BYTES, count, None);
+            rows.content = wit::RowContent::Held(columns);
         }
-        Some("many-rows") => {
-            rows.keys = vec![1; 3 << 20];
-            rows.series = vec![1; 3 << 20];
-            rows.columns = Some(columns(3 << 20, rows.names.len() + 1, false));
+        "many-rows" => rows.content = columns(3 << 20, width, BYTES),
+        "wrong-payload" => rows.content = columns(count, width, INTS),
+        "absent-payload" => rows.content = columns(count, width, BYTES),
+        "fewer-columns" => rows.content = columns(count, 1, BYTES),
+        "more-columns" => rows.content = columns(count, width + 1, BYTES),
+        "fewer-names" => rows.names.clear(),
+        "more-names" => rows.names.push("x".to_owned()),
+        "many-names" => rows.names = vec![String::new(); 1 << 20],
+        "most-names" => rows.names = beyond_memory(),
+        "foreign-columns" => {
+            let columns = unsafe { scan::Columns::from_handle(0x7777) };
+            rows.content = wit::RowContent::Held(columns);
         }
-        Some("most-rows") => rows.keys = beyond_memory(),
-        Some("ends-and-keys") => rows.series_ends = vec![1; rows.series.len()],
-        Some("ends-backwards") => by_ranges(&mut rows, vec![count, 0], count, false),
-        Some("more-ends") => by_ranges(&mut rows, vec![count + 1], count, false),
-        Some("last-ends") => by_ranges(&mut rows, vec![u32::MAX], count, false),
-        Some("most-ends") => rows.series_ends = beyond_memory(),
-        Some("absent-keys") => by_ranges(&mut rows, vec![count], count, true),
-        Some("no-keys") => {
-            rows.keys.clear();
-            rows.series = vec![1];
-            rows.series_ends = vec![count];
-            rows.columns = None;
-        }
-        Some("no-columns") => rows.columns = None,
-        Some("wrong-payload") => rows.columns = Some(columns(count, rows.names.len() + 1, false)),
-        Some("absent-payload") => rows.columns = Some(columns(count, rows.names.len() + 1, true)),
-        Some("fewer-columns") => rows.columns = Some(columns(count, 1, false)),
-        Some("shorter-columns") => {
-            rows.columns = Some(columns(count - 1, rows.names.len() + 1, false));
-        }
-        Some("fewer-names") => rows.names.clear(),
-        Some("more-names") => rows.names.push("x".to_owned()),
-        Some("many-names") => rows.names = vec![String::new(); 1 << 20],
-        Some("most-names") => rows.names = beyond_memory(),
-        Some("foreign-columns") => {
-            rows.columns = Some(unsafe { scan::Columns::from_handle(0x7777) });
-        }
-        Some("dropped-columns") => {
-            if let Some(columns) = rows.columns.take() {
-                rows.columns = Some(unsafe { scan::Columns::from_handle(columns.handle()) });
+        "dropped-columns" => {
+            if let wit::RowContent::Held(columns) = rows.content {
+                let again = unsafe { scan::Columns::from_handle(columns.handle()) };
                 drop(columns);
+                rows.content = wit::RowContent::Held(again);
             }
         }
         _ => {}
     }
     rows
-}
-
-/// Rows that came by ranges, with keys and columns of ints or of bytes without a value.
-fn by_ranges(rows: &mut wit::Rows, ends: Vec<u32>, count: u32, absent: bool) {
-    rows.keys.clear();
-    rows.series = vec![1; ends.len()];
-    rows.series_ends = ends;
-    rows.columns = Some(columns(count, rows.names.len() + 2, absent));
-}
-
-/// Columns of ints, or of bytes without a value.
-fn columns(rows: u32, count: usize, absent: bool) -> scan::Columns {
-    let columns = scan::Columns::new(rows);
-    let zeros = vec![0; rows as usize];
-    let ends = vec![0; rows as usize];
-    let presence = vec![0; (rows as usize).div_ceil(64)];
-    for _ in 0..count {
-        let pushed = if absent {
-            let values = scan::ByteStringsParam {
-                ends: &ends,
-                bytes: &[],
-            };
-            columns.push(
-                5,
-                Some(&presence),
-                None,
-                scan::ValuesParam::ByteStrings(values),
-            )
-        } else {
-            columns.push(2, None, None, scan::ValuesParam::Ints(&zeros))
-        };
-        pushed.expect("the column is well made");
-    }
-    columns
 }
 
 pub(super) fn labels(mut labels: Vec<Option<String>>, deed: Option<String>) -> Vec<Option<String>> {

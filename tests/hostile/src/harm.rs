@@ -3,6 +3,7 @@
 use core::hint::black_box;
 
 use crate::bindings::sidx::engine::{limits, scan};
+use crate::requests;
 
 /// Does harm if that is the deed.
 pub(super) fn do_harm(deed: &str) {
@@ -22,7 +23,7 @@ pub(super) fn do_harm(deed: &str) {
         "hold-values" => hold_values(),
         "bad-handle" => {
             let columns = unsafe { scan::Columns::from_handle(0x7777) };
-            black_box(columns.rows());
+            black_box(columns.facts());
         }
         "drop-twice" => drop_twice(),
         _ => {}
@@ -46,25 +47,19 @@ fn recurse(depth: u64) -> u64 {
 /// Has the host hold resources without end.
 fn hold_handles() {
     loop {
-        core::mem::forget(scan::Columns::new(1));
+        core::mem::forget(requests::absent_columns(1, 0));
     }
 }
 
 /// Has the host hold values without end.
 fn hold_values() {
-    let zeros = vec![0i64; 4 << 20];
     loop {
-        let columns = scan::Columns::new(zeros.len() as u32);
-        let values = scan::ValuesParam::Ints(&zeros);
-        if columns.push(2, None, None, values).is_err() {
-            core::arch::wasm32::unreachable();
-        }
-        core::mem::forget(columns);
+        core::mem::forget(requests::absent_columns(1, 4 << 20));
     }
 }
 
 fn drop_twice() {
-    let columns = scan::Columns::new(1);
+    let columns = requests::absent_columns(1, 1);
     let again = unsafe { scan::Columns::from_handle(columns.handle()) };
     drop(columns);
     drop(again);

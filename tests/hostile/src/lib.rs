@@ -1,9 +1,9 @@
 //! The component with a will of its own: the real engine, which does on demand what no component should.
 //! Tests of the host run it; it is never shipped.
 //!
-//! The demand is the object `misbehave` of the index: the name of an export, a blank, and a deed. Deeds of
-//! every export are in [`harm`], calls that the host must refuse in [`requests`], answers that cannot be in
-//! [`answers`].
+//! The demand is the object `misbehave` of the index: a line for each export that it is about, with its name,
+//! a blank, and a deed. Deeds of every export are in [`harm`], calls that the host must refuse in
+//! [`requests`], answers that cannot be in [`answers`].
 
 // It is built for WebAssembly only, where a trap is an instruction.
 #![cfg(target_arch = "wasm32")]
@@ -33,7 +33,7 @@ use crate::bindings::exports::sidx::engine::index as wit;
 use crate::bindings::exports::sidx::engine::index::Guest;
 use crate::bindings::sidx::engine::objects;
 
-/// What `wit-bindgen` makes of `wit/`, as in `guest/component`.
+/// What `wit-bindgen` makes of `wit/engine`, as in `guest/component`.
 #[allow(
     missing_docs,
     unreachable_pub,
@@ -43,7 +43,7 @@ use crate::bindings::sidx::engine::objects;
 )]
 mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "../../wit/engine",
         world: "engine",
         generate_all,
         ownership: Borrowing { duplicate_if_necessary: true },
@@ -71,14 +71,13 @@ fn deed(export: &str) -> Result<Option<String>, wit::Error> {
         return Ok(None);
     };
     let text = String::from_utf8(object.bytes).unwrap_or_default();
-    match text.split_once(' ') {
-        Some((name, deed)) if name == export => {
-            harm::do_harm(deed);
-            requests::make(deed)?;
-            Ok(Some(deed.to_owned()))
-        }
-        _ => Ok(None),
-    }
+    let mut demands = text.lines().filter_map(|line| line.split_once(' '));
+    let Some((_, deed)) = demands.find(|(name, _)| *name == export) else {
+        return Ok(None);
+    };
+    harm::do_harm(deed);
+    requests::make(deed)?;
+    Ok(Some(deed.to_owned()))
 }
 
 impl Guest for Misbehaving {
@@ -192,11 +191,38 @@ impl Guest for Misbehaving {
 
     fn count(query: wit::QuerySpec) -> Result<wit::Counted, wit::Error> {
         let deed = deed("count")?;
-        let mut counted = Component::count(query)?;
-        if deed.is_some() {
-            counted.rows = u64::MAX;
-        }
-        Ok(counted)
+        Component::count(query).map(|counted| answers::counted(counted, deed))
+    }
+
+    fn offer_query(
+        query: wit::QuerySpec,
+        max_rows: u32,
+        shares: u32,
+    ) -> Result<wit::OfferedQuery, wit::Error> {
+        let deed = deed("offer-query")?;
+        let offered = exports::offer_query(query, max_rows, shares, Cursor)?;
+        Ok(answers::offered_query(offered, deed))
+    }
+
+    fn query_share(
+        query: wit::QuerySpec,
+        share: wit::Share,
+        max_rows: u32,
+    ) -> Result<wit::Answer, wit::Error> {
+        let deed = deed("query-share")?;
+        let answer = exports::start_share(query, share, max_rows, Cursor)?;
+        Ok(answers::answer(answer, deed))
+    }
+
+    fn offer_count(query: wit::QuerySpec, shares: u32) -> Result<wit::OfferedCount, wit::Error> {
+        let deed = deed("offer-count")?;
+        let offered = Component::offer_count(query, shares)?;
+        Ok(answers::offered_count(offered, deed))
+    }
+
+    fn count_share(query: wit::QuerySpec, share: wit::Share) -> Result<wit::Counted, wit::Error> {
+        let deed = deed("count-share")?;
+        Component::count_share(query, share).map(|counted| answers::counted(counted, deed))
     }
 
     fn repair(accept_loss: bool) -> Result<String, wit::Error> {

@@ -21,6 +21,7 @@ pub(super) fn make(deed: &str) -> Result<(), wit::Error> {
             kernels::range_gathers(&mut allowed);
             kernels::filters(&mut allowed);
             kernels::columns(&mut allowed);
+            kernels::row_keys(&mut allowed);
             kernels::dictionaries(&mut allowed);
             changes(&mut allowed);
         }
@@ -30,6 +31,35 @@ pub(super) fn make(deed: &str) -> Result<(), wit::Error> {
         _ => return Ok(()),
     }
     Err(wit::Error::Other(format!("allowed: {:?}", allowed.0)))
+}
+
+/// Codes of column types.
+pub(super) const INTS: u8 = 2;
+pub(super) const BYTES: u8 = 5;
+
+/// So many columns of a type, without a value in any of their rows.
+pub(super) fn columns_of_absent_rows(
+    count: usize,
+    kind: u8,
+    rows: usize,
+    keys: Option<scan::RowKeysParam<'_>>,
+) -> scan::Columns {
+    let (pages, zeros) = (vec![u32::MAX; rows], vec![0; rows]);
+    let source = |_| scan::PageSource {
+        kind,
+        pages: &pages,
+        rows: &zeros,
+    };
+    let sources: Vec<_> = (0..count).map(source).collect();
+    match scan::gather(&sources, keys) {
+        Ok(columns) => columns,
+        Err(_) => core::arch::wasm32::unreachable(),
+    }
+}
+
+/// The same of ints.
+pub(super) fn absent_columns(count: usize, rows: usize) -> scan::Columns {
+    columns_of_absent_rows(count, INTS, rows, None)
 }
 
 struct Allowed(Vec<String>);
@@ -176,7 +206,7 @@ fn changes(allowed: &mut Allowed) {
         let swapped = objects::compare_and_swap(name, &version.unwrap_or_default(), b"x");
         allowed.refused(&format!("swap {name}"), swapped);
     }
-    let empty = scan::Columns::new(0);
+    let empty = absent_columns(0, 0);
     let appended = log::append(&[b"header"], &[&empty], log::Durability::Os);
     allowed.refused("log append", appended);
     for position in [0, 1, u64::MAX >> 2, u64::MAX] {
@@ -184,7 +214,7 @@ fn changes(allowed: &mut Allowed) {
     }
     allowed.refused("pin-epoch", limits::pin_epoch(u64::MAX));
     allowed.refused("salvage", log::salvage(None));
-    let _ = (limits::oldest_reader(), limits::deadline_ms());
+    let _ = limits::oldest_reader();
 }
 
 /// What an instance that does a merge must not do.
@@ -218,7 +248,7 @@ fn new_files(allowed: &mut Allowed) {
         Err(_) => allowed.0.push("a new file is refused".to_owned()),
     }
     bad_blocks(allowed);
-    let empty = scan::Columns::new(0);
+    let empty = absent_columns(0, 0);
     allowed.refused(
         "log append",
         log::append(&[b"x"], &[&empty], log::Durability::Os),
@@ -266,8 +296,7 @@ fn bad_pages(allowed: &mut Allowed, file: &files::NewFile) {
 /// Blocks of parts in memory, which an instance that makes files may write, if they are right.
 fn bad_blocks(allowed: &mut Allowed) {
     use files::Medium::{Durable, Memory};
-    let columns = scan::Columns::new(2);
-    let _ = columns.push(2, None, None, scan::ValuesParam::Ints(&[1, 2]));
+    let columns = absent_columns(1, 2);
     if let Ok(file) = files::NewFile::create("parts/mine/blocks", Durable) {
         let written = scan::write_block(&file, &[1, 2], &columns, &[0], &[0, 1]);
         allowed.refused("write-block: in the store", written);
@@ -306,7 +335,7 @@ fn bad_blocks(allowed: &mut Allowed) {
 
 /// What not even the introducer may do to the log of an open index, and to what makes it one.
 fn log_of_an_open_index(allowed: &mut Allowed) {
-    let columns = scan::Columns::new(0);
+    let columns = absent_columns(0, 0);
     for position in [log::end().unwrap_or(0) + 1, u64::MAX >> 2, u64::MAX] {
         allowed.refused("drop-before behind the end", log::drop_before(position));
     }

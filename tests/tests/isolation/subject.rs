@@ -70,7 +70,11 @@ impl Subject {
     /// What the component is to do the next time that the export is called.
     pub(super) fn demand(&self, export: &str, deed: &str) {
         self.relent();
-        let text = format!("{export} {deed}");
+        let mut text = format!("{export} {deed}");
+        // So few rows are worth no shares, unless the component says so.
+        if let Some((shared @ ("query" | "count"), "share")) = export.split_once('-') {
+            text += &format!("\noffer-{shared} two-shares");
+        }
         self.storage
             .put_if_absent("misbehave", text.as_bytes())
             .unwrap();
@@ -176,7 +180,12 @@ pub(super) fn call(subject: &mut Subject, export: &str) -> Result<()> {
             cursor.collect::<Result<Vec<_>>>().map(drop)
         }
         "explain" => index.query().run()?.explain().map(drop),
+        "offer-query" | "query-share" => {
+            let cursor = index.query().any_order().threads(2).run()?;
+            cursor.collect::<Result<Vec<_>>>().map(drop)
+        }
         "count" => index.query().limit(100).count().map(drop),
+        "offer-count" | "count-share" => index.query().threads(2).count().map(drop),
         // Of series that have none: a label is asked for only once.
         "labels" => index.series_labels(&[1, 2, 3]).map(drop),
         "dump" => index.dump().map(drop),

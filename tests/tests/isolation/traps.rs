@@ -8,11 +8,15 @@ use sidx_host::{CancelToken, ErrorKind};
 use super::subject::{CALL_TIMEOUT, Subject, call, failure};
 
 /// Exports that instances of the pool serve.
-const READS: [&str; 9] = [
+const READS: [&str; 13] = [
     "query",
+    "offer-query",
+    "query-share",
     "next",
     "explain",
     "count",
+    "offer-count",
+    "count-share",
     "labels",
     "dump",
     "dump-next",

@@ -42,10 +42,10 @@ fn the_component_imports_the_engine_package_and_nothing_else() {
             name.starts_with("sidx:engine/"),
             "the component imports {name}"
         );
-        assert!(name.ends_with("@0.1.0"), "{name} is of another version");
+        assert!(name.ends_with("@0.2.0"), "{name} is of another version");
     }
     for needed in ["files", "objects", "log", "scan", "limits"] {
-        let needed = format!("sidx:engine/{needed}@0.1.0");
+        let needed = format!("sidx:engine/{needed}@0.2.0");
         assert!(
             imports.contains(&needed),
             "{needed} is not among {imports:?}"
@@ -56,11 +56,41 @@ fn the_component_imports_the_engine_package_and_nothing_else() {
 #[test]
 fn the_component_exports_the_index() {
     let exports = boundary().exports;
-    assert!(exports.contains("sidx:engine/index@0.1.0"), "{exports:?}");
+    assert!(exports.contains("sidx:engine/index@0.2.0"), "{exports:?}");
     assert!(
         exports.iter().all(|name| name.starts_with("sidx:engine/")),
         "{exports:?}"
     );
+}
+
+/// The component as if it were made for another version of the boundary, of as many bytes.
+fn component_of(version: &[u8; 5]) -> Vec<u8> {
+    let mut component = sidx_host::COMPONENT.to_vec();
+    let named: Vec<usize> = component
+        .windows(6)
+        .enumerate()
+        .filter_map(|(at, window)| (window == b"@0.2.0").then_some(at + 1))
+        .collect();
+    for at in named {
+        component[at..at + version.len()].copy_from_slice(version);
+    }
+    component
+}
+
+#[test]
+fn a_component_of_another_version_is_refused_with_both_versions() {
+    for version in [b"0.1.0", b"0.3.0"] {
+        let index = sidx_host::Store::memory().index("x");
+        let created = index.component(component_of(version)).create();
+        let error = created.map(drop).unwrap_err();
+        assert_eq!(error.kind(), sidx_host::ErrorKind::InvalidArgument);
+        let version = String::from_utf8_lossy(version);
+        let message = error.message();
+        for named in [&*version, "0.2.0"] {
+            let named = format!("sidx:engine {named}");
+            assert!(message.contains(&named), "{message}");
+        }
+    }
 }
 
 /// A module inside that imports more would have to be satisfied by the component itself.

@@ -27,8 +27,8 @@ impl<H: Host> Retain<H> {
     pub(super) fn new(host: &H, job: &Job, parts: &[Arc<Part<H>>]) -> Result<Self> {
         let bind = |text: &String| Predicate::bind(host, text, parts);
         Ok(Self {
-            drop_below: job.drop_below,
-            drop_where: job.drop_where.as_ref().map(bind).transpose()?,
+            drop_below: job.rule.drop_below,
+            drop_where: job.rule.drop_where.as_ref().map(bind).transpose()?,
         })
     }
 

@@ -18,7 +18,7 @@ pub(crate) fn open_output<H: Host>(
 ) -> Result<Option<Arc<Part<H>>>> {
     let job = &outcome.job;
     let dropped = outcome.dropped_rows;
-    if dropped > 0 && job.drop_where.is_none() && job.drop_below.is_none() {
+    if dropped > 0 && job.rule.is_empty() {
         let text = format!("job {}: {dropped} rows were dropped without a rule", job.id);
         return Err(Error::invalid(text));
     }

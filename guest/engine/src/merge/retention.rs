@@ -15,7 +15,7 @@ use crate::part::Part;
 use crate::part::PartList;
 use crate::part::layout::part_number;
 use crate::part::loss::Quarantined;
-use crate::types::{Job, Projection, QuerySpec, Retention, RetentionStep, Sharing};
+use crate::types::{Job, Projection, QuerySpec, Retention, RetentionStep};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Range};
 use std::sync::Arc;
@@ -128,9 +128,8 @@ fn count<H: Host>(
             payload: false,
             memory_bytes: u64::MAX,
             allow_partial: false,
-            sharing: Sharing::Whole,
         };
-        Ok(query::count(host, &alone, spec)?.counted.rows)
+        Ok(query::count(host, &alone, spec)?.rows)
     };
     let mut dropped = 0;
     let mut low = Bound::Unbounded;
@@ -285,8 +284,7 @@ impl Plan {
             id,
             inputs: self.inputs,
             output,
-            drop_where: rule.drop_where,
-            drop_below: rule.drop_below,
+            rule,
             dropped_rows: self.dropped_rows,
             rows: self.rows,
             space_bytes: self.space_bytes,

@@ -56,21 +56,20 @@ pub(crate) fn check<H: Host>(host: &H, batch: Batch<H::Columns>) -> Result<Check
     if rows == 0 {
         return Err(Error::invalid("the batch is empty; write at least one row"));
     }
-    let column_rows = host.column_rows(&batch.columns);
-    if batch.series.len() != rows || column_rows as usize != rows {
+    let facts = host.column_facts(&batch.columns)?;
+    if batch.series.len() != rows || facts.rows as usize != rows {
         return Err(Error::invalid(format!(
-            "the batch has {} series, {rows} keys and columns of {column_rows} rows; all must be equal",
-            batch.series.len()
+            "the batch has {} series, {rows} keys and columns of {} rows; all must be equal",
+            batch.series.len(),
+            facts.rows
         )));
     }
     check_names(&batch.names)?;
-    let kinds = host.column_kinds(&batch.columns)?;
-    let tag_kinds = check_kinds(&kinds, &batch.names)?;
-    let longest_bytes = host.column_longest_bytes(&batch.columns);
-    let (longest, longest_tag_bytes) = check_lengths(&longest_bytes, &batch.names)?;
+    let tag_kinds = check_kinds(&facts.kinds, &batch.names)?;
+    let (longest, longest_tag_bytes) = check_lengths(&facts.longest_bytes, &batch.names)?;
     let labels = check_labels(&batch.labels)?;
     let label_bytes: u64 = labels.values().map(|label| label.len() as u64).sum();
-    let size = host.column_size_bytes(&batch.columns) + 16 * rows as u64 + label_bytes;
+    let size = facts.size_bytes + 16 * rows as u64 + label_bytes;
     if size > BATCH_BYTES_MAX {
         return Err(Error::invalid(format!(
             "the batch holds {size} bytes, the limit is {BATCH_BYTES_MAX} bytes (64 MiB); split it"
@@ -188,7 +187,7 @@ fn check_single_types<H: Host>(
         }
         let read = columns
             .iter()
-            .map(|column| host.column_presence(&batch.columns, *column));
+            .map(|column| host.column_presence(&batch.columns, *column, batch.keys.len()));
         let read = read.collect::<Result<Vec<_>>>()?;
         let is_present = |presence: &&Option<Bitmap>, row: usize| {
             presence.as_ref().is_none_or(|bits| bits.get(row))

@@ -1,7 +1,7 @@
 //! Every physical row of every part, a block at a time, in stored order.
 
 use crate::error::{Error, Result};
-use crate::host::{Host, PageSource};
+use crate::host::{Host, PageSource, RowKeys};
 use crate::part::Part;
 use crate::part::PartList;
 use crate::part::block::BlockPlace;
@@ -9,7 +9,7 @@ use crate::part::column::PAYLOAD;
 use crate::part::frame::FrameNumber;
 use crate::part::list::Rank;
 use crate::part::reader::{Frame, OpenBlock};
-use crate::types::{Dumped, Rows};
+use crate::types::{Dumped, RowContent, Rows};
 use std::sync::Arc;
 
 /// Goes through the parts that were live when it was made.
@@ -52,7 +52,14 @@ impl<H: Host> DumpCursor<H> {
                 (self.frame, self.block) = (self.frame.next(), BlockPlace::FIRST);
                 continue;
             };
-            let rows = read_block(&*self.host, part, &frame, open)?;
+            let BlockRows { keys, sources } = read_block(&*self.host, part, &frame, open)?;
+            let columns = self.host.gather(&PageSource::all(&sources), Some(keys))?;
+            let names = part.columns().iter().map(|entry| entry.column.name.clone());
+            let rows = Rows {
+                content: RowContent::Held(columns),
+                names: names.collect(),
+                ..Rows::default()
+            };
             self.block = self.block.next();
             return Ok(Some(Dumped {
                 part: part.name(),
@@ -65,13 +72,20 @@ impl<H: Host> DumpCursor<H> {
     }
 }
 
-/// Reads all rows of a block with all their columns.
+/// The rows of a block.
+pub(crate) struct BlockRows {
+    pub(crate) keys: RowKeys,
+    /// The payload and all columns of the part, to be gathered.
+    pub(crate) sources: Vec<PageSource>,
+}
+
+/// Reads the keys of all rows of a block, and finds all their columns.
 pub(crate) fn read_block<H: Host>(
     host: &H,
     part: &Part<H>,
     frame: &Frame,
     open: &OpenBlock,
-) -> Result<Rows<H::Columns>> {
+) -> Result<BlockRows> {
     host.check()?;
     let rows = open.block.rows;
     let keys = host.keys(open.keys, 0, rows)?;
@@ -92,7 +106,6 @@ pub(crate) fn read_block<H: Host>(
         pages,
         rows: page_rows,
     }];
-    let mut names = Vec::new();
     for entry in part.columns() {
         let column = &entry.column;
         let place = part.place_of(&column.name, column.kind);
@@ -103,14 +116,7 @@ pub(crate) fn read_block<H: Host>(
             pages,
             rows: (0..rows).collect(),
         });
-        names.push(column.name.clone());
     }
-    let columns = Some(host.gather(&PageSource::all(&sources))?);
-    Ok(Rows {
-        keys,
-        series,
-        columns,
-        names,
-        ..Rows::default()
-    })
+    let keys = RowKeys { keys, series };
+    Ok(BlockRows { keys, sources })
 }

@@ -33,20 +33,16 @@ mod sweep;
 mod top;
 
 use crate::host::Host;
-use crate::types::Rows;
+use crate::types::{Rest, Rows};
 
 pub(crate) use count::count;
 pub use cursor::Cursor;
 pub(crate) use start::Queries;
 
-/// The first rows of a query and the cursor for the others.
+/// The first rows of a query and what is left.
 pub struct Answer<H: Host> {
-    /// The first rows. Without keys and series where the columns know them; see `host.top`.
+    /// The first rows.
     pub rows: Rows<H::Columns>,
-    /// No row is left; a cursor then serves `explain` and `missing` only.
-    pub complete: bool,
-    /// For the other rows; without one, [`Index::explain`](crate::Index::explain) tells what the query did.
-    pub cursor: Option<Cursor<H>>,
-    /// More than 1 when sharing was offered and is worth it; there are no rows then, and no cursor.
-    pub shares: u32,
+    /// The others; when it is nothing, [`Index::explain`](crate::Index::explain) tells what the query did.
+    pub rest: Rest<Cursor<H>>,
 }

@@ -27,7 +27,7 @@ impl TagPage {
         (piece.present > 0).then_some(Self {
             present: piece.present,
             extent: piece.extent,
-            filter: piece.filter,
+            filter: piece.membership,
             limits: piece.limits,
         })
     }

@@ -308,7 +308,6 @@ mod tests {
             medium_allowed_bytes: u64::MAX,
             medium_minimum_bytes: 0,
             medium_free_files: u64::MAX,
-            free_slots: 1,
         }
     }
 
@@ -459,7 +458,6 @@ mod tests {
                 medium_allowed_bytes: medium,
                 medium_minimum_bytes: random.number(),
                 medium_free_files: random.number(),
-                free_slots: 0,
             };
             let flush = FlushNeed {
                 bytes: random.number() >> 8,

@@ -205,7 +205,7 @@ impl<H: Host> Salvage<'_, H> {
         let sources: Vec<PageSource> = [payloads.clone()].into_iter().chain(tags.clone()).collect();
         if self
             .host
-            .gather(&PageSource::all(&sources))
+            .gather(&PageSource::all(&sources), None)
             .or_damage()?
             .is_err()
         {

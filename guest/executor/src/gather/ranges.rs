@@ -2,19 +2,21 @@
 
 use std::ops::Range;
 
-use sidx_columns::{Column, ColumnType};
+use sidx_columns::{Column, ColumnType, ValueType, Values};
 use sidx_kernels::{Page, RangeGather};
 
 use super::{
     MAX_GATHERED_BYTES, MAX_GATHERED_BYTES_IN_ALL, check_bytes, check_rows_size, may_be_large,
-    uneven,
+    no_keys, uneven,
 };
 use crate::ABSENT;
-use crate::columns::Columns;
+use crate::columns::{Columns, RowSeries, SeriesRuns};
 use crate::error::Error;
 use crate::page::Purpose;
 use crate::pages::{Pages, at_rows};
 
+/// The type of keys.
+const KEY: ColumnType = ColumnType::scalar(ValueType::Int);
 /// Most rows that one call gathers.
 const MAX_ROWS: u64 = 1 << 24;
 
@@ -60,6 +62,34 @@ impl Ranges<'_> {
 
 /// The columns of sources, which must have equal numbers of rows.
 pub fn gather_ranges<P: Pages>(pages: &P, sources: &[Ranges<'_>]) -> Result<Columns, P::Error> {
+    let (rows, gathered) = columns(pages, sources)?;
+    Ok(Columns::from_columns(rows, gathered)?)
+}
+
+/// The columns of sources with the keys and series of their rows; `keys` are ranges of key pages, which must
+/// have as many rows.
+pub fn gather_keyed_ranges<P: Pages>(
+    pages: &P,
+    keys: Ranges<'_>,
+    series: SeriesRuns,
+    sources: &[Ranges<'_>],
+) -> Result<Columns, P::Error> {
+    let mut all = Vec::with_capacity(sources.len() + 1);
+    all.push(keys);
+    all.extend_from_slice(sources);
+    let (rows, gathered) = columns(pages, &all)?;
+    let mut gathered = gathered.into_iter();
+    let are_keys = |keys: &Column| keys.kind() == KEY && keys.presence().is_none();
+    let keys = gathered.next().filter(are_keys);
+    let Some(Values::Int(keys)) = keys.map(Column::into_values) else {
+        return Err(no_keys().into());
+    };
+    let columns = Columns::from_columns(rows, gathered.collect())?;
+    Ok(columns.with_keys(keys, RowSeries::Runs(series))?)
+}
+
+/// A column of each source, and how many rows they have.
+fn columns<P: Pages>(pages: &P, sources: &[Ranges<'_>]) -> Result<(usize, Vec<Column>), P::Error> {
     let rows = sources.first().map_or(Ok(0), Ranges::rows)?;
     let all = sources.iter().flat_map(|source| source.pages);
     pages.load(all.copied(), Purpose::Column);
@@ -75,7 +105,7 @@ pub fn gather_ranges<P: Pages>(pages: &P, sources: &[Ranges<'_>]) -> Result<Colu
         check_bytes(bytes, MAX_GATHERED_BYTES_IN_ALL)?;
         gathered.push(column);
     }
-    Ok(Columns::from_columns(rows as usize, gathered)?)
+    Ok((rows as usize, gathered))
 }
 
 /// One column. A page is held no longer than it takes to copy its rows.

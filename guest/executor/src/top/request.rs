@@ -15,7 +15,7 @@ const RUN: usize = 3;
 const MAX_RUNS: usize = 1 << 17;
 const MAX_ROWS: u32 = 1 << 16;
 
-/// Runs of several blocks whose rows are wanted in order of key; see `scan.request`.
+/// Runs of several blocks whose rows are wanted in order of key; see `scan.top-request`.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// The pages of each block: that of its keys, then `slots` others, [`ABSENT`] where the block lacks the

@@ -1,11 +1,15 @@
 //! Records of the boundary as the session's own, and back.
 
-use sidx_columns::ColumnType;
-use sidx_engine::host::{self, Codec, Extent, LogDurability, Medium, Object, Piece, Selected};
-use sidx_engine::{Error, ErrorKind, Result};
+use sidx_columns::{Column, ColumnType, ValueType, Values};
+use sidx_engine::host::{
+    self, Codec, ColumnFacts, Extent, LogDurability, Medium, Object, Piece, Selected, Top,
+};
+use sidx_engine::{Error, ErrorKind};
 use sidx_kernels::{Order, ValueRange};
+use wasmtime::component::Resource;
 
 use super::bindings::sidx::engine::{files, limits, log, objects, scan, types};
+use crate::session::Columns;
 
 /// Most bytes of a message that are taken from the component: more is nothing to read.
 const MAX_MESSAGE_BYTES: usize = 16 << 10;
@@ -56,7 +60,7 @@ pub(super) fn medium(medium: files::Medium) -> Medium {
     }
 }
 
-pub(super) fn codec(codec: u32) -> Result<Codec> {
+pub(super) fn codec(codec: u32) -> Result<Codec, Error> {
     match codec {
         0 => Ok(Codec::None),
         1 => Ok(Codec::Zstd),
@@ -66,7 +70,7 @@ pub(super) fn codec(codec: u32) -> Result<Codec> {
     }
 }
 
-pub(super) fn column_type(code: u8) -> Result<ColumnType> {
+pub(super) fn column_type(code: u8) -> Result<ColumnType, Error> {
     ColumnType::from_code(code)
         .ok_or_else(|| Error::invalid(format!("{code} is not the code of a column type")))
 }
@@ -128,7 +132,6 @@ pub(super) fn budgets(usage: host::Usage) -> limits::Budgets {
         medium_allowed_bytes: usage.medium_allowed_bytes,
         medium_minimum_bytes: usage.medium_minimum_bytes,
         medium_free_files: usage.medium_free_files,
-        free_slots: usage.free_slots,
     }
 }
 
@@ -156,6 +159,68 @@ pub(super) fn selected(selected: Selected) -> scan::Selected {
     }
 }
 
+/// The first rows of runs, whose columns `hold` gives to the component.
+pub(super) fn top<E>(
+    top: Top<Columns>,
+    hold: impl FnOnce(Columns) -> Result<Resource<Columns>, E>,
+) -> Result<scan::TopRows, E> {
+    let (last_key, last_series, last_block, last_row) = top.last;
+    Ok(scan::TopRows {
+        columns: hold(top.columns)?,
+        rows: top.rows,
+        exhausted: top.exhausted,
+        last_key,
+        last_series,
+        last_block,
+        last_row,
+        opened: top.opened,
+        without_match: top.without_match,
+        considered: top.considered,
+        selected: top.selected,
+    })
+}
+
+pub(super) fn column_facts(facts: ColumnFacts) -> scan::ColumnFacts {
+    let kinds = facts.kinds.iter().map(|kind| kind.code());
+    scan::ColumnFacts {
+        rows: facts.rows,
+        kinds: kinds.collect(),
+        size_bytes: facts.size_bytes,
+        longest_bytes: facts.longest_bytes,
+    }
+}
+
+/// A column by value; one of no rows where there is none.
+pub(super) fn column(column: Option<&Column>) -> scan::Column {
+    let Some(column) = column else {
+        return scan::Column {
+            kind: ColumnType::scalar(ValueType::Int).code(),
+            rows: 0,
+            presence: None,
+            ends: None,
+            values: scan::Values::Ints(Vec::new()),
+        };
+    };
+    scan::Column {
+        kind: column.kind().code(),
+        // Columns of the host have no more.
+        rows: u32::try_from(column.rows()).unwrap_or(u32::MAX),
+        presence: column.presence().map(|bits| bits.words().to_vec()),
+        ends: column.ends().map(<[u32]>::to_vec),
+        values: match column.values() {
+            Values::Int(values) => scan::Values::Ints(values.clone()),
+            Values::Float(values) => scan::Values::Floats(values.clone()),
+            Values::Bool(values) => {
+                scan::Values::Bools(values.iter().map(|value| u8::from(*value)).collect())
+            }
+            Values::Bytes(strings) => scan::Values::ByteStrings(scan::ByteStrings {
+                ends: strings.ends().to_vec(),
+                bytes: strings.bytes().to_vec(),
+            }),
+        },
+    }
+}
+
 /// A shared dictionary as it was written.
 pub(super) fn finished_dictionary(finished: host::FinishedDictionary) -> scan::FinishedDictionary {
     scan::FinishedDictionary {
@@ -170,7 +235,7 @@ pub(super) fn piece(piece: Piece) -> scan::Piece {
         rows: piece.rows,
         present: piece.present,
         extent: extent(piece.extent),
-        filter: piece.filter.map(extent),
+        membership: piece.membership.map(extent),
         limits: value_range(piece.limits),
     }
 }

@@ -2,6 +2,7 @@
 
 use sidx_columns::ColumnType;
 use sidx_engine::Result;
+use sidx_engine::host;
 use sidx_executor::{block, gather, select, top};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, WasmList};
@@ -130,6 +131,42 @@ impl PageRanges {
             starts: self.starts.as_le_slice(store),
             ends: self.ends.as_le_slice(store),
         })
+    }
+}
+
+/// `row-keys` with its lists in the component's memory.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct RowKeys {
+    keys: WasmList<i64>,
+    series: WasmList<u64>,
+}
+
+impl RowKeys {
+    /// The lists, for columns that outlive the call.
+    pub(super) fn copied(&self, store: &Store<'_>) -> host::RowKeys {
+        host::RowKeys {
+            keys: self.keys.as_le_slice(store).to_vec(),
+            series: self.series.as_le_slice(store).to_vec(),
+        }
+    }
+}
+
+/// `series-runs` with its lists in the component's memory.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+pub(super) struct SeriesRuns {
+    series: WasmList<u64>,
+    ends: WasmList<u32>,
+}
+
+impl SeriesRuns {
+    /// The lists, for columns that outlive the call.
+    pub(super) fn copied(&self, store: &Store<'_>) -> host::SeriesRuns {
+        host::SeriesRuns {
+            series: self.series.as_le_slice(store).to_vec(),
+            ends: self.ends.as_le_slice(store).to_vec(),
+        }
     }
 }
 

@@ -56,10 +56,6 @@ impl limits::Host for State {
         Ok(self.session.check()?)
     }
 
-    fn deadline_ms(&mut self) -> wasmtime::Result<Option<u64>> {
-        Ok(self.session.deadline_ms())
-    }
-
     fn oldest_reader(&mut self) -> Result<limits::Readers, ImportError> {
         Ok(convert::readers(self.session.oldest_reader()?))
     }

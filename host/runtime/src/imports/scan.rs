@@ -5,7 +5,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
 
 use super::bindings::sidx::engine::scan;
-use super::lists::{PageRanges, PageSource, Request, Selection};
+use super::lists::{PageRanges, PageSource, Request, RowKeys, Selection, SeriesRuns};
 use super::{
     Answer, ImportError, State, answer, columns, convert, dictionary, filters, memory_blocks,
 };
@@ -74,22 +74,8 @@ fn top(mut store: Store<'_>, (filter, request): TopArguments) -> Answer<scan::To
         let session = &state.session;
         Ok(session.top(filter, &request.lists(&store))?)
     });
-    answer(found.and_then(|top| {
-        let (last_key, last_series, last_block, last_row) = top.last;
-        Ok(scan::TopRows {
-            columns: store.data_mut().hold(top.columns)?,
-            rows: top.rows,
-            exhausted: top.exhausted,
-            last_key,
-            last_series,
-            last_block,
-            last_row,
-            opened: top.opened,
-            without_match: top.without_match,
-            considered: top.considered,
-            selected: top.selected,
-        })
-    }))
+    let hold = |columns| store.data_mut().hold(columns);
+    answer(found.and_then(|top| convert::top(top, hold)))
 }
 
 fn count(store: Store<'_>, (filter, selection): SelectArguments) -> Answer<Vec<u64>> {
@@ -101,19 +87,28 @@ fn count(store: Store<'_>, (filter, selection): SelectArguments) -> Answer<Vec<u
     )
 }
 
-fn gather(mut store: Store<'_>, (sources,): (Vec<PageSource>,)) -> Answer<Resource<Columns>> {
+type GatherArguments = (Vec<PageSource>, Option<RowKeys>);
+
+fn gather(mut store: Store<'_>, (sources, keys): GatherArguments) -> Answer<Resource<Columns>> {
     let sources: Result<Vec<_>> = sources.iter().map(|source| source.lists(&store)).collect();
-    let columns = sources.and_then(|sources| store.data().session.gather(&sources));
+    let keys = keys.map(|keys| keys.copied(&store));
+    let columns = sources.and_then(|sources| store.data().session.gather(&sources, keys));
     let hold = |columns| store.data_mut().hold(columns);
     answer(columns.map_err(ImportError::from).and_then(hold))
 }
 
+type GatherRangesArguments = (PageRanges, SeriesRuns, Vec<PageRanges>);
+
 fn gather_ranges(
     mut store: Store<'_>,
-    (sources,): (Vec<PageRanges>,),
+    (keys, series, sources): GatherRangesArguments,
 ) -> Answer<Resource<Columns>> {
     let sources: Result<Vec<_>> = sources.iter().map(|source| source.lists(&store)).collect();
-    let columns = sources.and_then(|sources| store.data().session.gather_ranges(&sources));
+    let series = series.copied(&store);
+    let columns = sources.and_then(|sources| {
+        let keys = keys.lists(&store)?;
+        store.data().session.gather_ranges(keys, series, &sources)
+    });
     let hold = |columns| store.data_mut().hold(columns);
     answer(columns.map_err(ImportError::from).and_then(hold))
 }

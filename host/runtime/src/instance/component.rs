@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sidx_engine::{
-    Batch, Choice, Contents, CountAnswer, Damage, Dumped, Job, Mode, Opened, Outcome, PartFile,
-    QuerySpec, Retention, RetentionStep, Rows, Salvaged, Subject, View, Written,
+    Batch, Choice, Contents, Counted, Damage, Job, Mode, Offered, Opened, Outcome, PartFile,
+    QuerySpec, Rest, Retention, RetentionStep, Salvaged, Share, Subject, View, Written,
 };
 use wasmtime::Store;
 use wasmtime::component::ResourceAny;
 
-use super::{Instance, Started, records};
+use super::{Dumped, Instance, Returned, Started, records};
 use crate::error::{Error, ErrorKind, Result};
 use crate::imports::bindings::exports::sidx::engine::index as wit;
 use crate::imports::bindings::{self, sidx::engine::types};
@@ -124,9 +124,26 @@ impl ComponentInstance {
         self.next_number
     }
 
-    fn rows(&mut self, rows: wit::Rows, most: u32) -> Result<Rows<Columns>> {
+    fn rows(&mut self, rows: wit::Rows, most: u32) -> Result<Returned> {
         let rows = records::rows(rows, self.store.data_mut(), most);
         self.whole(rows)
+    }
+
+    /// An answer of at most `max_rows` rows, to a query that wants at most `limit`.
+    fn started(&mut self, answer: wit::Answer, max_rows: u32, limit: u64) -> Result<Started> {
+        let rows = self.rows(answer.rows, most_rows(max_rows, limit))?;
+        let left = limit.saturating_sub(rows.len() as u64);
+        let mut numbered = |resource| {
+            let number = self.number();
+            self.cursors.insert(number, Open { resource, left });
+            number
+        };
+        let rest = match answer.rest {
+            wit::Rest::Nothing => Rest::Nothing,
+            wit::Rest::NoRows(cursor) => Rest::NoRows(numbered(cursor)),
+            wit::Rest::More(cursor) => Rest::More(numbered(cursor)),
+        };
+        Ok(Started { rows, rest })
     }
 
     /// What the component returned, after a check. An instance that returned nonsense is dropped.
@@ -317,26 +334,42 @@ impl Instance for ComponentInstance {
         let answer = self.call("query", |index, store| {
             index.call_query(store, &query, max_rows)
         })?;
-        let rows = self.rows(answer.rows, most_rows(max_rows, limit))?;
-        let left = limit.saturating_sub(rows.len() as u64);
-        let cursor = answer.cursor.map(|resource| {
-            let number = self.number();
-            self.cursors.insert(number, Open { resource, left });
-            number
-        });
-        if cursor.is_none() && !answer.complete && answer.shares == 1 {
-            let text = "the component returned no cursor for the rows that are left";
-            return self.whole(Err(Error::new(ErrorKind::Other, text)));
-        }
-        Ok(Started {
-            rows,
-            complete: answer.complete,
-            cursor,
-            shares: answer.shares,
-        })
+        self.started(answer, max_rows, limit)
     }
 
-    fn next(&mut self, cursor: u64, max_rows: u32) -> Result<Option<Rows<Columns>>> {
+    fn offer_query(
+        &mut self,
+        query: QuerySpec,
+        max_rows: u32,
+        shares: u32,
+    ) -> Result<Offered<Started>> {
+        let limit = query.limit.unwrap_or(u64::MAX);
+        let query = records::query(query);
+        let offered = self.call("offer-query", |index, store| {
+            index.call_offer_query(store, &query, max_rows, shares)
+        })?;
+        match offered {
+            wit::OfferedQuery::Answered(answer) => {
+                let started = self.started(answer, max_rows, limit)?;
+                Ok(Offered::Done(started))
+            }
+            wit::OfferedQuery::Shares(found) => {
+                let found = self.whole(records::shares(found, shares))?;
+                Ok(Offered::Shares(found))
+            }
+        }
+    }
+
+    fn query_share(&mut self, query: QuerySpec, share: Share, max_rows: u32) -> Result<Started> {
+        let limit = query.limit.unwrap_or(u64::MAX);
+        let (query, share) = (records::query(query), records::share(share));
+        let answer = self.call("query-share", |index, store| {
+            index.call_query_share(store, &query, share, max_rows)
+        })?;
+        self.started(answer, max_rows, limit)
+    }
+
+    fn next(&mut self, cursor: u64, max_rows: u32) -> Result<Option<Returned>> {
         let Open { resource, left } = self.cursor(cursor)?;
         let rows = self.call("cursor.next", |index, store| {
             index.cursor().call_next(store, resource, max_rows)
@@ -375,10 +408,32 @@ impl Instance for ComponentInstance {
         })
     }
 
-    fn count(&mut self, query: QuerySpec) -> Result<CountAnswer> {
+    fn count(&mut self, query: QuerySpec) -> Result<Counted> {
         let query = records::query(query);
         self.call("count", |index, store| index.call_count(store, &query))
             .map(records::counted)
+    }
+
+    fn offer_count(&mut self, query: QuerySpec, shares: u32) -> Result<Offered<Counted>> {
+        let query = records::query(query);
+        let offered = self.call("offer-count", |index, store| {
+            index.call_offer_count(store, &query, shares)
+        })?;
+        match offered {
+            wit::OfferedCount::Counted(counted) => Ok(Offered::Done(records::counted(counted))),
+            wit::OfferedCount::Shares(found) => {
+                let found = self.whole(records::shares(found, shares))?;
+                Ok(Offered::Shares(found))
+            }
+        }
+    }
+
+    fn count_share(&mut self, query: QuerySpec, share: Share) -> Result<Counted> {
+        let (query, share) = (records::query(query), records::share(share));
+        self.call("count-share", |index, store| {
+            index.call_count_share(store, &query, share)
+        })
+        .map(records::counted)
     }
 
     fn labels(&mut self, series: &[u64]) -> Result<Vec<Option<String>>> {
@@ -398,7 +453,7 @@ impl Instance for ComponentInstance {
         Ok(cursor)
     }
 
-    fn next_dumped(&mut self, cursor: u64) -> Result<Option<Dumped<Columns>>> {
+    fn next_dumped(&mut self, cursor: u64) -> Result<Option<Dumped>> {
         let open = *self.dumps.get(&cursor).ok_or_else(|| unknown(cursor))?;
         let dumped = self.call("dump-cursor.next", |index, store| {
             index.dump_cursor().call_next(store, open)

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use sidx_engine::{
-    Batch, Choice, Contents, CountAnswer, Cursor, Damage, DumpCursor, Dumped, Index, Job, Mode,
-    Opened, Outcome, PartFile, QuerySpec, Retention, RetentionStep, Rows, Salvaged, Subject, View,
-    Written,
+    Answer, Batch, Choice, Contents, Counted, Cursor, Damage, DumpCursor, Index, Job, Mode,
+    Offered, Opened, Outcome, PartFile, QuerySpec, Rest, Retention, RetentionStep, Salvaged, Share,
+    Subject, View, Written,
 };
 
-use super::{Instance, Started, with_order};
+use super::{Dumped, Instance, Returned, Started};
 use crate::error::{Error, Result};
 use crate::session::{Columns, Session};
 
@@ -33,6 +33,21 @@ impl NativeInstance {
     fn number(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number
+    }
+
+    fn started(&mut self, answer: Answer<Session>) -> Result<Started> {
+        let mut numbered = |cursor| {
+            let number = self.number();
+            self.cursors.insert(number, cursor);
+            number
+        };
+        let rest = match answer.rest {
+            Rest::Nothing => Rest::Nothing,
+            Rest::NoRows(cursor) => Rest::NoRows(numbered(cursor)),
+            Rest::More(cursor) => Rest::More(numbered(cursor)),
+        };
+        let rows = Returned::of(answer.rows)?;
+        Ok(Started { rows, rest })
     }
 }
 
@@ -130,25 +145,32 @@ impl Instance for NativeInstance {
 
     fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Started> {
         let answer = self.index.query(query, max_rows)?;
-        let cursor = answer.cursor.map(|cursor| {
-            let number = self.number();
-            self.cursors.insert(number, cursor);
-            number
-        });
-        Ok(Started {
-            rows: with_order(answer.rows),
-            complete: answer.complete,
-            cursor,
-            shares: answer.shares,
-        })
+        self.started(answer)
     }
 
-    fn next(&mut self, cursor: u64, max_rows: u32) -> Result<Option<Rows<Columns>>> {
+    fn offer_query(
+        &mut self,
+        query: QuerySpec,
+        max_rows: u32,
+        shares: u32,
+    ) -> Result<Offered<Started>> {
+        match self.index.offer_query(query, max_rows, shares)? {
+            Offered::Done(answer) => self.started(answer).map(Offered::Done),
+            Offered::Shares(shares) => Ok(Offered::Shares(shares)),
+        }
+    }
+
+    fn query_share(&mut self, query: QuerySpec, share: Share, max_rows: u32) -> Result<Started> {
+        let answer = self.index.query_share(query, share, max_rows)?;
+        self.started(answer)
+    }
+
+    fn next(&mut self, cursor: u64, max_rows: u32) -> Result<Option<Returned>> {
         let open = self
             .cursors
             .get_mut(&cursor)
             .ok_or_else(|| unknown(cursor))?;
-        Ok(open.next(max_rows)?)
+        open.next(max_rows)?.map(Returned::of).transpose()
     }
 
     fn explain(&mut self, cursor: Option<u64>) -> Result<String> {
@@ -171,8 +193,16 @@ impl Instance for NativeInstance {
         Ok(open.missing().to_vec())
     }
 
-    fn count(&mut self, query: QuerySpec) -> Result<CountAnswer> {
+    fn count(&mut self, query: QuerySpec) -> Result<Counted> {
         Ok(self.index.count(query)?)
+    }
+
+    fn offer_count(&mut self, query: QuerySpec, shares: u32) -> Result<Offered<Counted>> {
+        Ok(self.index.offer_count(query, shares)?)
+    }
+
+    fn count_share(&mut self, query: QuerySpec, share: Share) -> Result<Counted> {
+        Ok(self.index.count_share(query, share)?)
     }
 
     fn labels(&mut self, series: &[u64]) -> Result<Vec<Option<String>>> {
@@ -186,12 +216,17 @@ impl Instance for NativeInstance {
         Ok(cursor)
     }
 
-    fn next_dumped(&mut self, cursor: u64) -> Result<Option<Dumped<Columns>>> {
-        Ok(self
-            .dumps
-            .get_mut(&cursor)
-            .ok_or_else(|| unknown(cursor))?
-            .next()?)
+    fn next_dumped(&mut self, cursor: u64) -> Result<Option<Dumped>> {
+        let open = self.dumps.get_mut(&cursor).ok_or_else(|| unknown(cursor))?;
+        let Some(dumped) = open.next()? else {
+            return Ok(None);
+        };
+        Ok(Some(Dumped {
+            part: dumped.part,
+            block: dumped.block,
+            first_row: dumped.first_row,
+            rows: Returned::of(dumped.rows)?,
+        }))
     }
 
     fn close_dump(&mut self, cursor: u64) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sidx_engine as engine;
 
-use super::with_order;
+use super::Returned;
 use crate::error::{Error, ErrorKind, Result};
 use crate::imports::bindings::exports::sidx::engine::index as wit;
 use crate::imports::{ImportError, State, from_wit_error, to_wit_error};
@@ -99,8 +99,10 @@ pub(super) fn job(job: wit::Job) -> engine::Job {
         id: job.id,
         inputs: job.inputs,
         output: job.output,
-        drop_where: job.drop_where,
-        drop_below: job.drop_below,
+        rule: engine::Retention {
+            drop_where: job.rule.drop_where,
+            drop_below: job.rule.drop_below,
+        },
         dropped_rows: job.dropped_rows,
         rows: job.rows,
         space_bytes: job.space_bytes,
@@ -113,8 +115,7 @@ pub(super) fn to_wit_job(job: &engine::Job) -> wit::Job {
         id: job.id,
         inputs: job.inputs.clone(),
         output: job.output,
-        drop_where: job.drop_where.clone(),
-        drop_below: job.drop_below,
+        rule: retention(&job.rule),
         dropped_rows: job.dropped_rows,
         rows: job.rows,
         space_bytes: job.space_bytes,
@@ -301,37 +302,23 @@ pub(super) fn to_wit_retention_step(step: &engine::RetentionStep) -> wit::Retent
     }
 }
 
-/// Bits of the options of a query.
-const DESCENDING: u32 = 1;
-const DISTINCT_PAYLOAD: u32 = 2;
-const PAYLOAD: u32 = 4;
-const ALLOW_PARTIAL: u32 = 8;
-const ANY_ORDER: u32 = 16;
-/// Most instances that share a query, as the options have it.
-const SHARES_MAX: u32 = 0xff;
-
 pub(super) fn query(query: engine::QuerySpec) -> wit::QuerySpec {
+    use wit::QueryOptions as Options;
     let (low, high) = query.inclusive_keys();
     let options = [
-        (query.descending, DESCENDING),
-        (query.distinct_payload, DISTINCT_PAYLOAD),
-        (query.payload, PAYLOAD),
-        (query.allow_partial, ALLOW_PARTIAL),
-        (query.any_order, ANY_ORDER),
+        (query.descending, Options::DESCENDING),
+        (query.distinct_payload, Options::DISTINCT_PAYLOAD),
+        (query.payload, Options::WITH_PAYLOAD),
+        (query.allow_partial, Options::ALLOW_PARTIAL),
+        (query.any_order, Options::ANY_ORDER),
     ];
-    let (share, of) = match query.sharing {
-        engine::Sharing::Whole => (0, 0),
-        engine::Sharing::Offered(most) => (0, most.min(SHARES_MAX)),
-        engine::Sharing::One(engine::Share { number, of }) => (number.saturating_add(1), of),
-    };
-    let shares = share.min(SHARES_MAX) << 8 | of.min(SHARES_MAX) << 16;
-    let chosen = options.iter().filter(|(is_chosen, _)| *is_chosen);
+    let chosen = options.into_iter().filter(|(is_chosen, _)| *is_chosen);
     wit::QuerySpec {
         series: query.series,
         low,
         high,
         filter: query.filter,
-        options: chosen.map(|(_, option)| option).sum::<u32>() | shares,
+        options: chosen.fold(Options::empty(), |all, (_, option)| all | option),
         limit: query.limit,
         projection: match query.projection {
             engine::Projection::All => wit::Projection::All,
@@ -342,71 +329,51 @@ pub(super) fn query(query: engine::QuerySpec) -> wit::QuerySpec {
     }
 }
 
+pub(super) fn share(share: engine::Share) -> wit::Share {
+    wit::Share {
+        number: share.number,
+        of: share.of,
+    }
+}
+
+/// How many shares something is worth, of those offered.
+pub(super) fn shares(found: u32, offered: u32) -> Result<u32> {
+    match (2..=offered).contains(&found) {
+        true => Ok(found),
+        false => Err(broken(format!("{found} shares of {offered}"))),
+    }
+}
+
 /// Result rows, at most `most`, whose columns are taken out of the table. Counts that differ from each
 /// other or from what was asked for mean a broken component.
-pub(super) fn rows(rows: wit::Rows, state: &mut State, most: u32) -> Result<engine::Rows<Columns>> {
-    let columns = match rows.columns {
-        None => None,
-        Some(columns) => Some(state.take(&columns).map_err(|cause| {
-            let cause = text_of(&cause);
-            broken(format!("columns that do not exist: {cause}"))
-        })?),
-    };
-    let rows = with_order(engine::Rows {
-        keys: rows.keys,
-        series: rows.series,
-        series_ends: rows.series_ends,
-        columns,
+pub(super) fn rows(rows: wit::Rows, state: &mut State, most: u32) -> Result<Returned> {
+    let rows = Returned::of(engine::Rows {
+        content: match rows.content {
+            wit::RowContent::Held(columns) => {
+                engine::RowContent::Held(state.take(&columns).map_err(|cause| {
+                    let cause = text_of(&cause);
+                    broken(format!("columns that do not exist: {cause}"))
+                })?)
+            }
+            wit::RowContent::Listed(keys) => engine::RowContent::Listed(engine::host::RowKeys {
+                keys: keys.keys,
+                series: keys.series,
+            }),
+        },
         names: rows.names,
         stripe: rows.stripe,
-        partial: rows.partial,
-    });
-    match rows.series_ends.is_empty() {
-        true => check_single_rows(&rows)?,
-        false => check_ranges(&rows)?,
-    }
+    })?;
     let count = rows.len();
-    if count > most as usize {
-        return Err(broken(format!("{count} rows instead of at most {most}")));
+    match count > most as usize {
+        true => Err(broken(format!("{count} rows instead of at most {most}"))),
+        false => Ok(rows),
     }
-    if let Some(columns) = &rows.columns
-        && columns.rows() as usize != count
-    {
-        let found = columns.rows();
-        return Err(broken(format!("columns of {found} rows for {count} rows")));
-    }
-    Ok(rows)
 }
 
-fn check_single_rows(rows: &engine::Rows<Columns>) -> Result<()> {
-    let (keys, series) = (rows.keys.len(), rows.series.len());
-    if keys != series {
-        return Err(broken(format!("{keys} keys and {series} series")));
-    }
-    Ok(())
-}
-
-/// Rows that came by ranges have their keys in a column, which [`Rows`](crate::Rows) looks at.
-fn check_ranges(rows: &engine::Rows<Columns>) -> Result<()> {
-    let (keys, series, ends) = (rows.keys.len(), rows.series.len(), rows.series_ends.len());
-    if keys > 0 || series != ends || rows.columns.is_none() {
-        return Err(broken(format!(
-            "{keys} keys, {series} series and {ends} ends of series"
-        )));
-    }
-    if !rows.series_ends.is_sorted() {
-        return Err(broken("ends of series that do not ascend".to_owned()));
-    }
-    Ok(())
-}
-
-pub(super) fn counted(counted: wit::Counted) -> engine::CountAnswer {
-    engine::CountAnswer {
-        counted: engine::Counted {
-            rows: counted.rows,
-            partial: counted.partial,
-        },
-        shares: counted.shares,
+pub(super) fn counted(counted: wit::Counted) -> engine::Counted {
+    engine::Counted {
+        rows: counted.rows,
+        partial: counted.partial,
     }
 }
 

@@ -133,7 +133,7 @@ impl Open {
 
 /// A flush or merge that was not asked to drop rows drops none.
 fn check_keeps_all(job: &Job) -> Result<()> {
-    if job.drop_where.is_none() && job.drop_below.is_none() {
+    if job.rule.is_empty() {
         return Ok(());
     }
     let text = format!(

@@ -1,15 +1,17 @@
-//! The session as the engine's [`Host`]: the one implementation of the imports of `wit/`.
+//! The session as the engine's [`Host`]: the one implementation of the imports of `wit/engine`.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sidx_columns::{Bitmap, Column, ColumnType};
 use sidx_engine::host::{
-    Codec, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium, Object, Piece,
-    Readers, SalvagedLog, Selected, Top, Usage,
+    Codec, ColumnFacts, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium,
+    Object, Piece, Readers, RowKeys, SalvagedLog, Selected, SeriesRuns, Top, Usage,
 };
 use sidx_engine::{Error, Host, Result};
-use sidx_executor::{Pages, Purpose, block, dictionary, encode, gather, membership, select, top};
+use sidx_executor::{
+    Pages, Purpose, RowSeries, block, dictionary, encode, gather, membership, select, top,
+};
 use sidx_kernels::{Program, Step};
 
 use super::authority::{check_engine_object, check_engine_path, check_file_path};
@@ -265,21 +267,15 @@ impl Host for Session {
         self.shared.log.salvage(needed_from)
     }
 
-    fn column_rows(&self, columns: &Columns) -> u32 {
-        columns.rows()
-    }
-
-    fn column_kinds(&self, columns: &Columns) -> Result<Vec<ColumnType>> {
-        Ok(columns.all().iter().map(Column::kind).collect())
-    }
-
-    fn column_size_bytes(&self, columns: &Columns) -> u64 {
-        columns.size_bytes()
-    }
-
-    fn column_longest_bytes(&self, columns: &Columns) -> Vec<u32> {
+    fn column_facts(&self, columns: &Columns) -> Result<ColumnFacts> {
+        let all = columns.all();
         let longest = |column: &Column| saturated(column.max_value_bytes());
-        columns.all().iter().map(longest).collect()
+        Ok(ColumnFacts {
+            rows: columns.rows(),
+            kinds: all.iter().map(Column::kind).collect(),
+            size_bytes: columns.size_bytes(),
+            longest_bytes: all.iter().map(longest).collect(),
+        })
     }
 
     fn column_lengths(&self, columns: &Columns, column: u32) -> Vec<u32> {
@@ -290,7 +286,12 @@ impl Host for Session {
         columns.get(column).map_or_else(|_| Vec::new(), of_column)
     }
 
-    fn column_presence(&self, columns: &Columns, column: u32) -> Result<Option<Bitmap>> {
+    fn column_presence(
+        &self,
+        columns: &Columns,
+        column: u32,
+        _rows: usize,
+    ) -> Result<Option<Bitmap>> {
         Ok(columns.get(column)?.presence().cloned())
     }
 
@@ -334,14 +335,23 @@ impl Host for Session {
         select::count(&self.pages(), program(filter), request)
     }
 
-    fn gather(&self, sources: &[gather::Source<'_>]) -> Result<Columns> {
+    fn gather(&self, sources: &[gather::Source<'_>], keys: Option<RowKeys>) -> Result<Columns> {
         let _crossing = self.activity.crossing();
-        gather::gather(&self.pages(), sources)
+        let columns = gather::gather(&self.pages(), sources)?;
+        let Some(RowKeys { keys, series }) = keys else {
+            return Ok(columns);
+        };
+        Ok(columns.with_keys(keys, RowSeries::Each(series))?)
     }
 
-    fn gather_ranges(&self, sources: &[gather::Ranges<'_>]) -> Result<Columns> {
+    fn gather_ranges(
+        &self,
+        keys: gather::Ranges<'_>,
+        series: SeriesRuns,
+        sources: &[gather::Ranges<'_>],
+    ) -> Result<Columns> {
         let _crossing = self.activity.crossing();
-        gather::gather_ranges(&self.pages(), sources)
+        gather::gather_keyed_ranges(&self.pages(), keys, series, sources)
     }
 
     fn lengths(&self, source: gather::Source<'_>) -> Result<Vec<u32>> {
@@ -454,11 +464,6 @@ impl Host for Session {
     fn check(&self) -> Result<()> {
         let _crossing = self.activity.crossing();
         self.check_call()
-    }
-
-    fn deadline_ms(&self) -> Option<u64> {
-        let remaining = self.limits.lock().remaining()?;
-        Some(u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX))
     }
 
     fn oldest_reader(&self) -> Result<Readers> {

@@ -1,7 +1,7 @@
 //! What all sessions of one open index share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 
 use parking_lot::Mutex;
 use sidx_engine::host::Usage;
@@ -124,7 +124,6 @@ impl Shared {
                 .medium
                 .and_then(|medium| medium.free_files)
                 .unwrap_or(u64::MAX),
-            free_slots: self.free_slots.load(Ordering::Relaxed),
         }
     }
 

@@ -82,10 +82,10 @@ fn both_media_serve_selections_and_gathers() {
             pages: vec![page, ABSENT, page],
             rows: vec![9, 0, 1],
         };
-        let columns = session.gather(&[source.source()]).unwrap();
+        let columns = session.gather(&[source.source()], None).unwrap();
         let column = session.read_column(&columns, 0).unwrap();
         assert!(!column.is_present(1));
-        let present = session.column_presence(&columns, 0).unwrap();
+        let present = session.column_presence(&columns, 0, 3).unwrap();
         assert_eq!(present.as_ref(), column.presence());
         assert_eq!(session.column_lengths(&columns, 0), [8, 0, 8]);
         assert!(session.column_lengths(&columns, 1).is_empty());
@@ -138,7 +138,7 @@ fn lists_that_contradict_each_other_are_refused() {
         rows: vec![1, 2],
     };
     assert_eq!(
-        kind(session.gather(&[uneven.source()])),
+        kind(session.gather(&[uneven.source()], None)),
         ErrorKind::InvalidArgument
     );
     assert_eq!(
@@ -161,11 +161,15 @@ fn rows_and_types_that_a_page_does_not_have_are_errors() {
         rows: vec![row],
     };
     let error = session
-        .gather(&[source(INTS, 100).source()])
+        .gather(&[source(INTS, 100).source()], None)
         .expect_err("the row does not exist");
     assert!(error.message().contains("memory/1/keys.bin"), "{error}");
     let strings = ColumnType::scalar(ValueType::String);
-    assert!(session.gather(&[source(strings, 1).source()]).is_err());
+    assert!(
+        session
+            .gather(&[source(strings, 1).source()], None)
+            .is_err()
+    );
     assert!(session.lengths(source(INTS, 1).source()).is_err());
     assert!(session.keys(page, 5, 101).is_err() && session.keys(page, 5, 4).is_err());
     assert!(session.probe(&[page], &[1]).is_err());

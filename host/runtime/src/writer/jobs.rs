@@ -180,7 +180,7 @@ impl Writer {
     fn set_space_aside(&self, job: &Job) -> Result<Arc<Space>> {
         let purpose = if job.flush {
             SpacePurpose::Flush
-        } else if job.drop_where.is_some() || job.drop_below.is_some() {
+        } else if !job.rule.is_empty() {
             SpacePurpose::Retention
         } else {
             SpacePurpose::Merge
@@ -290,7 +290,7 @@ fn check_drop(job: &Job, steps: &[RetentionStep]) -> Result<()> {
 
 /// A salvage has the part as its input that it was asked for, and drops nothing that it could keep.
 fn check_salvage(job: &Job, part: u64) -> Result<()> {
-    if job.inputs == [part] && job.drop_where.is_none() && job.drop_below.is_none() {
+    if job.inputs == [part] && job.rule.is_empty() {
         return Ok(());
     }
     let text = format!(

@@ -1,6 +1,6 @@
 //! Requests of pages, columns and filters that the host must refuse.
 
-use super::{Allowed, a_file};
+use super::{Allowed, INTS, a_file, absent_columns};
 use crate::bindings::sidx::engine::{files, scan};
 
 /// A page of ten rows that no query of the host knows: a memory file would be refused, so one of a part.
@@ -127,7 +127,7 @@ pub(super) fn gathers(allowed: &mut Allowed) {
         pages: &[page],
         rows: &[0],
     };
-    if scan::gather(&[scan::PageSource { ..good }]).is_err() {
+    if scan::gather(&[scan::PageSource { ..good }], None).is_err() {
         allowed.0.push("a good gather is refused".to_owned());
     }
     let wrong = [
@@ -156,7 +156,7 @@ pub(super) fn gathers(allowed: &mut Allowed) {
         ),
     ];
     for (what, wrong) in wrong {
-        allowed.refused(&format!("gather: {what}"), scan::gather(&[wrong]));
+        allowed.refused(&format!("gather: {what}"), scan::gather(&[wrong], None));
     }
     for wrong in [
         scan::PageSource {
@@ -177,7 +177,7 @@ pub(super) fn gathers(allowed: &mut Allowed) {
     };
     allowed.refused(
         "gather: uneven sources",
-        scan::gather(&[scan::PageSource { ..good }, longer]),
+        scan::gather(&[scan::PageSource { ..good }, longer], None),
     );
 }
 
@@ -256,13 +256,20 @@ pub(super) fn range_gathers(allowed: &mut Allowed) {
         starts: &[0],
         ends: &[1],
     };
-    if scan::gather_ranges(&[scan::PageRanges { ..good }]).is_err() {
+    let runs = |series, ends| scan::SeriesRuns { series, ends };
+    let gather = |keys: &scan::PageRanges<'_>, runs, sources: &[scan::PageRanges<'_>]| {
+        scan::gather_ranges(scan::PageRanges { ..*keys }, runs, sources)
+    };
+    let one = || runs(&[7], &[1]);
+    if gather(&good, one(), &[scan::PageRanges { ..good }]).is_err() {
         allowed
             .0
             .push("a good gather of ranges is refused".to_owned());
     }
     for (what, wrong) in wrong_ranges(&good) {
-        let gathered = scan::gather_ranges(&[wrong]);
+        let gathered = gather(&wrong, one(), &[]);
+        allowed.refused(&format!("gather-ranges: keys of {what}"), gathered);
+        let gathered = gather(&good, one(), &[wrong]);
         allowed.refused(&format!("gather-ranges: {what}"), gathered);
     }
     let longer = scan::PageRanges {
@@ -272,8 +279,26 @@ pub(super) fn range_gathers(allowed: &mut Allowed) {
     };
     allowed.refused(
         "gather-ranges: uneven sources",
-        scan::gather_ranges(&[scan::PageRanges { ..good }, longer]),
+        gather(&good, one(), &[longer]),
     );
+    let absent = scan::PageRanges {
+        pages: &[u32::MAX],
+        ..good
+    };
+    allowed.refused("gather-ranges: absent keys", gather(&absent, one(), &[]));
+    for (what, wrong) in [
+        ("no series", runs(&[], &[])),
+        ("fewer series", runs(&[], &[1])),
+        ("fewer ends", runs(&[7, 8], &[1])),
+        ("ends before the rows", runs(&[7], &[0])),
+        ("ends behind the rows", runs(&[7], &[u32::MAX])),
+        ("ends backwards", runs(&[7, 8, 9], &[1, 0, 1])),
+        ("a series of no rows", runs(&[7, 8], &[0, 1])),
+        ("a series of no rows behind", runs(&[7, 8], &[1, 1])),
+    ] {
+        let gathered = gather(&good, wrong, &[]);
+        allowed.refused(&format!("gather-ranges: {what}"), gathered);
+    }
 }
 
 pub(super) fn filters(allowed: &mut Allowed) {
@@ -325,82 +350,52 @@ pub(super) fn filters(allowed: &mut Allowed) {
 }
 
 pub(super) fn columns(allowed: &mut Allowed) {
-    use scan::ValuesParam as Values;
-    let mut push = |what: &str, kind, presence: Option<&[u64]>, ends: Option<&[u32]>, values| {
-        let columns = scan::Columns::new(2);
-        let pushed = columns.push(kind, presence, ends, values);
-        allowed.refused(&format!("push: {what}"), pushed);
-    };
-    push("fewer values", 2, None, None, Values::Ints(&[1]));
-    push("more values", 2, None, None, Values::Ints(&[1, 2, 3]));
-    push("an unknown type", 0, None, None, Values::Ints(&[1, 2]));
-    push("another type", 1, None, None, Values::Ints(&[1, 2]));
-    push("no presence", 2, Some(&[]), None, Values::Ints(&[1, 2]));
-    push(
-        "more presence",
-        2,
-        Some(&[3, 3]),
-        None,
-        Values::Ints(&[1, 2]),
-    );
-    push(
-        "an array without ends",
-        18,
-        None,
-        None,
-        Values::Ints(&[1, 2]),
-    );
-    push(
-        "ends without an array",
-        2,
-        None,
-        Some(&[1, 2]),
-        Values::Ints(&[1, 2]),
-    );
-    push(
-        "ends backwards",
-        18,
-        None,
-        Some(&[2, 1]),
-        Values::Ints(&[1, 2]),
-    );
-    push(
-        "ends behind the values",
-        18,
-        None,
-        Some(&[1, u32::MAX]),
-        Values::Ints(&[1, 2]),
-    );
-    bytes_and_counts(allowed);
+    let columns = absent_columns(1, 3);
+    let facts = columns.facts();
+    let told = (facts.rows, facts.kinds, facts.longest_bytes);
+    if told != (3, vec![INTS], vec![0]) || columns.read(0).rows != 3 {
+        allowed.0.push("columns that are not as made".to_owned());
+    }
+    for absent in [1, 9, u32::MAX] {
+        let is_told = columns.presence(absent).is_some() || columns.read(absent).rows > 0;
+        if is_told || !columns.lengths(absent).is_empty() {
+            let text = "a column that does not exist has rows";
+            allowed.0.push(text.to_owned());
+        }
+    }
 }
 
-fn bytes_and_counts(allowed: &mut Allowed) {
-    use scan::ValuesParam as Values;
-    let strings = |ends, bytes| Values::ByteStrings(scan::ByteStringsParam { ends, bytes });
-    for (what, kind, values) in [
-        ("bytes backwards", 5, strings(&[2, 1], b"ab")),
-        ("bytes behind the end", 5, strings(&[1, u32::MAX], b"ab")),
-        (
-            "a string that is not UTF-8",
-            1,
-            strings(&[1, 2], &[0xff, 0xfe]),
-        ),
-    ] {
-        let pushed = scan::Columns::new(2).push(kind, None, None, values);
-        allowed.refused(&format!("push: {what}"), pushed);
+/// Keys and series that do not belong to the rows that are gathered with them.
+pub(super) fn row_keys(allowed: &mut Allowed) {
+    let Some(page) = a_key_page() else {
+        return allowed.0.push("there is no key page to read".to_owned());
+    };
+    let pages = [page; 2];
+    let source = || scan::PageSource {
+        kind: INTS,
+        pages: &pages,
+        rows: &[0, 1],
+    };
+    let gather = |keys: &[i64], series: &[u64]| {
+        scan::gather(&[source()], Some(scan::RowKeysParam { keys, series }))
+    };
+    if gather(&[1, 2], &[3, 4]).is_err() {
+        allowed.0.push("good keys are refused".to_owned());
     }
-    let most = scan::Columns::new(u32::MAX);
-    allowed.refused(
-        "push: 4 G rows",
-        most.push(2, None, None, Values::Ints(&[])),
-    );
-    let none = scan::Columns::new(3);
-    if none.presence(9).is_some() || none.ends(u32::MAX).is_some() {
-        allowed
-            .0
-            .push("a column that does not exist has rows".to_owned());
-    }
-    let _ = none.values(u32::MAX);
+    let most = vec![0; 1 << 20];
+    let mut wrong = |what: &str, keys: &[i64], series: &[u64]| {
+        allowed.refused(&format!("gather: {what}"), gather(keys, series));
+    };
+    wrong("no keys", &[], &[]);
+    wrong("fewer keys", &[1], &[3, 4]);
+    wrong("fewer series", &[1, 2], &[3]);
+    wrong("more keys", &[1, 2, 3], &[3, 4]);
+    wrong("many keys", &most, &[3, 4]);
+    let keys = scan::RowKeysParam {
+        keys: &[1],
+        series: &[1],
+    };
+    allowed.refused("gather: keys of no rows", scan::gather(&[], Some(keys)));
 }
 
 /// Dictionaries of pages that there are not, and look-ups in what is none.

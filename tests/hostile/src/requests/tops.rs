@@ -5,7 +5,7 @@ use super::kernels::a_key_page;
 use crate::bindings::sidx::engine::scan;
 
 /// One run of one block, with its keys as a column.
-const WANTED: scan::Request<'static> = scan::Request {
+const WANTED: scan::TopRequest<'static> = scan::TopRequest {
     pages: &[],
     slots: 0,
     tested: &[],
@@ -22,11 +22,11 @@ const WANTED: scan::Request<'static> = scan::Request {
     pieces: &[],
 };
 
-fn copied<'a>(request: &scan::Request<'a>) -> scan::Request<'a> {
-    scan::Request { ..*request }
+fn copied<'a>(request: &scan::TopRequest<'a>) -> scan::TopRequest<'a> {
+    scan::TopRequest { ..*request }
 }
 
-type Change = fn(&mut scan::Request<'_>);
+type Change = fn(&mut scan::TopRequest<'_>);
 
 /// What is wrong with a request, and how to make it so.
 const WRONG: [(&str, Change); 25] = [
@@ -78,12 +78,12 @@ pub(super) fn tops(allowed: &mut Allowed) {
         return allowed.0.push("there is no key page to read".to_owned());
     };
     let pages = [page];
-    let wanted = scan::Request {
+    let wanted = scan::TopRequest {
         pages: &pages,
         ..WANTED
     };
     for whole in [false, true] {
-        let good = scan::Request {
+        let good = scan::TopRequest {
             whole,
             ..copied(&wanted)
         };
@@ -92,7 +92,7 @@ pub(super) fn tops(allowed: &mut Allowed) {
             _ => allowed.0.push("a good request is refused".to_owned()),
         }
         for (what, change) in WRONG {
-            let mut wrong = scan::Request {
+            let mut wrong = scan::TopRequest {
                 whole,
                 ..copied(&wanted)
             };
@@ -104,20 +104,20 @@ pub(super) fn tops(allowed: &mut Allowed) {
     let runs = [0, 0, 2].repeat(1 << 17);
     let ends = [i64::MAX, i64::MIN, 7].repeat(1 << 17);
     for odd in [
-        scan::Request {
+        scan::TopRequest {
             low: i64::MAX,
             high: i64::MIN,
             ..copied(&wanted)
         },
-        scan::Request {
+        scan::TopRequest {
             limit: 0,
             ..copied(&wanted)
         },
-        scan::Request {
+        scan::TopRequest {
             horizon: Some((i64::MIN, 0)),
             ..copied(&wanted)
         },
-        scan::Request {
+        scan::TopRequest {
             runs: &runs,
             ends: &ends,
             limit: 1 << 16,

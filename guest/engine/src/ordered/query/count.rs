@@ -6,14 +6,14 @@ use super::explain::Explain;
 use super::gaps::Gaps;
 use super::plan::{BoundFilter, Candidate, Plan};
 use super::projection::Projection;
-use super::share::{Stripes, likely_rows, offered, worth};
+use super::share::{Stripes, likely_rows, shares_max, worth};
 use super::sweep::Sweep;
 use crate::error::Result;
 use crate::host::Host;
 use crate::part::PartList;
 use crate::part::list::Rank;
 use crate::part::reader::Frame;
-use crate::types::{CountAnswer, Counted, Projection as Wanted, QuerySpec};
+use crate::types::{Counted, Offered, Projection as Wanted, QuerySpec, Share};
 use std::sync::Arc;
 
 /// Blocks counted in one call.
@@ -29,47 +29,52 @@ pub(crate) fn count<H: Host>(
     host: &Arc<H>,
     live: &Arc<PartList<H>>,
     spec: QuerySpec,
-) -> Result<CountAnswer> {
+) -> Result<Counted> {
     let text = spec.filter.as_deref();
     let filter = text.map(|text| BoundFilter::bind(&**host, live, text));
     let filter = filter.transpose()?;
-    run(host, live, spec, filter)
+    run(host, live, spec, filter, None)
 }
 
-/// The number of rows a query would return. Runs whose keys are all wanted, in blocks whose limits
-/// prove the filter, are counted from metadata alone.
+/// The number of rows a query would return, or those of one share. Runs whose keys are all wanted, in blocks
+/// whose limits prove the filter, are counted from metadata alone.
 pub(super) fn run<H: Host>(
     host: &Arc<H>,
     live: &Arc<PartList<H>>,
     spec: QuerySpec,
     filter: Option<Arc<BoundFilter<H>>>,
-) -> Result<CountAnswer> {
-    // Metadata cannot tell which rows are readable, nor which payloads are equal.
-    if spec.distinct_payload || spec.allow_partial {
-        return count_rows(host, live, spec, filter);
+    share: Option<Share>,
+) -> Result<Counted> {
+    if must_see_rows(&spec) {
+        return count_rows(host, live, spec, filter, share);
     }
-    let mut count = Count {
-        host: &**host,
-        stripes: Stripes::of(&spec)?,
-        plan: Plan::new(live, spec, filter),
-        total: 0,
-        waiting: [Vec::new(), Vec::new()],
-        waiting_rows: 0,
-    };
-    Gaps::of(&count.plan)?;
-    let shares = count.run()?;
-    let limit = count.plan.spec.limit.unwrap_or(u64::MAX);
-    Ok(CountAnswer {
-        counted: Counted {
-            rows: if shares > 1 {
-                0
-            } else {
-                count.total.min(limit)
-            },
-            partial: false,
-        },
-        shares,
+    let mut count = Count::new(host, live, spec, filter, share)?;
+    count.run(1)?;
+    Ok(count.counted())
+}
+
+/// The same, unless it is worth being shared.
+pub(super) fn offer<H: Host>(
+    host: &Arc<H>,
+    live: &Arc<PartList<H>>,
+    spec: QuerySpec,
+    filter: Option<Arc<BoundFilter<H>>>,
+    shares: u32,
+) -> Result<Offered<Counted>> {
+    if must_see_rows(&spec) {
+        return count_rows(host, live, spec, filter, None).map(Offered::Done);
+    }
+    let most = shares_max(&spec, shares);
+    let mut count = Count::new(host, live, spec, filter, None)?;
+    Ok(match count.run(most)? {
+        1 => Offered::Done(count.counted()),
+        shares => Offered::Shares(shares),
     })
+}
+
+/// Metadata cannot tell which rows are readable, nor which payloads are equal.
+fn must_see_rows(spec: &QuerySpec) -> bool {
+    spec.distinct_payload || spec.allow_partial
 }
 
 /// A count by metadata, and by the host where metadata does not decide.
@@ -83,11 +88,42 @@ struct Count<'a, H: Host> {
     waiting_rows: u64,
 }
 
-impl<H: Host> Count<'_, H> {
-    /// Counts, unless it is worth more than the one share that is returned otherwise.
-    fn run(&mut self) -> Result<u32> {
-        let limit = self.plan.spec.limit.unwrap_or(u64::MAX);
-        let most = offered(&self.plan.spec);
+impl<'a, H: Host> Count<'a, H> {
+    /// Nothing is counted yet.
+    fn new(
+        host: &'a Arc<H>,
+        live: &Arc<PartList<H>>,
+        spec: QuerySpec,
+        filter: Option<Arc<BoundFilter<H>>>,
+        share: Option<Share>,
+    ) -> Result<Self> {
+        let count = Self {
+            host: &**host,
+            stripes: Stripes::of(&spec, share)?,
+            plan: Plan::new(live, spec, filter),
+            total: 0,
+            waiting: [Vec::new(), Vec::new()],
+            waiting_rows: 0,
+        };
+        Gaps::of(&count.plan)?;
+        Ok(count)
+    }
+
+    fn limit(&self) -> u64 {
+        self.plan.spec.limit.unwrap_or(u64::MAX)
+    }
+
+    /// What was counted, when it was not worth sharing.
+    fn counted(&self) -> Counted {
+        Counted {
+            rows: self.total.min(self.limit()),
+            partial: false,
+        }
+    }
+
+    /// Counts, unless it is worth more than the one share that is returned otherwise, of at most `most`.
+    fn run(&mut self, most: u32) -> Result<u32> {
+        let limit = self.limit();
         let live = Arc::clone(&self.plan.live);
         let mut explain = Explain::default();
         for (rank, part) in live.ranked() {
@@ -201,7 +237,8 @@ fn count_rows<H: Host>(
     live: &Arc<PartList<H>>,
     mut spec: QuerySpec,
     filter: Option<Arc<BoundFilter<H>>>,
-) -> Result<CountAnswer> {
+    share: Option<Share>,
+) -> Result<Counted> {
     // A partial result lacks the rows whose wanted columns cannot be read.
     if !spec.allow_partial {
         spec.projection = Wanted::Only(Vec::new());
@@ -209,17 +246,12 @@ fn count_rows<H: Host>(
     }
     // In which order rows are counted does not matter.
     let projection = Arc::new(Projection::new(&spec, live));
-    let (query, sweep) = Sweep::start(host, Plan::new(live, spec, filter), projection)?;
+    let plan = Plan::new(live, spec, filter);
+    let (query, sweep) = Sweep::start(host, plan, projection, share)?;
     let mut cursor = Cursor::in_any_order(query, sweep);
-    let mut total = 0;
-    while let Some(rows) = cursor.next(BATCH_ROWS)? {
-        total += rows.len() as u64;
-    }
-    Ok(CountAnswer {
-        counted: Counted {
-            rows: total,
-            partial: cursor.is_partial(),
-        },
-        shares: 1,
+    while cursor.next(BATCH_ROWS)?.is_some() {}
+    Ok(Counted {
+        rows: cursor.returned(),
+        partial: cursor.is_partial(),
     })
 }

@@ -93,9 +93,7 @@ impl<H: Host> Cursor<H> {
 
     /// The first rows; none when nothing matches.
     pub(super) fn first(&mut self, max_rows: u32) -> Result<Rows<H::Columns>> {
-        let mut rows = self.next(max_rows)?.unwrap_or_default();
-        rows.partial = self.is_partial();
-        Ok(rows)
+        Ok(self.next(max_rows)?.unwrap_or_default())
     }
 
     /// `cursor.next`
@@ -124,6 +122,11 @@ impl<H: Host> Cursor<H> {
     pub(super) fn is_complete(&self) -> bool {
         let state = &*self.0;
         state.finished || state.query.left == 0 || state.course.is_exhausted()
+    }
+
+    /// How many rows were returned.
+    pub(super) fn returned(&self) -> u64 {
+        self.0.query.explain.rows.returned
     }
 
     /// Whether anything is missing so far.

@@ -54,7 +54,7 @@ impl Duplicates {
         explain: &mut Explain,
     ) -> Result<Vec<bool>> {
         let source = payload_source(blocks, picked);
-        let columns = host.gather(&[source.source()])?;
+        let columns = host.gather(&[source.source()], None)?;
         explain.calls.gather += 1;
         let first = self.first_rows(&host.read_column(&columns, 0)?)?;
         explain.rows.duplicates += first.iter().filter(|first| !**first).count() as u64;

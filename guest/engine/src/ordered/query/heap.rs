@@ -7,7 +7,7 @@ use super::plan::Candidate;
 use super::position::Position;
 use super::progress::{Progress, keep_flagged};
 use crate::error::Result;
-use crate::host::Host;
+use crate::host::{Host, RowKeys};
 use crate::part::frame::FrameNumber;
 use crate::part::list::Rank;
 use crate::part::reader::Frame;
@@ -125,15 +125,17 @@ impl Heap {
             return Ok(None);
         }
         query.return_rows(batch.keys.len());
-        let columns = query.gather(&mut self.blocks, &batch.picked)?;
-        self.release();
-        let Batch { keys, series, .. } = batch;
-        Ok(Some(Rows {
+        let Batch {
             keys,
             series,
-            columns,
+            picked,
+        } = batch;
+        let keys = RowKeys { keys, series };
+        let content = query.gather(&mut self.blocks, &picked, keys)?;
+        self.release();
+        Ok(Some(Rows {
+            content,
             names: query.projection.names(),
-            partial: query.gaps.any(),
             ..Rows::default()
         }))
     }

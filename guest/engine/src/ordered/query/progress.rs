@@ -8,12 +8,12 @@ use super::gaps::{Gaps, keep_readable};
 use super::plan::{Candidate, Plan};
 use super::projection::Projection;
 use crate::error::Result;
-use crate::host::Host;
+use crate::host::{Host, RowKeys};
 use crate::part::PartList;
 use crate::part::frame::FrameNumber;
 use crate::part::list::Rank;
 use crate::part::reader::Frame;
-use crate::types::QuerySpec;
+use crate::types::{QuerySpec, RowContent};
 use std::sync::Arc;
 
 /// Most rows of one batch.
@@ -116,19 +116,21 @@ impl<H: Host> Progress<H> {
         }
     }
 
-    /// Gathers the columns of rows, given as (block of the query, row in the block); none when none are
-    /// wanted.
+    /// Gathers the columns of rows, given as (block of the query, row in the block), with their keys and
+    /// series; when no columns are wanted, that is all.
     pub(super) fn gather(
         &mut self,
         blocks: &mut [Option<QueryBlock>],
         picked: &[(usize, u32)],
-    ) -> Result<Option<H::Columns>> {
+        keys: RowKeys,
+    ) -> Result<RowContent<H::Columns>> {
         if self.projection.is_empty() {
-            return Ok(None);
+            return Ok(RowContent::Listed(keys));
         }
         self.explain.calls.gather += 1;
         let (host, live) = (&*self.host, &self.plan.live);
-        self.projection.gather(host, live, blocks, picked).map(Some)
+        let columns = self.projection.gather(host, live, blocks, picked, keys)?;
+        Ok(RowContent::Held(columns))
     }
 
     /// Refuses to go on when selected rows, and the payloads that were returned, take more than the query

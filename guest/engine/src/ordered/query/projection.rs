@@ -2,7 +2,7 @@
 
 use super::block::QueryBlock;
 use crate::error::Result;
-use crate::host::{ABSENT, Host, PageSource};
+use crate::host::{ABSENT, Host, PageSource, RowKeys};
 use crate::part::PartList;
 use crate::part::column::PAYLOAD;
 use crate::part::list::{PerPart, Rank};
@@ -76,13 +76,14 @@ impl Projection {
             .collect()
     }
 
-    /// Gathers the columns of rows, given as (block of the query, row in the block).
+    /// Gathers the columns of rows, given as (block of the query, row in the block), with their keys.
     pub(crate) fn gather<H: Host>(
         &self,
         host: &H,
         live: &PartList<H>,
         blocks: &mut [Option<QueryBlock>],
         picked: &[(usize, u32)],
+        keys: RowKeys,
     ) -> Result<H::Columns> {
         let mut sources = Vec::with_capacity(self.columns.len() + 1);
         if self.payload {
@@ -106,7 +107,7 @@ impl Projection {
                 rows: picked.iter().map(|(_, row)| *row).collect(),
             });
         }
-        host.gather(&PageSource::all(&sources))
+        host.gather(&PageSource::all(&sources), Some(keys))
     }
 
     /// Finds the pages of the columns in a block, once.

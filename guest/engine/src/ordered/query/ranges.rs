@@ -4,7 +4,7 @@ use super::block::QueryBlock;
 use super::plan::Plan;
 use super::projection::Projection;
 use crate::error::Result;
-use crate::host::{ABSENT, Host, PageRanges};
+use crate::host::{ABSENT, Host, PageRanges, SeriesRuns};
 use crate::part::block::Run;
 use crate::part::reader::OpenBlock;
 use sidx_columns::{ColumnType, ValueType};
@@ -37,12 +37,12 @@ pub(crate) fn whole_ranges<H: Host>(plan: &Plan<H>, block: &QueryBlock) -> Optio
     Some(ranges)
 }
 
-/// The sources of a batch: keys, then the columns that are wanted.
+/// What a batch is made of.
 pub(crate) struct RangeSources {
+    pub(crate) keys: PageRanges,
+    pub(crate) series: SeriesRuns,
+    /// The columns that are wanted.
     pub(crate) sources: Vec<PageRanges>,
-    /// The series of the rows, and after which row each ends.
-    pub(crate) series: Vec<u64>,
-    pub(crate) series_ends: Vec<u32>,
     rows: u32,
     has_payload: bool,
 }
@@ -56,16 +56,16 @@ impl RangeSources {
                 array: false,
             })
         };
-        let mut sources = vec![scalar(ValueType::Int)];
+        let mut sources = Vec::new();
         if projection.payload {
             sources.push(scalar(ValueType::Bytes));
         }
         let tags = projection.columns.iter();
         sources.extend(tags.map(|column| PageRanges::new(column.kind)));
         Self {
+            keys: scalar(ValueType::Int),
+            series: SeriesRuns::default(),
             sources,
-            series: Vec::new(),
-            series_ends: Vec::new(),
             rows: 0,
             has_payload: projection.payload,
         }
@@ -77,10 +77,8 @@ impl RangeSources {
             return;
         };
         self.push_series(open, start, end);
+        self.keys.push(open.keys, start, end);
         let mut sources = self.sources.iter_mut();
-        if let Some(keys) = sources.next() {
-            keys.push(open.keys, start, end);
-        }
         if self.has_payload
             && let Some(payloads) = sources.next()
         {
@@ -99,12 +97,12 @@ impl RangeSources {
         let within = runs.iter().skip(first).take_while(|run| run.start < end);
         for run in within {
             self.rows += run.end.min(end) - run.start.max(start);
-            if self.series.last() == Some(&run.series) {
-                self.series_ends.pop();
+            if self.series.series.last() == Some(&run.series) {
+                self.series.ends.pop();
             } else {
-                self.series.push(run.series);
+                self.series.series.push(run.series);
             }
-            self.series_ends.push(self.rows);
+            self.series.ends.push(self.rows);
         }
     }
 }

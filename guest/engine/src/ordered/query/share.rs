@@ -5,7 +5,7 @@ use super::block::QueryBlock;
 use super::plan::Plan;
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::types::{QuerySpec, Share, Sharing};
+use crate::types::{QuerySpec, Share};
 
 /// Rows of a stripe. It is long enough that handing its batches over costs little, and short enough that the
 /// instance which comes next need not hold much until it is its turn.
@@ -21,18 +21,14 @@ pub(crate) struct Stripes {
 impl Stripes {
     /// The cut of a query. `invalid-argument` for a share that cannot be, and for one of a query whose rows
     /// depend on those of other shares.
-    pub(crate) fn of(spec: &QuerySpec) -> Result<Self> {
-        let share = match spec.sharing {
-            Sharing::Whole | Sharing::Offered(_) => None,
-            Sharing::One(share) => Some(share),
-        };
+    pub(crate) fn of(spec: &QuerySpec, share: Option<Share>) -> Result<Self> {
         if let Some(Share { number, of }) = share {
             if number >= of {
                 return Err(Error::invalid(format!(
                     "there is no share {number} of {of}"
                 )));
             }
-            if spec.distinct_payload || spec.limit.is_some() {
+            if !has_shares(spec) {
                 return Err(Error::invalid(
                     "a query with a limit or `distinct-payload` has no shares",
                 ));
@@ -57,12 +53,14 @@ impl Stripes {
     }
 }
 
-/// How many shares a query may be cut into.
-pub(crate) fn offered(spec: &QuerySpec) -> u32 {
-    match spec.sharing {
-        Sharing::Offered(most) if !spec.distinct_payload && spec.limit.is_none() => most.max(1),
-        _ => 1,
-    }
+/// Whether no row of a query depends on those of other shares.
+fn has_shares(spec: &QuerySpec) -> bool {
+    !spec.distinct_payload && spec.limit.is_none()
+}
+
+/// How many shares a query may be cut into, of those offered.
+pub(crate) fn shares_max(spec: &QuerySpec, offered: u32) -> u32 {
+    if has_shares(spec) { offered.max(1) } else { 1 }
 }
 
 /// How many shares are worth it for so many rows, each of at least `least` of them.

@@ -21,7 +21,9 @@ use super::top;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::part::PartList;
-use crate::types::{CountAnswer, Projection as Wanted, QuerySpec, Rows, Sharing};
+use crate::types::{
+    Counted, Offered, Projection as Wanted, QuerySpec, Rest, RowContent, Rows, Share,
+};
 use std::sync::Arc;
 
 /// Filters, and projections, that are remembered.
@@ -51,30 +53,61 @@ impl<H: Host> Default for Queries<H> {
 }
 
 impl<H: Host> Queries<H> {
-    /// `index.query`
+    /// `index.query`, and with a share `index.query-share`
     pub(crate) fn start(
         &mut self,
         host: &Arc<H>,
         live: &Arc<PartList<H>>,
         spec: QuerySpec,
+        share: Option<Share>,
         max_rows: u32,
     ) -> Result<Answer<H>> {
+        let (plan, projection) = self.plan(host, live, spec)?;
+        if plan.spec.any_order {
+            let (query, sweep) = Sweep::start(host, plan, projection, share)?;
+            return Answer::of(Cursor::in_any_order(query, sweep), max_rows);
+        }
+        if share.is_some() {
+            return Err(Error::invalid("a query in key order has no shares"));
+        }
+        self.in_key_order(host, plan, projection, max_rows)
+    }
+
+    /// `index.offer-query`
+    pub(crate) fn offer(
+        &mut self,
+        host: &Arc<H>,
+        live: &Arc<PartList<H>>,
+        spec: QuerySpec,
+        shares: u32,
+        max_rows: u32,
+    ) -> Result<Offered<Answer<H>>> {
+        let (plan, projection) = self.plan(host, live, spec)?;
+        let answer = if plan.spec.any_order {
+            let (mut query, mut sweep) = Sweep::start(host, plan, projection, None)?;
+            match sweep.shares(&mut query, shares)? {
+                1 => Answer::of(Cursor::in_any_order(query, sweep), max_rows),
+                shares => return Ok(Offered::Shares(shares)),
+            }
+        } else {
+            self.in_key_order(host, plan, projection, max_rows)
+        };
+        answer.map(Offered::Done)
+    }
+
+    /// What a query wants, bound to the part list.
+    fn plan(
+        &mut self,
+        host: &Arc<H>,
+        live: &Arc<PartList<H>>,
+        spec: QuerySpec,
+    ) -> Result<(Plan<H>, Arc<Projection>)> {
         self.forget_other_lists(live);
         let projection = self.projection(live, &spec);
         let filter = self.bound(&**host, live, &spec)?;
         let plan = Plan::new(live, spec, filter);
         Gaps::of(&plan)?;
-        if plan.spec.any_order {
-            let (mut query, mut sweep) = Sweep::start(host, plan, projection)?;
-            return match sweep.shares(&mut query)? {
-                1 => Answer::of(Cursor::in_any_order(query, sweep), max_rows),
-                shares => Ok(Answer::shared(shares)),
-            };
-        }
-        if matches!(plan.spec.sharing, Sharing::One(_)) {
-            return Err(Error::invalid("a query in key order has no shares"));
-        }
-        self.in_key_order(host, plan, projection, max_rows)
+        Ok((plan, projection))
     }
 
     /// The first rows of a query in key order.
@@ -94,36 +127,45 @@ impl<H: Host> Queries<H> {
             return Answer::of(Cursor::in_key_order(query), max_rows);
         };
         let rows = Rows {
-            columns: Some(first.columns),
+            content: RowContent::Held(first.columns),
             names: projection.names(),
             ..Rows::default()
         };
-        let cursor = if complete {
+        let rest = if complete {
             explain.close();
             self.explain = explain;
-            None
+            Rest::Nothing
         } else {
             let query = Progress::new(host, plan, projection)?;
-            Some(Cursor::behind(query, first.after, explain))
+            Rest::More(Cursor::behind(query, first.after, explain))
         };
-        Ok(Answer {
-            rows,
-            complete,
-            cursor,
-            shares: 1,
-        })
+        Ok(Answer { rows, rest })
     }
 
-    /// `index.count`
+    /// `index.count`, and with a share `index.count-share`
     pub(crate) fn count(
         &mut self,
         host: &Arc<H>,
         live: &Arc<PartList<H>>,
         spec: QuerySpec,
-    ) -> Result<CountAnswer> {
+        share: Option<Share>,
+    ) -> Result<Counted> {
         self.forget_other_lists(live);
         let filter = self.bound(&**host, live, &spec)?;
-        count::run(host, live, spec, filter)
+        count::run(host, live, spec, filter, share)
+    }
+
+    /// `index.offer-count`
+    pub(crate) fn offer_count(
+        &mut self,
+        host: &Arc<H>,
+        live: &Arc<PartList<H>>,
+        spec: QuerySpec,
+        shares: u32,
+    ) -> Result<Offered<Counted>> {
+        self.forget_other_lists(live);
+        let filter = self.bound(&**host, live, &spec)?;
+        count::offer(host, live, spec, filter, shares)
     }
 
     /// `index.explain`
@@ -183,21 +225,10 @@ impl<H: Host> Answer<H> {
     /// The first rows of a cursor.
     fn of(mut cursor: Cursor<H>, max_rows: u32) -> Result<Self> {
         let rows = cursor.first(max_rows)?;
-        Ok(Self {
-            rows,
-            complete: cursor.is_complete(),
-            cursor: Some(cursor),
-            shares: 1,
-        })
-    }
-
-    /// Nothing was done: instances are to share the query.
-    fn shared(shares: u32) -> Self {
-        Self {
-            rows: Rows::default(),
-            complete: false,
-            cursor: None,
-            shares,
-        }
+        let rest = match cursor.is_complete() {
+            true => Rest::NoRows(cursor),
+            false => Rest::More(cursor),
+        };
+        Ok(Self { rows, rest })
     }
 }

@@ -7,13 +7,13 @@ use super::plan::Plan;
 use super::progress::{Progress, keep_flagged};
 use super::projection::Projection;
 use super::ranges::{Range, sources_of, whole_ranges};
-use super::share::{Stripes, likely_rows, offered, worth};
+use super::share::{Stripes, likely_rows, shares_max, worth};
 use crate::error::Result;
-use crate::host::{Host, PageRanges, Selected};
+use crate::host::{Host, PageRanges, RowKeys, Selected};
 use crate::part::frame::FrameNumber;
 use crate::part::layout::BLOCK_ROWS;
 use crate::part::list::Rank;
-use crate::types::Rows;
+use crate::types::{RowContent, Rows, Share};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -117,13 +117,14 @@ impl Batch {
 }
 
 impl Sweep {
-    /// Plans a query; opens nothing but the manifests that are open anyway.
+    /// Plans a query, or one share of it; opens nothing but the manifests that are open anyway.
     pub(super) fn start<H: Host>(
         host: &Arc<H>,
         plan: Plan<H>,
         projection: Arc<Projection>,
+        share: Option<Share>,
     ) -> Result<(Progress<H>, Self)> {
-        let stripes = Stripes::of(&plan.spec)?;
+        let stripes = Stripes::of(&plan.spec, share)?;
         let mut query = Progress::new(host, plan, projection)?;
         let (plan, explain) = (&query.plan, &mut query.explain);
         let ranks = plan.live.ranked().map(|(rank, _)| rank);
@@ -146,8 +147,8 @@ impl Sweep {
 
     /// How many shares the query is worth, of those offered; when it is more than 1 this sweep is of no
     /// further use.
-    pub(super) fn shares<H: Host>(&mut self, query: &mut Progress<H>) -> Result<u32> {
-        let most = offered(&query.plan.spec);
+    pub(super) fn shares<H: Host>(&mut self, query: &mut Progress<H>, offered: u32) -> Result<u32> {
+        let most = shares_max(&query.plan.spec, offered);
         let mut rows = 0;
         let mut seen = 0;
         while most > 1 && worth(rows, SHARE_ROWS, most) < most {
@@ -376,20 +377,17 @@ impl Sweep {
         batch: Batch,
     ) -> Result<Rows<H::Columns>> {
         let names = query.projection.names();
-        let partial = query.gaps.any();
         let stripe = batch.stripe;
         if !batch.ranges.is_empty() {
             query.explain.calls.gather += 1;
             let (projection, blocks) = (&query.projection, &mut self.blocks);
             let found = sources_of(&query.plan, projection, blocks, &batch.ranges)?;
+            let (keys, sources) = (found.keys.ranges(), PageRanges::all(&found.sources));
+            let columns = query.host.gather_ranges(keys, found.series, &sources)?;
             return Ok(Rows {
-                keys: Vec::new(),
-                series: found.series,
-                series_ends: found.series_ends,
-                columns: Some(query.host.gather_ranges(&PageRanges::all(&found.sources))?),
+                content: RowContent::Held(columns),
                 names,
                 stripe,
-                partial,
             });
         }
         let mut series = Vec::with_capacity(batch.picked.len());
@@ -399,15 +397,14 @@ impl Sweep {
             let open = block.and_then(QueryBlock::open_block);
             series.push(open.map_or(u64::MAX, |open| open.block.series_of(*row, &mut near)));
         }
-        let columns = query.gather(&mut self.blocks, &batch.picked)?;
-        Ok(Rows {
+        let keys = RowKeys {
             keys: batch.keys,
             series,
-            series_ends: Vec::new(),
-            columns,
+        };
+        Ok(Rows {
+            content: query.gather(&mut self.blocks, &batch.picked, keys)?,
             names,
             stripe,
-            partial,
         })
     }
 

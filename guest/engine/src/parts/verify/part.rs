@@ -3,9 +3,9 @@
 use super::Seen;
 use super::tags::TagCheck;
 use crate::error::{Error, OrDamage, Result};
-use crate::host::{Host, Medium};
+use crate::host::{Host, Medium, PageSource, RowKeys};
 use crate::ordered::batch::series_id;
-use crate::ordered::dump::read_block;
+use crate::ordered::dump::{BlockRows, read_block};
 use crate::part::Part;
 use crate::part::layout::MANIFEST;
 use crate::part::manifest::{FileEntry, Manifest};
@@ -123,16 +123,20 @@ fn check_content<H: Host>(host: &H, part: &Part<H>, seen: &mut Seen) -> Result<(
             return Err(Error::corrupt(text));
         }
         for open in &frame.blocks {
-            let read = read_block(host, part, &frame, open)?;
+            let BlockRows { keys, sources } = read_block(host, part, &frame, open)?;
+            let RowKeys {
+                keys,
+                series: row_series,
+            } = keys;
+            let columns = host.gather(&PageSource::all(&sources), None)?;
             let at = |error: Error| error.at(format_args!("block {}", open.number));
-            series += new_series(&read.series, last);
-            check_order(&read.series, &read.keys, &mut last, open).map_err(at)?;
-            check_payloads(host, part, read.columns.as_ref()).map_err(at)?;
-            tags.block(host, &frame, open, read.columns.as_ref())
-                .map_err(at)?;
+            series += new_series(&row_series, last);
+            check_order(&row_series, &keys, &mut last, open).map_err(at)?;
+            check_payloads(host, part, &columns).map_err(at)?;
+            tags.block(host, &frame, open, &columns).map_err(at)?;
             frame_keys.0 = frame_keys.0.min(open.block.min_key);
             frame_keys.1 = frame_keys.1.max(open.block.max_key);
-            rows += read.keys.len() as u64;
+            rows += keys.len() as u64;
             blocks += 1;
         }
         if frame_keys != (entry.min_key, entry.max_key) {
@@ -177,10 +181,7 @@ fn new_series(series: &[u64], last: Option<(u64, i64)>) -> u64 {
 }
 
 /// Payloads are present everywhere and no longer than the manifest says.
-fn check_payloads<H: Host>(host: &H, part: &Part<H>, columns: Option<&H::Columns>) -> Result<()> {
-    let Some(columns) = columns else {
-        return Err(Error::corrupt("it has no payloads"));
-    };
+fn check_payloads<H: Host>(host: &H, part: &Part<H>, columns: &H::Columns) -> Result<()> {
     let payloads = host.read_column(columns, 0)?;
     if payloads.present_count() != payloads.rows() {
         return Err(Error::corrupt("some payloads are absent"));

@@ -42,11 +42,8 @@ impl<'a, H: Host> TagCheck<'a, H> {
         host: &H,
         frame: &Frame,
         open: &OpenBlock,
-        columns: Option<&H::Columns>,
+        columns: &H::Columns,
     ) -> Result<()> {
-        let Some(columns) = columns else {
-            return Ok(());
-        };
         let entries = self.part.columns().iter().zip(&mut self.found);
         let entries = entries.zip(&mut self.shared);
         for (((entry, (present, limits)), shared), place) in entries.zip(1u32..) {
