@@ -30,47 +30,48 @@ const CRATES: [Crate; 9] = [
     Crate {
         name: "sidx_engine",
         sources: "guest/engine/src/",
-        floor: 90.0,
+        floor: 95.0,
     },
     Crate {
         name: "sidx_columns",
         sources: "guest/columns/src/",
-        floor: 85.0,
+        floor: 94.0,
     },
     Crate {
         name: "sidx_log",
         sources: "guest/log/src/",
-        floor: 85.0,
+        floor: 95.0,
     },
     Crate {
         name: "sidx_kernels",
         sources: "guest/kernels/src/",
-        floor: 85.0,
+        // 97 and more where the processor has AVX-512 VBMI: a twentieth of the lines are for that.
+        floor: 92.0,
     },
     Crate {
         name: "sidx_executor",
         sources: "guest/executor/src/",
-        floor: 85.0,
+        floor: 95.0,
     },
     Crate {
         name: "sidx_command",
         sources: "guest/command/src/",
-        floor: 80.0,
+        floor: 94.0,
     },
     Crate {
         name: "sidx_stores",
         sources: "host/stores/src/",
-        floor: 85.0,
+        floor: 92.0,
     },
     Crate {
         name: "sidx_host",
         sources: "host/runtime/src/",
-        floor: 85.0,
+        floor: 94.0,
     },
     Crate {
         name: "sidx",
         sources: "host/cli/src/",
-        floor: 80.0,
+        floor: 93.0,
     },
 ];
 
@@ -144,13 +145,14 @@ pub fn stand_in() -> Option<ExitCode> {
 
 /// Builds and runs all tests, and returns what they cover.
 pub fn run(root: &Path) -> Result<Coverage, String> {
+    // Asked first: the tests take long.
+    let tools = tools()?;
     let folder = root.join("target/coverage");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let built = cargo(root, &folder, &["--no-run", "--message-format=json"])?;
     let binaries = executables(&built);
     cargo(root, &folder, &[])?;
-    let tools = tools()?;
     let profiles = profiles(&folder).map_err(|error| error.to_string())?;
     let merged = folder.join("all.profdata");
     let mut merge = Command::new(tools.join("llvm-profdata"));
