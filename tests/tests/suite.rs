@@ -40,6 +40,7 @@ mod suite {
     mod log_states;
     mod manual;
     mod partial;
+    mod prepared;
     mod pressure;
     mod property;
     mod query_limits;

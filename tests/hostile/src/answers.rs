@@ -8,7 +8,7 @@ use crate::requests::{BYTES, INTS, columns_of_absent_rows};
 pub(super) fn no_rows() -> wit::Rows {
     wit::Rows {
         content: listed(Vec::new(), Vec::new()),
-        names: Vec::new(),
+        names: None,
         stripe: 0,
     }
 }
@@ -334,7 +334,7 @@ pub(super) fn rows(mut rows: wit::Rows, deed: Option<String>) -> wit::Rows {
         wit::RowContent::Listed(listed) => listed.keys.len(),
     };
     // The payload and the tags.
-    let width = rows.names.len() + 1;
+    let width = rows.names.as_ref().map_or(0, Vec::len) + 1;
     let columns = |rows, width, kind| {
         let keys = scan::RowKeysParam {
             keys: &vec![1; rows],
@@ -358,10 +358,11 @@ pub(super) fn rows(mut rows: wit::Rows, deed: Option<String>) -> wit::Rows {
         "absent-payload" => rows.content = columns(count, width, BYTES),
         "fewer-columns" => rows.content = columns(count, 1, BYTES),
         "more-columns" => rows.content = columns(count, width + 1, BYTES),
-        "fewer-names" => rows.names.clear(),
-        "more-names" => rows.names.push("x".to_owned()),
-        "many-names" => rows.names = vec![String::new(); 1 << 20],
-        "most-names" => rows.names = beyond_memory(),
+        "no-names" => rows.names = None,
+        "fewer-names" => rows.names = Some(Vec::new()),
+        "more-names" => rows.names.get_or_insert_default().push("x".to_owned()),
+        "many-names" => rows.names = Some(vec![String::new(); 1 << 20]),
+        "most-names" => rows.names = Some(beyond_memory()),
         "foreign-columns" => {
             let columns = unsafe { scan::Columns::from_handle(0x7777) };
             rows.content = wit::RowContent::Held(columns);
@@ -376,6 +377,16 @@ pub(super) fn rows(mut rows: wit::Rows, deed: Option<String>) -> wit::Rows {
         _ => {}
     }
     rows
+}
+
+pub(super) fn parameters(mut names: Vec<String>, deed: Option<String>) -> Vec<String> {
+    match deed.as_deref() {
+        Some("twice") => names.extend(names.clone()),
+        Some("many-parameters") => names = (0..10_000).map(|number| number.to_string()).collect(),
+        Some("most-parameters") => names = beyond_memory(),
+        _ => {}
+    }
+    names
 }
 
 pub(super) fn labels(mut labels: Vec<Option<String>>, deed: Option<String>) -> Vec<Option<String>> {

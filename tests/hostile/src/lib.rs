@@ -62,6 +62,9 @@ pub(crate) struct Misbehaving;
 /// A cursor that may misbehave.
 pub(crate) struct Cursor(exports::Cursor);
 
+/// A prepared query that may misbehave.
+pub(crate) struct PreparedQuery(exports::PreparedQuery);
+
 /// A dump that may misbehave.
 pub(crate) struct DumpCursor(exports::DumpCursor);
 
@@ -81,6 +84,7 @@ fn deed(export: &str) -> Result<Option<String>, wit::Error> {
 }
 
 impl Guest for Misbehaving {
+    type PreparedQuery = PreparedQuery;
     type Cursor = Cursor;
     type DumpCursor = DumpCursor;
 
@@ -253,6 +257,83 @@ impl Guest for Misbehaving {
     fn describe(subject: wit::Subject) -> Result<String, wit::Error> {
         let deed = deed("describe")?;
         Component::describe(subject).map(|report| answers::report(report, deed))
+    }
+}
+
+impl wit::GuestPreparedQuery for PreparedQuery {
+    fn prepare(query: wit::QuerySpec) -> Result<wit::PreparedQuery, wit::Error> {
+        deed("prepare")?;
+        let prepared = exports::prepare(query)?;
+        Ok(wit::PreparedQuery::new(PreparedQuery(prepared)))
+    }
+
+    fn parameters(&self) -> Vec<String> {
+        match deed("parameters") {
+            Ok(deed) => answers::parameters(self.0.parameters(), deed),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn run(
+        &self,
+        series: wit::PreparedSeries,
+        low: i64,
+        high: i64,
+        limit: Option<u64>,
+        values: wit::ParameterValues,
+        max_rows: u32,
+    ) -> Result<wit::Answer, wit::Error> {
+        let deed = deed("run")?;
+        let execution = to_engine::execution(series, (low, high), limit, values);
+        let answer = self.0.start(execution, max_rows, Cursor)?;
+        Ok(answers::answer(answer, deed))
+    }
+
+    fn count(
+        &self,
+        series: wit::PreparedSeries,
+        low: i64,
+        high: i64,
+        limit: Option<u64>,
+        values: wit::ParameterValues,
+    ) -> Result<wit::Counted, wit::Error> {
+        let deed = deed("prepared-count")?;
+        let counted = self.0.count(series, low, high, limit, values)?;
+        Ok(answers::counted(counted, deed))
+    }
+
+    fn offer_run(
+        &self,
+        series: wit::PreparedSeries,
+        low: i64,
+        high: i64,
+        values: wit::ParameterValues,
+        max_rows: u32,
+        shares: u32,
+    ) -> Result<wit::OfferedQuery, wit::Error> {
+        let deed = deed("offer-run")?;
+        let execution = to_engine::execution(series, (low, high), None, values);
+        let offered = self.0.offer(execution, shares, max_rows, Cursor)?;
+        Ok(answers::offered_query(offered, deed))
+    }
+
+    fn offer_count(
+        &self,
+        series: wit::PreparedSeries,
+        low: i64,
+        high: i64,
+        values: wit::ParameterValues,
+        shares: u32,
+    ) -> Result<wit::OfferedCount, wit::Error> {
+        let deed = deed("prepared-offer-count")?;
+        let offered = self.0.offer_count(series, low, high, values, shares)?;
+        Ok(answers::offered_count(offered, deed))
+    }
+
+    fn filter(&self) -> Result<Option<String>, wit::Error> {
+        let deed = deed("filter")?;
+        let filter = self.0.filter()?;
+        Ok(filter.map(|filter| answers::report(filter, deed)))
     }
 }
 

@@ -38,6 +38,7 @@ fn rows_are_as_many_and_as_wide_as_they_say() {
         "absent-payload",
         "fewer-columns",
         "more-columns",
+        "no-names",
         "fewer-names",
         "more-names",
         "many-names",
@@ -47,6 +48,7 @@ fn rows_are_as_many_and_as_wide_as_they_say() {
     ];
     assert_refused(&[("query", rows), ("next", rows), ("dump-next", rows)]);
     assert_refused(&[("offer-query", rows), ("query-share", rows)]);
+    assert_refused(&[("offer-run", rows)]);
 }
 
 #[test]
@@ -101,9 +103,24 @@ fn no_answer_is_longer_than_its_limit() {
 }
 
 #[test]
+fn parameters_are_distinct_and_not_without_end() {
+    let mut subject = Subject::new();
+    for deed in ["twice", "many-parameters", "most-parameters"] {
+        subject.demand("parameters", deed);
+        let prepared = subject.index().query().filter("tag = $t").prepare();
+        let error = prepared.map(drop).unwrap_err();
+        let kinds = [ErrorKind::Other, ErrorKind::ResourceExhausted];
+        assert!(kinds.contains(&error.kind()), "{deed}: {error}");
+        subject.relent();
+    }
+    subject.assert_serves();
+}
+
+#[test]
 fn shares_are_as_many_as_were_offered() {
     let shares: &[&str] = &["no-shares", "one-share", "many-shares"];
     assert_refused(&[("offer-query", shares), ("offer-count", shares)]);
+    assert_refused(&[("offer-run", shares), ("prepared-offer-count", shares)]);
 }
 
 #[test]

@@ -186,6 +186,22 @@ pub(super) fn call(subject: &mut Subject, export: &str) -> Result<()> {
         }
         "count" => index.query().limit(100).count().map(drop),
         "offer-count" | "count-share" => index.query().threads(2).count().map(drop),
+        "prepare" | "parameters" => index.query().prepare().map(drop),
+        "run" => {
+            let prepared = index.query().limit(100).filter("tag = $t").prepare()?;
+            prepared.bind().value("t", 1).run().map(drop)
+        }
+        "prepared-count" => index.query().limit(100).prepare()?.count().map(drop),
+        "offer-run" | "filter" => {
+            let prepared = index
+                .query()
+                .any_order()
+                .threads(2)
+                .filter("tag >= 0")
+                .prepare()?;
+            prepared.run()?.collect::<Result<Vec<_>>>().map(drop)
+        }
+        "prepared-offer-count" => index.query().threads(2).prepare()?.count().map(drop),
         // Of series that have none: a label is asked for only once.
         "labels" => index.series_labels(&[1, 2, 3]).map(drop),
         "dump" => index.dump().map(drop),

@@ -8,7 +8,7 @@ use sidx_host::{CancelToken, ErrorKind};
 use super::subject::{CALL_TIMEOUT, Subject, call, failure};
 
 /// Exports that instances of the pool serve.
-const READS: [&str; 13] = [
+const READS: [&str; 19] = [
     "query",
     "offer-query",
     "query-share",
@@ -17,6 +17,12 @@ const READS: [&str; 13] = [
     "count",
     "offer-count",
     "count-share",
+    "prepare",
+    "parameters",
+    "run",
+    "prepared-count",
+    "offer-run",
+    "prepared-offer-count",
     "labels",
     "dump",
     "dump-next",
