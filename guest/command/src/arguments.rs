@@ -3,6 +3,7 @@
 pub(crate) mod duration;
 pub(crate) mod filter;
 pub(crate) mod keys;
+pub(crate) mod parameter;
 pub(crate) mod size;
 pub(crate) mod tag;
 
@@ -218,6 +219,9 @@ pub struct QueryArguments {
     /// Return no payloads
     #[arg(long)]
     pub(crate) no_payload: bool,
+    /// Print only the number of rows that the query would return
+    #[arg(long, conflicts_with_all = ["format", "explain"])]
+    pub(crate) count: bool,
     /// Output format [default: table on a terminal, else ndjson]
     #[arg(long, value_enum)]
     pub(crate) format: Option<RowFormat>,
@@ -454,6 +458,10 @@ mod tests {
             "sidx query s --index i --limit -1",
             "sidx query s --index i --where a=1 --where-file f",
             "sidx query s --index i --series-id 18446744073709551616",
+            "sidx query s --index i --count --format csv",
+            "sidx query s --index i --count --explain",
+            "sidx query s --index i --where a=$a --param a",
+            "sidx query s --index i --where a=$a --param $a=1",
             "sidx retain s --index i",
             "sidx retain s --index i --dry-run",
             "sidx retain s --index i --below 1.5",

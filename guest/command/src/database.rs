@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sidx_columns::Column;
-use sidx_engine::{Durability, Retention};
+use sidx_engine::{Counted, Durability, Retention};
 
 pub use error::{Error, Result};
-pub use query::{Order, Query};
+pub use query::{Order, Parameter, Query};
 pub use report::{BackupReport, DamagedPart, Merged, RetentionPreview};
 
 /// Where stores are.
@@ -168,6 +168,12 @@ pub trait Index: Sized {
     /// # Errors
     /// `invalid-argument` for one that is none, and those of a read.
     fn query(&self, query: &Query<'_>) -> Result<Self::Cursor>;
+
+    /// The number of rows that a query would return, and whether rows are missing in it.
+    ///
+    /// # Errors
+    /// Those of a query and of its cursor.
+    fn count(&self, query: &Query<'_>) -> Result<Counted>;
 
     /// Every physical row, in the order of parts and rows.
     ///

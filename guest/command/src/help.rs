@@ -85,6 +85,8 @@ pub(crate) const QUERY: &str = r#"Examples:
   sidx query ./store --index delays --where 'status = 500 and not (endpoint starts with "/api")'
   sidx query ./store --index delays --select origin,dest --no-payload --format csv
   sidx query ./store --index delays --where-file flights-of-interest.filter
+  sidx query ./store --index delays --where 'origin = $o and distance > $d' \
+      --param o=EWR --param d=500 --count
 
 EXPR: TAG = 1, != < <= > >=, TAG in (1, 2), TAG not in ("a"), TAG ~ "regex", TAG !~ "regex",
 TAG starts with "x", TAG contains all (1, 2), TAG contains any ("a"), exists(TAG), joined by and,
@@ -92,6 +94,16 @@ or, not and parentheses. Literals: 1, 1.5, "text", true, false, timestamp("2013-
 bytes("base64"). A tag name that is not a plain word stands in backquotes: `http status` = 500.
 A filter may have 1 MiB, but systems limit the arguments of a command, Linux each to 128 KiB:
 --where-file reads it from a file, or from standard input with -.
+
+Where a literal may stand a filter may have a parameter, as $o, which --param gives its value. A
+VALUE that is written as a literal of EXPR has that type, as 500, -2.5, true, "text" and
+timestamp("2013-01-01T10:00:00Z"), and a mistake in one is an error; any other is a string as it
+stands, as EWR. A string that looks like a literal needs quotes: --param 's="500"'. Values are
+never converted, and nothing of them is read as a filter. NAME stands without its $, which in EXPR
+the shell leaves alone only within single quotes.
+
+--count prints the number of the rows alone. What only says how rows are printed (--select,
+--no-payload) makes no difference to it; --format and --explain are refused.
 
 NDJSON has the shape that `sidx ingest` reads, and loses nothing. CSV has the columns series, key,
 one for each tag, and payload; absent and empty look the same there, and a payload that is not UTF-8

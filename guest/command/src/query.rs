@@ -7,7 +7,7 @@ use sidx_engine::ErrorKind;
 
 use crate::arguments::{OrderName, QueryArguments, RowFormat};
 use crate::console::Console;
-use crate::database::{Cursor, Database, Index, Order, Query};
+use crate::database::{Cursor, Database, Error, Index, Order, Query};
 use crate::exit::{Code, Failure};
 use crate::output::{self, Page, RowWriter, Shape};
 use crate::place::Place;
@@ -27,14 +27,19 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     let selection = selection(&arguments.select)?;
     let filter = arguments.filter.text()?;
+    arguments.filter.check_parameters(filter.as_deref())?;
     let index = Place::of(database, &arguments.target)?.read()?;
+    let query = asked(arguments, filter.as_deref(), &selection);
+    if arguments.count {
+        return count(&query, &index, console);
+    }
     let format = arguments.format.unwrap_or(if console.out_is_terminal {
         RowFormat::Table
     } else {
         RowFormat::Ndjson
     });
     let shape = shape(arguments, &selection, format, &index)?;
-    let mut cursor = start(arguments, filter.as_deref(), &selection, &index)?;
+    let mut cursor = index.query(&query).map_err(refused)?;
     let mut writer = output::writer(format, shape);
     let printed = print(&mut cursor, writer.as_mut(), console);
     // Rows that came before a failure are printed; the exit code says that they are not all.
@@ -52,6 +57,18 @@ pub(crate) fn run(
     }
     printed.and(finished.map_err(Failure::output))?;
     tell_missing(&cursor.missing()?, console)
+}
+
+/// `--count`
+fn count(query: &Query<'_>, index: &impl Index, console: &mut Console<'_>) -> Result<(), Failure> {
+    let counted = index.count(query).map_err(refused)?;
+    writeln!(console.out, "{}", counted.rows).map_err(Failure::output)?;
+    match counted.partial {
+        true => Err(partial(
+            "the count is partial: rows of the query are lost or cannot be read",
+        )),
+        false => Ok(()),
+    }
 }
 
 fn print(
@@ -74,27 +91,29 @@ fn tell_missing(missing: &[String], console: &mut Console<'_>) -> Result<(), Fai
     for place in missing {
         let _ = writeln!(console.err, "sidx: missing: {place}");
     }
-    Err(Failure::new(
-        Code::Corrupt,
-        format!("the result is partial: {} damaged place(s)", missing.len()),
-        "`sidx repair` saves what can be saved and accepts the loss of the rest",
-    ))
+    let message = format!("the result is partial: {} damaged place(s)", missing.len());
+    Err(partial(message))
 }
 
-fn start<I: Index>(
-    arguments: &QueryArguments,
-    filter: Option<&str>,
-    selection: &Selection,
-    index: &I,
-) -> Result<I::Cursor, Failure> {
+fn partial(message: impl Into<String>) -> Failure {
+    let next = "`sidx repair` saves what can be saved and accepts the loss of the rest";
+    Failure::new(Code::Corrupt, message, next)
+}
+
+fn asked<'q>(
+    arguments: &'q QueryArguments,
+    filter: Option<&'q str>,
+    selection: &'q Selection,
+) -> Query<'q> {
     let everything = (Bound::Unbounded, Bound::Unbounded);
-    let query = Query {
+    Query {
         series: &arguments.series,
         series_ids: &arguments.series_id,
         keys: arguments
             .keys
             .map_or(everything, |keys| (keys.low, keys.high)),
         filter,
+        parameters: &arguments.filter.parameters,
         order: match arguments.order {
             OrderName::Asc => Order::Ascending,
             OrderName::Desc => Order::Descending,
@@ -113,16 +132,18 @@ fn start<I: Index>(
         memory_bytes: arguments.memory,
         threads: arguments.threads,
         timed: arguments.explain,
-    };
-    index.query(&query).map_err(|error| {
-        let wrong = error.kind() == ErrorKind::InvalidArgument;
-        let failure = Failure::from(error);
-        if wrong {
-            failure.with_next("see `sidx query --help`")
-        } else {
-            failure
-        }
-    })
+    }
+}
+
+/// Why a query did not begin.
+fn refused(error: Error) -> Failure {
+    let wrong = error.kind() == ErrorKind::InvalidArgument;
+    let failure = Failure::from(error);
+    if wrong {
+        failure.with_next("see `sidx query --help`")
+    } else {
+        failure
+    }
 }
 
 fn selection(names: &[String]) -> Result<Selection, Failure> {

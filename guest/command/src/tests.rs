@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use clap::Parser as _;
 use serde_json::{Value, json};
-use sidx_columns::Column;
-use sidx_engine::{Durability, ErrorKind, Retention, series_id};
+use sidx_columns::{Column, OwnedValue};
+use sidx_engine::{Counted, Durability, ErrorKind, Retention, series_id};
 
 use crate::arguments::Arguments;
 use crate::console::Console;
 use crate::database::{
-    Absence, BackupReport, Cursor, DamagedPart, Database, Dumped, Error, Index, Merged, Pieces,
-    Query, Result, RetentionPreview, Room, Rows, Store,
+    Absence, BackupReport, Cursor, DamagedPart, Database, Dumped, Error, Index, Merged, Parameter,
+    Pieces, Query, Result, RetentionPreview, Room, Rows, Store,
 };
 use crate::driver::InTurn;
 use crate::exit::Failure;
@@ -26,6 +26,10 @@ struct Kept {
     batches: Rc<RefCell<Vec<Pieces>>>,
     exists: Rc<RefCell<bool>>,
     refused: Option<(usize, Error)>,
+    /// Values of parameters that came with counts.
+    asked: Rc<RefCell<Vec<Parameter>>>,
+    /// Whether rows are missing.
+    lost: bool,
 }
 
 impl Database for Kept {
@@ -159,6 +163,16 @@ impl Index for Kept {
         batches.retain(is_wanted);
         batches.reverse();
         Ok(Rest(batches))
+    }
+
+    fn count(&self, query: &Query<'_>) -> Result<Counted> {
+        self.asked.borrow_mut().extend_from_slice(query.parameters);
+        let found = self.query(query)?;
+        let rows = found.0.iter().map(|batch| batch.keys.len());
+        Ok(Counted {
+            rows: rows.sum::<usize>() as u64,
+            partial: query.allow_partial && self.lost,
+        })
     }
 
     fn dump(&self) -> Result<impl Iterator<Item = Result<Dumped<Pieces>>>> {
@@ -330,4 +344,75 @@ fn an_index_that_is_not_there_is_told_with_those_that_are() {
     let message = "there is no index \"j\" in s";
     let expected = Failure::new(crate::Code::NotFound, message, "indexes there: i");
     assert_eq!(outcome, Err(expected));
+}
+
+#[test]
+fn a_count_is_one_line() {
+    let mut database = Kept::default();
+    let (_, outcome) = ingest(&database, &LINES);
+    assert_eq!(outcome, Ok(()));
+    let command = ["query", "s", "--index", "i", "--count"];
+    let count = |database: &Kept, more: &[&str]| run(database, &[&command, more].concat());
+    assert_eq!(count(&database, &[]), ("3\n".to_owned(), Ok(())));
+    let some = count(
+        &database,
+        &["--keys", "5..9", "--select", "none", "--no-payload"],
+    );
+    assert_eq!(some, ("1\n".to_owned(), Ok(())));
+    assert_eq!(count(&database, &["--keys", "100.."]).0, "0\n");
+    database.lost = true;
+    let (out, outcome) = count(&database, &["--allow-partial"]);
+    let code = outcome.unwrap_err().code();
+    assert_eq!((&*out, code), ("3\n", Some(crate::Code::Corrupt)));
+}
+
+#[test]
+fn values_of_parameters_come_with_the_query() {
+    let database = Kept::default();
+    *database.exists.borrow_mut() = true;
+    let command = ["query", "s", "--index", "i", "--count"];
+    let without = run(&database, &[&command[..], &["--param", "o=1"]].concat());
+    let message = "--param: there is no filter that has parameters";
+    let expected = Failure::usage(message, "give one with --where or --where-file");
+    assert_eq!(without.1, Err(expected));
+    let count = |more: &[&str]| run(&database, &[&command[..], &["--where"], more].concat());
+    let filter = "origin = $o and status in (200, $s)";
+    let (_, outcome) = count(&[filter, "--param", "s=500", "--param", "o=EWR"]);
+    assert_eq!(outcome, Ok(()));
+    let asked = database.asked.borrow().clone();
+    let asked: Vec<_> = asked.into_iter().map(|it| (it.name, it.value)).collect();
+    let expected = [("s", OwnedValue::Int(500)), ("o", OwnedValue::from("EWR"))];
+    assert_eq!(
+        asked,
+        expected.map(|(name, value)| (name.to_owned(), value))
+    );
+    for (words, message, next) in [
+        (
+            &[filter, "--param", "s=500"][..],
+            "the parameter $o of the filter has no value",
+            "give it one with --param o=VALUE",
+        ),
+        (
+            &[filter, "--param", "s=1", "--param", "o=1", "--param", "p=1"],
+            "--param: the filter has no parameter $p",
+            "its parameters are $o, $s",
+        ),
+        (
+            &["origin = 1", "--param", "o=1"],
+            "--param: the filter has no parameter $o",
+            "a parameter stands in it as $ and a name, in place of a value",
+        ),
+        (
+            &[filter, "--param", "s=500", "--param", "s=501"],
+            "--param: the parameter $s has two values",
+            "give each parameter one value",
+        ),
+    ] {
+        let (out, outcome) = count(words);
+        assert_eq!((&*out, outcome), ("", Err(Failure::usage(message, next))));
+    }
+    // What is no parameter is left alone, and what is no filter for the database to tell.
+    for text in ["origin = \"$o\"", "origin = = $o"] {
+        assert_eq!(count(&[text]).1, Ok(()), "{text}");
+    }
 }

@@ -136,6 +136,23 @@ pub fn parse(text: &str) -> Result<Expression> {
     Template::parse(text)?.into_expression()
 }
 
+/// Reads a constant that stands alone, such as `500`, `-2.5`, `true`, `"text"` or `bytes("AAH/")`, for the
+/// value of a parameter. White space around it has no meaning. None for a text that has not the form of a
+/// constant, such as `EWR`, `10ms` or an empty one.
+///
+/// # Errors
+/// As [`parse`], for what is written as a constant and is none: a number out of range, a string that is not
+/// closed, a bad timestamp. Cost: linear in the text.
+pub fn parse_literal(text: &str) -> Result<Option<Literal>> {
+    parser::parse_literal(text)
+}
+
+/// Whether a parameter can have this name, which is written without the `$`.
+#[must_use]
+pub fn is_parameter_name(name: &str) -> bool {
+    lexer::is_parameter_name(name)
+}
+
 impl<V> Expression<V> {
     /// Every regular expression of the tree. A plan leaves out what can't match the columns that
     /// exist, so whoever wants a bad pattern refused whatever the store holds checks these.

@@ -407,9 +407,9 @@ mod tests {
     #[test]
     fn bounds_over_the_whole_range() {
         use Bound::{Excluded, Included, Unbounded};
-        assert_eq!(inclusive(Unbounded, Unbounded), (i64::MIN, i64::MAX));
-        assert_eq!(inclusive(Included(3), Excluded(3)), (3, 2));
-        assert_eq!(inclusive(Excluded(3), Included(4)), (4, 4));
+        assert_eq!(inclusive_keys(Unbounded, Unbounded), (i64::MIN, i64::MAX));
+        assert_eq!(inclusive_keys(Included(3), Excluded(3)), (3, 2));
+        assert_eq!(inclusive_keys(Excluded(3), Included(4)), (4, 4));
         assert_eq!(
             inclusive_keys(Included(i64::MIN), Included(i64::MAX)),
             (i64::MIN, i64::MAX)

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use serde_json::Value;
 use sidx_columns::Column;
 use sidx_command::database::{
-    Absence, BackupReport, DamagedPart, Dumped, Error, Merged, Order, Pieces, Query, Result,
-    RetentionPreview, Room,
+    Absence, BackupReport, DamagedPart, Dumped, Error, Merged, Order, Parameter, Pieces, Query,
+    Result, RetentionPreview, Room,
 };
 use sidx_command::{Failure, database};
-use sidx_host::{Durability, IndexBuilder, Retention};
+use sidx_host::{BoundQuery, Counted, Durability, IndexBuilder, PreparedQuery, Retention};
 
 /// Stores as the library opens them.
 pub(crate) struct Library;
@@ -194,6 +194,45 @@ impl database::Index for Index {
     }
 
     fn query(&self, asked: &Query<'_>) -> Result<Cursor> {
+        let query = self.asked(asked);
+        let cursor = match asked.parameters {
+            [] => query.run(),
+            values => query.prepare().and_then(|it| bound(&it, values).run()),
+        };
+        cursor.map(Cursor).map_err(told)
+    }
+
+    fn count(&self, asked: &Query<'_>) -> Result<Counted> {
+        let query = self.asked(asked);
+        let counted = match asked.parameters {
+            [] => query.count_partial(),
+            values => query
+                .prepare()
+                .and_then(|it| bound(&it, values).count_partial()),
+        };
+        counted.map_err(told)
+    }
+
+    fn dump(&self) -> Result<impl Iterator<Item = Result<Dumped<Rows>>>> {
+        let dump = self.0.dump().map_err(told)?;
+        Ok(dump.map(|dumped| {
+            let dumped = dumped.map_err(told)?;
+            Ok(Dumped {
+                part: dumped.part,
+                first_row: dumped.first_row,
+                rows: Rows(dumped.rows),
+            })
+        }))
+    }
+
+    fn close(self) -> Result<()> {
+        self.0.close().map_err(told)
+    }
+}
+
+impl Index {
+    /// A query of the library, whose parameters have no values yet.
+    fn asked(&self, asked: &Query<'_>) -> sidx_host::Query {
         let mut query = self.0.query().keys(asked.keys);
         for label in asked.series {
             query = query.series(label);
@@ -233,25 +272,15 @@ impl database::Index for Index {
         if let Some(threads) = asked.threads {
             query = query.threads(threads);
         }
-        let query = query.payload(asked.payload).timed(asked.timed);
-        query.run().map(Cursor).map_err(told)
+        query.payload(asked.payload).timed(asked.timed)
     }
+}
 
-    fn dump(&self) -> Result<impl Iterator<Item = Result<Dumped<Rows>>>> {
-        let dump = self.0.dump().map_err(told)?;
-        Ok(dump.map(|dumped| {
-            let dumped = dumped.map_err(told)?;
-            Ok(Dumped {
-                part: dumped.part,
-                first_row: dumped.first_row,
-                rows: Rows(dumped.rows),
-            })
-        }))
-    }
-
-    fn close(self) -> Result<()> {
-        self.0.close().map_err(told)
-    }
+/// A run of a prepared query with these values of its parameters.
+fn bound<'p>(prepared: &'p PreparedQuery, values: &[Parameter]) -> BoundQuery<'p> {
+    values.iter().fold(prepared.bind(), |run, parameter| {
+        run.value(&parameter.name, &parameter.value)
+    })
 }
 
 /// A query of the library.

@@ -3,6 +3,8 @@
 use std::ops::Bound;
 use std::time::Duration;
 
+use sidx_columns::OwnedValue;
+
 /// What a query asks for.
 #[derive(Clone, Debug)]
 pub struct Query<'q> {
@@ -14,6 +16,8 @@ pub struct Query<'q> {
     pub keys: (Bound<i64>, Bound<i64>),
     /// Filter by tags; see docs/query.md.
     pub filter: Option<&'q str>,
+    /// Values of the parameters that the filter has, each once; none for a filter without parameters.
+    pub parameters: &'q [Parameter],
     /// In which order.
     pub order: Order,
     /// Most rows.
@@ -36,6 +40,15 @@ pub struct Query<'q> {
     pub threads: Option<usize>,
     /// Whether its report has times.
     pub timed: bool,
+}
+
+/// The value of a parameter of a filter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Its name, without the `$`.
+    pub name: String,
+    /// One value, no array.
+    pub value: OwnedValue,
 }
 
 /// The order of rows.

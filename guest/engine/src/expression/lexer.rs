@@ -326,6 +326,16 @@ fn is_zero(text: &str) -> bool {
     !mantissa.bytes().any(|b| matches!(b, b'1'..=b'9'))
 }
 
+/// Whether a text has the form of a number, also of one that is out of range.
+pub(super) fn is_number(text: &str) -> bool {
+    form(text).is_some()
+}
+
+/// Whether a text is the name of a parameter, without its `$`.
+pub(super) fn is_parameter_name(text: &str) -> bool {
+    text.starts_with(begins_word) && text.chars().all(continues_word)
+}
+
 /// The two forms of numbers.
 enum Form {
     Int,

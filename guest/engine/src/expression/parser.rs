@@ -1,7 +1,7 @@
 //! Recursive descent over the tokens of a filter; one function per rule of the grammar.
 
 use super::constant::Constant;
-use super::lexer::{Lexer, Token, fail, shown};
+use super::lexer::{Lexer, Token, continues_word, fail, is_number, keyword, shown};
 use super::template::{Operand, Parameter, Use};
 use super::{
     Comparison, Expression as Tree, Literal, MAX_DEPTH, MAX_LIST_VALUES, MAX_PARAMETERS,
@@ -21,18 +21,49 @@ const COMMA: Token = Token::Symbol(",");
 
 /// The tree of a text, and the names of its parameters.
 pub(super) fn parse(text: &str) -> Result<(Expression, Vec<String>)> {
-    if text.len() > MAX_TEXT_BYTES {
-        return Err(Error::invalid(format!(
-            "filter: the text has {} bytes, the limit is {MAX_TEXT_BYTES}",
-            text.len()
-        )));
-    }
+    check_size(text)?;
     let mut parser = Parser::new(text)?;
     let expression = parser.disjunction()?;
     match parser.token {
         Token::End => Ok((expression, parser.names)),
         _ => Err(parser.expected("'and', 'or' or end of text")),
     }
+}
+
+/// The constant that a text is; none when it has not the form of one.
+pub(super) fn parse_literal(text: &str) -> Result<Option<Literal>> {
+    check_size(text)?;
+    if !begins_literal(text.trim()) {
+        return Ok(None);
+    }
+    let mut parser = Parser::new(text)?;
+    let literal = parser.literal("a value")?;
+    match parser.token {
+        Token::End => Ok(Some(literal)),
+        _ => Err(parser.expected("end of text")),
+    }
+}
+
+/// Whether a text can only be meant as a constant, well-formed or not.
+fn begins_literal(text: &str) -> bool {
+    let (word, rest) = match text.find(|c| !continues_word(c)) {
+        Some(end) => text.split_at(end),
+        None => (text, ""),
+    };
+    text.starts_with('"')
+        || is_number(text)
+        || matches!(keyword(text), Some("true" | "false"))
+        || (Constant::of_word(word).is_some() && rest.trim_start().starts_with('('))
+}
+
+fn check_size(text: &str) -> Result<()> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(Error::invalid(format!(
+            "filter: the text has {} bytes, the limit is {MAX_TEXT_BYTES}",
+            text.len()
+        )));
+    }
+    Ok(())
 }
 
 /// The parser stands on a token that no rule has taken yet.

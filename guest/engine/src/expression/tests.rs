@@ -154,5 +154,87 @@ fn every_timestamp_prints() {
 #[test]
 fn patterns_are_found_everywhere() {
     let tree = parse(r#"a ~ "x" and (b = "y" or not c !~ "(") or exists(d)"#).unwrap();
-    assert_eq!(tree.patterns(), ["x", "("]);
+    let pattern = |text: &str| Literal::String(text.to_owned());
+    assert_eq!(tree.patterns(), [&pattern("x"), &pattern("(")]);
+}
+
+#[test]
+fn constants_stand_alone() {
+    let string = |text: &str| Literal::String(text.to_owned());
+    for (text, literal) in [
+        ("500", Literal::Int(500)),
+        (" -5 ", Literal::Int(-5)),
+        ("-2.5", Literal::Float(-2.5)),
+        ("1e3", Literal::Float(1000.0)),
+        ("TRUE", Literal::Bool(true)),
+        ("false", Literal::Bool(false)),
+        (r#""500""#, string("500")),
+        (r#""a\"b""#, string("a\"b")),
+        (r#""""#, string("")),
+        (r#"bytes ("AAH/")"#, Literal::Bytes(vec![0, 1, 255])),
+        (
+            r#"timestamp("1970-01-01T00:00:01Z")"#,
+            Literal::Timestamp(1_000_000_000),
+        ),
+    ] {
+        assert_eq!(parse_literal(text), Ok(Some(literal)), "{text}");
+    }
+    for text in [
+        "",
+        " ",
+        "EWR",
+        "10ms",
+        "2013-01-01",
+        "-",
+        ".5",
+        "+5",
+        "NaN",
+        "truer",
+        "true story",
+        "not",
+        "'x'",
+        "$x",
+        "timestamp",
+        "bytes of x",
+        "a = 1",
+        "x\"",
+    ] {
+        assert_eq!(parse_literal(text), Ok(None), "{text}");
+    }
+    for (text, message) in [
+        ("\"x", "filter, column 1: the string is not closed"),
+        (
+            r#""x" y"#,
+            "filter, column 5: expected end of text, found 'y'",
+        ),
+        ("1e999", "filter, column 1: the float 1e999 is out of range"),
+        (
+            "9223372036854775808",
+            "filter, column 1: the int 9223372036854775808 is outside of -9223372036854775808 to \
+             9223372036854775807; with a '.0' it would be a float",
+        ),
+        (
+            "bytes(AA)",
+            "filter, column 7: expected a base64 string after 'bytes(', found 'AA'",
+        ),
+    ] {
+        let error = parse_literal(text).expect_err(text);
+        assert_eq!(error.message(), message, "{text}");
+    }
+    assert!(parse_literal(r#"timestamp("2013-13-01T00:00:00Z")"#).is_err());
+    assert!(parse_literal(&" ".repeat(MAX_TEXT_BYTES + 1)).is_err());
+}
+
+#[test]
+fn names_of_parameters() {
+    for name in ["a", "_", "in", "http.status-code", "a1"] {
+        assert!(is_parameter_name(name), "{name}");
+        assert_eq!(
+            Template::parse(&format!("x = ${name}")).map(|filter| filter.parameters().to_vec()),
+            Ok(vec![name.to_owned()])
+        );
+    }
+    for name in ["", "1a", "-a", ".a", "$a", "a b", "é", "a="] {
+        assert!(!is_parameter_name(name), "{name}");
+    }
 }

@@ -325,6 +325,11 @@ fn a_damaged_index_is_told_repaired_and_goes_on() {
         "{}",
         run.err
     );
+    let run = place
+        .run("query", &["--allow-partial", "--count"])
+        .expect(5);
+    assert_eq!(run.out, "1\n");
+    assert!(run.err.contains("the count is partial"), "{}", run.err);
     let run = place.run("repair", &[]).expect(5);
     assert!(run.out.contains("min_key"), "{}", run.out);
     let run = place.run("query", &[]).expect(5);

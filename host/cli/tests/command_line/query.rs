@@ -65,6 +65,84 @@ fn queries_select_order_and_limit() {
 }
 
 #[test]
+fn counts_and_parameters() {
+    let place = Place::new();
+    let rows: String = [(1, "EWR", 500), (2, "JFK", 500), (3, "EWR", 200)]
+        .map(|(key, origin, status)| {
+            format!(
+                "{{\"series\":\"s\",\"key\":{key},\"tags\":{{\"origin\":\"{origin}\",\
+                 \"status\":{status},\"text\":\"{status}\"}}}}\n"
+            )
+        })
+        .concat();
+    place.load(rows.as_bytes(), &[]).expect(0);
+    let count = |flags: &[&str]| {
+        let run = place.run("query", &[&["--count"][..], flags].concat());
+        run.expect(0).out
+    };
+    assert_eq!(count(&[]), "3\n");
+    assert_eq!(count(&["--keys", "2..", "--select", "none"]), "2\n");
+    assert_eq!(count(&["--limit", "1", "--order", "desc"]), "1\n");
+    assert_eq!(count(&["--where", "status = 404"]), "0\n");
+    place
+        .run("query", &["--count", "--max-rows", "2"])
+        .expect(6);
+    place.run("query", &["--count", "--explain"]).expect(2);
+    place
+        .run("query", &["--count", "--format", "ndjson"])
+        .expect(2);
+
+    let both = ["--where", "origin = $o and status in (404, $s)"];
+    let values = ["--param", "s=500", "--param", "o=EWR"];
+    assert_eq!(
+        place.keys(&[both, ["--param", "s=500"], ["--param", "o=EWR"]].concat()),
+        [1]
+    );
+    assert_eq!(count(&[&both[..], &values].concat()), "1\n");
+    // A value has one type, and is no filter.
+    let text = ["--where", "text = $t", "--param"];
+    assert_eq!(place.keys(&[&text[..], &["t=\"500\""]].concat()), [1, 2]);
+    assert!(place.keys(&[&text[..], &["t=500"]].concat()).is_empty());
+    let sly = ["t=x\" or exists(text)"];
+    assert!(place.keys(&[&text[..], &sly].concat()).is_empty());
+    let pattern = ["--where", "origin ~ $p", "--param", "p=^E"];
+    assert_eq!(place.keys(&pattern), [1, 3]);
+    let prefix = ["--where", "origin starts with $p", "--param", "p=J"];
+    assert_eq!(place.keys(&prefix), [2]);
+}
+
+#[test]
+fn values_that_parameters_cannot_have_are_refused() {
+    let place = Place::new();
+    place.load(row(1).as_bytes(), &[]).expect(0);
+    for (flags, part) in [
+        (&["--param", "o=EWR"][..], "no filter"),
+        (&["--where", "origin = $o"], "--param o=VALUE"),
+        (&["--where", "origin = $o", "--param", "p=1"], "$p"),
+        (&["--where", "origin = $o", "--param", "o"], "NAME=VALUE"),
+        (
+            &["--where", "origin = $o", "--param", "$o=1"],
+            "without its '$'",
+        ),
+        (
+            &["--where", "origin = $o", "--param", "o=1", "--param", "o=2"],
+            "two values",
+        ),
+        (
+            &["--where", "origin < $o", "--param", "o=true"],
+            "bools have no order",
+        ),
+        (
+            &["--where", "origin ~ $o", "--param", "o=("],
+            "regular expression",
+        ),
+    ] {
+        let run = place.run("query", flags).expect(2);
+        assert!(run.err.contains(part), "{}", run.err);
+    }
+}
+
+#[test]
 fn what_does_not_exist_is_told_and_not_made() {
     let place = Place::new();
     for name in [

@@ -4,7 +4,7 @@ use sidx_columns::{ColumnType, OwnedValue, ValueType};
 use sidx_kernels::{Step, Test, hash};
 
 use super::{Filter, Row, check};
-use crate::expression::parse;
+use crate::expression::{Template, parse};
 
 /// The values of tag `a`, one row each, of which each text selects some.
 fn assert_selects(values: &[Option<OwnedValue>], cases: &[(&str, &[usize])]) {
@@ -325,7 +325,7 @@ const MANUAL: &str = include_str!("../../../../../docs/query.md");
 fn the_manual_is_right() {
     let examples = MANUAL.split("```filter\n").skip(1);
     let texts = examples.flat_map(|rest| rest.split("```").next().unwrap_or_default().lines());
-    let parsed: Vec<_> = texts.map(|text| parse(text).unwrap()).collect();
+    let parsed: Vec<_> = texts.map(|text| Template::parse(text).unwrap()).collect();
     assert!(parsed.len() >= 8, "found {} examples", parsed.len());
 
     let array = vec![OwnedValue::Int(5), OwnedValue::Int(6)];
