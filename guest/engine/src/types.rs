@@ -299,6 +299,11 @@ impl QuerySpec {
     pub fn inclusive_keys(&self) -> (i64, i64) {
         inclusive(self.low, self.high)
     }
+
+    /// Whether no row depends on those of other shares, so that there may be some.
+    pub fn has_shares(&self) -> bool {
+        !self.distinct_payload && self.limit.is_none()
+    }
 }
 
 fn inclusive(low: Bound<i64>, high: Bound<i64>) -> (i64, i64) {

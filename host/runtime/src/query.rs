@@ -217,9 +217,9 @@ impl Query {
 
     /// How many instances may share the query: one where its rows depend on those before them.
     fn shares(&self) -> u32 {
-        match self.spec.limit.is_some() || self.spec.distinct_payload {
-            true => 1,
-            false => u32::try_from(self.threads).map_or(SHARES_MAX, |most| most.min(SHARES_MAX)),
+        match self.spec.has_shares() {
+            false => 1,
+            true => u32::try_from(self.threads).map_or(SHARES_MAX, |most| most.min(SHARES_MAX)),
         }
     }
 
