@@ -7,6 +7,7 @@
 mod constant;
 mod display;
 mod lexer;
+mod operand;
 mod parser;
 mod template;
 

@@ -301,6 +301,16 @@ impl QuerySpec {
     pub fn inclusive_keys(&self) -> (i64, i64) {
         inclusive_keys(self.low, self.high)
     }
+
+    /// Whether no row depends on those of other shares, so that there may be some.
+    pub fn has_shares(&self) -> bool {
+        self.has_shares_within(self.limit)
+    }
+
+    /// The same for a run of the query that has a limit of its own.
+    pub fn has_shares_within(&self, limit: Option<u64>) -> bool {
+        !self.distinct_payload && limit.is_none()
+    }
 }
 
 /// Key bounds as an inclusive pair; the first is above the second when no key fits.

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::page::Purpose;
 use crate::pages::Pages;
 
-pub use self::ranges::{Ranges, gather_keyed_ranges, gather_ranges};
+pub use self::ranges::{Ranges, gather_ranges};
 
 /// Most bytes of values that one call gathers for a column. It is far above what a component asks for
 /// in one step, and keeps a wrong or hostile list of rows from taking the host's memory.

@@ -42,8 +42,8 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Starts a request on an instance and fetches its first rows. Of more than one share, the instance may leave
-    /// them to others.
+    /// Starts a request on an instance and fetches its first rows. Of more than one share, the instance may
+    /// leave them to others.
     pub(crate) fn start(
         index: Handle,
         mut lease: Lease,

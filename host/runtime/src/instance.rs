@@ -126,8 +126,8 @@ pub(crate) trait Instance: Send {
     /// As [`offer_query`](Self::offer_query).
     fn offer_count(&mut self, query: QuerySpec, shares: u32) -> Result<Offered<Counted>>;
     fn count_share(&mut self, query: QuerySpec, share: Share) -> Result<Counted>;
-    /// The names of the parameters of a statement. It is prepared first, by this and by what runs it, where the
-    /// instance does not know it.
+    /// The names of the parameters of a statement. It is prepared first, by this and by what runs it, where
+    /// the instance does not know it.
     fn parameters(&mut self, statement: &Arc<Statement>) -> Result<Vec<String>>;
     fn execute(
         &mut self,

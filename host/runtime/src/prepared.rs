@@ -28,8 +28,8 @@ pub struct PreparedQuery {
     terms: Terms,
 }
 
-/// A run of a [`PreparedQuery`] that is being put together; [`run`](Self::run) starts it. What it does not say
-/// is as the query was prepared.
+/// A run of a [`PreparedQuery`] that is being put together; [`run`](Self::run) starts it. What it does not
+/// say is as the query was prepared.
 #[derive(Clone, Debug)]
 #[must_use = "a query does nothing until `run` or `count`"]
 pub struct BoundQuery<'p> {
@@ -183,8 +183,8 @@ impl BoundQuery<'_> {
     /// Starts the query on the rows that are acknowledged now and fetches the first of them.
     ///
     /// # Errors
-    /// As [`Query::run`](crate::Query::run), and `invalid-argument` for a parameter without a value, a value for
-    /// a parameter that is not there, and one that a test cannot take.
+    /// As [`Query::run`](crate::Query::run), and `invalid-argument` for a parameter without a value, a value
+    /// for a parameter that is not there, and one that a test cannot take.
     pub fn run(self) -> Result<Cursor> {
         let (index, request, terms) = self.request()?;
         terms.run(index.clone(), request)

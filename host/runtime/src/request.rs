@@ -40,9 +40,10 @@ impl Request {
 
     /// How many instances may share it, of so many threads: one where its rows depend on those before them.
     pub(crate) fn shares(&mut self, threads: usize) -> u32 {
-        match self.limit().is_some() || self.query().distinct_payload {
-            true => 1,
-            false => u32::try_from(threads).map_or(SHARES_MAX, |most| most.min(SHARES_MAX)),
+        let limit = *self.limit();
+        match self.query().has_shares_within(limit) {
+            false => 1,
+            true => u32::try_from(threads).map_or(SHARES_MAX, |most| most.min(SHARES_MAX)),
         }
     }
 

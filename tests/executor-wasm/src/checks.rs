@@ -174,12 +174,12 @@ pub fn top(case: u64) -> Result<(), String> {
     same("values", column, &blocks::column(values)?)
 }
 
-/// The same with the keys and series of the rows; without a key in every row it is refused.
+/// Rows of ranges with their keys and series, and whatever is wrong with those refused.
 fn keyed_ranges(
     memory: &Memory,
     key_pages: &[u32],
     source: executor::Ranges<'_>,
-    expected: Option<Vec<i64>>,
+    expected: Option<(&Vec<i64>, &Column)>,
 ) -> Result<(), String> {
     let keys = executor::Ranges {
         kind: ColumnType::scalar(ValueType::Int),
@@ -187,27 +187,17 @@ fn keyed_ranges(
         ..source
     };
     let rows: u32 = source.ends.iter().sum::<u32>() - source.starts.iter().sum::<u32>();
-    let ends: Vec<u32> = [rows / 2, rows]
-        .into_iter()
-        .filter(|end| *end > 0)
-        .collect();
-    let runs = match rows {
-        0 | 1 => SeriesRuns {
-            series: vec![7; ends.len()],
-            ends,
-        },
-        _ => SeriesRuns {
-            series: vec![7, 5],
-            ends,
-        },
-    };
-    let gather = |keys, runs| executor::gather_keyed_ranges(memory, keys, runs, &[source]);
+    let mut ends = vec![rows / 2, rows];
+    ends.retain(|end| *end > 0);
+    let series = [7, 5].into_iter().take(ends.len()).collect();
+    let runs = SeriesRuns { series, ends };
+    let gather = |runs| executor::gather_ranges(memory, keys, runs, &[source]);
     for (series, ends) in [(vec![7], vec![rows + 1]), (vec![7, 5], vec![rows, rows])] {
-        let wrong = gather(keys, SeriesRuns { series, ends });
+        let wrong = gather(SeriesRuns { series, ends });
         same("wrong runs are refused", &wrong.is_err(), &true)?;
     }
-    let gathered = gather(keys, runs.clone());
-    let Some(expected) = expected else {
+    let gathered = gather(runs.clone());
+    let Some((expected, values)) = expected else {
         // A range of no rows may name no page.
         return same(
             "absent keys",
@@ -217,7 +207,9 @@ fn keyed_ranges(
     };
     let mut columns = gathered.map_err(texts)?;
     let found = columns.take_keys().ok_or("no keys")?;
-    same("keyed ranges", &found, &(expected, RowSeries::Runs(runs)))
+    let wanted = (expected.clone(), RowSeries::Runs(runs));
+    same("keyed ranges", &found, &wanted)?;
+    same("gathered ranges", columns.get(0).map_err(texts)?, values)
 }
 
 /// Whether every range without a page has no rows.
@@ -290,20 +282,21 @@ pub fn gather(case: u64) -> Result<(), String> {
 
 fn ranges(numbers: &mut Numbers, memory: &Memory, blocks: &Blocks) -> Result<(), String> {
     let (mut pages, mut starts, mut ends) = (Vec::new(), Vec::new(), Vec::new());
-    let mut key_pages = Vec::new();
+    let first = blocks.blocks.first().ok_or("no block")?;
+    // Rows without a value have keys too; as many ranges without a page of keys are to be refused.
+    let (mut key_pages, mut absent_key_pages) = (Vec::new(), Vec::new());
     let mut expected: Vec<Option<String>> = Vec::new();
-    let mut expected_keys = Some(Vec::new());
+    let mut expected_keys = Vec::new();
     for _ in 0..numbers.below(20) {
         let block = blocks.blocks.get(numbers.below(blocks.blocks.len() + 1));
-        let rows = block.map_or(9, |block| block.keys.len());
+        let keyed = block.unwrap_or(first);
+        let rows = keyed.keys.len();
         let start = numbers.below(rows) as u32;
         let end = start + numbers.below(rows - start as usize + 1) as u32;
         pages.push(block.map_or(ABSENT, |block| block.value_page));
-        key_pages.push(block.map_or(ABSENT, |block| block.key_page));
-        expected_keys = expected_keys.take().zip(block).map(|(mut keys, block)| {
-            keys.extend((start..end).map(|row| block.key(row)));
-            keys
-        });
+        key_pages.push(keyed.key_page);
+        absent_key_pages.push(block.map_or(ABSENT, |block| block.key_page));
+        expected_keys.extend((start..end).map(|row| keyed.key(row)));
         starts.push(start);
         ends.push(end);
         expected.extend((start..end).map(|row| block.and_then(|block| block.value(row))));
@@ -322,14 +315,11 @@ fn ranges(numbers: &mut Numbers, memory: &Memory, blocks: &Blocks) -> Result<(),
         starts: &starts,
         ends: &ends,
     };
-    let columns = executor::gather_ranges(memory, &[source]).map_err(texts)?;
-    let column: &Column = columns.get(0).map_err(texts)?;
-    same(
-        "gathered ranges",
-        column,
-        &blocks::column(expected.into_iter())?,
-    )?;
-    keyed_ranges(memory, &key_pages, source, expected_keys)?;
+    let values = blocks::column(expected.into_iter())?;
+    keyed_ranges(memory, &key_pages, source, Some((&expected_keys, &values)))?;
+    if absent_key_pages.contains(&ABSENT) {
+        keyed_ranges(memory, &absent_key_pages, source, None)?;
+    }
     same(
         "told of every page before",
         &memory.told(pages.iter().copied()),

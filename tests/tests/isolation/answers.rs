@@ -103,6 +103,22 @@ fn no_answer_is_longer_than_its_limit() {
 }
 
 #[test]
+fn a_filter_that_the_component_told_is_read_like_any_other() {
+    let mut subject = Subject::new();
+    for (deed, kind) in [
+        ("no-json", ErrorKind::InvalidArgument),
+        ("empty", ErrorKind::InvalidArgument),
+        ("deep-json", ErrorKind::InvalidArgument),
+        ("long-json", ErrorKind::Other),
+    ] {
+        let error = failure(&mut subject, "filter", deed);
+        assert_eq!(error.kind(), kind, "{deed}: {error}");
+        subject.assert_reads();
+    }
+    subject.assert_serves();
+}
+
+#[test]
 fn parameters_are_distinct_and_not_without_end() {
     let mut subject = Subject::new();
     for deed in ["twice", "many-parameters", "most-parameters"] {

@@ -75,6 +75,10 @@ impl Subject {
         if let Some((shared @ ("query" | "count"), "share")) = export.split_once('-') {
             text += &format!("\noffer-{shared} two-shares");
         }
+        // The filter of a run is asked for when others are to do shares of it.
+        if export == "filter" {
+            text += "\noffer-run two-shares";
+        }
         self.storage
             .put_if_absent("misbehave", text.as_bytes())
             .unwrap();

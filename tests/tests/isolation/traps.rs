@@ -8,7 +8,7 @@ use sidx_host::{CancelToken, ErrorKind};
 use super::subject::{CALL_TIMEOUT, Subject, call, failure};
 
 /// Exports that instances of the pool serve.
-const READS: [&str; 19] = [
+const READS: [&str; 20] = [
     "query",
     "offer-query",
     "query-share",
@@ -23,6 +23,7 @@ const READS: [&str; 19] = [
     "prepared-count",
     "offer-run",
     "prepared-offer-count",
+    "filter",
     "labels",
     "dump",
     "dump-next",

@@ -2,7 +2,7 @@
 
 use super::constant::Constant;
 use super::lexer::{Lexer, Token, continues_word, fail, is_number, keyword, shown};
-use super::template::{Operand, Parameter, Use};
+use super::operand::{Operand, Parameter, Use};
 use super::{
     Comparison, Expression as Tree, Literal, MAX_DEPTH, MAX_LIST_VALUES, MAX_PARAMETERS,
     MAX_TEXT_BYTES,

@@ -226,6 +226,59 @@ fn constants_stand_alone() {
 }
 
 #[test]
+fn values_that_a_test_cannot_take_are_refused_where_they_stand() {
+    let text = Literal::String("x".into());
+    let cases = [
+        ("a = $v", vec![], "filter: 0 values for 1 parameters: $v"),
+        (
+            "a = $v and b in (1, $v, $w)",
+            vec![text.clone()],
+            "filter: 1 values for 2 parameters: $v, $w",
+        ),
+        (
+            "a < $v",
+            vec![Literal::Bool(true)],
+            "filter, column 5: bools have no order: '<' can't compare with true, for the parameter '$v'",
+        ),
+        (
+            "b = $w and a ~ $v",
+            vec![text.clone(), Literal::Int(1)],
+            "filter, column 16: a regular expression is a string, found 1, for the parameter '$v'",
+        ),
+        (
+            "a starts with $v",
+            vec![Literal::Float(1.5)],
+            "filter, column 15: 'starts with' takes a string or bytes, found 1.5, for the parameter '$v'",
+        ),
+        (
+            "a in (1, $v)",
+            vec![Literal::Float(f64::NAN)],
+            "filter, column 10: NaN is no number that tags are compared with, for the parameter '$v'",
+        ),
+    ];
+    for (filter, values, message) in cases {
+        let error = Template::parse(filter)
+            .unwrap()
+            .bind(&values)
+            .expect_err(filter);
+        assert_eq!(error.message(), message);
+    }
+    let long = Literal::Bytes(vec![0; MAX_TEXT_BYTES]);
+    let two = Template::parse("a = $v or b = $w").unwrap();
+    assert!(two.bind(&[long.clone(), Literal::Int(0)]).is_ok());
+    assert!(two.bind(&[long, text]).is_err());
+    let many: Vec<String> = (0..=MAX_PARAMETERS)
+        .map(|number| format!("$p{number}"))
+        .collect();
+    let most = format!("a in ({})", many[1..].join(", "));
+    assert_eq!(
+        Template::parse(&most).unwrap().parameters().len(),
+        MAX_PARAMETERS
+    );
+    assert!(Template::parse(&format!("a in ({})", many.join(", "))).is_err());
+}
+
+#[test]
 fn names_of_parameters() {
     for name in ["a", "_", "in", "http.status-code", "a1"] {
         assert!(is_parameter_name(name), "{name}");

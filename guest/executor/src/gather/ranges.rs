@@ -60,15 +60,9 @@ impl Ranges<'_> {
     }
 }
 
-/// The columns of sources, which must have equal numbers of rows.
-pub fn gather_ranges<P: Pages>(pages: &P, sources: &[Ranges<'_>]) -> Result<Columns, P::Error> {
-    let (rows, gathered) = columns(pages, sources)?;
-    Ok(Columns::from_columns(rows, gathered)?)
-}
-
-/// The columns of sources with the keys and series of their rows; `keys` are ranges of key pages, which must
-/// have as many rows.
-pub fn gather_keyed_ranges<P: Pages>(
+/// The columns of sources with the keys and series of their rows; `keys` are ranges of key pages. All must
+/// have equal numbers of rows.
+pub fn gather_ranges<P: Pages>(
     pages: &P,
     keys: Ranges<'_>,
     series: SeriesRuns,

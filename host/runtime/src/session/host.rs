@@ -351,7 +351,7 @@ impl Host for Session {
         sources: &[gather::Ranges<'_>],
     ) -> Result<Columns> {
         let _crossing = self.activity.crossing();
-        gather::gather_keyed_ranges(&self.pages(), keys, series, sources)
+        gather::gather_ranges(&self.pages(), keys, series, sources)
     }
 
     fn lengths(&self, source: gather::Source<'_>) -> Result<Vec<u32>> {

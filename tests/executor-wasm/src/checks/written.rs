@@ -48,14 +48,15 @@ fn handle(extent: &Extent) -> u32 {
 /// All rows of pages.
 fn read(memory: &Memory, pieces: &[Piece]) -> Result<Column, String> {
     let pages: Vec<u32> = pieces.iter().map(|piece| handle(&piece.extent)).collect();
-    let ends: Vec<u32> = pieces.iter().map(|piece| piece.rows).collect();
-    let source = gather::Ranges {
+    let each = pages.iter().zip(pieces);
+    let each = each.flat_map(|(page, piece)| (0..piece.rows).map(|row| (*page, row)));
+    let (pages, rows): (Vec<u32>, Vec<u32>) = each.unzip();
+    let source = gather::Source {
         kind: VALUES,
         pages: &pages,
-        starts: &vec![0; pages.len()],
-        ends: &ends,
+        rows: &rows,
     };
-    let columns = gather::gather_ranges(memory, &[source]).map_err(texts)?;
+    let columns = gather::gather(memory, &[source]).map_err(texts)?;
     columns.get(0).cloned().map_err(texts)
 }
 

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::expression::{Comparison, Expression, Literal, parse};
+use crate::expression::{Comparison, Expression, Literal, Template, parse};
 
 fn any_name() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -77,11 +77,36 @@ fn any_expression() -> impl Strategy<Value = Expression> {
     })
 }
 
+/// The text of a tree with a parameter in place of each literal, and these literals.
+fn with_parameters(tree: Expression) -> (String, Vec<Literal>) {
+    let mark = |number: usize| format!("value {number} of the tree");
+    let mut values = Vec::new();
+    let marked = tree.map(&mut |value, _| {
+        values.push(value);
+        Ok(Literal::String(mark(values.len() - 1)))
+    });
+    let mut text = marked.unwrap().to_string();
+    for number in 0..values.len() {
+        text = text.replace(&format!("\"{}\"", mark(number)), &format!("$p{number}"));
+    }
+    (text, values)
+}
+
 proptest! {
     #[test]
     fn printed_trees_parse_back(tree in any_expression()) {
         let text = tree.to_string();
         prop_assert_eq!(parse(&text), Ok(tree), "{}", text);
+    }
+
+    #[test]
+    fn values_of_parameters_take_the_places_of_literals(tree in any_expression()) {
+        let (text, values) = with_parameters(tree.clone());
+        let template = Template::parse(&text).unwrap();
+        let names: Vec<String> = (0..values.len()).map(|number| format!("p{number}")).collect();
+        prop_assert_eq!(template.parameters(), names);
+        prop_assert_eq!(template.bind(&values), Ok(tree), "{}", text);
+        prop_assert_eq!(parse(&text).is_ok(), values.is_empty());
     }
 
     #[test]
@@ -97,11 +122,15 @@ proptest! {
         pieces in prop::collection::vec(prop::sample::select(vec![
             "a", "`b c`", "=", "!=", "<", ">=", "~", "!~", "in", "not", "not in", "and", "or",
             "exists", "(", ")", ",", "1", "2.5", "\"x\"", "\"\\ud83d", "true", "starts with",
-            "contains", "all", "any", "timestamp(", "bytes(", "\"AA==\"", "-", "1e", "`", "\"",
+            "contains", "all", "any", "timestamp(", "bytes(", "\"AA==\"", "-", "1e", "`", "\"", "$", "$a",
         ]), 0..24),
         glue in prop::sample::select(vec!["", " "]),
     ) {
-        match parse(&pieces.join(glue)) {
+        let text = pieces.join(glue);
+        if let Err(error) = Template::parse(&text) {
+            prop_assert!(error.message().starts_with("filter, column "));
+        }
+        match parse(&text) {
             Ok(tree) => prop_assert_eq!(parse(&tree.to_string()), Ok(tree)),
             Err(error) => prop_assert!(error.message().starts_with("filter, column ")),
         }

@@ -28,7 +28,7 @@ impl Stripes {
                     "there is no share {number} of {of}"
                 )));
             }
-            if !has_shares(spec) {
+            if !spec.has_shares() {
                 return Err(Error::invalid(
                     "a query with a limit or `distinct-payload` has no shares",
                 ));
@@ -53,14 +53,9 @@ impl Stripes {
     }
 }
 
-/// Whether no row of a query depends on those of other shares.
-fn has_shares(spec: &QuerySpec) -> bool {
-    !spec.distinct_payload && spec.limit.is_none()
-}
-
 /// How many shares a query may be cut into, of those offered.
 pub(crate) fn shares_max(spec: &QuerySpec, offered: u32) -> u32 {
-    if has_shares(spec) { offered.max(1) } else { 1 }
+    if spec.has_shares() { offered.max(1) } else { 1 }
 }
 
 /// How many shares are worth it for so many rows, each of at least `least` of them.
