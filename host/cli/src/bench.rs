@@ -4,6 +4,7 @@ pub(crate) mod arguments;
 mod figure;
 mod ingest;
 mod merged;
+mod questions;
 mod report;
 mod samples;
 mod stores;
@@ -14,6 +15,7 @@ use sidx_command::{Console, Failure};
 use sidx_host::{Engine, Index};
 use sidx_w1::Query;
 
+use crate::database::failure;
 use arguments::{BenchArguments, EngineName};
 use figure::Figure;
 use merged::{Merged, time_query};
@@ -144,15 +146,24 @@ impl Bench<'_> {
         let indexes: Vec<(Engine, Index)> =
             indexes.iter().map(open).collect::<Result<_, Failure>>()?;
         for figure in self.figures {
-            let Figure::Warm(query) = *figure else {
+            let (Figure::Warm(query) | Figure::Prepared(query)) = *figure else {
                 continue;
             };
             for (engine, index) in &indexes {
                 self.step(workload, *engine, &figure.name());
+                let questions = workload.questions();
+                let prepared = match figure {
+                    Figure::Prepared(_) => Some(questions.prepare(index, query).map_err(failure)?),
+                    _ => None,
+                };
+                let ask = || match &prepared {
+                    Some(prepared) => questions.ask_prepared(prepared, query),
+                    None => questions.ask(index, query),
+                };
                 // The first run brings the pages into memory.
-                time_query(workload, index, *engine, *figure, query)?;
+                time_query(workload, *engine, *figure, query, ask)?;
                 for _ in 0..self.runs(query) {
-                    let sample = time_query(workload, index, *engine, *figure, query)?;
+                    let sample = time_query(workload, *engine, *figure, query, ask)?;
                     results.push(*figure, *engine, sample);
                 }
             }

@@ -21,6 +21,7 @@ mod count;
 mod cursor;
 mod duplicates;
 mod explain;
+mod filter;
 mod gaps;
 mod heap;
 mod plan;

@@ -46,7 +46,7 @@ impl BlockPlace {
 
     /// Its place in lists that have a member for each block of the frame.
     #[inline]
-    pub(super) fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         self.0 as usize
     }
 }

@@ -23,7 +23,7 @@ impl FrameNumber {
 
     /// Its place in lists that have a member for each frame.
     #[inline]
-    pub(super) fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         self.0 as usize
     }
 }

@@ -80,10 +80,12 @@ Figures:
   open        us to open the merged index, whose files are in memory
   q1-asc q1-desc q2-asc q2-desc q3 q4 q5 q6 q7 q8
               us from building the query to having read its last row, everything in memory
+  q1-asc-prepared ... q8-prepared
+              the same of a query that was prepared, from giving it series, keys, limit and values
   q1-asc-cold ... q8-cold
-              the same for the first query of an index that was just opened, with its files dropped
-              from the page cache of the operating system (Linux; elsewhere only that of sidx is
-              cold)
+              the same as q1-asc ... q8 for the first query of an index that was just opened, with
+              its files dropped from the page cache of the operating system (Linux; elsewhere only
+              that of sidx is cold)
 A word of --figures that is no name stands for all names that begin with it.
 
 The folder for temporary files is often in memory, which makes sync and cold figures meaningless:

@@ -22,6 +22,8 @@ pub(super) enum Figure {
     Open,
     /// Microseconds of a query whose pages are in memory.
     Warm(Query),
+    /// The same of a query that was prepared.
+    Prepared(Query),
     /// Microseconds of the first query after opening.
     Cold(Query),
 }
@@ -86,6 +88,7 @@ impl Figure {
         }));
         figures.extend([Figure::Flush, Figure::Merge, Figure::Size, Figure::Open]);
         figures.extend(Query::ALL.map(Figure::Warm));
+        figures.extend(Query::ALL.map(Figure::Prepared));
         figures.extend(Query::ALL.map(Figure::Cold));
         figures
     }
@@ -121,6 +124,7 @@ impl Figure {
             Figure::Size => "size".to_owned(),
             Figure::Open => "open".to_owned(),
             Figure::Warm(query) => query.name().to_owned(),
+            Figure::Prepared(query) => format!("{}-prepared", query.name()),
             Figure::Cold(query) => format!("{}-cold", query.name()),
         }
     }
@@ -142,7 +146,7 @@ impl Figure {
         match self {
             Figure::Ingest(_) | Figure::Flush | Figure::Merge => "rows/s",
             Figure::Size => "bytes/row",
-            Figure::Open | Figure::Warm(_) | Figure::Cold(_) => "us",
+            Figure::Open | Figure::Warm(_) | Figure::Prepared(_) | Figure::Cold(_) => "us",
         }
     }
 
@@ -170,12 +174,12 @@ mod tests {
     #[test]
     fn names_win_over_beginnings() {
         assert_eq!(names(&["q3"]), ["q3"]);
-        assert_eq!(names(&["q3-"]), ["q3-cold"]);
+        assert_eq!(names(&["q3-"]), ["q3-prepared", "q3-cold"]);
         assert_eq!(names(&["ingest-100"]), ["ingest-100", "ingest-100"]);
         assert_eq!(names(&["ingest"]).len(), 8);
         assert_eq!(names(&["q4", "size"]), ["size", "q4"]);
         assert_eq!(names(&["columns"]), ["columns-1000", "columns-10000"]);
-        assert_eq!(names(&[]).len(), 8 + 2 + 4 + 20);
+        assert_eq!(names(&[]).len(), 8 + 2 + 4 + 30);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use sidx_command::Failure;
 use sidx_host::{Durability, Engine, Index};
-use sidx_w1::Query;
+use sidx_w1::{Answer, Query};
 
 use super::figure::Figure;
 use super::samples::{Clocks, Results, Sample};
@@ -99,23 +99,25 @@ impl Merged {
     pub(super) fn time_cold(&self, workload: &Workload, query: Query) -> Result<Sample, Failure> {
         stores::forget(&self.store)?;
         let index = self.open(workload)?;
-        let sample = time_query(workload, &index, self.engine, Figure::Cold(query), query)?;
+        let ask = || workload.questions().ask(&index, query);
+        let sample = time_query(workload, self.engine, Figure::Cold(query), query, ask)?;
         index.close().map_err(failure)?;
         Ok(sample)
     }
 }
 
-/// Measures one run of a query, from building it to having read its last row, and checks the result.
+/// Measures one run of a query, from asking to having read its last row, and checks the result.
 pub(super) fn time_query(
     workload: &Workload,
-    index: &Index,
     engine: Engine,
     figure: Figure,
     query: Query,
+    ask: impl FnOnce() -> sidx_host::Result<Answer>,
 ) -> Result<Sample, Failure> {
     let started = Instant::now();
-    let answer = workload.ask(index, query).map_err(failure)?;
+    let answer = ask();
     let wall = started.elapsed();
+    let answer = answer.map_err(failure)?;
     workload.check(&figure.name(), engine, query, answer)?;
     Ok(Sample {
         result_rows: Some(answer.rows),

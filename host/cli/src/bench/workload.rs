@@ -1,15 +1,13 @@
 //! Workload W1 with one number of series: its batches, its queries, and what they must answer.
 
-use std::hint::black_box;
 use std::ops::Range;
 use std::path::Path;
 
 use sidx_command::{Code, Failure};
-use sidx_host::{Batch, Column, Engine, Index, IndexBuilder, Rows, Store, Values};
-use sidx_w1::{
-    Answer, Answers, Columns, ENDPOINTS, Generator, PEER, Query, Row, SERIES, wide_series,
-};
+use sidx_host::{Batch, Engine, Index, IndexBuilder, Store};
+use sidx_w1::{Answer, Answers, Columns, Generator, Query, Row};
 
+use super::questions::Questions;
 use crate::database::failure;
 
 /// The index in each store.
@@ -46,25 +44,20 @@ pub(super) struct Workload {
     generator: Generator,
     answers: Answers,
     page_cache_bytes: u64,
-    wide_series: Vec<u64>,
-    peer_filter: String,
-    count_filter: String,
+    questions: Questions,
 }
 
 impl Workload {
     /// Computes all answers, which takes about as long as making the rows.
     pub(super) fn new(rows: u64, series: u64, page_cache_bytes: u64) -> Workload {
         let generator = Generator::new(series);
-        let endpoints = ENDPOINTS.map(|number| format!("{:?}", Generator::endpoint(number)));
         Workload {
             rows,
             series,
             answers: Answers::of(&generator, rows),
             generator,
             page_cache_bytes,
-            wide_series: wide_series(series),
-            peer_filter: format!("peer = {PEER:?}"),
-            count_filter: format!("status = 500 and endpoint in ({})", endpoints.join(", ")),
+            questions: Questions::new(series),
         }
     }
 
@@ -92,52 +85,9 @@ impl Workload {
         batches
     }
 
-    /// Asks a query and reads all of its rows, payloads included, as a user would.
-    pub(super) fn ask(&self, index: &Index, query: Query) -> sidx_host::Result<Answer> {
-        let all = index.query().select::<String>([]);
-        let cursor = match query {
-            Query::Q1Asc => all.series_id(SERIES).limit(20).run()?,
-            Query::Q1Desc => all.series_id(SERIES).descending().limit(20).run()?,
-            Query::Q2Asc => all.limit(20).run()?,
-            Query::Q2Desc => all.descending().limit(20).run()?,
-            Query::Q3 => all.keys(900..=920).run()?,
-            Query::Q4 => all.filter(self.peer_filter.as_str()).run()?,
-            Query::Q5 => {
-                let one = all.series_id(SERIES).keys(100..=300);
-                one.filter("status = 500").descending().limit(100).run()?
-            }
-            Query::Q6 => {
-                let rows = all.filter(self.count_filter.as_str()).count()?;
-                return Ok(Answer {
-                    rows,
-                    ..Answer::default()
-                });
-            }
-            Query::Q7 => all.any_order().run()?,
-            Query::Q8 => {
-                let wide = all.series_ids(self.wide_series.iter().copied());
-                wide.keys(150..=160).limit(1_000).run()?
-            }
-        };
-        let adds_keys = query != Query::Q7;
-        let adds_payloads = matches!(query, Query::Q3 | Query::Q4 | Query::Q7);
-        let mut answer = Answer::default();
-        let mut read_bytes = 0;
-        for rows in cursor {
-            let rows = rows?;
-            answer.rows += rows.len() as u64;
-            if adds_keys {
-                answer.key_sum += rows.keys().iter().sum::<i64>();
-            }
-            read_bytes += payload_sum(&rows);
-        }
-        // Read of every row, compared where no tie at a limit leaves a choice.
-        if adds_payloads {
-            answer.payload_sum = black_box(read_bytes);
-        } else {
-            black_box(read_bytes);
-        }
-        Ok(answer)
+    /// Its queries.
+    pub(super) fn questions(&self) -> &Questions {
+        &self.questions
     }
 
     /// The failure of an answer that is not the right one.
@@ -165,31 +115,6 @@ impl Workload {
         let rows = index.query().count().map_err(failure)?;
         same(figure, engine, of(self.rows), of(rows))
     }
-}
-
-/// The sum of all bytes of the payloads, which lie one behind the other in their column.
-fn payload_sum(rows: &Rows) -> u64 {
-    match rows.payloads().map(Column::values) {
-        Some(Values::Bytes(payloads)) => byte_sum(payloads.bytes()),
-        _ => 0,
-    }
-}
-
-/// Adds eight bytes at a time, in four lanes of 16 bits: what is measured is the index, not this.
-fn byte_sum(bytes: &[u8]) -> u64 {
-    const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
-    /// Each adds at most twice 255 to a lane.
-    const WORDS: usize = 128;
-    let (words, rest) = bytes.as_chunks::<8>();
-    let lanes = |words: &[[u8; 8]]| {
-        let words = words.iter().map(|word| u64::from_le_bytes(*word));
-        let lanes: u64 = words.map(|word| (word & EVEN) + (word >> 8 & EVEN)).sum();
-        (0..4)
-            .map(|lane| lanes >> (16 * lane) & 0xffff)
-            .sum::<u64>()
-    };
-    let rest: u64 = rest.iter().map(|byte| u64::from(*byte)).sum();
-    words.chunks(WORDS).map(lanes).sum::<u64>() + rest
 }
 
 /// The name of an engine.
@@ -239,15 +164,6 @@ mod tests {
         assert_eq!(code, Code::Other);
         for part in ["q3", "native", "expected 1 rows", "found 2 rows", "-7", "9"] {
             assert!(message.contains(part), "{message}");
-        }
-    }
-
-    #[test]
-    fn bytes_add_up() {
-        for length in [0, 1, 7, 8, 9, 1_023, 1_024, 5_000] {
-            let bytes: Vec<u8> = (0..length).map(|at| 255 - (at % 7) as u8).collect();
-            let expected: u64 = bytes.iter().map(|byte| u64::from(*byte)).sum();
-            assert_eq!(byte_sum(&bytes), expected, "{length}");
         }
     }
 

@@ -6,6 +6,10 @@ use sidx_peers::figure::Figure;
 
 use crate::engines::Engine;
 
+/// What the names of figures of prepared queries end in. Only sidx has figures of both kinds: SQLite's queries
+/// are cached statements, and those of key-value stores are calls, so that nothing is left to prepare.
+pub(crate) const PREPARED: &str = "-prepared";
+
 /// The figures of all rounds.
 #[derive(Default)]
 pub(crate) struct Cells {
@@ -96,8 +100,12 @@ impl Cells {
         of_shape.map(|key| key.2).collect()
     }
 
-    /// One engine's figure.
+    /// One engine's figure. Of a query that was prepared it is the query's own, but for sidx.
     pub(crate) fn get(&self, series: u64, figure: &str, engine: Engine) -> Option<Cell> {
+        let figure = match figure.strip_suffix(PREPARED) {
+            Some(query) if engine != Engine::Sidx => query,
+            _ => figure,
+        };
         let figures = self.figures.get(&(series, figure.to_owned(), engine))?;
         let mut medians: Vec<f64> = figures.iter().map(|figure| figure.median).collect();
         medians.sort_by(f64::total_cmp);
@@ -170,6 +178,16 @@ pub(crate) mod tests {
         assert_eq!(ratio("q3", Group::Sqlite), of(Engine::Sqlite, 4.0));
         assert_eq!(ratio("q3", Group::Compressing), None);
         assert_eq!(ratio("ingest-100", Group::Any), of(Engine::Sqlite, 0.25));
+    }
+
+    #[test]
+    fn prepared_queries_are_compared_with_the_queries_of_peers() {
+        let mut cells = Cells::default();
+        cells.add(line("component", "q3", 9.0));
+        cells.add(line("component", "q3-prepared", 4.0));
+        cells.add(line("sqlite", "q3", 6.0));
+        let of = |figure| cells.ratio(100, figure, Group::Any).map(|ratio| ratio.better);
+        assert_eq!((of("q3"), of("q3-prepared")), (Some(6.0 / 9.0), Some(1.5)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use clap::ValueEnum;
 
 use crate::Arguments;
+use crate::cells::PREPARED;
 
 /// Who takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -152,8 +153,9 @@ fn sidx(what: Measurement, job: &Job<'_>) -> Option<Command> {
         Measurement::Ingest(batch) => format!("ingest-{batch}"),
         Measurement::Compact => return None,
         Measurement::Query => {
-            let queries = sidx_w1::Query::ALL.map(sidx_w1::Query::name).join(",");
-            format!("merge,size,open,{queries}")
+            let queries = sidx_w1::Query::ALL.map(sidx_w1::Query::name);
+            let prepared = queries.map(|query| format!("{query}{PREPARED}")).join(",");
+            format!("merge,size,open,{},{prepared}", queries.join(","))
         }
     };
     let mut command = Command::new(job.arguments.sidx.as_ref()?);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use sidx_w1::Query;
 
 use crate::bars::bars;
-use crate::cells::{Cell, Cells, Group, Ratio};
+use crate::cells::{Cell, Cells, Group, PREPARED, Ratio};
 use crate::engines::Engine;
 
 /// What is not a query: name and unit.
@@ -42,9 +42,11 @@ pub(crate) fn markdown(cells: &Cells) -> String {
 }
 
 /// Names and units of all figures, in order.
-fn figures() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let queries = Query::ALL.map(|query| (query.name(), "us"));
-    OTHERS.into_iter().chain(queries)
+fn figures() -> impl Iterator<Item = (String, &'static str)> {
+    let others = OTHERS.map(|(name, unit)| (name.to_owned(), unit));
+    let queries = Query::ALL.map(|query| (query.name().to_owned(), "us"));
+    let prepared = Query::ALL.map(|query| (format!("{}{PREPARED}", query.name()), "us"));
+    others.into_iter().chain(queries).chain(prepared)
 }
 
 fn measured(cells: &Cells, series: u64) -> Vec<Engine> {
@@ -66,14 +68,14 @@ fn medians(text: &mut String, cells: &Cells, series: u64) {
     );
     for (figure, unit) in figures() {
         let shown = engines.iter().map(|engine| {
-            let cell = cells.get(series, figure, *engine);
+            let cell = cells.get(series, &figure, *engine);
             cell.map_or(String::from("-"), |cell| digits(cell.median))
         });
         let groups = [Group::Any, Group::Compressing, Group::Sqlite];
-        let ratios = groups.map(|group| ratio(cells.ratio(series, figure, group)));
+        let ratios = groups.map(|group| ratio(cells.ratio(series, &figure, group)));
         row(
             text,
-            [figure.to_owned(), unit.to_owned()]
+            [figure.clone(), unit.to_owned()]
                 .into_iter()
                 .chain(shown)
                 .chain(ratios),
@@ -87,10 +89,10 @@ fn spreads(text: &mut String, cells: &Cells, series: u64) {
     head(text, std::iter::once("figure".to_owned()).chain(names));
     for (figure, _) in figures() {
         let shown = engines.iter().map(|engine| {
-            let cell = cells.get(series, figure, *engine);
+            let cell = cells.get(series, &figure, *engine);
             cell.map_or(String::from("-"), spread)
         });
-        row(text, std::iter::once(figure.to_owned()).chain(shown));
+        row(text, std::iter::once(figure.clone()).chain(shown));
     }
 }
 

@@ -3,8 +3,9 @@
 use super::block::{QueryBlock, selection};
 use super::cursor::Cursor;
 use super::explain::Explain;
+use super::filter::BoundFilter;
 use super::gaps::Gaps;
-use super::plan::{BoundFilter, Candidate, Plan};
+use super::plan::{Candidate, Plan};
 use super::projection::Projection;
 use super::share::{Stripes, likely_rows, shares_max, worth};
 use super::sweep::Sweep;

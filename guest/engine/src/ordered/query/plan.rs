@@ -11,23 +11,22 @@
 //! whether any of its rows may be wanted, and which position the first of them has at best.
 
 use super::explain::Explain;
+use super::filter::{BoundFilter, Passing};
 use super::position::Position;
-use crate::error::{Error, ErrorKind, OrDamage, Result};
-use crate::expression::{Expression, parse};
-use crate::filter::Verdict;
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
-use crate::ordered::predicate::{Places, Predicate};
+use crate::ordered::predicate::Predicate;
 use crate::part::PartList;
 use crate::part::block::{Block, BlockPlace};
 use crate::part::dictionary::Slices;
 use crate::part::frame::FrameEntry;
-use crate::part::list::{PerPart, Rank};
+use crate::part::list::Rank;
 use crate::part::readable::intersection;
 use crate::part::reader::{Frame, OpenBlock};
 use crate::part::{Part, Run};
 use crate::types::QuerySpec;
 use crate::types::Region;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// A query against one part list.
 pub(crate) struct Plan<H: Host> {
@@ -40,33 +39,6 @@ pub(crate) struct Plan<H: Host> {
     /// Wanted series, ascending and distinct; `None` for all.
     series: Option<Vec<u64>>,
     pub(crate) filter: Option<Arc<BoundFilter<H>>>,
-}
-
-/// A filter and the places of its columns, per part of a list.
-pub(crate) struct BoundFilter<H: Host> {
-    pub(crate) predicate: Predicate<H>,
-    places: PerPart<Places>,
-    /// What manifests say of each part.
-    verdicts: PerPart<Verdict>,
-    /// What postings say of each part, looked up when the part is first read.
-    slices: PerPart<OnceLock<Option<Slices>>>,
-}
-
-impl<H: Host> BoundFilter<H> {
-    pub(crate) fn parse(host: &H, live: &PartList<H>, text: &str) -> Result<Arc<Self>> {
-        Self::bind(host, live, &parse(text)?)
-    }
-
-    pub(crate) fn bind(host: &H, live: &PartList<H>, filter: &Expression) -> Result<Arc<Self>> {
-        let predicate = Predicate::bind(host, filter, &live.parts)?;
-        let parts = || live.parts.iter();
-        Ok(Arc::new(Self {
-            places: parts().map(|part| predicate.places(part)).collect(),
-            verdicts: parts().map(|part| predicate.judge_part(part)).collect(),
-            slices: parts().map(|_| OnceLock::new()).collect(),
-            predicate,
-        }))
-    }
 }
 
 /// A block with rows that a query may want.
@@ -121,10 +93,10 @@ impl<H: Host> Plan<H> {
         let manifest = part.manifest();
         let key_range = self.overlaps(manifest.min_key, manifest.max_key)
             && self.series.as_ref().is_none_or(|series| !series.is_empty());
-        let judged = || self.filter.as_ref()?.verdicts.get(rank);
+        let excludes = |filter: &Arc<BoundFilter<H>>| filter.excludes_part(rank);
         if !key_range {
             explain.parts.dropped_by_key_range += 1;
-        } else if matches!(judged(), Some(Verdict::Nothing)) {
+        } else if self.filter.as_ref().is_some_and(excludes) {
             explain.parts.dropped_by_tag_range += 1;
         } else {
             return true;
@@ -188,32 +160,59 @@ impl<H: Host> Plan<H> {
         frame: &Frame,
         explain: &mut Explain,
     ) -> Result<Vec<Candidate>> {
-        let slices = self.slices(host, rank)?;
-        let candidates = match slices {
-            Some(slices) if self.series.is_none() => self.sliced(slices, frame, explain),
-            _ => self.spanned(slices, frame, explain),
+        let Some((filter, part)) = self.filtered_part(rank) else {
+            return Ok(self.spanned(None, frame, explain));
         };
-        if candidates.is_empty() {
-            return Ok(candidates);
-        }
-        let Some((predicate, part, places)) = self.filtered_part(rank) else {
+        let slices = filter.slices(host, rank, part)?;
+        let mut candidates = match (slices, &self.series) {
+            (None, None) => return self.judged_first(host, (rank, frame), explain),
+            (Some(slices), None) => self.sliced(slices, frame, explain),
+            (slices, Some(_)) => self.spanned(slices, frame, explain),
+        };
+        let blocks = candidates.iter().map(|candidate| candidate.block);
+        let Some(judged) = filter.judged(host, rank, part, frame, blocks)? else {
             return Ok(candidates);
         };
-        let slots = predicate.slot_frames(part, places, frame)?;
-        let blocks: Vec<BlockPlace> = candidates.iter().map(|candidate| candidate.block).collect();
-        let judged = predicate.judge_blocks(host, &slots, frame, &blocks)?;
-        let mut kept = Vec::with_capacity(candidates.len());
-        for (mut candidate, found) in candidates.into_iter().zip(judged) {
-            match found.verdict {
-                Verdict::Nothing if found.by_filter => explain.blocks.dropped_by_filter += 1,
-                Verdict::Nothing => explain.blocks.dropped_by_tag_range += 1,
-                verdict => {
-                    candidate.all_match = matches!(verdict, Verdict::Everything);
-                    kept.push(candidate);
-                }
+        candidates.retain_mut(|candidate| {
+            let passing = judged.passes(candidate.block, explain);
+            candidate.all_match = passing == Some(Passing::All);
+            passing.is_some()
+        });
+        Ok(candidates)
+    }
+
+    /// The same for a query of all series, where nothing but the filter leaves blocks out: they are judged
+    /// before their runs, of which each has many, are looked at.
+    fn judged_first(
+        &self,
+        host: &H,
+        (rank, frame): (Rank, &Frame),
+        explain: &mut Explain,
+    ) -> Result<Vec<Candidate>> {
+        let Some((filter, part)) = self.filtered_part(rank) else {
+            return Ok(Vec::new());
+        };
+        let overlaps = |open: &&OpenBlock| self.overlaps(open.block.min_key, open.block.max_key);
+        let blocks = || frame.blocks.iter().filter(overlaps);
+        let places = blocks().map(|open| open.place);
+        let judged = filter.judged(host, rank, part, frame, places)?;
+        let mut candidates = Vec::new();
+        let mut seen = 0;
+        for open in blocks() {
+            seen += 1;
+            let passing = match judged {
+                Some(judged) => judged.passes(open.place, explain),
+                None => Some(Passing::Some),
+            };
+            if let Some(passing) = passing
+                && let Some(mut candidate) = self.candidate(open, explain)
+            {
+                candidate.all_match = passing == Passing::All;
+                candidates.push(candidate);
             }
         }
-        Ok(kept)
+        explain.blocks.dropped_by_key_range += frame.blocks.len().saturating_sub(seen) as u64;
+        Ok(candidates)
     }
 
     /// The blocks of a frame with rows of wanted series and keys, in slices where they are known.
@@ -298,7 +297,10 @@ impl<H: Host> Plan<H> {
         frame: &FrameEntry,
         explain: &mut Explain,
     ) -> Result<bool> {
-        let slices = self.slices(host, rank)?;
+        let slices = match self.filtered_part(rank) {
+            Some((filter, part)) => filter.slices(host, rank, part)?,
+            None => None,
+        };
         let wanted = slices.is_none_or(|slices| slices.touch(frame.block_numbers()));
         if !wanted {
             explain.blocks.dropped_by_filter += u64::from(frame.blocks);
@@ -306,30 +308,9 @@ impl<H: Host> Plan<H> {
         Ok(wanted)
     }
 
-    /// The slices of a part outside of which nothing can be wanted; none when that is not known. Damaged
-    /// postings spare nothing, and cost nothing else: the rows are read from other pages.
-    fn slices(&self, host: &H, rank: Rank) -> Result<Option<&Slices>> {
-        let Some((predicate, part, places)) = self.filtered_part(rank) else {
-            return Ok(None);
-        };
-        let Some(slot) = self
-            .filter
-            .as_ref()
-            .and_then(|filter| filter.slices.get(rank))
-        else {
-            return Ok(None);
-        };
-        if slot.get().is_none() {
-            let found = predicate.slices(host, part, places).or_damage()?;
-            let _ = slot.set(found.unwrap_or(None));
-        }
-        Ok(slot.get().and_then(Option::as_ref))
-    }
-
-    fn filtered_part(&self, rank: Rank) -> Option<(&Predicate<H>, &Part<H>, &Places)> {
+    fn filtered_part(&self, rank: Rank) -> Option<(&BoundFilter<H>, &Part<H>)> {
         let filter = self.filter.as_ref()?;
-        let part = self.live.get(rank)?;
-        Some((&filter.predicate, part, filter.places.get(rank)?))
+        Some((&**filter, &**self.live.get(rank)?))
     }
 
     /// Visits the frames that may hold wanted rows, ascending, until told to stop; false when
@@ -467,11 +448,9 @@ impl<H: Host> Plan<H> {
         block: BlockPlace,
         out: &mut Vec<u32>,
     ) -> Result<()> {
-        let Some((predicate, part, places)) = self.filtered_part(rank) else {
-            return Ok(());
-        };
-        let slots = predicate.slot_frames(part, places, frame)?;
-        slots.append_pages(block, out);
-        Ok(())
+        match self.filtered_part(rank) {
+            Some((filter, part)) => filter.append_slot_pages(rank, part, frame, block, out),
+            None => Ok(()),
+        }
     }
 }

@@ -4,7 +4,8 @@
 //! What a run has in common with the one before is not looked up again: the columns to return, and the filter
 //! as long as its values are the same. Both are bound to a part list, and bound anew when that has changed.
 
-use super::plan::{BoundFilter, Plan};
+use super::filter::BoundFilter;
+use super::plan::Plan;
 use super::projection::Projection;
 use crate::error::{Error, Result};
 use crate::expression::{Literal, Template};
