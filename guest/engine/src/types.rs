@@ -90,7 +90,7 @@ pub struct Written {
     pub memory_bytes: u64,
     /// How near the budgets are.
     pub pressure: Pressure,
-    /// How long the callers should wait before they are acknowledged.
+    /// How long later writes should wait before they queue.
     pub delay_ms: u32,
 }
 

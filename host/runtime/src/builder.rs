@@ -78,7 +78,7 @@ impl IndexBuilder {
     }
 
     /// Bytes of rows in memory from which they are flushed; 64 MiB by default, and never more than a 128th of
-    /// what the index may take in the store. With `u64::MAX` nothing is flushed that is not asked for.
+    /// what the index may take in the store, or than half of [`memory_bytes`](Self::memory_bytes). With `u64::MAX` nothing is flushed that is not asked for.
     pub fn flush_bytes(mut self, bytes: u64) -> Self {
         self.settings.flush_bytes = bytes;
         self
@@ -138,8 +138,8 @@ impl IndexBuilder {
             .background(false)
     }
 
-    /// Instances of the engine that may run at once: one for writes, one for each open cursor, flush and
-    /// merge, and one for labels. 256 by default, at least 3.
+    /// Instances of the engine that may run at once: one for writes, one for each open cursor, and one more for
+    /// each share of a query that threads share, one for each flush and merge, and one for labels. 256 by default, at least 3.
     pub fn max_instances(mut self, instances: u32) -> Self {
         self.settings.budgets.instances = instances.max(3);
         self
@@ -277,7 +277,7 @@ impl IndexBuilder {
     /// in its place until this is closed. On a medium that cannot be written to it takes no note of that.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// As [`open`](Self::open), but for those of a lock that is held.
     pub fn read_only(self) -> Result<Index> {
         self.open_as(Mode::Read)
     }

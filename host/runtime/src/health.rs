@@ -99,7 +99,7 @@ impl From<CacheStats> for CacheHealth {
 pub struct Health {
     /// Name of the index.
     pub index: String,
-    /// Whether it takes writes.
+    /// Whether it was opened for reading, and takes no writes.
     pub read_only: bool,
     /// Whether a writer may remove what is read here: it was opened read-only, in a place where nothing can
     /// be written, because of its medium, its owner, or because the medium is full.

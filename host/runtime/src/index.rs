@@ -24,8 +24,9 @@ use crate::store::Store;
 use crate::work::Merged;
 use crate::write::Write;
 
-/// A handle of an open index. Clones are handles of the same index and may be used from any thread; the
-/// index is closed when the last handle and the last cursor are dropped.
+/// A handle of an open index. Clones are handles of the same index and may be used from any thread. The
+/// index is closed when the last of them is dropped, and with it the last of what was made of them and holds
+/// it open: queries, prepared ones too, cursors, writes, maintenance and dumps.
 ///
 /// Dropping flushes nothing: rows written with durability `sync` or `os` are in the log and come back
 /// when the index is opened again. Rows written with `none` need [`flush`](Self::flush) or
@@ -88,7 +89,9 @@ impl Index {
     }
 
     /// Writes all rows that are in memory to a part in the store. They are durable on return, whatever
-    /// durability they were written with. One flush runs at a time; others wait for it.
+    /// durability they were written with. One flush runs at a time; others wait for it. With
+    /// [`automatic_merge`](crate::IndexBuilder::automatic_merge), the default, it then waits for a running merge
+    /// and does the merges that are worth it, and so does [`close`](Self::close).
     ///
     /// # Errors
     /// `resource-exhausted` when another program has filled the medium: the index is as before then, and the
@@ -98,7 +101,7 @@ impl Index {
     }
 
     /// Merges parts of similar size until nothing is worth merging. Queries and writes go on meanwhile.
-    /// One merge runs at a time; others wait for it, flushes do not. A damaged part stays where it is,
+    /// One merge runs at a time; others wait for it. A damaged part stays where it is,
     /// and is counted in [`Merged::left_out`].
     ///
     /// # Errors
@@ -170,7 +173,7 @@ impl Index {
     /// The label of each series, `None` where it has none.
     ///
     /// # Errors
-    /// Those of a read.
+    /// `corrupt` or `io` when parts cannot be read, `resource-exhausted` when all instances are in use.
     pub fn series_labels(&self, series: &[u64]) -> Result<Vec<Option<Arc<str>>>> {
         let labels = self.handle.labels().resolve(series)?;
         Ok(series.iter().map(|id| labels.get(id).cloned()).collect())
@@ -179,7 +182,7 @@ impl Index {
     /// The parts, as JSON, with all that is known of each; [`part_list`](Self::part_list) has the numbers.
     ///
     /// # Errors
-    /// Those of a read.
+    /// `corrupt` or `io` when parts cannot be read, `resource-exhausted` when all instances are in use.
     pub fn parts(&self) -> Result<Value> {
         let mut lease = self.handle.lease()?;
         let report = lease.instance()?.describe(Subject::Parts)?;
@@ -190,7 +193,7 @@ impl Index {
     /// [`flush`](Self::flush), parts in files are merged with their neighbours in this order only.
     ///
     /// # Errors
-    /// Those of a read.
+    /// `corrupt` or `io` when parts cannot be read, `resource-exhausted` when all instances are in use.
     pub fn part_list(&self) -> Result<Vec<PartInfo>> {
         part::list(&self.parts()?)
     }
@@ -199,7 +202,7 @@ impl Index {
     /// the file parts by size, under `health` what [`health`](Self::health) tells.
     ///
     /// # Errors
-    /// Those of a read.
+    /// `corrupt` or `io` when parts cannot be read, `resource-exhausted` when all instances are in use.
     pub fn stats(&self) -> Result<Value> {
         // The introducer alone knows what comes next: element ids, log position, refusals.
         let described = |introducer: &mut dyn Instance| {
@@ -282,7 +285,7 @@ impl Index {
     /// Every physical row of every part, a block at a time, unsorted.
     ///
     /// # Errors
-    /// Those of a read.
+    /// `corrupt` or `io` when parts cannot be read, `resource-exhausted` when all instances are in use.
     pub fn dump(&self) -> Result<Dump> {
         self.maintain().dump()
     }

@@ -188,7 +188,7 @@ impl Query {
 
     /// Returns what is left when rows of the query are lost or cannot be read, where it would otherwise
     /// fail with `corrupt`. [`Cursor::missing`] then tells what the result lacks; it is partial when that
-    /// is not empty. Such a query reads every block whole before it uses it.
+    /// is not empty. Such a query reads all that it needs of a block before it uses the block.
     pub fn allow_partial(mut self) -> Self {
         self.spec.allow_partial = true;
         self
@@ -200,9 +200,10 @@ impl Query {
         self
     }
 
-    /// Most threads that share the work of a query of very many rows in any order, or of a count of them,
-    /// each with an instance of the engine; the processors of the machine by default. Rows and their order
-    /// are the same with any number. 1 does everything on the thread that asks.
+    /// Most threads that share the work of a query of very many rows in any order, or of a count of them without
+    /// limit and [`max_rows`](Self::max_rows), each with an instance of the engine; the processors of the machine
+    /// by default, at most 255. Rows and their order are the same with any number. 1 does everything on the
+    /// thread that asks.
     pub fn threads(mut self, threads: usize) -> Self {
         self.terms.threads = threads;
         self
@@ -227,7 +228,12 @@ impl Query {
 
     /// Reads the query now, to be run any number of times. Its filter may have parameters, `$` and a name
     /// wherever a value may stand, which get their values for each run, and with them series, key bounds and
-    /// limit, where those are to be others. A run of the shortest queries takes less than half as long.
+    /// limit, where those are to be others; order, tags, memory, threads and the most rows are those of the query.
+    /// A run neither parses nor plans its filter again while its values are the same; docs/performance.md has
+    /// what that spares.
+    ///
+    /// Each instance of the engine prepares the query for itself when it first runs it, and keeps the 32 that
+    /// ran last, each with its filter for the last 4 sets of values, until parts change.
     ///
     /// ```
     /// # fn main() -> sidx_host::Result<()> {
@@ -250,12 +256,15 @@ impl Query {
     /// ```
     ///
     /// # Errors
-    /// `invalid-argument` for a filter that cannot be read, and those of starting an instance.
+    /// `invalid-argument` for a filter that cannot be read; `corrupt` or `io` when parts cannot be,
+    /// `resource-exhausted` when too many instances are in use, and `deadline-exceeded` or `cancelled` by the
+    /// query's own [`timeout`](Self::timeout) and [`cancel`](Self::cancel).
     pub fn prepare(self) -> Result<PreparedQuery> {
         PreparedQuery::new(self.index, Statement::new(self.spec), self.terms)
     }
 
-    /// The number of rows that the query would return.
+    /// The number of rows that the query would return. It reads no tags but those of the filter, and payloads
+    /// only for [`distinct_payload`](Self::distinct_payload), so it may succeed where the query meets damage.
     ///
     /// # Errors
     /// As [`run`](Self::run).

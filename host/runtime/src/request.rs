@@ -3,6 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use sidx_engine::expression::MAX_TEXT_BYTES;
 use sidx_engine::{Counted, Execution, ExecutionSeries, Offered, QuerySpec};
 
 use crate::error::Result;
@@ -73,9 +74,10 @@ impl Request {
                 let again = execution.clone();
                 match instance.offer_execution(&statement, execution, rows, shares)? {
                     Offered::Done(started) => Course::Alone(started),
-                    Offered::Shares(shares) => {
-                        Course::Shared(as_query(instance, &statement, again)?, shares)
-                    }
+                    Offered::Shares(shares) => match as_query(instance, &statement, &again)? {
+                        Some(query) => Course::Shared(query, shares),
+                        None => Course::Alone(instance.execute(&statement, again, rows)?),
+                    },
                 }
             }
         })
@@ -97,7 +99,10 @@ impl Request {
                 let again = execution.clone();
                 match instance.offer_execution_count(&statement, execution, shares)? {
                     Offered::Done(counted) => return Ok(counted),
-                    Offered::Shares(shares) => (as_query(instance, &statement, again)?, shares),
+                    Offered::Shares(shares) => match as_query(instance, &statement, &again)? {
+                        Some(query) => (query, shares),
+                        None => return instance.count_execution(&statement, again),
+                    },
                 }
             }
         };
@@ -106,23 +111,30 @@ impl Request {
 }
 
 /// The run that an instance was last asked for as a query, which other instances can do without preparing it.
+/// None where its filter, printed with its values, is too long to be read, as of escapes and base64.
 fn as_query(
     instance: &mut dyn Instance,
     statement: &Arc<Statement>,
-    execution: Execution,
-) -> Result<QuerySpec> {
+    execution: &Execution,
+) -> Result<Option<QuerySpec>> {
     let filter = instance.bound_filter(statement)?;
+    if filter
+        .as_ref()
+        .is_some_and(|text| text.len() > MAX_TEXT_BYTES)
+    {
+        return Ok(None);
+    }
     let query = statement.query().clone();
-    Ok(QuerySpec {
-        series: match execution.series {
+    Ok(Some(QuerySpec {
+        series: match &execution.series {
             ExecutionSeries::Prepared => query.series,
-            ExecutionSeries::One(series) => Some(vec![series]),
-            ExecutionSeries::Several(series) => Some(series),
+            ExecutionSeries::One(series) => Some(vec![*series]),
+            ExecutionSeries::Several(series) => Some(series.clone()),
         },
         low: Bound::Included(execution.low),
         high: Bound::Included(execution.high),
         limit: execution.limit,
         filter,
         ..query
-    })
+    }))
 }

@@ -146,7 +146,7 @@ fn is_stop(error: &Error) -> bool {
     )
 }
 
-/// Bytes of a batch: its values, and 16 for the series and key of each row.
+/// Bytes of a batch in memory: its columns, and 16 for the series and key of each row.
 fn raw_bytes(batch: &sidx_engine::Batch<Columns>) -> u64 {
     batch.columns.size_bytes() + 16 * batch.keys.len() as u64
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use sidx_host::{CancelToken, Engine, ErrorKind};
+use sidx_host::{CancelToken, Cursor, Engine, ErrorKind};
 use sidx_tests::model::Row;
 use sidx_tests::subject::{Subject, error_of, explain_of, on_both_engines, rows_of};
 
@@ -27,9 +27,9 @@ fn filled(index: &Subject) {
 }
 
 /// Keys, series and payloads in order.
-fn rows(query: sidx_host::Query) -> (Vec<i64>, Vec<u64>, Vec<u8>) {
+fn rows(cursor: sidx_host::Result<Cursor>) -> (Vec<i64>, Vec<u64>, Vec<u8>) {
     let (mut keys, mut series, mut payloads) = (Vec::new(), Vec::new(), Vec::new());
-    for rows in query.run().unwrap() {
+    for rows in cursor.unwrap() {
         let rows = rows.unwrap();
         keys.extend_from_slice(rows.keys());
         series.extend_from_slice(rows.series());
@@ -44,10 +44,13 @@ fn rows_and_their_order_do_not_depend_on_the_number_of_threads() {
         filled(&index);
         for filter in ["code >= 0", "code in (1, 3, 4, 5, 6, 7, 8)"] {
             let asked = |threads| index.ask().any_order().filter(filter).threads(threads);
-            let alone = rows(asked(1));
+            let alone = rows(asked(1).run());
             for threads in [2, 3, 5] {
-                assert!(rows(asked(threads)) == alone, "{filter}, {threads} threads");
-                assert!(rows(asked(threads).rows_per_batch(1_000)) == alone);
+                assert!(
+                    rows(asked(threads).run()) == alone,
+                    "{filter}, {threads} threads"
+                );
+                assert!(rows(asked(threads).rows_per_batch(1_000).run()) == alone);
             }
         }
         let (one, other) = (
@@ -55,6 +58,34 @@ fn rows_and_their_order_do_not_depend_on_the_number_of_threads() {
             rows_of(index.ask().any_order().threads(1)),
         );
         assert!(one == other);
+    });
+}
+
+#[test]
+fn runs_of_prepared_queries_are_shared_like_queries() {
+    on_both_engines(|index| {
+        filled(&index);
+        let filter = "code in ($a, 3, 4, 5, 6, 7, 8) and not s = $text";
+        let asked = |threads| index.ask().any_order().filter(filter).threads(threads);
+        let alone = index.ask().any_order().threads(1);
+        let alone = rows(alone.filter("code in (1, 3, 4, 5, 6, 7, 8)").run());
+        for threads in [2, 3] {
+            let prepared = asked(threads).prepare().unwrap();
+            // Printed, the longest is a filter that is too long for others to read.
+            for text in ["x".to_owned(), "\"".repeat(100), "\u{1}".repeat(300_000)] {
+                let run = prepared.bind().value("a", 1).value("text", text.as_str());
+                assert_eq!(run.clone().count().unwrap(), alone.0.len() as u64);
+                assert!(rows(run.run()) == alone, "{threads} threads");
+            }
+            let narrow = prepared
+                .bind()
+                .value("a", 1)
+                .value("text", "")
+                .series_ids([3, 9]);
+            let expected = index.ask().series_ids([3, 9]).any_order().threads(1);
+            let expected = rows(expected.filter("code in (1, 3, 4, 5, 6, 7, 8)").run());
+            assert!(rows(narrow.run()) == expected);
+        }
     });
 }
 

@@ -34,7 +34,8 @@ impl Template {
     /// The filter with these values of its parameters, one for each name. Cost: a copy of the tree.
     ///
     /// # Errors
-    /// `invalid-argument` for another number of values, and for one that the test it is for cannot take.
+    /// `invalid-argument` for another number of values, for one that the test it is for cannot take, and for
+    /// more than [`MAX_TEXT_BYTES`] of text and bytes, each counted wherever it stands.
     pub fn bind(&self, values: &[Literal]) -> Result<Expression> {
         let (found, needed) = (values.len(), self.names.len());
         if found != needed {
@@ -43,23 +44,20 @@ impl Template {
                 "filter: {found} values for {needed} parameters{names}"
             )));
         }
-        let strings = values.iter().map(|value| match value {
-            Literal::String(text) => text.len(),
-            Literal::Bytes(bytes) => bytes.len(),
-            _ => 0,
-        });
-        let size_bytes = strings.fold(0, usize::saturating_add);
-        if size_bytes > MAX_TEXT_BYTES {
-            return Err(Error::invalid(format!(
-                "filter: the values of the parameters have {size_bytes} bytes, the limit is {MAX_TEXT_BYTES}"
-            )));
-        }
+        let mut size_bytes = 0usize;
         self.tree.clone().map(&mut |operand, place| match operand {
             Operand::Literal(literal) => Ok(literal),
             Operand::Parameter(Parameter { number, column }) => {
                 let names = &self.names;
                 let value = values.get(number);
                 let value = value.ok_or_else(|| without_value(names, number, column))?;
+                size_bytes = size_bytes.saturating_add(text_bytes(value));
+                if size_bytes > MAX_TEXT_BYTES {
+                    return Err(Error::invalid(format!(
+                        "filter: the values of the parameters have more than {MAX_TEXT_BYTES} bytes in all places \
+                         together where they stand"
+                    )));
+                }
                 let fits = place.check(value).map_err(|message| {
                     fail(
                         column,
@@ -89,6 +87,15 @@ impl Template {
                 Err(without_value(&names, number, column))
             }
         })
+    }
+}
+
+/// Bytes of a value that is text or bytes.
+fn text_bytes(value: &Literal) -> usize {
+    match value {
+        Literal::String(text) => text.len(),
+        Literal::Bytes(bytes) => bytes.len(),
+        _ => 0,
     }
 }
 

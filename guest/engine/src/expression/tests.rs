@@ -266,7 +266,9 @@ fn values_that_a_test_cannot_take_are_refused_where_they_stand() {
     let long = Literal::Bytes(vec![0; MAX_TEXT_BYTES]);
     let two = Template::parse("a = $v or b = $w").unwrap();
     assert!(two.bind(&[long.clone(), Literal::Int(0)]).is_ok());
-    assert!(two.bind(&[long, text]).is_err());
+    assert!(two.bind(&[long.clone(), text]).is_err());
+    let twice = Template::parse("a in ($v, 1, $v)").unwrap();
+    assert!(twice.bind(&[long]).is_err());
     let many: Vec<String> = (0..=MAX_PARAMETERS)
         .map(|number| format!("$p{number}"))
         .collect();
