@@ -8,14 +8,11 @@ mod component;
 use std::env;
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use component::{Build, PREBUILT};
 
-/// With the vector instructions that the component has.
-const VECTORS: &str = "-C target-feature=+simd128";
-/// With what every host has.
+/// Without the vector instructions that the component has: with what every host has.
 const PLAIN: &str = "";
 
 fn main() -> ExitCode {
@@ -42,10 +39,10 @@ fn run() -> Result<(), String> {
         &made(&|| component::component(Build::Hostile))?,
     )?;
     for name in ["kernels", "executor"] {
-        let checks = made(&|| module(&format!("{name}-wasm"), VECTORS))?;
+        let checks = made(&|| module(&format!("{name}-wasm"), None))?;
         write(&format!("{name}.wasm"), &checks)?;
     }
-    let checks = made(&|| component::wrap(&module("storage-checks", PLAIN)?))?;
+    let checks = made(&|| component::wrap(&module("storage-checks", Some(PLAIN))?))?;
     write("storage-checks.wasm", &checks)
 }
 
@@ -54,10 +51,9 @@ fn write(name: &str, bytes: &[u8]) -> Result<(), String> {
     fs::write(&path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-/// The module of a folder of `tests`, whose package is named after it.
-fn module(folder: &str, flags: &str) -> Result<Vec<u8>, String> {
+/// The module of a folder of `tests`, whose package is named after it; with other flags than the component's.
+fn module(folder: &str, flags: Option<&str>) -> Result<Vec<u8>, String> {
     let workspace = component::workspace()?;
-    let target_dir = component::variable("OUT_DIR")?.join("kernels");
     let sources = workspace.join(format!("tests/{folder}"));
     writeln!(
         io::stdout(),
@@ -65,15 +61,15 @@ fn module(folder: &str, flags: &str) -> Result<Vec<u8>, String> {
         sources.display()
     )
     .map_err(|error| format!("cannot write to stdout: {error}"))?;
-    let output = component::guest_cargo(&workspace, &target_dir, &format!("sidx-{folder}"))
-        .env("RUSTFLAGS", flags)
+    let mut cargo = component::guest_cargo(&workspace, &format!("sidx-{folder}"))?;
+    cargo.envs(flags.map(|flags| ("RUSTFLAGS", flags)));
+    let output = cargo
         .output()
         .map_err(|error| format!("cannot start cargo: {error}"))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         return Err(format!("building tests/{folder} failed:\n{stderr}"));
     }
-    let module = format!("release/sidx_{}.wasm", folder.replace('-', "_"));
-    let module = Path::new(component::TARGET).join(module);
-    component::read(&target_dir.join(module))
+    let module = format!("sidx_{}.wasm", folder.replace('-', "_"));
+    component::read(&component::module_path(&module)?)
 }

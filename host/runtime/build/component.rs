@@ -13,6 +13,9 @@ use std::process::Command;
 /// What the guest is compiled for.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
+/// With the vector instructions that the component may use.
+const VECTORS: &str = "-C target-feature=+simd128";
+
 /// Names a finished component to be taken, for hosts without the target.
 pub(crate) const PREBUILT: &str = "SIDX_COMPONENT_WASM";
 
@@ -21,7 +24,7 @@ pub(crate) const PREBUILT: &str = "SIDX_COMPONENT_WASM";
 pub(crate) enum Build {
     /// The one that is shipped.
     Shipped,
-    /// The one that misbehaves on demand, for tests. Its speed is of no interest.
+    /// The one that misbehaves on demand, for tests.
     Hostile,
 }
 
@@ -35,13 +38,21 @@ impl Build {
     }
 }
 
-/// Builds the component in cargo's output folder and returns its bytes.
+/// Builds the component and returns its bytes.
 pub(crate) fn component(build: Build) -> Result<Vec<u8>, String> {
     let workspace = workspace()?;
-    let out = variable("OUT_DIR")?;
     announce_inputs(&workspace, build)
         .map_err(|error| format!("cannot write to stdout: {error}"))?;
-    wrap(&read(&build_module(&workspace, &out, build)?)?)
+    wrap(&read(&build_module(&workspace, build)?)?)
+}
+
+/// The target folder of nested cargos, beside cargo's own `build`: whatever build script runs, and however often
+/// cargo finds that it has another one, the guest's dependencies are compiled once.
+fn guest_folder() -> Result<PathBuf, String> {
+    let out = variable("OUT_DIR")?;
+    let build = out.ancestors().find(|above| above.ends_with("build"));
+    let beside = build.and_then(Path::parent).unwrap_or(&out);
+    Ok(beside.join("guest"))
 }
 
 /// The folder of the workspace: the one above the crate that has the boundary.
@@ -96,23 +107,25 @@ fn announce_inputs(workspace: &Path, build: Build) -> io::Result<()> {
 }
 
 /// Compiles the guest and returns the path of its core module.
-fn build_module(workspace: &Path, out: &Path, build: Build) -> Result<PathBuf, String> {
-    let target_dir = out.join("guest");
-    let first = compile(workspace, &target_dir, build)?;
+fn build_module(workspace: &Path, build: Build) -> Result<PathBuf, String> {
+    let (package, module) = build.package();
+    let first = compile(workspace, package)?;
     if !first.success {
         if !first.target_is_missing {
             return Err(format!("building the component failed:\n{}", first.stderr));
         }
         install_target()?;
-        let second = compile(workspace, &target_dir, build)?;
+        let second = compile(workspace, package)?;
         if !second.success {
             return Err(format!("building the component failed:\n{}", second.stderr));
         }
     }
-    Ok(target_dir
-        .join(TARGET)
-        .join("release")
-        .join(build.package().1))
+    module_path(module)
+}
+
+/// Where a nested cargo leaves a module.
+pub(crate) fn module_path(name: &str) -> Result<PathBuf, String> {
+    Ok(guest_folder()?.join(TARGET).join("release").join(name))
 }
 
 struct Compilation {
@@ -121,12 +134,8 @@ struct Compilation {
     stderr: String,
 }
 
-fn compile(workspace: &Path, target_dir: &Path, build: Build) -> Result<Compilation, String> {
-    let mut command = guest_cargo(workspace, target_dir, build.package().0);
-    for (name, value) in settings(build) {
-        command.env(name, value);
-    }
-    let output = command
+fn compile(workspace: &Path, package: &str) -> Result<Compilation, String> {
+    let output = guest_cargo(workspace, package)?
         .output()
         .map_err(|error| format!("cannot start cargo: {error}"))?;
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -139,13 +148,13 @@ fn compile(workspace: &Path, target_dir: &Path, build: Build) -> Result<Compilat
 }
 
 /// A nested cargo that builds a package for the guest's target, in a clean environment.
-pub(crate) fn guest_cargo(workspace: &Path, target_dir: &Path, package: &str) -> Command {
+pub(crate) fn guest_cargo(workspace: &Path, package: &str) -> Result<Command, String> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(workspace)
         .args(["build", "--release", "--locked", "--package", package])
         .args(["--target", TARGET, "--target-dir"])
-        .arg(target_dir);
+        .arg(guest_folder()?);
     // What the outer cargo or the user set for the host must not reach the guest: flags for another
     // machine, clippy in place of the compiler, another output folder.
     for name in [
@@ -160,22 +169,22 @@ pub(crate) fn guest_cargo(workspace: &Path, target_dir: &Path, package: &str) ->
     ] {
         command.env_remove(name);
     }
-    command
+    command.envs(settings());
+    Ok(command)
 }
 
-/// How the compiler is set, the profile included.
-fn settings(build: Build) -> Vec<(&'static str, &'static str)> {
+/// How the compiler is set, the profile included: alike for all that is built, which then shares what it needs.
+fn settings() -> Vec<(&'static str, &'static str)> {
     let mut settings = vec![
-        ("RUSTFLAGS", "-C target-feature=+simd128"),
+        ("RUSTFLAGS", VECTORS),
+        ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3"),
         ("CARGO_PROFILE_RELEASE_PANIC", "abort"),
         ("CARGO_PROFILE_RELEASE_STRIP", "debuginfo"),
         ("CARGO_PROFILE_RELEASE_DEBUG", "false"),
     ];
-    let level = if build == Build::Shipped { "3" } else { "1" };
-    settings.push(("CARGO_PROFILE_RELEASE_OPT_LEVEL", level));
     let is_release = env::var("PROFILE").as_deref() == Ok("release");
     // Released components are as fast as can be; in development a change must not cost half a minute.
-    settings.extend(if is_release && build == Build::Shipped {
+    settings.extend(if is_release {
         [
             ("CARGO_PROFILE_RELEASE_LTO", "fat"),
             ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1"),
