@@ -94,8 +94,8 @@ impl Columns {
         self.keys.as_ref().map_or(0, bytes)
     }
 
-    /// Bytes that the columns take in memory: values, 4 for each string or bytes, ends of arrays, presence, and
-    /// 128 for each column.
+    /// Bytes that the columns take in memory: values, 4 for each string or bytes, ends of arrays, presence,
+    /// and 128 for each column.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
         self.columns

@@ -46,8 +46,8 @@ pub(crate) fn component(build: Build) -> Result<Vec<u8>, String> {
     wrap(&read(&build_module(&workspace, build)?)?)
 }
 
-/// The target folder of nested cargos, beside cargo's own `build`: whatever build script runs, and however often
-/// cargo finds that it has another one, the guest's dependencies are compiled once.
+/// The target folder of nested cargos, beside cargo's own `build`: whatever build script runs, and however
+/// often cargo finds that it has another one, the guest's dependencies are compiled once.
 fn guest_folder() -> Result<PathBuf, String> {
     let out = variable("OUT_DIR")?;
     let build = out.ancestors().find(|above| above.ends_with("build"));
@@ -173,7 +173,8 @@ pub(crate) fn guest_cargo(workspace: &Path, package: &str) -> Result<Command, St
     Ok(command)
 }
 
-/// How the compiler is set, the profile included: alike for all that is built, which then shares what it needs.
+/// How the compiler is set, the profile included: alike for all that is built, which then shares what it
+/// needs.
 fn settings() -> Vec<(&'static str, &'static str)> {
     let mut settings = vec![
         ("RUSTFLAGS", VECTORS),

@@ -77,8 +77,9 @@ impl IndexBuilder {
         self
     }
 
-    /// Bytes of rows in memory from which they are flushed; 64 MiB by default, and never more than a 128th of
-    /// what the index may take in the store, or than half of [`memory_bytes`](Self::memory_bytes). With `u64::MAX` nothing is flushed that is not asked for.
+    /// Bytes of rows in memory from which they are flushed; 64 MiB by default, and never more than a 128th
+    /// of what the index may take in the store, or than half of [`memory_bytes`](Self::memory_bytes). With
+    /// `u64::MAX` nothing is flushed that is not asked for.
     pub fn flush_bytes(mut self, bytes: u64) -> Self {
         self.settings.flush_bytes = bytes;
         self
@@ -138,8 +139,9 @@ impl IndexBuilder {
             .background(false)
     }
 
-    /// Instances of the engine that may run at once: one for writes, one for each open cursor, and one more for
-    /// each share of a query that threads share, one for each flush and merge, and one for labels. 256 by default, at least 3.
+    /// Instances of the engine that may run at once: one for writes, one for each open cursor, and one more
+    /// for each share of a query that threads share, one for each flush and merge, and one for labels. 256
+    /// by default, at least 3.
     pub fn max_instances(mut self, instances: u32) -> Self {
         self.settings.budgets.instances = instances.max(3);
         self

@@ -90,8 +90,8 @@ impl Index {
 
     /// Writes all rows that are in memory to a part in the store. They are durable on return, whatever
     /// durability they were written with. One flush runs at a time; others wait for it. With
-    /// [`automatic_merge`](crate::IndexBuilder::automatic_merge), the default, it then waits for a running merge
-    /// and does the merges that are worth it, and so does [`close`](Self::close).
+    /// [`automatic_merge`](crate::IndexBuilder::automatic_merge), the default, it then waits for a running
+    /// merge and does the merges that are worth it, and so does [`close`](Self::close).
     ///
     /// # Errors
     /// `resource-exhausted` when another program has filled the medium: the index is as before then, and the

@@ -200,10 +200,10 @@ impl Query {
         self
     }
 
-    /// Most threads that share the work of a query of very many rows in any order, or of a count of them without
-    /// limit and [`max_rows`](Self::max_rows), each with an instance of the engine; the processors of the machine
-    /// by default, at most 255. Rows and their order are the same with any number. 1 does everything on the
-    /// thread that asks.
+    /// Most threads that share the work of a query of very many rows in any order, or of a count of them
+    /// without limit and [`max_rows`](Self::max_rows), each with an instance of the engine; the processors
+    /// of the machine by default, at most 255. Rows and their order are the same with any number. 1 does
+    /// everything on the thread that asks.
     pub fn threads(mut self, threads: usize) -> Self {
         self.terms.threads = threads;
         self
@@ -228,9 +228,9 @@ impl Query {
 
     /// Reads the query now, to be run any number of times. Its filter may have parameters, `$` and a name
     /// wherever a value may stand, which get their values for each run, and with them series, key bounds and
-    /// limit, where those are to be others; order, tags, memory, threads and the most rows are those of the query.
-    /// A run neither parses nor plans its filter again while its values are the same; docs/performance.md has
-    /// what that spares.
+    /// limit, where those are to be others; order, tags, memory, threads and the most rows are those of the
+    /// query. A run neither parses nor plans its filter again while its values are the same;
+    /// docs/performance.md has what that spares.
     ///
     /// Each instance of the engine prepares the query for itself when it first runs it, and keeps the 32 that
     /// ran last, each with its filter for the last 4 sets of values, until parts change.

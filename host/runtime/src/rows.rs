@@ -148,8 +148,8 @@ impl Rows {
     /// looks up the labels of all rows at once.
     ///
     /// # Errors
-    /// When the labels must be looked up: `corrupt` or `io` when parts cannot be read, `resource-exhausted` when
-    /// all instances are in use.
+    /// When the labels must be looked up: `corrupt` or `io` when parts cannot be read, `resource-exhausted`
+    /// when all instances are in use.
     pub fn label(&self, row: usize) -> Result<Option<Arc<str>>> {
         let Some(series) = self.series().get(row) else {
             return Ok(None);

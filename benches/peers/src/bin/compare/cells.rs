@@ -4,11 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sidx_peers::figure::Figure;
 
-use crate::engines::Engine;
-
-/// What the names of figures of prepared queries end in. Only sidx has figures of both kinds: SQLite's queries
-/// are cached statements, and those of key-value stores are calls, so that nothing is left to prepare.
-pub(crate) const PREPARED: &str = "-prepared";
+use crate::engines::{Engine, PREPARED};
 
 /// The figures of all rounds.
 #[derive(Default)]

@@ -6,7 +6,11 @@ use std::process::{Command, Stdio};
 use clap::ValueEnum;
 
 use crate::Arguments;
-use crate::cells::PREPARED;
+
+/// What the names of figures of prepared queries end in. Only sidx has figures of both kinds: SQLite's
+/// queries are cached statements, and those of key-value stores are calls, so that nothing is left to
+/// prepare.
+pub(crate) const PREPARED: &str = "-prepared";
 
 /// Who takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]

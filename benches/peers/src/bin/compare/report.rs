@@ -5,8 +5,8 @@ use std::fmt::Write;
 use sidx_w1::Query;
 
 use crate::bars::bars;
-use crate::cells::{Cell, Cells, Group, PREPARED, Ratio};
-use crate::engines::Engine;
+use crate::cells::{Cell, Cells, Group, Ratio};
+use crate::engines::{Engine, PREPARED};
 
 /// What is not a query: name and unit.
 const OTHERS: [(&str, &str); 8] = [

@@ -1,5 +1,6 @@
 //! A filter bound to a part list, and what came out about it since. Nothing of this depends on the rest of a
-//! query, and all of it on what never changes, so the next queries with the same filter need not find it again.
+//! query, and all of it on what never changes, so the next queries with the same filter need not find it
+//! again.
 
 use super::explain::Explain;
 use crate::error::{OrDamage, Result};
