@@ -227,8 +227,13 @@ fn advice(kind: ErrorKind) -> (Code, &'static str) {
 }
 
 /// Turns what the argument parser has to say into output and an exit code: help goes to stdout,
-/// errors become one line.
-pub fn report_arguments(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+/// errors become one line. `command` is the first argument, whose help is to be named, if it names a command.
+pub fn report_arguments(
+    error: &clap::Error,
+    command: Option<&str>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> ExitCode {
     use clap::error::ErrorKind as Kind;
     let text = error.render();
     match error.kind() {
@@ -241,12 +246,12 @@ pub fn report_arguments(error: &clap::Error, out: &mut dyn Write, err: &mut dyn 
             let _ = write!(err, "{text}");
             Code::Usage.into()
         }
-        _ => arguments_failure(&text.to_string()).report(err),
+        _ => arguments_failure(&text.to_string(), command).report(err),
     }
 }
 
 /// The first paragraphs of the parser's text, without the usage lines.
-fn arguments_failure(text: &str) -> Failure {
+fn arguments_failure(text: &str, command: Option<&str>) -> Failure {
     let told = text
         .lines()
         .map(str::trim)
@@ -266,6 +271,7 @@ fn arguments_failure(text: &str) -> Failure {
         .lines()
         .find_map(|line| line.trim().strip_prefix("Usage: sidx "))
         .and_then(|usage| usage.split_whitespace().next())
+        .or(command)
         .filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()))
         .map_or(String::from("sidx --help"), |word| {
             format!("sidx {word} --help")
@@ -304,6 +310,6 @@ mod tests {
                     Usage: sidx query [OPTIONS] <STORE>\n\nFor more information, try '--help'.\n";
         let expected = "sidx: invalid value 'x' for '--limit <N>': invalid digit; try 1; \
                         see `sidx query --help`\n";
-        assert_eq!(line(&arguments_failure(text)), expected);
+        assert_eq!(line(&arguments_failure(text, None)), expected);
     }
 }

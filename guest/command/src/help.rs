@@ -103,7 +103,8 @@ never converted, and nothing of them is read as a filter. NAME stands without it
 the shell leaves alone only within single quotes.
 
 --count prints the number of the rows alone. What only says how rows are printed (--select,
---no-payload) makes no difference to it; --format and --explain are refused.
+--no-payload) makes no difference to it, but with --allow-partial, where a row counts of which all
+that is asked for can be read; --format and --explain are refused.
 
 NDJSON has the shape that `sidx ingest` reads, and loses nothing. CSV has the columns series, key,
 one for each tag, and payload; absent and empty look the same there, and a payload that is not UTF-8

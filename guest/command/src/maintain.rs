@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use sidx_engine::Retention;
+use sidx_engine::expression::Template;
 
 use crate::arguments::{
     BackupArguments, FlushArguments, MergeArguments, ReportFormat, RetainArguments,
@@ -48,6 +49,12 @@ pub(crate) fn merge(
     })
 }
 
+/// The first parameter of a filter, if it has any; what else is wrong with it is for others to tell.
+fn parameter_of(filter: &str) -> Option<String> {
+    let filter = Template::parse(filter).ok()?;
+    filter.parameters().first().cloned()
+}
+
 /// Runs `sidx retain`.
 pub(crate) fn retain(
     arguments: &RetainArguments,
@@ -55,6 +62,10 @@ pub(crate) fn retain(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let started = Moment::now();
+    if let Some(name) = arguments.filter.as_deref().and_then(parameter_of) {
+        let message = format!("--where: a retention takes no parameters, such as ${name}");
+        return Err(Failure::usage(message, "write the value in its place"));
+    }
     let place = Place::of(database, &arguments.target)?;
     let rule = Retention {
         drop_where: arguments.filter.clone(),

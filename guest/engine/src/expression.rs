@@ -142,8 +142,8 @@ pub fn parse(text: &str) -> Result<Expression> {
 /// constant, such as `EWR`, `10ms` or an empty one.
 ///
 /// # Errors
-/// As [`parse`], for what is written as a constant and is none: a number out of range, a string that is not
-/// closed, a bad timestamp. Cost: linear in the text.
+/// As [`parse`], for what is written as a constant and is none: a number out of range or in another form
+/// (`+5`, `.5`, `5.`), a string that is not closed, a bad timestamp. Cost: linear in the text.
 pub fn parse_literal(text: &str) -> Result<Option<Literal>> {
     parser::parse_literal(text)
 }

@@ -9,6 +9,7 @@ mod progress;
 mod threads;
 mod warnings;
 
+use std::env;
 use std::io::{self, BufWriter, IsTerminal};
 use std::process::ExitCode;
 
@@ -41,7 +42,13 @@ fn main() -> ExitCode {
     let stderr = io::stderr();
     let arguments = match Arguments::<NativeCommand>::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return report_arguments(&error, &mut stdout.lock(), &mut stderr.lock()),
+        Err(error) => {
+            let command = env::args_os()
+                .nth(1)
+                .and_then(|word| word.into_string().ok());
+            let (out, err) = (&mut stdout.lock(), &mut stderr.lock());
+            return report_arguments(&error, command.as_deref(), out, err);
+        }
     };
     descriptors::raise_limit();
     warnings::print();

@@ -5,6 +5,7 @@
 //! copy, and a later one may clear it away.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -75,6 +76,13 @@ pub(crate) fn run(
     limits.check()?;
     let to = target.open_index(name, true)?;
     let at = |error: Error| error.at(format_args!("backup to {}", to.location()));
+    if is_inside(&to.location(), &index.shared().storage.location()) {
+        if is_bare(to.as_ref()).unwrap_or(false) {
+            let _ = target.remove_index(name);
+        }
+        let text = "it lies in the index that is to be copied; choose a store outside of it";
+        return Err(at(Error::invalid(text)));
+    }
     let lock = match claim(to.as_ref(), name) {
         Ok(lock) => lock,
         Err(error) => {
@@ -109,11 +117,19 @@ pub(crate) fn run(
     }
 }
 
+/// Whether a folder lies in another; places that are no folders lie nowhere.
+fn is_inside(inner: &str, outer: &str) -> bool {
+    match (fs::canonicalize(inner), fs::canonicalize(outer)) {
+        (Ok(inner), Ok(outer)) => inner != outer && inner.starts_with(outer),
+        _ => false,
+    }
+}
+
 /// Makes sure that no index is there, and clears away what an interrupted copy left.
 fn claim(to: &dyn Storage, name: &str) -> Result<Lock> {
     let taken = |what: &str| {
         Error::conflict(format!(
-            "there is {what} `{name}` already; choose another store, or remove it first"
+            "there is {what} `{name}` already; choose another store for the copy"
         ))
     };
     if to.get(INDEX_OBJECT)?.is_some() {

@@ -148,20 +148,21 @@ impl Cursor {
         Ok(report)
     }
 
-    /// What the result lacks, one text for each damaged place; empty for a whole result, and always
-    /// unless the query [allowed a partial one](crate::Query::allow_partial). Ask at the end: damage is
-    /// found as it is met.
+    /// What the result lacks, one text for each damaged place; empty for a whole result, and always unless
+    /// the query [allowed a partial one](crate::Query::allow_partial). Ask at the end, when the rows were
+    /// read, and their labels where they are wanted: damage is found as it is met.
     ///
     /// # Errors
     /// Only those of an engine that failed before.
     pub fn missing(&mut self) -> Result<Vec<String>> {
-        if let Some(shares) = &self.shares {
-            return Ok(shares.missing());
-        }
-        match self.number {
-            Some(number) => self.lease.instance()?.missing(number),
-            None => Ok(Vec::new()),
-        }
+        let mut missing = match (&self.shares, self.number) {
+            (Some(shares), _) => shares.missing(),
+            (None, Some(number)) => self.lease.instance()?.missing(number)?,
+            (None, None) => Vec::new(),
+        };
+        let lost = self.delivery.lost_labels.as_ref();
+        missing.extend(lost.and_then(|lost| lost.told()).map(str::to_owned));
+        Ok(missing)
     }
 
     /// Counts rows, of which there may not be more than the query may have.
@@ -177,7 +178,7 @@ impl Cursor {
     fn rows_of(&self, rows: Returned) -> Result<Rows> {
         self.add_rows(rows.len())?;
         let rows = Rows::new(rows, self.delivery.has_payload, self.index.labels())?;
-        Ok(rows.allowing_partial(self.delivery.allows_partial))
+        Ok(rows.with_lost_labels(self.delivery.lost_labels.as_ref()))
     }
 
     fn fetch(&mut self) -> Result<Option<Rows>> {

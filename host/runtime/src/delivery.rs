@@ -1,12 +1,16 @@
 //! How the rows of a query reach their reader: in which batches, and how many at most.
 
+use std::sync::Arc;
+
 use crate::error::{Error, ErrorKind};
+use crate::labels::LostLabels;
 
 /// How the rows of a query are to reach their reader.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Delivery {
     pub(crate) has_payload: bool,
-    pub(crate) allows_partial: bool,
+    /// What is told of labels that cannot be read, where the result may be partial.
+    pub(crate) lost_labels: Option<Arc<LostLabels>>,
     pub(crate) rows_per_batch: u32,
     pub(crate) max_rows: u64,
     pub(crate) timed: bool,

@@ -1,7 +1,7 @@
 //! Labels of series, remembered once they were asked for.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 use sidx_engine::series_id;
@@ -20,6 +20,17 @@ pub(crate) struct Labels {
     known: RwLock<HashMap<u64, Arc<str>>>,
 }
 
+/// What a query that allows a partial result met when it looked for labels.
+#[derive(Debug, Default)]
+pub(crate) struct LostLabels(OnceLock<String>);
+
+impl LostLabels {
+    /// What is missing, if anything is.
+    pub(crate) fn told(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
+}
+
 impl Labels {
     pub(crate) fn new(pool: Arc<Pool>) -> Self {
         Self {
@@ -28,11 +39,18 @@ impl Labels {
         }
     }
 
-    /// As [`resolve`](Self::resolve), without the labels that cannot be read.
-    pub(crate) fn resolve_readable(&self, series: &[u64]) -> Result<HashMap<u64, Arc<str>>> {
-        let all = self.resolve(series);
-        if !matches!(&all, Err(error) if error.kind() == ErrorKind::Corrupt) {
-            return all;
+    /// As [`resolve`](Self::resolve), without the labels that cannot be read, which is noted.
+    pub(crate) fn resolve_readable(
+        &self,
+        series: &[u64],
+        lost: &LostLabels,
+    ) -> Result<HashMap<u64, Arc<str>>> {
+        match self.resolve(series) {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                // One place is enough to know that the result is not whole.
+                let _ = lost.0.set(format!("labels of series: {}", error.message()));
+            }
+            all => return all,
         }
         let mut labels = HashMap::new();
         let mut distinct = series.to_vec();

@@ -9,7 +9,7 @@ use sidx_executor::{RowSeries, SeriesRuns};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Returned;
-use crate::labels::Labels;
+use crate::labels::{Labels, LostLabels};
 use crate::session::Columns;
 
 /// The type of payloads.
@@ -43,8 +43,8 @@ pub struct Rows {
     names: Arc<[String]>,
     labels: Arc<Labels>,
     resolved: OnceLock<HashMap<u64, Arc<str>>>,
-    /// Labels that cannot be read are left out.
-    allows_partial: bool,
+    /// Labels that cannot be read are left out, and noted here; none where the result must be whole.
+    lost_labels: Option<Arc<LostLabels>>,
 }
 
 /// The series of rows.
@@ -105,13 +105,13 @@ impl Rows {
             names,
             labels,
             resolved: OnceLock::new(),
-            allows_partial: false,
+            lost_labels: None,
         })
     }
 
-    /// The same rows, as those of a query that allows a partial result.
-    pub(crate) fn allowing_partial(mut self, allowed: bool) -> Self {
-        self.allows_partial = allowed;
+    /// The same rows, whose labels may be lost, which is noted.
+    pub(crate) fn with_lost_labels(mut self, lost: Option<&Arc<LostLabels>>) -> Self {
+        self.lost_labels = lost.cloned();
         self
     }
 
@@ -155,9 +155,9 @@ impl Rows {
             return Ok(None);
         };
         if self.resolved.get().is_none() {
-            let labels = match self.allows_partial {
-                true => self.labels.resolve_readable(self.series())?,
-                false => self.labels.resolve(self.series())?,
+            let labels = match &self.lost_labels {
+                Some(lost) => self.labels.resolve_readable(self.series(), lost)?,
+                None => self.labels.resolve(self.series())?,
             };
             // Another thread may have been faster; both found the same.
             let _ = self.resolved.set(labels);

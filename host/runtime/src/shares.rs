@@ -253,7 +253,7 @@ impl Work {
     }
 
     fn rows(&mut self) -> Result<Report> {
-        let (spec, delivery) = (self.spec.clone(), self.delivery);
+        let (spec, delivery) = (self.spec.clone(), self.delivery.clone());
         let mut clock = report::Clock::new(delivery.timed);
         let instance = self.lease.instance()?;
         instance.session().activity().reset(delivery.timed);
@@ -291,7 +291,7 @@ impl Work {
         let bytes = columns + 16 * rows.len() as u64;
         let rows = Rows::new(rows, self.delivery.has_payload, Arc::clone(&self.labels));
         let rows = self.lease.whole(rows)?;
-        let rows = rows.allowing_partial(self.delivery.allows_partial);
+        let rows = rows.with_lost_labels(self.delivery.lost_labels.as_ref());
         Ok(self.queue.push((stripe, rows), bytes))
     }
 }

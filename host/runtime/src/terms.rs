@@ -1,5 +1,6 @@
 //! On which terms a request is done: how long, on how many threads, and in which batches.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sidx_engine::Counted;
@@ -34,7 +35,7 @@ impl Terms {
         let query = request.query();
         let delivery = Delivery {
             has_payload: query.payload,
-            allows_partial: query.allow_partial,
+            lost_labels: query.allow_partial.then(Arc::default),
             rows_per_batch: self.rows_per_batch,
             max_rows: self.max_rows,
             timed: self.timed,

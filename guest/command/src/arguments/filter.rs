@@ -12,7 +12,7 @@ use super::parameter;
 use crate::database::Parameter;
 use crate::exit::{Code, Failure};
 
-/// Longest text that is read: the engine refuses longer ones with their size.
+/// From here on a text is too long.
 const TEXT_BYTES_MAX: u64 = sidx_engine::expression::MAX_TEXT_BYTES as u64 + 1;
 
 /// The filter of a command.
@@ -124,13 +124,12 @@ fn read(path: &Path) -> Result<String, Failure> {
         .take(TEXT_BYTES_MAX)
         .read_to_end(&mut text)
         .map_err(unreadable)?;
+    if text.len() as u64 >= TEXT_BYTES_MAX {
+        let message = format!("--where-file: {} is too long", path.display());
+        return Err(Failure::usage(message, "a filter has at most 1 MiB"));
+    }
     String::from_utf8(text).map_err(|error| {
         let at = error.utf8_error().valid_up_to() as u64 + 1;
-        if at + 4 > TEXT_BYTES_MAX {
-            // Cut within a character.
-            let message = format!("--where-file: {} is too long", path.display());
-            return Failure::usage(message, "a filter has at most 1 MiB");
-        }
         let message = format!(
             "--where-file: byte {at} of {} is not valid UTF-8",
             path.display()

@@ -32,7 +32,11 @@ pub(crate) fn parse(text: &str) -> Result<Parameter, String> {
         // The text is not a whole filter.
         let message = error.message();
         let message = message.strip_prefix("filter, ").unwrap_or(message);
-        format!("the value, {message}; in double quotes it is a string")
+        let hint = match value.trim_start().starts_with('"') {
+            true => "",
+            false => "; in double quotes it is a string",
+        };
+        format!("the value, {message}{hint}")
     })?;
     Ok(Parameter {
         name: name.to_owned(),
@@ -95,6 +99,7 @@ mod tests {
             ("$a=1", "without its '$' here: a=VALUE"),
             ("$=1", "$ is no name"),
             ("a=\"x", "the value, column 1: the string is not closed"),
+            ("a=5.", "in double quotes it is a string"),
             ("a=1e999", "out of range; in double quotes it is a string"),
             ("a=timestamp(\"yesterday\")", "bad RFC 3339"),
         ] {

@@ -164,7 +164,7 @@ impl RowReader for CsvReader {
             let remedy = "give it, or pass --skip-missing-key to count such rows";
             return Err(Problem::new("the key is empty", remedy).in_field(&self.key.name));
         }
-        let key = text::int(key).map_err(|problem| problem.in_field(&self.key.name))?;
+        let key = text::key(key).map_err(|problem| problem.in_field(&self.key.name))?;
         let series = self
             .series(rows)
             .map_err(|problem| problem.in_field(&self.series.name))?;

@@ -207,10 +207,10 @@ impl NdjsonReader {
     fn key(&self, token: &Token<'_>) -> Result<Option<i64>> {
         match token {
             Token::Null => Ok(None),
-            Token::Number(digits) => text::int(digits.as_bytes()).map(Some),
+            Token::Number(digits) => text::key(digits.as_bytes()).map(Some),
             Token::Text(text) if self.mapping.key_mapped => match text.trim_ascii() {
                 "" => Ok(None),
-                digits => text::int(digits.as_bytes()).map(Some),
+                digits => text::key(digits.as_bytes()).map(Some),
             },
             other => {
                 let what = format!("expected an int as key, found {}", other.described());

@@ -74,7 +74,7 @@ pub(super) fn read<I: Index>(
                 "--skip-rows {}: the input has only {} rows",
                 pump.pass, pump.passed
             ),
-            "check that it is the input of the load before",
+            "it is not the input of the load before, or that was written whole",
         )),
         false => Ok(()),
     };

@@ -34,6 +34,21 @@ pub(super) fn int(field: &[u8]) -> Result<i64> {
     })
 }
 
+/// A key: as [`int`], but its type is no choice.
+pub(super) fn key(field: &[u8]) -> Result<i64> {
+    let text = utf8(field)?.trim_ascii();
+    decimal::int(text).map_err(|error| {
+        let remedy = match error {
+            DecimalError::Form => "correct the line: a key is an int",
+            DecimalError::Fraction => "it has a fraction; a key is an int, of a smaller unit",
+            DecimalError::Range => {
+                "a key lies between -9223372036854775808 and 9223372036854775807"
+            }
+        };
+        mismatch(ValueType::Int, text, remedy)
+    })
+}
+
 /// A series id.
 pub(super) fn series_id(field: &[u8]) -> Result<u64> {
     let text = utf8(field)?.trim_ascii();

@@ -52,8 +52,21 @@ fn begins_literal(text: &str) -> bool {
     };
     text.starts_with('"')
         || is_number(text)
+        || is_nearly_number(text)
         || matches!(keyword(text), Some("true" | "false"))
         || (Constant::of_word(word).is_some() && rest.trim_start().starts_with('('))
+}
+
+/// Whether a text looks like a number that was written in another way than the grammar has it: `+5`, `.5`,
+/// `5.`, `1e`. None of them is likely to be meant as a string.
+fn is_nearly_number(text: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, ""));
+    let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let is_empty = whole.is_empty() && fraction.is_empty();
+    !is_empty && digits(whole) && digits(fraction) && digits(exponent)
 }
 
 fn check_size(text: &str) -> Result<()> {

@@ -186,8 +186,10 @@ fn constants_stand_alone() {
         "10ms",
         "2013-01-01",
         "-",
-        ".5",
-        "+5",
+        "1_000",
+        "5,6",
+        "1.2.3",
+        "e5",
         "NaN",
         "truer",
         "true story",
@@ -220,6 +222,9 @@ fn constants_stand_alone() {
     ] {
         let error = parse_literal(text).expect_err(text);
         assert_eq!(error.message(), message, "{text}");
+    }
+    for text in ["+5", ".5", "5.", "-.5", "1e", "2.5e+", "+1e3"] {
+        assert!(parse_literal(text).is_err(), "{text}");
     }
     assert!(parse_literal(r#"timestamp("2013-13-01T00:00:00Z")"#).is_err());
     assert!(parse_literal(&" ".repeat(MAX_TEXT_BYTES + 1)).is_err());

@@ -234,7 +234,7 @@ pub(crate) fn check_room(usage: &Usage, flush: FlushNeed, demand: Demand) -> Res
         return Err(Error::new(
             ErrorKind::ResourceExhausted,
             format!(
-                "the medium has {} free bytes, of which {} stay free, {flush_bytes} are kept for a flush, \
+                "the medium has {} free bytes, {} must stay free, {flush_bytes} are kept for a flush, \
                  and the batch needs {wanted}; free space on the medium, or flush the index, then remove \
                  rows with a retention rule",
                 free.max(0),

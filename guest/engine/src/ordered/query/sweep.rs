@@ -254,6 +254,12 @@ impl Sweep {
         let mut opened = Vec::with_capacity(group);
         for (mut block, stripe) in self.pending.drain(..group.min(self.pending.len())) {
             query.keep_readable(&mut block)?;
+            if block.spans.is_empty() {
+                // Its pages may be those that cannot be read: nobody may ask for them any more.
+                query.explain.blocks.opened += 1;
+                query.explain.blocks.without_match += 1;
+                continue;
+            }
             opened.push((block, stripe));
         }
         self.open(query, opened)?;
