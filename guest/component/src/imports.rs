@@ -329,8 +329,8 @@ impl Host for Imports {
         limits::check().map_err(to_engine::error)
     }
 
-    fn oldest_reader(&self) -> Result<Readers> {
-        limits::oldest_reader()
+    fn find_readers(&self) -> Result<Readers> {
+        limits::find_readers()
             .map(to_engine::readers)
             .map_err(to_engine::error)
     }

@@ -84,7 +84,7 @@ pub(crate) fn usage(budgets: limits::Budgets) -> Usage {
 pub(crate) fn readers(readers: limits::Readers) -> host::Readers {
     host::Readers {
         version: readers.version,
-        epoch: readers.epoch,
+        epochs: readers.epochs,
     }
 }
 

@@ -69,13 +69,13 @@ pub struct SalvagedLog {
     pub damage: Vec<String>,
 }
 
-/// Who reads what is no longer newest; see `limits.oldest-reader`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who reads what is no longer newest; see `limits.find-readers`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Readers {
     /// The oldest view version that is read in this process.
     pub version: u64,
-    /// The oldest epoch that is read in any process.
-    pub epoch: u64,
+    /// The epochs that are read in any process, ascending.
+    pub epochs: Vec<u64>,
 }
 
 /// Budgets; see `limits.usage`.
@@ -532,8 +532,8 @@ pub trait Host {
     fn usage(&self) -> Usage;
     /// `limits.check`
     fn check(&self) -> Result<()>;
-    /// `limits.oldest-reader`
-    fn oldest_reader(&self) -> Result<Readers>;
+    /// `limits.find-readers`
+    fn find_readers(&self) -> Result<Readers>;
     /// `limits.pin-epoch`
     fn pin_epoch(&self, epoch: u64) -> Result<()>;
 }

@@ -374,8 +374,8 @@ impl Storage for DirectoryStorage {
         Ok(pin.map(|pin| Box::new(pin) as Lock))
     }
 
-    fn oldest_pin(&self) -> Result<Option<u64>> {
-        pins::oldest(self.fs.as_ref(), &self.root)
+    fn pinned_epochs(&self) -> Result<Vec<u64>> {
+        pins::held(self.fs.as_ref(), &self.root)
     }
 
     fn local_path(&self, path: &str) -> Option<PathBuf> {

@@ -133,16 +133,16 @@ pub trait Storage: Send + Sync {
     fn lock(&self) -> Result<Lock>;
 
     /// Tells writers, in any process, that somebody reads the snapshot of `epoch`; they see it by
-    /// [`oldest_pin`](Self::oldest_pin) as soon as this returns. A snapshot may go before it is
+    /// [`pinned_epochs`](Self::pinned_epochs) as soon as this returns. A snapshot may go before it is
     /// pinned: look again whether it is there. The pin ends when the value is dropped, or with the
     /// process, or the power. None when nothing can be written in the place, because the medium is
     /// read-only or full or the process may not: who reads there reads unprotected. Needs no lock.
     fn pin(&self, epoch: u64) -> Result<Option<Lock>>;
 
-    /// The least epoch that is pinned, in this process or another; none when no reader is at work.
-    /// Clears away what readers left that ended without dropping their pin. A pin that this process
-    /// is not allowed to look at counts. One listing when there are none.
-    fn oldest_pin(&self) -> Result<Option<u64>>;
+    /// The epochs that are pinned, in this process or another, ascending and each once; none when no
+    /// reader is at work. Clears away what readers left that ended without dropping their pin. A pin that
+    /// this process is not allowed to look at counts. One listing when there are none, and a look at each.
+    fn pinned_epochs(&self) -> Result<Vec<u64>>;
 
     /// Where a finished file lies in the local file system, for [`link`](Self::link); whether it
     /// exists is not looked at. None when it lies nowhere there.

@@ -338,8 +338,8 @@ impl Storage for MemoryStorage {
         Ok(Some(Box::new(MemoryPin { pins, epoch })))
     }
 
-    fn oldest_pin(&self) -> Result<Option<u64>> {
-        Ok(self.pins.lock().keys().next().copied())
+    fn pinned_epochs(&self) -> Result<Vec<u64>> {
+        Ok(self.pins.lock().keys().copied().collect())
     }
 
     fn size_bytes(&self) -> Result<u64> {

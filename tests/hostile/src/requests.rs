@@ -214,7 +214,7 @@ fn changes(allowed: &mut Allowed) {
     }
     allowed.refused("pin-epoch", limits::pin_epoch(u64::MAX));
     allowed.refused("salvage", log::salvage(None));
-    let _ = limits::oldest_reader();
+    let _ = limits::find_readers();
 }
 
 /// What an instance that does a merge must not do.

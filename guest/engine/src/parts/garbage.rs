@@ -3,10 +3,10 @@
 
 use crate::host::{Host, Medium, Readers};
 use crate::part::PartList;
-use crate::part::layout::{part_directory, part_number};
+use crate::part::layout::{part_directory, part_name, part_number};
 use crate::part::loss::Quarantined;
 use crate::parts::quarantine;
-use crate::parts::snapshot::Snapshot;
+use crate::parts::snapshot::{LeftPart, Snapshot};
 
 /// Parts that are removed beside a write once they are so many, or hold so many bytes of memory: asking who
 /// reads takes longer than a small write.
@@ -24,8 +24,10 @@ pub(crate) struct Garbage {
 struct GarbagePart {
     number: u64,
     medium: Medium,
-    /// First version and first epoch that lack it.
+    /// First version that lacks it.
     version: u64,
+    /// First epoch that names it, and first after it that lacks it.
+    since: u64,
     epoch: u64,
     /// Bytes that it holds in memory.
     memory_bytes: u64,
@@ -35,20 +37,46 @@ struct GarbagePart {
 
 impl GarbagePart {
     /// Whether some reader may read it, or may begin to.
-    fn is_needed(&self, oldest: &Readers, first_epoch: u64) -> bool {
-        let by_epoch = self.epoch > oldest.epoch || self.epoch > first_epoch;
-        self.version > oldest.version || (self.medium == Medium::Durable && by_epoch)
+    fn is_needed(&self, readers: &Readers, first_epoch: u64) -> bool {
+        let named = self.since..self.epoch;
+        let is_pinned = readers.epochs.iter().any(|epoch| named.contains(epoch));
+        let by_epoch = is_pinned || self.epoch > first_epoch;
+        self.version > readers.version || (self.medium == Medium::Durable && by_epoch)
     }
 }
 
 impl Garbage {
-    /// Notes parts of `live` that leave the list with its next version, and with epoch `epoch`.
-    pub(crate) fn bury<H: Host>(&mut self, live: &PartList<H>, numbers: &[u64], epoch: u64) {
+    /// What a snapshot says is left.
+    pub(crate) fn of(left: &[LeftPart]) -> Self {
+        let mut garbage = Self::default();
+        for part in left {
+            if let Some(number) = part_number(&part.part) {
+                garbage.inherit(number, part.since, part.until);
+            }
+        }
+        garbage
+    }
+
+    /// Whether a part is among them.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        self.parts.iter().any(|part| part.number == number)
+    }
+
+    /// Notes parts of `live` that leave the list with its next version, and with epoch `epoch`; `since` tells
+    /// the first epoch that names one.
+    pub(crate) fn bury<H: Host>(
+        &mut self,
+        live: &PartList<H>,
+        numbers: &[u64],
+        since: impl Fn(u64) -> u64,
+        epoch: u64,
+    ) {
         let parts = numbers.iter().filter_map(|number| live.part(*number));
         self.parts.extend(parts.map(|part| GarbagePart {
             number: part.number(),
             medium: part.medium(),
             version: live.version + 1,
+            since: since(part.number()),
             epoch,
             memory_bytes: match part.medium() {
                 Medium::Memory => part.manifest().size_bytes(),
@@ -66,6 +94,8 @@ impl Garbage {
                 number,
                 medium: Medium::Durable,
                 version,
+                // Until nobody reads what is older: who does may not be told that it is damaged.
+                since: 0,
                 epoch,
                 memory_bytes: 0,
                 damaged: Some(lost),
@@ -80,15 +110,29 @@ impl Garbage {
     }
 
     /// Notes a file part that an earlier process left and a reader in another one may still need.
-    pub(crate) fn inherit<H: Host>(&mut self, live: &PartList<H>, number: u64) {
+    pub(crate) fn inherit(&mut self, number: u64, since: u64, until: u64) {
         self.parts.push(GarbagePart {
             number,
             medium: Medium::Durable,
             version: 0,
-            epoch: live.epoch,
+            since,
+            epoch: until,
             memory_bytes: 0,
             damaged: None,
         });
+    }
+
+    /// The file parts that are still there, for the snapshot. Damaged ones it names among what was set aside.
+    pub(crate) fn left(&self) -> impl Iterator<Item = LeftPart> {
+        let parts = self
+            .parts
+            .iter()
+            .filter(|part| part.medium == Medium::Durable && part.damaged.is_none());
+        parts.map(|part| LeftPart {
+            part: part_name(part.number),
+            since: part.since,
+            until: part.epoch,
+        })
     }
 
     /// Removes the snapshots before an epoch. Until that has succeeded their parts stay: a reader in
@@ -109,7 +153,7 @@ impl Garbage {
         }
         // Asked after the snapshots are gone: who begins later finds them missing. Who cannot be asked
         // may be reading.
-        let Ok(oldest) = host.oldest_reader() else {
+        let Ok(readers) = host.find_readers() else {
             return;
         };
         let first_epoch = self.first_epoch;
@@ -121,7 +165,7 @@ impl Garbage {
                     host.remove_files(&directory, part.medium)
                 }
             };
-            part.is_needed(&oldest, first_epoch) || go().is_err()
+            part.is_needed(&readers, first_epoch) || go().is_err()
         });
     }
 }
@@ -130,26 +174,36 @@ impl Garbage {
 mod tests {
     use super::*;
 
-    fn is_needed(medium: Medium, version: u64, epoch: u64) -> bool {
+    /// Whether a part that epochs 2 to 4 and versions up to 9 have stays for readers.
+    fn is_needed(medium: Medium, version: u64, epochs: &[u64]) -> bool {
         let part = GarbagePart {
             number: 1,
             medium,
             version: 10,
+            since: 2,
             epoch: 5,
             memory_bytes: 0,
             damaged: None,
         };
-        part.is_needed(&Readers { version, epoch }, 5)
+        let epochs = epochs.to_vec();
+        part.is_needed(&Readers { version, epochs }, 5)
     }
 
     #[test]
-    fn a_part_stays_for_readers_of_earlier_versions_and_epochs() {
-        assert!(is_needed(Medium::Durable, 9, u64::MAX));
-        assert!(!is_needed(Medium::Durable, 10, u64::MAX));
-        assert!(is_needed(Medium::Durable, u64::MAX, 4));
-        assert!(!is_needed(Medium::Durable, u64::MAX, 5));
+    fn a_part_stays_for_readers_of_versions_and_epochs_that_name_it() {
+        assert!(is_needed(Medium::Durable, 9, &[]));
+        assert!(!is_needed(Medium::Durable, 10, &[]));
+        for epoch in [2, 3, 4] {
+            assert!(is_needed(Medium::Durable, u64::MAX, &[0, epoch, 9]));
+        }
+        // Epochs before it was made, and after it left, do not keep it.
+        assert!(!is_needed(
+            Medium::Durable,
+            u64::MAX,
+            &[0, 1, 5, 6, u64::MAX]
+        ));
         // No other process can see what is in memory.
-        assert!(!is_needed(Medium::Memory, u64::MAX, 4));
+        assert!(!is_needed(Medium::Memory, u64::MAX, &[4]));
     }
 
     #[test]
@@ -158,13 +212,14 @@ mod tests {
             number: 1,
             medium: Medium::Durable,
             version: 10,
+            since: 2,
             epoch: 5,
             memory_bytes: 0,
             damaged: None,
         };
         let nobody = Readers {
             version: u64::MAX,
-            epoch: u64::MAX,
+            epochs: Vec::new(),
         };
         assert!(part.is_needed(&nobody, 4));
         assert!(!part.is_needed(&nobody, 5));

@@ -13,11 +13,11 @@ use crate::merge::retention;
 use crate::merge::space::space_bytes;
 use crate::part::Part;
 use crate::part::PartList;
-use crate::part::layout::part_directory;
+use crate::part::layout::{part_directory, part_number};
 use crate::part::loss::Quarantined;
 use crate::parts::garbage::Garbage;
 use crate::parts::pressure::merge_bytes;
-use crate::parts::snapshot::Snapshot;
+use crate::parts::snapshot::{LeftPart, Snapshot};
 use crate::parts::unflushed::Unflushed;
 use crate::types::{Choice, Job, Outcome, Retention, RetentionStep, View};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +37,11 @@ pub(crate) struct Introducer {
     /// Parts that jobs leave alone, and jobs that salvage one.
     damaged: BTreeSet<u64>,
     salvages: BTreeSet<u64>,
+    /// The first epoch that names each file part.
+    since: BTreeMap<u64, u64>,
     garbage: Garbage,
+    /// There are no other parts that left the list and are still there.
+    knows_garbage: bool,
     unflushed: Unflushed,
     /// Labels of all series, read when the first labelled batch comes.
     labels: Option<BTreeMap<u64, String>>,
@@ -48,6 +52,8 @@ pub(crate) struct Introducer {
 impl Introducer {
     /// Goes on from a snapshot.
     pub(crate) fn new(snapshot: &Snapshot) -> Self {
+        let numbers = snapshot.parts.iter().map(|name| part_number(name));
+        let since = numbers.zip(&snapshot.since);
         Self {
             next_id: snapshot.next_element_id,
             next_part: snapshot.next_part,
@@ -57,7 +63,11 @@ impl Introducer {
             jobs: BTreeMap::new(),
             damaged: BTreeSet::new(),
             salvages: BTreeSet::new(),
-            garbage: Garbage::default(),
+            since: since
+                .filter_map(|(number, epoch)| Some((number?, *epoch)))
+                .collect(),
+            garbage: Garbage::of(snapshot.left.as_deref().unwrap_or_default()),
+            knows_garbage: snapshot.left.is_some(),
             unflushed: Unflushed::default(),
             labels: None,
             poisoned: None,
@@ -258,10 +268,12 @@ impl Introducer {
             .filter_map(|input| self.log_ends.get(input))
             .max()
             .copied();
+        let epoch = live.epoch + 1;
         let published = self.publish(host, live, &parts, log_end);
         self.check_published(published)?;
-        let epoch = live.epoch + 1;
-        self.garbage.bury(live, &job.inputs, epoch);
+        let since = |part| self.since.get(&part).copied().unwrap_or_default();
+        self.garbage.bury(live, &job.inputs, since, epoch);
+        self.note_epoch(&parts, epoch);
         for input in &job.inputs {
             self.log_ends.remove(input);
         }
@@ -284,10 +296,45 @@ impl Introducer {
         log_end: Option<u64>,
     ) -> Result<()> {
         let log_position = self.log_position.max(log_end.unwrap_or(0));
-        self.snapshot(live.epoch + 1, parts, log_position, &live.quarantined)
-            .publish(&**host)?;
+        let epoch = live.epoch + 1;
+        let mut snapshot = self.snapshot(epoch, parts, log_position, &live.quarantined);
+        snapshot.left = self
+            .knows_garbage
+            .then(|| self.left_with(live, parts, epoch));
+        snapshot.publish(&**host)?;
         self.log_position = log_position;
         Ok(())
+    }
+
+    /// File parts that are not in a list any more, of which an epoch is made, and are still there.
+    fn left_with<H: Host>(
+        &self,
+        live: &PartList<H>,
+        parts: &[Arc<Part<H>>],
+        epoch: u64,
+    ) -> Vec<LeftPart> {
+        let stays = |one: &Part<H>| parts.iter().any(|part| part.number() == one.number());
+        let leaving = live
+            .parts
+            .iter()
+            .filter(|part| part.medium() == Medium::Durable && !stays(part));
+        let leaving = leaving.map(|part| LeftPart {
+            part: part.name(),
+            since: self.since.get(&part.number()).copied().unwrap_or_default(),
+            until: epoch,
+        });
+        self.garbage.left().chain(leaving).collect()
+    }
+
+    /// Notes which file parts an epoch was the first to name.
+    pub(crate) fn note_epoch<H: Host>(&mut self, parts: &[Arc<Part<H>>], epoch: u64) {
+        let files = || parts.iter().filter(|part| part.medium() == Medium::Durable);
+        self.since = files()
+            .map(|part| {
+                let number = part.number();
+                (number, self.since.get(&number).copied().unwrap_or(epoch))
+            })
+            .collect();
     }
 
     /// The snapshot of a part list.
@@ -298,10 +345,13 @@ impl Introducer {
         log_position: u64,
         quarantined: &[Quarantined],
     ) -> Snapshot {
-        let files = parts.iter().filter(|part| part.medium() == Medium::Durable);
+        let files = || parts.iter().filter(|part| part.medium() == Medium::Durable);
+        let since = |part: &Arc<Part<H>>| self.since.get(&part.number()).copied();
         Snapshot {
             epoch,
-            parts: files.map(|part| part.name()).collect(),
+            parts: files().map(|part| part.name()).collect(),
+            since: files().map(|part| since(part).unwrap_or(epoch)).collect(),
+            left: self.knows_garbage.then(|| self.garbage.left().collect()),
             log_position,
             next_element_id: self.next_id,
             next_part: self.next_part,
@@ -360,9 +410,26 @@ impl Introducer {
         self.garbage.remove(host);
     }
 
-    /// Notes a part that an earlier process left and a reader in another one may still need.
-    pub(crate) fn inherit<H: Host>(&mut self, live: &PartList<H>, number: u64) {
-        self.garbage.inherit(live, number);
+    /// Whether a part left the list, and waits for readers.
+    pub(crate) fn is_garbage(&self, number: u64) -> bool {
+        self.garbage.has(number)
+    }
+
+    /// Notes a part that an earlier process left and a reader in another one may still need: of any epoch before
+    /// this one, as nobody says which name it.
+    pub(crate) fn inherit(&mut self, number: u64, epoch: u64) {
+        self.garbage.inherit(number, 0, epoch);
+    }
+
+    /// Whether all parts are known that left the list and are still there.
+    pub(crate) fn knows_garbage(&self) -> bool {
+        self.knows_garbage
+    }
+
+    /// Notes whether all parts are known that left the list and are still there. As long as they are not, no
+    /// snapshot says so.
+    pub(crate) fn know_garbage(&mut self, all: bool) {
+        self.knows_garbage = all;
     }
 
     /// Publishes the part list with another list of what was set aside.
@@ -383,6 +450,7 @@ impl Introducer {
         });
         let parts = live.parts.clone();
         self.publish(host, live, &parts, None)?;
+        self.note_epoch(&parts, epoch + 1);
         self.replace(live, parts, epoch + 1);
         self.clean(&**host, live);
         Ok(())

@@ -51,7 +51,8 @@ fn open_to_write<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
     }
     // Before anything is removed: a crash may have kept the damaged parts from being moved, or a reader in
     // another process that still reads them where they are.
-    match host.oldest_reader()?.epoch < live.epoch {
+    let readers = host.find_readers()?;
+    match readers.epochs.iter().any(|epoch| *epoch < live.epoch) {
         true => introducer.inherit_damaged(&**host, &live)?,
         false => quarantine::set_aside(&**host, &live.quarantined)?,
     }
@@ -207,22 +208,29 @@ pub(crate) fn remove_unnamed<H: Host>(
     introducer: &mut Introducer,
     live: &PartList<H>,
 ) -> Result<()> {
-    let readers = host.oldest_reader()?;
+    introducer.remove_obsolete(host);
+    let readers = host.find_readers()?;
+    let is_read = readers.epochs.iter().any(|epoch| *epoch < live.epoch);
     for name in host.list_files(PARTS, Medium::Durable)? {
         let Some(number) = part_number(&name) else {
             continue;
         };
         let waits_for_quarantine = |lost: &Quarantined| lost.part == name;
-        if live.part(number).is_some() || live.quarantined.iter().any(waits_for_quarantine) {
+        if live.part(number).is_some()
+            || introducer.is_garbage(number)
+            || live.quarantined.iter().any(waits_for_quarantine)
+        {
             continue;
         }
         // A part that some snapshot named has a number that was given by then. Others never were live,
         // and their numbers will be given again.
-        if readers.epoch < live.epoch && number < introducer.next_part() {
-            introducer.inherit(live, number);
+        let may_be_named = !introducer.knows_garbage() && number < introducer.next_part();
+        if is_read && may_be_named {
+            introducer.inherit(number, live.epoch);
         } else {
             host.remove_files(&part_directory(number, Medium::Durable), Medium::Durable)?;
         }
     }
+    introducer.know_garbage(true);
     Ok(())
 }

@@ -71,6 +71,8 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, accept_loss: bool) -> Result<String> {
     } = basis(host, &mut report)?;
     remove_unborn(&**host, &snapshot)?;
     let mut introducer = Introducer::new(&snapshot);
+    // Parts that are replaced here leave the list as well, and what is published first does not say so.
+    introducer.know_garbage(false);
     let mut quarantined = snapshot.quarantined.clone();
     let mut parts = Vec::new();
     for number in snapshot.part_numbers()? {
@@ -333,6 +335,8 @@ fn made_up<H: Host>(host: &Arc<H>, epoch: u64) -> Result<Snapshot> {
             .collect(),
         log_position: 0,
         next_part,
+        since: Vec::new(),
+        left: None,
         quarantined: Vec::new(),
     })
 }

@@ -29,9 +29,25 @@ pub(crate) struct Snapshot {
     pub(crate) next_element_id: u64,
     /// Parts with this number or a higher one are not yet made.
     pub(crate) next_part: u64,
+    /// For each part the first epoch that names it; empty in snapshots that do not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) since: Vec<u64>,
+    /// Parts that earlier epochs name and that were not removed yet; none in snapshots that do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) left: Option<Vec<LeftPart>>,
     /// Parts that failed their checks and were set aside.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) quarantined: Vec<Quarantined>,
+}
+
+/// A part that left the list: who has pinned an epoch that names it may read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LeftPart {
+    /// Its name.
+    pub(crate) part: String,
+    /// The first epoch that names it, and the first after it that does not.
+    pub(crate) since: u64,
+    pub(crate) until: u64,
 }
 
 fn no_snapshot() -> Error {
@@ -117,6 +133,13 @@ impl Snapshot {
             return Err(Error::corrupt(format!("it says epoch {}", self.epoch)));
         }
         let numbers = self.part_numbers()?;
+        let epochs = self.since.len();
+        if epochs != 0 && epochs != numbers.len() {
+            return Err(Error::corrupt(format!(
+                "it has {epochs} first epochs for {} parts",
+                numbers.len()
+            )));
+        }
         if let Some(number) = numbers.iter().find(|number| **number >= self.next_part) {
             return Err(Error::corrupt(format!(
                 "part {number} is not below next_part"

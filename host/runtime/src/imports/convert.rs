@@ -138,7 +138,7 @@ pub(super) fn budgets(usage: host::Usage) -> limits::Budgets {
 pub(super) fn readers(readers: host::Readers) -> limits::Readers {
     limits::Readers {
         version: readers.version,
-        epoch: readers.epoch,
+        epochs: readers.epochs,
     }
 }
 

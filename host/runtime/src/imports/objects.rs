@@ -56,8 +56,8 @@ impl limits::Host for State {
         Ok(self.session.check()?)
     }
 
-    fn oldest_reader(&mut self) -> Result<limits::Readers, ImportError> {
-        Ok(convert::readers(self.session.oldest_reader()?))
+    fn find_readers(&mut self) -> Result<limits::Readers, ImportError> {
+        Ok(convert::readers(self.session.find_readers()?))
     }
 
     fn pin_epoch(&mut self, epoch: u64) -> Result<(), ImportError> {

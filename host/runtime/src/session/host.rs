@@ -466,15 +466,15 @@ impl Host for Session {
         self.check_call()
     }
 
-    fn oldest_reader(&self) -> Result<Readers> {
+    fn find_readers(&self) -> Result<Readers> {
         let _crossing = self.activity.crossing();
         let version = if self.introducer {
             self.shared.views.oldest_or_newest()
         } else {
             self.shared.views.oldest()
         };
-        let epoch = self.shared.storage.oldest_pin()?.unwrap_or(u64::MAX);
-        Ok(Readers { version, epoch })
+        let epochs = self.shared.storage.pinned_epochs()?;
+        Ok(Readers { version, epochs })
     }
 
     fn pin_epoch(&self, epoch: u64) -> Result<()> {

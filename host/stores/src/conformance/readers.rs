@@ -8,17 +8,22 @@ use crate::Lock;
 use crate::error::ErrorKind::{Conflict, InvalidArgument, NotFound};
 use crate::error::Result;
 
-/// The least pinned epoch is known at once to everybody, until its last pin is dropped, whoever holds
-/// the writer's lock. A place that takes no pins says so each time.
+/// The pinned epochs are known at once to everybody, each until its last pin is dropped, whoever holds the
+/// writer's lock. A place that takes no pins says so each time.
 pub fn check_pins(storage: &Arc<dyn Storage>) -> Verdict {
-    let least = |wanted: Option<u64>, when: &str| {
-        same(&works(storage.oldest_pin(), "oldest_pin")?, &wanted, when)
+    let pinned = |wanted: &[u64], when: &str| {
+        let wanted = wanted.to_vec();
+        same(
+            &works(storage.pinned_epochs(), "pinned_epochs")?,
+            &wanted,
+            when,
+        )
     };
-    least(None, "the oldest pin before there is one")?;
+    pinned(&[], "the pins before there is one")?;
     let Some(seven) = works(storage.pin(7), "pinning")? else {
-        return least(None, "the oldest pin of a place that takes none");
+        return pinned(&[], "the pins of a place that takes none");
     };
-    least(Some(7), "the oldest pin with one reader")?;
+    pinned(&[7], "the pins with one reader")?;
     let taken = |pin: Result<Option<Lock>>| {
         works(pin, "pinning again")?.ok_or("a second pin must be taken as the first was".to_owned())
     };
@@ -26,22 +31,28 @@ pub fn check_pins(storage: &Arc<dyn Storage>) -> Verdict {
     let greatest = taken(storage.pin(u64::MAX))?;
     let five = taken(storage.pin(5))?;
     let other_five = taken(storage.pin(5))?;
-    least(Some(5), "the oldest pin of four")?;
+    pinned(&[5, 7, u64::MAX], "the pins of four")?;
     drop(writer);
     drop(five);
-    least(Some(5), "the oldest pin while a second reader holds it")?;
-    drop(other_five);
-    least(Some(7), "the oldest pin after the oldest was dropped")?;
+    pinned(
+        &[5, 7, u64::MAX],
+        "the pins while a second reader holds one",
+    )?;
     drop(seven);
-    least(Some(u64::MAX), "the oldest pin of the last reader")?;
+    pinned(
+        &[5, u64::MAX],
+        "the pins after one in the middle was dropped",
+    )?;
+    drop(other_five);
+    pinned(&[u64::MAX], "the pins of the last reader")?;
     drop(greatest);
-    least(None, "the oldest pin after all were dropped")?;
+    pinned(&[], "the pins after all were dropped")?;
     let zero = taken(storage.pin(0))?;
     drop(works(
         storage.lock(),
         "taking the lock while somebody reads",
     )?);
-    least(Some(0), "a pin after a writer came and went")?;
+    pinned(&[0], "a pin after a writer came and went")?;
     drop(zero);
     check_pins_of_many(storage)
 }
@@ -53,10 +64,10 @@ fn check_pins_of_many(storage: &Arc<dyn Storage>) -> Verdict {
         for round in 0..50 {
             let epoch = 100 - (round + reader) % 3;
             let pin = works(storage.pin(epoch), "pinning beside others")?;
-            let oldest = works(storage.oldest_pin(), "oldest_pin beside others")?;
+            let pinned = works(storage.pinned_epochs(), "pinned_epochs beside others")?;
             ensure(
-                oldest.is_some_and(|oldest| oldest <= epoch),
-                format!("epoch {epoch} is pinned, but the oldest pin is {oldest:?}"),
+                pinned.contains(&epoch),
+                format!("epoch {epoch} is pinned, but the pins are {pinned:?}"),
             )?;
             drop(pin);
         }
@@ -73,15 +84,15 @@ fn check_pins_of_many(storage: &Arc<dyn Storage>) -> Verdict {
     });
     verdicts.into_iter().collect::<Verdict>()?;
     same(
-        &works(storage.oldest_pin(), "oldest_pin")?,
-        &Some(100),
-        "the oldest pin after the other readers left",
+        &works(storage.pinned_epochs(), "pinned_epochs")?,
+        &vec![100],
+        "the pins after the other readers left",
     )?;
     drop(floor);
     same(
-        &works(storage.oldest_pin(), "oldest_pin")?,
-        &None,
-        "the oldest pin after all readers left",
+        &works(storage.pinned_epochs(), "pinned_epochs")?,
+        &Vec::new(),
+        "the pins after all readers left",
     )
 }
 

@@ -6,6 +6,7 @@
 //! a file and its locking it looks like one of a dead reader; a reader whose file was removed, or is
 //! just being looked at, makes another one.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,20 +81,19 @@ pub(super) fn take(fs: &Fs, root: &Path, epoch: u64) -> Result<Option<FilePin>> 
     )))
 }
 
-/// The least pinned epoch. Files of dead readers are removed on the way to it.
-pub(super) fn oldest(fs: &dyn FileSystem, root: &Path) -> Result<Option<u64>> {
+/// The pinned epochs, ascending and each once. Files of dead readers are removed on the way.
+pub(super) fn held(fs: &dyn FileSystem, root: &Path) -> Result<Vec<u64>> {
     let directory = root.join(READERS_NAME);
-    let mut pins: Vec<(u64, String)> = disk::entries(fs, &directory)?
-        .into_iter()
-        .filter_map(|entry| Some((epoch_of(&entry.name)?, entry.name)))
-        .collect();
-    pins.sort_unstable();
-    for (epoch, name) in pins {
-        if is_held(fs, &directory.join(name))? {
-            return Ok(Some(epoch));
+    let mut epochs = BTreeSet::new();
+    for entry in disk::entries(fs, &directory)? {
+        let Some(epoch) = epoch_of(&entry.name) else {
+            continue;
+        };
+        if is_held(fs, &directory.join(entry.name))? {
+            epochs.insert(epoch);
         }
     }
-    Ok(None)
+    Ok(epochs.into_iter().collect())
 }
 
 /// Whether the reader of a pin is alive; if not, the file is removed.

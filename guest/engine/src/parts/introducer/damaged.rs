@@ -99,6 +99,7 @@ impl Introducer {
             .snapshot(epoch, &parts, self.log_position, &quarantined)
             .publish(&**host);
         self.check_published(published)?;
+        self.note_epoch(&parts, epoch);
         self.jobs.remove(&job.id);
         self.salvages.remove(&job.id);
         self.garbage.bury_damaged(lost, version, epoch);

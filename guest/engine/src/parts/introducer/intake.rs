@@ -196,7 +196,7 @@ impl Introducer {
             let inputs: Vec<u64> = { parts.splice(range, [Arc::new(part)]) }
                 .map(|input| input.number())
                 .collect();
-            self.garbage.bury(live, &inputs, live.epoch);
+            self.garbage.bury(live, &inputs, |_| live.epoch, live.epoch);
             self.replace(live, parts, live.epoch);
         }
     }

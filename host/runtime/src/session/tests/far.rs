@@ -162,8 +162,8 @@ impl Storage for FarStorage {
         self.storage.pin(epoch)
     }
 
-    fn oldest_pin(&self) -> Result<Option<u64>> {
-        self.storage.oldest_pin()
+    fn pinned_epochs(&self) -> Result<Vec<u64>> {
+        self.storage.pinned_epochs()
     }
 
     fn size_bytes(&self) -> Result<u64> {
