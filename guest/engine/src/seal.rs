@@ -1,8 +1,8 @@
 //! JSON documents that protect themselves: `index.json`, snapshots and manifests; see `docs/format.md`.
 //!
-//! The checksum is of the body's bytes exactly as they stand. The version is outside of it, so that a newer
-//! store is recognised before anything of its body is understood; the checksum's seed is made of the version
-//! and tells a newer one from a damaged number.
+//! The checksum is of the body's bytes exactly as they stand. The version and the names of required features are
+//! outside of it, so that what this program does not know is told before anything of the body is understood; the
+//! checksum's seed is made of both and tells a newer document from a damaged one.
 
 use crate::error::{Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;
@@ -10,12 +10,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+/// Features that a document may require, by name: what changes the meaning of a document for those who do not
+/// know of it, where a new version would lock out more than it must.
+pub(crate) const FEATURES: &[&str] = &[];
+
 /// The version of every file and document that this engine writes, and the newest it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 struct Sealed {
     format_version: u32,
+    /// Features without which the document, and what it is about, cannot be understood.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    requires: Vec<String>,
     xxh3: String,
     body: Box<RawValue>,
 }
@@ -26,7 +33,8 @@ pub(crate) fn seal<T: Serialize>(body: &T) -> Result<Vec<u8>> {
     let body = serde_json::value::to_raw_value(body).map_err(internal)?;
     let sealed = Sealed {
         format_version: FORMAT_VERSION,
-        xxh3: checksum(FORMAT_VERSION, &body),
+        requires: Vec::new(),
+        xxh3: checksum(FORMAT_VERSION, &[], &body),
         body,
     };
     let mut bytes = serde_json::to_vec(&sealed).map_err(internal)?;
@@ -35,8 +43,11 @@ pub(crate) fn seal<T: Serialize>(body: &T) -> Result<Vec<u8>> {
 }
 
 /// As the documents of a version have it. Every version keeps this rule.
-fn checksum(version: u32, body: &RawValue) -> String {
-    let seed = u64::from(version.saturating_sub(1));
+fn checksum(version: u32, requires: &[String], body: &RawValue) -> String {
+    let mut seed = u64::from(version.saturating_sub(1));
+    for feature in requires {
+        seed = xxh3_64_with_seed(feature.as_bytes(), seed);
+    }
     format!("{:016x}", xxh3_64_with_seed(body.get().as_bytes(), seed))
 }
 
@@ -46,7 +57,7 @@ pub(crate) fn unseal<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T>
     let sealed: Sealed = serde_json::from_slice(bytes)
         .map_err(|error| damaged(format!("not a sealed JSON document: {error}")))?;
     let version = sealed.format_version;
-    let found = checksum(version, &sealed.body);
+    let found = checksum(version, &sealed.requires, &sealed.body);
     if found != sealed.xxh3 {
         return Err(damaged(format!(
             "its checksum as a document of format version {version} is {found}, it says {}",
@@ -54,6 +65,7 @@ pub(crate) fn unseal<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T>
         )));
     }
     check_version(version, what)?;
+    check_features(&sealed.requires, what)?;
     serde_json::from_str(sealed.body.get()).map_err(|error| damaged(error.to_string()))
 }
 
@@ -70,6 +82,25 @@ fn check_version(version: u32, what: &str) -> Result<()> {
                 "{what}: written in format version {newer}, this program reads up to {FORMAT_VERSION}; upgrade sidx"
             ),
         )),
+    }
+}
+
+/// Refuses what needs features that this engine does not have.
+fn check_features(requires: &[String], what: &str) -> Result<()> {
+    let unknown = |name: &&String| !FEATURES.contains(&name.as_str());
+    match requires.iter().find(unknown) {
+        None => Ok(()),
+        Some(name) => {
+            let name: String = name
+                .chars()
+                .take(64)
+                .flat_map(char::escape_default)
+                .collect();
+            let text = format!(
+                "{what}: it requires the feature `{name}`, which this program does not have; upgrade sidx"
+            );
+            Err(Error::new(ErrorKind::UnsupportedVersion, text))
+        }
     }
 }
 
@@ -99,12 +130,43 @@ mod tests {
         let body = serde_json::value::to_raw_value(&1).unwrap();
         let sealed = Sealed {
             format_version: 2,
-            xxh3: checksum(2, &body),
+            requires: Vec::new(),
+            xxh3: checksum(2, &[], &body),
             body,
         };
         let newer = serde_json::to_vec(&sealed).unwrap();
         let error = unseal::<u32>(&newer, "index.json").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnsupportedVersion);
         assert!(error.message().contains("version 2"), "{error}");
+    }
+
+    #[test]
+    fn a_feature_that_is_not_known_is_named_and_a_damaged_name_is_damage() {
+        let body = serde_json::value::to_raw_value(&1).unwrap();
+        let requires = vec!["branches".to_owned(), "x\n".to_owned()];
+        let sealed = Sealed {
+            format_version: FORMAT_VERSION,
+            xxh3: checksum(FORMAT_VERSION, &requires, &body),
+            requires,
+            body,
+        };
+        let bytes = serde_json::to_vec(&sealed).unwrap();
+        let error = unseal::<u32>(&bytes, "index.json").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnsupportedVersion);
+        assert!(
+            error.message().contains("the feature `branches`"),
+            "{error}"
+        );
+        let text = String::from_utf8(bytes).unwrap();
+        for damaged in [
+            text.replace("branches", "branched"),
+            text.replace("\"branches\",", ""),
+            text.replace("\"requires\":[\"branches\",\"x\\n\"],", ""),
+            text.replace("\"requires\"", "\"Requires\""),
+        ] {
+            assert_ne!(damaged, text);
+            let error = unseal::<u32>(damaged.as_bytes(), "x").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{damaged}");
+        }
     }
 }
