@@ -10,7 +10,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use component::{Build, PREBUILT};
+use component::PREBUILT;
 
 /// Without the vector instructions that the component has: with what every host has.
 const PLAIN: &str = "";
@@ -36,7 +36,7 @@ fn run() -> Result<(), String> {
     // The component comes first: it installs the target where it is missing.
     write(
         "misbehaving.wasm",
-        &made(&|| component::component(Build::Hostile))?,
+        &made(&|| component::component("sidx-hostile", &["guest/component", "tests/hostile"]))?,
     )?;
     for name in ["kernels", "executor"] {
         let checks = made(&|| module(&format!("{name}-wasm"), None))?;
@@ -61,7 +61,8 @@ fn module(folder: &str, flags: Option<&str>) -> Result<Vec<u8>, String> {
         sources.display()
     )
     .map_err(|error| format!("cannot write to stdout: {error}"))?;
-    let mut cargo = component::guest_cargo(&workspace, &format!("sidx-{folder}"))?;
+    let package = format!("sidx-{folder}");
+    let mut cargo = component::guest_cargo(&workspace, &package)?;
     cargo.envs(flags.map(|flags| ("RUSTFLAGS", flags)));
     let output = cargo
         .output()
@@ -70,6 +71,5 @@ fn module(folder: &str, flags: Option<&str>) -> Result<Vec<u8>, String> {
         let stderr = String::from_utf8_lossy(&output.stderr);
         return Err(format!("building tests/{folder} failed:\n{stderr}"));
     }
-    let module = format!("sidx_{}.wasm", folder.replace('-', "_"));
-    component::read(&component::module_path(&module)?)
+    component::read(&component::module_path(&package)?)
 }

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use component::{Build, PREBUILT};
+use component::PREBUILT;
 
 fn main() -> ExitCode {
     match run() {
@@ -35,7 +35,7 @@ fn run() -> Result<(), String> {
             writeln!(stdout, "cargo::rerun-if-changed={shown}").map_err(unwritable)?;
             component::read(path)?
         }
-        None => component::component(Build::Shipped)?,
+        None => component::component("sidx-component", &["guest/component"])?,
     };
     let path = component::variable("OUT_DIR")?.join("sidx.wasm");
     fs::write(&path, wasm).map_err(|error| format!("cannot write {}: {error}", path.display()))

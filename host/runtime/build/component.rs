@@ -19,31 +19,12 @@ const VECTORS: &str = "-C target-feature=+simd128";
 /// Names a finished component to be taken, for hosts without the target.
 pub(crate) const PREBUILT: &str = "SIDX_COMPONENT_WASM";
 
-/// Which component is built.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Build {
-    /// The one that is shipped.
-    Shipped,
-    /// The one that misbehaves on demand, for tests.
-    Hostile,
-}
-
-impl Build {
-    /// The package, and the name of its module.
-    fn package(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Shipped => ("sidx-component", "sidx_component.wasm"),
-            Self::Hostile => ("sidx-hostile", "sidx_hostile.wasm"),
-        }
-    }
-}
-
-/// Builds the component and returns its bytes.
-pub(crate) fn component(build: Build) -> Result<Vec<u8>, String> {
+/// Builds the component of a package, made of the engine and of other folders, and returns its bytes.
+pub(crate) fn component(package: &str, folders: &[&str]) -> Result<Vec<u8>, String> {
     let workspace = workspace()?;
-    announce_inputs(&workspace, build)
+    announce_inputs(&workspace, folders)
         .map_err(|error| format!("cannot write to stdout: {error}"))?;
-    wrap(&read(&build_module(&workspace, build)?)?)
+    wrap(&read(&build_module(&workspace, package)?)?)
 }
 
 /// The target folder of nested cargos, beside cargo's own `build`: whatever build script runs, and however
@@ -78,7 +59,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// Tells cargo what the component depends on.
-fn announce_inputs(workspace: &Path, build: Build) -> io::Result<()> {
+fn announce_inputs(workspace: &Path, folders: &[&str]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     let inputs = [
         "guest/columns/src",
@@ -89,14 +70,11 @@ fn announce_inputs(workspace: &Path, build: Build) -> io::Result<()> {
         "guest/executor/Cargo.toml",
         "guest/engine/src",
         "guest/engine/Cargo.toml",
-        "guest/component/src",
-        "guest/component/Cargo.toml",
         "wit/engine",
         "Cargo.toml",
         "Cargo.lock",
     ];
-    let hostile = (build == Build::Hostile).then_some("tests/hostile");
-    for input in inputs.into_iter().chain(hostile) {
+    for input in inputs.iter().chain(folders) {
         writeln!(
             stdout,
             "cargo::rerun-if-changed={}",
@@ -107,8 +85,7 @@ fn announce_inputs(workspace: &Path, build: Build) -> io::Result<()> {
 }
 
 /// Compiles the guest and returns the path of its core module.
-fn build_module(workspace: &Path, build: Build) -> Result<PathBuf, String> {
-    let (package, module) = build.package();
+fn build_module(workspace: &Path, package: &str) -> Result<PathBuf, String> {
     let first = compile(workspace, package)?;
     if !first.success {
         if !first.target_is_missing {
@@ -120,11 +97,12 @@ fn build_module(workspace: &Path, build: Build) -> Result<PathBuf, String> {
             return Err(format!("building the component failed:\n{}", second.stderr));
         }
     }
-    module_path(module)
+    module_path(package)
 }
 
-/// Where a nested cargo leaves a module.
-pub(crate) fn module_path(name: &str) -> Result<PathBuf, String> {
+/// Where a nested cargo leaves the module of a package.
+pub(crate) fn module_path(package: &str) -> Result<PathBuf, String> {
+    let name = format!("{}.wasm", package.replace('-', "_"));
     Ok(guest_folder()?.join(TARGET).join("release").join(name))
 }
 

@@ -61,7 +61,7 @@ impl Cursor {
         });
         let started = started.and_then(|started| match started {
             Course::Alone(started) => Ok((Some(started), None)),
-            Course::Shared(query, shares) => share(&mut lease, query, delivery, shares, &index),
+            Course::Shared(query, shares) => share(&mut lease, query, &delivery, shares, &index),
         });
         let (started, shares) = match started {
             Ok(started) => started,
@@ -207,7 +207,7 @@ impl Cursor {
 fn share(
     lease: &mut Lease,
     query: QuerySpec,
-    delivery: Delivery,
+    delivery: &Delivery,
     shares: u32,
     index: &Handle,
 ) -> Result<(Option<Started>, Option<Shares>)> {

@@ -130,7 +130,7 @@ impl Shares {
     pub(crate) fn start(
         lease: &Lease,
         spec: &QuerySpec,
-        delivery: Delivery,
+        delivery: &Delivery,
         shares: u32,
         labels: &Arc<Labels>,
     ) -> Result<Option<Self>> {
@@ -152,7 +152,7 @@ impl Shares {
                 lease,
                 spec,
                 share: Share { number, of },
-                delivery,
+                delivery: delivery.clone(),
                 labels: Arc::clone(labels),
                 queue: Arc::clone(&queue),
             };

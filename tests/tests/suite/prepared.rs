@@ -126,7 +126,7 @@ fn without_parameters_nothing_need_be_given() {
 
 #[test]
 fn values_are_compared_with_the_type_that_they_have() {
-    on_both_engines(|mut subject| {
+    on_both_engines(|subject| {
         subject.write(&[
             Row::new(1, 1, "a").tag("t", 500),
             Row::new(1, 2, "b").tag("t", "500"),

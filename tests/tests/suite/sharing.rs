@@ -242,7 +242,7 @@ fn shares_see_one_view_while_the_index_is_written() {
             });
             for _ in 0..5 {
                 // Batches are visible whole or not at all.
-                let rows = rows(index.ask().any_order().threads(3)).0.len() as i64;
+                let rows = rows(index.ask().any_order().threads(3).run()).0.len() as i64;
                 assert_eq!((rows - ROWS) % 1_000, 0, "{rows}");
                 let counted = index
                     .ask()

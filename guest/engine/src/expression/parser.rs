@@ -8,7 +8,7 @@ use super::{
     MAX_TEXT_BYTES,
 };
 use crate::error::{Error, Result};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// A tree as it is read: parameters have no values yet.
 type Expression = Tree<Operand>;
@@ -89,7 +89,7 @@ struct Parser<'a> {
     /// Of parameters, in the order in which they first occurred.
     names: Vec<String>,
     /// Where each of them is.
-    numbers: HashMap<String, usize>,
+    numbers: BTreeMap<String, usize>,
 }
 
 impl<'a> Parser<'a> {
@@ -102,7 +102,7 @@ impl<'a> Parser<'a> {
             column,
             depth: 0,
             names: Vec::new(),
-            numbers: HashMap::new(),
+            numbers: BTreeMap::new(),
         })
     }
 

@@ -50,6 +50,7 @@ fn expected_names(series: &[u64]) -> BTreeSet<String> {
             }
             for query in queries {
                 names.insert(format!("{query} {series} {engine}  "));
+                names.insert(format!("{query}-prepared {series} {engine}  "));
                 names.insert(format!("{query}-cold {series} {engine}  "));
             }
         }

@@ -208,7 +208,7 @@ fn a_long_filter_comes_from_a_file() {
     );
     let long = format!("n = 1 or {} n = 2", " ".repeat(1 << 20));
     let run = sidx_with(&arguments, long.as_bytes()).expect(2);
-    assert!(run.err.contains("the limit is 1048576"), "{}", run.err);
+    assert!(run.err.contains("at most 1 MiB"), "{}", run.err);
     let run = place.run("query", &["--where-file", "/nonexistent/filter"]);
     assert!(run.expect(3).err.contains("/nonexistent/filter"));
 }

@@ -158,7 +158,7 @@ mod tests {
         let mut held: Vec<Arc<Statement>> = (0..KEPT).map(|_| statement()).collect();
         for (number, one) in held.iter().enumerate() {
             assert!(statements.get(one).is_none());
-            assert_eq!(statements.put(one, number), []);
+            assert_eq!(statements.put(one, number), [0; 0]);
         }
         let second = held.remove(1);
         drop(second);
