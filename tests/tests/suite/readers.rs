@@ -54,6 +54,31 @@ fn a_reader_keeps_its_snapshot_while_a_writer_merges_and_removes() {
 }
 
 #[test]
+fn a_reader_keeps_what_its_epoch_names_and_nothing_else() {
+    on_both_engines(|mut subject| {
+        part_of(&subject, 0..10);
+        let reader = subject.options().read_only().unwrap();
+        // What was made after it began comes and goes.
+        for round in 1..4 {
+            part_of(&subject, round * 10..round * 10 + 10);
+            subject.merge_all();
+            assert_eq!(directories(&subject), 2, "round {round}");
+        }
+        // The next writer knows which epochs named what the one before left.
+        subject.reopen();
+        assert_eq!(directories(&subject), 2);
+        part_of(&subject, 100..110);
+        subject.merge_all();
+        assert_eq!(directories(&subject), 2);
+        assert_eq!(keys_of(reader.query()), (0..10).collect::<Vec<_>>());
+        drop(reader);
+        subject.reopen();
+        assert_eq!(directories(&subject), 1);
+        assert_eq!(subject.ask().count().unwrap(), 50);
+    });
+}
+
+#[test]
 fn a_new_writer_leaves_what_a_reader_of_the_old_one_needs() {
     on_both_engines(|mut subject| {
         for part in 0..4 {
