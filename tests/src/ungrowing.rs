@@ -97,8 +97,8 @@ impl Storage for Ungrowing {
         self.0.pin(epoch)
     }
 
-    fn oldest_pin(&self) -> Result<Option<u64>> {
-        self.0.oldest_pin()
+    fn pinned_epochs(&self) -> Result<Vec<u64>> {
+        self.0.pinned_epochs()
     }
 
     fn local_path(&self, path: &str) -> Option<PathBuf> {

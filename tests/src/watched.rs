@@ -145,8 +145,8 @@ impl Storage for Watched {
         self.inner.pin(epoch)
     }
 
-    fn oldest_pin(&self) -> Result<Option<u64>> {
-        self.inner.oldest_pin()
+    fn pinned_epochs(&self) -> Result<Vec<u64>> {
+        self.inner.pinned_epochs()
     }
 
     fn local_path(&self, path: &str) -> Option<PathBuf> {
