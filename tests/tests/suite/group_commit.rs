@@ -186,8 +186,8 @@ impl Storage for OrderedStorage {
         self.inner.pin(epoch)
     }
 
-    fn oldest_pin(&self) -> Result<Option<u64>> {
-        self.inner.oldest_pin()
+    fn pinned_epochs(&self) -> Result<Vec<u64>> {
+        self.inner.pinned_epochs()
     }
 
     fn size_bytes(&self) -> Result<u64> {
