@@ -1,8 +1,8 @@
 //! JSON documents that protect themselves: `index.json`, snapshots and manifests; see `docs/format.md`.
 //!
-//! The checksum is of the body's bytes exactly as they stand. The version and the names of required features are
-//! outside of it, so that what this program does not know is told before anything of the body is understood; the
-//! checksum's seed is made of both and tells a newer document from a damaged one.
+//! The checksum is of the body's bytes exactly as they stand. The version and the names of required features
+//! are outside of it, so that what this program does not know is told before anything of the body is
+//! understood; the checksum's seed is made of both and tells a newer document from a damaged one.
 
 use crate::error::{Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;

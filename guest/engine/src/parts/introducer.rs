@@ -415,8 +415,8 @@ impl Introducer {
         self.garbage.has(number)
     }
 
-    /// Notes a part that an earlier process left and a reader in another one may still need: of any epoch before
-    /// this one, as nobody says which name it.
+    /// Notes a part that an earlier process left and a reader in another one may still need: of any epoch
+    /// before this one, as nobody says which name it.
     pub(crate) fn inherit(&mut self, number: u64, epoch: u64) {
         self.garbage.inherit(number, 0, epoch);
     }
