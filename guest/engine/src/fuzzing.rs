@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use sidx_columns::{ColumnType, ValueType};
 use sidx_kernels::{Program, ProgramError, ValueRange};
 
-use crate::expression::parse;
+use crate::expression::{Literal, Template, parse, parse_literal};
 use crate::filter::{ColumnFacts, Facts, Filter, Verdict};
 use crate::ordered::batch::{Checked, read_header, series_id, write_header};
 use crate::part::block::{Block, Ordinal};
@@ -189,14 +189,40 @@ pub fn view(data: &[u8]) {
     }
 }
 
-/// A filter expression: its text is that of the same tree, and every tree can be planned.
+/// Some value for a parameter, the same for each name.
+fn value(name: &str) -> Literal {
+    let bits = series_id(name);
+    match bits % 6 {
+        0 => Literal::Int(bits.cast_signed()),
+        1 => Literal::Float(bits as f64 / 8.0),
+        2 => Literal::String(name.repeat(3)),
+        3 => Literal::Bool(bits & 8 == 0),
+        4 => Literal::Bytes(bits.to_le_bytes().to_vec()),
+        _ => Literal::Timestamp(bits.cast_signed() >> 8),
+    }
+}
+
+/// A filter expression: its text is that of the same tree, and every tree can be planned. Parameters have values
+/// of the types that their tests take, or are refused.
 pub fn expression(data: &[u8]) {
-    let Ok(tree) = std::str::from_utf8(data)
-        .map_err(drop)
-        .and_then(|text| parse(text).map_err(drop))
-    else {
+    let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
+    let _ = parse_literal(text);
+    let Ok(template) = Template::parse(text) else {
+        assert!(parse(text).is_err(), "a filter is one without parameters");
+        return;
+    };
+    let values: Vec<Literal> = template
+        .parameters()
+        .iter()
+        .map(|name| value(name))
+        .collect();
+    let Ok(tree) = template.bind(&values) else {
+        assert!(!values.is_empty(), "nothing was to be bound");
+        return;
+    };
+    assert_eq!(parse(text).is_ok(), values.is_empty());
     let printed = tree.to_string();
     assert_eq!(
         parse(&printed).expect("printed from a tree"),
