@@ -202,8 +202,8 @@ fn value(name: &str) -> Literal {
     }
 }
 
-/// A filter expression: its text is that of the same tree, and every tree can be planned. Parameters have values
-/// of the types that their tests take, or are refused.
+/// A filter expression: its text is that of the same tree, and every tree can be planned. Parameters have
+/// values of the types that their tests take, or are refused.
 pub fn expression(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
