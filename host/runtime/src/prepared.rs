@@ -41,8 +41,7 @@ pub struct BoundQuery<'p> {
     values: Vec<Option<Literal>>,
     /// What was said of a parameter that cannot be.
     fault: Option<Error>,
-    timeout: Option<Duration>,
-    cancel: Option<CancelToken>,
+    terms: Terms,
 }
 
 impl PreparedQuery {
@@ -75,8 +74,7 @@ impl PreparedQuery {
             limit: query.limit,
             values: vec![None; self.parameters.len()],
             fault: None,
-            timeout: self.terms.timeout,
-            cancel: self.terms.cancel.clone(),
+            terms: self.terms.clone(),
         }
     }
 
@@ -170,13 +168,13 @@ impl BoundQuery<'_> {
 
     /// Stops with `deadline-exceeded` after this long; see [`Query::timeout`](crate::Query::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.terms.timeout = Some(timeout);
         self
     }
 
     /// Stops with `cancelled` once the token is cancelled.
     pub fn cancel(mut self, token: CancelToken) -> Self {
-        self.cancel = Some(token);
+        self.terms.cancel = Some(token);
         self
     }
 
@@ -229,13 +227,8 @@ impl<'p> BoundQuery<'p> {
             limit: self.limit,
             values: ParameterValues::Given(values),
         };
-        let terms = Terms {
-            timeout: self.timeout,
-            cancel: self.cancel,
-            ..prepared.terms
-        };
         let request = Request::Prepared(Arc::clone(&prepared.statement), execution);
-        Ok((&prepared.index, request, terms))
+        Ok((&prepared.index, request, self.terms))
     }
 }
 

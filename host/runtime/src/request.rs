@@ -4,7 +4,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use sidx_engine::expression::MAX_TEXT_BYTES;
-use sidx_engine::{Counted, Execution, ExecutionSeries, Offered, QuerySpec};
+use sidx_engine::{Counted, Execution, Offered, QuerySpec};
 
 use crate::error::Result;
 use crate::instance::{Course, Instance, Statement};
@@ -126,11 +126,7 @@ fn as_query(
     }
     let query = statement.query().clone();
     Ok(Some(QuerySpec {
-        series: match &execution.series {
-            ExecutionSeries::Prepared => query.series,
-            ExecutionSeries::One(series) => Some(vec![*series]),
-            ExecutionSeries::Several(series) => Some(series.clone()),
-        },
+        series: execution.series.clone().of_query(query.series.as_ref()),
         low: Bound::Included(execution.low),
         high: Bound::Included(execution.high),
         limit: execution.limit,

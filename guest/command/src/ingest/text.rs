@@ -21,32 +21,25 @@ pub(super) fn utf8(field: &[u8]) -> Result<&str> {
 
 /// An integer, also with a fraction of zeros or an exponent, as spreadsheets and data frames write.
 pub(super) fn int(field: &[u8]) -> Result<i64> {
-    let text = utf8(field)?.trim_ascii();
-    decimal::int(text).map_err(|error| {
-        let remedy = match error {
-            DecimalError::Form => "correct the line, or use the type string",
-            DecimalError::Fraction => "it has a fraction; use the type float",
-            DecimalError::Range => {
-                "an int lies between -9223372036854775808 and 9223372036854775807"
-            }
-        };
-        mismatch(ValueType::Int, text, remedy)
+    integer(field, |error| match error {
+        DecimalError::Form => "correct the line, or use the type string",
+        DecimalError::Fraction => "it has a fraction; use the type float",
+        DecimalError::Range => "an int lies between -9223372036854775808 and 9223372036854775807",
     })
 }
 
 /// A key: as [`int`], but its type is no choice.
 pub(super) fn key(field: &[u8]) -> Result<i64> {
-    let text = utf8(field)?.trim_ascii();
-    decimal::int(text).map_err(|error| {
-        let remedy = match error {
-            DecimalError::Form => "correct the line: a key is an int",
-            DecimalError::Fraction => "it has a fraction; a key is an int, of a smaller unit",
-            DecimalError::Range => {
-                "a key lies between -9223372036854775808 and 9223372036854775807"
-            }
-        };
-        mismatch(ValueType::Int, text, remedy)
+    integer(field, |error| match error {
+        DecimalError::Form => "correct the line: a key is an int",
+        DecimalError::Fraction => "it has a fraction; a key is an int, of a smaller unit",
+        DecimalError::Range => "a key lies between -9223372036854775808 and 9223372036854775807",
     })
+}
+
+fn integer(field: &[u8], remedy: impl Fn(DecimalError) -> &'static str) -> Result<i64> {
+    let text = utf8(field)?.trim_ascii();
+    decimal::int(text).map_err(|error| mismatch(ValueType::Int, text, remedy(error)))
 }
 
 /// A series id.

@@ -298,32 +298,32 @@ impl Introducer {
         let log_position = self.log_position.max(log_end.unwrap_or(0));
         let epoch = live.epoch + 1;
         let mut snapshot = self.snapshot(epoch, parts, log_position, &live.quarantined);
-        snapshot.left = self
-            .knows_garbage
-            .then(|| self.left_with(live, parts, epoch));
+        if let Some(left) = &mut snapshot.left {
+            left.extend(self.leaving(live, parts, epoch));
+        }
         snapshot.publish(&**host)?;
         self.log_position = log_position;
         Ok(())
     }
 
-    /// File parts that are not in a list any more, of which an epoch is made, and are still there.
-    fn left_with<H: Host>(
+    /// File parts of `live` that an epoch, made of `parts`, is the first to lack.
+    fn leaving<H: Host>(
         &self,
         live: &PartList<H>,
         parts: &[Arc<Part<H>>],
         epoch: u64,
-    ) -> Vec<LeftPart> {
+    ) -> impl Iterator<Item = LeftPart> {
         let stays = |one: &Part<H>| parts.iter().any(|part| part.number() == one.number());
-        let leaving = live
+        let files = live
             .parts
             .iter()
-            .filter(|part| part.medium() == Medium::Durable && !stays(part));
-        let leaving = leaving.map(|part| LeftPart {
+            .filter(|part| part.medium() == Medium::Durable);
+        let leaving = files.filter(move |part| !stays(part));
+        leaving.map(move |part| LeftPart {
             part: part.name(),
             since: self.since.get(&part.number()).copied().unwrap_or_default(),
             until: epoch,
-        });
-        self.garbage.left().chain(leaving).collect()
+        })
     }
 
     /// Notes which file parts an epoch was the first to name.

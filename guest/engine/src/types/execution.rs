@@ -36,3 +36,14 @@ pub enum ParameterValues {
     /// These, one for each parameter.
     Given(Vec<Literal>),
 }
+
+impl ExecutionSeries {
+    /// The series that are wanted, of a query that was prepared with these; none for all.
+    pub fn of_query(self, prepared: Option<&Vec<u64>>) -> Option<Vec<u64>> {
+        match self {
+            Self::Prepared => prepared.cloned(),
+            Self::One(series) => Some(vec![series]),
+            Self::Several(series) => Some(series),
+        }
+    }
+}

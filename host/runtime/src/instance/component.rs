@@ -148,6 +148,22 @@ impl ComponentInstance {
         Ok(Started { rows, rest })
     }
 
+    /// What `started` makes of an answer, or as many shares as the instance was offered at most.
+    fn offered_query(
+        &mut self,
+        offered: wit::OfferedQuery,
+        shares: u32,
+        started: impl FnOnce(&mut Self, wit::Answer) -> Result<Started>,
+    ) -> Result<Offered<Started>> {
+        match offered {
+            wit::OfferedQuery::Answered(answer) => started(self, answer).map(Offered::Done),
+            wit::OfferedQuery::Shares(found) => {
+                let found = self.whole(records::shares(found, shares))?;
+                Ok(Offered::Shares(found))
+            }
+        }
+    }
+
     fn offered_count(
         &mut self,
         offered: wit::OfferedCount,

@@ -165,7 +165,7 @@ impl<H: Host> Plan<H> {
         };
         let slices = filter.slices(host, rank, part)?;
         let mut candidates = match (slices, &self.series) {
-            (None, None) => return self.judged_first(host, (rank, frame), explain),
+            (None, None) => return self.judged_first(host, (filter, part), (rank, frame), explain),
             (Some(slices), None) => self.sliced(slices, frame, explain),
             (slices, Some(_)) => self.spanned(slices, frame, explain),
         };
@@ -186,12 +186,10 @@ impl<H: Host> Plan<H> {
     fn judged_first(
         &self,
         host: &H,
+        (filter, part): (&BoundFilter<H>, &Part<H>),
         (rank, frame): (Rank, &Frame),
         explain: &mut Explain,
     ) -> Result<Vec<Candidate>> {
-        let Some((filter, part)) = self.filtered_part(rank) else {
-            return Ok(Vec::new());
-        };
         let overlaps = |open: &&OpenBlock| self.overlaps(open.block.min_key, open.block.max_key);
         let blocks = || frame.blocks.iter().filter(overlaps);
         let places = blocks().map(|open| open.place);

@@ -12,7 +12,7 @@ use crate::expression::{Literal, Template};
 use crate::host::Host;
 use crate::ordered::predicate::check_patterns;
 use crate::part::PartList;
-use crate::types::{Execution, ExecutionSeries, ParameterValues, Projection as Wanted, QuerySpec};
+use crate::types::{Execution, ParameterValues, Projection as Wanted, QuerySpec};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -21,9 +21,8 @@ const KEPT: usize = 4;
 
 /// A query that was prepared.
 pub struct PreparedQuery<H: Host> {
-    /// Without series and filter, which are below.
+    /// Without the filter, which is below.
     spec: QuerySpec,
-    series: Option<Vec<u64>>,
     filter: Option<Template>,
     /// Of the parameters, as they were last given.
     values: Vec<Literal>,
@@ -53,7 +52,6 @@ impl<H: Host> PreparedQuery<H> {
             check_patterns(host, filter.patterns())?;
         }
         Ok(Self {
-            series: spec.series.take(),
             spec,
             filter,
             values: Vec::new(),
@@ -87,17 +85,8 @@ impl<H: Host> PreparedQuery<H> {
         execution: Execution,
     ) -> Result<BoundQuery<H>> {
         self.forget_other_lists(live);
-        let filter = self.bound(host, live, execution.values)?;
-        let spec = QuerySpec {
-            series: self.series(execution.series),
-            low: Bound::Included(execution.low),
-            high: Bound::Included(execution.high),
-            limit: execution.limit,
-            // It has a form of its own, and names need not be copied for every run.
-            projection: Wanted::All,
-            filter: None,
-            ..self.spec
-        };
+        let (spec, values) = self.spec_of(execution, Wanted::All);
+        let filter = self.bound(host, live, values)?;
         let projection = match &self.projection {
             Some(projection) => Arc::clone(projection),
             None => {
@@ -121,14 +110,8 @@ impl<H: Host> PreparedQuery<H> {
         execution: Execution,
     ) -> Result<(QuerySpec, Option<Arc<BoundFilter<H>>>)> {
         self.forget_other_lists(live);
-        let filter = self.bound(host, live, execution.values)?;
-        let spec = QuerySpec {
-            series: self.series(execution.series),
-            low: Bound::Included(execution.low),
-            high: Bound::Included(execution.high),
-            limit: execution.limit,
-            ..self.spec.clone()
-        };
+        let (spec, values) = self.spec_of(execution, self.spec.projection.clone());
+        let filter = self.bound(host, live, values)?;
         Ok((spec, filter))
     }
 
@@ -137,12 +120,19 @@ impl<H: Host> PreparedQuery<H> {
         self.told_names |= told;
     }
 
-    fn series(&self, series: ExecutionSeries) -> Option<Vec<u64>> {
-        match series {
-            ExecutionSeries::Prepared => self.series.clone(),
-            ExecutionSeries::One(series) => Some(vec![series]),
-            ExecutionSeries::Several(series) => Some(series),
-        }
+    /// A run as a query without filter, and the values of its parameters. The rows of a run have a form of
+    /// their own for the projection, so that its names need not be copied each time.
+    fn spec_of(&self, execution: Execution, projection: Wanted) -> (QuerySpec, ParameterValues) {
+        let spec = QuerySpec {
+            series: execution.series.of_query(self.spec.series.as_ref()),
+            low: Bound::Included(execution.low),
+            high: Bound::Included(execution.high),
+            limit: execution.limit,
+            projection,
+            filter: None,
+            ..self.spec
+        };
+        (spec, execution.values)
     }
 
     /// What was bound to another part list is of no use.

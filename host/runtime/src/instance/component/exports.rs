@@ -172,16 +172,9 @@ impl Instance for ComponentInstance {
         let offered = self.call("offer-query", |index, store| {
             index.call_offer_query(store, &query, max_rows, shares)
         })?;
-        match offered {
-            wit::OfferedQuery::Answered(answer) => {
-                let started = self.started(answer, max_rows, limit)?;
-                Ok(Offered::Done(started))
-            }
-            wit::OfferedQuery::Shares(found) => {
-                let found = self.whole(records::shares(found, shares))?;
-                Ok(Offered::Shares(found))
-            }
-        }
+        self.offered_query(offered, shares, |this, answer| {
+            this.started(answer, max_rows, limit)
+        })
     }
 
     fn query_share(&mut self, query: QuerySpec, share: Share, max_rows: u32) -> Result<Started> {
@@ -299,16 +292,9 @@ impl Instance for ComponentInstance {
             let (series, values) = (&run.series, &run.values);
             query.call_offer_run(store, made, series, low, high, values, max_rows, shares)
         })?;
-        match offered {
-            wit::OfferedQuery::Answered(answer) => {
-                let started = self.named(statement, answer, max_rows, u64::MAX)?;
-                Ok(Offered::Done(started))
-            }
-            wit::OfferedQuery::Shares(found) => {
-                let found = self.whole(records::shares(found, shares))?;
-                Ok(Offered::Shares(found))
-            }
-        }
+        self.offered_query(offered, shares, |this, answer| {
+            this.named(statement, answer, max_rows, u64::MAX)
+        })
     }
 
     fn count_execution(
