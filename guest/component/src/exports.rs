@@ -8,22 +8,71 @@ use crate::bindings::exports::sidx::engine::index as wit;
 use crate::imports::Imports;
 use crate::{Component, from_engine, to_engine};
 
+/// The index of this instance, and its prepared queries.
+struct Instance {
+    index: engine::Index<Imports>,
+    /// By number.
+    prepared: Vec<Option<engine::PreparedQuery<Imports>>>,
+    /// What the last run came to, until it is asked for.
+    outcome: Option<engine::Result<engine::Answer<Imports>>>,
+}
+
 thread_local! {
-    /// The index of this instance. A component has one thread and is never entered twice at once.
-    static INDEX: RefCell<engine::Index<Imports>> = RefCell::new(engine::Index::new(Imports));
+    /// A component has one thread and is never entered twice at once.
+    static INSTANCE: RefCell<Instance> = RefCell::new(Instance {
+        index: engine::Index::new(Imports),
+        prepared: Vec::new(),
+        outcome: None,
+    });
+}
+
+impl Instance {
+    /// The index, and the prepared query with a number.
+    fn prepared(
+        &mut self,
+        number: u32,
+    ) -> engine::Result<(
+        &mut engine::Index<Imports>,
+        &mut engine::PreparedQuery<Imports>,
+    )> {
+        let Self {
+            index, prepared, ..
+        } = self;
+        match prepared.get_mut(number as usize) {
+            Some(Some(query)) => Ok((index, query)),
+            _ => {
+                let text = format!("no query was prepared as number {number}");
+                Err(engine::Error::new(engine::ErrorKind::InvalidArgument, text))
+            }
+        }
+    }
 }
 
 fn with_index<T>(
     call: impl FnOnce(&mut engine::Index<Imports>) -> engine::Result<T>,
 ) -> Result<T, wit::Error> {
-    INDEX.with_borrow_mut(call).map_err(from_engine::error)
+    INSTANCE
+        .with_borrow_mut(|instance| call(&mut instance.index))
+        .map_err(from_engine::error)
+}
+
+/// A call of the index about the prepared query with a number.
+fn with_prepared<T>(
+    number: u32,
+    call: impl FnOnce(
+        &mut engine::Index<Imports>,
+        &mut engine::PreparedQuery<Imports>,
+    ) -> engine::Result<T>,
+) -> Result<T, wit::Error> {
+    let called = INSTANCE.with_borrow_mut(|instance| {
+        let (index, query) = instance.prepared(number)?;
+        call(index, query)
+    });
+    called.map_err(from_engine::error)
 }
 
 /// A running query.
 pub(crate) struct Cursor(RefCell<engine::Cursor<Imports>>);
-
-/// A query that was prepared.
-pub(crate) struct PreparedQuery(RefCell<engine::PreparedQuery<Imports>>);
 
 /// A running dump.
 pub(crate) struct DumpCursor(RefCell<engine::DumpCursor<Imports>>);
@@ -75,51 +124,33 @@ pub(crate) fn start_share<C: wit::GuestCursor>(
     Ok(from_engine::answer(answer, Cursor::resource(export)))
 }
 
-/// A query that was read.
-pub(crate) fn prepare(query: wit::QuerySpec) -> Result<PreparedQuery, wit::Error> {
-    let query = to_engine::query(query);
-    let prepared = with_index(|index| index.prepare(query))?;
-    Ok(PreparedQuery(RefCell::new(prepared)))
+/// `run-outcome`, with cursors that `export` wraps.
+pub(crate) fn run_outcome<C: wit::GuestCursor>(
+    export: impl FnOnce(Cursor) -> C,
+) -> Result<wit::Answer, wit::Error> {
+    let outcome = INSTANCE.with_borrow_mut(|instance| instance.outcome.take());
+    let answer = outcome.unwrap_or_else(|| {
+        let text = "no run came to anything that was not told";
+        Err(engine::Error::new(engine::ErrorKind::Other, text))
+    });
+    let answer = answer.map_err(from_engine::error)?;
+    Ok(from_engine::answer(answer, Cursor::resource(export)))
 }
 
-impl PreparedQuery {
-    /// A call of the index about this query.
-    fn with<T>(
-        &self,
-        call: impl FnOnce(
-            &mut engine::Index<Imports>,
-            &mut engine::PreparedQuery<Imports>,
-        ) -> engine::Result<T>,
-    ) -> Result<T, wit::Error> {
-        with_index(|index| call(index, &mut self.0.borrow_mut()))
-    }
-
-    /// `run`, with cursors that `export` wraps.
-    pub(crate) fn start<C: wit::GuestCursor>(
-        &self,
-        execution: engine::Execution,
-        max_rows: u32,
-        export: impl FnOnce(Cursor) -> C,
-    ) -> Result<wit::Answer, wit::Error> {
-        let answer = self.with(|index, query| index.execute(query, execution, max_rows))?;
-        Ok(from_engine::answer(answer, Cursor::resource(export)))
-    }
-
-    /// `offer-run`, with cursors that `export` wraps.
-    pub(crate) fn offer<C: wit::GuestCursor>(
-        &self,
-        execution: engine::Execution,
-        shares: u32,
-        max_rows: u32,
-        export: impl FnOnce(Cursor) -> C,
-    ) -> Result<wit::OfferedQuery, wit::Error> {
-        let offered =
-            self.with(|index, query| index.offer_execution(query, execution, shares, max_rows))?;
-        Ok(from_engine::offered_query(
-            offered,
-            Cursor::resource(export),
-        ))
-    }
+/// `offer-run`, with cursors that `export` wraps.
+pub(crate) fn offer_run<C: wit::GuestCursor>(
+    number: u32,
+    execution: engine::Execution,
+    (max_rows, shares): (u32, u32),
+    export: impl FnOnce(Cursor) -> C,
+) -> Result<wit::OfferedQuery, wit::Error> {
+    let offered = with_prepared(number, |index, query| {
+        index.offer_execution(query, execution, shares, max_rows)
+    })?;
+    Ok(from_engine::offered_query(
+        offered,
+        Cursor::resource(export),
+    ))
 }
 
 /// The cursor of a dump.
@@ -129,7 +160,6 @@ pub(crate) fn start_dump() -> Result<DumpCursor, wit::Error> {
 }
 
 impl wit::Guest for Component {
-    type PreparedQuery = PreparedQuery;
     type Cursor = Cursor;
     type DumpCursor = DumpCursor;
 
@@ -223,7 +253,7 @@ impl wit::Guest for Component {
     }
 
     fn explain() -> String {
-        INDEX.with_borrow(engine::Index::explain)
+        INSTANCE.with_borrow(|instance| instance.index.explain())
     }
 
     fn count(query: wit::QuerySpec) -> Result<wit::Counted, wit::Error> {
@@ -256,6 +286,114 @@ impl wit::Guest for Component {
         with_index(|index| index.count_share(query, share)).map(from_engine::counted)
     }
 
+    fn prepare(query: wit::QuerySpec) -> Result<u32, wit::Error> {
+        let query = to_engine::query(query);
+        let prepared = INSTANCE.with_borrow_mut(|instance| {
+            let made = instance.index.prepare(query)?;
+            let all = &mut instance.prepared;
+            let free = all.iter().position(Option::is_none);
+            let number = free.unwrap_or(all.len());
+            match all.get_mut(number) {
+                Some(place) => *place = Some(made),
+                None => all.push(Some(made)),
+            }
+            Ok(number as u32)
+        });
+        prepared.map_err(from_engine::error)
+    }
+
+    fn forget(prepared: u32) {
+        INSTANCE.with_borrow_mut(|instance| {
+            if let Some(place) = instance.prepared.get_mut(prepared as usize) {
+                *place = None;
+            }
+        });
+    }
+
+    fn parameters(prepared: u32) -> Result<Vec<String>, wit::Error> {
+        with_prepared(prepared, |_, query| Ok(query.parameters().to_vec()))
+    }
+
+    fn run(
+        prepared: u32,
+        series: wit::PreparedSeries,
+        low: i64,
+        high: i64,
+        limit: Option<u64>,
+        values: wit::ParameterValues,
+        max_rows: u32,
+    ) -> wit::Ran {
+        let execution = to_engine::execution(series, (low, high), limit, values);
+        INSTANCE.with_borrow_mut(|instance| {
+            instance.outcome = None;
+            let ran = instance
+                .prepared(prepared)
+                .and_then(|(index, query)| index.execute(query, execution, max_rows));
+            match ran {
+                Ok(answer) if answer.is_found() => wit::Ran::Found,
+                outcome => {
+                    instance.outcome = Some(outcome);
+                    wit::Ran::Otherwise
+                }
+            }
+        })
+    }
+
+    fn run_outcome() -> Result<wit::Answer, wit::Error> {
+        run_outcome(|cursor| cursor)
+    }
+
+    fn run_names(prepared: u32) -> Result<Vec<String>, wit::Error> {
+        with_prepared(prepared, |index, query| Ok(index.names(query)))
+    }
+
+    fn count_run(
+        prepared: u32,
+        series: wit::PreparedSeries,
+        low: i64,
+        high: i64,
+        limit: Option<u64>,
+        values: wit::ParameterValues,
+    ) -> Result<wit::Counted, wit::Error> {
+        let execution = to_engine::execution(series, (low, high), limit, values);
+        with_prepared(prepared, |index, query| {
+            index.count_execution(query, execution)
+        })
+        .map(from_engine::counted)
+    }
+
+    fn offer_run(
+        prepared: u32,
+        series: wit::PreparedSeries,
+        low: i64,
+        high: i64,
+        values: wit::ParameterValues,
+        max_rows: u32,
+        shares: u32,
+    ) -> Result<wit::OfferedQuery, wit::Error> {
+        let execution = to_engine::execution(series, (low, high), None, values);
+        offer_run(prepared, execution, (max_rows, shares), |cursor| cursor)
+    }
+
+    fn offer_count_run(
+        prepared: u32,
+        series: wit::PreparedSeries,
+        low: i64,
+        high: i64,
+        values: wit::ParameterValues,
+        shares: u32,
+    ) -> Result<wit::OfferedCount, wit::Error> {
+        let execution = to_engine::execution(series, (low, high), None, values);
+        with_prepared(prepared, |index, query| {
+            index.offer_execution_count(query, execution, shares)
+        })
+        .map(from_engine::offered_count)
+    }
+
+    fn run_filter(prepared: u32) -> Result<Option<String>, wit::Error> {
+        with_prepared(prepared, |_, query| query.filter())
+    }
+
     fn labels(series: Vec<u64>) -> Result<Vec<Option<String>>, wit::Error> {
         with_index(|index| index.labels(&series))
     }
@@ -274,72 +412,6 @@ impl wit::Guest for Component {
 
     fn describe(subject: wit::Subject) -> Result<String, wit::Error> {
         with_index(|index| index.describe(to_engine::subject(subject)))
-    }
-}
-
-impl wit::GuestPreparedQuery for PreparedQuery {
-    fn prepare(query: wit::QuerySpec) -> Result<wit::PreparedQuery, wit::Error> {
-        prepare(query).map(wit::PreparedQuery::new)
-    }
-
-    fn parameters(&self) -> Vec<String> {
-        self.0.borrow().parameters().to_vec()
-    }
-
-    fn run(
-        &self,
-        series: wit::PreparedSeries,
-        low: i64,
-        high: i64,
-        limit: Option<u64>,
-        values: wit::ParameterValues,
-        max_rows: u32,
-    ) -> Result<wit::Answer, wit::Error> {
-        let execution = to_engine::execution(series, (low, high), limit, values);
-        self.start(execution, max_rows, |cursor| cursor)
-    }
-
-    fn count(
-        &self,
-        series: wit::PreparedSeries,
-        low: i64,
-        high: i64,
-        limit: Option<u64>,
-        values: wit::ParameterValues,
-    ) -> Result<wit::Counted, wit::Error> {
-        let execution = to_engine::execution(series, (low, high), limit, values);
-        self.with(|index, query| index.count_execution(query, execution))
-            .map(from_engine::counted)
-    }
-
-    fn offer_run(
-        &self,
-        series: wit::PreparedSeries,
-        low: i64,
-        high: i64,
-        values: wit::ParameterValues,
-        max_rows: u32,
-        shares: u32,
-    ) -> Result<wit::OfferedQuery, wit::Error> {
-        let execution = to_engine::execution(series, (low, high), None, values);
-        self.offer(execution, shares, max_rows, |cursor| cursor)
-    }
-
-    fn offer_count(
-        &self,
-        series: wit::PreparedSeries,
-        low: i64,
-        high: i64,
-        values: wit::ParameterValues,
-        shares: u32,
-    ) -> Result<wit::OfferedCount, wit::Error> {
-        let execution = to_engine::execution(series, (low, high), None, values);
-        self.with(|index, query| index.offer_execution_count(query, execution, shares))
-            .map(from_engine::offered_count)
-    }
-
-    fn filter(&self) -> Result<Option<String>, wit::Error> {
-        self.0.borrow().filter().map_err(from_engine::error)
     }
 }
 

@@ -364,6 +364,7 @@ pub(crate) fn part_file(file: engine::PartFile) -> wit::PartFile {
 pub(crate) fn rows(rows: engine::Rows<scan::Columns>) -> wit::Rows {
     wit::Rows {
         content: match rows.content {
+            engine::RowContent::Found => wit::RowContent::Found,
             engine::RowContent::Held(columns) => wit::RowContent::Held(columns),
             engine::RowContent::Listed(keys) => wit::RowContent::Listed(scan::RowKeysResult {
                 keys: keys.keys,

@@ -3,7 +3,7 @@
 use sidx_columns::{Bitmap, Column, ColumnType};
 use sidx_engine::host::{
     Codec, ColumnFacts, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium,
-    Object, Piece, Readers, RowKeys, SalvagedLog, Selected, SeriesRuns, Top, Usage,
+    Object, Piece, Readers, RowKeys, SalvagedLog, Selected, SeriesRuns, TopEnd, TopFacts, Usage,
 };
 use sidx_engine::{Host, Result};
 use sidx_executor::{block, gather, select, top};
@@ -15,10 +15,23 @@ use crate::{from_engine, to_engine};
 /// The world that this instance was linked to.
 pub(crate) struct Imports;
 
+/// A compiled filter, by its number.
+pub(crate) struct Filter(u32);
+
+impl Drop for Filter {
+    fn drop(&mut self) {
+        scan::drop_filter(self.0);
+    }
+}
+
+fn number(filter: Option<&Filter>) -> Option<u32> {
+    filter.map(|filter| filter.0)
+}
+
 impl Host for Imports {
     type NewFile = files::NewFile;
     type Columns = scan::Columns;
-    type Filter = scan::Filter;
+    type Filter = Filter;
     type NewDictionary = scan::NewDictionary;
 
     fn create_file(&self, path: &str, medium: Medium) -> Result<files::NewFile> {
@@ -169,9 +182,11 @@ impl Host for Imports {
         to_engine::column(columns.read(column))
     }
 
-    fn compile_filter(&self, steps: Vec<Step>) -> Result<scan::Filter> {
+    fn compile_filter(&self, steps: Vec<Step>) -> Result<Filter> {
         let sets = from_engine::byte_sets(&steps);
-        scan::Filter::compile(&from_engine::steps(&steps, &sets)).map_err(to_engine::error)
+        scan::compile_filter(&from_engine::steps(&steps, &sets))
+            .map(Filter)
+            .map_err(to_engine::error)
     }
 
     fn probe(&self, pages: &[u32], hashes: &[u64]) -> Result<Vec<u8>> {
@@ -182,32 +197,23 @@ impl Host for Imports {
         scan::find_slices(dictionary, postings, values).map_err(to_engine::error)
     }
 
-    fn select(
-        &self,
-        filter: Option<&scan::Filter>,
-        request: &select::Request<'_>,
-    ) -> Result<Selected> {
-        scan::select(filter, from_engine::selection(request))
+    fn select(&self, filter: Option<&Filter>, request: &select::Request<'_>) -> Result<Selected> {
+        scan::select(number(filter), from_engine::selection(request))
             .map(to_engine::selected)
             .map_err(to_engine::error)
     }
 
-    fn top(
-        &self,
-        filter: Option<&scan::Filter>,
-        request: &top::Request<'_>,
-    ) -> Result<Top<scan::Columns>> {
-        scan::top(filter, from_engine::request(request))
-            .map(to_engine::top)
-            .map_err(to_engine::error)
+    fn top(&self, filter: Option<&Filter>, request: &top::Request<'_>) -> Result<TopEnd> {
+        let end = scan::top(number(filter), from_engine::request(request));
+        to_engine::top_end(end).ok_or_else(|| to_engine::error(scan::top_failure()))
     }
 
-    fn count(
-        &self,
-        filter: Option<&scan::Filter>,
-        request: &select::Request<'_>,
-    ) -> Result<Vec<u64>> {
-        scan::count(filter, from_engine::selection(request)).map_err(to_engine::error)
+    fn top_facts(&self) -> TopFacts {
+        to_engine::top_facts(scan::last_top())
+    }
+
+    fn count(&self, filter: Option<&Filter>, request: &select::Request<'_>) -> Result<Vec<u64>> {
+        scan::count(number(filter), from_engine::selection(request)).map_err(to_engine::error)
     }
 
     fn gather(

@@ -5,7 +5,9 @@ use std::ops::Bound;
 use sidx_columns::{Bitmap, ByteStrings, Column, ColumnError, ColumnType, Values};
 use sidx_engine as engine;
 use sidx_engine::expression::Literal;
-use sidx_engine::host::{self, ColumnFacts, LogEntry, Object, Piece, Selected, Top, Usage};
+use sidx_engine::host::{
+    self, ColumnFacts, LogEntry, Object, Piece, Selected, TopEnd, TopFacts, Usage,
+};
 use sidx_engine::{Error, ErrorKind, Result};
 use sidx_kernels::ValueRange;
 
@@ -116,17 +118,31 @@ pub(crate) fn finished_dictionary(finished: scan::FinishedDictionary) -> host::F
     }
 }
 
-/// The first rows of runs.
-pub(crate) fn top(top: scan::TopRows) -> Top<scan::Columns> {
-    Top {
-        columns: top.columns,
-        rows: top.rows,
-        exhausted: top.exhausted,
-        last: (top.last_key, top.last_series, top.last_block, top.last_row),
-        opened: top.opened,
-        without_match: top.without_match,
-        considered: top.considered,
-        selected: top.selected,
+/// Where the first rows of runs end; none where they could not be found.
+pub(crate) fn top_end(end: scan::TopEnd) -> Option<TopEnd> {
+    Some(match end {
+        scan::TopEnd::Exhausted => TopEnd::Exhausted,
+        scan::TopEnd::Full => TopEnd::Full,
+        scan::TopEnd::FullOfFew => TopEnd::FullOfFew,
+        scan::TopEnd::Short => TopEnd::Short,
+        scan::TopEnd::Failed => return None,
+    })
+}
+
+/// The first rows of runs, and what was done for them.
+pub(crate) fn top_facts(facts: scan::TopFacts) -> TopFacts {
+    TopFacts {
+        rows: facts.rows,
+        last: (
+            facts.last_key,
+            facts.last_series,
+            facts.last_block,
+            facts.last_row,
+        ),
+        opened: facts.opened,
+        without_match: facts.without_match,
+        considered: facts.considered,
+        selected: facts.selected,
     }
 }
 

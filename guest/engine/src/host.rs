@@ -11,7 +11,7 @@ use sidx_executor::{block, gather, select, top};
 use sidx_kernels::{Order, Step};
 
 pub use sidx_executor::select::{Selected, SelectedRows};
-pub use sidx_executor::top::Top;
+pub use sidx_executor::top::{TopEnd, TopFacts};
 pub use sidx_executor::{ABSENT, Codec, Extent, FinishedDictionary, Piece, RowKeys, SeriesRuns};
 
 /// Where a file lives.
@@ -436,7 +436,7 @@ pub trait Host {
     fn read_column(&self, columns: &Self::Columns, column: u32) -> Result<Column>;
 
     // ---- scan ----
-    /// `filter.compile`
+    /// `scan.compile-filter`
     fn compile_filter(&self, steps: Vec<Step>) -> Result<Self::Filter>;
     /// `scan.probe`
     fn probe(&self, pages: &[u32], hashes: &[u64]) -> Result<Vec<u8>>;
@@ -448,12 +448,10 @@ pub trait Host {
         filter: Option<&Self::Filter>,
         request: &select::Request<'_>,
     ) -> Result<Selected>;
-    /// `scan.top`
-    fn top(
-        &self,
-        filter: Option<&Self::Filter>,
-        request: &top::Request<'_>,
-    ) -> Result<Top<Self::Columns>>;
+    /// `scan.top`. The rows stay with the host; [`Found`](crate::RowContent::Found) stands for them.
+    fn top(&self, filter: Option<&Self::Filter>, request: &top::Request<'_>) -> Result<TopEnd>;
+    /// `scan.last-top`
+    fn top_facts(&self) -> TopFacts;
     /// `scan.count`
     fn count(
         &self,

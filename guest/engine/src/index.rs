@@ -215,7 +215,7 @@ impl<H: Host> Index<H> {
 
     /// `index.explain`
     pub fn explain(&self) -> String {
-        self.queries.explain()
+        self.queries.explain(&*self.host)
     }
 
     /// `index.count`
@@ -235,12 +235,12 @@ impl<H: Host> Index<H> {
             .count(&self.host, &self.live, query, Some(share))
     }
 
-    /// `prepared-query.prepare`
+    /// `index.prepare`
     pub fn prepare(&mut self, query: QuerySpec) -> Result<PreparedQuery<H>> {
         PreparedQuery::new(&*self.host, query)
     }
 
-    /// `prepared-query.run`
+    /// `index.run`
     pub fn execute(
         &mut self,
         prepared: &mut PreparedQuery<H>,
@@ -252,7 +252,12 @@ impl<H: Host> Index<H> {
             .execute(host, live, prepared, execution, max_rows)
     }
 
-    /// `prepared-query.offer-run`
+    /// `index.run-names`
+    pub fn names(&mut self, prepared: &mut PreparedQuery<H>) -> Vec<String> {
+        prepared.names(&self.live)
+    }
+
+    /// `index.offer-run`
     pub fn offer_execution(
         &mut self,
         prepared: &mut PreparedQuery<H>,
@@ -265,7 +270,7 @@ impl<H: Host> Index<H> {
             .offer_execution(host, live, prepared, execution, shares, max_rows)
     }
 
-    /// `prepared-query.count`
+    /// `index.count-run`
     pub fn count_execution(
         &mut self,
         prepared: &mut PreparedQuery<H>,
@@ -274,7 +279,7 @@ impl<H: Host> Index<H> {
         Queries::count_execution(&self.host, &self.live, prepared, execution)
     }
 
-    /// `prepared-query.offer-count`
+    /// `index.offer-count-run`
     pub fn offer_execution_count(
         &mut self,
         prepared: &mut PreparedQuery<H>,

@@ -296,7 +296,46 @@ pub enum Offered<T> {
     Shares(u32),
 }
 
+/// How a query is to be done, whichever rows it wants.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// Descending by key?
+    pub(crate) descending: bool,
+    /// In the order in which rows lie, whatever `descending` says?
+    pub(crate) any_order: bool,
+    /// Most rows.
+    pub(crate) limit: Option<u64>,
+    /// Keep the first row of each payload.
+    pub(crate) distinct_payload: bool,
+    /// Return payloads?
+    pub(crate) payload: bool,
+    /// Memory the query may use in the engine, bytes.
+    pub(crate) memory_bytes: u64,
+    /// Return what is left when rows are lost, instead of failing.
+    pub(crate) allow_partial: bool,
+}
+
+impl Manner {
+    /// Whether no row depends on those of other shares, so that there may be some.
+    pub(crate) fn has_shares(&self) -> bool {
+        !self.distinct_payload && self.limit.is_none()
+    }
+}
+
 impl QuerySpec {
+    /// How it is to be done.
+    pub(crate) fn manner(&self) -> Manner {
+        Manner {
+            descending: self.descending,
+            any_order: self.any_order,
+            limit: self.limit,
+            distinct_payload: self.distinct_payload,
+            payload: self.payload,
+            memory_bytes: self.memory_bytes,
+            allow_partial: self.allow_partial,
+        }
+    }
+
     /// The key bounds as an inclusive pair; the first is above the second when no key fits.
     pub fn inclusive_keys(&self) -> (i64, i64) {
         inclusive_keys(self.low, self.high)
@@ -331,6 +370,8 @@ pub fn inclusive_keys(low: Bound<i64>, high: Bound<i64>) -> (i64, i64) {
 
 /// The keys, series and columns of rows; see `index.row-content`.
 pub enum RowContent<C> {
+    /// Those that the host found last by `scan.top`, and kept.
+    Found,
     /// Held by the host: payload first when asked for, then one column per name.
     Held(C),
     /// Keys and series alone.

@@ -26,15 +26,35 @@ use crate::pages::{Pages, at_rows};
 
 pub use self::request::Request;
 
-/// The first rows of runs; see `scan.top-rows`.
+/// The first rows of runs.
 #[derive(Clone, Debug)]
-pub struct Top<C> {
+pub struct Top {
     /// The rows, with their keys and series.
-    pub columns: C,
-    /// How many there are.
-    pub rows: u32,
+    pub columns: Columns,
+    /// Whether there are others.
+    pub end: TopEnd,
+    /// What was found, and what was done for it.
+    pub facts: TopFacts,
+}
+
+/// Where the first rows of runs end; see `scan.top-end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopEnd {
     /// The runs have no other rows.
-    pub exhausted: bool,
+    Exhausted,
+    /// As many were found as were wanted at most.
+    Full,
+    /// The same, in less than a quarter of the runs: fewer of them would have done.
+    FullOfFew,
+    /// Before others could come between them, or because there are too many.
+    Short,
+}
+
+/// What was found, and what was done for it; see `scan.top-facts`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TopFacts {
+    /// How many rows there are.
+    pub rows: u32,
     /// Key, series, block and row of the last one.
     pub last: (i64, u64, u32, u32),
     /// Blocks that were opened.
@@ -66,6 +86,8 @@ struct Found {
     picked: Vec<Picked>,
     /// The runs have no others.
     exhausted: bool,
+    /// Runs that were opened.
+    runs: usize,
     considered: u64,
     selected: u64,
 }
@@ -88,7 +110,7 @@ pub fn top<P: Pages>(
     pages: &P,
     program: Option<&Program>,
     request: &Request<'_>,
-) -> Result<Top<Columns>, P::Error> {
+) -> Result<Top, P::Error> {
     request.check(program)?;
     pages.check()?;
     let mut blocks = Blocks::new(pages, *request, program);
@@ -103,15 +125,23 @@ pub fn top<P: Pages>(
         opened.filter(|state| !state.has_rows).count(),
     );
     let columns = gather_found(pages, request, &found)?;
-    Ok(Top {
+    let facts = TopFacts {
         rows: found.keys.len() as u32,
-        exhausted: found.exhausted,
         last: last_of(&found),
         opened: opened as u32,
         without_match: without_match as u32,
         considered: found.considered,
         selected: found.selected,
+    };
+    Ok(Top {
         columns: columns.with_keys(found.keys, RowSeries::Each(found.series))?,
+        end: match found.exhausted {
+            true => TopEnd::Exhausted,
+            false if facts.rows < request.limit => TopEnd::Short,
+            false if found.runs * 4 < request.run_count() => TopEnd::FullOfFew,
+            false => TopEnd::Full,
+        },
+        facts,
     })
 }
 

@@ -19,6 +19,7 @@ mod scan;
 use sidx_engine::ErrorKind;
 use wasmtime::component::{Linker, Resource, ResourceTable, ResourceTableError};
 
+use self::filters::Filters;
 use crate::session::{Columns, Filter, NewDictionary, NewFile, Session};
 
 #[cfg(target_endian = "big")]
@@ -37,7 +38,6 @@ pub(crate) mod bindings {
         with: {
             "sidx:engine/files.new-file": crate::session::NewFile,
             "sidx:engine/scan.columns": crate::session::Columns,
-            "sidx:engine/scan.filter": crate::session::Filter,
             "sidx:engine/scan.new-dictionary": crate::session::NewDictionary,
         },
         trappable_error_type: { "sidx:engine/types.error" => super::ImportError },
@@ -51,8 +51,8 @@ pub(crate) const PACKAGE: &str = "sidx:engine";
 /// Its version that is spoken here.
 pub(crate) const VERSION: &str = "0.2.0";
 
-/// Most columns, filters and files under construction that an instance may hold at once. A query holds
-/// one or two, a merge as many files as a part has.
+/// Most columns and files under construction that an instance may hold at once, and most filters. A query
+/// holds one or two, a merge as many files as a part has.
 const MAX_RESOURCES: usize = 1 << 16;
 /// Most bytes of values in the columns that an instance made and has not given back.
 const MAX_HELD_BYTES: u64 = 4 << 30;
@@ -60,9 +60,12 @@ const MAX_HELD_BYTES: u64 = 4 << 30;
 /// The data of an instance's Wasmtime store.
 pub(crate) struct State {
     pub(crate) session: Session,
-    /// Columns, filters and files under construction that the component holds.
+    /// Columns and files under construction that the component holds.
     pub(crate) table: ResourceTable,
     pub(crate) memory: InstanceMemory,
+    filters: Filters,
+    /// Why the last `scan.top` failed.
+    top_failure: Option<sidx_engine::Error>,
     /// Bytes of values in the columns that the component made.
     held_bytes: u64,
 }
@@ -131,6 +134,8 @@ impl State {
             session,
             table,
             memory,
+            filters: Filters::default(),
+            top_failure: None,
             held_bytes: 0,
         }
     }
@@ -173,8 +178,8 @@ impl State {
         Ok(&self.table.get(&as_held(columns))?.columns)
     }
 
-    fn filter(&self, filter: Option<&Resource<Filter>>) -> Result<Option<&Filter>, ImportError> {
-        Ok(filter.map(|filter| self.table.get(filter)).transpose()?)
+    fn filter(&self, number: Option<u32>) -> sidx_engine::Result<Option<&Filter>> {
+        number.map(|number| self.filters.get(number)).transpose()
     }
 }
 

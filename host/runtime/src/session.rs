@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use sidx_engine::host::LogDurability;
+use sidx_engine::host::{LogDurability, TopFacts};
 use sidx_engine::{Error, ErrorKind, Result};
 use sidx_executor::{OpenPage, Purpose, dictionary};
 use sidx_kernels::Program;
@@ -78,6 +78,15 @@ pub(crate) struct Session {
     role: AtomicU8,
     /// Room in the store for what it writes.
     space: Mutex<Option<Arc<Space>>>,
+    /// What `scan.top` found last.
+    found: Mutex<Found>,
+}
+
+/// What `scan.top` found: the rows until they become part of an answer.
+#[derive(Default)]
+struct Found {
+    columns: Option<Columns>,
+    facts: TopFacts,
 }
 
 impl Session {
@@ -91,7 +100,18 @@ impl Session {
             introducer,
             role: AtomicU8::new(Role::initial(introducer) as u8),
             space: Mutex::default(),
+            found: Mutex::default(),
         }
+    }
+
+    /// Forgets what `scan.top` found last.
+    pub(crate) fn forget_found(&self) {
+        *self.found.lock() = Found::default();
+    }
+
+    /// Takes the rows that `scan.top` found last, if nobody did.
+    pub(crate) fn take_found(&self) -> Option<Columns> {
+        self.found.lock().columns.take()
     }
 
     /// Sets what may stop the calls that follow.

@@ -2,7 +2,7 @@
 
 use crate::bindings::exports::sidx::engine::index as wit;
 use crate::bindings::sidx::engine::scan;
-use crate::requests::{BYTES, INTS, columns_of_absent_rows};
+use crate::requests::{BYTES, INTS, columns_of_absent_rows, find_many, find_nothing};
 
 /// Rows that are none.
 pub(super) fn no_rows() -> wit::Rows {
@@ -330,6 +330,7 @@ pub(super) fn rows(mut rows: wit::Rows, deed: Option<String>) -> wit::Rows {
         return rows;
     };
     let count = match &rows.content {
+        wit::RowContent::Found => scan::last_top().rows as usize,
         wit::RowContent::Held(columns) => columns.facts().rows as usize,
         wit::RowContent::Listed(listed) => listed.keys.len(),
     };
@@ -368,15 +369,66 @@ pub(super) fn rows(mut rows: wit::Rows, deed: Option<String>) -> wit::Rows {
             rows.content = wit::RowContent::Held(columns);
         }
         "dropped-columns" => {
-            if let wit::RowContent::Held(columns) = rows.content {
+            if let wit::RowContent::Held(columns) = columns(count, width, BYTES) {
                 let again = unsafe { scan::Columns::from_handle(columns.handle()) };
                 drop(columns);
                 rows.content = wit::RowContent::Held(again);
             }
         }
+        "not-found" => {
+            find_nothing();
+            rows.content = wit::RowContent::Found;
+        }
+        "found-more" => {
+            find_many();
+            rows.content = wit::RowContent::Found;
+        }
         _ => {}
     }
     rows
+}
+
+pub(super) fn number(number: u32, deed: Option<String>) -> u32 {
+    match deed.as_deref() {
+        Some("other-number") => number + 1,
+        Some("last-number") => u32::MAX,
+        _ => number,
+    }
+}
+
+/// What a run says that it came to, whatever it did.
+pub(super) fn ran(run: impl FnOnce() -> wit::Ran, deed: Option<String>) -> wit::Ran {
+    match deed.as_deref() {
+        // Without having run.
+        Some("claims-found") => wit::Ran::Found,
+        Some("claims-otherwise") => wit::Ran::Otherwise,
+        Some("found-nothing") => {
+            run();
+            find_nothing();
+            wit::Ran::Found
+        }
+        Some("found-more") => {
+            run();
+            find_many();
+            wit::Ran::Found
+        }
+        Some("untold-outcome") => {
+            run();
+            wit::Ran::Otherwise
+        }
+        _ => run(),
+    }
+}
+
+pub(super) fn names(mut names: Vec<String>, deed: Option<String>) -> Vec<String> {
+    match deed.as_deref() {
+        Some("fewer-names") => names.clear(),
+        Some("more-names") => names.push("x".to_owned()),
+        Some("many-names") => names = vec![String::new(); 1 << 20],
+        Some("most-names") => names = beyond_memory(),
+        _ => {}
+    }
+    names
 }
 
 pub(super) fn parameters(mut names: Vec<String>, deed: Option<String>) -> Vec<String> {

@@ -62,9 +62,6 @@ pub(crate) struct Misbehaving;
 /// A cursor that may misbehave.
 pub(crate) struct Cursor(exports::Cursor);
 
-/// A prepared query that may misbehave.
-pub(crate) struct PreparedQuery(exports::PreparedQuery);
-
 /// A dump that may misbehave.
 pub(crate) struct DumpCursor(exports::DumpCursor);
 
@@ -84,7 +81,6 @@ fn deed(export: &str) -> Result<Option<String>, wit::Error> {
 }
 
 impl Guest for Misbehaving {
-    type PreparedQuery = PreparedQuery;
     type Cursor = Cursor;
     type DumpCursor = DumpCursor;
 
@@ -239,6 +235,94 @@ impl Guest for Misbehaving {
         Component::contents().map(|contents| answers::contents(contents, deed))
     }
 
+    fn prepare(query: wit::QuerySpec) -> Result<u32, wit::Error> {
+        let deed = deed("prepare")?;
+        Component::prepare(query).map(|number| answers::number(number, deed))
+    }
+
+    fn forget(prepared: u32) {
+        let _ = deed("forget");
+        Component::forget(prepared);
+    }
+
+    fn parameters(prepared: u32) -> Result<Vec<String>, wit::Error> {
+        let deed = deed("parameters")?;
+        Component::parameters(prepared).map(|names| answers::parameters(names, deed))
+    }
+
+    fn run(
+        prepared: u32,
+        series: wit::PreparedSeries,
+        low: i64,
+        high: i64,
+        limit: Option<u64>,
+        values: wit::ParameterValues,
+        max_rows: u32,
+    ) -> wit::Ran {
+        // Its errors can only be told afterwards.
+        let deed = deed("run").unwrap_or_else(|error| Some(format!("{error:?}")));
+        let run = || Component::run(prepared, series, low, high, limit, values, max_rows);
+        answers::ran(run, deed)
+    }
+
+    fn run_outcome() -> Result<wit::Answer, wit::Error> {
+        let deed = deed("run-outcome")?;
+        let answer = exports::run_outcome(Cursor)?;
+        Ok(answers::answer(answer, deed))
+    }
+
+    fn run_names(prepared: u32) -> Result<Vec<String>, wit::Error> {
+        let deed = deed("run-names")?;
+        Component::run_names(prepared).map(|names| answers::names(names, deed))
+    }
+
+    fn count_run(
+        prepared: u32,
+        series: wit::PreparedSeries,
+        low: i64,
+        high: i64,
+        limit: Option<u64>,
+        values: wit::ParameterValues,
+    ) -> Result<wit::Counted, wit::Error> {
+        let deed = deed("count-run")?;
+        Component::count_run(prepared, series, low, high, limit, values)
+            .map(|counted| answers::counted(counted, deed))
+    }
+
+    fn offer_run(
+        prepared: u32,
+        series: wit::PreparedSeries,
+        low: i64,
+        high: i64,
+        values: wit::ParameterValues,
+        max_rows: u32,
+        shares: u32,
+    ) -> Result<wit::OfferedQuery, wit::Error> {
+        let deed = deed("offer-run")?;
+        let execution = to_engine::execution(series, (low, high), None, values);
+        let offered = exports::offer_run(prepared, execution, (max_rows, shares), Cursor)?;
+        Ok(answers::offered_query(offered, deed))
+    }
+
+    fn offer_count_run(
+        prepared: u32,
+        series: wit::PreparedSeries,
+        low: i64,
+        high: i64,
+        values: wit::ParameterValues,
+        shares: u32,
+    ) -> Result<wit::OfferedCount, wit::Error> {
+        let deed = deed("offer-count-run")?;
+        Component::offer_count_run(prepared, series, low, high, values, shares)
+            .map(|offered| answers::offered_count(offered, deed))
+    }
+
+    fn run_filter(prepared: u32) -> Result<Option<String>, wit::Error> {
+        let deed = deed("run-filter")?;
+        let filter = Component::run_filter(prepared)?;
+        Ok(filter.map(|filter| answers::report(filter, deed)))
+    }
+
     fn labels(series: Vec<u64>) -> Result<Vec<Option<String>>, wit::Error> {
         let deed = deed("labels")?;
         Component::labels(series).map(|labels| answers::labels(labels, deed))
@@ -257,83 +341,6 @@ impl Guest for Misbehaving {
     fn describe(subject: wit::Subject) -> Result<String, wit::Error> {
         let deed = deed("describe")?;
         Component::describe(subject).map(|report| answers::report(report, deed))
-    }
-}
-
-impl wit::GuestPreparedQuery for PreparedQuery {
-    fn prepare(query: wit::QuerySpec) -> Result<wit::PreparedQuery, wit::Error> {
-        deed("prepare")?;
-        let prepared = exports::prepare(query)?;
-        Ok(wit::PreparedQuery::new(PreparedQuery(prepared)))
-    }
-
-    fn parameters(&self) -> Vec<String> {
-        match deed("parameters") {
-            Ok(deed) => answers::parameters(self.0.parameters(), deed),
-            Err(_) => Vec::new(),
-        }
-    }
-
-    fn run(
-        &self,
-        series: wit::PreparedSeries,
-        low: i64,
-        high: i64,
-        limit: Option<u64>,
-        values: wit::ParameterValues,
-        max_rows: u32,
-    ) -> Result<wit::Answer, wit::Error> {
-        let deed = deed("run")?;
-        let execution = to_engine::execution(series, (low, high), limit, values);
-        let answer = self.0.start(execution, max_rows, Cursor)?;
-        Ok(answers::answer(answer, deed))
-    }
-
-    fn count(
-        &self,
-        series: wit::PreparedSeries,
-        low: i64,
-        high: i64,
-        limit: Option<u64>,
-        values: wit::ParameterValues,
-    ) -> Result<wit::Counted, wit::Error> {
-        let deed = deed("prepared-count")?;
-        let counted = self.0.count(series, low, high, limit, values)?;
-        Ok(answers::counted(counted, deed))
-    }
-
-    fn offer_run(
-        &self,
-        series: wit::PreparedSeries,
-        low: i64,
-        high: i64,
-        values: wit::ParameterValues,
-        max_rows: u32,
-        shares: u32,
-    ) -> Result<wit::OfferedQuery, wit::Error> {
-        let deed = deed("offer-run")?;
-        let execution = to_engine::execution(series, (low, high), None, values);
-        let offered = self.0.offer(execution, shares, max_rows, Cursor)?;
-        Ok(answers::offered_query(offered, deed))
-    }
-
-    fn offer_count(
-        &self,
-        series: wit::PreparedSeries,
-        low: i64,
-        high: i64,
-        values: wit::ParameterValues,
-        shares: u32,
-    ) -> Result<wit::OfferedCount, wit::Error> {
-        let deed = deed("prepared-offer-count")?;
-        let offered = self.0.offer_count(series, low, high, values, shares)?;
-        Ok(answers::offered_count(offered, deed))
-    }
-
-    fn filter(&self) -> Result<Option<String>, wit::Error> {
-        let deed = deed("filter")?;
-        let filter = self.0.filter()?;
-        Ok(filter.map(|filter| answers::report(filter, deed)))
     }
 }
 

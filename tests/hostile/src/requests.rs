@@ -3,6 +3,8 @@
 mod kernels;
 mod tops;
 
+pub(super) use tops::{find_many, find_nothing};
+
 use crate::bindings::exports::sidx::engine::index as wit;
 use crate::bindings::sidx::engine::{files, limits, log, objects, scan};
 

@@ -45,10 +45,39 @@ fn rows_are_as_many_and_as_wide_as_they_say() {
         "most-names",
         "foreign-columns",
         "dropped-columns",
+        "not-found",
     ];
     assert_refused(&[("query", rows), ("next", rows), ("dump-next", rows)]);
     assert_refused(&[("offer-query", rows), ("query-share", rows)]);
-    assert_refused(&[("offer-run", rows)]);
+    // The names of a run are asked for where its rows come without.
+    let of_runs: Vec<&str> = rows
+        .iter()
+        .copied()
+        .filter(|deed| *deed != "no-names")
+        .collect();
+    assert_refused(&[("offer-run", &of_runs), ("run-outcome", &of_runs)]);
+}
+
+#[test]
+fn runs_come_to_what_they_say() {
+    let ran: &[&str] = &[
+        "claims-found",
+        "claims-otherwise",
+        "found-nothing",
+        "found-more",
+        "untold-outcome",
+    ];
+    let names: &[&str] = &["fewer-names", "more-names", "many-names", "most-names"];
+    assert_refused(&[("run", ran), ("run-names", names)]);
+    assert_refused(&[("run-outcome", &["found-more"])]);
+    // A number that nobody gave is refused by whoever did not give it.
+    let mut subject = Subject::new();
+    for deed in ["other-number", "last-number"] {
+        let error = failure(&mut subject, "prepare", deed);
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{deed}: {error}");
+        subject.assert_reads();
+    }
+    subject.assert_serves();
 }
 
 #[test]
@@ -111,7 +140,7 @@ fn a_filter_that_the_component_told_is_read_like_any_other() {
         ("deep-json", ErrorKind::InvalidArgument),
         ("long-json", ErrorKind::Other),
     ] {
-        let error = failure(&mut subject, "filter", deed);
+        let error = failure(&mut subject, "run-filter", deed);
         assert_eq!(error.kind(), kind, "{deed}: {error}");
         subject.assert_reads();
     }
@@ -136,7 +165,7 @@ fn parameters_are_distinct_and_not_without_end() {
 fn shares_are_as_many_as_were_offered() {
     let shares: &[&str] = &["no-shares", "one-share", "many-shares"];
     assert_refused(&[("offer-query", shares), ("offer-count", shares)]);
-    assert_refused(&[("offer-run", shares), ("prepared-offer-count", shares)]);
+    assert_refused(&[("offer-run", shares), ("offer-count-run", shares)]);
 }
 
 #[test]

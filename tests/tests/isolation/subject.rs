@@ -76,7 +76,7 @@ impl Subject {
             text += &format!("\noffer-{shared} two-shares");
         }
         // The filter of a run is asked for when others are to do shares of it.
-        if export == "filter" {
+        if export == "run-filter" {
             text += "\noffer-run two-shares";
         }
         self.storage
@@ -191,12 +191,26 @@ pub(super) fn call(subject: &mut Subject, export: &str) -> Result<()> {
         "count" => index.query().limit(100).count().map(drop),
         "offer-count" | "count-share" => index.query().threads(2).count().map(drop),
         "prepare" | "parameters" => index.query().prepare().map(drop),
-        "run" => {
+        // An instance keeps so many queries.
+        "forget" => {
+            let all: Result<Vec<_>> = (0..40).map(|_| index.query().prepare()).collect();
+            all.map(drop)
+        }
+        "run" | "run-names" => {
             let prepared = index.query().limit(100).filter("tag = $t").prepare()?;
             prepared.bind().value("t", 1).run().map(drop)
         }
-        "prepared-count" => index.query().limit(100).prepare()?.count().map(drop),
-        "offer-run" | "filter" => {
+        // What is in any order is not found by one request.
+        "run-outcome" => {
+            let query = index.query().any_order().threads(1);
+            query
+                .prepare()?
+                .run()?
+                .collect::<Result<Vec<_>>>()
+                .map(drop)
+        }
+        "count-run" => index.query().limit(100).prepare()?.count().map(drop),
+        "offer-run" | "run-filter" => {
             let prepared = index
                 .query()
                 .any_order()
@@ -205,7 +219,7 @@ pub(super) fn call(subject: &mut Subject, export: &str) -> Result<()> {
                 .prepare()?;
             prepared.run()?.collect::<Result<Vec<_>>>().map(drop)
         }
-        "prepared-offer-count" => index.query().threads(2).prepare()?.count().map(drop),
+        "offer-count-run" => index.query().threads(2).prepare()?.count().map(drop),
         // Of series that have none: a label is asked for only once.
         "labels" => index.series_labels(&[1, 2, 3]).map(drop),
         "dump" => index.dump().map(drop),

@@ -8,7 +8,7 @@ use sidx_host::{CancelToken, ErrorKind};
 use super::subject::{CALL_TIMEOUT, Subject, call, failure};
 
 /// Exports that instances of the pool serve.
-const READS: [&str; 20] = [
+const READS: [&str; 23] = [
     "query",
     "offer-query",
     "query-share",
@@ -19,11 +19,14 @@ const READS: [&str; 20] = [
     "count-share",
     "prepare",
     "parameters",
+    "forget",
     "run",
-    "prepared-count",
+    "run-outcome",
+    "run-names",
+    "count-run",
     "offer-run",
-    "prepared-offer-count",
-    "filter",
+    "offer-count-run",
+    "run-filter",
     "labels",
     "dump",
     "dump-next",

@@ -37,7 +37,7 @@ mod sweep;
 mod top;
 
 use crate::host::Host;
-use crate::types::{Rest, Rows};
+use crate::types::{Rest, RowContent, Rows};
 
 pub(crate) use count::count;
 pub use cursor::Cursor;
@@ -50,4 +50,14 @@ pub struct Answer<H: Host> {
     pub rows: Rows<H::Columns>,
     /// The others; when it is nothing, [`Index::explain`](crate::Index::explain) tells what the query did.
     pub rest: Rest<Cursor<H>>,
+}
+
+impl<H: Host> Answer<H> {
+    /// Whether the host found all of its rows, and nothing else is to be told of it.
+    pub fn is_found(&self) -> bool {
+        let is_told = self.rows.names.is_some() || self.rows.stripe > 0;
+        !is_told
+            && matches!(self.rows.content, RowContent::Found)
+            && matches!(self.rest, Rest::Nothing)
+    }
 }

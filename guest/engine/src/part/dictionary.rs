@@ -108,17 +108,17 @@ impl Slices {
         self.0.get(from).is_some_and(|slice| *slice < end)
     }
 
-    /// The rows of a block, as pairs of first and end row, neighbours joined.
-    pub(crate) fn spans(&self, block: BlockNumber) -> Vec<u32> {
-        let mut spans = Vec::new();
-        append_spans(self.of_block(block), &mut spans);
-        spans
+    /// Appends the rows of a block, as pairs of first and end row, neighbours joined.
+    pub(crate) fn append_spans(&self, block: BlockNumber, spans: &mut Vec<u32>) {
+        append_spans(self.of_block(block), spans);
     }
 
-    /// Visits the blocks of a range that have any, ascending, with their [`spans`](Self::spans).
+    /// Visits the blocks of a range that have any, ascending, with their rows as
+    /// [`append_spans`](Self::append_spans) has them, for which there is room.
     pub(crate) fn for_each_block(
         &self,
         blocks: Range<BlockNumber>,
+        spans: &mut Vec<u32>,
         mut visit: impl FnMut(BlockNumber, &[u32]),
     ) {
         let first = first_slice(blocks.start);
@@ -127,12 +127,11 @@ impl Slices {
         let rest = self.0.get(from..).unwrap_or_default();
         let count = rest.partition_point(|slice| *slice < end);
         let inside = rest.get(..count).unwrap_or_default();
-        let mut spans = Vec::new();
         for slices in inside.chunk_by(|a, b| a / BLOCK_SLICES == b / BLOCK_SLICES) {
             spans.clear();
-            append_spans(slices, &mut spans);
+            append_spans(slices, spans);
             let number = slices.first().map_or(0, |slice| slice / BLOCK_SLICES);
-            visit(BlockNumber(number), &spans);
+            visit(BlockNumber(number), spans);
         }
     }
 }
@@ -157,14 +156,18 @@ mod tests {
     #[test]
     fn slices_are_found_by_block() {
         let slices = Slices::new(vec![0, 1, 7, 9, 40]);
-        let spans = |block| slices.spans(BlockNumber(block));
+        let spans = |block| {
+            let mut spans = Vec::new();
+            slices.append_spans(BlockNumber(block), &mut spans);
+            spans
+        };
         assert_eq!(spans(0), [0, 2_048, 7_168, 8_192]);
         assert_eq!(spans(1), [1_024, 2_048]);
         assert!(spans(2).is_empty() && spans(u32::MAX).is_empty());
         assert_eq!(spans(5), [0, 1_024]);
         let mut found = Vec::new();
         let blocks = |start, end| BlockNumber(start)..BlockNumber(end);
-        slices.for_each_block(blocks(1, 6), |block, spans| {
+        slices.for_each_block(blocks(1, 6), &mut vec![7], |block, spans| {
             found.push((block.0, spans.to_vec()))
         });
         assert_eq!(found, [(1, spans(1)), (5, spans(5))]);

@@ -2,7 +2,7 @@
 
 use crate::expression::Literal;
 
-/// One run of a prepared query; see `index.prepared-query`.
+/// One run of a prepared query; see `index.run`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Execution {
     /// Which series.

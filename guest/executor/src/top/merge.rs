@@ -85,6 +85,7 @@ pub(super) fn rows<P: Pages>(blocks: &mut Blocks<'_, P>) -> Result<Found, P::Err
         }
         merge.take(blocks, head, barrier, limit, &mut found)?;
     }
+    found.runs = next as usize;
     if found.keys.len() == limit && limit > 0 {
         found.exhausted = merge.heads.is_empty() && next as usize >= lists.run_count();
     }

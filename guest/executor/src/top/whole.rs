@@ -39,6 +39,7 @@ pub(super) fn rows<P: Pages>(blocks: &mut Blocks<'_, P>) -> Result<Found, P::Err
     }
     order.truncate(blocks.lists.limit as usize);
     found.exhausted = order.len() == total;
+    found.runs = blocks.lists.run_count();
     found.selected = total as u64;
     for at in &order {
         let at = *at as usize;

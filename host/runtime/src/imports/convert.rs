@@ -2,14 +2,13 @@
 
 use sidx_columns::{Column, ColumnType, ValueType, Values};
 use sidx_engine::host::{
-    self, Codec, ColumnFacts, Extent, LogDurability, Medium, Object, Piece, Selected, Top,
+    self, Codec, ColumnFacts, Extent, LogDurability, Medium, Object, Piece, Selected, TopEnd,
+    TopFacts,
 };
 use sidx_engine::{Error, ErrorKind};
 use sidx_kernels::{Order, ValueRange};
-use wasmtime::component::Resource;
 
 use super::bindings::sidx::engine::{files, limits, log, objects, scan, types};
-use crate::session::Columns;
 
 /// Most bytes of a message that are taken from the component: more is nothing to read.
 const MAX_MESSAGE_BYTES: usize = 16 << 10;
@@ -159,25 +158,28 @@ pub(super) fn selected(selected: Selected) -> scan::Selected {
     }
 }
 
-/// The first rows of runs, whose columns `hold` gives to the component.
-pub(super) fn top<E>(
-    top: Top<Columns>,
-    hold: impl FnOnce(Columns) -> Result<Resource<Columns>, E>,
-) -> Result<scan::TopRows, E> {
-    let (last_key, last_series, last_block, last_row) = top.last;
-    Ok(scan::TopRows {
-        columns: hold(top.columns)?,
-        rows: top.rows,
-        exhausted: top.exhausted,
+pub(super) fn top_end(end: TopEnd) -> scan::TopEnd {
+    match end {
+        TopEnd::Exhausted => scan::TopEnd::Exhausted,
+        TopEnd::Full => scan::TopEnd::Full,
+        TopEnd::FullOfFew => scan::TopEnd::FullOfFew,
+        TopEnd::Short => scan::TopEnd::Short,
+    }
+}
+
+pub(super) fn top_facts(facts: TopFacts) -> scan::TopFacts {
+    let (last_key, last_series, last_block, last_row) = facts.last;
+    scan::TopFacts {
+        rows: facts.rows,
         last_key,
         last_series,
         last_block,
         last_row,
-        opened: top.opened,
-        without_match: top.without_match,
-        considered: top.considered,
-        selected: top.selected,
-    })
+        opened: facts.opened,
+        without_match: facts.without_match,
+        considered: facts.considered,
+        selected: facts.selected,
+    }
 }
 
 pub(super) fn column_facts(facts: ColumnFacts) -> scan::ColumnFacts {

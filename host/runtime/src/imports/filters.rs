@@ -1,42 +1,65 @@
-//! The resource `filter` of `sidx:engine/scan`.
+//! The filters of `sidx:engine/scan`.
 
 use std::ops::Bound;
 
-use sidx_engine::Host;
+use sidx_engine::{Error, ErrorKind, Host, Result};
 use sidx_kernels::{Step, Test};
 use wasmtime::StoreContextMut;
-use wasmtime::component::{LinkerInstance, Resource, ResourceType};
+use wasmtime::component::LinkerInstance;
 
 use super::bindings::sidx::engine::scan;
-use super::{Answer, State, answer};
+use super::{Answer, MAX_RESOURCES, State, answer};
 use crate::session::Filter;
 
-pub(super) fn link(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    scan.resource(
-        "filter",
-        ResourceType::host::<Filter>(),
-        |mut store, rep| {
-            store
-                .data_mut()
-                .table
-                .delete(Resource::<Filter>::new_own(rep))?;
-            Ok(())
-        },
-    )?;
-    scan.func_wrap("[static]filter.compile", compile)
+type Store<'a> = StoreContextMut<'a, State>;
+
+/// The filters that a component has compiled, by number: a handle would have to be lent for each use.
+#[derive(Default)]
+pub(super) struct Filters(Vec<Option<Filter>>);
+
+impl Filters {
+    /// The filter with a number.
+    pub(super) fn get(&self, number: u32) -> Result<&Filter> {
+        let filter = self.0.get(number as usize).and_then(Option::as_ref);
+        filter.ok_or_else(|| Error::invalid(format!("no filter was compiled as number {number}")))
+    }
+
+    fn add(&mut self, filter: Filter) -> Result<u32> {
+        let free = self.0.iter().position(Option::is_none);
+        let number = free.unwrap_or(self.0.len());
+        match self.0.get_mut(number) {
+            Some(place) => *place = Some(filter),
+            None if number < MAX_RESOURCES => self.0.push(Some(filter)),
+            None => {
+                let text = format!("an instance may hold {MAX_RESOURCES} filters");
+                return Err(Error::new(ErrorKind::ResourceExhausted, text));
+            }
+        }
+        Ok(number as u32)
+    }
+
+    fn remove(&mut self, number: u32) {
+        if let Some(place) = self.0.get_mut(number as usize) {
+            *place = None;
+        }
+    }
 }
 
-fn compile(
-    mut store: StoreContextMut<'_, State>,
-    (steps,): (Vec<scan::Step>,),
-) -> Answer<Resource<Filter>> {
-    let State { session, table, .. } = store.data_mut();
+pub(super) fn link(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    scan.func_wrap("compile-filter", compile)?;
+    scan.func_wrap("drop-filter", |mut store: Store<'_>, (filter,): (u32,)| {
+        store.data_mut().filters.remove(filter);
+        Ok(())
+    })
+}
+
+fn compile(mut store: Store<'_>, (steps,): (Vec<scan::Step>,)) -> Answer<u32> {
+    let State {
+        session, filters, ..
+    } = store.data_mut();
     let filter = session.compile_filter(steps.into_iter().map(step).collect());
-    answer(
-        filter
-            .map_err(Into::into)
-            .and_then(|filter| Ok(table.push(filter)?)),
-    )
+    let number = filter.and_then(|filter| filters.add(filter));
+    answer(number.map_err(Into::into))
 }
 
 fn step(step: scan::Step) -> Step {

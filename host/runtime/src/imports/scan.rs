@@ -1,15 +1,16 @@
 //! The functions of `sidx:engine/scan`. Their lists are read in place.
 
-use sidx_engine::{Host, Result};
+use sidx_engine::{Error, ErrorKind, Host, Result};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
 
-use super::bindings::sidx::engine::scan;
+use super::bindings::sidx::engine::{scan, types};
 use super::lists::{PageRanges, PageSource, Request, RowKeys, Selection, SeriesRuns};
 use super::{
     Answer, ImportError, State, answer, columns, convert, dictionary, filters, memory_blocks,
+    to_wit_error,
 };
-use crate::session::{Columns, Filter, NewFile};
+use crate::session::{Columns, NewFile};
 
 type Store<'a> = StoreContextMut<'a, State>;
 
@@ -32,6 +33,10 @@ pub(super) fn link(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()>
     )?;
     scan.func_wrap("select", select)?;
     scan.func_wrap("top", top)?;
+    scan.func_wrap("last-top", |store: Store<'_>, (): ()| {
+        Ok((convert::top_facts(store.data().session.top_facts()),))
+    })?;
+    scan.func_wrap("top-failure", top_failure)?;
     scan.func_wrap("count", count)?;
     scan.func_wrap("gather", gather)?;
     scan.func_wrap("gather-ranges", gather_ranges)?;
@@ -56,35 +61,48 @@ pub(super) fn link(scan: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()>
     memory_blocks::link(scan)
 }
 
-type SelectArguments = (Option<Resource<Filter>>, Selection);
+type SelectArguments = (Option<u32>, Selection);
 
 fn select(store: Store<'_>, (filter, selection): SelectArguments) -> Answer<scan::Selected> {
     let state = store.data();
-    answer(state.filter(filter.as_ref()).and_then(|filter| {
-        let selected = state.session.select(filter, &selection.lists(&store))?;
-        Ok(convert::selected(selected))
-    }))
+    let selected = state
+        .filter(filter)
+        .and_then(|filter| state.session.select(filter, &selection.lists(&store)));
+    answer(selected.map(convert::selected).map_err(Into::into))
 }
 
-type TopArguments = (Option<Resource<Filter>>, Request);
+type TopArguments = (Option<u32>, Request);
 
-fn top(mut store: Store<'_>, (filter, request): TopArguments) -> Answer<scan::TopRows> {
+fn top(mut store: Store<'_>, (filter, request): TopArguments) -> wasmtime::Result<(scan::TopEnd,)> {
     let state = store.data();
-    let found = state.filter(filter.as_ref()).and_then(|filter| {
-        let session = &state.session;
-        Ok(session.top(filter, &request.lists(&store))?)
-    });
-    let hold = |columns| store.data_mut().hold(columns);
-    answer(found.and_then(|top| convert::top(top, hold)))
+    let end = state
+        .filter(filter)
+        .and_then(|filter| state.session.top(filter, &request.lists(&store)));
+    Ok((match end {
+        Ok(end) => convert::top_end(end),
+        Err(error) => {
+            let state = store.data_mut();
+            // A request that is refused here leaves nothing of the one before either.
+            state.session.forget_found();
+            state.top_failure = Some(error);
+            scan::TopEnd::Failed
+        }
+    },))
+}
+
+fn top_failure(mut store: Store<'_>, (): ()) -> wasmtime::Result<(types::Error,)> {
+    let failure = store.data_mut().top_failure.take();
+    let failure =
+        failure.unwrap_or_else(|| Error::new(ErrorKind::Other, "the last `top` did not fail"));
+    Ok((to_wit_error(failure),))
 }
 
 fn count(store: Store<'_>, (filter, selection): SelectArguments) -> Answer<Vec<u64>> {
     let state = store.data();
-    answer(
-        state
-            .filter(filter.as_ref())
-            .and_then(|filter| Ok(state.session.count(filter, &selection.lists(&store))?)),
-    )
+    let counts = state
+        .filter(filter)
+        .and_then(|filter| state.session.count(filter, &selection.lists(&store)));
+    answer(counts.map_err(Into::into))
 }
 
 type GatherArguments = (Vec<PageSource>, Option<RowKeys>);

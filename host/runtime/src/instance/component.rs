@@ -26,7 +26,8 @@ pub(crate) struct ComponentInstance {
     sandbox: Arc<Sandbox>,
     cursors: HashMap<u64, Open>,
     dumps: HashMap<u64, ResourceAny>,
-    statements: Statements<ResourceAny>,
+    /// By the numbers that the component gave them.
+    statements: Statements<u32>,
     next_number: u64,
     /// It trapped or returned nonsense.
     trapped: bool,
@@ -178,17 +179,17 @@ impl ComponentInstance {
         }
     }
 
-    /// What the component made of a statement, now or before.
-    fn prepared(&mut self, statement: &Arc<Statement>) -> Result<ResourceAny> {
+    /// The number that the component gave a statement, now or before.
+    fn prepared(&mut self, statement: &Arc<Statement>) -> Result<u32> {
         if let Some(prepared) = self.statements.get(statement) {
             return Ok(prepared.made);
         }
         let query = records::query(statement.query().clone());
-        let made = self.call("prepared-query.prepare", |index, store| {
-            index.prepared_query().call_prepare(store, &query)
-        })?;
+        let made = self.call("prepare", |index, store| index.call_prepare(store, &query))?;
         for old in self.statements.put(statement, made) {
-            self.drop_resource(old);
+            self.call("forget", |index, store| {
+                index.call_forget(store, old).map(Ok)
+            })?;
         }
         Ok(made)
     }
@@ -200,9 +201,9 @@ impl ComponentInstance {
         name: &'static str,
         mut execution: Execution,
         call: impl FnOnce(
-            &wit::GuestPreparedQuery<'_>,
+            &wit::Guest,
             &mut Store<State>,
-            ResourceAny,
+            u32,
             &records::Execution,
         ) -> wasmtime::Result<Result<T, types::Error>>,
     ) -> Result<T> {
@@ -211,26 +212,44 @@ impl ComponentInstance {
             prepared.leave_out_known(&mut execution);
         }
         let passed = records::execution(&execution);
-        let answer = self.call(name, |index, store| {
-            call(&index.prepared_query(), store, made, &passed)
-        });
-        if let Some(prepared) = self.statements.get(statement) {
-            prepared.note_values(execution.values, answer.is_ok());
-        }
+        let answer = self.call(name, |index, store| call(index, store, made, &passed));
+        self.note_values(statement, execution, answer.is_ok());
         answer
     }
 
-    /// The first rows of a statement, whose columns may have been named before.
-    fn named(
-        &mut self,
-        statement: &Statement,
-        answer: wit::Answer,
-        max_rows: u32,
-        limit: u64,
-    ) -> Result<Started> {
-        let mut started = self.started(answer, max_rows, limit)?;
+    /// Notes with which values a statement ran, and whether the component came to know them.
+    fn note_values(&mut self, statement: &Statement, execution: Execution, known: bool) {
         if let Some(prepared) = self.statements.get(statement) {
-            prepared.name_columns(&mut started.rows);
+            prepared.note_values(execution.values, known);
+        }
+    }
+
+    /// What came of a run of a statement for at most `max_rows` rows.
+    fn ran(&mut self, ran: wit::Ran, max_rows: u32, limit: u64) -> Result<Started> {
+        if ran == wit::Ran::Found {
+            let session = &self.store.data().session;
+            let rows = records::found(session, most_rows(max_rows, limit));
+            return Ok(Started {
+                rows: self.whole(rows)?,
+                rest: Rest::Nothing,
+            });
+        }
+        let answer = self.call("run-outcome", |index, store| index.call_run_outcome(store))?;
+        self.started(answer, max_rows, limit)
+    }
+
+    /// The first rows of a statement, with the names of their columns.
+    fn named(&mut self, statement: &Statement, mut started: Started) -> Result<Started> {
+        let prepared = self.statements.get(statement);
+        let lacking = prepared.filter(|prepared| prepared.lacks_names(&mut started.rows));
+        let Some(made) = lacking.map(|prepared| prepared.made) else {
+            return Ok(started);
+        };
+        let names = self.call("run-names", |index, store| {
+            index.call_run_names(store, made)
+        })?;
+        if let Some(prepared) = self.statements.get(statement) {
+            prepared.name_columns(names, &mut started.rows);
         }
         Ok(started)
     }

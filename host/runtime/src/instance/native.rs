@@ -68,15 +68,18 @@ impl NativeInstance {
             Rest::NoRows(cursor) => Rest::NoRows(numbered(cursor)),
             Rest::More(cursor) => Rest::More(numbered(cursor)),
         };
-        let rows = Returned::of(answer.rows)?;
+        let rows = Returned::of(answer.rows, self.index.host())?;
         Ok(Started { rows, rest })
     }
 
-    /// The first rows of a statement, whose columns may have been named before.
+    /// The first rows of a statement, with the names of their columns.
     fn named(&mut self, statement: &Statement, answer: Answer<Session>) -> Result<Started> {
         let mut started = self.started(answer)?;
-        if let Some(prepared) = self.statements.get(statement) {
-            prepared.name_columns(&mut started.rows);
+        if let Some(prepared) = self.statements.get(statement)
+            && prepared.lacks_names(&mut started.rows)
+        {
+            let names = self.index.names(&mut prepared.made);
+            prepared.name_columns(names, &mut started.rows);
         }
         Ok(started)
     }
@@ -111,6 +114,7 @@ impl Instance for NativeInstance {
     }
 
     fn attach(&mut self, view: &View) -> Result<Vec<u64>> {
+        self.statements.forget_names();
         Ok(self.index.attach(view)?)
     }
 
@@ -201,7 +205,9 @@ impl Instance for NativeInstance {
             .cursors
             .get_mut(&cursor)
             .ok_or_else(|| unknown(cursor))?;
-        open.next(max_rows)?.map(Returned::of).transpose()
+        let rows = open.next(max_rows)?;
+        rows.map(|rows| Returned::of(rows, self.index.host()))
+            .transpose()
     }
 
     fn explain(&mut self, cursor: Option<u64>) -> Result<String> {
@@ -315,7 +321,7 @@ impl Instance for NativeInstance {
             part: dumped.part,
             block: dumped.block,
             first_row: dumped.first_row,
-            rows: Returned::of(dumped.rows)?,
+            rows: Returned::of(dumped.rows, self.index.host())?,
         }))
     }
 

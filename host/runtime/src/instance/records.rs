@@ -9,7 +9,7 @@ use super::Returned;
 use crate::error::{Error, ErrorKind, Result};
 use crate::imports::bindings::exports::sidx::engine::index as wit;
 use crate::imports::{ImportError, State, from_wit_error, to_wit_error};
-use crate::session::{Columns, check_engine_path};
+use crate::session::{Columns, Session, check_engine_path};
 use crate::storage::{check_object_name, check_path};
 
 /// Most bytes of a view, which takes some ten for each part.
@@ -400,8 +400,9 @@ pub(super) fn shares(found: u32, offered: u32) -> Result<u32> {
 /// Result rows, at most `most`, whose columns are taken out of the table. Counts that differ from each
 /// other or from what was asked for mean a broken component.
 pub(super) fn rows(rows: wit::Rows, state: &mut State, most: u32) -> Result<Returned> {
-    let rows = Returned::of(engine::Rows {
+    let rows = engine::Rows {
         content: match rows.content {
+            wit::RowContent::Found => engine::RowContent::Found,
             wit::RowContent::Held(columns) => {
                 engine::RowContent::Held(state.take(&columns).map_err(|cause| {
                     let cause = text_of(&cause);
@@ -415,7 +416,21 @@ pub(super) fn rows(rows: wit::Rows, state: &mut State, most: u32) -> Result<Retu
         },
         names: rows.names,
         stripe: rows.stripe,
-    })?;
+    };
+    returned(rows, &state.session, most)
+}
+
+/// The rows that the session found, as all of an answer.
+pub(super) fn found(session: &Session, most: u32) -> Result<Returned> {
+    let rows = engine::Rows {
+        content: engine::RowContent::Found,
+        ..engine::Rows::default()
+    };
+    returned(rows, session, most)
+}
+
+fn returned(rows: engine::Rows<Columns>, session: &Session, most: u32) -> Result<Returned> {
+    let rows = Returned::of(rows, session)?;
     let count = rows.len();
     match count > most as usize {
         true => Err(broken(format!("{count} rows instead of at most {most}"))),

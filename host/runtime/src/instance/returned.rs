@@ -7,7 +7,7 @@ use sidx_engine::{RowContent, Rows};
 use sidx_executor::RowSeries;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::session::Columns;
+use crate::session::{Columns, Session};
 
 /// Rows that an instance returned, with their keys and series, wherever these were. Nobody looked yet whether
 /// they are the rows and columns that were asked for.
@@ -23,14 +23,19 @@ pub(crate) struct Returned {
 }
 
 impl Returned {
-    /// Takes the keys out of the columns that hold them. Columns without keys, and keys without series, are
-    /// the answer of an engine that does not work.
-    pub(crate) fn of(rows: Rows<Columns>) -> Result<Self> {
+    /// Takes the keys out of the columns that hold them, and these out of the session where it found them.
+    /// Columns without keys, and keys without series, are the answer of an engine that does not work.
+    pub(crate) fn of(rows: Rows<Columns>, session: &Session) -> Result<Self> {
+        let held = |mut columns: Columns| match columns.take_keys() {
+            Some((keys, series)) => Ok((keys, series, Some(columns))),
+            None => Err(wrong("columns without the keys of their rows".to_owned())),
+        };
         let (keys, series, columns) = match rows.content {
-            RowContent::Held(mut columns) => match columns.take_keys() {
-                Some((keys, series)) => (keys, series, Some(columns)),
-                None => return Err(wrong("columns without the keys of their rows".to_owned())),
+            RowContent::Found => match session.take_found() {
+                Some(columns) => held(columns)?,
+                None => return Err(wrong("rows that were not found".to_owned())),
             },
+            RowContent::Held(columns) => held(columns)?,
             RowContent::Listed(RowKeys { keys, series }) => {
                 if keys.len() != series.len() {
                     let (keys, series) = (keys.len(), series.len());

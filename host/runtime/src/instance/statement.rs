@@ -49,7 +49,7 @@ pub(super) struct Prepared<P> {
     pub(super) made: P,
     /// The values that it ran with last; none where that is not certain.
     values: Option<Vec<Literal>>,
-    /// The names of its columns, as they were last told.
+    /// The names of its columns on the view that the instance sees, once they were asked for.
     names: Option<Arc<[String]>>,
     /// When it ran last.
     used: u64,
@@ -71,6 +71,13 @@ impl<P> Statements<P> {
         let found = self.all.iter_mut().find(|one| one.id == statement.id)?;
         found.used = self.uses;
         Some(found)
+    }
+
+    /// Forgets the names of columns, which may be others on another view.
+    pub(super) fn forget_names(&mut self) {
+        for one in &mut self.all {
+            one.names = None;
+        }
     }
 
     /// Keeps what was made of a statement. Returns what is not to be kept any longer.
@@ -118,12 +125,20 @@ impl<P> Prepared<P> {
         };
     }
 
-    /// Gives rows the names of their columns where those were told before.
-    pub(super) fn name_columns(&mut self, rows: &mut Returned) {
-        match &rows.names {
-            Some(names) => self.names = Some(Arc::clone(names)),
-            None => rows.names.clone_from(&self.names),
+    /// Gives rows the names of their columns, if they need any; whether these must be asked for.
+    pub(super) fn lacks_names(&self, rows: &mut Returned) -> bool {
+        let has_columns = rows.columns.is_some() || !rows.is_empty();
+        if has_columns && rows.names.is_none() {
+            rows.names.clone_from(&self.names);
+            return rows.names.is_none();
         }
+        false
+    }
+
+    /// Gives rows the names of their columns, and keeps these for others.
+    pub(super) fn name_columns(&mut self, names: Vec<String>, rows: &mut Returned) {
+        let names = self.names.insert(names.into());
+        rows.names = Some(Arc::clone(names));
     }
 }
 

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use sidx_columns::{Bitmap, Column, ColumnType};
 use sidx_engine::host::{
     Codec, ColumnFacts, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium,
-    Object, Piece, Readers, RowKeys, SalvagedLog, Selected, SeriesRuns, Top, Usage,
+    Object, Piece, Readers, RowKeys, SalvagedLog, Selected, SeriesRuns, TopEnd, TopFacts, Usage,
 };
 use sidx_engine::{Error, Host, Result};
 use sidx_executor::{
@@ -15,7 +15,7 @@ use sidx_executor::{
 use sidx_kernels::{Program, Step};
 
 use super::authority::{check_engine_object, check_engine_path, check_file_path};
-use super::{Columns, Filter, NewDictionary, NewFile, Session};
+use super::{Columns, Filter, Found, NewDictionary, NewFile, Session};
 use sidx_log::checksum;
 
 use crate::storage::check_object_size;
@@ -325,9 +325,20 @@ impl Host for Session {
         select::select(&self.pages(), program(filter), request)
     }
 
-    fn top(&self, filter: Option<&Filter>, request: &top::Request<'_>) -> Result<Top<Columns>> {
+    fn top(&self, filter: Option<&Filter>, request: &top::Request<'_>) -> Result<TopEnd> {
         let _crossing = self.activity.crossing();
-        top::top(&self.pages(), program(filter), request)
+        // What was found before is not to be taken for what was not found now.
+        self.forget_found();
+        let top = top::top(&self.pages(), program(filter), request)?;
+        *self.found.lock() = Found {
+            columns: Some(top.columns),
+            facts: top.facts,
+        };
+        Ok(top.end)
+    }
+
+    fn top_facts(&self) -> TopFacts {
+        self.found.lock().facts
     }
 
     fn count(&self, filter: Option<&Filter>, request: &select::Request<'_>) -> Result<Vec<u64>> {

@@ -302,7 +302,7 @@ pub(super) fn range_gathers(allowed: &mut Allowed) {
 }
 
 pub(super) fn filters(allowed: &mut Allowed) {
-    use scan::{Filter, Leaf, Step, Test};
+    use scan::{Leaf, Step, Test};
     let leaf = |slot, test| {
         Step::Leaf(Leaf {
             slot,
@@ -333,19 +333,24 @@ pub(super) fn filters(allowed: &mut Allowed) {
         ),
         ("deep nesting", &pattern(&deep)),
     ] {
-        allowed.refused(&format!("compile: {what}"), Filter::compile(steps));
+        allowed.refused(&format!("compile: {what}"), scan::compile_filter(steps));
     }
-    if let (Ok(filter), Some(page)) = (Filter::compile(&[leaf(65_000, Test::Exists)]), a_key_page())
-    {
+    let filter = scan::compile_filter(&[leaf(65_000, Test::Exists)]);
+    if let (Ok(filter), Some(page)) = (filter, a_key_page()) {
         let pages = [page];
         let selection = scan::Selection {
             key_pages: &pages,
             ..WANTED
         };
-        allowed.refused(
-            "select: missing slots",
-            scan::select(Some(&filter), selection),
-        );
+        let select = |filter| scan::select(Some(filter), copied(&selection));
+        allowed.refused("select: missing slots", select(filter));
+        scan::drop_filter(filter);
+        for unknown in [filter, 7, u32::MAX] {
+            allowed.refused("select: an unknown filter", select(unknown));
+            let counted = scan::count(Some(unknown), copied(&selection));
+            allowed.refused("count: an unknown filter", counted);
+            scan::drop_filter(unknown);
+        }
     }
 }
 

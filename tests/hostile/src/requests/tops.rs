@@ -2,6 +2,7 @@
 
 use super::Allowed;
 use super::kernels::a_key_page;
+use crate::bindings::exports::sidx::engine::index as wit;
 use crate::bindings::sidx::engine::scan;
 
 /// One run of one block, with its keys as a column.
@@ -73,6 +74,36 @@ const WRONG: [(&str, Change); 25] = [
     }),
 ];
 
+/// What a call came to; its reason, once, when it failed.
+fn found(filter: Option<u32>, request: scan::TopRequest<'_>) -> Result<scan::TopEnd, wit::Error> {
+    match scan::top(filter, request) {
+        scan::TopEnd::Failed => Err(scan::top_failure()),
+        end => Ok(end),
+    }
+}
+
+/// Has the host look for rows that it refuses to look for: nothing is found then, whatever was before.
+pub(crate) fn find_nothing() {
+    let _ = scan::top(Some(u32::MAX), WANTED);
+}
+
+/// Has the host find far more rows than any query of these tests asks for: those of a block a hundred times.
+pub(crate) fn find_many() {
+    let Some(page) = a_key_page() else { return };
+    let runs: Vec<u32> = [0, 0, 10].repeat(100);
+    let ends = (0..100).flat_map(|series| [0, 1 << 40, series]);
+    let _ = scan::top(
+        None,
+        scan::TopRequest {
+            pages: &[page],
+            runs: &runs,
+            ends: &ends.collect::<Vec<i64>>(),
+            limit: 1 << 16,
+            ..WANTED
+        },
+    );
+}
+
 pub(super) fn tops(allowed: &mut Allowed) {
     let Some(page) = a_key_page() else {
         return allowed.0.push("there is no key page to read".to_owned());
@@ -87,9 +118,9 @@ pub(super) fn tops(allowed: &mut Allowed) {
             whole,
             ..copied(&wanted)
         };
-        match scan::top(None, good) {
-            Ok(top) if top.rows == 2 && top.exhausted => {}
-            _ => allowed.0.push("a good request is refused".to_owned()),
+        let end = scan::top(None, good);
+        if end != scan::TopEnd::Exhausted || scan::last_top().rows != 2 {
+            allowed.0.push("a good request is refused".to_owned());
         }
         for (what, change) in WRONG {
             let mut wrong = scan::TopRequest {
@@ -97,7 +128,10 @@ pub(super) fn tops(allowed: &mut Allowed) {
                 ..copied(&wanted)
             };
             change(&mut wrong);
-            allowed.refused(&format!("top: {what}"), scan::top(None, wrong));
+            allowed.refused(&format!("top: {what}"), found(None, wrong));
+            if scan::last_top().rows > 0 {
+                allowed.0.push(format!("rows of a top with {what}"));
+            }
         }
     }
     // Odd, but no reason to refuse: the answer is just what it is.
@@ -126,5 +160,10 @@ pub(super) fn tops(allowed: &mut Allowed) {
         },
     ] {
         let _ = scan::top(None, odd);
+    }
+    for filter in [0, 7, u32::MAX] {
+        let good = copied(&wanted);
+        allowed.refused("top: an unknown filter", found(Some(filter), good));
+        scan::drop_filter(filter);
     }
 }

@@ -183,7 +183,7 @@ pub(crate) fn selection<H: Host, B: std::ops::Deref<Target = QueryBlock>>(
         slots,
         low: plan.low,
         high: plan.high,
-        descending: plan.spec.descending,
+        descending: plan.manner.descending,
         cap,
         ..Selection::default()
     };

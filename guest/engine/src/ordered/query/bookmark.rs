@@ -48,7 +48,7 @@ impl Bookmark {
         open: &OpenBlock,
         mut candidate: Candidate,
     ) -> Left {
-        let descending = plan.spec.descending;
+        let descending = plan.manner.descending;
         if candidate.bound > self.position(descending) {
             return Left::Whole(candidate);
         }

@@ -1,6 +1,7 @@
 //! Runs that may hold the first rows of a query, with the blocks and frames they lie in: what one `top` call
 //! tells the host.
 
+use super::plan::Sieve;
 use crate::host::TopRequest;
 use crate::part::Run;
 use crate::part::block::{BlockNumber, BlockPlace};
@@ -14,12 +15,13 @@ pub(super) const RUNS_MAX: usize = 64 << 10;
 /// Room for one request after the other.
 #[derive(Default)]
 pub(crate) struct Candidates {
-    /// How many runs the last query for the first rows of all series needed, ascending and descending: the
-    /// next may be alike.
-    pub(super) needed: [usize; 2],
+    /// How many runs to send of a query for the first rows of all series, ascending and descending, as came
+    /// of the last one: the next may be alike.
+    pub(super) ahead: [usize; 2],
     pub(super) runs: Vec<DueRun>,
     pub(super) blocks: Vec<FoundBlock>,
     pub(super) frames: FoundFrames,
+    pub(super) sieve: Sieve,
     pub(super) request: TopRequest,
 }
 

@@ -65,7 +65,7 @@ pub(super) fn offer<H: Host>(
     if must_see_rows(&spec) {
         return count_rows(host, live, spec, filter, None).map(Offered::Done);
     }
-    let most = shares_max(&spec, shares);
+    let most = shares_max(&spec.manner(), shares);
     let mut count = Count::new(host, live, spec, filter, None)?;
     Ok(match count.run(most)? {
         1 => Offered::Done(count.counted()),
@@ -100,7 +100,7 @@ impl<'a, H: Host> Count<'a, H> {
     ) -> Result<Self> {
         let count = Self {
             host: &**host,
-            stripes: Stripes::of(&spec, share)?,
+            stripes: Stripes::of(&spec.manner(), share)?,
             plan: Plan::new(live, spec, filter),
             total: 0,
             waiting: [Vec::new(), Vec::new()],
@@ -111,7 +111,7 @@ impl<'a, H: Host> Count<'a, H> {
     }
 
     fn limit(&self) -> u64 {
-        self.plan.spec.limit.unwrap_or(u64::MAX)
+        self.plan.manner.limit.unwrap_or(u64::MAX)
     }
 
     /// What was counted, when it was not worth sharing.

@@ -1,6 +1,6 @@
 //! What a query did: for parts, blocks and pages how many there were, how many each rule dropped.
 
-use crate::host::Host;
+use crate::host::{Host, TopFacts};
 use crate::part::PartList;
 use serde::Serialize;
 
@@ -63,16 +63,31 @@ pub(crate) struct CallCounts {
 impl Explain {
     /// Nothing was done yet with these parts.
     pub(crate) fn of<H: Host>(live: &PartList<H>) -> Self {
-        let mut explain = Self {
+        let mut explain = Self::default();
+        explain.begin(live);
+        explain
+    }
+
+    /// The same, in the place of what was done before.
+    pub(crate) fn begin<H: Host>(&mut self, live: &PartList<H>) {
+        *self = Self {
             epoch: live.epoch,
             version: live.version,
             ..Self::default()
         };
-        explain.parts.total = live.parts.len() as u64;
+        self.parts.total = live.parts.len() as u64;
         for part in &live.parts {
-            explain.blocks.total += u64::from(part.manifest().blocks);
+            self.blocks.total += u64::from(part.manifest().blocks);
         }
-        explain
+    }
+
+    /// Adds what the host found with a `top` call.
+    pub(crate) fn add_found(&mut self, found: &TopFacts) {
+        self.blocks.opened += u64::from(found.opened);
+        self.blocks.without_match += u64::from(found.without_match);
+        self.rows.considered += found.considered;
+        self.rows.selected += found.selected;
+        self.rows.returned += u64::from(found.rows);
     }
 
     /// Counts what was neither dropped nor opened, at the end of a query that looked at what was due only.

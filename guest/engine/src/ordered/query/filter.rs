@@ -121,8 +121,9 @@ impl<H: Host> BoundFilter<H> {
         out: &mut Vec<u32>,
     ) -> Result<()> {
         if let Some(known) = self.parts.get(rank) {
-            let slots = self.predicate.slot_frames(part, &known.places, frame)?;
-            slots.append_pages(block, out);
+            for place in &known.places {
+                out.push(part.page_of(frame, block, *place)?);
+            }
         }
         Ok(())
     }

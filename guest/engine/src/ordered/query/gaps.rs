@@ -23,7 +23,7 @@ impl Gaps {
     /// short result is never passed off as whole.
     pub(crate) fn of<H: Host>(plan: &Plan<H>) -> Result<Self> {
         let mut missing = Self {
-            allowed: plan.spec.allow_partial,
+            allowed: plan.manner.allow_partial,
             ..Self::default()
         };
         for lost in plan.live.missing() {
@@ -120,7 +120,7 @@ pub(crate) fn keep_readable<H: Host>(
         return Ok(());
     };
     pages.push(open.keys);
-    let with_payloads = plan.spec.payload || plan.spec.distinct_payload;
+    let with_payloads = plan.manner.payload || plan.manner.distinct_payload;
     let readable = readable_rows(host, open, &pages, with_payloads)?;
     for damage in readable.damage {
         gaps.add(damage.message().to_owned());

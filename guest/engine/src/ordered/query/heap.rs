@@ -147,7 +147,7 @@ impl Heap {
         batch: &mut Batch,
         want: usize,
     ) -> Result<()> {
-        let descending = query.plan.spec.descending;
+        let descending = query.plan.manner.descending;
         while batch.keys.len() < want {
             self.open_due(query, want - batch.keys.len())?;
             let Some(Reverse((_, index))) = self.open.pop() else {
@@ -202,7 +202,7 @@ impl Heap {
                 Pending::Frame(rank, number) => self.expand_frame(query, rank, number)?,
                 Pending::Block(index) => {
                     let mut batch = vec![index];
-                    if query.plan.spec.limit.is_none() {
+                    if query.plan.manner.limit.is_none() {
                         self.join_same_key(&bound, &mut batch);
                     }
                     self.open_blocks(query, &batch, want)?;
@@ -330,7 +330,7 @@ impl Heap {
             cap,
             &mut query.explain,
         )?;
-        let descending = query.plan.spec.descending;
+        let descending = query.plan.manner.descending;
         for (index, mut block) in taken {
             self.selected_bytes += block.memory_bytes();
             match block.position(descending) {
@@ -349,7 +349,7 @@ impl Heap {
     fn cap<H: Host>(&self, query: &Progress<H>, want: usize) -> u32 {
         let blocks = self.open.len() + self.pending.len() + 1;
         let share = (SELECTED_ROWS_MAX / blocks).clamp(CAP_MIN, CAP_MAX);
-        let exact = query.plan.spec.limit.is_some() && query.duplicates.is_none();
+        let exact = query.plan.manner.limit.is_some() && query.duplicates.is_none();
         let left = usize::try_from(query.left).unwrap_or(usize::MAX);
         // A block that turns out to hold more of the result is resumed.
         let cap = if exact {

@@ -24,21 +24,52 @@ use crate::part::list::Rank;
 use crate::part::readable::intersection;
 use crate::part::reader::{Frame, OpenBlock};
 use crate::part::{Part, Run};
-use crate::types::QuerySpec;
-use crate::types::Region;
+use crate::types::{Manner, QuerySpec, Region};
 use std::sync::Arc;
 
 /// A query against one part list.
 pub(crate) struct Plan<H: Host> {
     pub(crate) live: Arc<PartList<H>>,
-    /// Without the series, which are below.
-    pub(crate) spec: QuerySpec,
+    pub(crate) manner: Manner,
     /// Inclusive key bounds; nothing is wanted when `low > high`.
     pub(crate) low: i64,
     pub(crate) high: i64,
-    /// Wanted series, ascending and distinct; `None` for all.
-    series: Option<Vec<u64>>,
+    series: WantedSeries,
     pub(crate) filter: Option<Arc<BoundFilter<H>>>,
+}
+
+/// The series that a query wants.
+#[derive(Clone, Debug)]
+pub(super) enum WantedSeries {
+    All,
+    /// As most queries want it: without memory of its own.
+    One([u64; 1]),
+    /// Ascending and distinct; shared by the runs of a query that was prepared.
+    Several(Arc<[u64]>),
+}
+
+impl WantedSeries {
+    /// Those of a query; none for all.
+    pub(super) fn of(series: Option<Vec<u64>>) -> Self {
+        let Some(mut series) = series else {
+            return Self::All;
+        };
+        series.sort_unstable();
+        series.dedup();
+        match series.as_slice() {
+            [one] => Self::One([*one]),
+            _ => Self::Several(series.into()),
+        }
+    }
+
+    /// Ascending and distinct; none for all.
+    fn ids(&self) -> Option<&[u64]> {
+        match self {
+            Self::All => None,
+            Self::One(one) => Some(one),
+            Self::Several(several) => Some(several),
+        }
+    }
 }
 
 /// A block with rows that a query may want.
@@ -53,31 +84,80 @@ pub(crate) struct Candidate {
     pub(crate) all_match: bool,
 }
 
+/// Blocks of a frame that may hold wanted rows, and room for those of the next.
+#[derive(Default)]
+pub(super) struct Sieve {
+    /// Each with where its spans end; they begin where those before it do.
+    found: Vec<(BlockPlace, usize)>,
+    spans: Vec<u32>,
+    /// Rows of a block that a filter leaves, pairs of first and end row.
+    rows: Vec<u32>,
+}
+
+impl Sieve {
+    fn clear(&mut self) {
+        self.found.clear();
+        self.spans.clear();
+    }
+
+    /// Adds a block whose spans were appended.
+    fn add(&mut self, block: BlockPlace) {
+        self.found.push((block, self.spans.len()));
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = BlockPlace> {
+        self.found.iter().map(|(block, _)| *block)
+    }
+
+    fn for_each(&self, frame: &Frame, mut visit: impl FnMut(&OpenBlock, &[u32])) {
+        let mut from = 0;
+        for (block, end) in &self.found {
+            if let Some(open) = frame.block(*block) {
+                visit(open, self.spans.get(from..*end).unwrap_or_default());
+            }
+            from = *end;
+        }
+    }
+}
+
+/// The runs in which spans begin.
+pub(super) fn runs_of<'b>(open: &'b OpenBlock, spans: &'b [u32]) -> impl Iterator<Item = &'b Run> {
+    let runs = &open.block.runs;
+    let starts = spans.iter().step_by(2);
+    starts.filter_map(|start| runs.get(runs.partition_point(|run| run.end <= *start)))
+}
+
 impl<H: Host> Plan<H> {
     pub(crate) fn new(
         live: &Arc<PartList<H>>,
-        mut spec: QuerySpec,
+        spec: QuerySpec,
         filter: Option<Arc<BoundFilter<H>>>,
     ) -> Self {
-        let (low, high) = spec.inclusive_keys();
-        let mut series = spec.series.take();
-        if let Some(series) = &mut series {
-            series.sort_unstable();
-            series.dedup();
-        }
+        let (keys, manner) = (spec.inclusive_keys(), spec.manner());
+        Self::of(live, manner, keys, WantedSeries::of(spec.series), filter)
+    }
+
+    /// The same of what a query consists of; nothing is wanted when the first key is above the last.
+    pub(super) fn of(
+        live: &Arc<PartList<H>>,
+        manner: Manner,
+        (low, high): (i64, i64),
+        series: WantedSeries,
+        filter: Option<Arc<BoundFilter<H>>>,
+    ) -> Self {
         Self {
             live: Arc::clone(live),
+            manner,
             low,
             high,
             series,
             filter,
-            spec,
         }
     }
 
     /// The wanted series, ascending and distinct; none for all.
     pub(crate) fn series(&self) -> Option<&[u64]> {
-        self.series.as_deref()
+        self.series.ids()
     }
 
     /// What tests rows, if anything does.
@@ -92,7 +172,7 @@ impl<H: Host> Plan<H> {
         };
         let manifest = part.manifest();
         let key_range = self.overlaps(manifest.min_key, manifest.max_key)
-            && self.series.as_ref().is_none_or(|series| !series.is_empty());
+            && self.series().is_none_or(|series| !series.is_empty());
         let excludes = |filter: &Arc<BoundFilter<H>>| filter.excludes_part(rank);
         if !key_range {
             explain.parts.dropped_by_key_range += 1;
@@ -108,7 +188,7 @@ impl<H: Host> Plan<H> {
     /// Whether a frame may hold wanted rows.
     pub(crate) fn wants_frame(&self, frame: &FrameEntry, explain: &mut Explain) -> bool {
         let wanted = self.overlaps(frame.min_key, frame.max_key)
-            && self.series.as_ref().is_none_or(|series| {
+            && self.series().is_none_or(|series| {
                 let from = series.partition_point(|id| *id < frame.first_series);
                 series.get(from).is_some_and(|id| *id <= frame.last_series)
             });
@@ -121,7 +201,7 @@ impl<H: Host> Plan<H> {
     /// Whether rows of a lost region may be wanted.
     pub(crate) fn touches(&self, region: &Region) -> bool {
         self.overlaps(region.min_key, region.max_key)
-            && self.series.as_ref().is_none_or(|series| {
+            && self.series().is_none_or(|series| {
                 let from = series.partition_point(|id| *id < region.first_series);
                 series.get(from).is_some_and(|id| *id <= region.last_series)
             })
@@ -129,12 +209,12 @@ impl<H: Host> Plan<H> {
 
     /// The first position that a row with keys from `min_key` to `max_key` could have.
     pub(crate) fn bound(&self, min_key: i64, max_key: i64) -> Position {
-        Position::first_of_key(self.first_key(min_key, max_key), self.spec.descending)
+        Position::first_of_key(self.first_key(min_key, max_key), self.manner.descending)
     }
 
     /// The first key in the wanted order that a row with keys from `min_key` to `max_key` could have.
     pub(crate) fn first_key(&self, min_key: i64, max_key: i64) -> i64 {
-        if self.spec.descending {
+        if self.manner.descending {
             max_key.min(self.high)
         } else {
             min_key.max(self.low)
@@ -144,7 +224,7 @@ impl<H: Host> Plan<H> {
     /// The first position that a wanted row of a run could have, or the one that is known if that is earlier.
     fn earlier(&self, known: Option<Position>, run: &Run) -> Position {
         let key = self.first_key(run.first_key, run.last_key);
-        let first = Position::first_of_series(key, run.series, self.spec.descending);
+        let first = Position::first_of_series(key, run.series, self.manner.descending);
         known.map_or(first, |known| known.min(first))
     }
 
@@ -160,113 +240,132 @@ impl<H: Host> Plan<H> {
         frame: &Frame,
         explain: &mut Explain,
     ) -> Result<Vec<Candidate>> {
-        let Some((filter, part)) = self.filtered_part(rank) else {
-            return Ok(self.spanned(None, frame, explain));
+        let (mut sieve, mut candidates) = (Sieve::default(), Vec::new());
+        let keep = |open: &OpenBlock, spans: &[u32], all_match| {
+            let runs = runs_of(open, spans);
+            let bound = runs.fold(None, |bound, run| Some(self.earlier(bound, run)));
+            candidates.extend(bound.map(|bound| Candidate {
+                block: open.place,
+                spans: spans.to_vec(),
+                bound,
+                all_match,
+            }));
         };
-        let slices = filter.slices(host, rank, part)?;
-        let mut candidates = match (slices, &self.series) {
-            (None, None) => return self.judged_first(host, (filter, part), (rank, frame), explain),
-            (Some(slices), None) => self.sliced(slices, frame, explain),
-            (slices, Some(_)) => self.spanned(slices, frame, explain),
-        };
-        let blocks = candidates.iter().map(|candidate| candidate.block);
-        let Some(judged) = filter.judged(host, rank, part, frame, blocks)? else {
-            return Ok(candidates);
-        };
-        candidates.retain_mut(|candidate| {
-            let passing = judged.passes(candidate.block, explain);
-            candidate.all_match = passing == Some(Passing::All);
-            passing.is_some()
-        });
+        self.sift(host, (rank, frame), &mut sieve, explain, keep)?;
         Ok(candidates)
     }
 
-    /// The same for a query of all series, where nothing but the filter leaves blocks out: they are judged
-    /// before their runs, of which each has many, are looked at.
-    fn judged_first(
+    /// Visits the blocks of a frame that may hold wanted rows, with spans as in a [`Candidate`], and whether
+    /// the filter is known to hold for all of these rows.
+    pub(super) fn sift(
         &self,
         host: &H,
-        (filter, part): (&BoundFilter<H>, &Part<H>),
         (rank, frame): (Rank, &Frame),
+        sieve: &mut Sieve,
         explain: &mut Explain,
-    ) -> Result<Vec<Candidate>> {
-        let overlaps = |open: &&OpenBlock| self.overlaps(open.block.min_key, open.block.max_key);
-        let blocks = || frame.blocks.iter().filter(overlaps);
-        let places = blocks().map(|open| open.place);
-        let judged = filter.judged(host, rank, part, frame, places)?;
-        let mut candidates = Vec::new();
-        let mut seen = 0;
-        for open in blocks() {
-            seen += 1;
+        mut visit: impl FnMut(&OpenBlock, &[u32], bool),
+    ) -> Result<()> {
+        sieve.clear();
+        let Some((filter, part)) = self.filtered_part(rank) else {
+            self.add_spanned(None, frame, sieve, explain);
+            sieve.for_each(frame, |open, spans| visit(open, spans, false));
+            return Ok(());
+        };
+        let slices = filter.slices(host, rank, part)?;
+        match (slices, self.series()) {
+            (None, None) => self.add_overlapping(frame, sieve, explain),
+            (Some(slices), None) => self.add_sliced(slices, frame, sieve, explain),
+            (slices, Some(_)) => self.add_spanned(slices, frame, sieve, explain),
+        }
+        let judged = filter.judged(host, rank, part, frame, sieve.blocks())?;
+        sieve.for_each(frame, |open, spans| {
             let passing = match judged {
                 Some(judged) => judged.passes(open.place, explain),
                 None => Some(Passing::Some),
             };
-            if let Some(passing) = passing
-                && let Some(mut candidate) = self.candidate(open, explain)
-            {
-                candidate.all_match = passing == Passing::All;
-                candidates.push(candidate);
+            let Some(passing) = passing else { return };
+            let all_match = passing == Passing::All;
+            if !spans.is_empty() {
+                visit(open, spans, all_match);
+            } else if let Some(runs) = self.wanted_runs(open, explain) {
+                visit(open, &runs, all_match);
             }
-        }
-        explain.blocks.dropped_by_key_range += frame.blocks.len().saturating_sub(seen) as u64;
-        Ok(candidates)
+        });
+        Ok(())
     }
 
-    /// The blocks of a frame with rows of wanted series and keys, in slices where they are known.
-    fn spanned(
+    /// Adds the blocks of a frame with wanted keys, without spans: where nothing but the filter leaves blocks
+    /// out they are judged before their runs, of which each has many, are looked at.
+    fn add_overlapping(&self, frame: &Frame, sieve: &mut Sieve, explain: &mut Explain) {
+        for open in &frame.blocks {
+            match self.overlaps(open.block.min_key, open.block.max_key) {
+                true => sieve.add(open.place),
+                false => explain.blocks.dropped_by_key_range += 1,
+            }
+        }
+    }
+
+    /// Adds the blocks of a frame with rows of wanted series and keys, in slices where they are known.
+    fn add_spanned(
         &self,
         slices: Option<&Slices>,
         frame: &Frame,
+        sieve: &mut Sieve,
         explain: &mut Explain,
-    ) -> Vec<Candidate> {
-        let mut candidates = Vec::new();
+    ) {
         let seen = self.for_each_block(frame, |open| {
-            let rows = slices.map(|slices| slices.spans(open.number));
-            if rows.as_ref().is_some_and(Vec::is_empty) {
-                explain.blocks.dropped_by_filter += 1;
+            if let Some(slices) = slices {
+                sieve.rows.clear();
+                slices.append_spans(open.number, &mut sieve.rows);
+                if sieve.rows.is_empty() {
+                    explain.blocks.dropped_by_filter += 1;
+                    return;
+                }
+            }
+            let from = sieve.spans.len();
+            if !self.append_wanted_runs(open, &mut sieve.spans, explain) {
                 return;
             }
-            let Some(mut candidate) = self.candidate(open, explain) else {
-                return;
-            };
-            if let Some(rows) = rows {
-                candidate.spans = intersection(&candidate.spans, &rows);
+            if slices.is_some() {
+                let spans = sieve.spans.get(from..).unwrap_or_default();
+                let inside = intersection(spans, &sieve.rows);
+                sieve.spans.truncate(from);
+                sieve.spans.extend(inside);
             }
-            match candidate.spans.is_empty() {
+            match sieve.spans.len() == from {
                 true => explain.blocks.dropped_by_filter += 1,
-                false => candidates.push(candidate),
+                false => sieve.add(open.place),
             }
         });
         explain.blocks.dropped_by_series += frame.blocks.len().saturating_sub(seen) as u64;
-        candidates
     }
 
     /// The same for a query of all series, begun at the slices: a block that has none costs nothing, not even
     /// a look at its runs. Among many blocks few have any, where a value is rare.
-    fn sliced(&self, slices: &Slices, frame: &Frame, explain: &mut Explain) -> Vec<Candidate> {
-        let mut candidates = Vec::new();
+    fn add_sliced(&self, slices: &Slices, frame: &Frame, sieve: &mut Sieve, explain: &mut Explain) {
         let mut dropped = frame.blocks.len() as u64;
-        slices.for_each_block(frame.block_numbers(), |number, rows| {
+        let mut rows = std::mem::take(&mut sieve.rows);
+        slices.for_each_block(frame.block_numbers(), &mut rows, |number, rows| {
             let Some(open) = frame.numbered(number) else {
                 return;
             };
-            if let Some(candidate) = self.sliced_block(open, rows) {
-                candidates.push(candidate);
+            let from = sieve.spans.len();
+            self.append_sliced_runs(open, rows, &mut sieve.spans);
+            if sieve.spans.len() > from {
+                sieve.add(open.place);
                 dropped -= 1;
             } else if !self.overlaps(open.block.min_key, open.block.max_key) {
                 explain.blocks.dropped_by_key_range += 1;
                 dropped -= 1;
             }
         });
+        sieve.rows = rows;
         explain.blocks.dropped_by_filter += dropped;
-        candidates
     }
 
-    /// The runs of a block that are wanted by key, as far as they lie in `rows`, pairs of first and end row.
-    fn sliced_block(&self, open: &OpenBlock, rows: &[u32]) -> Option<Candidate> {
-        let mut spans = Vec::new();
-        let mut bound: Option<Position> = None;
+    /// Appends the runs of a block that are wanted by key, as far as they lie in `rows`, pairs of first and
+    /// end row.
+    fn append_sliced_runs(&self, open: &OpenBlock, rows: &[u32], spans: &mut Vec<u32>) {
         for pair in rows.chunks_exact(2) {
             let [start, end] = pair else { continue };
             let runs = &open.block.runs;
@@ -275,16 +374,9 @@ impl<H: Host> Plan<H> {
             for run in runs.iter().take_while(|run| run.start < *end) {
                 if self.overlaps(run.first_key, run.last_key) {
                     spans.extend([run.start.max(*start), run.end.min(*end)]);
-                    bound = Some(self.earlier(bound, run));
                 }
             }
         }
-        Some(Candidate {
-            block: open.place,
-            spans,
-            bound: bound?,
-            all_match: false,
-        })
     }
 
     /// Whether the filter may hold in a frame of a part, as postings have it; counts why not.
@@ -318,7 +410,7 @@ impl<H: Host> Plan<H> {
         frames: &[FrameEntry],
         visit: &mut impl FnMut(&FrameEntry) -> Result<bool>,
     ) -> Result<bool> {
-        let Some(wanted) = &self.series else {
+        let Some(wanted) = self.series() else {
             for frame in frames {
                 if self.overlaps(frame.min_key, frame.max_key) && !visit(frame)? {
                     return Ok(false);
@@ -348,7 +440,7 @@ impl<H: Host> Plan<H> {
         frame: &'f Frame,
         mut visit: impl FnMut(&'f OpenBlock),
     ) -> usize {
-        let Some(wanted) = &self.series else {
+        let Some(wanted) = self.series() else {
             frame.blocks.iter().for_each(visit);
             return frame.blocks.len();
         };
@@ -368,44 +460,45 @@ impl<H: Host> Plan<H> {
         seen
     }
 
-    /// The runs of a block that are wanted by series and key.
-    fn candidate(&self, open: &OpenBlock, explain: &mut Explain) -> Option<Candidate> {
+    /// The runs of a block that are wanted by series and key, pairs of first and end row; none, counted,
+    /// where there are none.
+    fn wanted_runs(&self, open: &OpenBlock, explain: &mut Explain) -> Option<Vec<u32>> {
+        let mut spans = Vec::new();
+        self.append_wanted_runs(open, &mut spans, explain)
+            .then_some(spans)
+    }
+
+    /// Appends the same; false, counted, where there are none.
+    fn append_wanted_runs(
+        &self,
+        open: &OpenBlock,
+        spans: &mut Vec<u32>,
+        explain: &mut Explain,
+    ) -> bool {
         let block = &open.block;
         if !self.overlaps(block.min_key, block.max_key) {
             explain.blocks.dropped_by_key_range += 1;
-            return None;
+            return false;
         }
-        let mut spans = Vec::new();
-        let mut bound: Option<Position> = None;
+        let from = spans.len();
         let mut any_series = false;
         self.for_each_run(block, |run| {
             any_series = true;
             if self.overlaps(run.first_key, run.last_key) {
                 spans.extend([run.start, run.end]);
-                bound = Some(self.earlier(bound, run));
             }
         });
-        match bound {
-            Some(bound) => Some(Candidate {
-                block: open.place,
-                spans,
-                bound,
-                all_match: false,
-            }),
-            None => {
-                if any_series {
-                    explain.blocks.dropped_by_key_range += 1;
-                } else {
-                    explain.blocks.dropped_by_series += 1;
-                }
-                None
-            }
+        match any_series {
+            _ if spans.len() > from => return true,
+            true => explain.blocks.dropped_by_key_range += 1,
+            false => explain.blocks.dropped_by_series += 1,
         }
+        false
     }
 
     /// Visits the runs of the wanted series, ascending.
     pub(crate) fn for_each_run(&self, block: &Block, mut visit: impl FnMut(&Run)) {
-        let Some(wanted) = &self.series else {
+        let Some(wanted) = self.series() else {
             block.runs.iter().for_each(visit);
             return;
         };
@@ -428,7 +521,7 @@ impl<H: Host> Plan<H> {
 
     /// Refuses to go on with more memory than the query may use.
     pub(crate) fn check_memory(&self, used_bytes: usize) -> Result<()> {
-        let allowed = self.spec.memory_bytes;
+        let allowed = self.manner.memory_bytes;
         if used_bytes as u64 <= allowed {
             return Ok(());
         }

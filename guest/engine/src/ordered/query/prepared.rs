@@ -5,14 +5,14 @@
 //! as long as its values are the same. Both are bound to a part list, and bound anew when that has changed.
 
 use super::filter::BoundFilter;
-use super::plan::Plan;
+use super::plan::{Plan, WantedSeries};
 use super::projection::Projection;
 use crate::error::{Error, Result};
 use crate::expression::{Literal, Template};
 use crate::host::Host;
 use crate::ordered::predicate::check_patterns;
 use crate::part::PartList;
-use crate::types::{Execution, ParameterValues, Projection as Wanted, QuerySpec};
+use crate::types::{Execution, ExecutionSeries, Manner, ParameterValues, QuerySpec};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ const KEPT: usize = 4;
 pub struct PreparedQuery<H: Host> {
     /// Without the filter, which is below.
     spec: QuerySpec,
+    /// Its series.
+    series: WantedSeries,
     filter: Option<Template>,
     /// Of the parameters, as they were last given.
     values: Vec<Literal>,
@@ -31,15 +33,14 @@ pub struct PreparedQuery<H: Host> {
     /// The filter with values of its parameters, the newest last.
     filters: Vec<(Vec<Literal>, Arc<BoundFilter<H>>)>,
     projection: Option<Arc<Projection>>,
-    /// The names of its columns went out with earlier rows.
-    told_names: bool,
 }
 
 /// A query bound to a part list.
 pub(super) struct BoundQuery<H: Host> {
     pub(super) plan: Plan<H>,
     pub(super) projection: Arc<Projection>,
-    /// Whether the first rows come with the names of their columns.
+    /// Whether the first rows come with the names of their columns; those of a query that is prepared are
+    /// asked for.
     pub(super) tells_names: bool,
 }
 
@@ -52,13 +53,13 @@ impl<H: Host> PreparedQuery<H> {
             check_patterns(host, filter.patterns())?;
         }
         Ok(Self {
+            series: WantedSeries::of(spec.series.clone()),
             spec,
             filter,
             values: Vec::new(),
             version: None,
             filters: Vec::new(),
             projection: None,
-            told_names: false,
         })
     }
 
@@ -85,21 +86,34 @@ impl<H: Host> PreparedQuery<H> {
         execution: Execution,
     ) -> Result<BoundQuery<H>> {
         self.forget_other_lists(live);
-        let (spec, values) = self.spec_of(execution, Wanted::All);
-        let filter = self.bound(host, live, values)?;
-        let projection = match &self.projection {
-            Some(projection) => Arc::clone(projection),
-            None => {
-                self.told_names = false;
-                let projection = Arc::new(Projection::new(&self.spec, live));
-                Arc::clone(self.projection.insert(projection))
-            }
+        let filter = self.bound(host, live, execution.values)?;
+        let manner = Manner {
+            limit: execution.limit,
+            ..self.spec.manner()
         };
+        let series = match execution.series {
+            ExecutionSeries::Prepared => self.series.clone(),
+            ExecutionSeries::One(series) => WantedSeries::One([series]),
+            ExecutionSeries::Several(series) => WantedSeries::of(Some(series)),
+        };
+        let keys = (execution.low, execution.high);
         Ok(BoundQuery {
-            plan: Plan::new(live, spec, filter),
-            projection,
-            tells_names: !self.told_names,
+            plan: Plan::of(live, manner, keys, series, filter),
+            projection: Arc::clone(self.projection(live)),
+            tells_names: false,
         })
+    }
+
+    /// The names of the tag columns of its rows, on a part list.
+    pub(crate) fn names(&mut self, live: &PartList<H>) -> Vec<String> {
+        self.forget_other_lists(live);
+        self.projection(live).names()
+    }
+
+    fn projection(&mut self, live: &PartList<H>) -> &Arc<Projection> {
+        let spec = &self.spec;
+        self.projection
+            .get_or_insert_with(|| Arc::new(Projection::new(spec, live)))
     }
 
     /// What a run counts, and the filter bound to a part list.
@@ -110,29 +124,15 @@ impl<H: Host> PreparedQuery<H> {
         execution: Execution,
     ) -> Result<(QuerySpec, Option<Arc<BoundFilter<H>>>)> {
         self.forget_other_lists(live);
-        let (spec, values) = self.spec_of(execution, self.spec.projection.clone());
-        let filter = self.bound(host, live, values)?;
-        Ok((spec, filter))
-    }
-
-    /// Notes that rows went out, with the names of their columns or without.
-    pub(super) fn note_names(&mut self, told: bool) {
-        self.told_names |= told;
-    }
-
-    /// A run as a query without filter, and the values of its parameters. The rows of a run have a form of
-    /// their own for the projection, so that its names need not be copied each time.
-    fn spec_of(&self, execution: Execution, projection: Wanted) -> (QuerySpec, ParameterValues) {
+        let filter = self.bound(host, live, execution.values)?;
         let spec = QuerySpec {
             series: execution.series.of_query(self.spec.series.as_ref()),
             low: Bound::Included(execution.low),
             high: Bound::Included(execution.high),
             limit: execution.limit,
-            projection,
-            filter: None,
-            ..self.spec
+            ..self.spec.clone()
         };
-        (spec, execution.values)
+        Ok((spec, filter))
     }
 
     /// What was bound to another part list is of no use.

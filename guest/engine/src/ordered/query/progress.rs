@@ -13,7 +13,7 @@ use crate::part::PartList;
 use crate::part::frame::FrameNumber;
 use crate::part::list::Rank;
 use crate::part::reader::Frame;
-use crate::types::{QuerySpec, RowContent};
+use crate::types::{Manner, RowContent};
 use std::sync::Arc;
 
 /// Most rows of one batch.
@@ -44,20 +44,18 @@ impl<H: Host> Progress<H> {
         Ok(Self {
             host: Arc::clone(host),
             projection,
-            duplicates: plan.spec.distinct_payload.then(Duplicates::default),
-            left: plan.spec.limit.unwrap_or(u64::MAX),
+            duplicates: plan.manner.distinct_payload.then(Duplicates::default),
+            left: plan.manner.limit.unwrap_or(u64::MAX),
             gaps: Gaps::of(&plan)?,
             explain: Explain::of(&plan.live),
-            rows_per_batch: rows_per_batch(&plan.spec, &plan.live),
+            rows_per_batch: largest_batch(&plan.manner, &plan.live, BATCH_ROWS_MAX),
             plan,
         })
     }
 
     /// How many rows the next batch has at most, when the caller takes `max_rows`.
     pub(super) fn batch_rows(&self, max_rows: u32) -> usize {
-        let most = (max_rows as usize)
-            .min(BATCH_ROWS_MAX)
-            .min(self.rows_per_batch);
+        let most = (max_rows as usize).min(self.rows_per_batch);
         most.min(usize::try_from(self.left).unwrap_or(most))
     }
 
@@ -155,11 +153,11 @@ impl<H: Host> Progress<H> {
     }
 }
 
-/// How many rows of the longest values the host can gather at a time.
-pub(super) fn rows_per_batch<H: Host>(spec: &QuerySpec, live: &PartList<H>) -> usize {
+/// How many of so many rows the host can gather at a time, all with the longest values that there are.
+pub(super) fn largest_batch<H: Host>(manner: &Manner, live: &PartList<H>, rows: usize) -> usize {
     let manifests = live.parts.iter().map(|part| part.manifest());
     let longest = manifests.map(|part| {
-        let payload = if spec.payload || spec.distinct_payload {
+        let payload = if manner.payload || manner.distinct_payload {
             part.longest_payload_bytes
         } else {
             0
@@ -167,9 +165,13 @@ pub(super) fn rows_per_batch<H: Host>(spec: &QuerySpec, live: &PartList<H>) -> u
         payload.max(part.longest_tag_bytes)
     });
     let longest = u64::from(longest.max().unwrap_or(0).max(1));
+    if longest.saturating_mul(rows as u64) <= BATCH_COLUMN_BYTES_MAX {
+        // Nearly always so, and a division would cost more than all that is before it.
+        return rows;
+    }
     usize::try_from(BATCH_COLUMN_BYTES_MAX / longest)
         .unwrap_or(usize::MAX)
-        .max(1)
+        .clamp(1, rows.max(1))
 }
 
 /// Keeps the members before `start`, and those after it whose flag is set.

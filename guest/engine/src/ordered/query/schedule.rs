@@ -68,7 +68,7 @@ pub(super) fn of_run<H: Host>(plan: &Plan<H>, run: &Run) -> (i64, u64) {
 
 /// When a row comes due.
 pub(super) fn at<H: Host>(plan: &Plan<H>, key: i64, series: u64) -> (i64, u64) {
-    match plan.spec.descending {
+    match plan.manner.descending {
         true => (!key, !series),
         false => (key, series),
     }
@@ -77,8 +77,8 @@ pub(super) fn at<H: Host>(plan: &Plan<H>, key: i64, series: u64) -> (i64, u64) {
 /// Whether the first row of every run is a row of the result, and few of them will do: the query wants few
 /// rows, of all series, without a filter, and its bounds cut nothing off at the end where it begins.
 pub(super) fn is_ordered<H: Host>(plan: &Plan<H>, want: usize) -> bool {
-    let is_bounded = plan.spec.limit.is_some_and(|limit| limit <= want as u64);
-    let is_open = |min_key: i64, max_key: i64| match plan.spec.descending {
+    let is_bounded = plan.manner.limit.is_some_and(|limit| limit <= want as u64);
+    let is_open = |min_key: i64, max_key: i64| match plan.manner.descending {
         true => max_key <= plan.high,
         false => min_key >= plan.low,
     };
@@ -98,7 +98,7 @@ pub(super) fn add_first<H: Host>(
     candidates: &mut Candidates,
     explain: &mut Explain,
 ) -> Result<Horizon> {
-    let descending = plan.spec.descending;
+    let descending = plan.manner.descending;
     let mut waiting: BinaryHeap<Reverse<((i64, u64), Due)>> = BinaryHeap::new();
     for (rank, part) in plan.live.ranked() {
         if plan.wants_part(rank, explain) {
@@ -148,7 +148,7 @@ type Entry = ((i64, u64), Due);
 
 /// The frame of a part at a place of its order, if there is one.
 fn frame_at<H: Host>(plan: &Plan<H>, rank: Rank, at: usize) -> Result<Option<Entry>> {
-    let descending = plan.spec.descending;
+    let descending = plan.manner.descending;
     let Some(part) = plan.live.get(rank) else {
         return Ok(None);
     };
@@ -175,7 +175,7 @@ fn open_frame<H: Host>(
     let Some(part) = plan.live.get(rank) else {
         return Ok(None);
     };
-    let order = part.frame_order(plan.spec.descending)?;
+    let order = part.frame_order(plan.manner.descending)?;
     let Some(number) = order.get(at) else {
         return Ok(None);
     };
@@ -191,7 +191,7 @@ fn run_at<H: Host>(
     candidates: &Candidates,
 ) -> Option<Entry> {
     let found = &candidates.frames.get(frame)?.frame;
-    let order = found.run_order(plan.spec.descending);
+    let order = found.run_order(plan.manner.descending);
     let place = order.get(at)?;
     let open = found.block(place.block)?;
     let run = open.block.runs.get(place.run as usize)?;
@@ -209,7 +209,7 @@ fn add_at<H: Host>(
         return false;
     };
     let shared = Arc::clone(&found.frame);
-    let order = shared.run_order(plan.spec.descending);
+    let order = shared.run_order(plan.manner.descending);
     let Some(place) = order.get(at) else {
         return false;
     };

@@ -5,7 +5,7 @@ use super::block::QueryBlock;
 use super::plan::Plan;
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::types::{QuerySpec, Share};
+use crate::types::{Manner, Share};
 
 /// Rows of a stripe. It is long enough that handing its batches over costs little, and short enough that the
 /// instance which comes next need not hold much until it is its turn.
@@ -21,14 +21,14 @@ pub(crate) struct Stripes {
 impl Stripes {
     /// The cut of a query. `invalid-argument` for a share that cannot be, and for one of a query whose rows
     /// depend on those of other shares.
-    pub(crate) fn of(spec: &QuerySpec, share: Option<Share>) -> Result<Self> {
+    pub(crate) fn of(manner: &Manner, share: Option<Share>) -> Result<Self> {
         if let Some(Share { number, of }) = share {
             if number >= of {
                 return Err(Error::invalid(format!(
                     "there is no share {number} of {of}"
                 )));
             }
-            if !spec.has_shares() {
+            if !manner.has_shares() {
                 return Err(Error::invalid(
                     "a query with a limit or `distinct-payload` has no shares",
                 ));
@@ -54,8 +54,12 @@ impl Stripes {
 }
 
 /// How many shares a query may be cut into, of those offered.
-pub(crate) fn shares_max(spec: &QuerySpec, offered: u32) -> u32 {
-    if spec.has_shares() { offered.max(1) } else { 1 }
+pub(crate) fn shares_max(manner: &Manner, offered: u32) -> u32 {
+    if manner.has_shares() {
+        offered.max(1)
+    } else {
+        1
+    }
 }
 
 /// How many shares are worth it for so many rows, each of at least `least` of them.

@@ -19,7 +19,7 @@ use super::prepared::{BoundQuery, PreparedQuery};
 use super::progress::Progress;
 use super::projection::Projection;
 use super::sweep::Sweep;
-use super::top;
+use super::top::{self, First};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::part::PartList;
@@ -38,7 +38,8 @@ pub(crate) struct Queries<H: Host> {
     filters: Vec<(String, Arc<BoundFilter<H>>)>,
     projections: Vec<((bool, Wanted), Arc<Projection>)>,
     candidates: Candidates,
-    /// What the last query did that needed no cursor.
+    /// What the last query in key order did, but for what the host found for one that needed no cursor: it is
+    /// asked when somebody wants to know.
     explain: Explain,
 }
 
@@ -81,7 +82,7 @@ impl<H: Host> Queries<H> {
         self.answer_or_offer(host, query, shares, max_rows)
     }
 
-    /// `prepared-query.run`
+    /// `index.run`
     pub(crate) fn execute(
         &mut self,
         host: &Arc<H>,
@@ -91,12 +92,10 @@ impl<H: Host> Queries<H> {
         max_rows: u32,
     ) -> Result<Answer<H>> {
         let query = prepared.rows(host, live, execution)?;
-        let answer = self.answer(host, query, None, max_rows)?;
-        prepared.note_names(answer.rows.names.is_some());
-        Ok(answer)
+        self.answer(host, query, None, max_rows)
     }
 
-    /// `prepared-query.offer-run`
+    /// `index.offer-run`
     pub(crate) fn offer_execution(
         &mut self,
         host: &Arc<H>,
@@ -107,14 +106,10 @@ impl<H: Host> Queries<H> {
         max_rows: u32,
     ) -> Result<Offered<Answer<H>>> {
         let query = prepared.rows(host, live, execution)?;
-        let offered = self.answer_or_offer(host, query, shares, max_rows)?;
-        if let Offered::Done(answer) = &offered {
-            prepared.note_names(answer.rows.names.is_some());
-        }
-        Ok(offered)
+        self.answer_or_offer(host, query, shares, max_rows)
     }
 
-    /// `prepared-query.count`
+    /// `index.count-run`
     pub(crate) fn count_execution(
         host: &Arc<H>,
         live: &Arc<PartList<H>>,
@@ -125,7 +120,7 @@ impl<H: Host> Queries<H> {
         count::run(host, live, spec, filter, None)
     }
 
-    /// `prepared-query.offer-count`
+    /// `index.offer-count-run`
     pub(crate) fn offer_execution_count(
         host: &Arc<H>,
         live: &Arc<PartList<H>>,
@@ -146,7 +141,7 @@ impl<H: Host> Queries<H> {
         max_rows: u32,
     ) -> Result<Answer<H>> {
         Gaps::of(&query.plan)?;
-        if query.plan.spec.any_order {
+        if query.plan.manner.any_order {
             let (progress, sweep) = Sweep::start(host, query.plan, query.projection, share)?;
             return Answer::of(Cursor::in_any_order(progress, sweep), max_rows);
         }
@@ -165,7 +160,7 @@ impl<H: Host> Queries<H> {
         max_rows: u32,
     ) -> Result<Offered<Answer<H>>> {
         Gaps::of(&query.plan)?;
-        let answer = if query.plan.spec.any_order {
+        let answer = if query.plan.manner.any_order {
             let (mut progress, mut sweep) = Sweep::start(host, query.plan, query.projection, None)?;
             match sweep.shares(&mut progress, shares)? {
                 1 => Answer::of(Cursor::in_any_order(progress, sweep), max_rows),
@@ -201,31 +196,31 @@ impl<H: Host> Queries<H> {
         query: BoundQuery<H>,
         max_rows: u32,
     ) -> Result<Answer<H>> {
-        let BoundQuery {
-            plan,
-            projection,
-            tells_names,
-        } = query;
-        let mut explain = Explain::of(&plan.live);
+        let explain = &mut self.explain;
+        explain.begin(&query.plan.live);
         let room = &mut self.candidates;
-        let first = top::first_rows(&**host, &plan, &projection, max_rows, room, &mut explain)?;
-        let complete = first.as_ref().is_some_and(|first| first.complete);
-        let Some(first) = first else {
-            let query = Progress::new(host, plan, projection)?;
-            return Answer::of(Cursor::in_key_order(query), max_rows);
+        let (plan, projection) = (&query.plan, &query.projection);
+        let first = top::first_rows(&**host, plan, projection, max_rows, room, explain)?;
+        let names = query.tells_names.then(|| projection.names());
+        let after = match first {
+            First::Elsewhere => {
+                let query = Progress::new(host, query.plan, query.projection)?;
+                return Answer::of(Cursor::in_key_order(query), max_rows);
+            }
+            First::Whole => None,
+            First::Part(after) => Some(after),
+        };
+        let rest = match after {
+            None => Rest::Nothing,
+            Some(after) => {
+                let query = Progress::new(host, query.plan, query.projection)?;
+                Rest::More(Cursor::behind(query, after, explain.clone()))
+            }
         };
         let rows = Rows {
-            content: RowContent::Held(first.columns),
-            names: tells_names.then(|| projection.names()),
+            content: RowContent::Found,
+            names,
             ..Rows::default()
-        };
-        let rest = if complete {
-            explain.close();
-            self.explain = explain;
-            Rest::Nothing
-        } else {
-            let query = Progress::new(host, plan, projection)?;
-            Rest::More(Cursor::behind(query, first.after, explain))
         };
         Ok(Answer { rows, rest })
     }
@@ -257,8 +252,11 @@ impl<H: Host> Queries<H> {
     }
 
     /// `index.explain`
-    pub(crate) fn explain(&self) -> String {
-        self.explain.json()
+    pub(crate) fn explain(&self, host: &H) -> String {
+        let mut explain = self.explain.clone();
+        explain.add_found(&host.top_facts());
+        explain.close();
+        explain.json()
     }
 
     /// What was bound to another part list is of no use.

@@ -124,7 +124,7 @@ impl Sweep {
         projection: Arc<Projection>,
         share: Option<Share>,
     ) -> Result<(Progress<H>, Self)> {
-        let stripes = Stripes::of(&plan.spec, share)?;
+        let stripes = Stripes::of(&plan.manner, share)?;
         let mut query = Progress::new(host, plan, projection)?;
         let (plan, explain) = (&query.plan, &mut query.explain);
         let ranks = plan.live.ranked().map(|(rank, _)| rank);
@@ -148,7 +148,7 @@ impl Sweep {
     /// How many shares the query is worth, of those offered; when it is more than 1 this sweep is of no
     /// further use.
     pub(super) fn shares<H: Host>(&mut self, query: &mut Progress<H>, offered: u32) -> Result<u32> {
-        let most = shares_max(&query.plan.spec, offered);
+        let most = shares_max(&query.plan.manner, offered);
         let mut rows = 0;
         let mut seen = 0;
         while most > 1 && worth(rows, SHARE_ROWS, most) < most {
@@ -244,7 +244,7 @@ impl Sweep {
                 return Ok(false);
             }
         }
-        let most = query.plan.spec.memory_bytes / (BLOCK_ROWS * SELECTED_ROW_BYTES) as u64;
+        let most = query.plan.manner.memory_bytes / (BLOCK_ROWS * SELECTED_ROW_BYTES) as u64;
         let group = self
             .group
             .min(usize::try_from(most).unwrap_or(GROUP_MAX))

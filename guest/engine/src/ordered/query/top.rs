@@ -6,14 +6,15 @@
 use super::bookmark::Bookmark;
 use super::candidates::{Candidates, DueRun, FoundPlace, RUNS_MAX};
 use super::explain::Explain;
-use super::plan::Plan;
-use super::progress::{BATCH_ROWS_MAX, rows_per_batch};
+use super::plan::{Plan, runs_of};
+use super::progress::{BATCH_ROWS_MAX, largest_batch};
 use super::projection::Projection;
 use super::schedule::{self, Horizon};
 use crate::error::{Error, Result};
-use crate::host::{ABSENT, Host, Top};
+use crate::host::{ABSENT, Host, TopEnd, TopFacts};
 use crate::part::column::PAYLOAD;
 use crate::part::frame::FrameEntry;
+use crate::part::reader::OpenBlock;
 use std::sync::Arc;
 
 /// Most frames to look through for the runs of a query with a limit. Beyond, the heap opens only those
@@ -27,15 +28,17 @@ const MEMORY_MIN: u64 = 1 << 20;
 /// Runs to send at least where a query for the first rows of all series needs few of them.
 const RUNS_AHEAD: usize = 4;
 
-/// What one call brought.
-pub(crate) struct First<C> {
-    pub(crate) columns: C,
-    pub(crate) complete: bool,
-    /// The last row, if there is one.
-    pub(crate) after: Option<Bookmark>,
+/// What one call brought; the host has the rows.
+pub(crate) enum First {
+    /// This is not the way to get them.
+    Elsewhere,
+    /// All rows. What was found need not be known before somebody asks what the query did.
+    Whole,
+    /// Not all of them; the last one, if there is one.
+    Part(Option<Bookmark>),
 }
 
-/// The first rows of a query, at most `max_rows`; none where this is not the way to get them.
+/// The first rows of a query, at most `max_rows`.
 pub(crate) fn first_rows<H: Host>(
     host: &H,
     plan: &Plan<H>,
@@ -43,30 +46,29 @@ pub(crate) fn first_rows<H: Host>(
     max_rows: u32,
     candidates: &mut Candidates,
     explain: &mut Explain,
-) -> Result<Option<First<H::Columns>>> {
-    let spec = &plan.spec;
-    let most = (max_rows as usize)
-        .min(BATCH_ROWS_MAX)
-        .min(rows_per_batch(spec, &plan.live));
-    let want = most.min(
-        spec.limit
-            .map_or(most, |limit| usize::try_from(limit).unwrap_or(usize::MAX)),
-    );
-    let is_plain = !spec.distinct_payload && !spec.allow_partial;
-    if want == 0 || !is_plain || spec.memory_bytes < MEMORY_MIN {
-        return Ok(None);
+) -> Result<First> {
+    let manner = &plan.manner;
+    let most = (max_rows as usize).min(BATCH_ROWS_MAX);
+    let most = largest_batch(manner, &plan.live, most);
+    let want = match manner.limit {
+        Some(limit) => usize::try_from(limit).map_or(most, |limit| most.min(limit)),
+        None => most,
+    };
+    let is_plain = !manner.distinct_payload && !manner.allow_partial;
+    if want == 0 || !is_plain || manner.memory_bytes < MEMORY_MIN {
+        return Ok(First::Elsewhere);
     }
     if schedule::is_ordered(plan, want) {
         return ordered_rows(host, plan, projection, want, candidates, explain);
     }
     candidates.clear();
     if !add_all(host, plan, candidates, explain)? {
-        return Ok(None);
+        return Ok(First::Elsewhere);
     }
     let horizon = Horizon::None;
     match ask(host, plan, projection, want, horizon, candidates)? {
-        Some(top) => answer(plan, top, horizon, candidates, explain).map(Some),
-        None => Ok(None),
+        Some(end) => first(host, plan, (end, want), horizon, candidates, explain),
+        None => Ok(First::Elsewhere),
     }
 }
 
@@ -79,31 +81,33 @@ fn ordered_rows<H: Host>(
     want: usize,
     candidates: &mut Candidates,
     explain: &mut Explain,
-) -> Result<Option<First<H::Columns>>> {
-    let direction = usize::from(plan.spec.descending);
-    let needed = candidates.needed.get(direction).copied().unwrap_or(0);
-    for runs in [(needed * 2).max(RUNS_AHEAD).min(want), want] {
+) -> Result<First> {
+    let direction = usize::from(plan.manner.descending);
+    let ahead = candidates.ahead.get(direction).copied().unwrap_or(0);
+    for runs in [ahead.clamp(RUNS_AHEAD.min(want), want), want] {
         candidates.clear();
         let mut tried = explain.clone();
         let horizon = schedule::add_first(plan, runs, candidates, &mut tried)?;
-        let Some(top) = ask(host, plan, projection, want, horizon, candidates)? else {
-            return Ok(None);
+        let Some(end) = ask(host, plan, projection, want, horizon, candidates)? else {
+            return Ok(First::Elsewhere);
         };
-        let is_short = (top.rows as usize) < want && horizon != Horizon::None;
-        if let Some(needed) = candidates.needed.get_mut(direction) {
-            let (key, series, ..) = top.last;
-            let last = schedule::at(plan, key, series);
-            let used = candidates.runs.partition_point(|run| run.due <= last);
-            *needed = if is_short { want } else { used };
+        let is_full = matches!(end, TopEnd::Full | TopEnd::FullOfFew);
+        let is_short = !is_full && horizon != Horizon::None;
+        if let Some(ahead) = candidates.ahead.get_mut(direction) {
+            *ahead = match end {
+                _ if is_short => want,
+                TopEnd::FullOfFew => runs / 2,
+                _ => runs,
+            };
         }
         if is_short && runs < want {
             explain.calls.top += 1;
             continue;
         }
         *explain = tried;
-        return answer(plan, top, horizon, candidates, explain).map(Some);
+        return first(host, plan, (end, want), horizon, candidates, explain);
     }
-    Ok(None)
+    Ok(First::Elsewhere)
 }
 
 /// Calls the host, unless there is nothing to ask for.
@@ -114,7 +118,7 @@ fn ask<H: Host>(
     want: usize,
     horizon: Horizon,
     candidates: &mut Candidates,
-) -> Result<Option<Top<H::Columns>>> {
+) -> Result<Option<TopEnd>> {
     if candidates.runs.is_empty() && horizon == Horizon::None {
         return Ok(None);
     }
@@ -124,36 +128,36 @@ fn ask<H: Host>(
     host.top(filter, &candidates.request.request()).map(Some)
 }
 
-/// What a call brought, counted.
-fn answer<H: Host>(
+/// What a call for so many rows brought.
+fn first<H: Host>(
+    host: &H,
     plan: &Plan<H>,
-    top: Top<H::Columns>,
+    (end, want): (TopEnd, usize),
     horizon: Horizon,
     candidates: &Candidates,
     explain: &mut Explain,
-) -> Result<First<H::Columns>> {
+) -> Result<First> {
     explain.calls.top += 1;
-    explain.blocks.opened += u64::from(top.opened);
-    explain.blocks.without_match += u64::from(top.without_match);
-    explain.rows.considered += top.considered;
-    explain.rows.selected += top.selected;
-    explain.rows.returned += u64::from(top.rows);
-    let rows = u64::from(top.rows);
-    let after = match rows {
-        0 => None,
-        _ => Some(last_row(&top, candidates)?),
+    let is_whole = match end {
+        TopEnd::Exhausted => horizon == Horizon::None,
+        TopEnd::Full | TopEnd::FullOfFew => plan.manner.limit == Some(want as u64),
+        TopEnd::Short => false,
     };
-    let whole = top.exhausted && horizon == Horizon::None;
-    Ok(First {
-        columns: top.columns,
-        complete: whole || plan.spec.limit == Some(rows),
-        after,
-    })
+    if is_whole {
+        return Ok(First::Whole);
+    }
+    let facts = host.top_facts();
+    explain.add_found(&facts);
+    let after = match facts.rows {
+        0 => None,
+        _ => Some(last_row(&facts, candidates)?),
+    };
+    Ok(First::Part(after))
 }
 
 /// Where the last row lies.
-fn last_row<C>(top: &Top<C>, candidates: &Candidates) -> Result<Bookmark> {
-    let (key, series, block, row) = top.last;
+fn last_row(facts: &TopFacts, candidates: &Candidates) -> Result<Bookmark> {
+    let (key, series, block, row) = facts.last;
     let block = candidates.blocks.get(block as usize);
     let found = block.and_then(|block| {
         let found = candidates.frames.get(block.frame)?;
@@ -178,7 +182,7 @@ fn add_all<H: Host>(
     candidates: &mut Candidates,
     explain: &mut Explain,
 ) -> Result<bool> {
-    let mut frames_left = match plan.spec.limit {
+    let mut frames_left = match plan.manner.limit {
         Some(_) => FRAMES_MAX,
         None => usize::MAX,
     };
@@ -205,7 +209,7 @@ fn add_all<H: Host>(
                 None => add_plain(plan, at, candidates, explain),
             };
             Ok(candidates.runs.len() <= RUNS_MAX
-                && (plan.spec.limit.is_some() || whole_rows <= WHOLE_ROWS_MAX))
+                && (plan.manner.limit.is_some() || whole_rows <= WHOLE_ROWS_MAX))
         };
         if !plan.for_each_frame(frames, &mut each)? {
             return Ok(false);
@@ -265,28 +269,24 @@ fn add_tested<H: Host>(
         return Ok(0);
     };
     let (rank, frame) = (found.rank, Arc::clone(&found.frame));
-    for candidate in plan.candidates(host, rank, &frame, explain)? {
-        let Some(open) = frame.block(candidate.block) else {
-            continue;
-        };
-        candidates.add_block(at, open, !candidate.all_match);
-        let runs = &open.block.runs;
+    let mut sieve = std::mem::take(&mut candidates.sieve);
+    let add = |open: &OpenBlock, spans: &[u32], all_match: bool| {
+        candidates.add_block(at, open, !all_match);
         let mut last = None;
-        for span in candidate.spans.chunks_exact(2) {
+        for (run, span) in runs_of(open, spans).zip(spans.chunks_exact(2)) {
             let [start, end] = span else { continue };
-            let Some(run) = runs.get(runs.partition_point(|run| run.end <= *start)) else {
-                continue;
-            };
             let inside = run.first_key >= plan.low && run.last_key <= plan.high;
-            if plan.spec.limit.is_none() && inside {
+            if plan.manner.limit.is_none() && inside {
                 candidates.add_piece(schedule::of_run(plan, run), run, *start, *end);
             } else if last != Some(run.start) {
                 last = Some(run.start);
                 candidates.add_run(schedule::of_run(plan, run), run);
             }
         }
-    }
-    Ok(0)
+    };
+    let sifted = plan.sift(host, (rank, &frame), &mut sieve, explain, add);
+    candidates.sieve = sieve;
+    sifted.map(|()| 0)
 }
 
 fn write_request<H: Host>(
@@ -296,24 +296,24 @@ fn write_request<H: Host>(
     horizon: Horizon,
     candidates: &mut Candidates,
 ) -> Result<()> {
-    let spec = &plan.spec;
+    let manner = &plan.manner;
     candidates.put_blocks_in_order();
     let request = &mut candidates.request;
     request.low = plan.low;
     request.high = plan.high;
-    request.descending = spec.descending;
+    request.descending = manner.descending;
     request.limit = limit;
-    request.horizon = horizon.position(spec.descending);
-    if spec.limit.is_some() {
+    request.horizon = horizon.position(manner.descending);
+    if manner.limit.is_some() {
         let key = |run: &DueRun| (run.due, run.block);
         candidates.runs.sort_unstable_by_key(key);
     } else {
         request.whole = true;
-        let flip = if spec.descending { u64::MAX } else { 0 };
+        let flip = if manner.descending { u64::MAX } else { 0 };
         let key = |run: &DueRun| (run.due.1 ^ flip, run.block, run.start);
         candidates.runs.sort_unstable_by_key(key);
     }
-    let flip = if spec.descending { u64::MAX } else { 0 };
+    let flip = if manner.descending { u64::MAX } else { 0 };
     for run in &candidates.runs {
         request.runs.extend([run.block, run.start, run.end]);
         let series = (run.due.1 ^ flip).cast_signed();

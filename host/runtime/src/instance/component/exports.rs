@@ -46,6 +46,7 @@ impl Instance for ComponentInstance {
 
     fn attach(&mut self, view: &View) -> Result<Vec<u64>> {
         let view = records::to_wit_view(view);
+        self.statements.forget_names();
         self.call("attach", |index, store| index.call_attach(store, &view))
     }
 
@@ -249,8 +250,8 @@ impl Instance for ComponentInstance {
 
     fn parameters(&mut self, statement: &Arc<Statement>) -> Result<Vec<String>> {
         let made = self.prepared(statement)?;
-        let names = self.call("prepared-query.parameters", |index, store| {
-            index.prepared_query().call_parameters(store, made).map(Ok)
+        let names = self.call("parameters", |index, store| {
+            index.call_parameters(store, made)
         })?;
         self.whole(records::parameters(names))
     }
@@ -258,25 +259,25 @@ impl Instance for ComponentInstance {
     fn execute(
         &mut self,
         statement: &Arc<Statement>,
-        execution: Execution,
+        mut execution: Execution,
         max_rows: u32,
     ) -> Result<Started> {
         let limit = execution.limit;
-        let answer = self.run(
-            statement,
-            "prepared-query.run",
-            execution,
-            |query, store, made, run| {
-                let records::Execution {
-                    series,
-                    low,
-                    high,
-                    values,
-                } = run;
-                query.call_run(store, made, series, *low, *high, limit, values, max_rows)
-            },
-        )?;
-        self.named(statement, answer, max_rows, limit.unwrap_or(u64::MAX))
+        let made = self.prepared(statement)?;
+        if let Some(prepared) = self.statements.get(statement) {
+            prepared.leave_out_known(&mut execution);
+        }
+        let run = records::execution(&execution);
+        let (low, high) = (run.low, run.high);
+        let ran = self.call("run", |index, store| {
+            let (series, values) = (&run.series, &run.values);
+            index
+                .call_run(store, made, series, low, high, limit, values, max_rows)
+                .map(Ok)
+        });
+        let started = ran.and_then(|ran| self.ran(ran, max_rows, limit.unwrap_or(u64::MAX)));
+        self.note_values(statement, execution, started.is_ok());
+        self.named(statement, started?)
     }
 
     fn offer_execution(
@@ -286,14 +287,19 @@ impl Instance for ComponentInstance {
         max_rows: u32,
         shares: u32,
     ) -> Result<Offered<Started>> {
-        let name = "prepared-query.offer-run";
-        let offered = self.run(statement, name, execution, |query, store, made, run| {
-            let (low, high) = (run.low, run.high);
-            let (series, values) = (&run.series, &run.values);
-            query.call_offer_run(store, made, series, low, high, values, max_rows, shares)
-        })?;
+        let offered = self.run(
+            statement,
+            "offer-run",
+            execution,
+            |index, store, made, run| {
+                let (low, high) = (run.low, run.high);
+                let (series, values) = (&run.series, &run.values);
+                index.call_offer_run(store, made, series, low, high, values, max_rows, shares)
+            },
+        )?;
         self.offered_query(offered, shares, |this, answer| {
-            this.named(statement, answer, max_rows, u64::MAX)
+            let started = this.started(answer, max_rows, u64::MAX)?;
+            this.named(statement, started)
         })
     }
 
@@ -302,11 +308,16 @@ impl Instance for ComponentInstance {
         statement: &Arc<Statement>,
         execution: Execution,
     ) -> Result<Counted> {
-        let (limit, name) = (execution.limit, "prepared-query.count");
-        let counted = self.run(statement, name, execution, |query, store, made, run| {
-            let (series, values) = (&run.series, &run.values);
-            query.call_count(store, made, series, run.low, run.high, limit, values)
-        })?;
+        let limit = execution.limit;
+        let counted = self.run(
+            statement,
+            "count-run",
+            execution,
+            |index, store, made, run| {
+                let (series, values) = (&run.series, &run.values);
+                index.call_count_run(store, made, series, run.low, run.high, limit, values)
+            },
+        )?;
         Ok(records::counted(counted))
     }
 
@@ -316,18 +327,18 @@ impl Instance for ComponentInstance {
         execution: Execution,
         shares: u32,
     ) -> Result<Offered<Counted>> {
-        let name = "prepared-query.offer-count";
-        let offered = self.run(statement, name, execution, |query, store, made, run| {
+        let name = "offer-count-run";
+        let offered = self.run(statement, name, execution, |index, store, made, run| {
             let (series, values) = (&run.series, &run.values);
-            query.call_offer_count(store, made, series, run.low, run.high, values, shares)
+            index.call_offer_count_run(store, made, series, run.low, run.high, values, shares)
         })?;
         self.offered_count(offered, shares)
     }
 
     fn bound_filter(&mut self, statement: &Arc<Statement>) -> Result<Option<String>> {
         let made = self.prepared(statement)?;
-        let filter = self.call("prepared-query.filter", |index, store| {
-            index.prepared_query().call_filter(store, made)
+        let filter = self.call("run-filter", |index, store| {
+            index.call_run_filter(store, made)
         })?;
         self.whole(filter.map(records::text).transpose())
     }
