@@ -341,14 +341,14 @@ impl QuerySpec {
         inclusive_keys(self.low, self.high)
     }
 
-    /// Whether no row depends on those of other shares, so that there may be some.
-    pub fn has_shares(&self) -> bool {
-        self.has_shares_within(self.limit)
-    }
-
-    /// The same for a run of the query that has a limit of its own.
+    /// Whether no row depends on those of other shares, so that there may be some, in a run of the query that has
+    /// a limit of its own.
     pub fn has_shares_within(&self, limit: Option<u64>) -> bool {
-        !self.distinct_payload && limit.is_none()
+        let manner = Manner {
+            limit,
+            ..self.manner()
+        };
+        manner.has_shares()
     }
 }
 

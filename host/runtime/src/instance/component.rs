@@ -207,14 +207,23 @@ impl ComponentInstance {
             &records::Execution,
         ) -> wasmtime::Result<Result<T, types::Error>>,
     ) -> Result<T> {
-        let made = self.prepared(statement)?;
-        if let Some(prepared) = self.statements.get(statement) {
-            prepared.leave_out_known(&mut execution);
-        }
-        let passed = records::execution(&execution);
+        let (made, passed) = self.passed(statement, &mut execution)?;
         let answer = self.call(name, |index, store| call(index, store, made, &passed));
         self.note_values(statement, execution, answer.is_ok());
         answer
+    }
+
+    /// The number of a statement, and what a run of it passes to the component, without values that it knows.
+    fn passed(
+        &mut self,
+        statement: &Arc<Statement>,
+        execution: &mut Execution,
+    ) -> Result<(u32, records::Execution)> {
+        let made = self.prepared(statement)?;
+        if let Some(prepared) = self.statements.get(statement) {
+            prepared.leave_out_known(execution);
+        }
+        Ok((made, records::execution(execution)))
     }
 
     /// Notes with which values a statement ran, and whether the component came to know them.

@@ -263,11 +263,7 @@ impl Instance for ComponentInstance {
         max_rows: u32,
     ) -> Result<Started> {
         let limit = execution.limit;
-        let made = self.prepared(statement)?;
-        if let Some(prepared) = self.statements.get(statement) {
-            prepared.leave_out_known(&mut execution);
-        }
-        let run = records::execution(&execution);
+        let (made, run) = self.passed(statement, &mut execution)?;
         let (low, high) = (run.low, run.high);
         let ran = self.call("run", |index, store| {
             let (series, values) = (&run.series, &run.values);
