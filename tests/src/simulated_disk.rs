@@ -276,20 +276,27 @@ impl SimulatedDisk {
 
     /// Paths and sizes of all files, and of directories with a slash behind them, for comparison.
     pub fn tree(&self) -> BTreeMap<String, u64> {
+        let all = self.contents().into_iter();
+        all.map(|(path, bytes)| (path, bytes.len() as u64))
+            .collect()
+    }
+
+    /// The same with the bytes.
+    pub fn contents(&self) -> BTreeMap<String, Vec<u8>> {
         let state = self.lock();
         let mut found = BTreeMap::new();
         let mut rest = vec![(String::new(), ROOT)];
         while let Some((path, number)) = rest.pop() {
             match &state.files[&number].body {
                 Body::File(content) => {
-                    found.insert(path, content.bytes().len() as u64);
+                    found.insert(path, content.bytes().to_vec());
                 }
                 Body::Directory(names) => {
                     let below = names
                         .iter()
                         .map(|(name, file)| (format!("{path}/{name}"), file));
                     rest.extend(below);
-                    found.insert(format!("{path}/"), 0);
+                    found.insert(format!("{path}/"), Vec::new());
                 }
             }
         }

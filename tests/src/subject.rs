@@ -328,3 +328,20 @@ pub fn tree(path: &Path) -> Vec<(String, Vec<u8>)> {
     files.sort();
     files
 }
+
+/// The folder of a part of an index in a folder, by what reports call it: behind that its name has the term
+/// of the writer that made it.
+pub fn part_folder(index: &Path, label: &str) -> PathBuf {
+    let folders = std::fs::read_dir(index.join("parts")).unwrap();
+    let mut paths = folders.map(|entry| entry.unwrap().path());
+    let path = paths.find(|path| part_label(path) == label);
+    path.unwrap_or_else(|| panic!("no part {label}"))
+}
+
+/// What reports call the part in a folder.
+pub fn part_label(folder: &Path) -> String {
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    name.split_once('-')
+        .map_or(name, |(label, _)| label)
+        .to_owned()
+}

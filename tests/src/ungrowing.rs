@@ -93,6 +93,14 @@ impl Storage for Ungrowing {
         self.0.lock()
     }
 
+    fn clear_unfinished(&self) -> Result<()> {
+        self.0.clear_unfinished()
+    }
+
+    fn nonce(&self) -> Result<u128> {
+        self.0.nonce()
+    }
+
     fn pin(&self, epoch: u64) -> Result<Option<Lock>> {
         self.0.pin(epoch)
     }

@@ -141,6 +141,14 @@ impl Storage for Watched {
         self.inner.lock()
     }
 
+    fn clear_unfinished(&self) -> Result<()> {
+        self.inner.clear_unfinished()
+    }
+
+    fn nonce(&self) -> Result<u128> {
+        self.inner.nonce()
+    }
+
     fn pin(&self, epoch: u64) -> Result<Option<Lock>> {
         self.inner.pin(epoch)
     }

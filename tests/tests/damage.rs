@@ -133,6 +133,9 @@ impl Image {
     }
 }
 
+/// Before the first frame of a segment that grows.
+const HEADER_BYTES: usize = 88;
+
 /// A small store with everything in it: two parts, the second of a merge, labels, every kind of tag,
 /// membership filters, and a log of which a part was absorbed.
 struct Sample {
@@ -219,7 +222,7 @@ impl Sample {
             ends.push(position);
         }
         let kept = &ends[ends.len() - 4..];
-        let offset = |position: &u64| (position - log.start()) as usize + 32;
+        let offset = |position: &u64| (position - log.start()) as usize + HEADER_BYTES;
         Sample {
             log_form,
             image: Image::of(&*storage),
@@ -564,7 +567,10 @@ fn the_sample_holds_every_kind_of_file() {
         .find(|(name, _)| name.starts_with("log/"))
         .unwrap();
     assert_eq!(sample.frames.last(), Some(&log.1.len()));
-    assert!(sample.frames[0] > 32, "nothing of the log was absorbed");
+    assert!(
+        sample.frames[0] > HEADER_BYTES,
+        "nothing of the log was absorbed"
+    );
     println!(
         "{} bytes in {} files",
         sample.image.names().iter().map(|n| n.1).sum::<usize>(),

@@ -218,6 +218,10 @@ fn advice(kind: ErrorKind) -> (Code, &'static str) {
             Code::Other,
             "check the disk and its permissions, then run it again",
         ),
+        ErrorKind::Unknown => (
+            Code::Conflict,
+            "look whether it was done, then run what is left of it",
+        ),
         ErrorKind::UnsupportedVersion => (Code::Other, "use the version of sidx that wrote it"),
         _ => (
             Code::Other,

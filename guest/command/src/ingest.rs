@@ -128,9 +128,11 @@ fn close<D: Database>(
     };
     // The index can be counted only after it was let go of.
     drop(index);
+    let is_overtaken = outcome.as_ref().is_err_and(|stop| stop.is_overtaken);
     let in_doubt = !is_sound || (flushed.is_err() && summary.durability == DurabilityName::None);
     if in_doubt {
-        summary.count(start.rows_in(place));
+        let rows = start.rows_in(place);
+        summary.count(rows.filter(|_| !is_overtaken));
     }
     match (outcome, flushed) {
         (Ok(()), Ok(_)) => Ok(()),

@@ -171,6 +171,10 @@ impl wit::Guest for Component {
         with_index(|index| index.repair(accept_loss))
     }
 
+    fn close() -> Result<(), wit::Error> {
+        with_index(|index| index.close())
+    }
+
     fn attach(view: wit::View) -> Result<Vec<u64>, wit::Error> {
         with_index(|index| index.attach(&to_engine::view(view)))
     }

@@ -8,6 +8,7 @@ use sidx_engine::host;
 use sidx_engine::{Error, ErrorKind};
 use sidx_executor::{block, gather, select, top};
 use sidx_kernels::{Order, Step, Test};
+use sidx_log::Term;
 
 use crate::bindings::exports::sidx::engine::index as wit;
 use crate::bindings::sidx::engine::{files, log, scan, types};
@@ -26,8 +27,17 @@ pub(crate) fn error(error: Error) -> types::Error {
         ErrorKind::DeadlineExceeded => E::DeadlineExceeded(text),
         ErrorKind::Cancelled => E::Cancelled(text),
         ErrorKind::Io => E::Io(text),
+        ErrorKind::Unknown => E::Unknown(text),
         ErrorKind::UnsupportedVersion => E::UnsupportedVersion(text),
         _ => E::Other(text),
+    }
+}
+
+/// One opening of an index for writing.
+pub(crate) fn term(term: Term) -> types::Term {
+    types::Term {
+        number: term.number,
+        nonce: ((term.nonce >> 64) as u64, term.nonce as u64),
     }
 }
 
@@ -425,6 +435,7 @@ pub(crate) fn contents(contents: engine::Contents) -> wit::StoredContents {
         objects: contents.objects.into_iter().map(object).collect(),
         files: contents.files,
         log_position: contents.log_position,
+        term: term(contents.term),
     }
 }
 

@@ -8,6 +8,7 @@ use sidx_engine::host::{
 use sidx_engine::{Host, Result};
 use sidx_executor::{block, gather, select, top};
 use sidx_kernels::Step;
+use sidx_log::Term;
 
 use crate::bindings::sidx::engine::{files, limits, log, objects, scan};
 use crate::{from_engine, to_engine};
@@ -155,8 +156,20 @@ impl Host for Imports {
         log::drop_before(position).map_err(to_engine::error)
     }
 
-    fn salvage_log(&self, needed_from: Option<u64>) -> Result<SalvagedLog> {
-        log::salvage(needed_from)
+    fn open_log(&self, position: u64, awaited: Option<Term>) -> Result<()> {
+        log::open(position, awaited.map(from_engine::term)).map_err(to_engine::error)
+    }
+
+    fn take_over_log(&self, position: u64, term: Term, fence: bool) -> Result<bool> {
+        log::take_over(position, from_engine::term(term), fence).map_err(to_engine::error)
+    }
+
+    fn nonce(&self) -> Result<u128> {
+        log::nonce().map(to_engine::nonce).map_err(to_engine::error)
+    }
+
+    fn salvage_log(&self, needed_from: Option<u64>, term: Option<Term>) -> Result<SalvagedLog> {
+        log::salvage(needed_from, term.map(from_engine::term))
             .map(to_engine::salvaged_log)
             .map_err(to_engine::error)
     }

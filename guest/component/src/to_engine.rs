@@ -10,6 +10,7 @@ use sidx_engine::host::{
 };
 use sidx_engine::{Error, ErrorKind, Result};
 use sidx_kernels::ValueRange;
+use sidx_log::Term;
 
 use crate::bindings::exports::sidx::engine::index as wit;
 use crate::bindings::sidx::engine::{files, limits, log, objects, scan, types};
@@ -27,6 +28,7 @@ pub(crate) fn error(error: types::Error) -> Error {
         E::DeadlineExceeded(text) => (ErrorKind::DeadlineExceeded, text),
         E::Cancelled(text) => (ErrorKind::Cancelled, text),
         E::Io(text) => (ErrorKind::Io, text),
+        E::Unknown(text) => (ErrorKind::Unknown, text),
         E::UnsupportedVersion(text) => (ErrorKind::UnsupportedVersion, text),
         E::Other(text) => (ErrorKind::Other, text),
     };
@@ -90,12 +92,26 @@ pub(crate) fn readers(readers: limits::Readers) -> host::Readers {
     }
 }
 
+/// One opening of an index for writing.
+fn term(term: types::Term) -> Term {
+    Term {
+        number: term.number,
+        nonce: nonce(term.nonce),
+    }
+}
+
+/// 128 random bits from their halves.
+pub(crate) fn nonce((high, low): (u64, u64)) -> u128 {
+    u128::from(high) << 64 | u128::from(low)
+}
+
 /// What can be read of a damaged log.
 pub(crate) fn salvaged_log(salvaged: log::Salvaged) -> host::SalvagedLog {
     let spans = salvaged.spans.iter();
     host::SalvagedLog {
         spans: spans.map(|span| (span.start, span.end)).collect(),
         damage: salvaged.damage,
+        term: term(salvaged.term),
     }
 }
 

@@ -25,6 +25,8 @@ pub enum ErrorKind {
     Cancelled,
     /// The storage failed.
     Io,
+    /// Whether the call did what was asked is not known.
+    Unknown,
     /// The store was written by a newer version of the format.
     UnsupportedVersion,
     /// Anything else.
@@ -44,6 +46,7 @@ impl ErrorKind {
             Self::DeadlineExceeded => "deadline-exceeded",
             Self::Cancelled => "cancelled",
             Self::Io => "io",
+            Self::Unknown => "unknown",
             Self::UnsupportedVersion => "unsupported-version",
             Self::Other => "other",
         }

@@ -26,10 +26,10 @@ use crate::ordered::batch::{Checked, read_header, series_id, write_header};
 use crate::part::block::{Block, Ordinal};
 use crate::part::frame::{read_directory, read_frames, write_directory, write_frames};
 use crate::part::labels::{self, Labels};
-use crate::part::layout::part_number;
 use crate::part::limits::LimitsText;
 use crate::part::list::PartNames;
 use crate::part::manifest::Manifest;
+use crate::part::name::PartName;
 use crate::part::tag::{put_page, read_page};
 use crate::parts::snapshot::{Settings, Snapshot};
 use crate::seal::{seal, unseal};
@@ -39,7 +39,7 @@ use crate::wire::{Reader, put};
 fn body<T: DeserializeOwned + Serialize + PartialEq + Debug>(data: &[u8]) -> Option<T> {
     let sealed = unseal::<T>(data, "document").ok();
     let body = sealed.or_else(|| serde_json::from_slice(data).ok())?;
-    let again: T = unseal(&seal(&body).unwrap(), "document").expect("sealed just now");
+    let again: T = unseal(&seal(&body, &[]).unwrap(), "document").expect("sealed just now");
     assert_eq!(again, body);
     Some(body)
 }
@@ -49,7 +49,7 @@ pub fn manifest(data: &[u8]) {
     let Some(manifest) = body::<Manifest>(data) else {
         return;
     };
-    let _ = manifest.check(part_number(&manifest.part).unwrap_or(0));
+    let _ = manifest.check(PartName::parse(&manifest.part).unwrap_or(PartName::in_memory(0)));
     let _ = manifest.size_bytes();
     for column in manifest.tags.iter().flat_map(|tag| &tag.columns) {
         let _ = column.kind();
@@ -69,7 +69,7 @@ pub fn snapshot(data: &[u8]) {
     let _ = body::<Settings>(data);
     if let Some(snapshot) = body::<Snapshot>(data) {
         let _ = snapshot.check(snapshot.epoch);
-        let _ = snapshot.part_numbers();
+        let _ = snapshot.part_names();
     }
 }
 

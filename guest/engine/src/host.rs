@@ -9,6 +9,7 @@ use crate::error::Result;
 use sidx_columns::{Bitmap, Column, ColumnType};
 use sidx_executor::{block, gather, select, top};
 use sidx_kernels::{Order, Step};
+use sidx_log::Term;
 
 pub use sidx_executor::select::{Selected, SelectedRows};
 pub use sidx_executor::top::{TopEnd, TopFacts};
@@ -67,6 +68,8 @@ pub struct SalvagedLog {
     pub spans: Vec<(u64, u64)>,
     /// What is damaged and where, for people.
     pub damage: Vec<String>,
+    /// The highest term of all segments.
+    pub term: Term,
 }
 
 /// Who reads what is no longer newest; see `limits.find-readers`.
@@ -413,12 +416,18 @@ pub trait Host {
     ) -> Result<u64>;
     /// `log.end`
     fn log_end(&self) -> Result<u64>;
+    /// `log.open`
+    fn open_log(&self, position: u64, awaited: Option<Term>) -> Result<()>;
+    /// `log.take-over`; whether only the name of the next epoch tells that another writer has taken over
+    fn take_over_log(&self, position: u64, term: Term, fence: bool) -> Result<bool>;
+    /// `log.nonce`
+    fn nonce(&self) -> Result<u128>;
     /// `log.read`
     fn read_log(&self, position: u64) -> Result<Option<LogEntry<Self::Columns>>>;
     /// `log.drop-before`
     fn drop_log_before(&self, position: u64) -> Result<()>;
     /// `log.salvage`
-    fn salvage_log(&self, needed_from: Option<u64>) -> Result<SalvagedLog>;
+    fn salvage_log(&self, needed_from: Option<u64>, term: Option<Term>) -> Result<SalvagedLog>;
 
     // ---- columns ----
     /// `columns.facts`

@@ -7,7 +7,7 @@ use crate::merge::retention;
 use crate::ordered::dump::DumpCursor;
 use crate::ordered::query::{Answer, PreparedQuery, Queries};
 use crate::part::PartList;
-use crate::part::layout::part_number;
+use crate::part::name::PartName;
 use crate::parts::contents;
 use crate::parts::describe;
 use crate::parts::introducer::Introducer;
@@ -15,6 +15,7 @@ use crate::parts::recovery;
 use crate::parts::repair;
 use crate::parts::salvage;
 use crate::parts::survey;
+use crate::parts::takeover;
 use crate::parts::verify;
 use crate::types::{
     Batch, Choice, Contents, Counted, Damage, Execution, Job, Mode, Offered, Opened, Outcome,
@@ -79,7 +80,7 @@ impl<H: Host> Index<H> {
         }
         let unreadable = self.live.unreadable.iter();
         Ok(unreadable
-            .filter_map(|lost| part_number(&lost.part))
+            .filter_map(|lost| Some(PartName::parse(&lost.part)?.number))
             .collect())
     }
 
@@ -92,27 +93,45 @@ impl<H: Host> Index<H> {
         }
     }
 
+    /// `index.close`
+    pub fn close(&mut self) -> Result<()> {
+        let (host, live, introducer) = self.writer()?;
+        introducer.close(&**host, live)
+    }
+
     /// `index.write`
     pub fn write(&mut self, batches: Vec<Batch<H::Columns>>) -> Result<Written> {
         let (host, live, introducer) = self.writer()?;
         introducer.write(host, live, batches)
     }
 
+    /// The same for who is about to change it.
+    fn changer(&mut self) -> Result<Writer<'_, H>> {
+        let (host, live, introducer) = self.writer()?;
+        introducer.take_over(host, live)?;
+        Ok((host, live, introducer))
+    }
+
     /// `index.plan-flush`
     pub fn plan_flush(&mut self) -> Result<Option<Job>> {
-        let (host, live, introducer) = self.writer()?;
+        let (host, live, introducer) = self.changer()?;
         introducer.plan_flush(&**host, live)
     }
 
     /// `index.plan-merge`
     pub fn plan_merge(&mut self, choice: Choice) -> Result<Option<Job>> {
-        let (host, live, introducer) = self.writer()?;
+        let (host, live, introducer) = self.changer()?;
         introducer.plan_merge(&**host, live, choice)
     }
 
     /// `index.judge-retention`
     pub fn judge_retention(&mut self, rule: &Retention) -> Result<Vec<RetentionStep>> {
-        retention::judge(&self.host, &self.live, rule)
+        let judged = retention::judge(&self.host, &self.live, rule);
+        let steps = self.explained(judged)?;
+        if steps.iter().any(|step| step.dropped_rows.is_err()) {
+            takeover::check_still_in_office(&*self.host, self.live.term)?;
+        }
+        Ok(steps)
     }
 
     /// `index.plan-retention`
@@ -121,20 +140,22 @@ impl<H: Host> Index<H> {
         rule: &Retention,
         steps: &[RetentionStep],
     ) -> Result<Option<Job>> {
-        let (host, live, introducer) = self.writer()?;
+        let (host, live, introducer) = self.changer()?;
         introducer.plan_retention(&**host, live, rule, steps)
     }
 
     /// `index.merge`
     pub fn merge(&mut self, job: &Job) -> Result<Outcome> {
-        merge::run(&self.host, &self.live, job)
+        self.explained(merge::run(&self.host, &self.live, job))
     }
 
     /// `index.introduce`
     pub fn introduce(&mut self, outcome: Outcome) -> Result<View> {
         let (host, live, introducer) = self.writer()?;
-        introducer.introduce(host, live, outcome)?;
-        Ok(introducer.view(live))
+        let introduced = introducer.introduce(host, live, outcome);
+        let view = introducer.view(live);
+        self.explained(introduced)?;
+        Ok(view)
     }
 
     /// `index.abandon`
@@ -164,20 +185,22 @@ impl<H: Host> Index<H> {
 
     /// `index.plan-salvage`
     pub fn plan_salvage(&mut self, part: u64) -> Result<Option<Job>> {
-        let (host, live, introducer) = self.writer()?;
+        let (host, live, introducer) = self.changer()?;
         introducer.plan_salvage(&**host, live, part)
     }
 
     /// `index.salvage`
     pub fn salvage(&mut self, job: &Job) -> Result<Salvaged> {
-        salvage::do_job(&self.host, &self.live, job)
+        self.explained(salvage::do_job(&self.host, &self.live, job))
     }
 
     /// `index.introduce-salvaged`
     pub fn introduce_salvaged(&mut self, salvaged: Salvaged) -> Result<View> {
         let (host, live, introducer) = self.writer()?;
-        introducer.introduce_salvaged(host, live, salvaged)?;
-        Ok(introducer.view(live))
+        let introduced = introducer.introduce_salvaged(host, live, salvaged);
+        let view = introducer.view(live);
+        self.explained(introduced)?;
+        Ok(view)
     }
 
     /// `index.part-files`
@@ -188,7 +211,8 @@ impl<H: Host> Index<H> {
     /// `index.query`
     pub fn query(&mut self, query: QuerySpec, max_rows: u32) -> Result<Answer<H>> {
         let (host, live) = (&self.host, &self.live);
-        self.queries.start(host, live, query, None, max_rows)
+        let answer = self.queries.start(host, live, query, None, max_rows);
+        self.explained(answer)
     }
 
     /// `index.offer-query`
@@ -199,7 +223,8 @@ impl<H: Host> Index<H> {
         shares: u32,
     ) -> Result<Offered<Answer<H>>> {
         let (host, live) = (&self.host, &self.live);
-        self.queries.offer(host, live, query, shares, max_rows)
+        let offered = self.queries.offer(host, live, query, shares, max_rows);
+        self.explained(offered)
     }
 
     /// `index.query-share`
@@ -210,7 +235,12 @@ impl<H: Host> Index<H> {
         max_rows: u32,
     ) -> Result<Answer<H>> {
         let (host, live) = (&self.host, &self.live);
-        self.queries.start(host, live, query, Some(share), max_rows)
+        let answer = self.queries.start(host, live, query, Some(share), max_rows);
+        self.explained(answer)
+    }
+
+    fn explained<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| takeover::explained(&*self.host, self.live.term, error))
     }
 
     /// `index.explain`
@@ -220,19 +250,20 @@ impl<H: Host> Index<H> {
 
     /// `index.count`
     pub fn count(&mut self, query: QuerySpec) -> Result<Counted> {
-        self.queries.count(&self.host, &self.live, query, None)
+        let counted = self.queries.count(&self.host, &self.live, query, None);
+        self.explained(counted)
     }
 
     /// `index.offer-count`
     pub fn offer_count(&mut self, query: QuerySpec, shares: u32) -> Result<Offered<Counted>> {
-        self.queries
-            .offer_count(&self.host, &self.live, query, shares)
+        let counted = { &mut self.queries }.offer_count(&self.host, &self.live, query, shares);
+        self.explained(counted)
     }
 
     /// `index.count-share`
     pub fn count_share(&mut self, query: QuerySpec, share: Share) -> Result<Counted> {
-        self.queries
-            .count(&self.host, &self.live, query, Some(share))
+        let counted = { &mut self.queries }.count(&self.host, &self.live, query, Some(share));
+        self.explained(counted)
     }
 
     /// `index.prepare`
@@ -248,8 +279,8 @@ impl<H: Host> Index<H> {
         max_rows: u32,
     ) -> Result<Answer<H>> {
         let (host, live) = (&self.host, &self.live);
-        self.queries
-            .execute(host, live, prepared, execution, max_rows)
+        let answer = { &mut self.queries }.execute(host, live, prepared, execution, max_rows);
+        self.explained(answer)
     }
 
     /// `index.run-names`
@@ -266,8 +297,9 @@ impl<H: Host> Index<H> {
         max_rows: u32,
     ) -> Result<Offered<Answer<H>>> {
         let (host, live) = (&self.host, &self.live);
-        self.queries
-            .offer_execution(host, live, prepared, execution, shares, max_rows)
+        let queries = &mut self.queries;
+        let offered = queries.offer_execution(host, live, prepared, execution, shares, max_rows);
+        self.explained(offered)
     }
 
     /// `index.count-run`
@@ -276,7 +308,8 @@ impl<H: Host> Index<H> {
         prepared: &mut PreparedQuery<H>,
         execution: Execution,
     ) -> Result<Counted> {
-        Queries::count_execution(&self.host, &self.live, prepared, execution)
+        let counted = Queries::count_execution(&self.host, &self.live, prepared, execution);
+        self.explained(counted)
     }
 
     /// `index.offer-count-run`
@@ -286,7 +319,9 @@ impl<H: Host> Index<H> {
         execution: Execution,
         shares: u32,
     ) -> Result<Offered<Counted>> {
-        Queries::offer_execution_count(&self.host, &self.live, prepared, execution, shares)
+        let (host, live) = (&self.host, &self.live);
+        let counted = Queries::offer_execution_count(host, live, prepared, execution, shares);
+        self.explained(counted)
     }
 
     /// `index.labels`
@@ -306,7 +341,8 @@ impl<H: Host> Index<H> {
             }
             damage.map_or(Ok(None), Err)
         };
-        series.iter().map(find).collect()
+        let labels = series.iter().map(find).collect();
+        self.explained(labels)
     }
 
     /// `index.dump`
@@ -316,7 +352,7 @@ impl<H: Host> Index<H> {
 
     /// `index.verify`
     pub fn verify(&mut self) -> Result<String> {
-        verify::report(&self.host, &self.live)
+        self.explained(verify::report(&self.host, &self.live))
     }
 
     /// `index.contents`

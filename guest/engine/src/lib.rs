@@ -33,6 +33,7 @@ mod ordered;
 mod part;
 mod parts;
 mod seal;
+mod term;
 mod timestamp;
 mod types;
 mod wire;

@@ -25,6 +25,7 @@ pub(crate) mod list;
 pub(crate) mod loss;
 pub(crate) mod manifest;
 pub(crate) mod memory;
+pub(crate) mod name;
 pub(crate) mod order;
 pub(crate) mod readable;
 pub(crate) mod reader;

@@ -6,6 +6,7 @@
 
 pub(crate) mod contents;
 pub(crate) mod describe;
+mod fences;
 mod garbage;
 pub(crate) mod introducer;
 pub(crate) mod pressure;
@@ -15,6 +16,8 @@ pub(crate) mod repair;
 mod replay;
 pub(crate) mod salvage;
 pub(crate) mod snapshot;
+mod superseded;
 pub(crate) mod survey;
+pub(crate) mod takeover;
 mod unflushed;
 pub(crate) mod verify;

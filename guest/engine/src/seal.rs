@@ -12,7 +12,10 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Features that a document may require, by name: what changes the meaning of a document for those who do not
 /// know of it, where a new version would lock out more than it must.
-pub(crate) const FEATURES: &[&str] = &[];
+pub(crate) const FEATURES: &[&str] = &[TERMS];
+
+/// Snapshots, parts and segments of the log carry the term of their writer, and names of epochs stay taken.
+pub(crate) const TERMS: &str = "terms";
 
 /// The version of every file and document that this engine writes, and the newest it reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -27,14 +30,15 @@ struct Sealed {
     body: Box<RawValue>,
 }
 
-/// The document around `body`.
-pub(crate) fn seal<T: Serialize>(body: &T) -> Result<Vec<u8>> {
+/// The document around `body`, which requires features.
+pub(crate) fn seal<T: Serialize>(body: &T, requires: &[&str]) -> Result<Vec<u8>> {
     let internal = |error| Error::new(ErrorKind::Other, format!("cannot write JSON: {error}"));
     let body = serde_json::value::to_raw_value(body).map_err(internal)?;
+    let requires: Vec<String> = requires.iter().map(|name| (*name).to_owned()).collect();
     let sealed = Sealed {
         format_version: FORMAT_VERSION,
-        requires: Vec::new(),
-        xxh3: checksum(FORMAT_VERSION, &[], &body),
+        xxh3: checksum(FORMAT_VERSION, &requires, &body),
+        requires,
         body,
     };
     let mut bytes = serde_json::to_vec(&sealed).map_err(internal)?;
@@ -110,7 +114,7 @@ mod tests {
 
     #[test]
     fn round_trip_and_every_flipped_byte() {
-        let bytes = seal(&vec![1u64, 2, 3]).unwrap();
+        let bytes = seal(&vec![1u64, 2, 3], &[]).unwrap();
         assert_eq!(unseal::<Vec<u64>>(&bytes, "x").unwrap(), [1, 2, 3]);
         for position in 0..bytes.len() - 1 {
             for bit in 0..8 {

@@ -8,6 +8,7 @@ pub use region::Region;
 
 use crate::error::Error;
 use sidx_executor::RowKeys;
+use sidx_log::Term;
 use std::ops::Bound;
 
 /// How an index is opened.
@@ -341,8 +342,8 @@ impl QuerySpec {
         inclusive_keys(self.low, self.high)
     }
 
-    /// Whether no row depends on those of other shares, so that there may be some, in a run of the query that has
-    /// a limit of its own.
+    /// Whether no row depends on those of other shares, so that there may be some, in a run of the query
+    /// that has a limit of its own.
     pub fn has_shares_within(&self, limit: Option<u64>) -> bool {
         let manner = Manner {
             limit,
@@ -428,6 +429,8 @@ pub struct Contents {
     pub files: Vec<String>,
     /// Log entries from here on belong to it.
     pub log_position: u64,
+    /// Under which the log of the copy is to be written.
+    pub term: Term,
 }
 
 /// Physical rows of one part.

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::host::Extent;
 use sidx_kernels::varint;
+use sidx_log::Term;
 
 /// Appends a byte string with its length.
 pub(crate) fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
@@ -27,6 +28,12 @@ pub(crate) fn put_extent(extent: &Extent, out: &mut Vec<u8>) {
     put(u64::from(extent.raw_bytes), out);
     out.extend_from_slice(&extent.checksum.to_le_bytes());
     put(u64::from(extent.codec), out);
+}
+
+/// Appends a term: its number as a varint, its random bits as 16 bytes.
+pub(crate) fn put_term(term: Term, out: &mut Vec<u8>) {
+    put(term.number, out);
+    out.extend_from_slice(&term.nonce.to_le_bytes());
 }
 
 /// Takes records from the front of a byte string; every fault is `corrupt` and names the record.
@@ -119,6 +126,16 @@ impl<'a> Reader<'a> {
         <[u8; 8]>::try_from(slice)
             .map(u64::from_le_bytes)
             .map_err(|_| self.fault("eight bytes"))
+    }
+
+    pub(crate) fn term(&mut self) -> Result<Term> {
+        let number = self.number()?;
+        let slice = self.take(16)?;
+        let nonce = <[u8; 16]>::try_from(slice).map_err(|_| self.fault("sixteen bytes"))?;
+        Ok(Term {
+            number,
+            nonce: u128::from_le_bytes(nonce),
+        })
     }
 
     pub(crate) fn extent(&mut self) -> Result<Extent> {

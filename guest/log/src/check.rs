@@ -6,9 +6,10 @@ use crate::error::{Error, Fault, MediumError, Result};
 use crate::frame;
 use crate::read_ahead::ReadAhead;
 use crate::recovery::find_later;
-use crate::segment::{self, Header, Segment};
+use crate::segment::{self, Header, Opened, Segment};
 use crate::segments::{Name, Reader, Segments};
 use crate::survey::{DamageKind, Survey};
+use crate::term::Term;
 
 /// What is in a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,9 @@ pub struct Report {
     /// in the midst of a write leaves, or the newest entry with damage in it. Nothing tells one from the
     /// other.
     pub torn_bytes: u64,
+    /// The highest term of any segment that was seen; of one whose header is damaged, that of its name. Told
+    /// by [`Log::salvage`](crate::Log::salvage) only.
+    pub term: Term,
     /// The segments that are damaged.
     pub(crate) damaged: Vec<Name>,
 }
@@ -62,14 +66,14 @@ impl Needed {
             ..Report::default()
         };
         for segment in self.segments.iter().filter(|it| it.end > self.from) {
-            let (file, header) = match segment::open(medium, segment.name) {
+            let Opened { reader, header, .. } = match segment::open(medium, segment.name) {
                 Ok(opened) => opened,
                 Err(error) if error.fault() == Some(Fault::Gone) => continue,
                 Err(error) => return Err(error),
             };
             let place = medium.place(segment.name);
             match header {
-                Header::Good { .. } => {}
+                Header::Good(_) => {}
                 Header::Bad(problem) | Header::Newer(problem) => {
                     report.found(segment.name, problem);
                 }
@@ -80,7 +84,7 @@ impl Needed {
                 }
             }
             let offsets = segment.offset_of(self.from)..segment.offset_of(segment.end);
-            let file = ReadAhead::new(file, offsets.end);
+            let file = ReadAhead::new(reader, offsets.end);
             scan(&place, &file, segment, offsets, &mut report)?;
         }
         Ok(report)
@@ -93,7 +97,10 @@ pub(crate) fn salvage<S: Segments>(
     survey: &Survey,
     needed_from: u64,
 ) -> Result<Report, S::Error> {
-    let mut report = Report::default();
+    let mut report = Report {
+        term: survey.term,
+        ..Report::default()
+    };
     // A bad frame is met again below.
     let (frames, segments): (Vec<_>, Vec<_>) =
         { survey.damage.iter() }.partition(|damage| damage.kind == DamageKind::Frame);

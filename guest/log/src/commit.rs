@@ -16,8 +16,15 @@ impl<S: Segments> Log<S> {
     ///
     /// [`Error::Invalid`] when an entry is larger than 1 GiB; nothing was changed then. [`Error::Medium`]
     /// that says [`Fault::Full`] when the medium is: what arrived was taken back, and the log goes on as
-    /// if nothing had been tried. After any other error none of the entries counts, and the log refuses
-    /// everything but reading until it is opened again.
+    /// if nothing had been tried. [`Error::Overtaken`] when another writer has made the segment: then none of
+    /// the entries counts. After any other error nobody knows whether they count until the log is opened
+    /// again; nothing is taken back, and they are not read here. After both the log refuses everything but
+    /// reading.
+    ///
+    /// Whatever happens, all entries of one write count, or none.
+    ///
+    /// Where segments grow, success says nothing about other writers: whoever may have been overtaken looks
+    /// for that before it tells anybody.
     pub fn append(
         &mut self,
         entries: &[(&[u8], &[u8])],
@@ -46,11 +53,14 @@ impl<S: Segments> Log<S> {
         entries: &[(&[u8], &[u8])],
         durability: Durability,
     ) -> Result<u64, S::Error> {
-        let full = |segment: &Segment| self.end - segment.first >= self.segment_bytes;
+        // The name of an empty one is that of the next.
+        let is_full = |segment: &Segment| {
+            self.end > segment.first && self.end - segment.first >= self.segment_bytes
+        };
         if !entries.is_empty() && self.is_detached {
             let started = self.start_segment(self.end, None);
             self.bear_full(started)?;
-        } else if !entries.is_empty() && self.segments.last().is_none_or(full) {
+        } else if !entries.is_empty() && self.segments.last().is_none_or(is_full) {
             let synced = self.sync_up_to(self.end);
             self.fail_on_error(synced)?;
             let started = self.start_segment(self.end, Some(self.end));
@@ -80,7 +90,7 @@ impl<S: Segments> Log<S> {
         let mut bytes = segment.header();
         let mut position = self.end;
         for entry in entries {
-            position = frame::encode(&mut bytes, position, self.durable, *entry)?;
+            position = frame::encode(&mut bytes, position, self.durable, *entry, false)?;
         }
         let made = self.make(segment, &bytes);
         self.bear_full(made)?;
@@ -101,14 +111,11 @@ impl<S: Segments> Log<S> {
         }
     }
 
-    /// After a failed write nobody knows what is in the segment: takes back what can be taken back,
-    /// and lets no write follow.
+    /// After a failed write nobody knows what is in the segment, and no write follows. Nothing is taken back:
+    /// another opening may have found it, and counted what is whole. The outcome is known to nobody.
     pub(crate) fn fail_on_error<T>(&mut self, result: Result<T, S::Error>) -> Result<T, S::Error> {
         result.map_err(|error| {
             self.state = State::Failed;
-            // Best effort. If it fails too, the next opening may find entries that were reported as
-            // failed, which an outcome unknown to everybody allows.
-            let _ = self.cut_back();
             error.in_doubt()
         })
     }
@@ -131,6 +138,9 @@ impl<S: Segments> Log<S> {
 
     /// Cuts everything behind the end off, and brings the rest to the medium. Of a segment that is made
     /// whole nothing is there after an error, or all.
+    ///
+    /// Another writer may take the log over at the same time. It cannot have counted what is cut off: the
+    /// last frame of the write has not arrived whole, and without that none of it counts.
     fn cut_back(&mut self) -> Result<(), S::Error> {
         if let (Some(tail), Some(segment)) = (&mut self.tail, self.segments.last()) {
             tail.truncate(segment.offset_of(self.end))?;
@@ -143,21 +153,13 @@ impl<S: Segments> Log<S> {
     fn write(&mut self, entries: &[(&[u8], &[u8])]) -> Result<u64, S::Error> {
         let mut bytes = Vec::new();
         let mut end = self.end;
-        for &entry in entries {
-            end = frame::encode(&mut bytes, end, self.durable, entry)?;
+        for (left, &entry) in (0..entries.len()).rev().zip(entries) {
+            end = frame::encode(&mut bytes, end, self.durable, entry, left > 0)?;
         }
         if !bytes.is_empty() {
             self.open_tail()?.append(&bytes)?;
         }
         Ok(end)
-    }
-
-    /// The end of the newest segment; none when there is no segment, or it does not grow.
-    pub(crate) fn tail(&mut self) -> Result<Option<&mut S::Tail>, S::Error> {
-        if let (None, Some(newest)) = (&self.tail, self.segments.last()) {
-            self.tail = self.medium.tail(newest.name)?;
-        }
-        Ok(self.tail.as_mut())
     }
 
     /// The end of the newest segment, which must grow.
@@ -168,7 +170,7 @@ impl<S: Segments> Log<S> {
                 "the newest segment of the log of {place} is not open"
             ))
         };
-        self.tail()?.ok_or_else(lost)
+        self.tail.as_mut().ok_or_else(lost)
     }
 
     /// Brings everything before a position to the medium.
@@ -192,34 +194,63 @@ impl<S: Segments> Log<S> {
     }
 
     /// The segment to be made now.
-    fn next_segment(&self, first: u64, follows: Option<u64>, end: u64) -> Segment {
+    pub(crate) fn next_segment(&self, first: u64, follows: Option<u64>, end: u64) -> Segment {
         let form = self.medium.form();
-        let name = match (form, self.newest) {
-            (Form::Growing, _) => Name(first),
-            (Form::Whole, Some(newest)) => Name(newest.0.saturating_add(1)),
-            (Form::Whole, None) => Name(0),
+        let name = match form {
+            Form::Growing => Name {
+                number: first,
+                term: self.term,
+            },
+            Form::Whole => Name {
+                number: { self.newest }.map_or(0, |newest| newest.number.saturating_add(1)),
+                term: None,
+            },
         };
+        let last = self.segments.last().map(|segment| segment.name);
+        let names_previous = follows.is_some() && form == Form::Growing;
         Segment {
             name,
             form,
+            term: self.term.unwrap_or_default(),
             first,
             follows,
+            previous: last.filter(|_| names_previous),
             end,
+            header_bytes: form.header_bytes() as u64,
+            is_seal: false,
         }
     }
 
     /// Makes a segment of its bytes; the log ends with it.
-    fn make(&mut self, segment: Segment, bytes: &[u8]) -> Result<(), S::Error> {
+    pub(crate) fn make(&mut self, segment: Segment, bytes: &[u8]) -> Result<(), S::Error> {
+        match self.begin(segment, bytes) {
+            Err(Error::Medium(error))
+                if segment.form == Form::Whole && error.fault() == Fault::Taken =>
+            {
+                let place = self.medium.location();
+                Err(Error::Overtaken(format!(
+                    "another writer has gone on with the log of {place} ({error}); reopen the index"
+                )))
+            }
+            result => result,
+        }
+    }
+
+    /// As [`make`](Self::make), with the error of the medium when the name is taken.
+    pub(crate) fn begin(&mut self, segment: Segment, bytes: &[u8]) -> Result<(), S::Error> {
         self.tail = match self.medium.begin(segment.name, bytes) {
-            Err(error) if segment.form == Form::Whole && error.fault() == Fault::Taken => {
-                return Err(Error::Overtaken(format!(
-                    "another writer has gone on with the log ({error}); reopen the index"
-                )));
+            Err(error) if segment.form == Form::Growing && error.fault() == Fault::Full => {
+                // It may have come as far as its header, and would be the newest of this writer. Nobody else
+                // makes one of that name.
+                let removed = self.medium.remove(segment.name);
+                removed.map_err(|error| Error::from(error).in_doubt())?;
+                return Err(error.into());
             }
             begun => begun?,
         };
         self.segments.push(segment);
         self.newest = Some(segment.name);
+        self.head_term = Some(segment.term);
         self.end = segment.end;
         self.durable = segment.end;
         self.is_detached = false;

@@ -13,6 +13,8 @@ use crate::segments::Reader;
 pub(crate) const HEAD_BYTES: usize = 20;
 /// Most bytes of a payload: 1 GiB.
 pub(crate) const MAX_PAYLOAD_BYTES: usize = 1 << 30;
+/// Set in a length when another frame of the same write follows.
+const NEXT: u32 = 1 << 31;
 /// Bytes of the length of the header, the least payload.
 const PREFIX_BYTES: usize = 4;
 /// How much is read at once where all of it need not be in memory.
@@ -27,6 +29,8 @@ pub(crate) struct Head {
     pub(crate) checksum: u32,
     /// Everything before this position was on the medium.
     pub(crate) durable: u64,
+    /// Whether another frame of the same write follows, without which this one does not count.
+    pub(crate) has_next: bool,
 }
 
 impl Head {
@@ -38,7 +42,8 @@ impl Head {
     /// The head in front of `bytes`, none unless it was written for this position.
     pub(crate) fn decode(bytes: &[u8], position: u64) -> Option<Self> {
         let (fields, checksum) = bytes.get(..HEAD_BYTES)?.split_at_checked(HEAD_BYTES - 4)?;
-        let length = u32::from_le_bytes(fields.get(..4)?.try_into().ok()?);
+        let field = u32::from_le_bytes(fields.get(..4)?.try_into().ok()?);
+        let (length, has_next) = (field & !NEXT, field & NEXT != 0);
         let plausible = PREFIX_BYTES..=MAX_PAYLOAD_BYTES;
         if !plausible.contains(&usize::try_from(length).ok()?) {
             return None;
@@ -52,6 +57,7 @@ impl Head {
             length,
             checksum,
             durable,
+            has_next,
         })
     }
 
@@ -60,7 +66,8 @@ impl Head {
         let (fields, checksum) = bytes.split_at_mut(HEAD_BYTES - 4);
         let (length, rest) = fields.split_at_mut(4);
         let (payload, durable) = rest.split_at_mut(4);
-        length.copy_from_slice(&self.length.to_le_bytes());
+        let next = if self.has_next { NEXT } else { 0 };
+        length.copy_from_slice(&(self.length | next).to_le_bytes());
         payload.copy_from_slice(&self.checksum.to_le_bytes());
         durable.copy_from_slice(&self.durable.to_le_bytes());
         checksum.copy_from_slice(&head_checksum(position, fields).to_le_bytes());
@@ -88,12 +95,14 @@ pub(crate) fn payload_bytes<M: MediumError>(header: &[u8], body: &[u8]) -> Resul
         })
 }
 
-/// Adds a frame for `position` to `output` and returns the position after it.
+/// Adds a frame for `position` to `output` and returns the position after it. `has_next` says that another
+/// one of the same write follows.
 pub(crate) fn encode<M: MediumError>(
     output: &mut Vec<u8>,
     position: u64,
     durable: u64,
     (header, body): (&[u8], &[u8]),
+    has_next: bool,
 ) -> Result<u64, M> {
     let length = payload_bytes(header, body)?;
     // Fits: the payload as a whole does.
@@ -109,6 +118,7 @@ pub(crate) fn encode<M: MediumError>(
         length,
         checksum,
         durable,
+        has_next,
     };
     output.extend_from_slice(&head.encode(position));
     output.extend_from_slice(&prefix);

@@ -6,14 +6,20 @@
 //! trait [`Segments`]: growing files as a directory has them, or objects that are made once, as a bucket
 //! has them. Nothing here reads files, clocks or threads.
 //!
+//! Several may write at a time without knowing of each other. Each opening for writing has a [`Term`] and
+//! ends the log of those before it; what they append later counts for nobody.
+//!
 //! * `frame` is one entry as bytes, `segment` what holds frames.
-//! * `survey` is what all segments together are: opening, checking and salvaging agree on it.
-//! * `recovery` is what is done after a crash.
-//! * `log` opens and reads, `commit` appends, `discard` gives up what is not needed any more.
+//! * `survey` is what all segments together are: opening, checking and salvaging agree on it; `chain` which
+//!   of them count.
+//! * `recovery` is where a log ends after a crash.
+//! * `log` reads, `opening` opens and takes over, `commit` appends, `discard` gives up what is not needed any
+//!   more.
 //! * `memory` is a medium of objects, in memory.
 
 #![forbid(unsafe_code)]
 
+mod chain;
 mod check;
 pub mod checksum;
 mod commit;
@@ -28,6 +34,7 @@ mod recovery;
 mod segment;
 mod segments;
 mod survey;
+mod term;
 #[cfg(test)]
 mod tests;
 
@@ -36,3 +43,4 @@ pub use error::{Error, Fault, MediumError, Result};
 pub use log::{Access, Cut, Durability, Entry, Log};
 pub use memory::{MemoryError, MemoryObject, MemoryObjects};
 pub use segments::{Form, Name, NoTail, Reader, Segments, Tail};
+pub use term::Term;

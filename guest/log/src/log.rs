@@ -1,13 +1,13 @@
-//! A log: opening it, and reading its entries.
+//! A log, and reading its entries.
 
-use crate::check::{self, Needed, Report};
+use crate::check::Needed;
 use crate::checksum;
 use crate::error::{Error, MediumError, Result};
 use crate::frame;
 use crate::read_ahead::ReadAhead;
 use crate::segment::{MAX_POSITION, Segment};
 use crate::segments::{Name, Reader, Segments};
-use crate::survey;
+use crate::term::Term;
 
 /// A growing segment that has this many bytes of frames is followed by a new one: 64 MiB.
 pub(crate) const SEGMENT_BYTES: u64 = 64 << 20;
@@ -15,10 +15,32 @@ pub(crate) const SEGMENT_BYTES: u64 = 64 << 20;
 /// What a log is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Reading: changes nothing and needs no lock. Sees what was there when it was opened.
+    /// Reading: changes nothing. Sees what was there when it was opened.
     Read,
-    /// Reading and appending: the caller holds the lock of the index.
-    Write,
+    /// Reading and appending, by the opening that has this term. It ends the log of all with lower ones:
+    /// what they append from then on counts for nobody.
+    Write {
+        /// Above all that there are.
+        term: Term,
+        /// Whether a writer before may still be at work. Where segments are made whole a seal takes the next
+        /// number from it then, and stays for good; without one the first append is the first object. Where
+        /// they grow it makes no difference.
+        seal: bool,
+    },
+}
+
+impl Access {
+    /// Whose the log will be; none of a reader.
+    pub fn term(self) -> Option<Term> {
+        match self {
+            Self::Read => None,
+            Self::Write { term, .. } => Some(term),
+        }
+    }
+
+    pub(crate) fn seals(self) -> bool {
+        matches!(self, Self::Write { seal: true, .. })
+    }
 }
 
 /// What an append waits for.
@@ -41,14 +63,15 @@ pub struct Entry {
     pub body: Vec<u8>,
 }
 
-/// What the opening of a log cut off: a write that a crash interrupted.
+/// What the opening of a log left out: a write that a crash interrupted. It stays where it is, and does not
+/// count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
     /// The segment.
     pub place: String,
     /// Bytes that were no whole entry.
     pub torn_bytes: u64,
-    /// The position where the log ends now.
+    /// The position where the log goes on.
     pub end: u64,
 }
 
@@ -57,13 +80,17 @@ pub struct Log<S: Segments> {
     pub(crate) medium: S,
     /// Oldest first, each beginning where the one before ends.
     pub(crate) segments: Vec<Segment>,
-    /// Older ones, whose entries are all given up.
-    pub(crate) absorbed: Vec<Name>,
-    /// Those that count for nothing.
-    pub(crate) leftovers: Vec<Name>,
+    /// What lies beside them and counts for nothing. It is removed when entries are given up.
+    pub(crate) superfluous: Vec<Name>,
     /// The last name that was ever taken, as far as that is known.
     pub(crate) newest: Option<Name>,
-    /// The newest segment, once it was appended to.
+    /// Whose log this is; none of a reader.
+    pub(crate) term: Option<Term>,
+    /// Whether its first segment is a seal, where segments are made whole.
+    pub(crate) seals: bool,
+    /// The highest term of a segment.
+    pub(crate) head_term: Option<Term>,
+    /// The newest segment, where it grows and is one's own.
     pub(crate) tail: Option<S::Tail>,
     /// The segment read last.
     pub(crate) reading: Option<(Name, ReadAhead<S::Reader>)>,
@@ -81,7 +108,7 @@ pub struct Log<S: Segments> {
     pub(crate) state: State,
     /// Damaged segments, which are kept when they are given up.
     pub(crate) damaged: Vec<Name>,
-    /// What the opening cut off.
+    /// What the opening left out.
     pub(crate) cut: Option<Cut>,
 }
 
@@ -96,88 +123,21 @@ pub(crate) enum State {
 }
 
 impl<S: Segments> Log<S> {
-    /// Opens the log of an index; a new one has no segments and ends at 0. It begins with its first segment;
-    /// who knows from where on it is needed uses [`open_from`](Self::open_from).
-    ///
-    /// The newest segment, where it grows, is read and checked. With [`Access::Write`] the torn end that a
-    /// crash left is cut off and all the rest is synced; with [`Access::Read`] the log just ends
-    /// before it. [`Error::Damaged`], with file and offset, when a frame is damaged or a segment is missing.
-    pub fn open(medium: S, access: Access) -> Result<Self, S::Error> {
-        Self::open_needed(medium, access, None)
-    }
-
-    /// As [`open`](Self::open), of a log whose entries before a position are absorbed: whatever is left
-    /// of them is not looked at, and the log ends at that position or behind it. [`Error::Damaged`] when the
-    /// entries from there on are not all there; for a reader [`Error::GivenUp`] when the log begins later,
-    /// because a writer may have given them up meanwhile.
-    pub fn open_from(medium: S, access: Access, needed_from: u64) -> Result<Self, S::Error> {
-        Self::open_needed(medium, access, Some(needed_from))
-    }
-
-    fn open_needed(medium: S, access: Access, needed_from: Option<u64>) -> Result<Self, S::Error> {
-        check_position(needed_from)?;
-        let survey = survey::survey(&medium, needed_from)?;
-        survey.check_sound(access == Access::Read)?;
-        let mut log = Self::unopened(medium);
-        log.needed_from = needed_from.unwrap_or(0);
-        log.adopt(survey);
-        if access == Access::Write {
-            log.prepare()?;
-        }
-        Ok(log)
-    }
-
-    fn unopened(medium: S) -> Self {
-        Self {
-            medium,
-            segments: Vec::new(),
-            absorbed: Vec::new(),
-            leftovers: Vec::new(),
-            newest: None,
-            tail: None,
-            reading: None,
-            end: 0,
-            torn_bytes: 0,
-            durable: 0,
-            needed_from: 0,
-            is_detached: false,
-            segment_bytes: SEGMENT_BYTES,
-            state: State::ReadOnly,
-            damaged: Vec::new(),
-            cut: None,
-        }
-    }
-
-    /// Opens the log of an index for writing, damaged or not, and reads all of it from a position on,
-    /// or from its beginning: the report says which entries can be read. With damage the log takes no
-    /// appends until [`drop_before`](Self::drop_before) of its end, which sets damaged segments aside,
-    /// untouched.
-    pub fn salvage(medium: S, needed_from: Option<u64>) -> Result<(Self, Report), S::Error> {
-        check_position(needed_from)?;
-        let survey = survey::survey(&medium, needed_from)?;
-        let report = check::salvage(&medium, &survey, needed_from.unwrap_or(0))?;
-        let mut log = Self::unopened(medium);
-        log.needed_from = needed_from.unwrap_or(0);
-        log.adopt(survey);
-        if report.damage.is_empty() {
-            log.prepare()?;
-        } else {
-            // Positions are never used again, whatever was at them.
-            let ends = log.segments.iter().map(|segment| segment.end);
-            log.end = ends.fold(log.end, u64::max);
-            log.end = report
-                .spans
-                .iter()
-                .fold(log.end, |end, span| end.max(span.1));
-            log.damaged.clone_from(&report.damaged);
-            log.state = State::Damaged;
-        }
-        Ok((log, report))
-    }
-
-    /// What was cut off when the log was opened for writing; none after a clean end.
+    /// What was left out when the log was opened for writing; none after a clean end.
     pub fn cut(&self) -> Option<&Cut> {
         self.cut.as_ref()
+    }
+
+    /// The term that it was opened for writing with; none of one that was opened for reading.
+    pub fn term(&self) -> Option<Term> {
+        self.term
+    }
+
+    /// Whether an opening with this term, or a higher one, had begun a segment, and so ended the log of
+    /// those before it. A reader waits for that of its snapshot: until then an earlier writer may go on.
+    /// Of what was written before there were terms there is nothing to wait for.
+    pub fn has_segment_of(&self, term: Term) -> bool {
+        term == Term::NONE || self.head_term.is_some_and(|head| head >= term)
     }
 
     /// What of the log is needed, to be checked beside it.

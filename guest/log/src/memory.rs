@@ -92,6 +92,14 @@ impl MemoryObjects {
         self.lock().objects.insert(name, Arc::new(bytes.to_vec()));
     }
 
+    /// Objects of their own that are the same now.
+    #[cfg(test)]
+    pub(crate) fn copied(&self) -> Self {
+        let copy = Self::new(&self.location);
+        copy.lock().objects.clone_from(&self.lock().objects);
+        copy
+    }
+
     fn lock(&self) -> MutexGuard<'_, Log> {
         // What a panic interrupted was a call on a map.
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
@@ -119,7 +127,7 @@ impl Segments for MemoryObjects {
     }
 
     fn place(&self, name: Name) -> String {
-        format!("{}/log/{:016x}", self.location, name.0)
+        format!("{}/log/{:016x}", self.location, name.number)
     }
 
     fn list(&self) -> Result<Vec<Name>, MemoryError> {

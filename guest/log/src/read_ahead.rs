@@ -80,9 +80,13 @@ mod tests {
         let bytes: Vec<u8> = (0..WINDOW_BYTES * 2 + 77)
             .map(|at| (at % 251) as u8)
             .collect();
-        files.replace(Name(0), &bytes);
+        let name = Name {
+            number: 0,
+            term: None,
+        };
+        files.replace(name, &bytes);
         let end = bytes.len() - 5;
-        let file = ReadAhead::new(files.open(Name(0)).expect("there"), end as u64);
+        let file = ReadAhead::new(files.open(name).expect("there"), end as u64);
         assert_eq!(file.size(), end as u64);
         let lengths = [1, 0, 20, 4_000, WINDOW_BYTES - 1, WINDOW_BYTES];
         for (length, offset) in lengths

@@ -9,6 +9,10 @@
 //! 2. A later frame says that the bad one was on the medium when it was written: damage.
 //! 3. Otherwise both were written since the last sync. Sectors that never reached the medium read
 //!    as zeroes: if the bad stretch has such a sector it is torn, else damage.
+//!
+//! All frames of one write count, or none: a frame says when others of its write follow, and without the
+//! last of them the others are torn too. So nobody counts what a writer takes back of a write that found no
+//! room.
 
 use crate::error::{Error, Result};
 use crate::frame::{self, HEAD_BYTES, Head};
@@ -20,7 +24,7 @@ const SECTOR_BYTES: u64 = 512;
 /// How much is read at once in the search for a frame.
 const WINDOW_BYTES: u64 = 1 << 20;
 
-/// Finds the position after the last whole frame; what the file has behind it is torn. [`Error::Damaged`],
+/// Finds the position after the last whole write; what the file has behind it is torn. [`Error::Damaged`],
 /// with the offset, when there is damage. Frames before `needed_from` are not looked at.
 pub(crate) fn find_end<R: Reader>(
     file: &R,
@@ -29,16 +33,22 @@ pub(crate) fn find_end<R: Reader>(
 ) -> Result<u64, R::Error> {
     let size = file.size();
     let mut offset = segment.offset_of(needed_from).min(size);
+    let mut whole = offset;
     while offset < size {
         match frame::verify(file, offset, size, segment.position_at(offset))? {
-            Some(head) => offset += head.frame_bytes(),
+            Some(head) => {
+                offset += head.frame_bytes();
+                if !head.has_next {
+                    whole = offset;
+                }
+            }
             None => {
                 check_torn(file, segment, offset)?;
                 break;
             }
         }
     }
-    Ok(segment.position_at(offset))
+    Ok(segment.position_at(whole))
 }
 
 /// Fails with [`Error::Damaged`] unless the bad frame at `offset` can be the trace of an interrupted write.

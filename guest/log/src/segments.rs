@@ -8,22 +8,36 @@ use std::convert::Infallible;
 use std::marker::PhantomData;
 
 use crate::error::MediumError;
+use crate::term::Term;
 
 /// How segments come to be on a medium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// They grow at their end. The name of a segment is the position of its first entry.
+    /// They grow at their end. The name of a segment is the position of its first entry, and whose it is.
     Growing,
-    /// They are whole when they are made, one for each commit, and never change. Names count commits; none
-    /// is left out, so that who makes the next one knows that no other writer did.
+    /// They are whole when they are made, one for each commit, and never change. Names count commits and
+    /// what has no entries; none is left out, so that who makes the next one knows that no other writer did.
     Whole,
 }
 
-/// The name of a segment; see [`Form`] for what it says. Names ascend in the order of the log.
+/// The name of a segment; see [`Form`] for what it says. Ordered by number, then term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(pub u64);
+pub struct Name {
+    /// The position of the first entry, or how many commits were before.
+    pub number: u64,
+    /// Whose it is. None of one that was made whole, where of all who want a number one gets it, and of
+    /// what was written before there were terms.
+    pub term: Option<Term>,
+}
 
-/// The segments of one log. Whoever writes holds the lock of the index; readers need none.
+impl Name {
+    /// What of two names of segments that grow comes later: the term first.
+    pub(crate) fn rank(self) -> (Term, u64) {
+        (self.term.unwrap_or(Term::NONE), self.number)
+    }
+}
+
+/// The segments of one log. Neither readers nor writers need a lock.
 pub trait Segments {
     /// What goes wrong.
     type Error: MediumError;
@@ -50,7 +64,7 @@ pub trait Segments {
 
     /// Makes a segment that begins with some bytes: all of it, where they do not grow. On return they and
     /// the name are on the medium. Where segments grow, what the interrupted making of one has left under
-    /// the name gives way, and the tail is returned.
+    /// the name gives way, and the tail is returned; nobody else makes one of that name.
     ///
     /// Where they do not, of any number of callers one succeeds; the others get
     /// [`Taken`](crate::Fault::Taken). A medium that asks again after an answer that got lost looks first
@@ -58,8 +72,8 @@ pub trait Segments {
     /// after another error there may be, but not a part of one.
     fn begin(&self, name: Name, bytes: &[u8]) -> Result<Option<Self::Tail>, Self::Error>;
 
-    /// The newest segment, to go on at its end; none where they do not grow. At most one tail is used at a
-    /// time.
+    /// A segment, to go on at its end, or to sync it; none where they do not grow. One that is gone may be
+    /// made, without any bytes. Only one appends to it; others may sync it at the same time.
     fn tail(&self, name: Name) -> Result<Option<Self::Tail>, Self::Error>;
 
     /// Removes a segment, durable on return; succeeds when there is none. It must not need room.
@@ -103,7 +117,8 @@ pub trait Tail {
     type Error: MediumError;
 
     /// Adds bytes at the end in one write. On return they survive the end of the process, not of the power.
-    /// After an error the bytes behind [`size`](Self::size) are undefined.
+    /// After an error the bytes behind [`size`](Self::size) are undefined; after
+    /// [`Full`](crate::Fault::Full) not all have arrived, and what has is a beginning of them.
     fn append(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
 
     /// Makes all bytes, and the size, survive a power loss. After an error it is unknown which of the bytes

@@ -6,26 +6,30 @@
 //! interrupted start of a segment leaves. It is damage only where something tells that entries were there:
 //! the segment before it ends too early, or nothing reaches back to what is needed.
 
+use crate::chain::{self, Found};
 use crate::error::{Error, Fault, MediumError, Result};
 use crate::read_ahead::ReadAhead;
 use crate::recovery::find_end;
-use crate::segment::{self, Header, Segment, WHOLE_HEADER_BYTES};
+use crate::segment::{self, Fields, Header, Opened, Segment};
 use crate::segments::{Form, Name, Reader, Segments};
+use crate::term::Term;
 
-/// A reader that finds a listed segment gone lists again: the writer removes old ones at any time.
-const LISTING_ATTEMPTS: usize = 10;
+/// A reader that finds a listed segment gone, or cut, lists again: a writer removes old ones at any time.
+const LISTING_ATTEMPTS: usize = 32;
 
 /// The segments of a log, and what is wrong with them.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
     /// Segments that may hold needed entries, oldest first, each beginning where the one before ends.
     pub(crate) segments: Vec<Segment>,
-    /// Those that hold nothing any more: given up, or never begun.
-    pub(crate) leftovers: Vec<Name>,
-    /// Those whose entries are all absorbed.
-    pub(crate) absorbed: Vec<Name>,
+    /// Those that hold nothing any more: given up, never begun, or of a writer that was overtaken. No seals.
+    pub(crate) superfluous: Vec<Name>,
     /// The last name that is taken.
     pub(crate) newest: Option<Name>,
+    /// The highest term of a good segment.
+    pub(crate) head_term: Option<Term>,
+    /// The highest term of any, as far as that is known.
+    pub(crate) term: Term,
     /// Position after the last entry that can be read, or that was absorbed.
     pub(crate) end: u64,
     /// Bytes behind it that are no whole entry.
@@ -34,6 +38,8 @@ pub(crate) struct Survey {
     pub(crate) is_detached: bool,
     /// What is damaged.
     pub(crate) damage: Vec<Damage>,
+    /// The newest segment got shorter while it was read.
+    was_cut: bool,
 }
 
 /// Something that is not as it was written.
@@ -77,36 +83,12 @@ pub(crate) fn survey<S: Segments>(
                 if medium.form() == Form::Whole {
                     place_unreadable(&mut files, needed_from);
                 }
-                return judge(medium, &files, needed_from);
+                let survey = judge(medium, &files, needed_from)?;
+                if !survey.was_cut || attempt == LISTING_ATTEMPTS {
+                    return Ok(survey);
+                }
+                attempt += 1;
             }
-        }
-    }
-}
-
-/// Something that lies where segments do.
-struct Found<R> {
-    name: Name,
-    /// Where it begins, as far as that is known.
-    first: u64,
-    reader: R,
-    header: Header,
-}
-
-impl<R: Reader> Found<R> {
-    fn is_unborn(&self) -> bool {
-        matches!(self.header, Header::Unborn)
-    }
-
-    /// Whether everything before it was given up when it was made.
-    fn follows_nothing(&self) -> bool {
-        matches!(self.header, Header::Good { follows: None, .. })
-    }
-
-    /// Where it ends, if it says so.
-    fn stated_end(&self) -> Option<u64> {
-        match self.header {
-            Header::Good { end, .. } => end,
-            _ => None,
         }
     }
 }
@@ -116,17 +98,22 @@ fn read_headers<S: Segments>(
     names: &[Name],
 ) -> Result<Vec<Found<S::Reader>>, S::Error> {
     let read = |name: &Name| {
-        let (reader, header) = segment::open(medium, *name)?;
+        let Opened {
+            reader,
+            header,
+            header_bytes,
+        } = segment::open(medium, *name)?;
         let first = match header {
-            Header::Good { first, .. } => first,
+            Header::Good(Fields { first, .. }) => first,
             // The name of one that grows says it; for others see below.
-            _ => name.0,
+            _ => name.number,
         };
         Ok(Found {
             name: *name,
             first,
             reader,
             header,
+            header_bytes,
         })
     };
     names.iter().map(read).collect()
@@ -135,16 +122,16 @@ fn read_headers<S: Segments>(
 /// Of a segment that was made whole only its header says where it begins. One whose header cannot be read
 /// lies between its neighbours; the only one of all holds what is needed.
 fn place_unreadable<R: Reader>(files: &mut [Found<R>], needed_from: Option<u64>) {
-    let begin = |file: &Found<R>| file.stated_end().map(|_| file.first);
+    let begin = |file: &Found<R>| file.fields().map(|fields| fields.first);
     let begins: Vec<Option<u64>> = files.iter().skip(1).map(begin).chain([None]).collect();
     let mut before = None;
     for (file, next) in files.iter_mut().zip(begins) {
         if matches!(file.header, Header::Bad(_)) {
-            let frames = file.reader.size().saturating_sub(WHOLE_HEADER_BYTES as u64);
+            let frames = file.reader.size().saturating_sub(file.header_bytes);
             let from_next = next.map(|next| next.saturating_sub(frames));
             file.first = before.or(from_next).or(needed_from).unwrap_or(0);
         }
-        before = file.stated_end();
+        before = file.fields().and_then(|fields| fields.end);
     }
 }
 
@@ -153,45 +140,38 @@ fn judge<S: Segments>(
     files: &[Found<S::Reader>],
     needed_from: Option<u64>,
 ) -> Result<Survey, S::Error> {
+    let form = medium.form();
+    let good = files.iter().filter(|file| file.fields().is_some());
     let mut survey = Survey {
         newest: files.last().map(|file| file.name),
+        head_term: good.map(Found::term).max(),
+        term: files.iter().map(Found::term).max().unwrap_or(Term::NONE),
         ..Survey::default()
     };
-    let base = files.iter().rposition(Found::follows_nothing).unwrap_or(0);
-    // Of the files with something in them the last that begins there or before has the first needed
-    // entry.
-    let is_absorbed =
-        |file: &Found<S::Reader>| !file.is_unborn() && Some(file.first) <= needed_from;
-    let start = files.iter().rposition(is_absorbed).unwrap_or(0).max(base);
-    for (index, file) in files.iter().enumerate().take(start) {
-        match index < base || file.is_unborn() {
-            true => survey.leftovers.push(file.name),
-            false => survey.absorbed.push(file.name),
-        }
-    }
     let mut newest = None;
-    for file in files.iter().skip(start) {
-        match survey.link(medium, file)? {
-            Some(segment) => {
-                survey.segments.push(segment);
-                newest = Some(file);
-            }
-            None => survey.leftovers.push(file.name),
+    for file in chain::choose(form, files, needed_from) {
+        if let Some(segment) = survey.link(medium, file)? {
+            survey.segments.push(segment);
+            newest = Some(file);
         }
     }
+    let removable = files.iter().filter(|file| !file.is_seal());
+    let counts = |name: &Name| survey.segments.iter().any(|it| it.name == *name);
+    survey.superfluous = { removable.map(|file| file.name) }
+        .filter(|name| !counts(name))
+        .collect();
     survey.check_start(medium, files, needed_from);
     let needed = needed_from.unwrap_or(0);
-    if let Some(newest) = newest.filter(|_| medium.form() == Form::Growing) {
+    if let Some(newest) = newest.filter(|_| form == Form::Growing) {
         survey.find_end(medium, newest, needed)?;
     }
     let read = survey.segments.last().map(|segment| segment.end);
     survey.end = read.unwrap_or(0);
     survey.check_unborn(medium, files, needed_from);
     if let (None, None, Some(last)) = (read, needed_from, files.last()) {
-        // Its name tells where the log had come to, and nothing else does: it stays.
+        // Its name tells where the log had come to, and nothing else does.
         survey.end = last.first;
         survey.is_detached = true;
-        survey.leftovers.retain(|name| *name != last.name);
     }
     if survey.end < needed {
         survey.end = needed;
@@ -226,59 +206,94 @@ impl Survey {
         medium: &S,
         file: &Found<S::Reader>,
     ) -> Result<Option<Segment>, S::Error> {
-        let (name, form, first) = (file.name, medium.form(), file.first);
+        let (name, first) = (file.name, file.first);
         let (follows, end) = match &file.header {
             Header::Unborn => return Ok(None),
-            Header::Good { follows, end, .. } => (*follows, *end),
+            Header::Good(fields) => (fields.follows, fields.end),
             Header::Bad(problem) => {
                 self.found(name, problem);
                 (Some(first), None)
             }
             Header::Newer(problem) => return Err(Error::NewerFormat(problem.clone())),
         };
-        let place = || medium.place(name);
-        let end = end.or_else(|| segment::end_of(form, first, file.reader.size()));
+        let end = end.or_else(|| segment::end_of(first, file.reader.size(), file.header_bytes));
         let Some(end) = end else {
-            let place = place();
+            let place = medium.place(name);
             self.found(
                 name,
                 format!("{place}: no log has a position as large as its last"),
             );
             return Ok(None);
         };
-        if let Some(before) = self.segments.last_mut() {
-            let ended = before.end;
-            // What one has behind the beginning of the next was never acknowledged.
-            before.end = ended.min(first);
-            let is_joined = match form {
-                Form::Growing => ended >= first,
-                Form::Whole => ended == first,
-            };
-            if !is_joined || follows.is_some_and(|follows| follows != first) {
-                let follows = follows.unwrap_or(first);
-                let place = place();
-                self.found(
-                    name,
-                    format!(
-                        "{place}: the log segment follows position {follows}, but the one before it \
-                         ends at {ended}; a file was removed or cut; restore it from a backup"
-                    ),
-                );
-            }
-        } else if let Some(follows) = follows.filter(|follows| *follows != first) {
-            let place = place();
-            self.found(
-                name,
-                format!("{place}: the log segment follows position {follows}, not {first}"),
-            );
+        if self.segments.last().is_some_and(|it| first < it.first) {
+            // One that cannot be read, of an opening that took over before where the one before it begins.
+            return Ok(None);
         }
-        Ok(Some(Segment {
+        let segment = Segment {
             name,
-            form,
+            form: medium.form(),
+            term: file.term(),
             first,
             follows,
+            previous: file.previous(),
             end,
-        }))
+            header_bytes: file.header_bytes,
+            is_seal: file.is_seal(),
+        };
+        self.check_joined(medium, &segment, file.fields().is_some());
+        Ok(Some(segment))
+    }
+
+    /// Whether a segment begins where the one before it ends.
+    fn check_joined<S: Segments>(&mut self, medium: &S, segment: &Segment, is_good: bool) {
+        let place = || medium.place(segment.name);
+        let (first, follows) = (segment.first, segment.follows.unwrap_or(segment.first));
+        let Some(before) = self.segments.last_mut() else {
+            if follows != first {
+                let place = place();
+                self.found(
+                    segment.name,
+                    format!("{place}: the log segment follows position {follows}, not {first}"),
+                );
+            }
+            return;
+        };
+        let (ended, term) = (before.end, before.term);
+        // What one has behind the beginning of the next was never acknowledged.
+        before.end = ended.min(first);
+        let is_named = segment.previous.is_none_or(|name| name == before.name);
+        let is_joined = match segment.form {
+            Form::Growing => ended >= first && is_named,
+            Form::Whole => ended == first,
+        };
+        if !is_joined || follows != first {
+            // Where a whole writer's segments are missing they may just have been given up.
+            let other = |name: Name| segment.form == Form::Growing && name.rank().0 != term;
+            let kind = match segment.previous.is_some_and(other) {
+                true => DamageKind::Start,
+                false => DamageKind::Segment,
+            };
+            let problem = format!(
+                "{}: the log segment follows position {follows}, but the one before it ends at {ended}; a \
+                 file was removed or cut; restore it from a backup",
+                place()
+            );
+            self.damage.push(Damage {
+                name: segment.name,
+                problem,
+                kind,
+            });
+        }
+        if segment.form == Form::Whole && is_good && segment.term < term {
+            let place = place();
+            self.found(
+                segment.name,
+                format!(
+                    "{place}: the log segment is of an earlier writer than the one before it; restore it \
+                     from a backup"
+                ),
+            );
+        }
     }
 
     /// Where the newest segment ends.
@@ -299,6 +314,9 @@ impl Survey {
                 self.torn_bytes = size.saturating_sub(segment.offset_of(end));
             }
             Err(Ok(problem)) => {
+                // The owner takes back what a medium without room took of a write; that never counted.
+                let present = medium.open(found.name).map_or(0, |file| file.size());
+                self.was_cut = present < found.reader.size();
                 let place = medium.place(found.name);
                 self.damage.push(Damage {
                     name: found.name,
@@ -322,19 +340,24 @@ impl Survey {
             return;
         };
         let begins = oldest.first;
-        // Who does not know from where on the log is needed needs what a file before it began with.
-        let before = |file: &&Found<S::Reader>| file.is_unborn() && file.first < begins;
-        let unborn = files.iter().find(before).map(|file| file.first);
-        let unborn = unborn.filter(|_| oldest.follows.is_some());
-        let Some(needed) = needed_from.or(unborn) else {
-            return;
+        // What should be before it: the one that it names, or of those without terms any.
+        let previous = oldest.previous;
+        let stands_before = |file: &&Found<S::Reader>| match previous {
+            Some(name) => file.name == name,
+            None => file.name.term.is_none() && file.first < begins,
         };
-        if begins <= needed {
-            return;
-        }
-        let cut = files
-            .iter()
-            .rfind(|file| file.is_unborn() && file.first <= needed);
+        let mut unborn = files.iter().filter(|file| file.is_unborn());
+        let before = unborn.clone().find(stands_before).map(|file| file.first);
+        let needed = match (needed_from, before) {
+            (Some(needed), _) if needed < begins => needed,
+            // Who does not know from where on the log is needed needs what a file before it began with.
+            (None, Some(first)) if oldest.follows.is_some() => first,
+            _ => return,
+        };
+        let cut = match previous {
+            Some(name) => unborn.find(|file| file.name == name),
+            None => unborn.rfind(|file| file.name.term.is_none() && file.first <= needed),
+        };
         let (name, problem, kind) = match cut {
             Some(cut) => {
                 let place = medium.place(cut.name);
@@ -371,7 +394,12 @@ impl Survey {
         let Some(needed) = needed_from else {
             return;
         };
-        let Some(unborn) = files.last().filter(|file| file.is_unborn()) else {
+        // What other terms began shows nothing: a writer that was overtaken may have gone on for a while,
+        // and one that is taking over may have counted entries that a slower one, whose segment came later,
+        // left out.
+        let head = self.head_term.unwrap_or(Term::NONE);
+        let unborn = { files.iter() }.filter(|file| file.is_unborn() && file.term() == head);
+        let Some(unborn) = unborn.max_by_key(|file| file.first) else {
             return;
         };
         if unborn.first <= needed.max(self.end) {

@@ -9,17 +9,23 @@
 )]
 
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::segment::{self, Header};
 use crate::{
     Access, Durability, Entry, Error, Fault, Form, Log, MediumError, MemoryObjects, Name, Reader,
-    Segments,
+    Segments, Term,
 };
 
 mod agreement;
 mod damage;
 mod faults;
+mod fencing;
 mod files;
 mod objects;
+mod race;
+mod seals;
+mod sleeping;
 
 pub(crate) use files::Files;
 
@@ -80,8 +86,33 @@ macro_rules! on_both_forms {
 }
 use on_both_forms;
 
+/// A term above all that were given before.
+fn next_term() -> Term {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let number = 1 + LAST.fetch_add(1, Ordering::Relaxed);
+    // As good as random, and descending: the number decides.
+    let nonce = u128::from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)) << 40 ^ u128::MAX;
+    Term { number, nonce }
+}
+
+fn writing() -> Access {
+    writing_as(next_term())
+}
+
+fn writing_as(term: Term) -> Access {
+    Access::Write { term, seal: true }
+}
+
+/// What a writer uses that knows that nobody else is at work.
+fn writing_alone() -> Access {
+    Access::Write {
+        term: next_term(),
+        seal: false,
+    }
+}
+
 fn open<M: Medium>(medium: &M) -> Log<M> {
-    Log::open(medium.clone(), Access::Write).expect("a good log")
+    Log::open(medium.clone(), writing()).expect("a good log")
 }
 
 /// A log with segments of at most a few entries.
@@ -169,10 +200,35 @@ fn names<M: Medium>(medium: &M) -> Vec<Name> {
     medium.list().expect("listed")
 }
 
-const FIRST: Name = Name(0);
+fn is_seal<M: Medium>(medium: &M, name: Name) -> bool {
+    let opened = segment::open(medium, name).expect("readable");
+    matches!(opened.header, Header::Good(fields) if fields.is_seal)
+}
+
+/// What is there beside the seals.
+fn unsealed<M: Medium>(medium: &M) -> Vec<Name> {
+    let names = names(medium).into_iter();
+    names.filter(|name| !is_seal(medium, *name)).collect()
+}
+
+fn seals_on<M: Medium>(medium: &M) -> usize {
+    names(medium).len() - unsealed(medium).len()
+}
+
+/// The name of something that was made whole, or of version 1.
+const fn untermed(number: u64) -> Name {
+    Name { number, term: None }
+}
+
+/// A medium with one segment.
+fn alone<M: Medium>(name: Name, bytes: &[u8]) -> M {
+    let medium = M::new();
+    medium.replace(name, bytes);
+    medium
+}
 
 on_both_forms! {
-    a_new_log_is_empty_and_makes_no_segment
+    a_new_log_is_empty_and_only_a_writer_makes_a_segment
     entries_come_back_in_order_in_this_process_and_the_next
     positions_are_sums_of_frame_bytes
     positions_that_are_none_are_refused
@@ -183,20 +239,25 @@ on_both_forms! {
     positions_that_a_snapshot_absorbed_are_not_used_again
 }
 
-fn a_new_log_is_empty_and_makes_no_segment<M: Medium>() {
+fn a_new_log_is_empty_and_only_a_writer_makes_a_segment<M: Medium>() {
     let medium = M::new();
-    for access in [Access::Write, Access::Read] {
+    for (access, segments) in [(Access::Read, 0), (writing(), 1), (writing(), 2)] {
         let mut log = Log::open(medium.clone(), access).expect("new");
         assert_eq!((log.start(), log.end()), (0, 0));
         assert_eq!(log.read(0).expect("the end"), None);
+        assert_eq!(names(&medium).len(), segments);
     }
+    let mut log = open(&medium);
+    assert_eq!(log.append(&[], Durability::Sync).expect("nothing"), 0);
+    assert_eq!(names(&medium).len(), 3);
+    log.drop_before(0).expect("nothing to drop");
+    let seals = if medium.form() == Form::Whole { 3 } else { 0 };
+    assert_eq!(seals_on(&medium), seals);
     assert_eq!(
-        open(&medium)
-            .append(&[], Durability::Sync)
-            .expect("nothing"),
-        0
+        names(&medium).len(),
+        seals.max(1),
+        "the empty ones before it"
     );
-    assert!(names(&medium).is_empty());
 }
 
 fn entries_come_back_in_order_in_this_process_and_the_next<M: Medium>() {
@@ -210,7 +271,7 @@ fn entries_come_back_in_order_in_this_process_and_the_next<M: Medium>() {
     assert_eq!(replay(&mut log, end), contents(10..20));
     log.append(&[(b"", b"")], Durability::Os)
         .expect("an empty entry");
-    for access in [Access::Read, Access::Write] {
+    for access in [Access::Read, writing()] {
         let mut again = Log::open(medium.clone(), access).expect("good");
         assert_eq!(again.end(), log.end());
         let mut wanted = contents(0..20);
@@ -251,8 +312,9 @@ fn positions_that_are_none_are_refused<M: Medium>() {
     assert!(is_damaged(&error), "{error}");
     // One entry is one commit.
     let (name, offset) = match medium.form() {
-        Form::Growing => (FIRST, positions[1] + 1 + 32),
-        Form::Whole => (Name(1), 1 + 48),
+        Form::Growing => (names(&medium)[0], positions[1] + 1 + 88),
+        // The first is the seal.
+        Form::Whole => (untermed(2), 1 + 72),
     };
     let place = format!("{}: offset {offset}", medium.place(name));
     assert!(error.to_string().starts_with(&place), "{error}");
@@ -287,7 +349,7 @@ fn segments_follow_each_other<M: Medium>() {
         );
     }
     assert_eq!(replay(&mut log, 0), contents(0..20));
-    for access in [Access::Read, Access::Write] {
+    for access in [Access::Read, writing()] {
         let mut again = Log::open(medium.clone(), access).expect("good");
         assert_eq!(replay(&mut again, positions[7]), contents(7..20));
     }
@@ -297,6 +359,7 @@ fn what_is_given_up_goes_by_whole_segments_but_never_the_newest<M: Medium>() {
     let medium = M::new();
     let mut log = open_small(&medium);
     let positions = fill(&mut log, 0..20, Durability::Os);
+    log.drop_before(0).expect("what is empty, at most");
     let before = names(&medium);
     log.drop_before(0).expect("nothing to drop");
     assert_eq!(names(&medium), before);
@@ -307,17 +370,22 @@ fn what_is_given_up_goes_by_whole_segments_but_never_the_newest<M: Medium>() {
     assert_eq!(replay(&mut log, positions[11]), contents(11..20));
     let error = log.read(positions[0]).expect_err("given up");
     assert!(matches!(error, Error::GivenUp(_)), "{error}");
-    let left: Vec<Name> = log.segments.iter().map(|segment| segment.name).collect();
-    assert_eq!(names(&medium), left);
+    let left = { log.segments.iter() }.filter(|it| !it.is_seal);
+    let left: Vec<Name> = left.map(|segment| segment.name).collect();
+    assert_eq!(unsealed(&medium), left);
     assert_eq!(log.segments[0].first, start);
     let second = log.segments[1].first;
     assert!(second > positions[11], "more could have been dropped");
 
     let end = log.end();
     log.drop_before(end).expect("dropped");
-    assert_eq!(names(&medium).len(), 1);
+    assert_eq!(unsealed(&medium).len(), 1);
     let mut log = open_small(&medium);
     assert_eq!(log.end(), end);
+    log.drop_before(end).expect("dropped");
+    // Where they do not grow a seal is the newest.
+    let kept = usize::from(medium.form() == Form::Growing);
+    assert_eq!(unsealed(&medium).len(), kept);
     assert_eq!(fill(&mut log, 20..22, Durability::Os)[0], end);
     assert_eq!(replay(&mut log, end), contents(20..22));
 }
@@ -329,11 +397,13 @@ fn a_large_newest_segment_is_replaced_when_all_of_it_is_given_up<M: Medium>() {
         .append(&[(b"h", &vec![1; 1 << 20])], Durability::Os)
         .expect("appended");
     log.drop_before(end).expect("dropped");
+    let term = log.term();
     let (name, bytes) = match medium.form() {
-        Form::Growing => (Name(end), 32),
-        Form::Whole => (Name(1), 48),
+        Form::Growing => (Name { number: end, term }, 88),
+        // Beside the seal.
+        Form::Whole => (untermed(2), 2 * 72),
     };
-    assert_eq!(names(&medium), [name]);
+    assert_eq!(unsealed(&medium), [name]);
     assert_eq!(medium.size_bytes(), bytes);
     assert_eq!(open(&medium).end(), end);
 }
@@ -355,12 +425,16 @@ fn positions_that_a_snapshot_absorbed_are_not_used_again<M: Medium>() {
     // A crash before the old segments were removed, or even synced: they stay given up.
     let old_bytes = &old_bytes[..old_bytes.len() - 1];
     medium.replace(old_newest, old_bytes);
-    for access in [Access::Read, Access::Write] {
+    for access in [Access::Read, writing()] {
         let mut again = Log::open(medium.clone(), access).expect("good");
         assert_eq!(again.start(), absorbed);
         assert_eq!(replay(&mut again, absorbed), contents(10..12));
+        log = again;
     }
-    let left: Vec<Name> = log.segments.iter().map(|segment| segment.name).collect();
-    assert_eq!(names(&medium), left);
+    // What is given up goes when a writer gives up anything.
+    log.drop_before(0).expect("dropped");
+    let left = { log.segments.iter() }.filter(|it| !it.is_seal);
+    let left: Vec<Name> = left.map(|segment| segment.name).collect();
+    assert_eq!(unsealed(&medium), left);
     assert_eq!(log.segments[0].first, absorbed);
 }

@@ -62,7 +62,7 @@ struct Copy<'a> {
 struct Source {
     contents: Contents,
     _pin: Pin,
-    _reader: Option<Arc<Open>>,
+    reader: Option<Arc<Open>>,
 }
 
 /// Copies an index to a store under a name that is free there.
@@ -136,6 +136,7 @@ fn claim(to: &dyn Storage, name: &str) -> Result<Lock> {
         return Err(taken("an index"));
     }
     let lock = to.lock()?;
+    to.clear_unfinished()?;
     let is_ours = to.get(UNFINISHED_COPY)?.is_some();
     if !is_ours && !is_bare(to)? {
         return Err(taken("something that is no whole index"));
@@ -170,6 +171,14 @@ fn is_bare(to: &dyn Storage) -> Result<bool> {
     Ok(is_bare)
 }
 
+impl Source {
+    /// Fails with `conflict` when another writer has taken the index over since.
+    fn check(&self, index: &Open) -> Result<()> {
+        let writer = self.reader.as_deref().unwrap_or(index).writer();
+        writer.consult(|introducer| introducer.contents()).map(drop)
+    }
+}
+
 /// What makes up the index now. A reader is opened anew, as the log may have moved on since.
 fn source(index: &Open) -> Result<Source> {
     if !index.is_read_only() {
@@ -179,7 +188,7 @@ fn source(index: &Open) -> Result<Source> {
         return Ok(Source {
             contents,
             _pin: pin,
-            _reader: None,
+            reader: None,
         });
     }
     let storage = Arc::clone(&index.shared().storage);
@@ -194,7 +203,7 @@ fn source(index: &Open) -> Result<Source> {
     Ok(Source {
         contents,
         _pin: pin,
-        _reader: Some(reader),
+        reader: Some(reader),
     })
 }
 
@@ -226,7 +235,16 @@ impl Copy<'_> {
                     self.missing.insert(path);
                 }
                 Err(error) => return Err(error),
-                Ok(()) => return self.publish(&source.contents),
+                // The log was that of a writer who has not been overtaken since, or there is another copy
+                // to be made.
+                Ok(()) => match source.check(index) {
+                    Err(error) if error.kind() == ErrorKind::Conflict && index.is_read_only() => {
+                        tracing::debug!(%error, "a backup starts over");
+                        attempts += 1;
+                    }
+                    Err(error) => return Err(error),
+                    Ok(()) => return self.publish(&source.contents),
+                },
             }
         }
         Err(Error::new(
@@ -271,7 +289,7 @@ impl Copy<'_> {
         for directory in directories {
             self.to.sync(directory)?;
         }
-        self.copy_log(contents.log_position)
+        self.copy_log(contents)
     }
 
     fn copy_file(&mut self, path: &str) -> Result<()> {
@@ -302,11 +320,14 @@ impl Copy<'_> {
     }
 
     /// Copies the entries from a position on, each checked, to a log that keeps their positions.
-    fn copy_log(&mut self, start: u64) -> Result<()> {
+    fn copy_log(&mut self, contents: &Contents) -> Result<()> {
+        let start = contents.log_position;
         self.to.remove("log")?;
         self.report.log_entries = 0;
         let mut from = Log::open_from(Arc::clone(&self.from), LogAccess::Read, start)?;
-        let mut to = Log::open_from(Arc::clone(&self.to), LogAccess::Write, start)?;
+        let (term, seal) = (contents.term, false);
+        let access = LogAccess::Write { term, seal };
+        let mut to = Log::open_from(Arc::clone(&self.to), access, start)?;
         let (mut position, mut entries, mut bytes) = (start, Vec::new(), 0);
         loop {
             self.limits.check()?;

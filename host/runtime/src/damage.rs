@@ -42,7 +42,7 @@ pub(crate) struct Damages {
     added: AtomicU64,
 }
 
-/// The name of a part, as its directory and the reports of the engine have it.
+/// What reports call a part: with these digits its directory begins.
 pub(crate) fn part_name(number: u64) -> String {
     format!("{number:016x}")
 }
@@ -50,7 +50,9 @@ pub(crate) fn part_name(number: u64) -> String {
 /// The part that a file of the store belongs to.
 fn part_of(path: &str) -> Option<(u64, &str)> {
     let (part, file) = path.strip_prefix("parts/")?.split_once('/')?;
-    Some((u64::from_str_radix(part, 16).ok()?, file))
+    // Behind the number is the term of the writer that made it.
+    let number = part.split_once('-').map_or(part, |(number, _)| number);
+    Some((u64::from_str_radix(number, 16).ok()?, file))
 }
 
 impl Damages {

@@ -87,6 +87,7 @@ pub(crate) trait Instance: Send {
 
     fn open(&mut self, mode: Mode) -> Result<Opened>;
     fn repair(&mut self, accept_loss: bool) -> Result<String>;
+    fn close(&mut self) -> Result<()>;
     /// The parts that could not be opened.
     fn attach(&mut self, view: &View) -> Result<Vec<u64>>;
     fn write(&mut self, batches: Vec<Batch<Columns>>) -> Result<Written>;

@@ -37,6 +37,28 @@ pub(crate) struct Open {
     _lock: Option<Lock>,
 }
 
+/// An index as it is opened.
+struct Begun {
+    shared: Arc<Shared>,
+    pool: Arc<Pool>,
+    writer: Writer,
+}
+
+impl Begun {
+    fn new(storage: &Arc<dyn Storage>, settings: &Settings) -> Result<Self> {
+        let read_only = settings.mode == Mode::Read;
+        let shared = Shared::new(Arc::clone(storage), settings.budgets, read_only);
+        let sandbox = settings.sandbox.clone();
+        let pool = Pool::new(Arc::clone(&shared), settings.engine, sandbox);
+        let writer = Writer::open(Arc::clone(&shared), Arc::clone(&pool), settings.mode)?;
+        Ok(Self {
+            shared,
+            pool,
+            writer,
+        })
+    }
+}
+
 /// One flush, and one merge, at a time; a flush need not wait for a long merge.
 #[derive(Default)]
 pub(crate) struct Locks {
@@ -61,11 +83,26 @@ impl Open {
         } else {
             Some(storage.lock()?)
         };
-        let shared = Shared::new(storage, settings.budgets, read_only);
-        let sandbox = settings.sandbox.clone();
-        let pool = Pool::new(Arc::clone(&shared), settings.engine, sandbox);
-        let writer = Writer::open(Arc::clone(&shared), Arc::clone(&pool), settings.mode)
-            .map_err(|error| error.at(format_args!("index `{name}`")))?;
+        let begin = || Begun::new(&storage, &settings);
+        let mut begun = begin().map_err(|error| error.at(format_args!("index `{name}`")))?;
+        if !read_only && !begun.shared.log.is_written() {
+            // It found no room to take over, maybe because of what a crash left unfinished. Nobody else is at
+            // work while the lock is held.
+            storage.clear_unfinished()?;
+            begun = begin().map_err(|error| error.at(format_args!("index `{name}`")))?;
+        }
+        let Begun {
+            shared,
+            pool,
+            writer,
+        } = begun;
+        // Who was at work before was kept out by now, whatever has become of the lock; not so where that
+        // waits for room.
+        if shared.log.is_written()
+            && let Err(error) = shared.storage.clear_unfinished()
+        {
+            tracing::warn!(index = name, %error, "unfinished files could not be cleared away");
+        }
         Ok(Arc::new(Self {
             name: name.to_owned(),
             shared,
@@ -148,6 +185,14 @@ impl Open {
     /// An instance for what has no limits of its own.
     pub(crate) fn lease(&self) -> Result<Lease> {
         self.pool.lease(CallLimits::default())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if !self.is_read_only() {
+            self.writer.close();
+        }
     }
 }
 

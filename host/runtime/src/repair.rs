@@ -19,12 +19,19 @@ pub(crate) fn run(
     accept_loss: bool,
 ) -> Result<Value> {
     let _lock = storage.lock()?;
-    let shared = Shared::new(storage, settings.budgets, false);
-    let pool = Pool::new(shared, settings.engine, settings.sandbox.clone());
+    let shared = Shared::new(Arc::clone(&storage), settings.budgets, false);
+    let pool = Pool::new(
+        Arc::clone(&shared),
+        settings.engine,
+        settings.sandbox.clone(),
+    );
     let mut instance = pool.start(true)?;
     instance.session().set_role(Role::Opener);
     let report = instance
         .repair(accept_loss)
         .map_err(|error| error.at(format_args!("index `{name}`")))?;
+    if shared.log.is_written() {
+        storage.clear_unfinished()?;
+    }
     parse_report(&report)
 }

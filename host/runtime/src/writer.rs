@@ -59,6 +59,8 @@ impl Writer {
             Ok(())
         });
         if let Err(error) = opened {
+            // Nobody was answered. Where the opening came to nothing there is nothing to close.
+            let _ = instance.close();
             pool.stopped();
             return Err(error);
         }
@@ -94,6 +96,19 @@ impl Writer {
             receipt,
             memory_bytes,
         })
+    }
+
+    /// Gives the index back, when nothing is asked of it any more. One that takes no more changes stays as
+    /// it is.
+    pub(crate) fn close(&self) {
+        let mut introducer = self.introducer.lock();
+        if introducer.failed.is_some() {
+            return;
+        }
+        if let Err(error) = introducer.instance().and_then(|instance| instance.close()) {
+            // As whole as after a crash.
+            tracing::debug!(%error, "an index was not closed");
+        }
     }
 
     /// What the last write found.
@@ -297,8 +312,12 @@ impl Introducer {
             self.instance = None;
             pool.stopped();
         }
+        let is_unknown = error.kind() == ErrorKind::Unknown;
         let first = self.failed.get_or_insert(error);
-        refusal(first)
+        match is_unknown {
+            true => first.clone(),
+            false => refusal(first),
+        }
     }
 
     fn check(&self) -> Result<()> {
@@ -311,10 +330,10 @@ impl Introducer {
 /// What a caller is told after a failure. It has not the kind of the cause: `resource-exhausted`, say,
 /// would promise that nothing happened.
 fn refusal(cause: &Error) -> Error {
-    let kind = if cause.kind() == ErrorKind::Conflict {
-        ErrorKind::Conflict
-    } else {
-        ErrorKind::Io
+    let kind = match cause.kind() {
+        // Another writer has taken over.
+        ErrorKind::Conflict | ErrorKind::Unknown => ErrorKind::Conflict,
+        _ => ErrorKind::Io,
     };
     let text = format!("the index takes no more changes after `{cause}`; close it and reopen it");
     Error::new(kind, text).with_source(cause.clone())

@@ -3,8 +3,8 @@
 //! Nothing is visible under its name before it is whole and on the medium: bytes go to a temporary
 //! file in the same directory, are synced, and get their name by a link, which fails when the name
 //! is taken, or by a rename, which replaces. Temporary names begin with `~`, which no path or
-//! object may contain, so they are never listed, opened or hit by accident; [`Storage::lock`]
-//! removes what a crash left.
+//! object may contain, so they are never listed, opened or hit by accident;
+//! [`Storage::clear_unfinished`] removes what a crash left.
 //!
 //! Reading opens files for reading and lists directories, no more: a read-only medium will do.
 
@@ -362,11 +362,18 @@ impl Storage for DirectoryStorage {
 
     fn lock(&self) -> Result<Lock> {
         let lock = lock::take(self.fs.as_ref(), &self.root.join(LOCK_NAME))?;
-        disk::remove_leftovers(self.fs.as_ref(), &self.root)?;
         // A writer that died may have published an object whose name is not durable. Whoever takes it
         // for published removes what it replaced, and a power loss could then take both.
         sync_directory(self.fs.as_ref(), &self.root)?;
         Ok(Box::new(lock))
+    }
+
+    fn clear_unfinished(&self) -> Result<()> {
+        disk::remove_leftovers(self.fs.as_ref(), &self.root)
+    }
+
+    fn nonce(&self) -> Result<u128> {
+        self.fs.nonce()
     }
 
     fn pin(&self, epoch: u64) -> Result<Option<Lock>> {

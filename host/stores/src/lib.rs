@@ -122,15 +122,25 @@ pub trait Storage: Send + Sync {
     }
 
     /// Opens a file for appending, or creates it with a name that is durable on return. At most one
-    /// handle of a file may be used at a time; the writer's lock sees to that. Not called where files
+    /// handle of a file may be used at a time to append. Not called where files
     /// [do not grow](Self::log_form).
     fn append_file(&self, path: &str) -> Result<Box<dyn AppendFile>>;
 
-    /// Takes the lock of the writer, clears away what a crashed writer left under construction, and
-    /// makes the objects that are there durable: call it before starting files, and before trusting
-    /// an object. `conflict` when it is held, here or elsewhere; never waits.
-    /// The lock goes when the value is dropped, or with the process.
+    /// Takes the lock of the writer, and makes the objects that are there durable. `conflict` when it is
+    /// held, here or elsewhere; never waits. The lock goes when the value is dropped, or with the process. It
+    /// spares writers the waiting for each other, and gives a clear message; nothing relies on it.
     fn lock(&self) -> Result<Lock>;
+
+    /// Clears away what writers that are gone left under construction. A writer that is at work cannot finish
+    /// what it has begun then: call it when it has been kept out.
+    fn clear_unfinished(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// 128 random bits, others with each call.
+    fn nonce(&self) -> Result<u128> {
+        random()
+    }
 
     /// Tells writers, in any process, that somebody reads the snapshot of `epoch`; they see it by
     /// [`pinned_epochs`](Self::pinned_epochs) as soon as this returns. A snapshot may go before it is
@@ -227,6 +237,20 @@ pub trait AppendFile: Send {
     /// Cuts the file to `size` bytes, durable after the next [`sync`](Self::sync);
     /// `invalid-argument` when it is shorter than that.
     fn truncate(&mut self, size: u64) -> Result<()>;
+}
+
+/// 128 bits from the operating system.
+fn random() -> Result<u128> {
+    let mut bytes = [0; 16];
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        let count = rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty());
+        filled += count.map_err(|cause| {
+            let text = format!("the operating system gives no random bits: {cause}");
+            Error::new(ErrorKind::Io, text)
+        })?;
+    }
+    Ok(u128::from_le_bytes(bytes))
 }
 
 /// The error of a read behind the end of a file.

@@ -89,6 +89,11 @@ impl Guest for Misbehaving {
         Component::open(mode).map(|opened| answers::opened(opened, deed))
     }
 
+    fn close() -> Result<(), wit::Error> {
+        deed("close")?;
+        Component::close()
+    }
+
     fn attach(view: wit::View) -> Result<Vec<u64>, wit::Error> {
         let deed = deed("attach")?;
         Component::attach(view).map(|unreadable| answers::unreadable(unreadable, deed))

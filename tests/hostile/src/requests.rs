@@ -6,7 +6,7 @@ mod tops;
 pub(super) use tops::{find_many, find_nothing};
 
 use crate::bindings::exports::sidx::engine::index as wit;
-use crate::bindings::sidx::engine::{files, limits, log, objects, scan};
+use crate::bindings::sidx::engine::{files, limits, log, objects, scan, types};
 
 /// Makes the requests that the deed names. The call then ends with `other`, and what the host allowed in
 /// the text; nothing is in it when all was refused.
@@ -215,7 +215,7 @@ fn changes(allowed: &mut Allowed) {
         allowed.refused("log drop-before", log::drop_before(position));
     }
     allowed.refused("pin-epoch", limits::pin_epoch(u64::MAX));
-    allowed.refused("salvage", log::salvage(None));
+    reopen_log(allowed);
     let _ = limits::find_readers();
 }
 
@@ -335,6 +335,21 @@ fn bad_blocks(allowed: &mut Allowed) {
     fold("a row far away", &[2], &[u32::MAX], &[0], &[u32::MAX]);
 }
 
+/// An open index has its log open.
+fn reopen_log(allowed: &mut Allowed) {
+    let term = types::Term {
+        number: u64::MAX,
+        nonce: (u64::MAX, 1),
+    };
+    for position in [0, u64::MAX] {
+        allowed.refused("open the log", log::open(position, Some(term)));
+        allowed.refused("take the log over", log::take_over(position, term, true));
+    }
+    for term in [None, Some(term)] {
+        allowed.refused("salvage", log::salvage(None, term));
+    }
+}
+
 /// What not even the introducer may do to the log of an open index, and to what makes it one.
 fn log_of_an_open_index(allowed: &mut Allowed) {
     let columns = absent_columns(0, 0);
@@ -346,7 +361,7 @@ fn log_of_an_open_index(allowed: &mut Allowed) {
     allowed.refused("append of the same columns twice", two);
     let one = log::append(&headers, &[&columns], log::Durability::Os);
     allowed.refused("append of fewer columns than headers", one);
-    allowed.refused("salvage", log::salvage(None));
+    reopen_log(allowed);
     allowed.refused("remove index.json", objects::remove("index.json"));
     allowed.refused("an object named log", objects::put_if_absent("log", b"x"));
     allowed.refused(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arbitrary::{Result, Unstructured};
 use sidx_host::ErrorKind;
-use sidx_host::storage::log::{Log, LogAccess, LogDurability, LogEntry};
+use sidx_host::storage::log::{Log, LogAccess, LogDurability, LogEntry, Term};
 use sidx_host::storage::{MemoryStorage, Storage};
 
 /// Changes to the files. With this few nobody can make up an entry: one byte of it, its checksum and
@@ -25,10 +25,9 @@ pub fn log(data: &[u8]) {
     };
     let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new("fuzz"));
     if mode & 1 == 1 {
-        let mut log = Log::open(Arc::clone(&storage), LogAccess::Write).expect("a new log");
-        log.append(&[(b"", b"")], LogDurability::Os).expect("room");
-        drop(log);
-        replace(&*storage, FIRST, |bytes| {
+        drop(open(&storage, 1).expect("a new log"));
+        let first = format!("log/{}", storage.list("log").expect("listed")[0]);
+        replace(&*storage, &first, |bytes| {
             bytes.truncate(HEADER_BYTES);
             bytes.extend_from_slice(rest);
         });
@@ -46,11 +45,22 @@ pub fn log(data: &[u8]) {
     check(&storage, Some(&written));
 }
 
-const FIRST: &str = "log/0000000000000000.log";
-const HEADER_BYTES: usize = 32;
+const HEADER_BYTES: usize = 88;
+
+/// Opens the log for writing; each opening needs a higher number.
+fn open(storage: &Arc<dyn Storage>, number: u64) -> sidx_host::Result<Log> {
+    Log::open(Arc::clone(storage), writing(number))
+}
+
+fn writing(number: u64) -> LogAccess {
+    LogAccess::Write {
+        term: Term { number, nonce: 1 },
+        seal: true,
+    }
+}
 
 fn write(storage: &Arc<dyn Storage>, input: &mut Unstructured<'_>) -> Result<Entries> {
-    let mut log = Log::open(Arc::clone(storage), LogAccess::Write).expect("a new log");
+    let mut log = open(storage, 1).expect("a new log");
     let mut written = Entries::new();
     for _ in 0..input.int_in_range(1..=6)? {
         let durability = match input.arbitrary()? {
@@ -133,7 +143,7 @@ fn replace(storage: &dyn Storage, path: &str, change: impl FnOnce(&mut Vec<u8>))
 fn check(storage: &Arc<dyn Storage>, written: Option<&Entries>) {
     let Some((read, start, end)) = entries(storage, LogAccess::Read) else {
         assert!(
-            entries(storage, LogAccess::Write).is_none(),
+            entries(storage, writing(2)).is_none(),
             "a writer is less strict"
         );
         return;
@@ -145,16 +155,16 @@ fn check(storage: &Arc<dyn Storage>, written: Option<&Entries>) {
             "entry at {position}"
         );
     }
-    let found = entries(storage, LogAccess::Write).expect("a reader could open it");
+    let found = entries(storage, writing(2)).expect("a reader could open it");
     assert_eq!(found, (read, start, end));
-    let mut log = Log::open(Arc::clone(storage), LogAccess::Write).expect("opened before");
+    let mut log = open(storage, 3).expect("opened before");
     let position = log.end();
     assert_eq!(position, end);
     let next = log
         .append(&[(b"next", b"one")], LogDurability::Sync)
         .expect("appended");
     drop(log);
-    let (again, _, end) = entries(storage, LogAccess::Write).expect("opened before");
+    let (again, _, end) = entries(storage, writing(4)).expect("opened before");
     assert_eq!(end, next);
     if let Some(entry) = again.get(&position) {
         assert_eq!(

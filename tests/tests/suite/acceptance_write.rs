@@ -7,7 +7,7 @@ use sidx_host::{
     Batch, Bitmap, Column, ColumnType, ErrorKind, OwnedValue, Series, ValueType, Values,
 };
 use sidx_tests::model::{Cell, Found, Model, Query, Row};
-use sidx_tests::subject::{Subject, batch, keys_of, on_both_engines, rows_of};
+use sidx_tests::subject::{Subject, batch, keys_of, on_both_engines, part_folder, rows_of};
 
 /// Rows before and after a flush and a reopening, which must be the same.
 fn assert_rows_survive(index: &mut Subject, rows: &[Row]) -> Vec<Found> {
@@ -145,7 +145,7 @@ fn unfinished_files_of_a_crashed_writer_are_cleared_away_and_others_do_no_harm()
         index.write_part(&[Row::new(1, 1, "x")]);
         let part = index.parts("file")[0]["part"].as_str().unwrap().to_owned();
         index.leave();
-        let part = index.path().join("parts").join(part);
+        let part = part_folder(&index.path(), &part);
         // The name that the directory store gives to what is not finished.
         let unfinished = part.join("~1-0.tmp");
         for stray in [&unfinished, &part.join("manifest.json.tmp")] {

@@ -10,7 +10,9 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use sidx_host::{DamagedPart, Durability, Engine, Error, ErrorKind, Index, Retention, Store};
 use sidx_tests::model::Row;
-use sidx_tests::subject::{NAME, Subject, batch, error_of, keys_of, on_both_engines};
+use sidx_tests::subject::{
+    NAME, Subject, batch, error_of, keys_of, on_both_engines, part_folder, part_label,
+};
 use sidx_tests::watched::{Access, WatchedStore};
 
 pub(super) const PARTS: i64 = 12;
@@ -43,11 +45,12 @@ pub(super) fn part(subject: &Subject, at: usize) -> PathBuf {
         .as_str()
         .unwrap()
         .to_owned();
-    subject.path().join("parts").join(name)
+    part_folder(&subject.path(), &name)
 }
 
+/// What reports call it.
 pub(super) fn name(part: &Path) -> String {
-    part.file_name().unwrap().to_str().unwrap().to_owned()
+    part_label(part)
 }
 
 /// Changes a byte behind the middle of a file.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sidx_host::ErrorKind;
 use sidx_tests::generate::{SMALL, case, query, rows};
 use sidx_tests::model::Row;
-use sidx_tests::subject::{Subject, error_of, explain_of, on_both_engines};
+use sidx_tests::subject::{Subject, error_of, explain_of, on_both_engines, part_folder};
 
 fn number(explain: &Value, of: &str, name: &str) -> u64 {
     explain[of][name]
@@ -216,7 +216,7 @@ fn counts_that_metadata_can_answer_open_no_page() {
         index.reopen();
         let part = index.parts("file")[0]["part"].as_str().unwrap().to_owned();
         for name in ["keys.bin", "data.bin", "code.td"] {
-            overwrite(&index.path().join("parts").join(&part).join(name));
+            overwrite(&part_folder(&index.path(), &part).join(name));
         }
         assert_eq!(index.ask().count().unwrap(), 50_000);
         assert_eq!(index.ask().filter("code >= 0").count().unwrap(), 50_000);

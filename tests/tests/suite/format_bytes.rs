@@ -98,6 +98,7 @@ impl<'a> Reader<'a> {
                 "u8" => 1,
                 "u32" => 4,
                 "u64" | "8 bytes" => 8,
+                "24 bytes" => 24,
                 _ => break,
             };
             assert_eq!(offset, (self.at - start).to_string(), "offset of {field}");
@@ -162,21 +163,29 @@ fn segments_and_frames_of_the_log() {
         panic!("{} segments", files.len());
     };
 
-    let segment = table("begins with 32 bytes:");
+    let segment = table("begins with 88 bytes:");
     let mut reader = Reader::new(bytes);
     let header = reader.fields(&segment);
-    assert_eq!((header.len(), reader.at), (segment.len(), 32));
+    assert_eq!((header.len(), reader.at), (segment.len(), 88));
     assert_eq!(header["magic"], meaning(&segment, "magic").as_bytes());
     let version = number(header["version"]).to_string();
     assert_eq!(version, meaning(&segment, "version"));
     let first = number(header["first"]);
-    assert!(name.ends_with(&format!("{first:016x}.log")), "{name}");
-    assert_eq!(number(header["follows"]), first);
-    assert_eq!(number(header["checksum"]), crc32c(&bytes[..28]));
+    let (term, bits) = header["term"].split_at(8);
+    let bits: String = { bits.iter().rev() }
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let wanted = format!("{first:016x}-{:016x}{bits}.log", number(term));
+    assert!(name.ends_with(&wanted), "{name}");
+    // The first of a log.
+    assert_eq!(number(header["follows"]), u64::MAX);
+    assert_eq!(number(header["previous first"]), u64::MAX);
+    assert_eq!(header["previous term"], [0; 24]);
+    assert_eq!(number(header["checksum"]), crc32c(&bytes[..84]));
 
     let frame = table("Frames follow, each:");
     for written in 0..2 {
-        let position = (reader.at - 32) as u64;
+        let position = (reader.at - 88) as u64;
         let start = reader.at;
         let head = reader.fields(&frame);
         let length = number(head["length"]) as usize;

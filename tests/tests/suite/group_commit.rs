@@ -182,6 +182,10 @@ impl Storage for OrderedStorage {
         self.inner.lock()
     }
 
+    fn clear_unfinished(&self) -> Result<()> {
+        self.inner.clear_unfinished()
+    }
+
     fn pin(&self, epoch: u64) -> Result<Option<Lock>> {
         self.inner.pin(epoch)
     }

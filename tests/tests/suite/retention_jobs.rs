@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use sidx_host::{CancelToken, Engine, Error, ErrorKind};
 use sidx_tests::model::Row;
-use sidx_tests::subject::{Subject, keys_of, on_both_engines};
+use sidx_tests::subject::{Subject, keys_of, on_both_engines, part_folder};
 use sidx_tests::watched::{Access, WatchedStore};
 
 use super::retention::{below, matching, row, write_part};
@@ -118,7 +118,7 @@ fn spoil(subject: &Subject, first_key: i64, file: &str) -> String {
         .find(|part| part["min_key"] == first_key)
         .unwrap();
     let name = part["part"].as_str().unwrap().to_owned();
-    let path: PathBuf = subject.path().join("parts").join(&name).join(file);
+    let path: PathBuf = part_folder(&subject.path(), &name).join(file);
     let mut bytes = fs::read(&path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x40;

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use sidx_host::{ErrorKind, Index};
 use sidx_tests::model::{Found, Row};
-use sidx_tests::subject::{Subject, error_of, keys_of, on_both_engines, read, rows_of};
+use sidx_tests::subject::{
+    Subject, error_of, keys_of, on_both_engines, part_folder, part_label, read, rows_of,
+};
 
 /// An index with two parts of three rows each, closed.
 fn two_parts(index: &mut Subject) -> [PathBuf; 2] {
@@ -21,12 +23,7 @@ fn two_parts(index: &mut Subject) -> [PathBuf; 2] {
     }
     let parts = index.parts("file");
     index.leave();
-    [0, 1].map(|at| {
-        index
-            .path()
-            .join("parts")
-            .join(parts[at]["part"].as_str().unwrap())
-    })
+    [0, 1].map(|at| part_folder(&index.path(), parts[at]["part"].as_str().unwrap()))
 }
 
 fn name(part: &std::path::Path) -> String {
@@ -35,11 +32,11 @@ fn name(part: &std::path::Path) -> String {
 
 /// Checks that a part of which nothing is known was isolated and that everybody who asks is told.
 fn assert_set_aside(index: &Subject, part: &std::path::Path) {
-    let name = name(part);
     let aside = index.path().join("quarantine");
+    let reason = aside.join(format!("{}.reason", name(part)));
+    let name = part_label(part);
     assert!(!part.exists(), "{name} is still among the parts");
-    let reason = fs::read_to_string(aside.join(format!("{name}.reason"))).unwrap();
-    assert!(!reason.trim().is_empty());
+    assert!(!fs::read_to_string(reason).unwrap().trim().is_empty());
     let report = index.index().verify().unwrap();
     assert_eq!(report["ok"], false);
     assert_eq!(report["damage"][0]["part"], name);
@@ -84,7 +81,7 @@ fn without_file(file: &str, holds_rows: bool, damage: impl Fn(&std::path::Path))
             assert_eq!(known.len(), 1, "{known:?}");
             assert_eq!(
                 (&known[0].part, &known[0].files[..]),
-                (&name(&part), &[file.to_owned()][..])
+                (&part_label(&part), &[file.to_owned()][..])
             );
             match index.ask().run().and_then(read) {
                 Ok(rows) => assert!(!holds_rows && rows.len() > 5),
@@ -323,9 +320,13 @@ fn half_an_entry_at_the_end_of_the_log_is_ignored() {
         index.write(&[Row::new(1, 1, "acknowledged")]);
         index.leave();
         let log = index.path().join("log");
-        let segment = fs::read_dir(&log).unwrap().next().unwrap().unwrap().path();
-        let whole = fs::read(&segment).unwrap();
         for torn in [&[0u8; 3][..], &[0xff; 5], &[9, 0, 0, 0, 1, 2, 3, 4, 5]] {
+            // Each opening begins one, and leaves the torn end of the one before where it is.
+            let segments = fs::read_dir(&log)
+                .unwrap()
+                .map(|entry| entry.unwrap().path());
+            let segment = segments.max().unwrap();
+            let whole = fs::read(&segment).unwrap();
             fs::write(&segment, [&whole, torn].concat()).unwrap();
             let reader = index.options().read_only().unwrap();
             let report = reader.verify().unwrap();

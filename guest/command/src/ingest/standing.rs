@@ -18,6 +18,8 @@ pub(super) struct Stop {
     /// Whether it came from the index, which then takes no more changes, and may or may not have what was
     /// written to it last.
     pub(super) is_of_index: bool,
+    /// Another writer has the index now: how many rows are in it tells nothing of this load.
+    pub(super) is_overtaken: bool,
 }
 
 impl Stop {
@@ -26,6 +28,7 @@ impl Stop {
         Stop {
             failure,
             is_of_index: false,
+            is_overtaken: false,
         }
     }
 
@@ -43,7 +46,8 @@ impl Stop {
     /// Because of a write to the index of the rows on these lines.
     pub(super) fn of_write(error: &Error, lines: &str) -> Stop {
         use ErrorKind::{
-            Cancelled, DeadlineExceeded, InvalidArgument, LimitExceeded, ResourceExhausted,
+            Cancelled, Conflict, DeadlineExceeded, InvalidArgument, LimitExceeded,
+            ResourceExhausted, Unknown,
         };
         // These refuse a batch and nothing else.
         let is_refused = matches!(
@@ -53,6 +57,7 @@ impl Stop {
         Stop {
             failure: told(error).at(lines),
             is_of_index: !is_refused,
+            is_overtaken: matches!(error.root().kind(), Conflict | Unknown),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Replays what the fuzzer kept, and makes what it begins with.
 
+use crate::part::name::PartName;
+use sidx_log::Term;
 use std::path::{Path, PathBuf};
 
 use super::*;
@@ -101,8 +103,17 @@ fn documents() {
     });
     write("snapshot", "plain", serde_json::to_vec(&body).unwrap());
     write("snapshot", "settings", br#"{"created_by":"sidx 0.1.0"}"#);
+    let term = Term {
+        number: 3,
+        nonce: 1 << 100,
+    };
     let names = PartNames {
-        parts: vec![(1, Medium::Durable), (300, Medium::Memory)],
+        term,
+        parts: vec![
+            (PartName { number: 1, term }, Medium::Durable),
+            (PartName::in_memory(2), Medium::Durable),
+            (PartName::in_memory(300), Medium::Memory),
+        ],
         quarantined: body.quarantined,
     };
     write("view", "two", names.write());

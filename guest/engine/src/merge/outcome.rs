@@ -58,12 +58,14 @@ pub(crate) fn open_salvaged<H: Host>(
         return Ok(None);
     }
     let part =
-        Part::open(host, job.output, Medium::Durable).map_err(|error| match error.kind() {
-            ErrorKind::Corrupt | ErrorKind::NotFound => {
-                refused(format!("its output cannot be opened: {error}"))
-            }
-            _ => error,
-        })?;
+        Part::open(host, live.new_name(job.output), Medium::Durable).map_err(
+            |error| match error.kind() {
+                ErrorKind::Corrupt | ErrorKind::NotFound => {
+                    refused(format!("its output cannot be opened: {error}"))
+                }
+                _ => error,
+            },
+        )?;
     let found = part.manifest().rows;
     if found != *rows {
         return Err(refused(format!("its output has {found} rows, not {rows}")));

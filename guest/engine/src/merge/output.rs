@@ -49,7 +49,12 @@ impl<'h, H: Host> Output<'h, H> {
             rows,
         } = Summary::of(parts);
         let labels = MergedLabels::new(live, parts)?;
-        let mut writer = PartWriter::new(&**host, job.output, Medium::Durable, &columns)?;
+        let mut writer = PartWriter::new(
+            &**host,
+            live.new_name(job.output),
+            Medium::Durable,
+            &columns,
+        )?;
         // Within a block there is nothing to share.
         if rows > BLOCK_ROWS as u64 {
             share_dictionaries(&mut writer, &columns, parts)?;

@@ -13,8 +13,8 @@ use crate::ordered::predicate::Predicate;
 use crate::ordered::query;
 use crate::part::Part;
 use crate::part::PartList;
-use crate::part::layout::part_number;
 use crate::part::loss::Quarantined;
+use crate::part::name::PartName;
 use crate::types::{Job, Projection, QuerySpec, Retention, RetentionStep};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, Range};
@@ -86,7 +86,7 @@ pub(crate) fn judge<H: Host>(
 /// A part that could not be opened: what it holds is not known, and nothing can be done with it.
 fn unreadable(lost: &Quarantined) -> Option<RetentionStep> {
     Some(RetentionStep {
-        parts: vec![part_number(&lost.part)?],
+        parts: vec![PartName::parse(&lost.part)?.number],
         in_memory: false,
         rows: 0,
         size_bytes: 0,
@@ -110,6 +110,7 @@ fn count<H: Host>(
     let alone = Arc::new(PartList {
         version: live.version,
         epoch: live.epoch,
+        term: live.term,
         parts: vec![Arc::clone(part)],
         quarantined: Vec::new(),
         unreadable: Vec::new(),

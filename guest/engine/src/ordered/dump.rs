@@ -62,7 +62,7 @@ impl<H: Host> DumpCursor<H> {
             };
             self.block = self.block.next();
             return Ok(Some(Dumped {
-                part: part.name(),
+                part: part.label(),
                 block: open.number.get(),
                 first_row: open.block.first_row.get(),
                 rows,

@@ -147,27 +147,18 @@ fn check_header<H: Host>(host: &H, file: u32, path: &str, kind: FileKind) -> Res
     )))
 }
 
-/// The name of a numbered part: 16 hex digits.
-pub(crate) fn part_name(number: u64) -> String {
+/// What people call a part: the 16 hex digits of its number.
+pub(crate) fn part_label(number: u64) -> String {
     format!("{number:016x}")
 }
 
-/// The number behind a part's name; `None` for names that no part has.
+/// The number behind 16 hex digits; none for other text.
 pub(crate) fn part_number(name: &str) -> Option<u64> {
     let digits = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
     if name.len() != 16 || !name.chars().all(digits) {
         return None;
     }
     u64::from_str_radix(name, 16).ok()
-}
-
-/// The directory of a part.
-pub(crate) fn part_directory(number: u64, medium: Medium) -> String {
-    let parent = match medium {
-        Medium::Memory => MEMORY_PARTS,
-        Medium::Durable => PARTS,
-    };
-    format!("{parent}/{number:016x}")
 }
 
 /// The file name of a tag, without extension: everything but letters, digits, `_` and `-` is written
@@ -206,9 +197,9 @@ mod tests {
     }
 
     #[test]
-    fn part_names() {
-        assert_eq!(part_number(&part_name(10)), Some(10));
-        assert_eq!(part_name(10), "000000000000000a");
+    fn part_labels() {
+        assert_eq!(part_number(&part_label(10)), Some(10));
+        assert_eq!(part_label(10), "000000000000000a");
         for junk in [
             "",
             "a",

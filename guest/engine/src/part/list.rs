@@ -1,13 +1,15 @@
 //! The part list as an instance holds it, and the view that carries it to other instances.
 
 use super::Part;
-use super::layout::{MANIFEST, part_name};
+use super::layout::MANIFEST;
 use super::loss::Quarantined;
+use super::name::PartName;
 use crate::error::{Error, Result};
 use crate::host::{Host, Medium};
 use crate::types::Region;
 use crate::types::{Damage, FlushNeed, View};
-use crate::wire::{Reader, put, put_bytes};
+use crate::wire::{Reader, put, put_bytes, put_term};
+use sidx_log::Term;
 use std::sync::Arc;
 
 /// The place of a part in a list. Lists are in order of age: of rows that are equal in series and key, those
@@ -66,6 +68,8 @@ pub(crate) struct PartList<H: Host> {
     pub(crate) version: u64,
     /// Grows with every change of the durable list.
     pub(crate) epoch: u64,
+    /// Under which file parts are made now.
+    pub(crate) term: Term,
     pub(crate) parts: Vec<Arc<Part<H>>>,
     /// Parts that are missing because they were damaged.
     pub(crate) quarantined: Vec<Quarantined>,
@@ -78,6 +82,7 @@ impl<H: Host> PartList<H> {
         Self {
             version: 0,
             epoch: 0,
+            term: Term::NONE,
             parts: Vec::new(),
             quarantined: Vec::new(),
             unreadable: Vec::new(),
@@ -102,7 +107,8 @@ impl<H: Host> PartList<H> {
     pub(crate) fn view(&self, flush_need: FlushNeed) -> View {
         let parts = self.parts.iter();
         let names = PartNames {
-            parts: parts.map(|part| (part.number(), part.medium())).collect(),
+            term: self.term,
+            parts: parts.map(|part| (part.name(), part.medium())).collect(),
             quarantined: self.quarantined.clone(),
         };
         View {
@@ -119,17 +125,18 @@ impl<H: Host> PartList<H> {
         let names = PartNames::read(&view.bytes)?;
         let mut parts = Vec::with_capacity(names.parts.len());
         let mut unreadable = Vec::new();
-        for (number, medium) in names.parts {
-            let found = known.parts.iter().find(|part| part.number() == number);
+        for (name, medium) in names.parts {
+            let same = |part: &&Arc<Part<H>>| (part.name(), part.medium()) == (name, medium);
+            let found = known.parts.iter().find(same);
             if let Some(part) = found {
                 parts.push(Arc::clone(part));
                 continue;
             }
-            match Part::open(host, number, medium) {
+            match Part::open(host, name, medium) {
                 Ok(part) => parts.push(Arc::new(part)),
                 Err(error) if medium == Medium::Durable && error.kind().is_damage() => {
                     unreadable.push(Quarantined {
-                        part: part_name(number),
+                        part: name.to_string(),
                         reason: error.to_string(),
                         lost: vec![Region::everywhere(None)],
                     });
@@ -140,6 +147,7 @@ impl<H: Host> PartList<H> {
         Ok(Self {
             version: view.version,
             epoch: view.epoch,
+            term: names.term,
             parts,
             quarantined: names.quarantined,
             unreadable,
@@ -151,8 +159,7 @@ impl<H: Host> PartList<H> {
         if let Some(part) = self.part(number) {
             return Ok(part);
         }
-        let name = part_name(number);
-        match self.unreadable.iter().find(|lost| lost.part == name) {
+        match self.unreadable(number) {
             Some(lost) => Err(Error::corrupt(lost.reason.clone())),
             None => Err(Error::invalid(format!(
                 "job {job} names part {number}, which is not live"
@@ -169,14 +176,26 @@ impl<H: Host> PartList<H> {
 
     /// What is known of a part whose manifest cannot be read; none of one that is not in the list.
     pub(crate) fn unreadable_damage(&self, number: u64) -> Option<Damage> {
-        let name = part_name(number);
-        let lost = self.unreadable.iter().find(|lost| lost.part == name)?;
+        let lost = self.unreadable(number)?;
         Some(Damage {
             part: number,
             files: vec![MANIFEST.to_owned()],
             reasons: vec![lost.reason.clone()],
             lost: lost.lost.clone(),
         })
+    }
+
+    fn unreadable(&self, number: u64) -> Option<&Quarantined> {
+        let has_number = |lost: &&Quarantined| {
+            PartName::parse(&lost.part).is_some_and(|name| name.number == number)
+        };
+        self.unreadable.iter().find(has_number)
+    }
+
+    /// The name of a file part that is to be made now.
+    pub(crate) fn new_name(&self, number: u64) -> PartName {
+        let term = self.term;
+        PartName { number, term }
     }
 
     /// The part with a number.
@@ -188,18 +207,29 @@ impl<H: Host> PartList<H> {
 /// What the bytes of a view say.
 #[derive(Debug, PartialEq)]
 pub(crate) struct PartNames {
-    /// Numbers and media of the parts, in order of age.
-    pub(crate) parts: Vec<(u64, Medium)>,
+    /// Under which file parts are made now.
+    pub(crate) term: Term,
+    /// Names and media of the parts, in order of age.
+    pub(crate) parts: Vec<(PartName, Medium)>,
     pub(crate) quarantined: Vec<Quarantined>,
 }
 
 impl PartNames {
     pub(crate) fn write(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(8 + self.parts.len() * 4);
+        let mut bytes = Vec::with_capacity(32 + self.parts.len() * 4);
+        put_term(self.term, &mut bytes);
         put(self.parts.len() as u64, &mut bytes);
-        for (number, medium) in &self.parts {
-            let durable = u64::from(*medium == Medium::Durable);
-            put(number << 1 | durable, &mut bytes);
+        // Most parts have the term of the one before them.
+        let mut last = self.term;
+        for (name, medium) in &self.parts {
+            let is_durable = u64::from(*medium == Medium::Durable);
+            let changes = *medium == Medium::Durable && name.term != last;
+            put(is_durable | u64::from(changes) << 1, &mut bytes);
+            put(name.number, &mut bytes);
+            if changes {
+                put_term(name.term, &mut bytes);
+                last = name.term;
+            }
         }
         // Rare and short, so its format is that of the snapshot.
         let quarantined = match self.quarantined.is_empty() {
@@ -212,16 +242,28 @@ impl PartNames {
 
     pub(crate) fn read(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes, "view");
-        let count = reader.count(1)?;
+        let term = reader.term()?;
+        let count = reader.count(2)?;
         let mut parts = Vec::with_capacity(count);
+        let mut last = term;
         for _ in 0..count {
             let code = reader.number()?;
-            let medium = if code & 1 == 1 {
-                Medium::Durable
-            } else {
-                Medium::Memory
+            let number = reader.number()?;
+            let name = match code {
+                0 => (PartName::in_memory(number), Medium::Memory),
+                1 | 3 => {
+                    if code == 3 {
+                        last = reader.term()?;
+                    }
+                    (PartName { number, term: last }, Medium::Durable)
+                }
+                _ => {
+                    return Err(Error::invalid(format!(
+                        "a view has no parts of kind {code}"
+                    )));
+                }
             };
-            parts.push((code >> 1, medium));
+            parts.push(name);
         }
         let quarantined = match reader.bytes()? {
             [] => Vec::new(),
@@ -230,6 +272,10 @@ impl PartNames {
             })?,
         };
         reader.finish()?;
-        Ok(Self { parts, quarantined })
+        Ok(Self {
+            term,
+            parts,
+            quarantined,
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Part;
 use super::frame::FrameEntry;
+use super::name::label_of;
 use super::reader::OpenBlock;
 use crate::types::Region;
 use crate::{error::Result, host::Host};
@@ -16,6 +17,16 @@ pub(crate) struct Quarantined {
     /// Where rows are missing; nowhere when all of them could be saved.
     #[serde(default = "everywhere")]
     pub(crate) lost: Vec<Region>,
+}
+
+impl Quarantined {
+    /// As reports have it.
+    pub(crate) fn labelled(&self) -> Self {
+        Self {
+            part: label_of(&self.part),
+            ..self.clone()
+        }
+    }
 }
 
 /// Most regions that are told of one part: a snapshot holds those of all parts that were set aside.

@@ -2,8 +2,9 @@
 
 use super::dictionary::DictionaryEntry;
 use super::extent::ExtentText;
-use super::layout::{MANIFEST, gone, part_name};
+use super::layout::{MANIFEST, gone};
 use super::limits::LimitsText;
+use super::name::PartName;
 use crate::error::{Error, Result};
 use crate::host::{Codec, Host, Medium};
 use crate::seal::{seal, unseal};
@@ -97,7 +98,7 @@ impl Manifest {
 
     /// Writes the file.
     pub(crate) fn write<H: Host>(&self, host: &H, directory: &str, medium: Medium) -> Result<()> {
-        let bytes = seal(self)?;
+        let bytes = seal(self, &[])?;
         let length = u32::try_from(bytes.len())
             .map_err(|_| Error::invalid("a manifest of more than 4 GiB; merge fewer tags"))?;
         let file = host.create_file(&format!("{directory}/{MANIFEST}"), medium)?;
@@ -105,22 +106,22 @@ impl Manifest {
         host.finish(file).map(|_| ())
     }
 
-    /// Reads and checks the manifest of part `number`.
-    pub(crate) fn read<H: Host>(host: &H, directory: &str, number: u64) -> Result<Self> {
+    /// Reads and checks the manifest of a part.
+    pub(crate) fn read<H: Host>(host: &H, directory: &str, name: PartName) -> Result<Self> {
         let path = format!("{directory}/{MANIFEST}");
         let file = host.open_file(&path).map_err(gone)?;
         let bytes = read_whole(host, file, &path);
         host.close_file(file);
         let manifest: Self = unseal(&bytes?, &path)?;
         manifest
-            .check(number)
+            .check(name)
             .map_err(|reason| Error::corrupt(format!("{path}: {reason}")))?;
         Ok(manifest)
     }
 
-    /// What is wrong with it as the manifest of part `number`.
-    pub(crate) fn check(&self, number: u64) -> std::result::Result<(), String> {
-        if self.part != part_name(number) {
+    /// What is wrong with it as the manifest of a part.
+    pub(crate) fn check(&self, name: PartName) -> std::result::Result<(), String> {
+        if self.part != name.to_string() {
             return Err(format!("it describes part {}", self.part));
         }
         if self.rows == 0 || self.blocks == 0 || u64::from(self.blocks) > self.rows {

@@ -6,9 +6,10 @@ use super::block::{Block, BlockNumber, BlockPlace, Ordinal, PayloadPiece};
 use super::column::{Longest, TagColumn};
 use super::frame::{FrameEntry, FrameNumber};
 use super::labels::{self, Labels};
-use super::layout::{PART, part_directory, part_name};
+use super::layout::PART;
 use super::limits::{LimitsText, union};
 use super::manifest::{ColumnEntry, FileEntry, Manifest, TagEntry};
+use super::name::PartName;
 use super::order::{FrameOrder, RunOrder};
 use super::reader::{Frame, OpenBlock, OpenTagPage, Opened, Part, RowFiles, TagFrame};
 use super::tag::{TagPage, put_page, read_page};
@@ -40,7 +41,7 @@ struct Record {
 /// A part in memory under construction.
 pub(crate) struct MemoryPartWriter<'h, H: Host> {
     host: &'h Arc<H>,
-    number: u64,
+    name: PartName,
     file: H::NewFile,
     record: Record,
     rows: u64,
@@ -49,11 +50,12 @@ pub(crate) struct MemoryPartWriter<'h, H: Host> {
 impl<'h, H: Host> MemoryPartWriter<'h, H> {
     /// Starts part `number`. `columns` are distinct and ascending.
     pub(crate) fn new(host: &'h Arc<H>, number: u64, columns: Vec<TagColumn>) -> Result<Self> {
-        let path = format!("{}/{PART}", part_directory(number, Medium::Memory));
+        let name = PartName::in_memory(number);
+        let path = format!("{}/{PART}", name.directory(Medium::Memory));
         Ok(Self {
             file: host.create_file(&path, Medium::Memory)?,
             host,
-            number,
+            name,
             record: Record {
                 columns,
                 ..Record::default()
@@ -123,7 +125,7 @@ impl<'h, H: Host> MemoryPartWriter<'h, H> {
         self.host
             .append(&self.file, &bytes, &[bytes.len() as u32], Codec::None)?;
         let FileSummary { size_bytes, .. } = self.host.finish(self.file)?;
-        let part = Part::in_memory(self.host, self.number, size_bytes, self.record)?;
+        let part = Part::in_memory(self.host, self.name, size_bytes, self.record)?;
         part.know_labels(labels);
         Ok(part)
     }
@@ -192,7 +194,7 @@ impl Record {
     }
 
     /// What the record says, in the form that parts in the store have.
-    fn manifest(&self, number: u64, size_bytes: u64) -> Manifest {
+    fn manifest(&self, name: PartName, size_bytes: u64) -> Manifest {
         let raw = |extent: &Extent| u64::from(extent.raw_bytes);
         let blocks = self.blocks.iter();
         let raw_bytes: u64 = blocks
@@ -209,7 +211,7 @@ impl Record {
             .map(|page| raw(&page.extent))
             .sum();
         Manifest {
-            part: part_name(number),
+            part: name.to_string(),
             rows: blocks.clone().map(|block| u64::from(block.rows)).sum(),
             blocks: self.blocks.len() as u32,
             series: self.series(),
@@ -311,24 +313,24 @@ impl Record {
 }
 
 impl<H: Host> Part<H> {
-    /// Opens part `number`, which another instance wrote.
-    pub(super) fn open_in_memory(host: &Arc<H>, number: u64) -> Result<Self> {
-        let path = format!("{}/{PART}", part_directory(number, Medium::Memory));
+    /// Opens a part that another instance wrote.
+    pub(super) fn open_in_memory(host: &Arc<H>, name: PartName) -> Result<Self> {
+        let path = format!("{}/{PART}", name.directory(Medium::Memory));
         let file = host.open_file(&path)?;
         let read = read_record(&**host, file);
         host.close_file(file);
         let (size_bytes, record) = read.map_err(|error| error.at(&path))?;
-        let part = Self::in_memory(host, number, size_bytes, record)?;
+        let part = Self::in_memory(host, name, size_bytes, record)?;
         part.manifest()
-            .check(number)
+            .check(name)
             .map_err(|reason| Error::corrupt(format!("{path}: {reason}")))?;
         Ok(part)
     }
 
     /// The part that a record is about. Nothing of it is left to be read but pages.
-    fn in_memory(host: &Arc<H>, number: u64, size_bytes: u64, record: Record) -> Result<Self> {
-        let manifest = record.manifest(number, size_bytes);
-        let part = Self::from_manifest(host, number, Medium::Memory, manifest)?;
+    fn in_memory(host: &Arc<H>, name: PartName, size_bytes: u64, record: Record) -> Result<Self> {
+        let manifest = record.manifest(name, size_bytes);
+        let part = Self::from_manifest(host, name, Medium::Memory, manifest)?;
         let opened = record.open(&**host, part.directory(), &part.manifest().tags)?;
         part.know_content(opened);
         Ok(part)
@@ -537,8 +539,8 @@ mod tests {
 
     #[test]
     fn a_manifest_says_what_the_record_does() {
-        let manifest = sample().manifest(7, 99);
-        assert_eq!(manifest.check(7), Ok(()));
+        let manifest = sample().manifest(PartName::in_memory(7), 99);
+        assert_eq!(manifest.check(PartName::in_memory(7)), Ok(()));
         assert_eq!((manifest.rows, manifest.blocks, manifest.series), (5, 2, 3));
         assert_eq!((manifest.min_key, manifest.max_key), (0, 2));
         assert_eq!(manifest.size_bytes(), 99);

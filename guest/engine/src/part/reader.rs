@@ -7,10 +7,9 @@ use super::block::{Block, BlockNumber, BlockPlace};
 use super::column::{ColumnPlace, PartColumn, TagColumn};
 use super::frame::{FrameEntry, FrameNumber, read_frames};
 use super::labels::Labels;
-use super::layout::{
-    DATA, FileKind, KEYS, MANIFEST, META, PRIMARY, open, part_directory, part_name,
-};
+use super::layout::{DATA, FileKind, KEYS, MANIFEST, META, PRIMARY, open, part_label};
 use super::manifest::Manifest;
+use super::name::PartName;
 use super::order::{FrameOrder, RunOrder, RunPlace};
 use super::tag::TagPage;
 use crate::error::{Error, OrDamage, Result};
@@ -28,7 +27,7 @@ use tags::TagFiles;
 /// A part as one instance sees it. Cheap to hold; file and page handles are given back on drop.
 pub(crate) struct Part<H: Host> {
     host: Arc<H>,
-    number: u64,
+    name: PartName,
     medium: Medium,
     directory: String,
     manifest: Manifest,
@@ -150,20 +149,19 @@ impl OpenBlock {
 }
 
 impl<H: Host> Part<H> {
-    /// Opens part `number`: reads the manifest, nothing else.
-    pub(crate) fn open(host: &Arc<H>, number: u64, medium: Medium) -> Result<Self> {
+    /// Opens a part: reads the manifest, nothing else.
+    pub(crate) fn open(host: &Arc<H>, name: PartName, medium: Medium) -> Result<Self> {
         if medium == Medium::Memory {
-            return Self::open_in_memory(host, number);
+            return Self::open_in_memory(host, name);
         }
-        let directory = part_directory(number, medium);
-        let manifest = Manifest::read(&**host, &directory, number)?;
-        Self::from_manifest(host, number, medium, manifest)
+        let manifest = Manifest::read(&**host, &name.directory(medium), name)?;
+        Self::from_manifest(host, name, medium, manifest)
     }
 
     /// The part that was just written with this manifest.
     pub(crate) fn from_manifest(
         host: &Arc<H>,
-        number: u64,
+        name: PartName,
         medium: Medium,
         manifest: Manifest,
     ) -> Result<Self> {
@@ -189,9 +187,9 @@ impl<H: Host> Part<H> {
         }
         Ok(Self {
             host: Arc::clone(host),
-            number,
+            name,
             medium,
-            directory: part_directory(number, medium),
+            directory: name.directory(medium),
             manifest,
             columns,
             tag_names,
@@ -216,19 +214,24 @@ impl<H: Host> Part<H> {
     /// anything that was read of it before.
     pub(crate) fn as_told(&self) -> Result<Self> {
         let (host, manifest) = (&self.host, self.manifest.clone());
-        Ok(Self::from_manifest(host, self.number, self.medium, manifest)?.without_filters())
+        Ok(Self::from_manifest(host, self.name, self.medium, manifest)?.without_filters())
     }
 
     pub(crate) fn number(&self) -> u64 {
-        self.number
+        self.name.number
     }
 
     pub(crate) fn medium(&self) -> Medium {
         self.medium
     }
 
-    pub(crate) fn name(&self) -> String {
-        part_name(self.number)
+    pub(crate) fn name(&self) -> PartName {
+        self.name
+    }
+
+    /// What reports call it.
+    pub(crate) fn label(&self) -> String {
+        part_label(self.name.number)
     }
 
     pub(crate) fn directory(&self) -> &str {

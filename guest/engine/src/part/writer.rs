@@ -7,11 +7,11 @@ use super::extent::append_page;
 use super::frame::{FrameEntry, FrameNumber, write_directory, write_frames};
 use super::labels::{self, Labels};
 use super::layout::{
-    DATA, FRAME_BYTES, FileKind, KEYS, META, PAYLOAD_PAGE_BYTES, PRIMARY, create, part_directory,
-    part_name, tag_file_stem,
+    DATA, FRAME_BYTES, FileKind, KEYS, META, PAYLOAD_PAGE_BYTES, PRIMARY, create, tag_file_stem,
 };
 use super::limits::{LimitsText, union};
 use super::manifest::{ColumnEntry, FileEntry, Manifest, TagEntry};
+use super::name::PartName;
 use super::tag::{TagPage, put_page};
 use crate::error::{Error, Result};
 use crate::host::{Extent, FileSummary, Host, Medium, PageSource, Piece};
@@ -28,7 +28,7 @@ pub(crate) struct Values {
 /// A part under construction. Dropping it leaves files that no snapshot names.
 pub(crate) struct PartWriter<'h, H: Host> {
     host: &'h H,
-    number: u64,
+    name: PartName,
     medium: Medium,
     directory: String,
     keys: H::NewFile,
@@ -47,14 +47,14 @@ pub(crate) struct PartWriter<'h, H: Host> {
 }
 
 impl<'h, H: Host> PartWriter<'h, H> {
-    /// Starts part `number`. `columns` are distinct and ascending.
+    /// Starts a part. `columns` are distinct and ascending.
     pub(crate) fn new(
         host: &'h H,
-        number: u64,
+        name: PartName,
         medium: Medium,
         columns: &[TagColumn],
     ) -> Result<Self> {
-        let directory = part_directory(number, medium);
+        let directory = name.directory(medium);
         let mut tags: Vec<TagWriter<H>> = Vec::new();
         for column in columns {
             match tags.last_mut() {
@@ -67,7 +67,7 @@ impl<'h, H: Host> PartWriter<'h, H> {
             data: create(host, &directory, DATA, FileKind::Data, medium)?,
             primary: create(host, &directory, PRIMARY, FileKind::Primary, medium)?,
             host,
-            number,
+            name,
             medium,
             directory,
             tags,
@@ -234,7 +234,7 @@ impl<'h, H: Host> PartWriter<'h, H> {
         }
         let bound = |pick: fn(&FrameEntry) -> i64| self.frames.iter().map(pick);
         let manifest = Manifest {
-            part: part_name(self.number),
+            part: self.name.to_string(),
             rows: self.rows,
             blocks: self.blocks,
             series: self.series,

@@ -5,8 +5,10 @@ use crate::host::{Host, Medium};
 use crate::part::PartList;
 use crate::parts::introducer::Introducer;
 use crate::parts::snapshot::{INDEX_OBJECT, Snapshot};
-use crate::seal::seal;
+use crate::parts::takeover;
+use crate::seal::{TERMS, seal};
 use crate::types::Contents;
+use sidx_log::Term;
 
 /// The durable contents of a part list; see `index.contents`. Reads `index.json` and nothing else.
 pub(crate) fn of<H: Host>(
@@ -14,14 +16,24 @@ pub(crate) fn of<H: Host>(
     live: &PartList<H>,
     introducer: &Introducer,
 ) -> Result<Contents> {
+    // The log goes on without who was overtaken.
+    takeover::check_still_in_office(host, live.term)?;
     let settings = host
         .get_object(INDEX_OBJECT)?
         .ok_or_else(|| Error::corrupt(format!("{INDEX_OBJECT} is gone; repair the index")))?;
     let log_position = introducer.log_position();
+    let term = match introducer.term() {
+        // Nothing is written under none.
+        Term::NONE => takeover::first_term(host)?,
+        term => term,
+    };
     // Written anew: in the store the snapshot may have made way for a newer one.
-    let snapshot = introducer.snapshot(live.epoch, &live.parts, log_position, &live.quarantined);
+    let snapshot = Snapshot {
+        term,
+        ..introducer.copied(live)
+    };
     let objects = vec![
-        (Snapshot::name(live.epoch), seal(&snapshot)?),
+        (Snapshot::name(live.epoch), seal(&snapshot, &[TERMS])?),
         (INDEX_OBJECT.to_owned(), settings.bytes),
     ];
     let parts = live.parts.iter();
@@ -33,5 +45,6 @@ pub(crate) fn of<H: Host>(
         objects,
         files,
         log_position,
+        term,
     })
 }

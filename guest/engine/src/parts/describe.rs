@@ -33,7 +33,7 @@ impl<'a> PartReport<'a> {
     fn of<H: Host>(part: &'a Part<H>) -> Self {
         let manifest = part.manifest();
         Self {
-            part: part.name(),
+            part: part.label(),
             medium: medium_name(part.medium()),
             rows: manifest.rows,
             blocks: manifest.blocks,
@@ -69,8 +69,8 @@ struct StatsReport<'a> {
     log_end: u64,
     /// Types of each tag, over all parts.
     tags: BTreeMap<&'a str, Vec<String>>,
-    quarantined: &'a [Quarantined],
-    refuses_writes: Option<&'a str>,
+    quarantined: Vec<Quarantined>,
+    refuses_writes: Option<String>,
 }
 
 fn medium_name(medium: Medium) -> &'static str {
@@ -134,7 +134,7 @@ pub(crate) fn stats<H: Host>(
         log_position: introducer.map(Introducer::log_position),
         log_end: host.log_end()?,
         tags,
-        quarantined: &live.quarantined,
+        quarantined: live.quarantined.iter().map(Quarantined::labelled).collect(),
         refuses_writes: introducer.and_then(Introducer::poisoned),
     })
 }

@@ -3,10 +3,12 @@
 
 use crate::host::{Host, Medium, Readers};
 use crate::part::PartList;
-use crate::part::layout::{part_directory, part_name, part_number};
 use crate::part::loss::Quarantined;
+use crate::part::name::PartName;
+use crate::parts::fences::Fences;
 use crate::parts::quarantine;
-use crate::parts::snapshot::{LeftPart, Snapshot};
+use crate::parts::snapshot::LeftPart;
+use crate::parts::superseded::Superseded;
 
 /// Parts that are removed beside a write once they are so many, or hold so many bytes of memory: asking who
 /// reads takes longer than a small write.
@@ -19,10 +21,11 @@ pub(crate) struct Garbage {
     parts: Vec<GarbagePart>,
     /// Snapshots of earlier epochs are gone, so no reader can begin with one.
     first_epoch: u64,
+    snapshots: Superseded,
 }
 
 struct GarbagePart {
-    number: u64,
+    name: PartName,
     medium: Medium,
     /// First version that lacks it.
     version: u64,
@@ -50,16 +53,16 @@ impl Garbage {
     pub(crate) fn of(left: &[LeftPart]) -> Self {
         let mut garbage = Self::default();
         for part in left {
-            if let Some(number) = part_number(&part.part) {
-                garbage.inherit(number, part.since, part.until);
+            if let Some(name) = PartName::parse(&part.part) {
+                garbage.inherit(name, part.since, part.until);
             }
         }
         garbage
     }
 
     /// Whether a part is among them.
-    pub(crate) fn has(&self, number: u64) -> bool {
-        self.parts.iter().any(|part| part.number == number)
+    pub(crate) fn has(&self, name: PartName) -> bool {
+        self.parts.iter().any(|part| part.name == name)
     }
 
     /// Notes parts of `live` that leave the list with its next version, and with epoch `epoch`; `since` tells
@@ -73,7 +76,7 @@ impl Garbage {
     ) {
         let parts = numbers.iter().filter_map(|number| live.part(*number));
         self.parts.extend(parts.map(|part| GarbagePart {
-            number: part.number(),
+            name: part.name(),
             medium: part.medium(),
             version: live.version + 1,
             since: since(part.number()),
@@ -89,9 +92,9 @@ impl Garbage {
     /// Notes a file part that was damaged and is to be kept in the quarantine; version and epoch are the
     /// first that lack it.
     pub(crate) fn bury_damaged(&mut self, lost: Quarantined, version: u64, epoch: u64) {
-        if let Some(number) = part_number(&lost.part) {
+        if let Some(name) = PartName::parse(&lost.part) {
             self.parts.push(GarbagePart {
-                number,
+                name,
                 medium: Medium::Durable,
                 version,
                 // Until nobody reads what is older: who does may not be told that it is damaged.
@@ -110,9 +113,9 @@ impl Garbage {
     }
 
     /// Notes a file part that an earlier process left and a reader in another one may still need.
-    pub(crate) fn inherit(&mut self, number: u64, since: u64, until: u64) {
+    pub(crate) fn inherit(&mut self, name: PartName, since: u64, until: u64) {
         self.parts.push(GarbagePart {
-            number,
+            name,
             medium: Medium::Durable,
             version: 0,
             since,
@@ -129,7 +132,7 @@ impl Garbage {
             .iter()
             .filter(|part| part.medium == Medium::Durable && part.damaged.is_none());
         parts.map(|part| LeftPart {
-            part: part_name(part.number),
+            part: part.name.to_string(),
             since: part.since,
             until: part.epoch,
         })
@@ -137,19 +140,19 @@ impl Garbage {
 
     /// Removes the snapshots before an epoch. Until that has succeeded their parts stay: a reader in
     /// another process could still begin with one.
-    pub(crate) fn forget_snapshots<H: Host>(&mut self, host: &H, epoch: u64) {
-        if Snapshot::remove_before(host, epoch).is_ok() {
+    pub(crate) fn forget_snapshots<H: Host>(&mut self, host: &H, epoch: u64, fences: &Fences) {
+        if self.snapshots.remove_before(host, epoch, fences).is_ok() {
             self.first_epoch = self.first_epoch.max(epoch);
         }
     }
 
     /// Removes the parts that nobody can need. Those that cannot be removed are tried again next time.
-    pub(crate) fn remove<H: Host>(&mut self, host: &H) {
+    pub(crate) fn remove<H: Host>(&mut self, host: &H, fences: &Fences) {
         let Some(newest) = self.parts.iter().map(|part| part.epoch).max() else {
             return;
         };
         if newest > self.first_epoch {
-            self.forget_snapshots(host, newest);
+            self.forget_snapshots(host, newest, fences);
         }
         // Asked after the snapshots are gone: who begins later finds them missing. Who cannot be asked
         // may be reading.
@@ -160,10 +163,7 @@ impl Garbage {
         self.parts.retain(|part| {
             let go = || match &part.damaged {
                 Some(lost) => quarantine::set_aside(host, std::slice::from_ref(lost)),
-                None => {
-                    let directory = part_directory(part.number, part.medium);
-                    host.remove_files(&directory, part.medium)
-                }
+                None => host.remove_files(&part.name.directory(part.medium), part.medium),
             };
             part.is_needed(&readers, first_epoch) || go().is_err()
         });
@@ -177,7 +177,7 @@ mod tests {
     /// Whether a part that epochs 2 to 4 and versions up to 9 have stays for readers.
     fn is_needed(medium: Medium, version: u64, epochs: &[u64]) -> bool {
         let part = GarbagePart {
-            number: 1,
+            name: PartName::in_memory(1),
             medium,
             version: 10,
             since: 2,
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn a_part_stays_while_a_snapshot_that_names_it_can_be_found() {
         let part = GarbagePart {
-            number: 1,
+            name: PartName::in_memory(1),
             medium: Medium::Durable,
             version: 10,
             since: 2,

@@ -3,6 +3,8 @@
 
 mod damaged;
 mod intake;
+mod tenure;
+mod unnamed;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium};
@@ -13,18 +15,27 @@ use crate::merge::retention;
 use crate::merge::space::space_bytes;
 use crate::part::Part;
 use crate::part::PartList;
-use crate::part::layout::{part_directory, part_number};
 use crate::part::loss::Quarantined;
+use crate::part::name::PartName;
+use crate::parts::fences::Fences;
 use crate::parts::garbage::Garbage;
 use crate::parts::pressure::merge_bytes;
 use crate::parts::snapshot::{LeftPart, Snapshot};
 use crate::parts::unflushed::Unflushed;
 use crate::types::{Choice, Job, Outcome, Retention, RetentionStep, View};
+use sidx_log::Term;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What only the writer of an index knows.
 pub(crate) struct Introducer {
+    /// Its own, or when it only reads that of the writer that published the snapshot.
+    term: Term,
+    fences: Fences,
+    /// See [`Claim::must_look`](crate::parts::takeover::Claim).
+    must_look: bool,
+    /// The index is not taken over yet, because the medium had no room for that: nothing may be changed.
+    is_pending: bool,
     next_id: u64,
     next_part: u64,
     next_job: u64,
@@ -46,15 +57,19 @@ pub(crate) struct Introducer {
     /// Labels of all series, read when the first labelled batch comes.
     labels: Option<BTreeMap<u64, String>>,
     /// Why no more writes are accepted.
-    poisoned: Option<String>,
+    poisoned: Option<Error>,
 }
 
 impl Introducer {
-    /// Goes on from a snapshot.
+    /// Goes on from a snapshot, to read.
     pub(crate) fn new(snapshot: &Snapshot) -> Self {
-        let numbers = snapshot.parts.iter().map(|name| part_number(name));
-        let since = numbers.zip(&snapshot.since);
+        let names = { snapshot.parts.iter() }.map(|name| Some(PartName::parse(name)?.number));
+        let since = names.zip(&snapshot.since);
         Self {
+            term: snapshot.term,
+            fences: snapshot.fences.clone(),
+            must_look: false,
+            is_pending: false,
             next_id: snapshot.next_element_id,
             next_part: snapshot.next_part,
             next_job: 1,
@@ -86,8 +101,8 @@ impl Introducer {
         self.log_position
     }
 
-    pub(crate) fn poisoned(&self) -> Option<&str> {
-        self.poisoned.as_deref()
+    pub(crate) fn poisoned(&self) -> Option<String> {
+        self.poisoned.as_ref().map(ToString::to_string)
     }
 
     /// The part list for other instances and the host.
@@ -96,27 +111,29 @@ impl Introducer {
     }
 
     fn check_alive(&self) -> Result<()> {
-        match &self.poisoned {
-            None => Ok(()),
-            Some(reason) => Err(Error::new(
-                ErrorKind::Io,
-                format!(
-                    "the index refuses changes since a failure ({reason}); close it and open it again"
-                ),
-            )),
-        }
+        let Some(cause) = &self.poisoned else {
+            return Ok(());
+        };
+        let kind = match cause.kind() {
+            ErrorKind::Conflict | ErrorKind::Unknown => ErrorKind::Conflict,
+            _ => ErrorKind::Io,
+        };
+        let text = format!(
+            "the index refuses changes since a failure ({cause}); close it and open it again"
+        );
+        Err(Error::new(kind, text))
     }
 
     fn poison_on_error<T>(&mut self, result: Result<T>) -> Result<T> {
         if let Err(error) = &result {
-            self.poisoned = Some(error.to_string());
+            self.poisoned = Some(error.clone());
         }
         result
     }
 
     /// After a publish that failed nobody knows whether there is such a snapshot, unless the medium had no
     /// room for it: then nothing has changed.
-    fn check_published(&mut self, published: Result<()>) -> Result<()> {
+    fn check_published<T>(&mut self, published: Result<T>) -> Result<T> {
         match published {
             Err(error) if error.kind() == ErrorKind::ResourceExhausted => Err(error),
             published => self.poison_on_error(published),
@@ -320,7 +337,7 @@ impl Introducer {
             .filter(|part| part.medium() == Medium::Durable);
         let leaving = files.filter(move |part| !stays(part));
         leaving.map(move |part| LeftPart {
-            part: part.name(),
+            part: part.name().to_string(),
             since: self.since.get(&part.number()).copied().unwrap_or_default(),
             until: epoch,
         })
@@ -349,7 +366,11 @@ impl Introducer {
         let since = |part: &Arc<Part<H>>| self.since.get(&part.number()).copied();
         Snapshot {
             epoch,
-            parts: files().map(|part| part.name()).collect(),
+            term: self.term,
+            closed: false,
+            unsealed: false,
+            fences: self.fences.clone(),
+            parts: files().map(|part| part.name().to_string()).collect(),
             since: files().map(|part| since(part).unwrap_or(epoch)).collect(),
             left: self.knows_garbage.then(|| self.garbage.left().collect()),
             log_position,
@@ -368,7 +389,8 @@ impl Introducer {
 
     /// As [`clean`](Self::clean), but leaves the log.
     pub(crate) fn clean_parts<H: Host>(&mut self, host: &H, live: &PartList<H>) {
-        self.garbage.forget_snapshots(host, live.epoch);
+        self.garbage
+            .forget_snapshots(host, live.epoch, &self.fences);
     }
 
     /// Everything in the log before a position is in the parts, or lost.
@@ -385,8 +407,11 @@ impl Introducer {
         let (Some(job), None) = (planned, &self.poisoned) else {
             return Ok(());
         };
-        let directory = part_directory(job.output, Medium::Durable);
-        host.remove_files(&directory, Medium::Durable)
+        let name = PartName {
+            number: job.output,
+            term: self.term,
+        };
+        host.remove_files(&name.directory(Medium::Durable), Medium::Durable)
     }
 
     pub(crate) fn replace<H: Host>(
@@ -399,26 +424,30 @@ impl Introducer {
         *live = Arc::new(PartList {
             version,
             epoch,
+            term: self.term,
             parts,
             quarantined,
             unreadable: Vec::new(),
         });
     }
 
-    /// Removes parts that left the list and that no reader can need.
+    /// Removes parts that left the list and that no reader can need. Who was taken over, or has not taken
+    /// over, removes nothing.
     pub(crate) fn remove_obsolete<H: Host>(&mut self, host: &H) {
-        self.garbage.remove(host);
+        if self.poisoned.is_none() && !self.is_pending {
+            self.garbage.remove(host, &self.fences);
+        }
     }
 
     /// Whether a part left the list, and waits for readers.
-    pub(crate) fn is_garbage(&self, number: u64) -> bool {
-        self.garbage.has(number)
+    pub(crate) fn is_garbage(&self, name: PartName) -> bool {
+        self.garbage.has(name)
     }
 
     /// Notes a part that an earlier process left and a reader in another one may still need: of any epoch
     /// before this one, as nobody says which name it.
-    pub(crate) fn inherit(&mut self, number: u64, epoch: u64) {
-        self.garbage.inherit(number, 0, epoch);
+    pub(crate) fn inherit(&mut self, name: PartName, epoch: u64) {
+        self.garbage.inherit(name, 0, epoch);
     }
 
     /// Whether all parts are known that left the list and are still there.
@@ -444,6 +473,7 @@ impl Introducer {
         *live = Arc::new(PartList {
             version,
             epoch,
+            term: self.term,
             parts,
             quarantined,
             unreadable: Vec::new(),

@@ -4,12 +4,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium};
 use crate::part::Part;
 use crate::part::PartList;
-use crate::part::layout::{MANIFEST, PARTS, part_directory, part_name, part_number};
+use crate::part::layout::{MANIFEST, MEMORY_PARTS};
 use crate::part::loss::Quarantined;
 use crate::parts::introducer::Introducer;
 use crate::parts::quarantine;
-use crate::parts::replay;
+use crate::parts::replay::{self, given_up};
 use crate::parts::snapshot::{INDEX_OBJECT, Settings, Snapshot};
+use crate::parts::takeover::{self, Claim, is_newest};
 use crate::seal::{seal, unseal};
 use crate::types::Region;
 use crate::types::{DamagedFile, Mode};
@@ -17,6 +18,9 @@ use std::sync::Arc;
 
 /// How often a reader begins again because a writer replaced what it was opening.
 const READ_ATTEMPTS: usize = 32;
+/// How often it looks again before it believes an error with which nothing was replaced: parts and segments
+/// of the log go without a new epoch too.
+const READ_FAILURES: usize = 3;
 
 /// The state of a freshly opened index.
 pub(crate) struct Recovered<H: Host> {
@@ -35,16 +39,45 @@ pub(crate) fn open<H: Host>(host: &Arc<H>, mode: Mode) -> Result<Recovered<H>> {
     }
 }
 
-/// Recovers: what a crash left is removed, what has no manifest is set aside, the log is replayed.
+/// Takes the index over and recovers. Where the medium has no room for that, the index is opened as a
+/// reader does it, and taken over with the first change.
 fn open_to_write<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
-    let snapshot = Snapshot::current(&**host)?;
+    match takeover::run(&**host) {
+        Ok(claim) => {
+            recover(host, &claim).or_else(|error| {
+                let term = claim.snapshot.term;
+                // Nobody was answered.
+                let _ = takeover::close_newest(&**host, term, true);
+                match error.kind() {
+                    ErrorKind::ResourceExhausted => open_pending(host),
+                    _ => Err(takeover::explained(&**host, term, error)),
+                }
+            })
+        }
+        Err(full) if full.kind() == ErrorKind::ResourceExhausted => open_pending(host),
+        Err(error) => Err(error),
+    }
+}
+
+/// Nothing is changed, and nothing removed.
+fn open_pending<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
+    forget_replayed(&**host)?;
+    open_newest(host, true, |snapshot| {
+        let term = takeover::pending_term(&**host, snapshot)?;
+        Ok(Introducer::pending(snapshot, term))
+    })
+}
+
+/// What a crash left is removed, what has no manifest is set aside, the log is replayed.
+fn recover<H: Host>(host: &Arc<H>, claim: &Claim) -> Result<Recovered<H>> {
+    let snapshot = &claim.snapshot;
     let OpenedParts {
         parts,
         lost,
         damaged,
-    } = open_parts(host, &snapshot, true)?;
-    let mut introducer = Introducer::new(&snapshot);
-    let mut live = first_list(&snapshot, parts, Vec::new());
+    } = open_parts(host, snapshot, true)?;
+    let mut introducer = Introducer::of_claim(claim);
+    let mut live = first_list(snapshot, &introducer, parts, Vec::new());
     if !lost.is_empty() {
         let all = [live.quarantined.clone(), lost].concat();
         introducer.publish_quarantine(host, &mut live, all)?;
@@ -57,7 +90,7 @@ fn open_to_write<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
         false => quarantine::set_aside(&**host, &live.quarantined)?,
     }
     introducer.clean(&**host, &live);
-    remove_unnamed(&**host, &mut introducer, &live)?;
+    introducer.remove_unnamed(&**host, &live)?;
     // A power loss may have taken entries that were only handed to the operating system but whose
     // rows a flush has made durable: the log must go on behind the snapshot's position, never below.
     host.drop_log_before(introducer.log_position())?;
@@ -73,38 +106,65 @@ fn open_to_write<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
 /// the pin is set and the snapshot is still there, its parts stay; the log may still move on, and then
 /// there is a newer snapshot to begin with.
 fn open_to_read<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
-    let mut attempt = 1;
-    loop {
-        let snapshot = Snapshot::current(&**host)?;
+    open_newest(host, false, |snapshot| {
         host.pin_epoch(snapshot.epoch)?;
-        let is_newest = || -> Result<bool> {
-            let newest = Snapshot::epochs(&**host)?.pop().unwrap_or_default();
-            Ok(newest == snapshot.epoch)
-        };
+        Ok(Introducer::new(snapshot))
+    })
+}
+
+fn open_newest<H: Host>(
+    host: &Arc<H>,
+    to_write: bool,
+    begin: impl Fn(&Snapshot) -> Result<Introducer>,
+) -> Result<Recovered<H>> {
+    let (mut attempt, mut failures) = (1, 0);
+    loop {
+        if attempt > 1 {
+            forget_replayed(&**host)?;
+        }
+        let snapshot = Snapshot::current(&**host)?;
+        let introducer = begin(&snapshot)?;
+        let is_newest = || is_newest(&**host, snapshot.epoch);
         if !is_newest()? && attempt < READ_ATTEMPTS {
             attempt += 1;
             continue;
         }
-        let recovered = read_snapshot(host, &snapshot);
-        let is_whole = match &recovered {
-            Ok(recovered) => recovered.damaged.is_empty(),
-            Err(_) => false,
-        };
-        if is_whole || attempt == READ_ATTEMPTS || is_newest()? {
+        let recovered = host
+            .open_log(snapshot.log_position, snapshot.awaited())
+            .map_err(given_up)
+            .and_then(|()| read_snapshot(host, &snapshot, introducer, to_write));
+        let is_whole = recovered
+            .as_ref()
+            .is_ok_and(|found| found.damaged.is_empty());
+        // Whoever took over meanwhile may have left out entries that are in the list.
+        if attempt == READ_ATTEMPTS || (is_newest()? && (is_whole || failures == READ_FAILURES)) {
             return recovered;
         }
+        failures += usize::from(!is_whole);
         attempt += 1;
     }
 }
 
-fn read_snapshot<H: Host>(host: &Arc<H>, snapshot: &Snapshot) -> Result<Recovered<H>> {
+/// Removes what an attempt before has made of the log.
+fn forget_replayed<H: Host>(host: &H) -> Result<()> {
+    for name in host.list_files(MEMORY_PARTS, Medium::Memory)? {
+        host.remove_files(&format!("{MEMORY_PARTS}/{name}"), Medium::Memory)?;
+    }
+    Ok(())
+}
+
+fn read_snapshot<H: Host>(
+    host: &Arc<H>,
+    snapshot: &Snapshot,
+    mut introducer: Introducer,
+    to_write: bool,
+) -> Result<Recovered<H>> {
     let OpenedParts {
         parts,
         lost,
         damaged,
-    } = open_parts(host, snapshot, false)?;
-    let mut introducer = Introducer::new(snapshot);
-    let mut live = first_list(snapshot, parts, lost);
+    } = open_parts(host, snapshot, to_write)?;
+    let mut live = first_list(snapshot, &introducer, parts, lost);
     replay::run(host, &mut introducer, &mut live, false)?;
     Ok(Recovered {
         live,
@@ -115,12 +175,14 @@ fn read_snapshot<H: Host>(host: &Arc<H>, snapshot: &Snapshot) -> Result<Recovere
 
 fn first_list<H: Host>(
     snapshot: &Snapshot,
+    introducer: &Introducer,
     parts: Vec<Arc<Part<H>>>,
     lost: Vec<Quarantined>,
 ) -> Arc<PartList<H>> {
     Arc::new(PartList {
         version: 1,
         epoch: snapshot.epoch,
+        term: introducer.term(),
         parts,
         quarantined: [snapshot.quarantined.clone(), lost].concat(),
         unreadable: Vec::new(),
@@ -139,14 +201,17 @@ fn read_settings<H: Host>(host: &H, mode: Mode) -> Result<()> {
         ));
     }
     Snapshot::publish_first(host)?;
-    host.put_object_if_absent(INDEX_OBJECT, &new_settings()?)?;
-    Ok(())
+    match host.put_object_if_absent(INDEX_OBJECT, &new_settings()?) {
+        // Another creator was first.
+        Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The content of a new `index.json`.
 pub(crate) fn new_settings() -> Result<Vec<u8>> {
     let created_by = concat!("sidx ", env!("CARGO_PKG_VERSION")).to_owned();
-    seal(&Settings { created_by })
+    seal(&Settings { created_by }, &[])
 }
 
 /// The parts of a snapshot.
@@ -172,20 +237,20 @@ fn open_parts<H: Host>(
         lost: Vec::new(),
         damaged: Vec::new(),
     };
-    for number in snapshot.part_numbers()? {
-        match Part::open(host, number, Medium::Durable) {
+    for name in snapshot.part_names()? {
+        match Part::open(host, name, Medium::Durable) {
             Ok(part) => {
                 opened.damaged.extend(part.damaged_files()?);
                 opened.parts.push(Arc::new(part));
             }
             Err(error) if error.kind().is_damage() && !refuses(to_write, error.kind()) => {
                 opened.damaged.push(DamagedFile {
-                    path: format!("{}/{MANIFEST}", part_directory(number, Medium::Durable)),
+                    path: format!("{}/{MANIFEST}", name.directory(Medium::Durable)),
                     reason: error.to_string(),
                     left_out: true,
                 });
                 opened.lost.push(Quarantined {
-                    part: part_name(number),
+                    part: name.to_string(),
                     reason: error.to_string(),
                     lost: vec![Region::everywhere(None)],
                 });
@@ -199,38 +264,4 @@ fn open_parts<H: Host>(
 /// A part of a newer format is no damage to be set aside: opening for writing says to upgrade.
 fn refuses(to_write: bool, kind: ErrorKind) -> bool {
     to_write && kind == ErrorKind::UnsupportedVersion
-}
-
-/// Removes part directories that the snapshot does not name: what a crash left of flushes and merges,
-/// and what no reader needs any more. Names that no part can have are not ours and stay.
-pub(crate) fn remove_unnamed<H: Host>(
-    host: &H,
-    introducer: &mut Introducer,
-    live: &PartList<H>,
-) -> Result<()> {
-    introducer.remove_obsolete(host);
-    let readers = host.find_readers()?;
-    let is_read = readers.epochs.iter().any(|epoch| *epoch < live.epoch);
-    for name in host.list_files(PARTS, Medium::Durable)? {
-        let Some(number) = part_number(&name) else {
-            continue;
-        };
-        let waits_for_quarantine = |lost: &Quarantined| lost.part == name;
-        if live.part(number).is_some()
-            || introducer.is_garbage(number)
-            || live.quarantined.iter().any(waits_for_quarantine)
-        {
-            continue;
-        }
-        // A part that some snapshot named has a number that was given by then. Others never were live,
-        // and their numbers will be given again.
-        let may_be_named = !introducer.knows_garbage() && number < introducer.next_part();
-        if is_read && may_be_named {
-            introducer.inherit(number, live.epoch);
-        } else {
-            host.remove_files(&part_directory(number, Medium::Durable), Medium::Durable)?;
-        }
-    }
-    introducer.know_garbage(true);
-    Ok(())
 }

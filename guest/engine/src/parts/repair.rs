@@ -1,23 +1,28 @@
 //! Repair: makes an index of what a damaged one still holds. Nothing is thrown away: what is damaged
 //! goes to `quarantine/`, and queries that touch what was lost fail until the loss is accepted.
 
+mod basis;
+
+use self::basis::{Basis, LostEntries};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium, SalvagedLog};
-use crate::ordered::batch::read_header;
 use crate::part::Part;
 use crate::part::PartList;
-use crate::part::layout::{PARTS, QUARANTINE, part_directory, part_name, part_number};
+use crate::part::layout::{PARTS, QUARANTINE, part_label};
 use crate::part::loss::Quarantined;
+use crate::part::name::{PartName, label_of};
 use crate::parts::introducer::Introducer;
 use crate::parts::quarantine;
-use crate::parts::recovery::{new_settings, remove_unnamed};
+use crate::parts::recovery::new_settings;
 use crate::parts::replay::Replay;
 use crate::parts::salvage;
 use crate::parts::snapshot::{INDEX_OBJECT, Settings, Snapshot};
+use crate::parts::takeover;
 use crate::parts::verify;
 use crate::seal::unseal;
 use crate::types::Region;
 use serde::Serialize;
+use sidx_log::Term;
 use std::sync::Arc;
 
 /// Name of the log among the parts that were set aside.
@@ -64,37 +69,58 @@ struct Finding {
 pub(crate) fn run<H: Host>(host: &Arc<H>, accept_loss: bool) -> Result<String> {
     let mut report = Report::default();
     repair_settings(&**host, &mut report)?;
-    let Basis {
-        snapshot,
-        log,
-        missing_rows,
-    } = basis(host, &mut report)?;
-    remove_unborn(&**host, &snapshot)?;
+    let basis = Basis::find(host, &mut report)?;
+    let accepts = accept_loss && !basis.snapshot.quarantined.is_empty();
+    if report.damage.is_empty() && !accepts {
+        // A sound index stays as it is, also on a medium without any room.
+        if let Some(live) = basis.sound_parts(host)? {
+            return report.finish(&live);
+        }
+    }
+    let term = takeover::next_term(&**host, &basis.snapshot)?;
+    let mended = mend(host, &basis, term, accept_loss, report);
+    // Nothing more is asked of this writer.
+    let _ = takeover::close_newest(&**host, term, mended.is_ok());
+    mended.map_err(|error| takeover::explained(&**host, term, error))
+}
+
+/// Takes the index over, and brings what can be read of it into order.
+fn mend<H: Host>(
+    host: &Arc<H>,
+    basis: &Basis,
+    term: Term,
+    accept_loss: bool,
+    mut report: Report,
+) -> Result<String> {
+    let overtaken = || {
+        let text = "another writer has taken the index over meanwhile; close it, then repair again";
+        Error::new(ErrorKind::Conflict, text)
+    };
+    let claimed = takeover::claim_without_log(&**host, &basis.snapshot, term)?;
+    let snapshot = claimed.ok_or_else(overtaken)?;
+    let log = host.salvage_log(basis.log_needed_from, Some(term))?;
+    if !takeover::is_newest(&**host, snapshot.epoch)? {
+        return Err(overtaken());
+    }
     let mut introducer = Introducer::new(&snapshot);
     // Parts that are replaced here leave the list as well, and what is published first does not say so.
     introducer.know_garbage(false);
     let mut quarantined = snapshot.quarantined.clone();
     let mut parts = Vec::new();
-    for number in snapshot.part_numbers()? {
-        let checked = check_part(host, number, &mut introducer, &mut report)?;
+    for name in snapshot.part_names()? {
+        let checked = check_part(host, name, &mut introducer, &mut report)?;
         parts.extend(checked.part);
         quarantined.extend(checked.lost);
     }
     let log_end = host.log_end()?;
     let lost_entries = lost_of_log(&log, introducer.log_position(), log_end, &mut report);
-    let lost_entries = lost_entries.or(missing_rows);
-    let mut live = Arc::new(PartList {
-        version: 1,
-        epoch: snapshot.epoch,
-        parts,
-        quarantined: snapshot.quarantined.clone(),
-        unreadable: Vec::new(),
-    });
+    let lost_entries = lost_entries.or_else(|| basis.missing_rows.clone());
+    let mut live = part_list(&snapshot, parts);
     if !report.damage.is_empty() {
         introducer.publish_quarantine(host, &mut live, quarantined)?;
         quarantine::set_aside(&**host, &live.quarantined)?;
         introducer.clean_parts(&**host, &live);
-        remove_unnamed(&**host, &mut introducer, &live)?;
+        introducer.remove_unnamed(&**host, &live)?;
         repair_log(host, &mut introducer, &mut live, &log, lost_entries)?;
     }
     if accept_loss && !live.quarantined.is_empty() {
@@ -104,13 +130,17 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, accept_loss: bool) -> Result<String> {
         introducer.publish_quarantine(host, &mut live, Vec::new())?;
         introducer.clean_parts(&**host, &live);
     }
-    report.lost = losses(&live);
-    report.epoch = live.epoch;
-    report.rows = live.parts.iter().map(|part| part.manifest().rows).sum();
-    report.ok = report.damage.is_empty();
-    serde_json::to_string(&report).map_err(|error| {
-        let text = format!("cannot write the report: {error}");
-        Error::new(ErrorKind::Other, text)
+    report.finish(&live)
+}
+
+fn part_list<H: Host>(snapshot: &Snapshot, parts: Vec<Arc<Part<H>>>) -> Arc<PartList<H>> {
+    Arc::new(PartList {
+        version: 1,
+        epoch: snapshot.epoch,
+        term: snapshot.term,
+        parts,
+        quarantined: snapshot.quarantined.clone(),
+        unreadable: Vec::new(),
     })
 }
 
@@ -127,7 +157,7 @@ fn losses<H: Host>(live: &PartList<H>) -> Vec<Loss> {
     let mut losses = Vec::new();
     for lost in &live.quarantined {
         losses.extend(lost.lost.iter().map(|region| Loss {
-            part: lost.part.clone(),
+            part: label_of(&lost.part),
             region: region.clone(),
             label: label(region),
             reason: lost.reason.clone(),
@@ -137,6 +167,18 @@ fn losses<H: Host>(live: &PartList<H>) -> Vec<Loss> {
 }
 
 impl Report {
+    /// The report as text.
+    fn finish<H: Host>(mut self, live: &PartList<H>) -> Result<String> {
+        self.lost = losses(live);
+        self.epoch = live.epoch;
+        self.rows = live.parts.iter().map(|part| part.manifest().rows).sum();
+        self.ok = self.damage.is_empty();
+        serde_json::to_string(&self).map_err(|error| {
+            let text = format!("cannot write the report: {error}");
+            Error::new(ErrorKind::Other, text)
+        })
+    }
+
     fn found(&mut self, what: impl Into<String>, problem: impl ToString, action: &'static str) {
         self.damage.push(Finding {
             what: what.into(),
@@ -178,181 +220,6 @@ fn repair_settings<H: Host>(host: &H, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// What a repair goes out from.
-struct Basis {
-    snapshot: Snapshot,
-    log: SalvagedLog,
-    /// Rows that neither the parts nor the log have, where that can be seen.
-    missing_rows: Option<LostEntries>,
-}
-
-/// Entries of the log that no part holds and nobody can read.
-struct LostEntries {
-    reason: String,
-    /// How many rows at most, where that is known.
-    rows: Option<u64>,
-}
-
-/// The newest snapshot, or one that is made up from the parts and the log when that cannot be read. An
-/// older one would not do: its parts are gone.
-fn basis<H: Host>(host: &Arc<H>, report: &mut Report) -> Result<Basis> {
-    let problem = match Snapshot::newest(&**host) {
-        Ok(Some(snapshot)) => {
-            let log = host.salvage_log(Some(snapshot.log_position))?;
-            return Ok(Basis {
-                snapshot,
-                log,
-                missing_rows: None,
-            });
-        }
-        Ok(None) => Error::new(ErrorKind::NotFound, "there is no snapshot"),
-        Err(error) if error.kind() == ErrorKind::Corrupt => error,
-        Err(error) => return Err(error),
-    };
-    let epoch = Snapshot::epochs(&**host)?.pop().unwrap_or_default();
-    let name = Snapshot::name(epoch);
-    if let Some(object) = host.get_object(&name)? {
-        quarantine::keep(&**host, &name, &object.bytes)?;
-        host.sync_files(QUARANTINE)?;
-    }
-    report.found(
-        name,
-        problem,
-        "made up from the parts that are there and the log",
-    );
-    let mut snapshot = made_up(host, epoch)?;
-    let log = host.salvage_log(None)?;
-    let missing_rows = find_log_position(&**host, &mut snapshot, &log)?;
-    Ok(Basis {
-        snapshot,
-        log,
-        missing_rows,
-    })
-}
-
-/// Finds out which entries of the log the parts of a made-up snapshot have absorbed: element ids tell,
-/// because a flush takes whole entries, in order. Rows may be missing where the first other entry does
-/// not go on with the ids of the parts.
-fn find_log_position<H: Host>(
-    host: &H,
-    snapshot: &mut Snapshot,
-    log: &SalvagedLog,
-) -> Result<Option<LostEntries>> {
-    let log_end = host.log_end()?;
-    // Of damaged entries behind the last that can be read nothing is known.
-    let last = log.spans.last().map(|(_, end)| *end);
-    snapshot.log_position = last.unwrap_or(if log.damage.is_empty() { log_end } else { 0 });
-    let expected = snapshot.next_element_id;
-    for (start, end) in &log.spans {
-        let mut position = *start;
-        while position < *end {
-            let Some(entry) = host.read_log(position)? else {
-                break;
-            };
-            let (first_id, _) = read_header(&entry.header, entry.columns)?;
-            if first_id >= expected {
-                snapshot.log_position = position;
-                let rows = first_id - expected;
-                return Ok((rows > 0).then(|| missing_rows(expected, first_id)));
-            }
-            position = entry.next_position;
-        }
-    }
-    if snapshot.parts.is_empty() && snapshot.log_position > 0 {
-        let reason = "the snapshot is gone, and no part is there, though the log says that rows were flushed";
-        return Ok(Some(LostEntries {
-            reason: reason.to_owned(),
-            rows: None,
-        }));
-    }
-    Ok(None)
-}
-
-fn missing_rows(first: u64, end: u64) -> LostEntries {
-    LostEntries {
-        reason: format!(
-            "the snapshot is gone, and neither a part nor the log has the rows with element ids {first} \
-             to {}",
-            end - 1
-        ),
-        rows: Some(end - first),
-    }
-}
-
-/// A snapshot of the parts that are there. Where one covers the element ids of others it was merged from
-/// them; of those that overlap the one with most ids is taken, sound ones before damaged ones.
-fn made_up<H: Host>(host: &Arc<H>, epoch: u64) -> Result<Snapshot> {
-    let (mut found, mut unreadable) = (Vec::new(), Vec::new());
-    let mut next_part = 0;
-    for directory in [PARTS, QUARANTINE] {
-        for name in host.list_files(directory, Medium::Durable)? {
-            let Some(number) = part_number(&name) else {
-                continue;
-            };
-            next_part = next_part.max(number + 1);
-            if directory != PARTS {
-                continue;
-            }
-            let part = match Part::open(host, number, Medium::Durable) {
-                Ok(part) => part,
-                // Never finished: its manifest is written last.
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    unreadable.push(number);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let is_sound = verify::part_damage(&**host, &part)?.is_empty();
-            let (first, last) = (part.manifest().first_id, part.manifest().last_id);
-            found.push((
-                !is_sound,
-                u64::MAX - (last - first),
-                u64::MAX - number,
-                first,
-                last,
-            ));
-        }
-    }
-    found.sort_unstable();
-    let mut taken: Vec<(u64, u64, u64)> = Vec::new();
-    for (_, _, inverse, first, last) in found {
-        let overlaps = |(from, to, _): &(u64, u64, u64)| *from <= last && first <= *to;
-        if !taken.iter().any(overlaps) {
-            taken.push((first, last, u64::MAX - inverse));
-        }
-    }
-    taken.sort_unstable();
-    Ok(Snapshot {
-        epoch,
-        next_element_id: taken.last().map_or(0, |(_, last, _)| last + 1),
-        // Those that nobody can read are named too, so that they are set aside and the loss is told.
-        parts: taken
-            .into_iter()
-            .map(|(_, _, number)| number)
-            .chain(unreadable)
-            .map(part_name)
-            .collect(),
-        log_position: 0,
-        next_part,
-        since: Vec::new(),
-        left: None,
-        quarantined: Vec::new(),
-    })
-}
-
-/// Removes what a crash left of parts that never were live: their numbers are given again.
-fn remove_unborn<H: Host>(host: &H, snapshot: &Snapshot) -> Result<()> {
-    for name in host.list_files(PARTS, Medium::Durable)? {
-        if let Some(number) = part_number(&name)
-            && number >= snapshot.next_part
-        {
-            host.remove_files(&part_directory(number, Medium::Durable), Medium::Durable)?;
-        }
-    }
-    Ok(())
-}
-
 /// A part that may stay or be replaced, and what is lost.
 struct CheckedPart<H: Host> {
     part: Option<Arc<Part<H>>>,
@@ -361,18 +228,18 @@ struct CheckedPart<H: Host> {
 
 fn check_part<H: Host>(
     host: &Arc<H>,
-    number: u64,
+    name: PartName,
     introducer: &mut Introducer,
     report: &mut Report,
 ) -> Result<CheckedPart<H>> {
-    let name = part_name(number);
-    let part = match Part::open(host, number, Medium::Durable) {
+    let label = part_label(name.number);
+    let part = match Part::open(host, name, Medium::Durable) {
         Ok(part) => part,
         Err(error) if error.kind() == ErrorKind::UnsupportedVersion => return Err(error),
         Err(error) if error.kind().is_damage() => {
-            report.found(&name, &error, "set aside; nothing could be saved");
+            report.found(&label, &error, "set aside; nothing could be saved");
             let lost = Quarantined {
-                part: name,
+                part: name.to_string(),
                 reason: error.to_string(),
                 lost: vec![Region::everywhere(None)],
             };
@@ -388,7 +255,10 @@ fn check_part<H: Host>(
         let part = Some(Arc::new(part));
         return Ok(CheckedPart { part, lost: None });
     };
-    let output = introducer.take_part_number();
+    let output = PartName {
+        number: introducer.take_part_number(),
+        term: introducer.term(),
+    };
     let salvaged = salvage::run(&**host, &part.without_filters(), output)?;
     let saved = salvaged.manifest.map_or(0, |manifest| manifest.rows);
     report.saved_rows += saved;
@@ -399,14 +269,14 @@ fn check_part<H: Host>(
         (true, true, true) => "set aside; all rows are in a new part, some labels are lost",
     };
     for problem in &damage {
-        report.found(&name, &problem.error, action);
+        report.found(&label, &problem.error, action);
     }
     let part = match saved {
         0 => None,
         _ => Some(Arc::new(Part::open(host, output, Medium::Durable)?)),
     };
     let lost = Quarantined {
-        part: name,
+        part: name.to_string(),
         reason: first.error.to_string(),
         lost: salvaged.lost,
     };

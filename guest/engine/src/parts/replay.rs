@@ -5,7 +5,6 @@ use crate::host::{Host, LogEntry, Medium};
 use crate::ordered::batch::{self, read_header};
 use crate::part::Part;
 use crate::part::PartList;
-use crate::part::layout::part_directory;
 use crate::parts::introducer::Introducer;
 use crate::parts::pressure::check_memory;
 use std::sync::Arc;
@@ -72,7 +71,7 @@ impl<'a, H: Host> Replay<'a, H> {
     fn fold(&mut self) -> Result<()> {
         while let Some((range, part)) = self.introducer.fold_some(self.host, &self.parts) {
             for folded in self.parts.splice(range, [Arc::new(part)]) {
-                let directory = part_directory(folded.number(), Medium::Memory);
+                let directory = folded.name().directory(Medium::Memory);
                 // Gives the handles of its pages back first.
                 drop(folded);
                 self.host.remove_files(&directory, Medium::Memory)?;
@@ -118,7 +117,7 @@ pub(crate) fn run<H: Host>(
 }
 
 /// A reader whose snapshot is not the newest any more tries again; for everybody else it is damage.
-fn given_up(error: Error) -> Error {
+pub(crate) fn given_up(error: Error) -> Error {
     match error.kind() {
         ErrorKind::NotFound => Error::corrupt(error.message()),
         _ => error,

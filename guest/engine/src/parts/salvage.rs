@@ -9,6 +9,7 @@ use crate::part::column::PAYLOAD;
 use crate::part::labels::Labels;
 use crate::part::loss::gathered;
 use crate::part::manifest::Manifest;
+use crate::part::name::PartName;
 use crate::part::readable::{complement, readable_rows};
 use crate::part::reader::{Frame, OpenBlock};
 use crate::part::{Longest, TagColumn};
@@ -48,7 +49,7 @@ pub(crate) fn do_job<H: Host>(
         let text = format!("{} is not damaged any more", part.directory());
         return Err(Error::invalid(text));
     };
-    let salvaged = run(&**host, &part.as_told()?, job.output)?;
+    let salvaged = run(&**host, &part.as_told()?, live.new_name(job.output))?;
     damage.lost = salvaged.lost;
     let manifest = salvaged.manifest.as_ref();
     Ok(done(
@@ -69,7 +70,7 @@ pub(crate) struct Salvaged {
 }
 
 /// Writes what can be read of a part as part `output`, in its order and with its range of element ids.
-pub(crate) fn run<H: Host>(host: &H, part: &Part<H>, output: u64) -> Result<Salvaged> {
+pub(crate) fn run<H: Host>(host: &H, part: &Part<H>, output: PartName) -> Result<Salvaged> {
     walk(host, part, Some(output))?.finish()
 }
 
@@ -81,7 +82,7 @@ pub(crate) fn lost<H: Host>(host: &H, part: &Part<H>) -> Result<Vec<Region>> {
 fn walk<'a, H: Host>(
     host: &'a H,
     part: &'a Part<H>,
-    output: Option<u64>,
+    output: Option<PartName>,
 ) -> Result<Salvage<'a, H>> {
     let mut salvage = Salvage {
         host,
@@ -115,7 +116,7 @@ struct Salvage<'a, H: Host> {
     host: &'a H,
     part: &'a Part<H>,
     /// None when nothing is written.
-    output: Option<u64>,
+    output: Option<PartName>,
     columns: Vec<TagColumn>,
     /// Begun with the first row that can be saved.
     writer: Option<PartWriter<'a, H>>,
@@ -211,12 +212,12 @@ impl<H: Host> Salvage<'_, H> {
         {
             return Ok(false);
         }
-        if let Some(number) = self.output {
+        if let Some(name) = self.output {
             let writer = match &mut self.writer {
                 Some(writer) => writer,
                 None => {
                     let columns = &self.columns;
-                    let writer = PartWriter::new(self.host, number, Medium::Durable, columns)?;
+                    let writer = PartWriter::new(self.host, name, Medium::Durable, columns)?;
                     self.writer.insert(writer)
                 }
             };

@@ -4,12 +4,19 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium};
 use crate::part::layout::{PARTS, part_number};
 use crate::part::loss::Quarantined;
-use crate::seal::{seal, unseal};
+use crate::part::name::PartName;
+use crate::parts::fences::{Fences, is_tombstone};
+use crate::seal::{TERMS, seal, unseal};
+use crate::term::{is_none, text};
 use serde::{Deserialize, Serialize};
+use sidx_log::Term;
+use std::collections::BTreeSet;
 
 /// The object that holds the options of the index and marks its existence.
 pub const INDEX_OBJECT: &str = "index.json";
 const EXTENSION: &str = ".snapshot";
+/// How often the newest snapshot is looked for again because it was superseded before it could be read.
+const READ_ATTEMPTS: usize = 32;
 
 /// The content of `index.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +29,18 @@ pub(crate) struct Settings {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
     pub(crate) epoch: u64,
+    /// Of the writer that published it; none in snapshots that were published before there were terms.
+    #[serde(default, with = "text", skip_serializing_if = "is_none")]
+    pub(crate) term: Term,
+    /// That writer has closed the index, and every request of it was answered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) closed: bool,
+    /// It took over from a writer that had not closed the index, and the log of that one is to be ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) unsealed: bool,
+    /// Epochs whose names stay taken; see [`Fences`].
+    #[serde(default, skip_serializing_if = "Fences::is_empty")]
+    pub(crate) fences: Fences,
     /// Part names in order of age: all element ids of a part are below those of the next.
     pub(crate) parts: Vec<String>,
     /// Log entries before this position are in the parts.
@@ -65,7 +84,7 @@ impl Snapshot {
     /// Publishes the snapshot as the next epoch. `conflict` when another writer was first.
     pub(crate) fn publish<H: Host>(&self, host: &H) -> Result<()> {
         let name = Self::name(self.epoch);
-        match host.put_object_if_absent(&name, &seal(self)?) {
+        match host.put_object_if_absent(&name, &seal(self, &[TERMS])?) {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == ErrorKind::Conflict => Err(Error::new(
                 ErrorKind::Conflict,
@@ -85,9 +104,18 @@ impl Snapshot {
             return Ok(());
         }
         if !host.list_files(PARTS, Medium::Durable)?.is_empty() {
-            return Err(no_snapshot());
+            // Another creator may have come as far as that since.
+            return match Self::epochs(host)?.is_empty() {
+                true => Err(no_snapshot()),
+                false => Ok(()),
+            };
         }
-        match host.put_object_if_absent(&Self::name(0), &seal(&Self::default())?) {
+        // Nobody writes under it.
+        let first = Self {
+            closed: true,
+            ..Self::default()
+        };
+        match host.put_object_if_absent(&Self::name(0), &seal(&first, &[TERMS])?) {
             Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
             // Another creator was first and wrote the same.
             _ => Ok(()),
@@ -102,12 +130,19 @@ impl Snapshot {
     /// The newest snapshot; `None` when there is none, which is damage.
     pub(crate) fn newest<H: Host>(host: &H) -> Result<Option<Self>> {
         // A writer may publish and clean up between the listing and the reading: list again then.
-        for _ in 0..8 {
-            let Some(epoch) = Self::epochs(host)?.pop() else {
+        let mut buried = None;
+        for _ in 0..READ_ATTEMPTS {
+            let epoch = Self::epochs(host)?.pop();
+            // A tombstone stands only where there is a later one, unless that was lost.
+            let Some(epoch) = epoch.filter(|epoch| buried != Some(*epoch)) else {
                 return Ok(None);
             };
             let name = Self::name(epoch);
             if let Some(object) = host.get_object(&name)? {
+                if is_tombstone(&object.bytes) {
+                    buried = Some(epoch);
+                    continue;
+                }
                 let snapshot: Self = unseal(&object.bytes, &name)?;
                 snapshot.check(epoch).map_err(|error| error.at(&name))?;
                 return Ok(Some(snapshot));
@@ -119,12 +154,38 @@ impl Snapshot {
         ))
     }
 
-    /// The numbers of the parts.
-    pub(crate) fn part_numbers(&self) -> Result<Vec<u64>> {
-        let number = |name: &String| {
-            part_number(name).ok_or_else(|| Error::corrupt(format!("{name:?} is not a part name")))
+    /// The same content as the next epoch, published by the writer of a term, which takes the index over. The
+    /// name of that epoch is a fence unless the writer before has closed the index.
+    pub(crate) fn taken_over(&self, term: Term) -> Self {
+        let epoch = self.epoch + 1;
+        let mut fences = self.fences.clone();
+        if !self.closed {
+            fences.add(epoch);
+        }
+        Self {
+            epoch,
+            term,
+            closed: false,
+            // Whoever came in between may not have come as far as the log.
+            unsealed: self.unsealed || !self.closed,
+            fences,
+            ..self.clone()
+        }
+    }
+
+    /// The writer who may not have ended the log of the one before yet, so that this one's entries may
+    /// still be appended and left out.
+    pub(crate) fn awaited(&self) -> Option<Term> {
+        (self.unsealed && !self.closed).then_some(self.term)
+    }
+
+    /// The names of the parts.
+    pub(crate) fn part_names(&self) -> Result<Vec<PartName>> {
+        let parse = |name: &String| {
+            let parsed = PartName::parse(name);
+            parsed.ok_or_else(|| Error::corrupt(format!("{name:?} is not a part name")))
         };
-        self.parts.iter().map(number).collect()
+        self.parts.iter().map(parse).collect()
     }
 
     /// Refuses what can't be the snapshot of `epoch`.
@@ -132,18 +193,26 @@ impl Snapshot {
         if self.epoch != epoch {
             return Err(Error::corrupt(format!("it says epoch {}", self.epoch)));
         }
-        let numbers = self.part_numbers()?;
+        if epoch == u64::MAX || self.term.number == u64::MAX {
+            return Err(Error::corrupt("no epoch and no term is that high"));
+        }
+        let names = self.part_names()?;
         let epochs = self.since.len();
-        if epochs != 0 && epochs != numbers.len() {
+        if epochs != 0 && epochs != names.len() {
             return Err(Error::corrupt(format!(
                 "it has {epochs} first epochs for {} parts",
-                numbers.len()
+                names.len()
             )));
         }
-        if let Some(number) = numbers.iter().find(|number| **number >= self.next_part) {
-            return Err(Error::corrupt(format!(
-                "part {number} is not below next_part"
-            )));
+        let mut numbers = BTreeSet::new();
+        for name in names {
+            let problem = match () {
+                () if name.number >= self.next_part => "is not below next_part",
+                () if name.term > self.term => "is of a later term than the snapshot",
+                () if !numbers.insert(name.number) => "is named twice",
+                () => continue,
+            };
+            return Err(Error::corrupt(format!("part {} {problem}", name.number)));
         }
         Ok(())
     }
@@ -155,13 +224,5 @@ impl Snapshot {
         let mut epochs: Vec<u64> = names.iter().filter_map(epoch).collect();
         epochs.sort_unstable();
         Ok(epochs)
-    }
-
-    /// Removes snapshots before `epoch`.
-    pub(crate) fn remove_before<H: Host>(host: &H, epoch: u64) -> Result<()> {
-        for old in Self::epochs(host)?.into_iter().filter(|old| *old < epoch) {
-            host.remove_object(&Self::name(old))?;
-        }
-        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use crate::host::{Host, Medium};
 use crate::part::Part;
 use crate::part::PartList;
 use crate::parts::salvage;
+use crate::parts::takeover;
 use crate::parts::verify;
 use crate::types::Region;
 use crate::types::{Damage, PartFile};
@@ -24,6 +25,9 @@ pub(crate) fn run<H: Host>(
             Some(part) => of_part(host, part, pages)?,
             None => live.unreadable_damage(*number),
         });
+    }
+    if !found.is_empty() {
+        takeover::check_still_in_office(&**host, live.term)?;
     }
     Ok(found)
 }

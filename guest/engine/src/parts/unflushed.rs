@@ -16,7 +16,7 @@ const FLUSH_BYTES: u64 = 128 << 10;
 /// is made from, the snapshot likewise, segments of the log; and again for a flush that is under way.
 const FLUSH_FILES: u64 = 32;
 /// Bytes that a snapshot takes for each part, and for each region in which rows were lost.
-const LISTED_BYTES: u64 = 64;
+const LISTED_BYTES: u64 = 128;
 const REGION_BYTES: u64 = 256;
 
 /// The columns of the parts in memory.

@@ -8,6 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium};
 use crate::part::Part;
 use crate::part::PartList;
+use crate::part::name::label_of;
+use crate::parts::takeover;
 use crate::types;
 use serde::Serialize;
 use std::sync::Arc;
@@ -46,7 +48,7 @@ pub(crate) fn report<H: Host>(host: &Arc<H>, live: &PartList<H>) -> Result<Strin
     let mut damage = Vec::new();
     for lost in &live.unreadable {
         damage.push(Damage {
-            part: lost.part.clone(),
+            part: label_of(&lost.part),
             what: lost.reason.clone(),
         });
     }
@@ -57,7 +59,7 @@ pub(crate) fn report<H: Host>(host: &Arc<H>, live: &PartList<H>) -> Result<Strin
             false => format!("lost: {}", regions.join("; ")),
         };
         damage.push(Damage {
-            part: lost.part.clone(),
+            part: label_of(&lost.part),
             what: format!("set aside: {}; {lost_rows}", lost.reason),
         });
     }
@@ -78,9 +80,12 @@ pub(crate) fn report<H: Host>(host: &Arc<H>, live: &PartList<H>) -> Result<Strin
         }
         last_id = Some(part.manifest().last_id);
         damage.extend(found.into_iter().map(|what| Damage {
-            part: part.name(),
+            part: part.label(),
             what,
         }));
+    }
+    if !damage.is_empty() {
+        takeover::check_still_in_office(&**host, live.term)?;
     }
     let report = Report {
         ok: damage.is_empty(),

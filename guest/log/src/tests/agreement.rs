@@ -2,9 +2,8 @@
 //! it, and what was promised is there or its absence is told.
 
 use super::{
-    FIRST, Files, Medium, bytes_of, content, fill, names, on_both_forms, open, open_small,
+    Files, Medium, bytes_of, content, fill, names, on_both_forms, open, open_small, writing,
 };
-use crate::segment::{GROWING_HEADER_BYTES, WHOLE_HEADER_BYTES};
 use crate::{Access, Durability, Error, Form, Log, Name, Report};
 
 on_both_forms! {
@@ -33,7 +32,16 @@ fn files_of<M: Medium>(medium: &M) -> Vec<(Name, Vec<u8>)> {
 
 fn sample<M: Medium>() -> Sample {
     let medium = M::new();
+    let mut old = Vec::new();
+    // Where segments are made whole, seals of which all that was around them is given up.
+    while medium.form() == Form::Whole && old.len() < 2 {
+        let mut log = open(&medium);
+        log.drop_before(log.end()).expect("given up");
+        old.push((log.end(), log.end()));
+        fill(&mut log, 0..1, Durability::Sync);
+    }
     let mut log = open_small(&medium);
+    log.drop_before(log.end()).expect("given up");
     let positions = fill(&mut log, 0..ENTRIES, Durability::Sync);
     let files = files_of(&medium);
     assert!(files.len() > 3);
@@ -42,8 +50,8 @@ fn sample<M: Medium>() -> Sample {
         .iter()
         .map(|segment| (segment.first, segment.end));
     Sample {
+        bounds: old.into_iter().chain(bounds).collect(),
         files,
-        bounds: bounds.collect(),
         positions,
         end: log.end(),
         form: medium.form(),
@@ -136,7 +144,7 @@ fn write<M: Medium>(
     what: &str,
 ) {
     let medium: M = store(files);
-    let written = entries(&medium, Access::Write, from);
+    let written = entries(&medium, writing(), from);
     let found = written.as_ref().map(|(_, found)| found.as_slice());
     assert_eq!(found, read, "{what}: a reader and a writer differ");
     let Some((mut log, mut found)) = written else {
@@ -155,7 +163,7 @@ fn write<M: Medium>(
         Some(Vec::new()),
         "{what}"
     );
-    for access in [Access::Read, Access::Write] {
+    for access in [Access::Read, writing()] {
         let again = entries(&medium, access, from).map(|(_, found)| found);
         assert_eq!(again.as_ref(), Some(&found), "{what}: after a write");
     }
@@ -169,7 +177,7 @@ fn repair<M: Medium>(
     what: &str,
 ) {
     let medium: M = store(files);
-    let (mut log, report) = Log::salvage(medium.clone(), Some(from)).expect("salvaged");
+    let (mut log, report) = Log::salvage(medium.clone(), writing(), Some(from)).expect("salvaged");
     assert_eq!(
         report.damage.is_empty(),
         read.is_some(),
@@ -191,7 +199,7 @@ fn repair<M: Medium>(
     log.append(&[(b"new", b"")], Durability::Sync)
         .expect("appended");
     drop(log);
-    let found = entries(&medium, Access::Write, end).map(|(_, found)| found);
+    let found = entries(&medium, writing(), end).map(|(_, found)| found);
     assert_eq!(
         found,
         Some(vec![(end, b"new".to_vec())]),
@@ -228,7 +236,7 @@ fn a_segment_cut_at_any_byte<M: Medium>() {
             for from in needed(&sample) {
                 let (_, end) = sample.bounds[at];
                 // Without a header nobody knows what the newest segment holds.
-                let is_unknown = at == newest && size < WHOLE_HEADER_BYTES;
+                let is_unknown = at == newest && size < Form::Whole.header_bytes();
                 let is_needed = from < end || (is_unknown && sample.form == Form::Whole);
                 let is_told = tells(&sample, at) && is_needed;
                 let what = format!("{name:?} cut to {size} bytes, needed from {from}");
@@ -286,24 +294,25 @@ fn what_was_left_of_a_cut_segment_does_not_matter_once_the_log_went_on() {
     let mut log = open(&files);
     fill(&mut log, 0..3, Durability::Sync);
     let absorbed = log.end();
-    let bytes = bytes_of(&files, FIRST);
-    for left in 0..GROWING_HEADER_BYTES {
-        let medium: Files = store(&[(FIRST, bytes[..left].to_vec())]);
-        let mut log = Log::open_from(medium.clone(), Access::Write, absorbed).expect("opens");
+    let first = names(&files)[0];
+    let bytes = bytes_of(&files, first);
+    for left in 0..Form::Growing.header_bytes() {
+        let medium: Files = store(&[(first, bytes[..left].to_vec())]);
+        let mut log = Log::open_from(medium.clone(), writing(), absorbed).expect("opens");
         log.drop_before(absorbed).expect("given up");
         fill(&mut log, 3..4, Durability::Sync);
         drop(log);
         let mut files = files_of(&medium);
         // As an older version left it.
-        if files.iter().all(|(found, _)| *found != FIRST) {
-            files.push((FIRST, bytes[..left].to_vec()));
+        if files.iter().all(|(found, _)| *found != first) {
+            files.push((first, bytes[..left].to_vec()));
         }
         let medium: Files = store(&files);
-        for access in [Access::Read, Access::Write] {
+        for access in [Access::Read, writing()] {
             let (_, found) = entries(&medium, access, absorbed).expect("opens");
             assert_eq!(found, [(absorbed, content(3).0)]);
         }
-        let (_, report) = Log::salvage(medium, Some(absorbed)).expect("salvaged");
+        let (_, report) = Log::salvage(medium, writing(), Some(absorbed)).expect("salvaged");
         assert_eq!(report.damage, Vec::<String>::new());
     }
 }

@@ -1,15 +1,15 @@
 //! Writes to growing files that fail, and power losses.
 
 use super::files::{Call, Files};
-use super::{FIRST, bytes_of, content, contents, fill, is_full, is_io, names, open, replay};
+use super::{bytes_of, content, contents, fill, is_full, is_io, names, open, replay, writing};
 use crate::{Access, Durability, Fault, Log};
 
 #[test]
-fn after_a_failed_write_nothing_more_is_taken_and_nothing_of_it_counts() {
+fn after_a_failed_write_nothing_more_is_taken_and_what_is_whole_may_count() {
     for failing in [
         &[Call::Append][..],
         &[Call::Sync],
-        // What arrived can't be taken back, but it is torn.
+        // Nothing is taken back in any case.
         &[Call::Append, Call::Truncate],
     ] {
         let files = Files::new();
@@ -34,8 +34,10 @@ fn after_a_failed_write_nothing_more_is_taken_and_nothing_of_it_counts() {
         assert_eq!(log.end(), end);
         assert_eq!(replay(&mut log, 0), contents(0..3));
         let mut log = open(&files);
-        assert_eq!(log.end(), end, "{failing:?}");
-        fill(&mut log, 3..5, Durability::Sync);
+        // All of it arrived before the sync failed, and whoever looked meanwhile has counted it.
+        let found = 3 + u64::from(failing == [Call::Sync]);
+        assert_eq!(replay(&mut log, 0), contents(0..found), "{failing:?}");
+        fill(&mut log, found..5, Durability::Sync);
         assert_eq!(replay(&mut log, 0), contents(0..5));
     }
 }
@@ -58,7 +60,10 @@ fn a_full_medium_leaves_the_log_as_it_was() {
             assert_eq!(log.end(), end);
             assert_eq!(replay(&mut log, 0), contents(0..3));
             // What a power loss would find, too.
-            assert_eq!(replay(&mut open(&files), 0), contents(0..3));
+            let mut reader = Log::open(files.clone(), Access::Read).expect("sound");
+            assert_eq!(replay(&mut reader, 0), contents(0..3));
+            let refused = Log::open(files.clone(), writing()).err().expect("full");
+            assert!(is_full(&refused), "{refused}");
             files.fail(&[]);
         }
         fill(&mut log, 3..5, Durability::Os);
@@ -87,7 +92,8 @@ fn a_full_medium_leaves_the_log_in_doubt_when_nothing_can_be_taken_back() {
         files.fail(&[]);
         let refused = log.append(&[(&header, &body)], Durability::Os);
         assert!(is_io(&refused.expect_err("failed before")));
-        assert_eq!(replay(&mut open(&files), 0), contents(0..3));
+        let found = 3 + u64::from(failing == [Call::Sync]);
+        assert_eq!(replay(&mut open(&files), 0), contents(0..found));
     }
 }
 
@@ -102,11 +108,61 @@ fn a_full_medium_without_room_for_a_new_segment_gets_that_of_the_old_ones() {
     files.pass_after_removal();
     let end = log.end();
     log.drop_before(end).expect("dropped");
-    assert_eq!(files.size_bytes(), 0);
+    // The segment that the room was enough for.
+    assert_eq!(files.size_bytes(), 88);
     let again = Log::open_from(files.clone(), Access::Read, end).expect("sound");
     assert_eq!(again.end(), end);
     assert_eq!(fill(&mut log, 3..5, Durability::Os)[0], end);
     assert_eq!(replay(&mut open(&files), end), contents(3..5));
+}
+
+#[test]
+fn a_full_medium_keeps_the_newest_segment_until_there_is_another() {
+    // It tells everybody that the writers before it were overtaken.
+    let files = Files::new();
+    let mut log = open(&files);
+    log.limit_segments(1);
+    fill(&mut log, 0..3, Durability::Sync);
+    files.fail_as(FULL, &[Call::Append]);
+    files.pass_after_removal();
+    let end = log.end();
+    log.drop_before(end).expect("dropped");
+    assert_eq!(files.fewest(), Some(1));
+    assert_eq!(files.size_bytes(), 88);
+}
+
+#[test]
+fn a_full_medium_that_stays_full_has_a_log_without_segments() {
+    let files = Files::new();
+    let mut log = open(&files);
+    fill(&mut log, 0..3, Durability::Sync);
+    let end = log.end() + 10;
+    files.fail_as(FULL, &[Call::Append]);
+    log.drop_before(end).expect("dropped");
+    assert_eq!((files.size_bytes(), log.end()), (0, end));
+    assert!(names(&files).is_empty());
+    let refused = log.append(&[(b"h", b"b")], Durability::Os);
+    assert!(is_full(&refused.expect_err("full")));
+    files.fail(&[]);
+    assert_eq!(fill(&mut log, 3..5, Durability::Os)[0], end);
+    assert_eq!(replay(&mut open(&files), end), contents(3..5));
+}
+
+#[test]
+fn an_opening_that_finds_no_room_leaves_nothing_that_counts() {
+    for failing in [Call::Append, Call::Sync] {
+        let files = Files::new();
+        let mut log = open(&files);
+        fill(&mut log, 0..3, Durability::Os);
+        let before = names(&files);
+        files.fail_as(FULL, &[failing]);
+        let refused = Log::open(files.clone(), writing()).err().expect("full");
+        assert!(is_full(&refused), "{refused}");
+        assert_eq!(names(&files), before);
+        files.fail(&[]);
+        fill(&mut log, 3..5, Durability::Os);
+        assert_eq!(replay(&mut open(&files), 0), contents(0..5));
+    }
 }
 
 #[test]
@@ -132,18 +188,20 @@ fn each_durability_syncs_as_it_says() {
     let files = Files::new();
     let mut log = open(&files);
     fill(&mut log, 0..3, Durability::Os);
-    assert_eq!(files.synced(FIRST), 32);
+    let first = names(&files)[0];
+    assert_eq!(files.synced(first), 88);
     fill(&mut log, 3..4, Durability::Sync);
-    assert_eq!(files.synced(FIRST), 32 + log.end());
-    let synced = files.synced(FIRST);
+    assert_eq!(files.synced(first), 88 + log.end());
+    let synced = files.synced(first);
     fill(&mut log, 4..6, Durability::Os);
-    assert_eq!(files.synced(FIRST), synced);
+    assert_eq!(files.synced(first), synced);
     log.append(&[], Durability::Sync).expect("a sync");
-    assert_eq!(files.synced(FIRST), 32 + log.end());
+    assert_eq!(files.synced(first), 88 + log.end());
     fill(&mut log, 6..8, Durability::Os);
     drop(log);
     let log = open(&files);
-    assert_eq!(files.synced(FIRST), 32 + log.end());
+    assert_eq!(files.synced(first), 88 + log.end());
+    assert_eq!(files.synced(names(&files)[1]), 88);
 }
 
 struct Random(u64);

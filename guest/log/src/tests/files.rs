@@ -21,6 +21,8 @@ struct State {
     fault: Option<Fault>,
     /// Whether nothing fails any more once a file was removed.
     until_removal: bool,
+    /// The fewest files that a removal left.
+    fewest: Option<usize>,
     /// Bytes of each file that a power loss can't take.
     synced: BTreeMap<Name, u64>,
 }
@@ -68,6 +70,15 @@ impl Files {
         *content.lock().expect("free") = bytes.to_vec();
     }
 
+    /// Files of their own that have the same bytes.
+    pub(crate) fn copied(&self) -> Self {
+        let copy = Self::new();
+        for (name, content) in &self.lock().files {
+            copy.replace(*name, &content.lock().expect("free"));
+        }
+        copy
+    }
+
     pub(crate) fn size_bytes(&self) -> u64 {
         let state = self.lock();
         let sizes = { state.files.values() }.map(|file| file.lock().expect("free").len() as u64);
@@ -90,6 +101,11 @@ impl Files {
         self.lock().until_removal = true;
     }
 
+    /// The fewest files that a removal left.
+    pub(crate) fn fewest(&self) -> Option<usize> {
+        self.lock().fewest
+    }
+
     /// Bytes of a file that were synced.
     pub(crate) fn synced(&self, name: Name) -> u64 {
         self.lock().synced.get(&name).copied().unwrap_or(0)
@@ -110,7 +126,10 @@ impl Segments for Files {
     }
 
     fn place(&self, name: Name) -> String {
-        format!("memory:x/log/{:016x}.log", name.0)
+        match name.term {
+            Some(term) => format!("memory:x/log/{:016x}-{term}.log", name.number),
+            None => format!("memory:x/log/{:016x}.log", name.number),
+        }
     }
 
     fn list(&self) -> Result<Vec<Name>, FileError> {
@@ -149,6 +168,8 @@ impl Segments for Files {
             state.failing.clear();
         }
         state.files.remove(&name);
+        let left = state.files.len();
+        state.fewest = Some(state.fewest.map_or(left, |fewest| fewest.min(left)));
         Ok(())
     }
 

@@ -2,12 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::{bytes_of, content, contents, fill, is_full, is_io, names, open, replay};
-use crate::segment::WHOLE_HEADER_BYTES;
+use super::{
+    bytes_of, content, contents, fill, is_full, is_io, names, open, replay, seals_on, untermed,
+    writing, writing_as,
+};
 use crate::{
     Access, Durability, Error, Fault, Form, Log, MediumError, MemoryObject, MemoryObjects, Name,
     NoTail, Segments,
 };
+
+const HEADER: usize = Form::Whole.header_bytes();
 
 fn objects() -> MemoryObjects {
     MemoryObjects::new("memory:x")
@@ -21,17 +25,19 @@ fn each_commit_is_an_object_and_objects_are_numbered() {
     let entries: [(&[u8], &[u8]); 2] = [(&one.0, &one.1), (&two.0, &two.1)];
     for (commit, durability) in [Durability::Os, Durability::Sync].into_iter().enumerate() {
         log.append(&entries, durability).expect("appended");
-        assert_eq!(names(&objects).len(), commit + 1);
+        assert_eq!(names(&objects).len(), commit + 2);
         // A sync of nothing makes nothing.
         log.append(&[], Durability::Sync).expect("nothing");
     }
-    assert_eq!(names(&objects), [Name(0), Name(1)]);
+    // The first is the seal.
+    assert_eq!(names(&objects), [0, 1, 2].map(untermed));
+    assert_eq!(bytes_of(&objects, untermed(0)).len(), HEADER);
     let end = log.end();
     log.drop_before(end).expect("dropped");
-    assert_eq!(names(&objects), [Name(1)]);
+    assert_eq!(names(&objects), [0, 2].map(untermed));
     let mut log = open(&objects);
     fill(&mut log, 2..4, Durability::Os);
-    assert_eq!(names(&objects), [Name(1), Name(2), Name(3)]);
+    assert_eq!(names(&objects), [0, 2, 3, 4, 5].map(untermed));
     assert_eq!(replay(&mut log, end), contents(2..4));
 }
 
@@ -39,19 +45,20 @@ fn each_commit_is_an_object_and_objects_are_numbered() {
 fn nothing_of_an_object_counts_as_torn() {
     let objects = objects();
     fill(&mut open(&objects), 0..3, Durability::Os);
-    let bytes = bytes_of(&objects, Name(2));
+    let bytes = bytes_of(&objects, untermed(3));
     for size in 0..bytes.len() {
-        objects.replace(Name(2), &bytes[..size]);
-        let opened = Log::open(objects.clone(), Access::Write);
-        if size < WHOLE_HEADER_BYTES {
+        let objects = objects.copied();
+        objects.replace(untermed(3), &bytes[..size]);
+        let opened = Log::open(objects.clone(), writing());
+        if size < HEADER {
             let error = opened.err().expect("without a header");
-            let place = "memory:x/log/0000000000000002: offset 0: ";
+            let place = "memory:x/log/0000000000000003: offset 0: ";
             assert!(error.to_string().starts_with(place), "{error}");
             assert!(matches!(error, Error::Damaged(_)), "{error}");
             continue;
         }
         let mut log = opened.expect("with a header");
-        let position = log.segments[2].first;
+        let position = log.segments[3].first;
         let error = log.read(position).expect_err("cut");
         assert!(matches!(error, Error::Damaged(_)), "{error}");
         let report = log.needed().check(&objects).expect("checked");
@@ -64,12 +71,12 @@ fn nothing_of_an_object_counts_as_torn() {
 fn an_object_under_the_name_of_another_is_damage() {
     let objects = objects();
     fill(&mut open(&objects), 0..3, Durability::Os);
-    let renamed = bytes_of(&objects, Name(1));
-    objects.replace(Name(3), &renamed);
+    let renamed = bytes_of(&objects, untermed(1));
+    objects.replace(untermed(4), &renamed);
     let error = Log::open(objects.clone(), Access::Read).err();
     let error = error.expect("renamed").to_string();
     assert!(
-        error.contains("is not number 3 as its name says"),
+        error.contains("is not number 4 as its name says"),
         "{error}"
     );
 }
@@ -78,37 +85,64 @@ fn an_object_under_the_name_of_another_is_damage() {
 fn a_damaged_object_is_set_aside_as_it_is() {
     let objects = objects();
     fill(&mut open(&objects), 0..3, Durability::Os);
-    let mut damaged = bytes_of(&objects, Name(1));
-    damaged[WHOLE_HEADER_BYTES + 30] ^= 1;
-    objects.replace(Name(1), &damaged);
-    let (mut log, report) = Log::salvage(objects.clone(), None).expect("salvaged");
+    let mut damaged = bytes_of(&objects, untermed(1));
+    damaged[HEADER + 30] ^= 1;
+    objects.replace(untermed(1), &damaged);
+    let (mut log, report) = Log::salvage(objects.clone(), writing(), None).expect("salvaged");
     assert_eq!((report.entries, report.damage.len()), (2, 1));
     assert!(log.append(&[(b"h", b"b")], Durability::Os).is_err());
     let end = log.end();
     log.drop_before(end).expect("begun anew");
-    assert_eq!(objects.quarantined(), [(Name(1), Arc::new(damaged))]);
-    assert_eq!(names(&objects), [Name(3)]);
+    assert_eq!(objects.quarantined(), [(untermed(1), Arc::new(damaged))]);
+    assert_eq!(names(&objects), [0, 4].map(untermed));
+    // The first of a writer, and a seal like any other.
+    assert_eq!(seals_on(&objects), 2);
     assert_eq!(fill(&mut log, 3..4, Durability::Os), [end]);
     assert_eq!(replay(&mut open(&objects), end), contents(3..4));
 }
 
 #[test]
-fn only_one_of_two_writers_goes_on() {
+fn only_the_later_of_two_writers_goes_on() {
     let objects = objects();
     let (mut one, mut other) = (open(&objects), open(&objects));
-    fill(&mut one, 0..1, Durability::Os);
-    let refused = other.append(&[(b"two", b"")], Durability::Os);
+    let refused = one.append(&[(b"one", b"")], Durability::Os);
     let error = refused.expect_err("taken");
     assert!(matches!(error, Error::Overtaken(_)), "{error}");
-    let end = other.end();
+    let end = one.end();
     for refused in [
-        other.append(&[(b"two", b"")], Durability::Os).map(drop),
-        other.drop_before(end + 1),
+        one.append(&[(b"one", b"")], Durability::Os).map(drop),
+        one.drop_before(end + 1),
     ] {
         assert!(is_io(&refused.expect_err("failed before")));
     }
-    fill(&mut one, 1..3, Durability::Os);
+    fill(&mut other, 0..3, Durability::Os);
     assert_eq!(replay(&mut open(&objects), 0), contents(0..3));
+}
+
+#[test]
+fn objects_of_an_earlier_writer_behind_those_of_a_later_one_are_damage() {
+    let objects = objects();
+    let mut log = open(&objects);
+    let term = log.term().expect("a writer's");
+    fill(&mut open(&objects), 0..1, Durability::Os);
+    (log.newest, log.end) = (Some(untermed(2)), open_end(&objects));
+    fill(&mut log, 1..2, Durability::Os);
+    for access in [Access::Read, writing()] {
+        let error = Log::open(objects.clone(), access)
+            .err()
+            .expect("descending");
+        assert!(matches!(error, Error::Damaged(_)), "{error}");
+        let place = "memory:x/log/0000000000000003: ";
+        assert!(error.to_string().starts_with(place), "{error}");
+    }
+    let refused = Log::open(objects, writing_as(term)).err();
+    let error = refused.expect("of a lower term");
+    assert!(matches!(error, Error::Overtaken(_)), "{error}");
+}
+
+fn open_end(objects: &MemoryObjects) -> u64 {
+    let log = Log::open(objects.clone(), Access::Read).expect("good");
+    log.end()
 }
 
 #[test]
@@ -120,7 +154,12 @@ fn a_full_medium_leaves_the_log_as_it_was() {
     let refused = log.append(&[(b"more", b"than there is room for")], Durability::Sync);
     assert!(is_full(&refused.expect_err("full")));
     assert_eq!(replay(&mut log, 0), contents(0..3));
-    assert_eq!(replay(&mut open(&objects), 0), contents(0..3));
+    let before = names(&objects);
+    let refused = Log::open(objects.clone(), writing()).err().expect("full");
+    assert!(is_full(&refused), "{refused}");
+    assert_eq!(names(&objects), before);
+    let mut reader = Log::open(objects.clone(), Access::Read).expect("good");
+    assert_eq!(replay(&mut reader, 0), contents(0..3));
     objects.limit(None);
     fill(&mut log, 3..5, Durability::Os);
     assert_eq!(replay(&mut open(&objects), 0), contents(0..5));
@@ -134,14 +173,14 @@ fn a_full_medium_gets_the_room_of_what_is_given_up_and_the_numbers_go_on() {
     objects.limit(Some(objects.size_bytes()));
     let behind = log.end() + 500;
     log.drop_before(behind).expect("dropped");
-    assert_eq!(names(&objects), [Name(4)]);
+    assert_eq!(names(&objects), [0, 5].map(untermed));
     let again = Log::open_from(objects.clone(), Access::Read, behind).expect("sound");
     assert_eq!((again.start(), again.end()), (behind, behind));
     assert_eq!(fill(&mut log, 5..7, Durability::Os)[0], behind);
-    assert_eq!(names(&objects), [Name(4), Name(5), Name(6)]);
+    assert_eq!(names(&objects), [0, 5, 6, 7].map(untermed));
     log.drop_before(behind).expect("dropped");
-    assert_eq!(names(&objects), [Name(5), Name(6)]);
-    for access in [Access::Read, Access::Write] {
+    assert_eq!(names(&objects), [0, 6, 7].map(untermed));
+    for access in [Access::Read, writing()] {
         let mut again = Log::open_from(objects.clone(), access, behind).expect("sound");
         assert_eq!(replay(&mut again, behind), contents(5..7));
     }
@@ -242,12 +281,13 @@ fn a_put_without_an_answer_ends_the_writer_and_the_next_finds_out() {
     for came_about in [false, true] {
         let objects = objects();
         fill(&mut open(&objects), 0..2, Durability::Os);
-        let lost = Arc::new(Mutex::new(Some(came_about)));
+        let lost = Arc::new(Mutex::new(None));
         let medium = Unsure {
             inner: objects.clone(),
-            lost,
+            lost: Arc::clone(&lost),
         };
-        let mut log = Log::open(medium, Access::Write).expect("good");
+        let mut log = Log::open(medium, writing()).expect("good");
+        *lost.lock().expect("free") = Some(came_about);
         let end = log.end();
         let (header, body) = content(2);
         for _ in 0..2 {

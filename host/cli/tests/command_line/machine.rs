@@ -204,7 +204,7 @@ fn a_full_disk_is_read_checked_copied_and_repaired() {
     let run = place.load(b"{\"series\":\"a\",\"key\":3}\n", &[]);
     assert_eq!(run.code, 6, "{}", run.err);
     assert!(
-        run.err.contains("the medium has 0 free bytes"),
+        run.err.contains("the disk is full: free space"),
         "{}",
         run.err
     );

@@ -7,6 +7,7 @@ use sidx_engine::host::{
 };
 use sidx_engine::{Error, ErrorKind};
 use sidx_kernels::{Order, ValueRange};
+use sidx_log::Term;
 
 use super::bindings::sidx::engine::{files, limits, log, objects, scan, types};
 
@@ -27,6 +28,7 @@ pub(crate) fn to_wit_error(error: Error) -> types::Error {
         ErrorKind::DeadlineExceeded => E::DeadlineExceeded(text),
         ErrorKind::Cancelled => E::Cancelled(text),
         ErrorKind::Io => E::Io(text),
+        ErrorKind::Unknown => E::Unknown(text),
         ErrorKind::UnsupportedVersion => E::UnsupportedVersion(text),
         _ => E::Other(text),
     }
@@ -45,11 +47,32 @@ pub(crate) fn from_wit_error(error: types::Error) -> Error {
         E::DeadlineExceeded(text) => (ErrorKind::DeadlineExceeded, text),
         E::Cancelled(text) => (ErrorKind::Cancelled, text),
         E::Io(text) => (ErrorKind::Io, text),
+        E::Unknown(text) => (ErrorKind::Unknown, text),
         E::UnsupportedVersion(text) => (ErrorKind::UnsupportedVersion, text),
         E::Other(text) => (ErrorKind::Other, text),
     };
     text.truncate(text.floor_char_boundary(MAX_MESSAGE_BYTES));
     Error::new(kind, text)
+}
+
+pub(super) fn to_wit_term(term: Term) -> types::Term {
+    types::Term {
+        number: term.number,
+        nonce: nonce(term.nonce),
+    }
+}
+
+pub(crate) fn from_wit_term(term: types::Term) -> Term {
+    let (high, low) = term.nonce;
+    Term {
+        number: term.number,
+        nonce: u128::from(high) << 64 | u128::from(low),
+    }
+}
+
+/// The halves of 128 random bits.
+pub(super) fn nonce(nonce: u128) -> (u64, u64) {
+    ((nonce >> 64) as u64, nonce as u64)
 }
 
 pub(super) fn medium(medium: files::Medium) -> Medium {
@@ -146,6 +169,7 @@ pub(super) fn salvaged_log(salvaged: host::SalvagedLog) -> log::Salvaged {
     log::Salvaged {
         spans: spans.map(|(start, end)| log::Span { start, end }).collect(),
         damage: salvaged.damage,
+        term: to_wit_term(salvaged.term),
     }
 }
 

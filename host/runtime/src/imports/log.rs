@@ -7,6 +7,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, WasmList};
 
 use super::bindings::sidx::engine::log;
+use super::bindings::sidx::engine::types::Term;
 use super::{Answer, ImportError, State, answer, convert};
 use crate::session::Columns;
 
@@ -18,14 +19,38 @@ pub(super) fn link(log: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> 
         answer(store.data().session.log_end().map_err(Into::into))
     })?;
     log.func_wrap("read", read)?;
-    log.func_wrap("salvage", |store: Store<'_>, (from,): (Option<u64>,)| {
-        let salvaged = store.data().session.salvage_log(from);
-        answer(
-            salvaged
-                .map(convert::salvaged_log)
-                .map_err(ImportError::from),
-        )
+    log.func_wrap("nonce", |store: Store<'_>, ()| {
+        let nonce = store.data().session.nonce();
+        answer(nonce.map(convert::nonce).map_err(ImportError::from))
     })?;
+    log.func_wrap(
+        "open",
+        |store: Store<'_>, (position, awaited): (u64, Option<Term>)| {
+            let awaited = awaited.map(convert::from_wit_term);
+            let opened = store.data().session.open_log(position, awaited);
+            answer(opened.map_err(ImportError::from))
+        },
+    )?;
+    log.func_wrap(
+        "take-over",
+        |store: Store<'_>, (position, term, fence): (u64, Term, bool)| {
+            let term = convert::from_wit_term(term);
+            let taken = { &store.data().session }.take_over_log(position, term, fence);
+            answer(taken.map_err(ImportError::from))
+        },
+    )?;
+    log.func_wrap(
+        "salvage",
+        |store: Store<'_>, (from, term): (Option<u64>, Option<Term>)| {
+            let term = term.map(convert::from_wit_term);
+            let salvaged = store.data().session.salvage_log(from, term);
+            answer(
+                salvaged
+                    .map(convert::salvaged_log)
+                    .map_err(ImportError::from),
+            )
+        },
+    )?;
     log.func_wrap("drop-before", |store: Store<'_>, (position,): (u64,)| {
         answer(
             store

@@ -113,6 +113,10 @@ impl Instance for NativeInstance {
         Ok(self.index.repair(accept_loss)?)
     }
 
+    fn close(&mut self) -> Result<()> {
+        Ok(self.index.close()?)
+    }
+
     fn attach(&mut self, view: &View) -> Result<Vec<u64>> {
         self.statements.forget_names();
         Ok(self.index.attach(view)?)

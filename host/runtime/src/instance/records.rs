@@ -8,7 +8,7 @@ use sidx_engine::expression::{Literal, MAX_PARAMETERS};
 use super::Returned;
 use crate::error::{Error, ErrorKind, Result};
 use crate::imports::bindings::exports::sidx::engine::index as wit;
-use crate::imports::{ImportError, State, from_wit_error, to_wit_error};
+use crate::imports::{ImportError, State, from_wit_error, from_wit_term, to_wit_error};
 use crate::session::{Columns, Session, check_engine_path};
 use crate::storage::{check_object_name, check_path};
 
@@ -458,6 +458,7 @@ pub(super) fn contents(contents: wit::StoredContents) -> Result<engine::Contents
         objects: objects.map(|object| (object.name, object.bytes)).collect(),
         files: contents.files,
         log_position: contents.log_position,
+        term: from_wit_term(contents.term),
     })
 }
 

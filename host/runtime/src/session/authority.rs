@@ -129,6 +129,23 @@ impl Session {
         self.check_store("log.salvage")
     }
 
+    /// Whether it may open the log to read it.
+    pub(super) fn check_log_opening(&self) -> Result<()> {
+        self.require("log.open", Role::Opener)
+    }
+
+    /// Whether it may end the log of others: while the index is being opened, or later if it was not done
+    /// then.
+    pub(super) fn check_takeover(&self, position: u64) -> Result<()> {
+        self.check_change("log.take-over")?;
+        let log = &self.shared.log;
+        if self.is_opener() || (!log.is_written() && position <= log.reached()) {
+            return Ok(());
+        }
+        let text = "log.take-over is refused: the log of an open index was taken over, or ends before that";
+        Err(Error::invalid(text))
+    }
+
     /// Whether it may say which epoch the index reads.
     pub(super) fn check_pin(&self) -> Result<()> {
         self.require("limits.pin-epoch", Role::Introducer)

@@ -16,7 +16,7 @@ use sidx_kernels::{Program, Step};
 
 use super::authority::{check_engine_object, check_engine_path, check_file_path};
 use super::{Columns, Filter, Found, NewDictionary, NewFile, Session};
-use sidx_log::checksum;
+use sidx_log::{Term, checksum};
 
 use crate::storage::check_object_size;
 
@@ -261,10 +261,29 @@ impl Host for Session {
         Ok(())
     }
 
-    fn salvage_log(&self, needed_from: Option<u64>) -> Result<SalvagedLog> {
+    fn open_log(&self, position: u64, awaited: Option<Term>) -> Result<()> {
+        let _crossing = self.activity.crossing();
+        self.check_call()?;
+        self.check_log_opening()?;
+        self.shared.log.open(position, awaited)
+    }
+
+    fn take_over_log(&self, position: u64, term: Term, fence: bool) -> Result<bool> {
+        let _crossing = self.activity.crossing();
+        self.check_call()?;
+        self.check_takeover(position)?;
+        self.shared.log.take_over(position, term, fence)
+    }
+
+    fn nonce(&self) -> Result<u128> {
+        let _crossing = self.activity.crossing();
+        Ok(self.shared.storage.nonce()?)
+    }
+
+    fn salvage_log(&self, needed_from: Option<u64>, term: Option<Term>) -> Result<SalvagedLog> {
         let _crossing = self.activity.crossing();
         self.check_salvage()?;
-        self.shared.log.salvage(needed_from)
+        self.shared.log.salvage(needed_from, term)
     }
 
     fn column_facts(&self, columns: &Columns) -> Result<ColumnFacts> {

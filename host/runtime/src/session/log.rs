@@ -2,21 +2,27 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use sidx_columns::{Column, log_columns};
 use sidx_engine::host::{LogDurability, LogEntry, SalvagedLog};
 use sidx_engine::{Error, Result};
+use sidx_log::Term;
 
 use super::Columns;
 use crate::storage::Storage;
-use crate::storage::log::{Log, LogAccess, LogReport};
+use crate::storage::log::{Log, LogAccess, LogForm, LogReport};
 
-/// The log of an open index. It is opened when it is first used, which for a writer is after the lock
-/// was taken.
+/// How often a reader looks for the segment with which the writer of its snapshot has ended the log of the
+/// one before: there is none where that writer died in between.
+const LOOKS: u32 = 32;
+/// It waits this long before its second look, twice as long before the third, and so on, up to the last.
+const FIRST_WAIT: Duration = Duration::from_micros(200);
+
+/// The log of an open index.
 pub(crate) struct IndexLog {
     storage: Arc<dyn Storage>,
-    access: LogAccess,
     log: Mutex<Option<Log>>,
     /// The position after the last entry, and the one before which entries are not needed any more; kept
     /// beside the log so that asking waits for no sync.
@@ -25,35 +31,69 @@ pub(crate) struct IndexLog {
 }
 
 impl IndexLog {
-    pub(crate) fn new(storage: Arc<dyn Storage>, read_only: bool) -> Self {
-        let access = if read_only {
-            LogAccess::Read
-        } else {
-            LogAccess::Write
-        };
+    pub(crate) fn new(storage: Arc<dyn Storage>) -> Self {
         Self {
             storage,
-            access,
             log: Mutex::new(None),
             end: AtomicU64::new(0),
             needed_from: AtomicU64::new(u64::MAX),
         }
     }
 
-    /// Calls the log. The first call opens it, from the position that it is about: nothing before the one
-    /// that opening an index asks for is needed.
-    fn with_log<T>(
-        &self,
-        needed_from: u64,
-        call: impl FnOnce(&mut Log) -> crate::Result<T>,
-    ) -> Result<T> {
+    /// Opens it to read from a position on.
+    pub(crate) fn open(&self, position: u64, awaited: Option<Term>) -> Result<()> {
         let mut slot = self.log.lock();
-        let log = match &mut *slot {
-            Some(log) => log,
-            None => {
-                let storage = Arc::clone(&self.storage);
-                slot.insert(Log::open_from(storage, self.access, needed_from)?)
+        let mut looks = 1;
+        let log = loop {
+            let log = Log::open_from(Arc::clone(&self.storage), LogAccess::Read, position)?;
+            let is_there = awaited.is_none_or(|term| log.has_segment_of(term));
+            if is_there || looks == LOOKS {
+                break log;
             }
+            std::thread::sleep(FIRST_WAIT * looks);
+            looks += 1;
+        };
+        self.opened(&log, position);
+        *slot = Some(log);
+        Ok(())
+    }
+
+    /// Ends it for writers before, and opens it to write from a position on. Whether only a look for the
+    /// next epoch tells when another writer has done the same.
+    pub(crate) fn take_over(&self, position: u64, term: Term, fence: bool) -> Result<bool> {
+        let mut slot = self.log.lock();
+        let storage = Arc::clone(&self.storage);
+        let log = Log::open_from(storage, LogAccess::Write { term, seal: fence }, position)?;
+        self.opened(&log, position);
+        *slot = Some(log);
+        Ok(self.storage.log_form() == LogForm::Growing)
+    }
+
+    /// How far it had come when it was opened, or what is before was absorbed.
+    pub(crate) fn reached(&self) -> u64 {
+        let end = self.end.load(Ordering::Relaxed);
+        end.max(self.needed_from.load(Ordering::Relaxed))
+    }
+
+    /// Whether it is open to write.
+    pub(crate) fn is_written(&self) -> bool {
+        self.log
+            .lock()
+            .as_ref()
+            .is_some_and(|log| log.term().is_some())
+    }
+
+    fn opened(&self, log: &Log, needed_from: u64) {
+        self.end.store(log.end(), Ordering::Relaxed);
+        self.needed_from.store(needed_from, Ordering::Relaxed);
+    }
+
+    fn with_log<T>(&self, call: impl FnOnce(&mut Log) -> crate::Result<T>) -> Result<T> {
+        let mut slot = self.log.lock();
+        let Some(log) = &mut *slot else {
+            return Err(Error::invalid(
+                "the log is not open; `open` or `take-over` comes first",
+            ));
         };
         let result = call(log);
         self.end.store(log.end(), Ordering::Relaxed);
@@ -81,7 +121,7 @@ impl IndexLog {
             .zip(&bodies)
             .map(|(header, body)| (*header, body.as_slice()))
             .collect();
-        self.with_log(0, |log| {
+        self.with_log(|log| {
             let before = log.end();
             log.limit_segments(segment_bytes);
             let end = log.append(&entries, durability)?;
@@ -91,19 +131,12 @@ impl IndexLog {
 
     /// The position after the last entry.
     pub(crate) fn end(&self) -> Result<u64> {
-        self.with_log(0, |log| Ok(log.end()))
+        self.with_log(|log| Ok(log.end()))
     }
 
     /// The entry at a position.
     pub(crate) fn read(&self, position: u64) -> Result<Option<LogEntry<Columns>>> {
-        // What is read first is what the newest snapshot lacks.
-        let _ = self.needed_from.compare_exchange(
-            u64::MAX,
-            position,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
-        let Some(entry) = self.with_log(position, |log| log.read(position))? else {
+        let Some(entry) = self.with_log(|log| log.read(position))? else {
             return Ok(None);
         };
         let at = |text: String| Error::corrupt(text).at(format_args!("log position {position}"));
@@ -119,36 +152,35 @@ impl IndexLog {
     }
 
     /// Opens the log although it may be damaged, and says what can be read from a position on, or from its
-    /// beginning.
-    pub(crate) fn salvage(&self, needed_from: Option<u64>) -> Result<SalvagedLog> {
+    /// beginning; with a term, to write.
+    pub(crate) fn salvage(
+        &self,
+        needed_from: Option<u64>,
+        term: Option<Term>,
+    ) -> Result<SalvagedLog> {
         let mut slot = self.log.lock();
-        if slot.is_some() {
-            return Err(Error::invalid(
-                "the log is open already; salvage comes first",
-            ));
-        }
-        if self.access == LogAccess::Read {
-            return Err(Error::invalid(
-                "an index that is open for reading is not repaired",
-            ));
-        }
-        let (log, report) = Log::salvage(Arc::clone(&self.storage), needed_from)?;
+        // Nobody knows who may still be at work.
+        let write = |term| LogAccess::Write { term, seal: true };
+        let access = term.map_or(LogAccess::Read, write);
+        let (log, report) = Log::salvage(Arc::clone(&self.storage), access, needed_from)?;
+        self.opened(&log, needed_from.unwrap_or(0));
         *slot = Some(log);
         Ok(SalvagedLog {
             spans: report.spans,
             damage: report.damage,
+            term: report.term,
         })
     }
 
     /// Reads and checks every entry. Appends go on meanwhile; what they add is not looked at.
     pub(crate) fn check(&self) -> Result<LogReport> {
-        let needed = self.with_log(0, |log| Ok(log.needed()))?;
+        let needed = self.with_log(|log| Ok(log.needed()))?;
         Ok(needed.check(&self.storage)?)
     }
 
     /// Gives up the entries before a position.
     pub(crate) fn drop_before(&self, position: u64) -> Result<()> {
-        self.with_log(position, |log| log.drop_before(position))?;
+        self.with_log(|log| log.drop_before(position))?;
         self.needed_from.store(position, Ordering::Relaxed);
         Ok(())
     }

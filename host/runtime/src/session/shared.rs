@@ -59,7 +59,7 @@ impl Shared {
             memory: MemoryBudget::new(budgets.memory_bytes),
             open_files: OpenFiles::default(),
             cache: PageCache::new(budgets.page_cache_bytes),
-            log: IndexLog::new(Arc::clone(&storage), read_only),
+            log: IndexLog::new(Arc::clone(&storage)),
             views: Views::new(),
             work: Arc::default(),
             damages: Damages::default(),

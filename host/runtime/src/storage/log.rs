@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use sidx_engine::host::LogDurability;
-pub use sidx_log::{Access as LogAccess, Entry as LogEntry, Form as LogForm, Report as LogReport};
+pub use sidx_log::{
+    Access as LogAccess, Entry as LogEntry, Form as LogForm, Report as LogReport, Term,
+};
 
 use sidx_log::{Durability, Fault, MediumError, Tail};
 
@@ -30,9 +32,11 @@ impl Log {
     /// Opens the log of an index; a new one has no files and ends at 0. It begins with its first segment;
     /// who knows from where on it is needed uses [`open_from`](Self::open_from).
     ///
-    /// The newest segment is read and checked, unless it was made whole. With [`LogAccess::Write`] the torn
-    /// end that a crash left is cut off and all the rest is synced; with [`LogAccess::Read`] the log just
-    /// ends before it. `corrupt`, with file and offset, when a frame is damaged or a segment is missing.
+    /// The newest segment is read and checked, unless it was made whole; the log ends before the torn end
+    /// that a crash left. With [`LogAccess::Write`] all the rest is synced, and a segment of the own term is
+    /// begun behind it, where they are made whole only as a seal; nothing that is there is changed.
+    /// `corrupt`, with file and offset, when a frame is damaged or a segment is missing; `conflict` when
+    /// another writer has taken over; `resource-exhausted` when there is no room for the segment.
     pub fn open(storage: Arc<dyn Storage>, access: LogAccess) -> Result<Self> {
         Self::opened(sidx_log::Log::open(Files::new(storage), access))
     }
@@ -53,15 +57,16 @@ impl Log {
         ))
     }
 
-    /// Opens the log of an index for writing, damaged or not, and reads all of it from a position on,
-    /// or from its beginning: the report says which entries can be read. With damage the log takes no
-    /// appends until [`drop_before`](Self::drop_before) of its end, which moves damaged segments to
-    /// `quarantine/`, untouched.
+    /// Opens the log of an index, damaged or not, and reads all of it from a position on, or from its
+    /// beginning: the report says which entries can be read. Opened for writing, with damage the log takes no
+    /// appends, and no segment is begun, until [`drop_before`](Self::drop_before) of its end, which moves
+    /// damaged segments to `quarantine/`, untouched.
     pub fn salvage(
         storage: Arc<dyn Storage>,
+        access: LogAccess,
         needed_from: Option<u64>,
     ) -> Result<(Self, LogReport)> {
-        let salvaged = sidx_log::Log::salvage(Files::new(storage), needed_from);
+        let salvaged = sidx_log::Log::salvage(Files::new(storage), access, needed_from);
         let (log, report) = salvaged.map_err(told)?;
         Ok((Self::opened(Ok(log))?, report))
     }
@@ -73,7 +78,7 @@ impl Log {
                 log = cut.place,
                 torn_bytes = cut.torn_bytes,
                 end = cut.end,
-                "cut a torn write off the log"
+                "left a torn write out of the log"
             );
         }
         Ok(Self(log))
@@ -90,8 +95,10 @@ impl Log {
     ///
     /// `invalid-argument` when an entry is larger than 1 GiB; nothing was changed then.
     /// `resource-exhausted` when the medium is full: what arrived was taken back, and the log goes on as
-    /// if nothing had been tried. After any other error none of the entries counts, and the log refuses
-    /// everything but reading until it is opened again.
+    /// if nothing had been tried; `conflict` when another writer has made the segment, and none of the
+    /// entries counts. After any other error nobody knows whether they count until the log is opened again;
+    /// nothing is taken back. After both it refuses everything but reading. Whatever happens, all entries of
+    /// one write count, or none.
     pub fn append(&mut self, entries: &[(&[u8], &[u8])], durability: LogDurability) -> Result<u64> {
         let durability = match durability {
             LogDurability::Os => Durability::Os,
@@ -103,6 +110,17 @@ impl Log {
     /// Segments that are begun from now on have at most about so many bytes, and never more than usual.
     pub(crate) fn limit_segments(&mut self, bytes: u64) {
         self.0.limit_segments(bytes);
+    }
+
+    /// The term that it was opened for writing with; none of one that was opened for reading.
+    pub fn term(&self) -> Option<Term> {
+        self.0.term()
+    }
+
+    /// Whether an opening with this term, or a higher one, had begun a segment, and so ended the log of
+    /// those before it.
+    pub fn has_segment_of(&self, term: Term) -> bool {
+        self.0.has_segment_of(term)
     }
 
     /// The position after the last entry; 0 for a new log.
@@ -123,11 +141,11 @@ impl Log {
     }
 
     /// Gives up the entries before a position. Segments that end there or before are removed, never
-    /// the newest; the rest may still be read. A position behind the end moves the end there: that
-    /// is what a writer needs whose snapshot absorbed entries that a power loss took from the log,
+    /// the newest, and no seals; the rest may still be read. A position behind the end moves the end there:
+    /// that is what a writer needs whose snapshot absorbed entries that a power loss took from the log,
     /// because their positions must not be used again.
     ///
-    /// Room is made without a write where the medium has none left: the end moves all the same, and who
+    /// Where the medium has no room left what is given up makes some, and the end moves in any case: who
     /// opens the log again [from](Self::open_from) the position finds it there.
     pub fn drop_before(&mut self, position: u64) -> Result<()> {
         self.0.drop_before(position).map_err(told)

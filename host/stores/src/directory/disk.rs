@@ -83,7 +83,8 @@ impl TempFile {
 
 impl Drop for TempFile {
     fn drop(&mut self) {
-        // Gone already after a rename; else what can't be removed goes with the next lock.
+        // Gone already after a rename; else what can't be removed goes when unfinished files are cleared
+        // away.
         let _ = self.fs.remove_file(&self.path);
     }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::MediumSpace;
+use crate::error::Result;
 
 /// How the parts of the backend hold theirs.
 pub(super) type Fs = Arc<dyn FileSystem>;
@@ -56,6 +57,11 @@ pub trait FileSystem: Send + Sync {
     fn space(&self, path: &Path) -> io::Result<Option<MediumSpace>> {
         let _ = path;
         Ok(None)
+    }
+
+    /// 128 random bits, others with each call.
+    fn nonce(&self) -> Result<u128> {
+        crate::random()
     }
 
     /// Where a file lies in the file system of the operating system; none when it lies elsewhere.

@@ -20,8 +20,8 @@ use crate::paths::{
 
 /// Serialises swaps and removals of all processes.
 const SWAP_LOCK_NAME: &str = "~swap.lock";
-/// A writer that takes the lock of the index clears temporary files away, ours too if it comes at
-/// the wrong moment. That happens once per writer, so a few attempts are plenty.
+/// A writer that opens the index clears temporary files away, ours too if it comes at the wrong moment.
+/// That happens once per writer, so a few attempts are plenty.
 const ATTEMPTS: usize = 20;
 
 pub(super) fn get(

@@ -93,7 +93,7 @@ fn reading_changes_nothing() {
 }
 
 #[test]
-fn the_lock_clears_away_what_a_crash_left_and_nothing_else() {
+fn what_a_crash_left_is_cleared_away_and_nothing_else() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let index = storage(directory.path());
     let root = directory.path().join("x");
@@ -110,7 +110,10 @@ fn the_lock_clears_away_what_a_crash_left_and_nothing_else() {
         2
     );
     assert_eq!(index.list("parts/1").expect("listed"), ["a.tmp"]);
+    // The lock alone tells nothing of who is at work.
     drop(index.lock().expect("free"));
+    assert!(root.join("~7-0.tmp").exists());
+    index.clear_unfinished().expect("cleared");
     assert_eq!(
         fs::read_dir(root.join("parts/1"))
             .expect("readable")

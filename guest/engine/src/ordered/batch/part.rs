@@ -4,7 +4,7 @@ use super::{Checked, sorted_rows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::part::cut;
-use crate::part::layout::part_name;
+use crate::part::layout::part_label;
 use crate::part::{Longest, TagColumn};
 use crate::part::{MemoryPartWriter, Part};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub(crate) fn write<H: Host>(
     };
     writer
         .finish((first_id, last_id), longest, &batch.labels)
-        .map_err(|error| error.at(part_name(number)))
+        .map_err(|error| error.at(part_label(number)))
 }
 
 /// The lengths of all payloads, or nothing when every block of the batch fits anyway.

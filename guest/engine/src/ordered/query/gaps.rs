@@ -5,6 +5,7 @@ use super::plan::Plan;
 use super::projection::Projection;
 use crate::error::{Error, ErrorKind, OrDamage, Result};
 use crate::host::Host;
+use crate::part::name::label_of;
 use crate::part::readable::{intersection, readable_rows};
 
 /// Most places that are told one by one.
@@ -28,7 +29,8 @@ impl Gaps {
         };
         for lost in plan.live.missing() {
             for region in lost.lost.iter().filter(|region| plan.touches(region)) {
-                missing.add(format!("{}: {} ({region})", lost.part, lost.reason));
+                let part = label_of(&lost.part);
+                missing.add(format!("{part}: {} ({region})", lost.reason));
             }
         }
         let Some(first) = missing.places.first() else {

@@ -106,6 +106,7 @@ impl Introducer {
         *live = Arc::new(PartList {
             version,
             epoch,
+            term: live.term,
             parts,
             quarantined,
             unreadable: Vec::new(),
@@ -171,7 +172,7 @@ fn lost<H: Host>(
         lost = vec![Region::of_part(input)];
     }
     Ok(Quarantined {
-        part: input.name(),
+        part: input.name().to_string(),
         reason: damage.reasons.first().cloned().unwrap_or_default(),
         lost,
     })

@@ -7,7 +7,7 @@ use crate::merge::fold;
 use crate::ordered::batch::{self, Checked, label_conflict, write_header};
 use crate::part::Part;
 use crate::part::PartList;
-use crate::part::layout::part_directory;
+use crate::part::name::PartName;
 use crate::parts::pressure::{Demand, Levels, check_memory, check_room};
 use crate::parts::unflushed::Unflushed;
 use crate::types::{Batch, Durability, Receipt, Written};
@@ -23,6 +23,13 @@ impl Introducer {
         batches: Vec<Batch<H::Columns>>,
     ) -> Result<Written> {
         self.check_alive()?;
+        match self.take_over(host, live) {
+            Err(error) if error.kind() == ErrorKind::ResourceExhausted => {
+                let receipts = batches.iter().map(|_| Err(error.clone())).collect();
+                return Ok(self.written(&**host, live, receipts));
+            }
+            taken => taken?,
+        }
         if self.garbage.is_worth_removing() {
             self.remove_obsolete(&**host);
         }
@@ -41,7 +48,7 @@ impl Introducer {
             }
         }
         if !accepted.is_empty() {
-            match self.log(&**host, &accepted) {
+            match self.log(&**host, live, &accepted) {
                 Ok(log_end) => {
                     let added = self.add_all(host, live, &accepted, log_end);
                     self.poison_on_error(added)?;
@@ -57,15 +64,25 @@ impl Introducer {
                 Err(error) => self.poison_on_error(Err(error))?,
             }
         }
+        Ok(self.written(&**host, live, receipts))
+    }
+
+    /// What came of a write.
+    fn written<H: Host>(
+        &self,
+        host: &H,
+        live: &PartList<H>,
+        receipts: Vec<Result<Receipt>>,
+    ) -> Written {
         let view = self.view(live);
         let levels = Levels::of(&host.usage(), view.flush_need);
-        Ok(Written {
+        Written {
             receipts,
             memory_bytes: live.memory_bytes(),
             pressure: levels.highest(),
             delay_ms: levels.delay_ms,
             view,
-        })
+        }
     }
 
     /// Checks a batch and gives it its ids. `promised` is what batches of the same call need, which is
@@ -125,7 +142,12 @@ impl Introducer {
     }
 
     /// Appends batches to the log, as far as they want that, and returns where it ends then.
-    fn log<H: Host>(&self, host: &H, accepted: &[(u64, Checked<H::Columns>)]) -> Result<u64> {
+    fn log<H: Host>(
+        &self,
+        host: &H,
+        live: &PartList<H>,
+        accepted: &[(u64, Checked<H::Columns>)],
+    ) -> Result<u64> {
         let logged: Vec<&(u64, Checked<H::Columns>)> = accepted
             .iter()
             .filter(|(_, batch)| batch.durability != Durability::None)
@@ -147,7 +169,9 @@ impl Introducer {
         } else {
             LogDurability::Os
         };
-        host.append_log(&headers, &columns, durability)
+        let end = host.append_log(&headers, &columns, durability)?;
+        self.check_in_office(host, live)?;
+        Ok(end)
     }
 
     fn add_all<H: Host>(
@@ -216,7 +240,7 @@ impl Introducer {
         let number = self.take_part_number();
         // A fold only saves time: whatever hinders it, the parts just stay as they are.
         let Ok(part) = fold::run(host, inputs, number) else {
-            let directory = part_directory(number, Medium::Memory);
+            let directory = PartName::in_memory(number).directory(Medium::Memory);
             let _ = host.remove_files(&directory, Medium::Memory);
             return None;
         };

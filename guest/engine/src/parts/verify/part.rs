@@ -63,7 +63,7 @@ fn note(damage: &mut Vec<Finding>, file: Option<&str>, result: Result<()>) -> Re
 }
 
 fn check_manifest<H: Host>(host: &H, part: &Part<H>) -> Result<()> {
-    let manifest = Manifest::read(host, part.directory(), part.number())?;
+    let manifest = Manifest::read(host, part.directory(), part.name())?;
     match manifest == *part.manifest() {
         true => Ok(()),
         false => Err(Error::corrupt(format!(

@@ -44,6 +44,10 @@ impl Instance for ComponentInstance {
         self.whole(records::text(text))
     }
 
+    fn close(&mut self) -> Result<()> {
+        self.call("close", |index, store| index.call_close(store))
+    }
+
     fn attach(&mut self, view: &View) -> Result<Vec<u64>> {
         let view = records::to_wit_view(view);
         self.statements.forget_names();

@@ -1,13 +1,14 @@
 //! The segments of a log as files of a storage, in either form.
 //!
 //! ```text
-//! log/<first position, 16 hex digits>.log     where files grow
-//! log/<number of the commit, 16 hex digits>   where nothing does: whole when it gets its name
+//! log/<first position, 16 hex digits>-<term, 48 hex digits>.log   where files grow
+//! log/<first position, 16 hex digits>.log                         the same of format version 1, only read
+//! log/<number of the commit, 16 hex digits>                       where nothing does
 //! ```
 
 use std::sync::Arc;
 
-use sidx_log::{Form, Name, Segments, Tail};
+use sidx_log::{Form, Name, Segments, Tail, Term};
 
 use super::{DIRECTORY, OpenSegment, OpenTail, StorageError};
 use crate::error::Error;
@@ -25,7 +26,7 @@ impl Files {
         Self { storage, form }
     }
 
-    /// Behind the 16 hex digits of a name.
+    /// Behind the digits of a name.
     fn suffix(&self) -> &'static str {
         match self.form {
             Form::Growing => ".log",
@@ -33,8 +34,30 @@ impl Files {
         }
     }
 
+    /// The name of a file, without the suffix.
+    fn stem(name: Name) -> String {
+        match name.term {
+            Some(term) => format!("{:016x}-{term}", name.number),
+            None => format!("{:016x}", name.number),
+        }
+    }
+
     fn path(&self, name: Name) -> String {
-        format!("{DIRECTORY}/{:016x}{}", name.0, self.suffix())
+        format!("{DIRECTORY}/{}{}", Self::stem(name), self.suffix())
+    }
+
+    /// The segment that has a file name; none when it is not that of one.
+    fn parse(&self, file: &str) -> Option<Name> {
+        let stem = file.strip_suffix(self.suffix())?;
+        let (number, term) = match (self.form, stem.split_once('-')) {
+            (_, None) => (stem, None),
+            (Form::Growing, Some((number, term))) => (number, Some(Term::parse(term)?)),
+            (Form::Whole, Some(_)) => return None,
+        };
+        let number = u64::from_str_radix(number, 16).ok()?;
+        let name = Name { number, term };
+        // One of no term would have no term in its name.
+        (Self::stem(name) == stem && term != Some(Term::NONE)).then_some(name)
     }
 
     fn append(&self, name: Name) -> Result<OpenTail, StorageError> {
@@ -63,12 +86,8 @@ impl Segments for Files {
     /// Other names than those of segments are not the log's business.
     fn list(&self) -> Result<Vec<Name>, StorageError> {
         let names = self.storage.list(DIRECTORY)?;
-        let parse = |file: &String| {
-            let number = u64::from_str_radix(file.strip_suffix(self.suffix())?, 16).ok()?;
-            let path = self.path(Name(number));
-            (path.strip_prefix(DIRECTORY)?.strip_prefix('/')? == file).then_some(Name(number))
-        };
-        let mut names: Vec<Name> = names.iter().filter_map(parse).collect();
+        let names = names.iter().filter_map(|file| self.parse(file));
+        let mut names: Vec<Name> = names.collect();
         names.sort_unstable();
         Ok(names)
     }
@@ -111,8 +130,8 @@ impl Segments for Files {
 
     /// Moves a segment to the quarantine, under a name that is free there.
     fn set_aside(&self, name: Name) -> Result<(), StorageError> {
-        let suffix = self.suffix();
-        let path = |number: &str| format!("quarantine/log-{:016x}{number}{suffix}", name.0);
+        let (stem, suffix) = (Self::stem(name), self.suffix());
+        let path = |number: &str| format!("quarantine/log-{stem}{number}{suffix}");
         let known = self.storage.list("quarantine")?;
         let taken = |path: &String| known.iter().any(|name| path.ends_with(name.as_str()));
         let (mut to, mut number) = (path(""), 1);

@@ -1,0 +1,90 @@
+//! What parts are called: by number, and in the store by the term of the writer that made them too, so that
+//! two writers that give the same number make two parts.
+
+use super::layout::{MEMORY_PARTS, PARTS, part_label, part_number};
+use crate::host::Medium;
+use sidx_log::Term;
+use std::fmt;
+
+/// The name of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PartName {
+    /// No two parts of a list have the same.
+    pub(crate) number: u64,
+    /// Of the writer that made it; [`Term::NONE`] of parts that were made before there were terms, and of
+    /// parts in memory, which no other writer sees.
+    pub(crate) term: Term,
+}
+
+impl PartName {
+    /// That of a part in memory.
+    pub(crate) fn in_memory(number: u64) -> Self {
+        Self {
+            number,
+            term: Term::NONE,
+        }
+    }
+
+    /// What a name says; none for names that no part has.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let (number, term) = match name.split_once('-') {
+            None => (name, Term::NONE),
+            Some((number, term)) => {
+                let term = Term::parse(term).filter(|term| *term != Term::NONE)?;
+                (number, term)
+            }
+        };
+        let number = part_number(number)?;
+        Some(Self { number, term })
+    }
+
+    /// Its directory.
+    pub(crate) fn directory(self, medium: Medium) -> String {
+        match medium {
+            Medium::Memory => format!("{MEMORY_PARTS}/{self}"),
+            Medium::Durable => format!("{PARTS}/{self}"),
+        }
+    }
+}
+
+impl fmt::Display for PartName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&part_label(self.number))?;
+        match self.term == Term::NONE {
+            true => Ok(()),
+            false => write!(f, "-{}", self.term),
+        }
+    }
+}
+
+/// What reports call the part of a name: its number, without the term. Other names, such as `log`, stay.
+pub(crate) fn label_of(name: &str) -> String {
+    PartName::parse(name).map_or_else(|| name.to_owned(), |part| part_label(part.number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_format_and_no_others() {
+        let term = Term {
+            number: 3,
+            nonce: 0xab,
+        };
+        let name = PartName { number: 10, term };
+        let text = "000000000000000a-0000000000000003000000000000000000000000000000ab";
+        assert_eq!(name.to_string(), text);
+        assert_eq!(PartName::parse(text), Some(name));
+        assert_eq!(label_of(text), "000000000000000a");
+        let old = PartName::in_memory(10);
+        assert_eq!(PartName::parse("000000000000000a"), Some(old));
+        assert_eq!(old.to_string(), "000000000000000a");
+        assert_eq!(label_of("log"), "log");
+        let none = format!("000000000000000a-{:048x}", 0);
+        for junk in ["", "a", "x-y", "000000000000000a-", &none, &text[..64]] {
+            assert_eq!(PartName::parse(junk), None, "{junk}");
+        }
+        assert_eq!(PartName::parse(&text.to_uppercase()), None);
+    }
+}

@@ -1,0 +1,119 @@
+//! From when to when an introducer is the one that may change its index: taking over, being taken over,
+//! closing.
+
+use super::Introducer;
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::Host;
+use crate::part::PartList;
+use crate::parts::snapshot::Snapshot;
+use crate::parts::takeover::{self, Claim};
+use sidx_log::Term;
+use std::sync::Arc;
+
+impl Introducer {
+    /// Goes on from a snapshot that was published to take the index over.
+    pub(crate) fn of_claim(claim: &Claim) -> Self {
+        Self {
+            must_look: claim.must_look,
+            ..Self::new(&claim.snapshot)
+        }
+    }
+
+    /// Goes on from the newest snapshot without having taken over yet: with the first change, under a term.
+    pub(crate) fn pending(snapshot: &Snapshot, term: Term) -> Self {
+        Self {
+            term,
+            is_pending: true,
+            ..Self::new(snapshot)
+        }
+    }
+
+    /// Under which file parts are made now.
+    pub(crate) fn term(&self) -> Term {
+        self.term
+    }
+
+    /// Before a change: takes the index over where the medium had no room for that when it was opened.
+    /// `resource-exhausted` when there still is none; nothing was changed then.
+    pub(crate) fn take_over<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        live: &mut Arc<PartList<H>>,
+    ) -> Result<()> {
+        if !self.is_pending {
+            return Ok(());
+        }
+        self.check_alive()?;
+        let taken = self.claim(&**host, live);
+        let claim = self.check_published(taken)?;
+        self.is_pending = false;
+        self.must_look = claim.must_look;
+        self.fences = claim.snapshot.fences;
+        *live = Arc::new(PartList {
+            version: live.version + 1,
+            epoch: claim.snapshot.epoch,
+            term: self.term,
+            parts: live.parts.clone(),
+            quarantined: live.quarantined.clone(),
+            unreadable: live.unreadable.clone(),
+        });
+        self.clean(&**host, live);
+        self.remove_unnamed(&**host, live)
+    }
+
+    fn claim<H: Host>(&self, host: &H, live: &PartList<H>) -> Result<Claim> {
+        let overtaken = || {
+            let text = "another writer has taken the index over since it was opened; open it again";
+            Error::new(ErrorKind::Conflict, text)
+        };
+        let log_end = host.log_end()?;
+        let before = Snapshot::current(host)?;
+        // An attempt before may have come as far as the claim.
+        if before.epoch != live.epoch && before.term != self.term {
+            return Err(overtaken());
+        }
+        let claim = takeover::claim(host, &before, self.term)?.ok_or_else(overtaken)?;
+        // What was added to the log since it was read is not in the part list.
+        match host.log_end()? == log_end.max(self.log_position) {
+            true => Ok(claim),
+            false => {
+                let _ = takeover::close(host, claim.snapshot.epoch, self.term, true);
+                Err(overtaken())
+            }
+        }
+    }
+
+    /// After an append: whether this is still the writer. Who is not may not say that anything was written.
+    pub(crate) fn check_in_office<H: Host>(&self, host: &H, live: &PartList<H>) -> Result<()> {
+        match self.must_look {
+            true => takeover::check_not_overtaken(host, live.epoch),
+            false => Ok(()),
+        }
+    }
+
+    /// Gives the index back, and changes nothing any more. Rows that are in memory only are gone.
+    pub(crate) fn close<H: Host>(&mut self, host: &H, live: &PartList<H>) -> Result<()> {
+        self.check_alive()?;
+        let text = "the index was closed";
+        self.poisoned = Some(Error::new(ErrorKind::Other, text));
+        match self.is_pending {
+            true => Ok(()),
+            false => takeover::close(host, live.epoch, self.term, true),
+        }
+    }
+
+    /// The newest snapshot of a part list as a copy of the index begins with it: nobody writes there, and
+    /// nobody who sleeps ever did.
+    pub(crate) fn copied<H: Host>(&self, live: &PartList<H>) -> Snapshot {
+        Snapshot {
+            closed: true,
+            fences: Default::default(),
+            ..self.snapshot(
+                live.epoch,
+                &live.parts,
+                self.log_position,
+                &live.quarantined,
+            )
+        }
+    }
+}

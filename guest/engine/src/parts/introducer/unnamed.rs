@@ -1,0 +1,45 @@
+//! What lies among the parts and is none: what a crash left, and what nobody reads any more.
+
+use super::Introducer;
+use crate::error::Result;
+use crate::host::{Host, Medium};
+use crate::part::layout::PARTS;
+use crate::part::loss::Quarantined;
+use crate::part::name::PartName;
+use crate::part::{Part, PartList};
+use std::sync::Arc;
+
+impl Introducer {
+    /// Removes part directories that the snapshot does not name: what a crash left of flushes and merges,
+    /// and what no reader needs any more. Names that no part can have are not ours and stay, and so do
+    /// parts of a later term: who made them has taken over.
+    pub(crate) fn remove_unnamed<H: Host>(&mut self, host: &H, live: &PartList<H>) -> Result<()> {
+        self.remove_obsolete(host);
+        let readers = host.find_readers()?;
+        let is_read = readers.epochs.iter().any(|epoch| *epoch < live.epoch);
+        for entry in host.list_files(PARTS, Medium::Durable)? {
+            let Some(name) = PartName::parse(&entry) else {
+                continue;
+            };
+            let waits_for_quarantine = |lost: &Quarantined| lost.part == entry;
+            let is_live =
+                |part: &Arc<Part<H>>| part.name() == name && part.medium() == Medium::Durable;
+            if name.term > self.term()
+                || live.parts.iter().any(is_live)
+                || self.is_garbage(name)
+                || live.quarantined.iter().any(waits_for_quarantine)
+            {
+                continue;
+            }
+            // A part that some snapshot named has a number that was given by then. Others never were live.
+            let may_be_named = !self.knows_garbage() && name.number < self.next_part();
+            if is_read && may_be_named {
+                self.inherit(name, live.epoch);
+            } else {
+                host.remove_files(&name.directory(Medium::Durable), Medium::Durable)?;
+            }
+        }
+        self.know_garbage(true);
+        Ok(())
+    }
+}

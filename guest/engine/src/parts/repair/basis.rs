@@ -1,0 +1,220 @@
+//! What a repair goes out from: the newest snapshot, or what parts and log tell where there is none that
+//! can be read.
+
+use super::{Report, lost_of_log, part_list};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::{Host, Medium, SalvagedLog};
+use crate::ordered::batch::read_header;
+use crate::part::layout::{PARTS, QUARANTINE};
+use crate::part::name::PartName;
+use crate::part::{Part, PartList};
+use crate::parts::quarantine;
+use crate::parts::snapshot::Snapshot;
+use crate::parts::verify;
+use sidx_log::Term;
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+/// What a repair goes out from.
+pub(super) struct Basis {
+    pub(super) snapshot: Snapshot,
+    /// From where on the log is read; from its beginning where nobody knows.
+    pub(super) log_needed_from: Option<u64>,
+    /// What could be read of the log before the index was taken over.
+    log: SalvagedLog,
+    /// Rows that neither the parts nor the log have, where that can be seen.
+    pub(super) missing_rows: Option<LostEntries>,
+}
+
+/// Entries of the log that no part holds and nobody can read.
+#[derive(Clone)]
+pub(super) struct LostEntries {
+    pub(super) reason: String,
+    /// How many rows at most, where that is known.
+    pub(super) rows: Option<u64>,
+}
+
+impl Basis {
+    /// The newest snapshot, or one that is made up from the parts and the log when that cannot be read. An
+    /// older one would not do: its parts are gone. Changes nothing but the quarantine.
+    pub(super) fn find<H: Host>(host: &Arc<H>, report: &mut Report) -> Result<Self> {
+        let problem = match Snapshot::newest(&**host) {
+            Ok(Some(snapshot)) => {
+                let needed_from = Some(snapshot.log_position);
+                return Ok(Self {
+                    log: host.salvage_log(needed_from, None)?,
+                    log_needed_from: needed_from,
+                    snapshot,
+                    missing_rows: None,
+                });
+            }
+            Ok(None) => Error::new(ErrorKind::NotFound, "there is no snapshot"),
+            Err(error) if error.kind() == ErrorKind::Corrupt => error,
+            Err(error) => return Err(error),
+        };
+        let epoch = Snapshot::epochs(&**host)?.pop().unwrap_or_default();
+        let name = Snapshot::name(epoch);
+        if let Some(object) = host.get_object(&name)? {
+            quarantine::keep(&**host, &name, &object.bytes)?;
+            host.sync_files(QUARANTINE)?;
+        }
+        report.found(
+            name,
+            problem,
+            "made up from the parts that are there and the log",
+        );
+        let log = host.salvage_log(None, None)?;
+        let mut snapshot = made_up(host, epoch, log.term)?;
+        let missing_rows = find_log_position(&**host, &mut snapshot, &log)?;
+        Ok(Self {
+            snapshot,
+            log_needed_from: None,
+            log,
+            missing_rows,
+        })
+    }
+
+    /// The parts, when they and the log are as they were written.
+    pub(super) fn sound_parts<H: Host>(&self, host: &Arc<H>) -> Result<Option<Arc<PartList<H>>>> {
+        let (position, log_end) = (self.snapshot.log_position, host.log_end()?);
+        let mut unused = Report::default();
+        if lost_of_log(&self.log, position, log_end, &mut unused).is_some()
+            || !self.log.damage.is_empty()
+        {
+            return Ok(None);
+        }
+        let mut parts = Vec::new();
+        for name in self.snapshot.part_names()? {
+            let part = match Part::open(host, name, Medium::Durable) {
+                Ok(part) => part,
+                Err(error) if error.kind() == ErrorKind::UnsupportedVersion => return Err(error),
+                Err(error) if error.kind().is_damage() => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            if !verify::part_damage(&**host, &part)?.is_empty() {
+                return Ok(None);
+            }
+            parts.push(Arc::new(part));
+        }
+        Ok(Some(part_list(&self.snapshot, parts)))
+    }
+}
+
+/// Finds out which entries of the log the parts of a made-up snapshot have absorbed: element ids tell,
+/// because a flush takes whole entries, in order. Rows may be missing where the first other entry does
+/// not go on with the ids of the parts.
+fn find_log_position<H: Host>(
+    host: &H,
+    snapshot: &mut Snapshot,
+    log: &SalvagedLog,
+) -> Result<Option<LostEntries>> {
+    let log_end = host.log_end()?;
+    // Of damaged entries behind the last that can be read nothing is known.
+    let last = log.spans.last().map(|(_, end)| *end);
+    snapshot.log_position = last.unwrap_or(if log.damage.is_empty() { log_end } else { 0 });
+    let expected = snapshot.next_element_id;
+    for (start, end) in &log.spans {
+        let mut position = *start;
+        while position < *end {
+            let Some(entry) = host.read_log(position)? else {
+                break;
+            };
+            let (first_id, _) = read_header(&entry.header, entry.columns)?;
+            if first_id >= expected {
+                snapshot.log_position = position;
+                let rows = first_id - expected;
+                return Ok((rows > 0).then(|| missing_rows(expected, first_id)));
+            }
+            position = entry.next_position;
+        }
+    }
+    if snapshot.parts.is_empty() && snapshot.log_position > 0 {
+        let reason = "the snapshot is gone, and no part is there, though the log says that rows were flushed";
+        return Ok(Some(LostEntries {
+            reason: reason.to_owned(),
+            rows: None,
+        }));
+    }
+    Ok(None)
+}
+
+fn missing_rows(first: u64, end: u64) -> LostEntries {
+    LostEntries {
+        reason: format!(
+            "the snapshot is gone, and neither a part nor the log has the rows with element ids {first} \
+             to {}",
+            end - 1
+        ),
+        rows: Some(end - first),
+    }
+}
+
+/// A snapshot of the parts that are there. Where one covers the element ids of others it was merged from
+/// them; of those that overlap the one with most ids is taken, sound ones before damaged ones.
+fn made_up<H: Host>(host: &Arc<H>, epoch: u64, mut term: Term) -> Result<Snapshot> {
+    let (mut found, mut unreadable) = (Vec::new(), Vec::new());
+    let mut next_part = 0;
+    for directory in [PARTS, QUARANTINE] {
+        for entry in host.list_files(directory, Medium::Durable)? {
+            let Some(name) = PartName::parse(&entry) else {
+                continue;
+            };
+            next_part = next_part.max(name.number.saturating_add(1));
+            term = term.max(name.term);
+            if directory != PARTS {
+                continue;
+            }
+            let part = match Part::open(host, name, Medium::Durable) {
+                Ok(part) => part,
+                // Never finished: its manifest is written last.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    unreadable.push(name);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let is_sound = verify::part_damage(&**host, &part)?.is_empty();
+            let (first, last) = (part.manifest().first_id, part.manifest().last_id);
+            found.push((
+                !is_sound,
+                Reverse(name.term),
+                Reverse(last - first),
+                Reverse(name.number),
+                first,
+                last,
+            ));
+        }
+    }
+    found.sort_unstable();
+    let mut taken: Vec<(u64, u64, PartName)> = Vec::new();
+    for (_, Reverse(term), _, Reverse(number), first, last) in found {
+        let name = PartName { number, term };
+        let overlaps = |(from, to, _): &(u64, u64, _)| *from <= last && first <= *to;
+        if !taken.iter().any(overlaps) {
+            taken.push((first, last, name));
+        }
+    }
+    taken.sort_unstable();
+    Ok(Snapshot {
+        epoch,
+        term,
+        closed: false,
+        unsealed: true,
+        // Which names must stay taken nobody knows any more.
+        fences: Snapshot::epochs(&**host)?.into_iter().collect(),
+        next_element_id: taken.last().map_or(0, |(_, last, _)| last + 1),
+        // Those that nobody can read are named too, so that they are set aside and the loss is told.
+        parts: taken
+            .into_iter()
+            .map(|(_, _, name)| name)
+            .chain(unreadable)
+            .map(|name| name.to_string())
+            .collect(),
+        log_position: 0,
+        next_part,
+        since: Vec::new(),
+        left: None,
+        quarantined: Vec::new(),
+    })
+}
