@@ -9,6 +9,7 @@
 //! * [`ledger`] says what an index must, and may, hold after a crash.
 //! * [`trial`] is an index on such a disk with its ledger.
 //! * [`fuzzing`] is what the fuzz targets of the host do.
+//! * [`sleepers`] are writers and readers that sleep before each call while others go on.
 //! * [`subject`] is an index under test, for both engines.
 //! * [`ungrowing`] is a store whose files do not grow.
 //! * [`watched`] is a store that tells of every access.
@@ -29,6 +30,7 @@ pub mod generate;
 pub mod ledger;
 pub mod model;
 pub mod simulated_disk;
+pub mod sleepers;
 pub mod subject;
 pub mod trial;
 pub mod ungrowing;

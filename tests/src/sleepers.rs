@@ -1,0 +1,21 @@
+//! Writers, readers and removal as actors of whom one runs at a time: each sleeps before every call
+//! of the storage, others go on meanwhile, and locks may hold nobody back.
+//!
+//! What a schedule is, is decided by numbers from a seed or by a script, so that each run can be
+//! repeated.
+//!
+//! * [`stage`] hands the turn from actor to actor, as a director says, and notes every step.
+//! * [`director`] has directors: chance, and scripts.
+//! * [`storage`] is the storage that an actor has.
+//! * [`record`] is what was written, refused and shown: the judge.
+//! * [`actor`] is what actors do, on the index as any program would.
+//! * [`casting`] draws casts of actors.
+//! * [`play`] is a whole run, to the judgement at its end.
+
+pub mod actor;
+pub mod casting;
+pub mod director;
+pub mod play;
+pub mod record;
+pub mod stage;
+pub mod storage;

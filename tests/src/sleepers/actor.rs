@@ -1,0 +1,447 @@
+//! What actors do: open the index as any program would, change it, read it, leave it.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use sidx_host::{Durability, Engine, Error, ErrorKind, Index, IndexBuilder, Retention, Store};
+
+use super::record::{Fate, Horizon, Record, Ticket, fate_of};
+use super::stage::{Stage, Verb};
+use super::storage::{Me, SleepyStore};
+use crate::model::{Found, Query};
+use crate::subject::{NAME, ask, batch, read};
+
+/// One thing after another that an actor does. After an error of a change it leaves the index; what
+/// follows up to the next opening is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Opens for writing, and creates what does not exist.
+    Create,
+    /// Opens for writing.
+    Open,
+    /// Opens for reading.
+    OpenReader,
+    /// Writes a batch of so many rows.
+    Write(i64, Durability),
+    /// Flushes.
+    Flush,
+    /// Merges what is similar.
+    Merge,
+    /// Merges everything.
+    MergeAll,
+    /// Drops about so many hundredths of all keys, the smallest.
+    Drop(i64),
+    /// Reads everything.
+    Read,
+    /// Checks everything.
+    Verify,
+    /// Copies the index to another store, and reads the copy.
+    Backup,
+    /// Lets go of the index without a flush.
+    Leave,
+    /// Flushes and lets go.
+    Close,
+    /// Repairs the index, which is not damaged.
+    Repair,
+    /// Sleeps.
+    Pause,
+}
+
+/// An actor of a run.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its name, which begins with what it is.
+    pub name: String,
+    /// What it does.
+    pub tasks: Vec<Task>,
+    /// Tasks that it goes on with after an error.
+    pub patience: u32,
+    /// Whether it takes the lock of a writer, as programs on one machine do.
+    pub takes_lock: bool,
+}
+
+/// What all actors of a run share.
+pub struct Cast {
+    /// Where the index lives.
+    pub store: Arc<dyn sidx_host::storage::Store>,
+    /// Who has the turn.
+    pub stage: Arc<Stage>,
+    /// What was written, and shown.
+    pub record: Mutex<Record>,
+    /// The index may not exist yet.
+    pub may_be_missing: bool,
+}
+
+impl Cast {
+    /// The record; nobody holds it over a call of the index.
+    pub fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap()
+    }
+}
+
+/// How the index in a store is opened: nothing happens by itself.
+pub fn options(store: &Store) -> IndexBuilder {
+    store
+        .index(NAME)
+        .engine(Engine::Native)
+        .page_cache_bytes(1 << 20)
+        .manual()
+}
+
+/// Every row of an index.
+pub fn rows(index: &Index) -> sidx_host::Result<Vec<Found>> {
+    read(ask(index, &Query::default()).run()?)
+}
+
+/// An index that an actor has open.
+struct Opened {
+    index: Index,
+    horizon: Horizon,
+    own: Vec<Ticket>,
+    /// Which opening for writing it is.
+    opening: Option<u64>,
+    has_failed: bool,
+    /// Whoever was taking the index over slept for longer than a reader waits, and was taken for dead: rows
+    /// of the writer before, of which nobody was told that they are written, may be shown and go.
+    has_given_up: bool,
+}
+
+/// How often a reader lists the log before it takes who is taking over for dead.
+const LOOKS: u64 = 32;
+
+/// An actor at work.
+pub struct Actor<'a> {
+    cast: &'a Cast,
+    me: Me,
+    part: &'a Part,
+    opened: Option<Opened>,
+    /// Tasks that it still goes on with after an error.
+    patience: u32,
+}
+
+/// What is wrong with an index, or nothing.
+type Verdict = Result<(), String>;
+
+impl<'a> Actor<'a> {
+    /// The actor of this number.
+    pub fn new(cast: &'a Cast, number: usize, part: &'a Part) -> Self {
+        Self {
+            cast,
+            me: Me::new(Arc::clone(&cast.stage), number),
+            part,
+            opened: None,
+            patience: part.patience,
+        }
+    }
+
+    /// Does all of its tasks.
+    pub fn play(&mut self) -> Verdict {
+        self.me.pause(Verb::Begin);
+        for task in &self.part.tasks {
+            if self.opened.is_none() && !task.begins() {
+                continue;
+            }
+            self.note(format!("{task:?}"));
+            self.carry_out(*task)?;
+            let has_failed = |it: &Opened| it.has_failed;
+            if self.opened.as_ref().is_some_and(has_failed) {
+                match self.patience.checked_sub(1) {
+                    Some(left) => self.patience = left,
+                    None => self.leave()?,
+                }
+            }
+        }
+        self.leave()
+    }
+
+    fn carry_out(&mut self, task: Task) -> Verdict {
+        match task {
+            Task::Create | Task::Open => self.open_writer(task),
+            Task::OpenReader => self.open_reader(),
+            Task::Write(count, durability) => self.write(count, durability),
+            Task::Flush => self.change(task, |index| index.flush().map(drop)),
+            Task::Merge => self.change(task, |index| index.merge().map(drop)),
+            Task::MergeAll => self.change(task, |index| index.merge_all().map(drop)),
+            Task::Drop(hundredths) => self.drop_rows(hundredths),
+            Task::Read => self.read(),
+            Task::Verify => self.verify(),
+            Task::Backup => self.back_up(),
+            Task::Leave => self.leave(),
+            Task::Close => {
+                self.change(task, |index| index.flush().map(drop))?;
+                self.leave()
+            }
+            Task::Repair => self.repair(),
+            Task::Pause => {
+                self.me.pause(Verb::Pause);
+                Ok(())
+            }
+        }
+    }
+
+    fn note(&self, text: String) {
+        self.me.stage().note(self.me.number(), text);
+    }
+
+    /// Whether its process has ended: what it would learn now, nobody learns.
+    fn is_dead(&self) -> bool {
+        self.me.stage().is_dead(self.me.number())
+    }
+
+    fn store(&self, forgets: bool) -> Store {
+        Store::with_backend(Arc::new(SleepyStore {
+            inner: Arc::clone(&self.cast.store),
+            takes_lock: self.part.takes_lock,
+            forgets,
+            me: self.me.clone(),
+        }))
+    }
+
+    /// Notes an error. Damage is never one of them, as nothing was damaged, nor a fault of ours.
+    fn judge_error(&mut self, task: &str, error: &Error) -> Verdict {
+        if self.is_dead() {
+            return Ok(());
+        }
+        self.note(format!("{task}: {error}"));
+        let role = self
+            .part
+            .name
+            .trim_end_matches(|sign: char| sign.is_ascii_digit());
+        let task = format!("{}: {task}", role.trim_end());
+        self.cast.record().note_error(&task, error);
+        let is_wrong = match error.kind() {
+            ErrorKind::Corrupt | ErrorKind::Other | ErrorKind::InvalidArgument => true,
+            ErrorKind::NotFound => !self.cast.may_be_missing,
+            _ => error.message().contains("corrupt: "),
+        };
+        match is_wrong {
+            true => Err(format!("{task}: {error}")),
+            false => Ok(()),
+        }
+    }
+
+    fn open_writer(&mut self, task: Task) -> Verdict {
+        self.leave()?;
+        let (opening, horizon) = {
+            let mut record = self.cast.record();
+            (record.open(), record.horizon())
+        };
+        let options = options(&self.store(false));
+        let (stage, number) = (self.me.stage(), self.me.number());
+        stage.set_opening(number, true);
+        let opened = match task {
+            Task::Create => options.create(),
+            _ => options.open(),
+        };
+        stage.set_opening(number, false);
+        match opened {
+            Ok(index) => {
+                self.opened = Some(Opened {
+                    index,
+                    horizon,
+                    own: Vec::new(),
+                    opening: Some(opening),
+                    has_failed: false,
+                    has_given_up: false,
+                });
+                Ok(())
+            }
+            Err(error) => self.judge_error("open", &error),
+        }
+    }
+
+    fn looks(&self) -> u64 {
+        self.me.stage().looks_of(self.me.number())
+    }
+
+    fn open_reader(&mut self) -> Verdict {
+        self.leave()?;
+        let horizon = self.cast.record().horizon();
+        let looks = self.looks();
+        match options(&self.store(true)).read_only() {
+            Ok(index) => {
+                self.opened = Some(Opened {
+                    has_given_up: self.looks() - looks >= LOOKS,
+                    index,
+                    horizon,
+                    own: Vec::new(),
+                    opening: None,
+                    has_failed: false,
+                });
+                Ok(())
+            }
+            Err(error) => self.judge_error("open", &error),
+        }
+    }
+
+    /// A change that is no write.
+    fn change(
+        &mut self,
+        task: Task,
+        call: impl FnOnce(&Index) -> sidx_host::Result<()>,
+    ) -> Verdict {
+        let Some(opened) = self.opened.as_mut().filter(|it| it.opening.is_some()) else {
+            return Ok(());
+        };
+        match call(&opened.index) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                opened.has_failed = true;
+                self.judge_error(&format!("{task:?}"), &error)
+            }
+        }
+    }
+
+    fn write(&mut self, count: i64, durability: Durability) -> Verdict {
+        let Some(opened) = self.opened.as_mut().filter(|it| it.opening.is_some()) else {
+            return Ok(());
+        };
+        let (ticket, rows) = self.cast.record().submit(&self.part.name, count);
+        let written = opened.index.write_with(batch(&rows).unwrap(), durability);
+        let is_dead = self.cast.stage.is_dead(self.me.number());
+        match written {
+            _ if is_dead => Ok(()),
+            Ok(_) => {
+                opened.own.push(ticket);
+                self.cast.record().answer(ticket, Fate::Acknowledged)?;
+                let keys: Vec<i64> = rows.iter().map(|row| row.key).collect();
+                self.note(format!("acknowledged {keys:?}"));
+                Ok(())
+            }
+            Err(error) => {
+                opened.has_failed = true;
+                self.cast.record().answer(ticket, fate_of(&error))?;
+                self.judge_error("write", &error)
+            }
+        }
+    }
+
+    fn drop_rows(&mut self, hundredths: i64) -> Verdict {
+        let Some(opened) = self.opened.as_mut().filter(|it| it.opening.is_some()) else {
+            return Ok(());
+        };
+        let (below, dropping) = {
+            let mut record = self.cast.record();
+            let below = record.next_key() * hundredths / 100;
+            (below, record.begin_drop(below, &opened.own))
+        };
+        let rule = Retention {
+            drop_below: Some(below),
+            ..Retention::default()
+        };
+        let dropped = opened.index.retain(rule);
+        let is_dead = self.cast.stage.is_dead(self.me.number());
+        match dropped {
+            _ if is_dead => Ok(()),
+            Ok(_) => {
+                self.cast.record().end_drop(dropping);
+                opened.horizon.note_drop(dropping);
+                self.note(format!("dropped below {below}"));
+                Ok(())
+            }
+            Err(error) => {
+                opened.has_failed = true;
+                self.judge_error("drop", &error)
+            }
+        }
+    }
+
+    fn read(&mut self) -> Verdict {
+        let Some(opened) = &self.opened else {
+            return Ok(());
+        };
+        let found = rows(&opened.index);
+        match found {
+            _ if self.is_dead() => Ok(()),
+            Ok(found) => {
+                self.note(format!("sees {:?}", keys(&found)));
+                let mut record = self.cast.record();
+                record.judge(&opened.horizon, &opened.own, &found, !opened.has_given_up)
+            }
+            Err(error) => self.judge_error("read", &error),
+        }
+    }
+
+    fn verify(&mut self) -> Verdict {
+        let Some(opened) = &self.opened else {
+            return Ok(());
+        };
+        match opened.index.verify() {
+            _ if self.is_dead() => Ok(()),
+            Ok(report) if report["ok"] == true => Ok(()),
+            Ok(report) => Err(format!("verify: {report:#}")),
+            Err(error) => self.judge_error("verify", &error),
+        }
+    }
+
+    fn back_up(&mut self) -> Verdict {
+        let Some(opened) = &self.opened else {
+            return Ok(());
+        };
+        // Beside a writer the copy is one of the index as it is now.
+        let fresh = self.cast.record().horizon();
+        let horizon = match opened.opening {
+            Some(_) => &opened.horizon,
+            None => &fresh,
+        };
+        let target = Store::memory();
+        let looks = self.looks();
+        let copied = opened.index.backup(&target, NAME);
+        let is_sure = self.looks() - looks < LOOKS;
+        match copied {
+            _ if self.is_dead() => return Ok(()),
+            Err(error) => return self.judge_error("backup", &error),
+            Ok(_) => {}
+        }
+        let found = options(&target).read_only().and_then(|copy| rows(&copy));
+        let found = found.map_err(|error| format!("the copy: {error}"))?;
+        self.note(format!("copied {:?}", keys(&found)));
+        let mut record = self.cast.record();
+        record
+            .judge(horizon, &opened.own, &found, is_sure)
+            .map_err(|text| format!("the copy: {text}"))
+    }
+
+    fn repair(&mut self) -> Verdict {
+        self.leave()?;
+        self.cast.record().open();
+        self.me.stage().set_opening(self.me.number(), true);
+        let repaired = options(&self.store(false)).repair(false);
+        self.me.stage().set_opening(self.me.number(), false);
+        match repaired {
+            _ if self.is_dead() => Ok(()),
+            Ok(report) if report["ok"] == true => Ok(()),
+            // Who died while it made the index left one that is not whole.
+            Ok(report) if self.cast.may_be_missing && report["rows"] == 0 => Ok(()),
+            Ok(report) => Err(format!("repair: {report:#}")),
+            Err(error) => self.judge_error("repair", &error),
+        }
+    }
+
+    fn leave(&mut self) -> Verdict {
+        let Some(opened) = self.opened.take() else {
+            return Ok(());
+        };
+        drop(opened.index);
+        if let Some(opening) = opened.opening
+            && !opened.has_failed
+            && !self.is_dead()
+        {
+            self.cast.record().close(opening);
+        }
+        Ok(())
+    }
+}
+
+/// The keys of rows.
+pub fn keys(found: &[Found]) -> Vec<i64> {
+    found.iter().map(|row| row.key).collect()
+}
+
+impl Task {
+    fn begins(self) -> bool {
+        matches!(
+            self,
+            Self::Create | Self::Open | Self::OpenReader | Self::Repair | Self::Pause
+        )
+    }
+}

@@ -1,0 +1,222 @@
+//! A whole run: a cast on a stage, and the judgement when all have come to their end.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use sidx_host::Store;
+use sidx_host::storage::{MemoryStore, Store as Backend};
+
+use super::actor::{Actor, Cast, Part, keys, options, rows};
+use super::casting::{Locks, random_cast};
+use super::director::{Chance, Script, Until};
+use super::record::Record;
+use super::stage::{Director, Stage};
+use super::storage::{Died, Me, SleepyStore};
+use crate::subject::NAME;
+use crate::ungrowing::UngrowingStore;
+
+/// Snapshots that may lie there beside those of openings that were not closed: the newest, those
+/// that it replaced and whose removal somebody died over, and that of the judge.
+const SPARE_SNAPSHOTS: u64 = 4;
+
+/// How the log lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// In files that grow.
+    Growing,
+    /// In an object for each commit.
+    Whole,
+}
+
+impl Log {
+    /// Both.
+    pub const ALL: [Log; 2] = [Log::Growing, Log::Whole];
+
+    /// An empty store in memory with such logs.
+    pub fn store(self) -> Arc<dyn Backend> {
+        let store = Arc::new(MemoryStore::new());
+        match self {
+            Log::Growing => store,
+            Log::Whole => Arc::new(UngrowingStore(store)),
+        }
+    }
+}
+
+/// What came of a run.
+pub struct Played {
+    /// What was wrong.
+    pub failure: Option<String>,
+    /// Every step.
+    pub trace: String,
+    /// Steps of all, and of each actor.
+    pub steps: u64,
+    /// Steps of each actor.
+    pub steps_of: Vec<u64>,
+    /// Errors by their text.
+    pub errors: BTreeMap<String, u64>,
+    /// Batches that were acknowledged, refused, and of neither is known.
+    pub batches: [u64; 3],
+    /// Snapshots that lie there in the end, and openings that were not closed; each attempt of one
+    /// that others came between counts.
+    pub snapshots: (u64, u64),
+}
+
+impl Played {
+    /// Panics with the steps of a run that failed.
+    #[track_caller]
+    pub fn expect(self, what: &str) -> Played {
+        if let Some(failure) = &self.failure {
+            eprintln!("{}", self.trace);
+            panic!("{what}: {failure}");
+        }
+        self
+    }
+}
+
+/// Plays a random run. The same seed is the same run.
+pub fn play_random(seed: u64, locks: Locks) -> Played {
+    let mut random = SmallRng::seed_from_u64(seed);
+    let log = Log::ALL[random.random_range(0..2)];
+    let is_made = random.random_bool(0.8);
+    let cast = random_cast(&mut random, locks);
+    let chance = Chance::new(random.random(), cast.len());
+    let bits = random.random();
+    let mut played = play(log, is_made, &cast, Box::new(chance), bits);
+    played
+        .trace
+        .insert_str(0, &format!("{log:?} log, made before: {is_made}\n"));
+    played
+}
+
+/// Plays a script on a new index; from the seed come the random bits of actors.
+pub fn play_script(log: Log, cast: &[Part], script: Vec<(usize, Until)>, seed: u64) -> Played {
+    play(log, true, cast, Box::new(Script::new(script)), seed)
+}
+
+/// Plays a cast on an index that was made before, or is made by who comes first.
+pub fn play(
+    log: Log,
+    is_made: bool,
+    parts: &[Part],
+    director: Box<dyn Director>,
+    bits: u64,
+) -> Played {
+    let store = log.store();
+    if is_made {
+        let made = options(&alone(&store, bits)).create();
+        drop(made.expect("nobody else is there"));
+    }
+    let names = parts.iter().map(|part| part.name.clone()).collect();
+    let cast = Cast {
+        store,
+        stage: Arc::new(Stage::new(names, director, bits)),
+        record: Mutex::new(Record::default()),
+        may_be_missing: !is_made,
+    };
+    perform(&cast, parts);
+    let mut snapshots = 0;
+    if cast.stage.failure().is_none() {
+        match judge_end(&cast, bits) {
+            Ok(count) => snapshots = count,
+            Err(what) => cast.stage.fail(format!("in the end: {what}")),
+        }
+    }
+    let record = cast.record();
+    Played {
+        failure: cast.stage.failure(),
+        trace: cast.stage.to_string(),
+        steps: cast.stage.steps(),
+        steps_of: (0..parts.len()).map(|at| cast.stage.steps_of(at)).collect(),
+        errors: record.errors().clone(),
+        batches: record.counts(),
+        snapshots: (snapshots, record.unclean() + cast.stage.retries()),
+    }
+}
+
+/// The store for an actor that has the stage for itself, and random bits that can be repeated.
+fn alone(store: &Arc<dyn Backend>, bits: u64) -> Store {
+    let names = vec!["alone".to_owned()];
+    let stage = Arc::new(Stage::new(names, Box::new(Script::new(Vec::new())), bits));
+    stage.start();
+    Store::with_backend(Arc::new(SleepyStore {
+        inner: Arc::clone(store),
+        me: Me::new(stage, 0),
+        takes_lock: false,
+        forgets: false,
+    }))
+}
+
+/// A thread for each actor.
+fn perform(cast: &Cast, parts: &[Part]) {
+    thread::scope(|scope| {
+        for (number, part) in parts.iter().enumerate() {
+            let name = &part.name;
+            let run = move || {
+                cast.stage.enter(number);
+                let played =
+                    catch_unwind(AssertUnwindSafe(|| Actor::new(cast, number, part).play()));
+                match played {
+                    Ok(Ok(())) => {}
+                    Ok(Err(what)) => cast.stage.fail(format!("{name}: {what}")),
+                    Err(panic) if panic.is::<Died>() => {}
+                    Err(panic) => {
+                        let text = panic.downcast_ref::<String>().cloned();
+                        let text = text.unwrap_or_else(|| "a panic".to_owned());
+                        cast.stage.fail(format!("{name}: {text}"));
+                    }
+                }
+                cast.stage.leave(number);
+            };
+            let thread = thread::Builder::new().name(name.clone());
+            thread.spawn_scoped(scope, run).expect("a thread");
+        }
+        cast.stage.start();
+    });
+}
+
+/// What is there when all have come to their end, for a reader, for a writer, and for a reader
+/// after that. Returns how many snapshots are there.
+fn judge_end(cast: &Cast, bits: u64) -> Result<u64, String> {
+    let store = alone(&cast.store, !bits);
+    if cast.may_be_missing
+        && !store
+            .index_names()
+            .is_ok_and(|it| it.contains(&NAME.to_owned()))
+    {
+        let nothing: [_; 0] = [];
+        return cast.record().judge_end(&nothing).map(|()| 0);
+    }
+    for round in 0..3 {
+        let (who, opened) = match round {
+            1 => ("a writer", options(&store).open()),
+            _ => ("a reader", options(&store).read_only()),
+        };
+        let told = |error: sidx_host::Error| format!("{who}: {error}");
+        let index = opened.map_err(told)?;
+        let found = rows(&index).map_err(told)?;
+        let judged = cast.record().judge_end(&found);
+        judged.map_err(|what| format!("{who} sees {:?}: {what}", keys(&found)))?;
+        let report = index.verify().map_err(told)?;
+        if report["ok"] != true {
+            return Err(format!("{who}: {report:#}"));
+        }
+    }
+    let storage = cast.store.open_index(NAME, false);
+    let names = storage.and_then(|storage| storage.list_objects(""));
+    let names = names.map_err(|error| error.to_string())?;
+    let count = names.iter().filter(|name| name.ends_with(".snapshot"));
+    let (count, unclean) = (
+        count.count() as u64,
+        cast.record().unclean() + cast.stage.retries(),
+    );
+    if count > unclean + SPARE_SNAPSHOTS {
+        return Err(format!(
+            "{count} snapshots after {unclean} attempts to open that were not closed"
+        ));
+    }
+    Ok(count)
+}
