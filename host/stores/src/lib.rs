@@ -205,8 +205,9 @@ pub trait NewFile: Send {
     fn append(&mut self, bytes: &[u8]) -> Result<()>;
 
     /// Gives the file its name. On return the bytes are durable; the name is after
-    /// [`Storage::sync`] of its directory. `conflict` when the path exists by now. After an error
-    /// nothing is left.
+    /// [`Storage::sync`] of its directory. `conflict` when the path exists by now, or somebody has
+    /// [cleared away](Storage::clear_unfinished) what was under construction. After an error nothing is
+    /// left.
     fn finish(self: Box<Self>) -> Result<()>;
 }
 

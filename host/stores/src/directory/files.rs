@@ -43,7 +43,14 @@ impl NewFile for DirectoryNewFile {
         self.temporary.sync()?;
         self.temporary
             .link(target)
-            .map_err(|cause| link_error(target, cause))
+            .map_err(|cause| match cause.kind() {
+                io::ErrorKind::NotFound => Error::conflict(format!(
+                    "{} was cleared away before it was finished, by another writer that opened the index; \
+                     do it again, or open the index again",
+                    target.display()
+                )),
+                _ => link_error(target, cause),
+            })
     }
 }
 

@@ -125,6 +125,17 @@ fn what_a_crash_left_is_cleared_away_and_nothing_else() {
 }
 
 #[test]
+fn a_file_that_was_cleared_away_cannot_be_finished() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let index = storage(directory.path());
+    let file = index.create("d/a").expect("new");
+    index.clear_unfinished().expect("cleared");
+    let error = file.finish().expect_err("it is gone");
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert!(index.list("d").expect("listed").is_empty());
+}
+
+#[test]
 fn a_file_under_construction_is_not_under_its_name() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let index = storage(directory.path());
