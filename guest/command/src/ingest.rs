@@ -131,8 +131,11 @@ fn close<D: Database>(
     let is_overtaken = outcome.as_ref().is_err_and(|stop| stop.is_overtaken);
     let in_doubt = !is_sound || (flushed.is_err() && summary.durability == DurabilityName::None);
     if in_doubt {
-        let rows = start.rows_in(place);
-        summary.count(rows.filter(|_| !is_overtaken));
+        // Opening it would take it over from who has it now.
+        summary.count(match is_overtaken {
+            true => None,
+            false => start.rows_in(place),
+        });
     }
     match (outcome, flushed) {
         (Ok(()), Ok(_)) => Ok(()),

@@ -93,6 +93,18 @@ impl<H: Host> Index<H> {
         }
     }
 
+    /// The same for who is about to change it.
+    fn changer(&mut self) -> Result<Writer<'_, H>> {
+        let (host, live, introducer) = self.writer()?;
+        introducer.take_over(host, live)?;
+        Ok((host, live, introducer))
+    }
+
+    /// What another writer may have removed by now is no damage.
+    fn explained<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| takeover::explained(&*self.host, self.live.term, error))
+    }
+
     /// `index.close`
     pub fn close(&mut self) -> Result<()> {
         let (host, live, introducer) = self.writer()?;
@@ -103,13 +115,6 @@ impl<H: Host> Index<H> {
     pub fn write(&mut self, batches: Vec<Batch<H::Columns>>) -> Result<Written> {
         let (host, live, introducer) = self.writer()?;
         introducer.write(host, live, batches)
-    }
-
-    /// The same for who is about to change it.
-    fn changer(&mut self) -> Result<Writer<'_, H>> {
-        let (host, live, introducer) = self.writer()?;
-        introducer.take_over(host, live)?;
-        Ok((host, live, introducer))
     }
 
     /// `index.plan-flush`
@@ -129,7 +134,7 @@ impl<H: Host> Index<H> {
         let judged = retention::judge(&self.host, &self.live, rule);
         let steps = self.explained(judged)?;
         if steps.iter().any(|step| step.dropped_rows.is_err()) {
-            takeover::check_still_in_office(&*self.host, self.live.term)?;
+            takeover::check_not_overtaken(&*self.host, self.live.term)?;
         }
         Ok(steps)
     }
@@ -239,10 +244,6 @@ impl<H: Host> Index<H> {
         self.explained(answer)
     }
 
-    fn explained<T>(&self, result: Result<T>) -> Result<T> {
-        result.map_err(|error| takeover::explained(&*self.host, self.live.term, error))
-    }
-
     /// `index.explain`
     pub fn explain(&self) -> String {
         self.queries.explain(&*self.host)
@@ -256,13 +257,17 @@ impl<H: Host> Index<H> {
 
     /// `index.offer-count`
     pub fn offer_count(&mut self, query: QuerySpec, shares: u32) -> Result<Offered<Counted>> {
-        let counted = { &mut self.queries }.offer_count(&self.host, &self.live, query, shares);
+        let counted = self
+            .queries
+            .offer_count(&self.host, &self.live, query, shares);
         self.explained(counted)
     }
 
     /// `index.count-share`
     pub fn count_share(&mut self, query: QuerySpec, share: Share) -> Result<Counted> {
-        let counted = { &mut self.queries }.count(&self.host, &self.live, query, Some(share));
+        let counted = self
+            .queries
+            .count(&self.host, &self.live, query, Some(share));
         self.explained(counted)
     }
 
@@ -279,7 +284,9 @@ impl<H: Host> Index<H> {
         max_rows: u32,
     ) -> Result<Answer<H>> {
         let (host, live) = (&self.host, &self.live);
-        let answer = { &mut self.queries }.execute(host, live, prepared, execution, max_rows);
+        let answer = self
+            .queries
+            .execute(host, live, prepared, execution, max_rows);
         self.explained(answer)
     }
 

@@ -438,3 +438,16 @@ fn positions_that_a_snapshot_absorbed_are_not_used_again<M: Medium>() {
     assert_eq!(unsealed(&medium), left);
     assert_eq!(log.segments[0].first, absorbed);
 }
+
+/// Numbers that look random, the same for a seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}

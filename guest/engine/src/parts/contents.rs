@@ -17,7 +17,7 @@ pub(crate) fn of<H: Host>(
     introducer: &Introducer,
 ) -> Result<Contents> {
     // The log goes on without who was overtaken.
-    takeover::check_still_in_office(host, live.term)?;
+    takeover::check_not_overtaken(host, live.term)?;
     let settings = host
         .get_object(INDEX_OBJECT)?
         .ok_or_else(|| Error::corrupt(format!("{INDEX_OBJECT} is gone; repair the index")))?;
@@ -28,10 +28,7 @@ pub(crate) fn of<H: Host>(
         term => term,
     };
     // Written anew: in the store the snapshot may have made way for a newer one.
-    let snapshot = Snapshot {
-        term,
-        ..introducer.copied(live)
-    };
+    let snapshot = introducer.copied(live, term);
     let objects = vec![
         (Snapshot::name(live.epoch), seal(&snapshot, &[TERMS])?),
         (INDEX_OBJECT.to_owned(), settings.bytes),

@@ -14,6 +14,7 @@ use crate::parts::takeover::{self, Claim, is_newest};
 use crate::seal::{seal, unseal};
 use crate::types::Region;
 use crate::types::{DamagedFile, Mode};
+use sidx_log::Term;
 use std::sync::Arc;
 
 /// How often a reader begins again because a writer replaced what it was opening.
@@ -77,7 +78,7 @@ fn recover<H: Host>(host: &Arc<H>, claim: &Claim) -> Result<Recovered<H>> {
         damaged,
     } = open_parts(host, snapshot, true)?;
     let mut introducer = Introducer::of_claim(claim);
-    let mut live = first_list(snapshot, &introducer, parts, Vec::new());
+    let mut live = first_list(snapshot, introducer.term(), parts, Vec::new());
     if !lost.is_empty() {
         let all = [live.quarantined.clone(), lost].concat();
         introducer.publish_quarantine(host, &mut live, all)?;
@@ -164,7 +165,7 @@ fn read_snapshot<H: Host>(
         lost,
         damaged,
     } = open_parts(host, snapshot, to_write)?;
-    let mut live = first_list(snapshot, &introducer, parts, lost);
+    let mut live = first_list(snapshot, introducer.term(), parts, lost);
     replay::run(host, &mut introducer, &mut live, false)?;
     Ok(Recovered {
         live,
@@ -173,16 +174,17 @@ fn read_snapshot<H: Host>(
     })
 }
 
-fn first_list<H: Host>(
+/// The list that an opening begins with; parts are made under a term from now on.
+pub(crate) fn first_list<H: Host>(
     snapshot: &Snapshot,
-    introducer: &Introducer,
+    term: Term,
     parts: Vec<Arc<Part<H>>>,
     lost: Vec<Quarantined>,
 ) -> Arc<PartList<H>> {
     Arc::new(PartList {
         version: 1,
         epoch: snapshot.epoch,
-        term: introducer.term(),
+        term,
         parts,
         quarantined: [snapshot.quarantined.clone(), lost].concat(),
         unreadable: Vec::new(),

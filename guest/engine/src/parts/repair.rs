@@ -13,7 +13,7 @@ use crate::part::loss::Quarantined;
 use crate::part::name::{PartName, label_of};
 use crate::parts::introducer::Introducer;
 use crate::parts::quarantine;
-use crate::parts::recovery::new_settings;
+use crate::parts::recovery::{first_list, new_settings};
 use crate::parts::replay::Replay;
 use crate::parts::salvage;
 use crate::parts::snapshot::{INDEX_OBJECT, Settings, Snapshot};
@@ -115,7 +115,7 @@ fn mend<H: Host>(
     let log_end = host.log_end()?;
     let lost_entries = lost_of_log(&log, introducer.log_position(), log_end, &mut report);
     let lost_entries = lost_entries.or_else(|| basis.missing_rows.clone());
-    let mut live = part_list(&snapshot, parts);
+    let mut live = first_list(&snapshot, term, parts, Vec::new());
     if !report.damage.is_empty() {
         introducer.publish_quarantine(host, &mut live, quarantined)?;
         quarantine::set_aside(&**host, &live.quarantined)?;
@@ -131,17 +131,6 @@ fn mend<H: Host>(
         introducer.clean_parts(&**host, &live);
     }
     report.finish(&live)
-}
-
-fn part_list<H: Host>(snapshot: &Snapshot, parts: Vec<Arc<Part<H>>>) -> Arc<PartList<H>> {
-    Arc::new(PartList {
-        version: 1,
-        epoch: snapshot.epoch,
-        term: snapshot.term,
-        parts,
-        quarantined: snapshot.quarantined.clone(),
-        unreadable: Vec::new(),
-    })
 }
 
 /// What is lost of a part list, region by region.

@@ -139,11 +139,13 @@ impl Snapshot {
             };
             let name = Self::name(epoch);
             if let Some(object) = host.get_object(&name)? {
-                if is_tombstone(&object.bytes) {
-                    buried = Some(epoch);
-                    continue;
-                }
-                let snapshot: Self = unseal(&object.bytes, &name)?;
+                let snapshot = match unseal::<Self>(&object.bytes, &name) {
+                    Err(_) if is_tombstone(&object.bytes) => {
+                        buried = Some(epoch);
+                        continue;
+                    }
+                    unsealed => unsealed?,
+                };
                 snapshot.check(epoch).map_err(|error| error.at(&name))?;
                 return Ok(Some(snapshot));
             }

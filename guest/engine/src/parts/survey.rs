@@ -27,7 +27,7 @@ pub(crate) fn run<H: Host>(
         });
     }
     if !found.is_empty() {
-        takeover::check_still_in_office(&**host, live.term)?;
+        takeover::check_not_overtaken(&**host, live.term)?;
     }
     Ok(found)
 }

@@ -125,9 +125,9 @@ pub(crate) fn is_newest<H: Host>(host: &H, epoch: u64) -> Result<bool> {
     Ok(newest == Some(epoch))
 }
 
-/// Fails when a later epoch than that of a writer was published: `unknown`, as nobody can tell whether who
-/// took over found what the writer had appended by then.
-pub(crate) fn check_not_overtaken<H: Host>(host: &H, epoch: u64) -> Result<()> {
+/// The look after an append. Fails when a later epoch than that of the writer was published: `unknown`, as
+/// nobody can tell whether who took over found what the writer had appended by then.
+pub(crate) fn look<H: Host>(host: &H, epoch: u64) -> Result<()> {
     let next = Snapshot::name(epoch.saturating_add(1));
     let why = match host.get_object(&next) {
         Ok(None) => return Ok(()),
@@ -149,13 +149,13 @@ pub(crate) fn check_not_overtaken<H: Host>(host: &H, epoch: u64) -> Result<()> {
 pub(crate) fn explained<H: Host>(host: &H, term: Term, error: Error) -> Error {
     let may_be_gone = error.kind().is_damage() || error.kind() == ErrorKind::InvalidArgument;
     match may_be_gone {
-        true => check_still_in_office(host, term).err().unwrap_or(error),
+        true => check_not_overtaken(host, term).err().unwrap_or(error),
         false => error,
     }
 }
 
 /// Fails with `conflict` when a writer of a later term has taken the index over.
-pub(crate) fn check_still_in_office<H: Host>(host: &H, term: Term) -> Result<()> {
+pub(crate) fn check_not_overtaken<H: Host>(host: &H, term: Term) -> Result<()> {
     let newest = Snapshot::newest(host);
     match newest.is_ok_and(|newest| newest.is_some_and(|newest| newest.term > term)) {
         true => Err(Error::new(

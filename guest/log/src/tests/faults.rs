@@ -1,7 +1,9 @@
 //! Writes to growing files that fail, and power losses.
 
 use super::files::{Call, Files};
-use super::{bytes_of, content, contents, fill, is_full, is_io, names, open, replay, writing};
+use super::{
+    Random, bytes_of, content, contents, fill, is_full, is_io, names, open, replay, writing,
+};
 use crate::{Access, Durability, Fault, Log};
 
 #[test]
@@ -202,18 +204,6 @@ fn each_durability_syncs_as_it_says() {
     let log = open(&files);
     assert_eq!(files.synced(first), 88 + log.end());
     assert_eq!(files.synced(names(&files)[1]), 88);
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
 }
 
 /// What a power loss may leave of a file: all that was synced, and any sectors of the rest.

@@ -1,23 +1,11 @@
 //! Several writers in random order: the entries of whoever opened the log last count, and no others.
 
 use super::fencing::reader;
-use super::{Medium, content, on_both_forms, replay, seals_on, writing, writing_alone};
+use super::{Medium, Random, content, on_both_forms, replay, seals_on, writing, writing_alone};
 use crate::{Durability, Error, Form, Log};
 
 on_both_forms! {
     whatever_the_order_the_entries_of_the_newest_writer_count
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
 }
 
 /// Runs of the random test: of the normal one, or as many as the variable says.

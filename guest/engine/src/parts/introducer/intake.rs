@@ -170,7 +170,7 @@ impl Introducer {
             LogDurability::Os
         };
         let end = host.append_log(&headers, &columns, durability)?;
-        self.check_in_office(host, live)?;
+        self.look(host, live)?;
         Ok(end)
     }
 

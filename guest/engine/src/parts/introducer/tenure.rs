@@ -84,9 +84,9 @@ impl Introducer {
     }
 
     /// After an append: whether this is still the writer. Who is not may not say that anything was written.
-    pub(crate) fn check_in_office<H: Host>(&self, host: &H, live: &PartList<H>) -> Result<()> {
+    pub(crate) fn look<H: Host>(&self, host: &H, live: &PartList<H>) -> Result<()> {
         match self.must_look {
-            true => takeover::check_not_overtaken(host, live.epoch),
+            true => takeover::look(host, live.epoch),
             false => Ok(()),
         }
     }
@@ -103,9 +103,10 @@ impl Introducer {
     }
 
     /// The newest snapshot of a part list as a copy of the index begins with it: nobody writes there, and
-    /// nobody who sleeps ever did.
-    pub(crate) fn copied<H: Host>(&self, live: &PartList<H>) -> Snapshot {
+    /// nobody who sleeps ever did. Its log is written under a term.
+    pub(crate) fn copied<H: Host>(&self, live: &PartList<H>, term: Term) -> Snapshot {
         Snapshot {
+            term,
             closed: true,
             fences: Default::default(),
             ..self.snapshot(

@@ -1,7 +1,7 @@
 //! What a repair goes out from: the newest snapshot, or what parts and log tell where there is none that
 //! can be read.
 
-use super::{Report, lost_of_log, part_list};
+use super::{Report, lost_of_log};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium, SalvagedLog};
 use crate::ordered::batch::read_header;
@@ -9,6 +9,7 @@ use crate::part::layout::{PARTS, QUARANTINE};
 use crate::part::name::PartName;
 use crate::part::{Part, PartList};
 use crate::parts::quarantine;
+use crate::parts::recovery::first_list;
 use crate::parts::snapshot::Snapshot;
 use crate::parts::verify;
 use sidx_log::Term;
@@ -96,7 +97,8 @@ impl Basis {
             }
             parts.push(Arc::new(part));
         }
-        Ok(Some(part_list(&self.snapshot, parts)))
+        let term = self.snapshot.term;
+        Ok(Some(first_list(&self.snapshot, term, parts, Vec::new())))
     }
 }
 
@@ -150,7 +152,8 @@ fn missing_rows(first: u64, end: u64) -> LostEntries {
 }
 
 /// A snapshot of the parts that are there. Where one covers the element ids of others it was merged from
-/// them; of those that overlap the one with most ids is taken, sound ones before damaged ones.
+/// them; of those that overlap sound ones are taken before damaged ones, those of a later term before earlier
+/// ones, and then the one with most ids.
 fn made_up<H: Host>(host: &Arc<H>, epoch: u64, mut term: Term) -> Result<Snapshot> {
     let (mut found, mut unreadable) = (Vec::new(), Vec::new());
     let mut next_part = 0;
