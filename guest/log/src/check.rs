@@ -73,6 +73,7 @@ impl Needed {
             };
             let place = medium.place(segment.name);
             match header {
+                Header::Good(_) if !segment::is_same(&reader, segment)? => continue,
                 Header::Good(_) => {}
                 Header::Bad(problem) | Header::Newer(problem) => {
                     report.found(segment.name, problem);

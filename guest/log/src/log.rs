@@ -5,7 +5,7 @@ use crate::checksum;
 use crate::error::{Error, MediumError, Result};
 use crate::frame;
 use crate::read_ahead::ReadAhead;
-use crate::segment::{MAX_POSITION, Segment};
+use crate::segment::{self, MAX_POSITION, Segment};
 use crate::segments::{Name, Reader, Segments};
 use crate::term::Term;
 
@@ -250,8 +250,14 @@ impl<S: Segments> Log<S> {
         let open = match self.reading.take().filter(is_open) {
             Some(open) => open,
             None => {
-                let file = self.medium.open(segment.name)?;
-                (segment.name, ReadAhead::new(file, wanted))
+                let file = ReadAhead::new(self.medium.open(segment.name)?, wanted);
+                if !segment::is_same(&file, segment)? {
+                    let (place, first) = (self.medium.place(segment.name), segment.first);
+                    return Err(Error::GivenUp(format!(
+                        "position {first} of the log was given up, and {place} is another segment by now"
+                    )));
+                }
+                (segment.name, file)
             }
         };
         Ok(&self.reading.insert(open).1)

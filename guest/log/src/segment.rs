@@ -219,6 +219,30 @@ pub(crate) fn open<S: Segments>(medium: &S, name: Name) -> Result<Opened<S::Read
     })
 }
 
+/// Whether what is open under the name of a segment is that segment. Where they do not grow the name of one
+/// that was given up is free, and a writer that slept may make another of it. The name of one that grows is
+/// of one term, and never made anew.
+pub(crate) fn is_same<R: Reader>(reader: &R, segment: &Segment) -> Result<bool, R::Error> {
+    if segment.form == Form::Growing {
+        return Ok(true);
+    }
+    let mut bytes = vec![0; usize::try_from(segment.header_bytes).unwrap_or_default()];
+    if reader.size() < segment.header_bytes {
+        return Ok(false);
+    }
+    reader.read_at(0, &mut bytes)?;
+    Ok(match decode(segment.form, segment.name, &bytes) {
+        Header::Good(fields) => {
+            fields.term == segment.term
+                && fields.first == segment.first
+                && fields.end == Some(segment.end)
+        }
+        // Damage, unless it is longer: then it is of another version.
+        Header::Newer(_) => false,
+        Header::Unborn | Header::Bad(_) => true,
+    })
+}
+
 /// The position at the end of a segment with so many bytes; none when no log gets that far.
 pub(crate) fn end_of(first: u64, size_bytes: u64, header_bytes: u64) -> Option<u64> {
     let end = first.checked_add(size_bytes.saturating_sub(header_bytes))?;

@@ -221,3 +221,22 @@ fn replay_any<S: Segments>(log: &mut Log<S>) -> Vec<(Vec<u8>, Vec<u8>)> {
     }
     entries
 }
+
+/// Where segments do not grow the name of one that was given up is free.
+#[test]
+fn a_reader_does_not_take_what_a_sleeper_makes_for_what_was_given_up() {
+    let objects = MemoryObjects::new("memory:x");
+    let open_alone = || Log::open(objects.clone(), super::writing_alone()).expect("good");
+    let (mut sleeper, mut writer) = (open_alone(), open_alone());
+    fill(&mut writer, 0..3, Durability::Os);
+    let mut reader = reader(&objects, 0);
+    let needed = reader.needed();
+    let end = writer.end();
+    writer.drop_before(end).expect("given up");
+    sleeper
+        .append(&[(b"late", b"rows")], Durability::Os)
+        .expect("nobody has sealed");
+    assert!(matches!(reader.read(0), Err(Error::GivenUp(_))));
+    let report = needed.check(&objects).expect("readable");
+    assert!(report.damage.is_empty(), "{:?}", report.damage);
+}
