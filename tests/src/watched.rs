@@ -213,6 +213,10 @@ impl AppendFile for WatchedFile<Box<dyn AppendFile>> {
         self.inner.sync()
     }
 
+    fn resync(&mut self, size: u64) -> Result<()> {
+        self.inner.resync(size)
+    }
+
     fn size(&self) -> u64 {
         self.inner.size()
     }

@@ -219,8 +219,14 @@ impl<S: Segments> Log<S> {
         let Some(mut tail) = self.medium.tail(head.name)? else {
             return Ok(true);
         };
-        if tail.size() >= head.offset_of(head.end) {
-            tail.sync()?;
+        let size = head.offset_of(head.end);
+        if tail.size() >= size {
+            // A writer that did not close the log may have failed to sync it, and an operating system that
+            // has told of that once takes the bytes for written.
+            match self.seals {
+                true => tail.resync(size)?,
+                false => tail.sync()?,
+            }
             return Ok(true);
         }
         drop(tail);

@@ -125,6 +125,10 @@ pub trait Tail {
     /// since the last success do.
     fn sync(&mut self) -> Result<(), Self::Error>;
 
+    /// Makes the first `size` bytes survive a power loss, also those of a sync that failed, here or
+    /// elsewhere: what writes them again does.
+    fn resync(&mut self, size: u64) -> Result<(), Self::Error>;
+
     /// Bytes in the segment.
     fn size(&self) -> u64;
 
@@ -147,6 +151,10 @@ impl<E: MediumError> Tail for NoTail<E> {
     }
 
     fn sync(&mut self) -> Result<(), E> {
+        match self.never {}
+    }
+
+    fn resync(&mut self, _size: u64) -> Result<(), E> {
         match self.never {}
     }
 

@@ -232,6 +232,11 @@ pub trait AppendFile: Send {
     /// the bytes since the last success do.
     fn sync(&mut self) -> Result<()>;
 
+    /// Makes the first `size` bytes survive a power loss, also those of a [`sync`](Self::sync) that failed,
+    /// which the operating system may take for written since: writes them again as they are, then syncs. Who
+    /// appends meanwhile is not disturbed.
+    fn resync(&mut self, size: u64) -> Result<()>;
+
     /// Bytes in the file.
     fn size(&self) -> u64;
 

@@ -367,6 +367,11 @@ impl AppendFile for SleepyTail {
         self.me.call(Verb::Sync, &self.path, || inner.sync())
     }
 
+    fn resync(&mut self, size: u64) -> Result<()> {
+        let inner = &mut self.inner;
+        self.me.call(Verb::Sync, &self.path, || inner.resync(size))
+    }
+
     fn size(&self) -> u64 {
         self.size
     }

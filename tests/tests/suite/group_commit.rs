@@ -215,6 +215,10 @@ impl AppendFile for OrderedLog {
         self.inner.sync()
     }
 
+    fn resync(&mut self, size: u64) -> Result<()> {
+        self.inner.resync(size)
+    }
+
     fn size(&self) -> u64 {
         self.inner.size()
     }

@@ -246,6 +246,10 @@ impl Tail for FileTail {
         Ok(())
     }
 
+    fn resync(&mut self, _size: u64) -> Result<(), FileError> {
+        self.sync()
+    }
+
     fn size(&self) -> u64 {
         self.content.lock().expect("free").len() as u64
     }

@@ -235,6 +235,10 @@ impl Tail for OpenTail {
         Ok(self.0.sync()?)
     }
 
+    fn resync(&mut self, size: u64) -> Result<(), StorageError> {
+        Ok(self.0.resync(size)?)
+    }
+
     fn size(&self) -> u64 {
         self.0.size()
     }

@@ -54,6 +54,7 @@ pub fn check_append_files(storage: &Arc<dyn Storage>) -> Verdict {
     let mut file = works(storage.append_file("log/1.log"), "opening a file again")?;
     same(&file.size(), &8, "the size of a file opened again")?;
     works(file.append(b"!"), "appending to a file opened again")?;
+    works(file.resync(3), "writing a beginning again")?;
     same(
         &read_file(storage, "log/1.log")?,
         &b"onethree!".to_vec(),

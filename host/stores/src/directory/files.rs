@@ -114,6 +114,9 @@ impl ReadFile for DirectoryReadFile {
     }
 }
 
+/// Bytes that are written again at a time.
+const CHUNK_BYTES: u64 = 1 << 20;
+
 /// Writes at a position that it keeps, not at the end that the file has: after a failed write the
 /// next one covers what the failed one left.
 pub(super) struct DirectoryAppendFile {
@@ -148,6 +151,25 @@ impl AppendFile for DirectoryAppendFile {
         self.file
             .sync()
             .map_err(|cause| Error::io("sync", &self.path, cause))
+    }
+
+    fn resync(&mut self, size: u64) -> Result<()> {
+        let mut buffer = Vec::new();
+        let mut offset = 0;
+        while offset < size {
+            // At most the size of a chunk.
+            buffer.resize((size - offset).min(CHUNK_BYTES) as usize, 0);
+            let read = self.file.read_up_to(&mut buffer, offset);
+            let count = read.map_err(|cause| Error::io("read", &self.path, cause))?;
+            let bytes = buffer.get(..count).filter(|bytes| !bytes.is_empty());
+            let name = self.path.to_string_lossy();
+            let bytes = bytes.ok_or_else(|| too_short(&name, offset, buffer.len(), offset))?;
+            self.file
+                .write_all_at(bytes, offset)
+                .map_err(|cause| Error::io("write", &self.path, cause))?;
+            offset += count as u64;
+        }
+        self.sync()
     }
 
     fn size(&self) -> u64 {

@@ -74,6 +74,10 @@ impl AppendFile for MemoryAppendFile {
         Ok(())
     }
 
+    fn resync(&mut self, _size: u64) -> Result<()> {
+        Ok(())
+    }
+
     fn size(&self) -> u64 {
         self.content.read().len() as u64
     }
