@@ -7,7 +7,7 @@
 //! * [`stage`] hands the turn from actor to actor, as a director says, and notes every step.
 //! * [`director`] has directors: chance, and scripts.
 //! * [`storage`] is the storage that an actor has.
-//! * [`record`] is what was written, refused and shown: the judge.
+//! * [`record`] is what was written, refused and shown: the judge; [`removals`] what was dropped.
 //! * [`actor`] is what actors do, on the index as any program would.
 //! * [`casting`] draws casts of actors.
 //! * [`play`] is a whole run, to the judgement at its end.
@@ -17,5 +17,6 @@ pub mod casting;
 pub mod director;
 pub mod play;
 pub mod record;
+pub mod removals;
 pub mod stage;
 pub mod storage;

@@ -20,6 +20,10 @@ impl Store for UngrowingStore {
         self.0.index_names()
     }
 
+    fn places_below(&self, name: &str) -> Result<Vec<String>> {
+        self.0.places_below(name)
+    }
+
     fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>> {
         let storage = self.0.open_index(name, create)?;
         Ok(Arc::new(Ungrowing(storage)))

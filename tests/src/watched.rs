@@ -48,6 +48,10 @@ impl Store for WatchedStore {
         self.inner.index_names()
     }
 
+    fn places_below(&self, name: &str) -> Result<Vec<String>> {
+        self.inner.places_below(name)
+    }
+
     fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>> {
         Ok(Arc::new(Watched {
             inner: self.inner.open_index(name, create)?,

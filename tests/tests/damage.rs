@@ -51,6 +51,10 @@ impl Backend for One {
         Ok(vec![NAME.to_owned()])
     }
 
+    fn places_below(&self, _name: &str) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     fn open_index(&self, _name: &str, _create: bool) -> Result<Arc<dyn Storage>> {
         Ok(Arc::clone(&self.0))
     }

@@ -1,4 +1,4 @@
-//! Writers, openers, readers, repairs and copies of one index that no lock keeps apart: each sleeps
+//! Writers, openers, readers, repairs, drops and copies of one index that no lock keeps apart: each sleeps
 //! before every call of the storage, while others go on, and some die there.
 //!
 //! `SIDX_SLEEPERS_RUNS=n` makes n random runs in place of the default, `SIDX_SLEEPERS_SEED=n`
@@ -20,6 +20,8 @@
 
 #[path = "protocol/chance.rs"]
 mod chance;
+#[path = "protocol/drops.rs"]
+mod drops;
 #[path = "protocol/openers.rs"]
 mod openers;
 #[path = "protocol/readers.rs"]

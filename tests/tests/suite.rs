@@ -36,6 +36,7 @@ mod suite {
     mod golden;
     mod group_commit;
     mod health;
+    mod incarnations;
     mod large_values;
     mod log_states;
     mod manual;

@@ -171,6 +171,14 @@ impl wit::Guest for Component {
         with_index(|index| index.repair(accept_loss))
     }
 
+    fn drop_index() -> Result<bool, wit::Error> {
+        with_index(|index| index.drop_index())
+    }
+
+    fn clear_dropped() -> Result<bool, wit::Error> {
+        with_index(|index| index.clear_dropped())
+    }
+
     fn close() -> Result<(), wit::Error> {
         with_index(|index| index.close())
     }

@@ -10,6 +10,7 @@ use crate::part::PartList;
 use crate::part::name::PartName;
 use crate::parts::contents;
 use crate::parts::describe;
+use crate::parts::drop;
 use crate::parts::introducer::Introducer;
 use crate::parts::recovery;
 use crate::parts::repair;
@@ -71,6 +72,16 @@ impl<H: Host> Index<H> {
     /// `index.repair`
     pub fn repair(&mut self, accept_loss: bool) -> Result<String> {
         repair::run(&self.host, accept_loss)
+    }
+
+    /// `index.drop-index`
+    pub fn drop_index(&mut self) -> Result<bool> {
+        drop::run(&*self.host)
+    }
+
+    /// `index.clear-dropped`
+    pub fn clear_dropped(&mut self) -> Result<bool> {
+        drop::clear(&*self.host)
     }
 
     /// `index.attach`

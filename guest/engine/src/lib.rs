@@ -27,6 +27,7 @@ pub mod filter;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod host;
+mod incarnation;
 mod index;
 mod merge;
 mod ordered;
@@ -40,6 +41,7 @@ mod wire;
 
 pub use error::{Error, ErrorKind, Result};
 pub use host::Host;
+pub use incarnation::Incarnation;
 pub use index::Index;
 pub use ordered::batch::{
     BATCH_BYTES_MAX, LABEL_BYTES_MAX, PAYLOAD_BYTES_MAX, TAG_BYTES_MAX, TAG_NAME_BYTES_MAX,

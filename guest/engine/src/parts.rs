@@ -6,6 +6,7 @@
 
 pub(crate) mod contents;
 pub(crate) mod describe;
+pub(crate) mod drop;
 mod fences;
 mod garbage;
 pub(crate) mod introducer;

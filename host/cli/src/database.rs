@@ -57,7 +57,8 @@ impl database::Store for Store {
                 name: name.to_string_lossy().into_owned(),
             };
         }
-        match folder.is_dir() {
+        let was_dropped = self.0.was_dropped(index).unwrap_or(false);
+        match folder.is_dir() && !was_dropped {
             true => Absence::Folder(folder.display().to_string()),
             false => Absence::Nothing,
         }

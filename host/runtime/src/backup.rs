@@ -1,27 +1,26 @@
 //! Copies of an index in another store.
 //!
-//! A copy is made of part files, the log, the snapshot, and `index.json` last: without it nothing opens
-//! as an index, so a copy that was interrupted is none. A marker says that what lies there was made by a
-//! copy, and a later one may clear it away.
+//! A copy is made of part files, the log, the snapshot, and `index.json` last, in a place of its own below
+//! that of its name. Only when it is whole is it named there, if nobody else made an index of that name
+//! meanwhile: a copy that was interrupted is none, and two that meet do not mix.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
 use serde::Serialize;
-use sidx_engine::{Contents, INDEX_OBJECT, Mode};
+use sidx_engine::{Contents, Mode};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::incarnation::Name;
 use crate::open::Open;
 use crate::session::{CallLimits, Pin};
 use crate::storage::log::{Log, LogAccess, LogDurability, LogEntry};
-use crate::storage::{Lock, Storage, Store};
-use crate::store::UNFINISHED_COPY;
+use crate::storage::{Storage, Store};
 use crate::work::Task;
 
-/// Directories of an index, and the ending of its snapshots, which a copy may have left.
+/// Directories of an index that has rows.
 const DIRECTORIES: [&str; 2] = ["parts", "log"];
-const SNAPSHOT: &str = ".snapshot";
 /// Bytes copied at a time; between two the copy may be stopped.
 const CHUNK_BYTES: u64 = 1 << 20;
 /// Bytes of log entries that are written together.
@@ -74,47 +73,70 @@ pub(crate) fn run(
     task: &Task,
 ) -> Result<BackupReport> {
     limits.check()?;
-    let to = target.open_index(name, true)?;
-    let at = |error: Error| error.at(format_args!("backup to {}", to.location()));
-    if is_inside(&to.location(), &index.shared().storage.location()) {
-        if is_bare(to.as_ref()).unwrap_or(false) {
+    let root = target.open_index(name, true)?;
+    let at = |error: Error| error.at(format_args!("backup to {}", root.location()));
+    let made = match is_inside(&root.location(), &index.shared().storage.location()) {
+        true => {
+            let text = "it lies in the index that is to be copied; choose a store outside of it";
+            Err(Error::invalid(text))
+        }
+        false => copy(index, target, name, limits, task),
+    };
+    made.map_err(|error| {
+        // The place itself may have been made just now.
+        if is_bare(target, name, root.as_ref()).unwrap_or(false) {
             let _ = target.remove_index(name);
         }
-        let text = "it lies in the index that is to be copied; choose a store outside of it";
-        return Err(at(Error::invalid(text)));
-    }
-    let lock = match claim(to.as_ref(), name) {
-        Ok(lock) => lock,
-        Err(error) => {
-            // The place itself may have been made just now.
-            if error.kind() != ErrorKind::Conflict && is_bare(to.as_ref()).unwrap_or(false) {
-                let _ = target.remove_index(name);
-            }
-            return Err(at(error));
+        at(error)
+    })
+}
+
+/// Makes the copy in a place that nobody else has, and then that the place of the index.
+fn copy(
+    index: &Open,
+    target: &dyn Store,
+    name: &str,
+    limits: &CallLimits,
+    task: &Task,
+) -> Result<BackupReport> {
+    let looked = free_name(target, name)?;
+    let new = looked.new_place()?;
+    let made = new.storage.lock().and_then(|lock| {
+        let mut copy = Copy {
+            from: Arc::clone(&index.shared().storage),
+            to: Arc::clone(&new.storage),
+            limits,
+            task,
+            report: BackupReport::default(),
+            missing: BTreeSet::new(),
+            gone: None,
+        };
+        copy.make(index)?;
+        Ok((copy.report, lock))
+    });
+    let (published, is_known) = match made {
+        Err(error) => (Err(error), true),
+        Ok((report, lock)) => {
+            let published = looked.publish(&new);
+            drop(lock);
+            let kind = published.as_ref().err().map(Error::kind);
+            let is_known = matches!(
+                kind,
+                None | Some(ErrorKind::Conflict | ErrorKind::ResourceExhausted)
+            );
+            (published.map(|()| report), is_known)
         }
     };
-    let mut copy = Copy {
-        from: Arc::clone(&index.shared().storage),
-        to: Arc::clone(&to),
-        limits,
-        task,
-        report: BackupReport::default(),
-        missing: BTreeSet::new(),
-        gone: None,
-    };
-    let made = copy.make(index);
-    drop(lock);
-    match made {
-        Ok(()) => Ok(copy.report),
-        Err(error) => {
-            // What cannot be removed now stands behind the marker, for the next copy to clear away.
-            if let Err(second) = target.remove_index(name) {
-                let place = to.location();
-                tracing::warn!(place, error = %second, "an interrupted backup left files behind");
-            }
-            Err(at(error))
-        }
+    // Where nobody knows whether it is named, it stays.
+    if published.is_err()
+        && is_known
+        && let Err(error) = new.remove(target)
+    {
+        // It is in nobody's way; a later copy clears it away.
+        let place = new.storage.location();
+        tracing::warn!(place, %error, "an interrupted backup left files behind");
     }
+    published
 }
 
 /// Whether a folder lies in another; places that are no folders lie nowhere.
@@ -125,50 +147,47 @@ fn is_inside(inner: &str, outer: &str) -> bool {
     }
 }
 
-/// Makes sure that no index is there, and clears away what an interrupted copy left.
-fn claim(to: &dyn Storage, name: &str) -> Result<Lock> {
+/// A name under which no index is, after what interrupted copies left under it was cleared away.
+fn free_name<'a>(target: &'a dyn Store, name: &'a str) -> Result<Name<'a>> {
     let taken = |what: &str| {
         Error::conflict(format!(
             "there is {what} `{name}` already; choose another store for the copy"
         ))
     };
-    if to.get(INDEX_OBJECT)?.is_some() {
+    let looked = Name::look(target, name, true)?;
+    if looked.place()?.is_some() {
         return Err(taken("an index"));
     }
-    let lock = to.lock()?;
-    to.clear_unfinished()?;
-    let is_ours = to.get(UNFINISHED_COPY)?.is_some();
-    if !is_ours && !is_bare(to)? {
+    if looked.is_unused() && !holds_nothing(looked.root().as_ref())? {
         return Err(taken("something that is no whole index"));
     }
-    // Again under the lock: another copy may have come to its end meanwhile.
-    if to.get(INDEX_OBJECT)?.is_some() {
-        return Err(taken("an index"));
+    let unnamed = looked.unnamed()?;
+    if unnamed.iter().any(|(_, is_whole)| *is_whole) {
+        return Err(taken(
+            "an index that was lost, and that a repair finds again, as",
+        ));
     }
-    if !is_ours {
-        to.put_if_absent(
-            UNFINISHED_COPY,
-            b"a backup into this place has not come to its end\n",
-        )?;
+    for (unnamed, _) in &unnamed {
+        looked.remove_unnamed(unnamed)?;
     }
-    for directory in DIRECTORIES {
-        to.remove(directory)?;
+    match unnamed.is_empty() {
+        true => Ok(looked),
+        false => Name::look(target, name, true),
     }
-    for object in to.list_objects("")? {
-        if object.ends_with(SNAPSHOT) {
-            to.remove_object(&object)?;
-        }
-    }
-    Ok(lock)
 }
 
-/// Whether nothing is in a place.
-fn is_bare(to: &dyn Storage) -> Result<bool> {
-    let mut is_bare = to.list_objects("")?.is_empty();
+/// Whether neither an index nor anything of one is in a place.
+fn holds_nothing(place: &dyn Storage) -> Result<bool> {
+    let mut is_bare = place.list_objects("")?.is_empty();
     for directory in DIRECTORIES {
-        is_bare &= to.list(directory)?.is_empty();
+        is_bare &= place.list(directory)?.is_empty();
     }
     Ok(is_bare)
+}
+
+/// The same, with everything below.
+fn is_bare(target: &dyn Store, name: &str, root: &dyn Storage) -> Result<bool> {
+    Ok(holds_nothing(root)? && target.places_below(name)?.is_empty())
 }
 
 impl Source {
@@ -243,7 +262,7 @@ impl Copy<'_> {
                         attempts += 1;
                     }
                     Err(error) => return Err(error),
-                    Ok(()) => return self.publish(&source.contents),
+                    Ok(()) => return self.complete(&source.contents),
                 },
             }
         }
@@ -352,16 +371,11 @@ impl Copy<'_> {
         }
     }
 
-    /// Makes an index of what was copied.
-    fn publish(&self, contents: &Contents) -> Result<()> {
+    /// Makes an index of what was copied, which nothing names yet.
+    fn complete(&self, contents: &Contents) -> Result<()> {
         self.limits.check()?;
         for (name, bytes) in &contents.objects {
             self.to.put_if_absent(name, bytes)?;
-        }
-        // The copy is whole, whatever becomes of the marker.
-        if let Err(error) = self.to.remove_object(UNFINISHED_COPY) {
-            let place = self.to.location();
-            tracing::warn!(place, %error, "the marker of a finished backup could not be removed");
         }
         Ok(())
     }

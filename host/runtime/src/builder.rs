@@ -6,15 +6,20 @@ use std::time::Duration;
 use serde_json::Value;
 use sidx_engine::{Durability, Mode};
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::incarnation;
 use crate::index::Index;
 use crate::instance::Engine;
 use crate::open::{Open, QueryLimits, Settings};
 use crate::rate::Time;
+use crate::removal;
 use crate::repair;
 use crate::runtime::{GuestComponent, Sandbox};
 use crate::session::Budgets;
 use crate::store::Store;
+
+/// How often an index is made again that others drop meanwhile.
+const ATTEMPTS: usize = 16;
 
 impl Store {
     /// Starts to open an index.
@@ -270,8 +275,33 @@ impl IndexBuilder {
     /// repair may be started again after any of them.
     pub fn repair(mut self, accept_loss: bool) -> Result<Value> {
         self.settings.mode = Mode::Write;
-        let storage = self.store.backend().open_index(&self.name, false)?;
-        repair::run(&self.name, storage, &self.settings, accept_loss)
+        repair::run(
+            self.store.backend(),
+            &self.name,
+            &self.settings,
+            accept_loss,
+        )
+    }
+
+    /// Drops the index with everything in it: opening it is `not-found` from then on, and the name is free.
+    /// Durable on return. Returns the bytes that it took.
+    ///
+    /// One step decides, a last snapshot that says so: a removal that is interrupted before it has changed
+    /// nothing, and one that is interrupted after it is ended by the next, which then says `not-found`. A
+    /// writer that lost its lock, or never had one, acknowledges nothing from then on, however long it
+    /// slept, and can't reach an index that is made under the name later. Readers, here or in another
+    /// process, go on with what they have open; the files of the index stay until they have ended and it is
+    /// dropped again, or made anew. A few hundred bytes stay for ever. A damaged index is dropped like any
+    /// other, and so is what a copy left that did not come to its end.
+    ///
+    /// On a medium without any room for that step the folder is removed at once, as nobody else is at work
+    /// while the lock is held.
+    ///
+    /// # Errors
+    /// `not-found`; `conflict` while it is open for writing, and for a folder that is no index, which stays
+    /// as it is; `unsupported-version` for an index that a newer program wrote; `io`.
+    pub fn remove(self) -> Result<u64> {
+        removal::run(self.store.backend(), &self.name, &self.settings)
     }
 
     /// Opens the index for reading, as it is now: its newest snapshot and its log. Takes no lock and
@@ -292,10 +322,32 @@ impl IndexBuilder {
             let half = self.settings.budgets.memory_bytes / 2;
             self.settings.flush_bytes = self.settings.flush_bytes.min(half);
         }
-        let storage = self
-            .store
-            .backend()
-            .open_index(&self.name, mode == Mode::Create)?;
-        Open::new(&self.name, storage, self.settings).map(Index::new)
+        match mode {
+            Mode::Create => self.make(),
+            Mode::Read | Mode::Write => {
+                let place = incarnation::existing(self.store.backend(), &self.name)?;
+                Open::new(&self.name, place, self.settings).map(Index::new)
+            }
+        }
+    }
+
+    /// Opens the index, or makes it, also while others drop it.
+    fn make(self) -> Result<Index> {
+        let (store, name) = (self.store.backend(), &self.name);
+        for _ in 0..ATTEMPTS {
+            let place = incarnation::to_create(store, name)?;
+            match Open::new(name, Arc::clone(&place), self.settings.clone()) {
+                // It was dropped, maybe by somebody who did not come as far as to note that here.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    if removal::clear(&place, name, &self.settings).is_err() {
+                        return Err(error);
+                    }
+                    incarnation::bury(store, name, &place)?;
+                }
+                opened => return opened.map(Index::new),
+            }
+        }
+        let text = format!("others make and drop index `{name}` again and again; try again");
+        Err(Error::conflict(text))
     }
 }

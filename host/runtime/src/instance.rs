@@ -87,6 +87,10 @@ pub(crate) trait Instance: Send {
 
     fn open(&mut self, mode: Mode) -> Result<Opened>;
     fn repair(&mut self, accept_loss: bool) -> Result<String>;
+    /// False when it was dropped before.
+    fn drop_index(&mut self) -> Result<bool>;
+    /// False while somebody reads it.
+    fn clear_dropped(&mut self) -> Result<bool>;
     fn close(&mut self) -> Result<()>;
     /// The parts that could not be opened.
     fn attach(&mut self, view: &View) -> Result<Vec<u64>>;

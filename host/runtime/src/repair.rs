@@ -5,14 +5,38 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::error::Result;
+use crate::incarnation::{self, Name};
 use crate::instance::parse_report;
 use crate::open::Settings;
 use crate::pool::Pool;
 use crate::session::{Role, Shared};
-use crate::storage::Storage;
+use crate::storage::{Storage, Store};
 
 /// Repairs an index that nobody has open, with an instance of its own.
 pub(crate) fn run(
+    store: &dyn Store,
+    name: &str,
+    settings: &Settings,
+    accept_loss: bool,
+) -> Result<Value> {
+    let found = Name::mend(store, name)?;
+    let storage = match Name::look(store, name, false)?.place()? {
+        Some(place) => place,
+        // Maybe its `index.json` is gone.
+        None => incarnation::unmarked(store, name)?,
+    };
+    let mut report = run_at(name, storage, settings, accept_loss)?;
+    if let (Some(found), Value::Object(report)) = (found, &mut report) {
+        report.insert("ok".to_owned(), Value::Bool(false));
+        if let Some(Value::Array(damage)) = report.get_mut("damage") {
+            damage.insert(0, found);
+        }
+    }
+    Ok(report)
+}
+
+/// The same for one in a place.
+fn run_at(
     name: &str,
     storage: Arc<dyn Storage>,
     settings: &Settings,

@@ -4,13 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sidx_engine::INDEX_OBJECT;
-
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::incarnation;
 use crate::storage::{self, DirectoryStore, MemoryStore};
-
-/// Object that stands in an unfinished copy of an index.
-pub(crate) const UNFINISHED_COPY: &str = "backup.incomplete";
 
 /// Where indexes live: a directory or memory. Clones are the same store.
 ///
@@ -92,44 +88,30 @@ impl Store {
         self.backend.location()
     }
 
-    /// The names of all indexes, sorted.
+    /// The names of all indexes, sorted; also of those that are damaged.
     ///
     /// # Errors
     /// `io`.
     pub fn index_names(&self) -> Result<Vec<String>> {
-        self.backend.index_names()
+        let mut names = self.backend.index_names()?;
+        names.retain(|name| incarnation::has_index(self.backend(), name));
+        Ok(names)
     }
 
-    /// Removes an index with everything in it; durable on return. Returns the bytes that it took.
-    ///
-    /// A damaged index is removed like any other. What reads it, here or in another process, may fail from
-    /// then on. A removal that is interrupted has removed all of the index or nothing; what is left of
-    /// its files then is hidden, and goes with the next removal in the store.
+    /// Whether the last index of this name was dropped, and none was made since.
     ///
     /// # Errors
-    /// `not-found`; `conflict` while it is open for writing, for a folder that is no index, because it has no
-    /// `index.json`, and for a link to a folder elsewhere: these stay as they are.
+    /// `io`, `corrupt`, `unsupported-version`.
+    pub fn was_dropped(&self, name: &str) -> Result<bool> {
+        incarnation::was_dropped(self.backend(), name)
+    }
+
+    /// Drops an index with everything in it; see [`IndexBuilder::remove`](crate::IndexBuilder::remove).
+    ///
+    /// # Errors
+    /// Those of [`IndexBuilder::remove`](crate::IndexBuilder::remove).
     pub fn remove_index(&self, name: &str) -> Result<u64> {
-        let storage = match self.backend.open_index(name, false) {
-            Ok(storage) => storage,
-            // An interrupted removal ends now.
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.backend.remove_index(name)?;
-                return Ok(0);
-            }
-            Err(error) => return Err(error),
-        };
-        if !is_index(storage.as_ref())? {
-            let text = format!(
-                "{} holds no index, as it has no {INDEX_OBJECT}: nothing was removed; `sidx repair` makes \
-                 one of a damaged index, and what is none you can remove by hand",
-                storage.location()
-            );
-            return Err(Error::conflict(text));
-        }
-        let bytes = storage.size_bytes()?;
-        self.backend.remove_index(name)?;
-        Ok(bytes)
+        self.index(name).remove()
     }
 }
 
@@ -139,16 +121,6 @@ impl fmt::Debug for Store {
             .field("location", &self.location())
             .finish()
     }
-}
-
-/// Whether a place holds an index, or the copy of one that was not completed.
-fn is_index(storage: &dyn storage::Storage) -> Result<bool> {
-    for object in [INDEX_OBJECT, UNFINISHED_COPY] {
-        if storage.get(object)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// The path of a `file:` location, of which `address` is what follows the scheme.

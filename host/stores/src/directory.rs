@@ -17,7 +17,9 @@ use self::disk::{TempFile, sync_directory};
 use self::file_system::Fs;
 use self::files::{DirectoryAppendFile, DirectoryNewFile, DirectoryReadFile};
 use self::place::Found;
-use super::paths::{LOCK_NAME, check_index_name, check_move, check_path, is_component};
+use super::paths::{
+    LOCK_NAME, check_index_name, check_move, check_path, check_place, is_component, is_incarnation,
+};
 use super::{AppendFile, Lock, MediumSpace, NewFile, ReadFile, Storage, Store};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -54,9 +56,9 @@ impl DirectoryStore {
         Self { fs, root }
     }
 
-    /// The directory of an index that exists.
+    /// The directory of a place that exists.
     fn existing(&self, name: &str) -> Result<PathBuf> {
-        check_index_name(name)?;
+        check_place(name)?;
         let path = self.root.join(name);
         let what = match place::look(self.fs.as_ref(), &path)? {
             Found::Directory => return Ok(path),
@@ -93,10 +95,20 @@ impl Store for DirectoryStore {
         Ok(names)
     }
 
+    fn places_below(&self, name: &str) -> Result<Vec<String>> {
+        check_index_name(name)?;
+        let entries = disk::entries(self.fs.as_ref(), &self.root.join(name))?;
+        let is_place = |entry: &disk::Entry| entry.is_directory && is_incarnation(&entry.name);
+        let places = entries.into_iter().filter(is_place);
+        let mut names: Vec<String> = places.map(|entry| entry.name).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
     fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>> {
         let path = match self.existing(name) {
             Ok(path) => {
-                if create {
+                if create && !name.contains('/') {
                     place::check_free(self.fs.as_ref(), &path)?;
                 }
                 path
@@ -111,17 +123,20 @@ impl Store for DirectoryStore {
         };
         if create {
             // Also for one that exists: who made it may have died before this.
-            sync_directory(self.fs.as_ref(), &self.root)?;
+            sync_directory(self.fs.as_ref(), parent_of(&path))?;
         }
         Ok(Arc::new(DirectoryStorage::on(Arc::clone(&self.fs), path)))
     }
 
     fn remove_index(&self, name: &str) -> Result<()> {
+        check_place(name)?;
+        let full = self.root.join(name);
+        let above = parent_of(&full);
         let path = match self.existing(name) {
             Ok(path) => path,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 // Maybe because a removal broke off after its first step: this is the next one.
-                disk::remove_hidden_directories(self.fs.as_ref(), &self.root)?;
+                disk::remove_hidden_directories(self.fs.as_ref(), above)?;
                 return Err(error);
             }
             Err(error) => return Err(error),
@@ -136,14 +151,13 @@ impl Store for DirectoryStore {
         }
         let storage = DirectoryStorage::on(Arc::clone(&self.fs), &path);
         let _lock = storage.lock()?;
-        // First out of sight in one step, so that a crash does not leave half an index under its
-        // name.
-        let removed = disk::temporary_path(&self.root);
+        // First out of sight in one step, so that a crash does not leave half of it under its name.
+        let removed = disk::temporary_path(above);
         self.fs
             .rename(&path, &removed)
             .map_err(|cause| Error::io("remove", &path, cause))?;
-        sync_directory(self.fs.as_ref(), &self.root)?;
-        disk::remove_hidden_directories(self.fs.as_ref(), &self.root)
+        sync_directory(self.fs.as_ref(), above)?;
+        disk::remove_hidden_directories(self.fs.as_ref(), above)
     }
 }
 

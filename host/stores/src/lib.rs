@@ -27,33 +27,39 @@ pub use error::{Error, ErrorKind, Result};
 pub use memory::{MemoryStorage, MemoryStore};
 pub use paths::{
     MAX_INDEX_NAME_BYTES, MAX_NAME_BYTES, MAX_OBJECT_BYTES, MAX_PATH_BYTES, check_index_name,
-    check_move, check_object_name, check_object_prefix, check_object_size, check_path,
+    check_move, check_object_name, check_object_prefix, check_object_size, check_path, check_place,
+    is_incarnation,
 };
 pub use sidx_log::Form as LogForm;
 
 /// Held while an index is written, or while a reader needs an epoch; dropping it gives that up.
 pub type Lock = Box<dyn Send + Sync>;
 
-/// Where indexes live: a directory, a bucket with a prefix, memory.
+/// Where indexes live: a directory, a bucket with a prefix, memory. It holds places by name; which of them
+/// are indexes, and which place an index is in, is told by what lies there and decided above.
 ///
-/// An index name has 1 to 128 characters of `[A-Za-z0-9_.-]` and does not start with a dot;
-/// anything else is `invalid-argument`.
+/// The name of a place is that of an index, 1 to 128 characters of `[A-Za-z0-9_.-]` without a dot in front,
+/// or that, a slash, and 8 lower hex digits, a dash and 32 more for a place below that of an index, where one
+/// of its incarnations is. Anything else is `invalid-argument`.
 pub trait Store: Send + Sync {
     /// Where the store is, for messages: a path or an address.
     fn location(&self) -> String;
 
-    /// The names of all indexes, sorted: of the places that have an object `index.json`. Empty when the
-    /// store itself does not exist yet.
+    /// The names of the places that may be those of indexes, sorted: that have an object `index.json`, or
+    /// one whose name ends in `.incarnation`. Empty when the store itself does not exist yet.
     fn index_names(&self) -> Result<Vec<String>>;
 
-    /// The place of one index. `not-found` when there is none, unless `create`, which makes an
-    /// empty place (and the store, if need be) whose name is durable on return. Takes no lock. A place
-    /// that is taken by something else, such as a file, is `conflict`.
+    /// The last names of the places below that of an index, sorted. Empty when there is none.
+    fn places_below(&self, name: &str) -> Result<Vec<String>>;
+
+    /// A place. `not-found` when there is none, unless `create`, which makes an empty one (and the store, and
+    /// the place above, if need be) whose name is durable on return. Takes no lock. A place that is taken by
+    /// something else, such as a file, is `conflict`.
     fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>>;
 
-    /// Removes an index with everything in it; durable on return. `not-found` when there is none,
-    /// `conflict` while a writer holds its lock. Readers that have files open may go on reading
-    /// them.
+    /// Removes a place with everything in it and below; durable on return. `not-found` when there is none,
+    /// `conflict` while a writer holds its lock. Readers that have files open may go on reading them, and
+    /// whoever still has the place does not bring it back.
     fn remove_index(&self, name: &str) -> Result<()>;
 }
 

@@ -11,7 +11,7 @@ use self::files::{MemoryAppendFile, MemoryNewFile, MemoryReadFile};
 use super::LogForm;
 use super::paths::{
     check_index_name, check_move, check_object_name, check_object_prefix, check_object_size,
-    check_path,
+    check_path, check_place,
 };
 use super::{AppendFile, Lock, NewFile, ReadFile, Storage, Store};
 use crate::error::{Error, Result};
@@ -40,15 +40,25 @@ impl Store for MemoryStore {
         let indexes = self.indexes.lock();
         let mut names = Vec::new();
         for (name, storage) in indexes.iter() {
-            if storage.get("index.json")?.is_some() {
+            let objects = storage.list_objects("")?;
+            let is_mark =
+                |object: &String| object == "index.json" || object.ends_with(".incarnation");
+            if !name.contains('/') && objects.iter().any(is_mark) {
                 names.push(name.clone());
             }
         }
         Ok(names)
     }
 
-    fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>> {
+    fn places_below(&self, name: &str) -> Result<Vec<String>> {
         check_index_name(name)?;
+        let indexes = self.indexes.lock();
+        let below = |place: &String| Some(place.strip_prefix(name)?.strip_prefix('/')?.to_owned());
+        Ok(indexes.keys().filter_map(below).collect())
+    }
+
+    fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>> {
+        check_place(name)?;
         let mut indexes = self.indexes.lock();
         if let Some(storage) = indexes.get(name) {
             return Ok(Arc::clone(storage) as Arc<dyn Storage>);
@@ -58,19 +68,24 @@ impl Store for MemoryStore {
                 "memory: has no index {name}; create it first"
             )));
         }
+        if let Some((above, _)) = name.split_once('/') {
+            let make = || Arc::new(MemoryStorage::new(above));
+            indexes.entry(above.to_owned()).or_insert_with(make);
+        }
         let storage = Arc::new(MemoryStorage::new(name));
         indexes.insert(name.to_owned(), Arc::clone(&storage));
         Ok(storage)
     }
 
     fn remove_index(&self, name: &str) -> Result<()> {
-        check_index_name(name)?;
+        check_place(name)?;
         let mut indexes = self.indexes.lock();
         let Some(storage) = indexes.get(name) else {
             return Err(Error::not_found(format!("memory: has no index {name}")));
         };
         let _lock = storage.lock()?;
-        indexes.remove(name);
+        let prefix = format!("{name}/");
+        indexes.retain(|place, _| place != name && !place.starts_with(&prefix));
         Ok(())
     }
 }

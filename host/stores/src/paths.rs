@@ -111,6 +111,32 @@ pub fn check_index_name(name: &str) -> Result<()> {
     ))
 }
 
+/// Checks the name of a place: that of an index, or of an index and, behind a slash, an incarnation of it.
+pub fn check_place(name: &str) -> Result<()> {
+    let Some((index, below)) = name.split_once('/') else {
+        return check_index_name(name);
+    };
+    check_index_name(index)?;
+    match is_incarnation(below) {
+        true => Ok(()),
+        false => {
+            let problem = "is not allowed; below an index only its incarnations are places";
+            Err(refused("place", name, problem))
+        }
+    }
+}
+
+/// Whether a name has the shape of an incarnation: 8 lower hex digits, a dash, and 32 more.
+pub fn is_incarnation(name: &str) -> bool {
+    let is_hex = |text: &str| {
+        text.bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    name.split_once('-').is_some_and(|(number, nonce)| {
+        number.len() == 8 && nonce.len() == 32 && is_hex(number) && is_hex(nonce)
+    })
+}
+
 /// Whether a name found in a directory can be one of ours.
 pub(super) fn is_component(name: &str) -> bool {
     check_component("name", name, name).is_ok()
@@ -172,6 +198,33 @@ mod tests {
             let error = check_index_name(bad).expect_err(bad);
             assert_eq!(error.kind(), ErrorKind::InvalidArgument);
             assert!(error.message().contains("A-Z a-z 0-9 _ . -"), "{error}");
+        }
+    }
+
+    #[test]
+    fn places_are_indexes_or_lie_right_below_one() {
+        let incarnation = "00000001-0123456789abcdef0123456789abcdef";
+        for good in [
+            "a",
+            &format!("a/{incarnation}"),
+            &format!("A_b.c/{incarnation}"),
+        ] {
+            assert!(check_place(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "a/",
+            "/a",
+            "a/b",
+            "a/lock",
+            "a/..",
+            &format!("a/b/{incarnation}"),
+            &format!("a/{incarnation}/b"),
+            &format!("a/{}", incarnation.to_uppercase()),
+            &format!("a/{incarnation}0"),
+        ] {
+            let error = check_place(bad).expect_err(bad);
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{bad}: {error}");
         }
     }
 

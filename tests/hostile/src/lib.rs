@@ -89,6 +89,16 @@ impl Guest for Misbehaving {
         Component::open(mode).map(|opened| answers::opened(opened, deed))
     }
 
+    fn drop_index() -> Result<bool, wit::Error> {
+        deed("drop-index")?;
+        Component::drop_index()
+    }
+
+    fn clear_dropped() -> Result<bool, wit::Error> {
+        deed("clear-dropped")?;
+        Component::clear_dropped()
+    }
+
     fn close() -> Result<(), wit::Error> {
         deed("close")?;
         Component::close()

@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use serde_json::Value;
 use sidx_host::{Durability, Engine, Error, ErrorKind, Index, IndexBuilder, Retention, Store};
 
 use super::record::{Fate, Horizon, Record, Ticket, fate_of};
+use super::removals::Answer;
 use super::stage::{Stage, Verb};
 use super::storage::{Me, SleepyStore};
 use crate::model::{Found, Query};
@@ -42,6 +44,8 @@ pub enum Task {
     Close,
     /// Repairs the index, which is not damaged.
     Repair,
+    /// Drops the index.
+    Remove,
     /// Sleeps.
     Pause,
 }
@@ -171,6 +175,7 @@ impl<'a> Actor<'a> {
                 self.leave()
             }
             Task::Repair => self.repair(),
+            Task::Remove => self.remove(),
             Task::Pause => {
                 self.me.pause(Verb::Pause);
                 Ok(())
@@ -233,6 +238,8 @@ impl<'a> Actor<'a> {
             _ => options.open(),
         };
         stage.set_opening(number, false);
+        let mut horizon = horizon;
+        self.cast.record().settle(&mut horizon);
         match opened {
             Ok(index) => {
                 self.opened = Some(Opened {
@@ -255,9 +262,11 @@ impl<'a> Actor<'a> {
 
     fn open_reader(&mut self) -> Verdict {
         self.leave()?;
-        let horizon = self.cast.record().horizon();
+        let mut horizon = self.cast.record().horizon();
         let looks = self.looks();
-        match options(&self.store(true)).read_only() {
+        let opened = options(&self.store(true)).read_only();
+        self.cast.record().settle(&mut horizon);
+        match opened {
             Ok(index) => {
                 self.opened = Some(Opened {
                     has_given_up: self.looks() - looks >= LOOKS,
@@ -295,12 +304,17 @@ impl<'a> Actor<'a> {
         let Some(opened) = self.opened.as_mut().filter(|it| it.opening.is_some()) else {
             return Ok(());
         };
-        let (ticket, rows) = self.cast.record().submit(&self.part.name, count);
+        let (ticket, rows) = {
+            let mut record = self.cast.record();
+            record.submit(&self.part.name, count, &opened.horizon)
+        };
+        let has_ended = self.cast.record().check_open(&opened.horizon);
         let written = opened.index.write_with(batch(&rows).unwrap(), durability);
         let is_dead = self.cast.stage.is_dead(self.me.number());
         match written {
             _ if is_dead => Ok(()),
             Ok(_) => {
+                has_ended?;
                 opened.own.push(ticket);
                 self.cast.record().answer(ticket, Fate::Acknowledged)?;
                 let keys: Vec<i64> = rows.iter().map(|row| row.key).collect();
@@ -378,15 +392,16 @@ impl<'a> Actor<'a> {
             return Ok(());
         };
         // Beside a writer the copy is one of the index as it is now.
-        let fresh = self.cast.record().horizon();
-        let horizon = match opened.opening {
-            Some(_) => &opened.horizon,
-            None => &fresh,
-        };
+        let mut fresh = self.cast.record().horizon();
         let target = Store::memory();
         let looks = self.looks();
         let copied = opened.index.backup(&target, NAME);
         let is_sure = self.looks() - looks < LOOKS;
+        self.cast.record().settle(&mut fresh);
+        let horizon = match opened.opening {
+            Some(_) => &opened.horizon,
+            None => &fresh,
+        };
         match copied {
             _ if self.is_dead() => return Ok(()),
             Err(error) => return self.judge_error("backup", &error),
@@ -410,10 +425,38 @@ impl<'a> Actor<'a> {
         match repaired {
             _ if self.is_dead() => Ok(()),
             Ok(report) if report["ok"] == true => Ok(()),
-            // Who died while it made the index left one that is not whole.
-            Ok(report) if self.cast.may_be_missing && report["rows"] == 0 => Ok(()),
+            // Who sleeps while it makes the index, or died over it, left one that is not whole.
+            Ok(report) if self.cast.may_be_missing && lacks_settings(&report) => Ok(()),
             Ok(report) => Err(format!("repair: {report:#}")),
             Err(error) => self.judge_error("repair", &error),
+        }
+    }
+
+    fn remove(&mut self) -> Verdict {
+        self.leave()?;
+        let removal = {
+            let mut record = self.cast.record();
+            record.open();
+            record.begin_removal()
+        };
+        self.me.stage().set_opening(self.me.number(), true);
+        let removed = options(&self.store(false)).remove();
+        self.me.stage().set_opening(self.me.number(), false);
+        if self.is_dead() {
+            return Ok(());
+        }
+        let answer = match &removed {
+            Ok(_) => Answer::Dropped,
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound | ErrorKind::Conflict => Answer::Refused,
+                _ => Answer::Unknown,
+            },
+        };
+        self.note(format!("{answer:?}"));
+        self.cast.record().end_removal(removal, answer);
+        match removed {
+            Ok(_) => Ok(()),
+            Err(error) => self.judge_error("remove", &error),
         }
     }
 
@@ -432,6 +475,13 @@ impl<'a> Actor<'a> {
     }
 }
 
+/// Whether a repair found nothing wrong but that there were no settings yet, or no snapshot with rows.
+fn lacks_settings(report: &Value) -> bool {
+    let damage = report["damage"].as_array().into_iter().flatten();
+    let mut others = damage.filter(|finding| finding["what"] != "index.json");
+    report["rows"] == 0 || others.next().is_none()
+}
+
 /// The keys of rows.
 pub fn keys(found: &[Found]) -> Vec<i64> {
     found.iter().map(|row| row.key).collect()
@@ -441,7 +491,12 @@ impl Task {
     fn begins(self) -> bool {
         matches!(
             self,
-            Self::Create | Self::Open | Self::OpenReader | Self::Repair | Self::Pause
+            Self::Create
+                | Self::Open
+                | Self::OpenReader
+                | Self::Repair
+                | Self::Remove
+                | Self::Pause
         )
     }
 }

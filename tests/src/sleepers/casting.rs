@@ -46,6 +46,15 @@ pub fn random_cast(random: &mut SmallRng, locks: Locks) -> Vec<Part> {
             takes_lock: locks == Locks::All || (have_locks && random.random()),
         });
     }
+    if random.random_bool(0.15) {
+        let tasks = [Task::Pause, Task::Remove].repeat(random.random_range(1..3));
+        cast.push(Part {
+            name: "dropper".to_owned(),
+            tasks,
+            patience: 1,
+            takes_lock: locks == Locks::All,
+        });
+    }
     cast
 }
 

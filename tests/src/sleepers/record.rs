@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use sidx_host::{Error, ErrorKind};
 
+use super::removals::{Answer, Life, Moment, Removals, Span};
 use crate::model::{Found, Row};
 
 /// What the writer of a batch knows of it.
@@ -24,6 +25,7 @@ struct Batch {
     fate: Fate,
     /// Some reader has seen it.
     shown: bool,
+    life: Life,
 }
 
 /// A retention: rows with smaller keys go.
@@ -47,10 +49,15 @@ pub struct Record {
     /// Writers that began, and those that were closed in peace.
     begun: u64,
     closed: u64,
+    removals: Removals,
+    /// Events so far.
+    now: Moment,
 }
 
 /// What a reader must see: what was acknowledged, and what retentions had dropped, when it began.
 pub struct Horizon {
+    /// When it began, and when it had come as far as to be shown something.
+    opening: Span,
     acknowledged: Vec<Ticket>,
     /// Retentions that were done by then.
     dropped: Vec<usize>,
@@ -64,8 +71,26 @@ impl Horizon {
 }
 
 impl Record {
-    /// A batch of so many rows, unlike all others, that is about to be written.
-    pub fn submit(&mut self, writer: &str, count: i64) -> (Ticket, Vec<Row>) {
+    fn tick(&mut self) -> Moment {
+        self.now += 1;
+        self.now
+    }
+
+    /// A drop of the index begins. Returns which it is.
+    pub fn begin_removal(&mut self) -> usize {
+        let now = self.tick();
+        self.removals.begin(now)
+    }
+
+    /// It was answered.
+    pub fn end_removal(&mut self, removal: usize, answer: Answer) {
+        let now = self.tick();
+        self.removals.end(removal, now, answer);
+    }
+
+    /// A batch of so many rows, unlike all others, that is about to be written through a handle that was
+    /// opened at a horizon.
+    pub fn submit(&mut self, writer: &str, count: i64, at: &Horizon) -> (Ticket, Vec<Row>) {
         let keys = self.next_key..self.next_key + count;
         self.next_key = keys.end;
         let rows = keys.clone().map(|key| row(writer, key)).collect();
@@ -74,14 +99,22 @@ impl Record {
             writer: writer.to_owned(),
             fate: Fate::Unknown,
             shown: false,
+            life: Life {
+                opening: at.opening,
+                acknowledged: None,
+            },
         });
         (self.batches.len() - 1, rows)
     }
 
     /// The answer to a batch has come.
     pub fn answer(&mut self, ticket: Ticket, fate: Fate) -> Result<(), String> {
+        let now = self.tick();
         let batch = &mut self.batches[ticket];
         batch.fate = fate;
+        if fate == Fate::Acknowledged {
+            batch.life.acknowledged = Some(now);
+        }
         if fate == Fate::Refused && batch.shown {
             return Err(format!("{batch} was refused after a reader had seen it"));
         }
@@ -111,11 +144,34 @@ impl Record {
         self.drops[drop].is_done = true;
     }
 
+    /// Fails when a write that begins now on a handle may not be acknowledged, and was.
+    pub fn check_open(&mut self, at: &Horizon) -> Result<(), String> {
+        let now = self.tick();
+        match self.removals.has_ended(at.opening, now) {
+            true => {
+                Err("a write is acknowledged by an index that was dropped before it".to_owned())
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Whoever began at a horizon has come as far as to be shown something: what may have been dropped
+    /// meanwhile need not be there.
+    pub fn settle(&mut self, horizon: &mut Horizon) {
+        let now = self.tick();
+        horizon.opening.end = now;
+        let (batches, removals) = (&self.batches, &self.removals);
+        let is_sure = |at: &Ticket| !removals.may_be_gone(batches[*at].life, now);
+        horizon.acknowledged.retain(is_sure);
+    }
+
     /// What holds for a reader that begins now.
-    pub fn horizon(&self) -> Horizon {
+    pub fn horizon(&mut self) -> Horizon {
+        let opening = Span::begun(self.tick());
         let all = self.batches.iter().enumerate();
         let drops = self.drops.iter().enumerate();
         Horizon {
+            opening,
             acknowledged: all
                 .filter(|(_, batch)| batch.fate == Fate::Acknowledged)
                 .map(|(at, _)| at)
@@ -145,6 +201,10 @@ impl Record {
             let there = keys.range(kept.clone()).count() as i64;
             let all = kept.end - kept.start;
             let is_needed = horizon.acknowledged.contains(&at) || own.contains(&at);
+            let is_there = keys.range(batch.keys.clone()).next().is_some();
+            if is_there && self.removals.is_gone(batch.life, horizon.opening.begin) {
+                return Err(format!("{batch} is there although the index was dropped"));
+            }
             if batch.fate == Fate::Refused && keys.range(batch.keys.clone()).next().is_some() {
                 return Err(format!("{batch} was refused and is shown"));
             }
@@ -171,10 +231,12 @@ impl Record {
     /// Judges what is there when all have come to their end: all of that must be there as well that
     /// anybody was ever shown.
     pub fn judge_end(&mut self, found: &[Found]) -> Result<(), String> {
+        let mut horizon = self.horizon();
+        self.settle(&mut horizon);
+        let may_be_gone = |life| self.removals.may_be_gone(life, Moment::MAX);
         let shown: Vec<Ticket> = (0..self.batches.len())
-            .filter(|at| self.batches[*at].shown)
+            .filter(|at| self.batches[*at].shown && !may_be_gone(self.batches[*at].life))
             .collect();
-        let horizon = self.horizon();
         self.judge(&horizon, &shown, found, true)
     }
 
@@ -297,9 +359,10 @@ mod tests {
     #[test]
     fn lost_refused_foreign_and_doubled_rows_are_told() {
         let mut record = Record::default();
-        let (first, a) = record.submit("a", 2);
-        let (second, b) = record.submit("b", 2);
-        let (third, c) = record.submit("c", 1);
+        let start = record.horizon();
+        let (first, a) = record.submit("a", 2, &start);
+        let (second, b) = record.submit("b", 2, &start);
+        let (third, c) = record.submit("c", 1, &start);
         record.answer(first, Fate::Acknowledged).unwrap();
         record.answer(second, Fate::Refused).unwrap();
         let now = record.horizon();
@@ -324,7 +387,8 @@ mod tests {
     #[test]
     fn what_is_dropped_may_be_gone_from_the_beginning_and_must_be_at_the_end() {
         let mut record = Record::default();
-        let (first, a) = record.submit("a", 2);
+        let start = record.horizon();
+        let (first, a) = record.submit("a", 2, &start);
         record.answer(first, Fate::Acknowledged).unwrap();
         let drop = record.begin_drop(1, &[first]);
         for any in [found(&[&a]), found(&[&a[1..]])] {

@@ -99,6 +99,10 @@ impl Store for SleepyStore {
         self.inner.index_names()
     }
 
+    fn places_below(&self, name: &str) -> Result<Vec<String>> {
+        self.inner.places_below(name)
+    }
+
     fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>> {
         Ok(Arc::new(Sleepy {
             inner: self.inner.open_index(name, create)?,

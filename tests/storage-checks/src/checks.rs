@@ -19,6 +19,7 @@ pub(crate) type Check = fn(&Place) -> Verdict;
 pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("environment", environment::check),
     ("places", places::check_places),
+    ("places below", places::check_places_below),
     ("nothing there", places::check_nothing_there),
     ("objects", objects::check_objects),
     ("object sizes", objects::check_sizes),

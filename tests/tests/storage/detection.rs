@@ -37,6 +37,7 @@ const FOUND_BY: &[(Flaw, &str)] = &[
     (F::RefusesSyncs, "syncs"),
     (F::PlacesStay, "places"),
     (F::SizesNothing, "sizes"),
+    (F::PlacesStay, "places below"),
     (F::PlacesOnDemand, "nothing there"),
     (F::RemovesLocked, "locks"),
     (F::LocksTwice, "locks"),

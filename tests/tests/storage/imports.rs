@@ -8,6 +8,7 @@ use std::time::Instant;
 use sidx_host::storage::log::LogForm;
 use sidx_host::storage::{
     AppendFile, Lock, NewFile, ReadFile, Storage, Store, check_index_name, check_path,
+    is_incarnation,
 };
 use sidx_host::{Error, ErrorKind, Result};
 
@@ -99,6 +100,10 @@ impl State {
             .split_once('/')
             .ok_or_else(|| Error::invalid(format!("{path:?} is a place, and nothing in it")))?;
         check_index_name(place)?;
+        let (place, below) = match below.split_once('/') {
+            Some((last, below)) if is_incarnation(last) => (format!("{place}/{last}"), below),
+            _ => (place.to_owned(), below),
+        };
         check_path(below)?;
         if self.has(Flaw::ShortNames) && below.split('/').any(|name| name.len() > 200) {
             return Err(Error::invalid("a name of more than 200 bytes"));
@@ -107,7 +112,7 @@ impl State {
             true => below.to_lowercase(),
             false => below.to_owned(),
         };
-        Ok((place.to_owned(), below))
+        Ok((place, below))
     }
 
     fn hold(&mut self, handle: Handle) -> u32 {
@@ -176,8 +181,12 @@ impl places::Host for State {
         }
     }
 
-    fn list(&mut self) -> Answer<Vec<String>> {
-        answer(self.store.index_names().map(|names| self.listed(names)))
+    fn list(&mut self, below: Option<String>) -> Answer<Vec<String>> {
+        let names = match below {
+            None => self.store.index_names(),
+            Some(above) => self.store.places_below(&above),
+        };
+        answer(names.map(|names| self.listed(names)))
     }
 
     fn make(&mut self, place: String) -> Answer<()> {

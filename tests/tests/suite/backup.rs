@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread;
 
-use sidx_host::storage::{MemoryStore, Store as _};
+use sidx_host::storage::MemoryStore;
 use sidx_host::{CancelToken, Durability, Engine, Error, ErrorKind, Index, IndexBuilder, Store};
 use sidx_tests::model::{Found, Row};
 use sidx_tests::subject::{NAME, Subject, batch, keys_of, on_both_engines, rows_of};
@@ -213,10 +214,10 @@ fn faulty_target(fail_at: i64, stuck: bool) -> (Store, Arc<MemoryStore>) {
         if access != Access::Write {
             return Ok(());
         }
-        let written = behind.open_index(NAME, false).unwrap();
-        let is_index = written.get("index.json").unwrap().is_some();
+        let written = Store::with_backend(Arc::clone(&behind) as _);
+        let names = written.index_names().unwrap();
         assert!(
-            !is_index,
+            names.is_empty(),
             "{path} is written to a copy that opens as an index"
         );
         let at = left.fetch_sub(1, Ordering::SeqCst);
@@ -271,23 +272,35 @@ fn an_interrupted_copy_is_no_index_and_the_next_one_succeeds() {
     }
 }
 
+/// The places of copies below that of a name.
+fn copies_in(place: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(place).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.is_dir()).collect()
+}
+
 #[test]
 fn a_copy_that_died_is_cleared_away_by_the_next_one() {
     on_both_engines(|subject| {
         subject.write_part(&rows(0..10));
         let (target, directory) = targets().into_iter().next().unwrap();
         subject.index().backup(&target, NAME).unwrap();
-        // As a crash leaves it: everything is there but the last object, and the marker still.
+        // As a crash leaves it: everything is there but the last two objects.
         let place = directory.as_ref().unwrap().path().join(NAME);
-        std::fs::remove_file(place.join("index.json")).unwrap();
-        std::fs::write(place.join("backup.incomplete"), "").unwrap();
+        std::fs::remove_file(place.join("00000001.incarnation")).unwrap();
+        let copy = copies_in(&place).pop().unwrap();
+        std::fs::remove_file(copy.join("index.json")).unwrap();
         subject.write_part(&rows(10..20));
         subject.index().merge_all().unwrap();
         let opened = builder(&target, subject.engine()).open();
         assert_eq!(opened.unwrap_err().kind(), ErrorKind::NotFound);
         subject.index().backup(&target, NAME).unwrap();
-        assert!(!place.join("backup.incomplete").exists());
-        assert_eq!(std::fs::read_dir(place.join("parts")).unwrap().count(), 1);
+        let copies = copies_in(&place);
+        assert!(copies.len() == 1 && copies[0] != copy, "{copies:?}");
+        assert_eq!(
+            std::fs::read_dir(copies[0].join("parts")).unwrap().count(),
+            1
+        );
         assert_restores(&target, subject.engine(), &sorted(subject.index()));
     });
 }

@@ -95,6 +95,10 @@ impl Backend for OrderedStore {
         self.inner.index_names()
     }
 
+    fn places_below(&self, name: &str) -> Result<Vec<String>> {
+        self.inner.places_below(name)
+    }
+
     fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>> {
         Ok(Arc::new(OrderedStorage {
             inner: self.inner.open_index(name, create)?,

@@ -18,9 +18,11 @@ pub(crate) fn of<H: Host>(
 ) -> Result<Contents> {
     // The log goes on without who was overtaken.
     takeover::check_not_overtaken(host, live.term)?;
-    let settings = host
-        .get_object(INDEX_OBJECT)?
-        .ok_or_else(|| Error::corrupt(format!("{INDEX_OBJECT} is gone; repair the index")))?;
+    let gone = || {
+        let error = Error::corrupt(format!("{INDEX_OBJECT} is gone; repair the index"));
+        takeover::explained(host, live.term, error)
+    };
+    let settings = host.get_object(INDEX_OBJECT)?.ok_or_else(gone)?;
     let log_position = introducer.log_position();
     let term = match introducer.term() {
         // Nothing is written under none.

@@ -369,6 +369,7 @@ impl Introducer {
             term: self.term,
             closed: false,
             unsealed: false,
+            dropped: false,
             fences: self.fences.clone(),
             parts: files().map(|part| part.name().to_string()).collect(),
             since: files().map(|part| since(part).unwrap_or(epoch)).collect(),

@@ -202,6 +202,9 @@ fn read_settings<H: Host>(host: &H, mode: Mode) -> Result<()> {
             "the index does not exist; create it by writing to it",
         ));
     }
+    if let Ok(Some(newest)) = Snapshot::newest(host) {
+        newest.check_lives()?;
+    }
     Snapshot::publish_first(host)?;
     match host.put_object_if_absent(INDEX_OBJECT, &new_settings()?) {
         // Another creator was first.

@@ -5,8 +5,8 @@ use crate::host::{Host, Medium};
 use crate::part::layout::{PARTS, part_number};
 use crate::part::loss::Quarantined;
 use crate::part::name::PartName;
-use crate::parts::fences::{Fences, is_tombstone};
-use crate::seal::{TERMS, seal, unseal};
+use crate::parts::fences::{Fences, Tombstone, is_tombstone};
+use crate::seal::{DROPS, TERMS, seal, unseal};
 use crate::term::{is_none, text};
 use serde::{Deserialize, Serialize};
 use sidx_log::Term;
@@ -38,6 +38,9 @@ pub(crate) struct Snapshot {
     /// It took over from a writer that had not closed the index, and the log of that one is to be ended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) unsealed: bool,
+    /// The index was dropped: this is its last snapshot.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) dropped: bool,
     /// Epochs whose names stay taken; see [`Fences`].
     #[serde(default, skip_serializing_if = "Fences::is_empty")]
     pub(crate) fences: Fences,
@@ -84,7 +87,11 @@ impl Snapshot {
     /// Publishes the snapshot as the next epoch. `conflict` when another writer was first.
     pub(crate) fn publish<H: Host>(&self, host: &H) -> Result<()> {
         let name = Self::name(self.epoch);
-        match host.put_object_if_absent(&name, &seal(self, &[TERMS])?) {
+        let requires: &[&str] = match self.dropped {
+            true => &[TERMS, DROPS],
+            false => &[TERMS],
+        };
+        match host.put_object_if_absent(&name, &seal(self, requires)?) {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == ErrorKind::Conflict => Err(Error::new(
                 ErrorKind::Conflict,
@@ -122,9 +129,19 @@ impl Snapshot {
         }
     }
 
-    /// The newest snapshot; `corrupt` when there is none.
+    /// The newest snapshot; `corrupt` when there is none, `not-found` when the index was dropped.
     pub(crate) fn current<H: Host>(host: &H) -> Result<Self> {
-        Self::newest(host)?.ok_or_else(no_snapshot)
+        let newest = Self::newest(host)?.ok_or_else(no_snapshot)?;
+        newest.check_lives()?;
+        Ok(newest)
+    }
+
+    /// Fails with `not-found` when the index was dropped.
+    pub(crate) fn check_lives(&self) -> Result<()> {
+        match self.dropped {
+            true => Err(Error::new(ErrorKind::NotFound, "the index was dropped")),
+            false => Ok(()),
+        }
     }
 
     /// The newest snapshot; `None` when there is none, which is damage.
@@ -217,6 +234,18 @@ impl Snapshot {
             return Err(Error::corrupt(format!("part {} {problem}", name.number)));
         }
         Ok(())
+    }
+
+    /// The term under an epoch, of a snapshot or a tombstone; none where nothing can be read.
+    pub(crate) fn term_of<H: Host>(host: &H, epoch: u64) -> Result<Term> {
+        let name = Self::name(epoch);
+        let object = host.get_object(&name)?;
+        Ok(object.map_or(Term::NONE, |object| {
+            let snapshot = unseal::<Self>(&object.bytes, &name).map(|found| found.term);
+            snapshot
+                .or_else(|_| unseal::<Tombstone>(&object.bytes, &name).map(|found| found.term))
+                .unwrap_or(Term::NONE)
+        }))
     }
 
     /// Epochs of the stored snapshots, ascending.

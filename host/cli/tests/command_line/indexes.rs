@@ -133,8 +133,12 @@ fn an_index_is_dropped_for_good() {
     assert!(dropped["bytes"].as_u64() > Some(100), "{dropped}");
     let again = place.run("drop", &["--yes"]).expect(3);
     assert!(again.err.contains("indexes there: kept"), "{}", again.err);
-    let left = fs::read_dir(&place.store).expect("readable").count();
-    assert_eq!(left, 1);
+    assert!(!again.err.contains("repair"), "{}", again.err);
+    // A few names stay taken for ever.
+    let left = fs::read_dir(Path::new(&place.store).join("i")).expect("readable");
+    let left = left.map(|entry| entry.expect("readable").metadata().expect("there"));
+    let files = left.filter(|it| it.is_file()).map(|it| it.len());
+    assert!(files.sum::<u64>() < 1000);
     // The name is free.
     load(&place, "i", 7..8);
     assert_eq!(place.keys(&[]), [7]);

@@ -113,6 +113,14 @@ impl Instance for NativeInstance {
         Ok(self.index.repair(accept_loss)?)
     }
 
+    fn drop_index(&mut self) -> Result<bool> {
+        Ok(self.index.drop_index()?)
+    }
+
+    fn clear_dropped(&mut self) -> Result<bool> {
+        Ok(self.index.clear_dropped()?)
+    }
+
     fn close(&mut self) -> Result<()> {
         Ok(self.index.close()?)
     }

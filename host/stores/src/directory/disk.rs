@@ -10,6 +10,7 @@ use super::descriptors::{Descriptors, SharedFile};
 use super::file_system::{FileKind, FileMetadata, FileSystem, Fs};
 use super::{is_directory, parent_of};
 use crate::error::{Error, Result};
+use crate::paths::is_incarnation;
 
 /// In front of every name that is not for the eyes of a caller.
 const HIDDEN: char = '~';
@@ -212,15 +213,27 @@ pub(super) fn remove_hidden_directories(fs: &dyn FileSystem, directory: &Path) -
     Ok(())
 }
 
-/// Removes what is left of files and directories under construction, also below sub-directories.
-pub(super) fn remove_leftovers(fs: &dyn FileSystem, directory: &Path) -> Result<()> {
-    for entry in entries(fs, directory)? {
+/// Removes what is left of files and directories under construction in a place, also below
+/// sub-directories, but for other places.
+pub(super) fn remove_leftovers(fs: &dyn FileSystem, place: &Path) -> Result<()> {
+    remove_leftovers_in(fs, place, &|entry| !is_incarnation(&entry.name))
+}
+
+fn remove_leftovers_in(
+    fs: &dyn FileSystem,
+    directory: &Path,
+    is_ours: &dyn Fn(&Entry) -> bool,
+) -> Result<()> {
+    for entry in entries(fs, directory)?
+        .into_iter()
+        .filter(|entry| is_ours(entry))
+    {
         let path = directory.join(&entry.name);
         let removed = match (is_leftover(&entry.name), entry.is_directory) {
             (true, true) => remove_tree(fs, &path),
             (true, false) => bear_absence(fs.remove_file(&path)),
             (false, true) => {
-                remove_leftovers(fs, &path)?;
+                remove_leftovers_in(fs, &path, &|_| true)?;
                 Ok(())
             }
             (false, _) => Ok(()),

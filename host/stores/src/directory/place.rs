@@ -6,12 +6,12 @@ use std::path::Path;
 use super::file_system::{FileKind, FileSystem};
 use super::{disk, is_directory};
 use crate::error::{Error, Result};
-use crate::paths::{LOCK_NAME, READERS_NAME};
+use crate::paths::{LOCK_NAME, READERS_NAME, is_incarnation};
 
-/// The object that every index has.
+/// The object that every index has, in the place of its incarnation.
 pub(super) const INDEX_OBJECT: &str = "index.json";
-/// Object that stands in an unfinished copy, beside what that made so far.
-const COPY_MARKER: &str = "backup.incomplete";
+/// What the objects end in that say which incarnation of an index is there.
+const INCARNATION: &str = ".incarnation";
 /// What the snapshots of an index end in.
 const SNAPSHOT: &str = ".snapshot";
 /// Directories of an index that have rows.
@@ -81,7 +81,7 @@ fn is_index(fs: &dyn FileSystem, path: &Path) -> Result<bool> {
         if entry.name.ends_with(SNAPSHOT) && !entry.is_directory {
             return Ok(true);
         }
-        has_object |= entry.name == INDEX_OBJECT;
+        has_object |= is_mark(&entry);
         has_rows |= ROWS.contains(&entry.name.as_str());
     }
     Ok(has_object && has_rows)
@@ -92,16 +92,21 @@ fn is_index(fs: &dyn FileSystem, path: &Path) -> Result<bool> {
 pub(super) fn check_free(fs: &dyn FileSystem, path: &Path) -> Result<()> {
     match hindrance(fs, path)? {
         // Asked for again: another creator may have come to its end while the folder was read.
-        Some(error) if fs.metadata(&path.join(INDEX_OBJECT)).is_err() => Err(error),
+        Some(error) if !has_index(fs, path)? => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Whether an entry shows that the folder is that of an index, or was.
+fn is_mark(entry: &disk::Entry) -> bool {
+    !entry.is_directory && (entry.name == INDEX_OBJECT || entry.name.ends_with(INCARNATION))
 }
 
 /// What of a folder keeps an index from being made of it.
 fn hindrance(fs: &dyn FileSystem, path: &Path) -> Result<Option<Error>> {
     let entries = disk::entries(fs, path)?;
     let has = |name: &str| entries.iter().any(|entry| entry.name == name);
-    if has(INDEX_OBJECT) || has(COPY_MARKER) {
+    if entries.iter().any(is_mark) {
         return Ok(None);
     }
     for name in ROWS {
@@ -117,12 +122,13 @@ fn hindrance(fs: &dyn FileSystem, path: &Path) -> Result<Option<Error>> {
             || ROWS.contains(&name)
             || OTHERS.contains(&name)
             || name.starts_with('~')
+            || (entry.is_directory && is_incarnation(name))
             || (name.ends_with(SNAPSHOT) && !entry.is_directory)
     };
     let others = entries.iter().filter(|entry| !is_ours(entry));
     let mut others: Vec<&str> = others.map(|entry| entry.name.as_str()).collect();
     others.sort_unstable();
-    let is_store = |name: &&&str| fs.metadata(&path.join(name).join(INDEX_OBJECT)).is_ok();
+    let is_store = |name: &&&str| has_index(fs, &path.join(name)).unwrap_or(false);
     let what = match (others.iter().find(is_store), others.first()) {
         (Some(name), _) => format!("is itself a store: it has index {name:?}"),
         (None, Some(name)) => format!("is no index: it has {name:?}, but no {INDEX_OBJECT}"),
@@ -135,14 +141,17 @@ fn hindrance(fs: &dyn FileSystem, path: &Path) -> Result<Option<Error>> {
     )))
 }
 
-/// Whether a folder below a store is an index. One that may not be entered counts as one.
+/// Whether a folder below a store is that of an index, or was. One that may not be entered counts as one.
 pub(super) fn has_index(fs: &dyn FileSystem, path: &Path) -> Result<bool> {
     if !is_directory(fs, path)? {
         return Ok(false);
     }
     match fs.metadata(&path.join(INDEX_OBJECT)) {
         Ok(metadata) => Ok(metadata.kind == FileKind::File),
-        Err(cause) if super::is_absent(&cause) => Ok(false),
+        Err(cause) if super::is_absent(&cause) => match disk::entries(fs, path) {
+            Ok(entries) => Ok(entries.iter().any(is_mark)),
+            Err(_) => Ok(true),
+        },
         // Who opens it is told why it cannot be looked into; left out it would pass for nothing.
         Err(_) => Ok(true),
     }

@@ -395,10 +395,11 @@ fn what_is_in_the_way_of_an_index_is_named() {
     make("store/begun/0000000000000000.snapshot");
     make("store/begun/lock");
     make("store/begun/~1-1.tmp");
-    make("store/copy/backup.incomplete");
-    make("store/copy/parts/x/data.bin");
+    make("store/copy/00000001-0123456789abcdef0123456789abcdef/parts/x/data.bin");
+    make("store/dropped/00000002.incarnation");
+    make("store/dropped/parts/x/data.bin");
     fs::create_dir_all(root.join("store/empty/log")).expect("made");
-    for name in ["begun", "copy", "empty", "new", "events"] {
+    for name in ["begun", "copy", "dropped", "empty", "new", "events"] {
         let opened = DirectoryStore::new(root.join("store")).open_index(name, true);
         assert!(opened.is_ok(), "{name}");
     }

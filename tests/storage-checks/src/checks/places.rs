@@ -21,7 +21,7 @@ pub(super) fn check_places(place: &Place) -> Verdict {
         each.put("index.json", name.as_bytes())?;
         each.write("d/x", &[name.as_bytes()])?;
     }
-    let listed = works(places::list(), "listing places")?;
+    let listed = works(places::list(None), "listing places")?;
     let ours: Vec<String> = listed
         .into_iter()
         .filter(|name| names.contains(name))
@@ -49,6 +49,58 @@ pub(super) fn check_places(place: &Place) -> Verdict {
     names
         .iter()
         .try_for_each(|name| works(places::remove(name), "removing a place"))
+}
+
+const FIRST: &str = "00000001-00000000000000000000000000000001";
+const SECOND: &str = "00000002-00000000000000000000000000000002";
+
+/// A place below another is one of its own, and goes with that.
+pub(super) fn check_places_below(place: &Place) -> Verdict {
+    let below = [FIRST, SECOND].map(|last| Place {
+        name: format!("{}/{last}", place.name),
+    });
+    for each in &below {
+        works(places::make(&each.name), "making a place below another")?;
+        each.put("x", each.name.as_bytes())?;
+        each.write("d/x", &[each.name.as_bytes()])?;
+    }
+    place.put("x", b"above")?;
+    let listed = works(places::list(Some(&place.name)), "listing places below")?;
+    same_names(&listed, &[FIRST, SECOND], "places below another, in order")?;
+    let [first, second] = &below;
+    works(
+        places::remove(&first.name),
+        "removing a place below another",
+    )?;
+    same(
+        first.get("x")?,
+        None,
+        "an object of a removed place below another",
+    )?;
+    let above = place.get("x")?.map(|(bytes, _)| bytes);
+    same(
+        above.as_deref(),
+        Some(b"above".as_slice()),
+        "an object of the place above",
+    )?;
+    second.holds(
+        "d/x",
+        second.name.as_bytes(),
+        "a file of the other place below",
+    )?;
+    let nothing = works(places::list(Some("nowhere")), "listing places below none")?;
+    same_names(&nothing, &[], "places below none")?;
+    for wrong in [
+        format!("{}/r", place.name),
+        format!("{}/{FIRST}", second.name),
+    ] {
+        fails(
+            places::make(&wrong),
+            InvalidArgument,
+            "making what is no place",
+        )?;
+    }
+    Ok(())
 }
 
 /// Nothing is left of a place that was removed, but for what is open, and nothing comes back with it.
@@ -98,7 +150,7 @@ pub(super) fn check_nothing_there(place: &Place) -> Verdict {
         places::remove(&nowhere.name),
         "removing a place that does not exist",
     )?;
-    let listed = works(places::list(), "listing places")?;
+    let listed = works(places::list(None), "listing places")?;
     ensure(
         !listed.contains(&nowhere.name),
         "a place that does not exist is listed",

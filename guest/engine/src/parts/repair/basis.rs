@@ -41,6 +41,7 @@ impl Basis {
     pub(super) fn find<H: Host>(host: &Arc<H>, report: &mut Report) -> Result<Self> {
         let problem = match Snapshot::newest(&**host) {
             Ok(Some(snapshot)) => {
+                snapshot.check_lives()?;
                 let needed_from = Some(snapshot.log_position);
                 return Ok(Self {
                     log: host.salvage_log(needed_from, None)?,
@@ -67,6 +68,10 @@ impl Basis {
         let log = host.salvage_log(None, None)?;
         let mut snapshot = made_up(host, epoch, log.term)?;
         let missing_rows = find_log_position(&**host, &mut snapshot, &log)?;
+        if matches!(Snapshot::newest(&**host), Ok(Some(_))) {
+            let text = "the index is just being made; repair it again if it is damaged";
+            return Err(Error::new(ErrorKind::Conflict, text));
+        }
         Ok(Self {
             snapshot,
             log_needed_from: None,
@@ -204,6 +209,7 @@ fn made_up<H: Host>(host: &Arc<H>, epoch: u64, mut term: Term) -> Result<Snapsho
         term,
         closed: false,
         unsealed: true,
+        dropped: false,
         // Which names must stay taken nobody knows any more.
         fences: Snapshot::epochs(&**host)?.into_iter().collect(),
         next_element_id: taken.last().map_or(0, |(_, last, _)| last + 1),

@@ -44,6 +44,16 @@ impl Instance for ComponentInstance {
         self.whole(records::text(text))
     }
 
+    fn drop_index(&mut self) -> Result<bool> {
+        self.call("drop-index", |index, store| index.call_drop_index(store))
+    }
+
+    fn clear_dropped(&mut self) -> Result<bool> {
+        self.call("clear-dropped", |index, store| {
+            index.call_clear_dropped(store)
+        })
+    }
+
     fn close(&mut self) -> Result<()> {
         self.call("close", |index, store| index.call_close(store))
     }

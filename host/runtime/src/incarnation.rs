@@ -1,0 +1,405 @@
+//! Which place of a store an index is in; see [`Incarnation`] for the objects that say so.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sidx_engine::{INDEX_OBJECT, Incarnation};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::{Storage, Store};
+
+/// How often a name is looked at again because others make and drop an index under it.
+const ATTEMPTS: usize = 16;
+/// Where what is damaged goes.
+const QUARANTINE: &str = "quarantine";
+
+/// A name of a store, and what is known of it.
+pub(crate) struct Name<'a> {
+    store: &'a dyn Store,
+    name: &'a str,
+    /// The place of the name itself.
+    root: Arc<dyn Storage>,
+    /// The number of the last object; 0 without any.
+    number: u32,
+    /// What that says; none where nothing is there, and nothing was.
+    last: Option<Incarnation>,
+}
+
+impl<'a> Name<'a> {
+    /// Looks at a name. `not-found` when it has no place in the store, unless `create`, which makes one.
+    pub(crate) fn look(store: &'a dyn Store, name: &'a str, create: bool) -> Result<Self> {
+        let root = store.open_index(name, create)?;
+        let number = last_number(root.as_ref())?;
+        let last = match number {
+            0 => root.get(INDEX_OBJECT)?.map(|_| Incarnation::Here),
+            _ => Some(read(root.as_ref(), number)?),
+        };
+        Ok(Self {
+            store,
+            name,
+            root,
+            number,
+            last,
+        })
+    }
+
+    /// The place of the name itself.
+    pub(crate) fn root(&self) -> &Arc<dyn Storage> {
+        &self.root
+    }
+
+    /// Whether the name was never used, but for copies that did not come to their end.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.last.is_none()
+    }
+
+    /// The place of the index, if there is one or it is being made.
+    pub(crate) fn place(&self) -> Result<Option<Arc<dyn Storage>>> {
+        match &self.last {
+            None | Some(Incarnation::Dropped) => Ok(None),
+            Some(Incarnation::Here) => Ok(Some(Arc::clone(&self.root))),
+            Some(Incarnation::Below(place)) => self.below(place).map(Some),
+        }
+    }
+
+    fn below(&self, place: &str) -> Result<Arc<dyn Storage>> {
+        let opened = self.store.open_index(&self.path(place), false);
+        opened.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                let object = Incarnation::object(self.number);
+                let text = format!("{object} says that the index is in {place}, which is gone");
+                Error::new(ErrorKind::Corrupt, text).at(self.root.location())
+            }
+            _ => error,
+        })
+    }
+
+    fn path(&self, place: &str) -> String {
+        format!("{}/{place}", self.name)
+    }
+
+    /// The next object, unless another one was faster.
+    fn put_next(&self, incarnation: &Incarnation) -> Result<bool> {
+        put(self.root.as_ref(), self.next_number()?, incarnation)
+    }
+
+    fn next_number(&self) -> Result<u32> {
+        let next = self.number.checked_add(1);
+        next.ok_or_else(|| Error::corrupt("the last of all numbers of incarnations was used"))
+    }
+
+    /// A place that nobody has, for what is to come next under this name.
+    pub(crate) fn new_place(&self) -> Result<NewPlace> {
+        let place = Incarnation::place(self.next_number()?, self.root.nonce()?);
+        let path = self.path(&place);
+        Ok(NewPlace {
+            storage: self.store.open_index(&path, true)?,
+            number: self.next_number()?,
+            place,
+            path,
+        })
+    }
+
+    /// Makes what is in a new place the index of this name; `conflict` when another one was faster.
+    pub(crate) fn publish(&self, new: &NewPlace) -> Result<()> {
+        let incarnation = Incarnation::Below(new.place.clone());
+        self.check_first(put(self.root.as_ref(), new.number, &incarnation)?)
+    }
+
+    fn check_first(&self, is_first: bool) -> Result<()> {
+        match is_first {
+            true => Ok(()),
+            false => {
+                let text = format!("somebody else has made or dropped an index `{}`", self.name);
+                Err(Error::conflict(text))
+            }
+        }
+    }
+
+    /// Notes that the index of this name was dropped. It was before, if another one was faster.
+    pub(crate) fn bury(&self) -> Result<()> {
+        self.put_next(&Incarnation::Dropped).map(drop)
+    }
+
+    /// The place of the index that was dropped last.
+    pub(crate) fn dropped_place(&self) -> Result<Option<Arc<dyn Storage>>> {
+        let Some(Incarnation::Dropped) = &self.last else {
+            return Ok(None);
+        };
+        let before = match self.number.saturating_sub(1) {
+            0 => Incarnation::Here,
+            number => read(self.root.as_ref(), number)?,
+        };
+        match before {
+            Incarnation::Here => Ok(Some(Arc::clone(&self.root))),
+            Incarnation::Dropped => Ok(None),
+            Incarnation::Below(place) => self.store.open_index(&self.path(&place), false).map(Some),
+        }
+    }
+
+    /// The places of copies that did not come to their end, with whether everything of an index is there.
+    pub(crate) fn unnamed(&self) -> Result<Vec<(Unnamed, bool)>> {
+        let mut unnamed = Vec::new();
+        for place in self.store.places_below(self.name)? {
+            let Some(number) = Incarnation::number_of_place(&place) else {
+                continue;
+            };
+            let is_named = number <= self.number
+                && read(self.root.as_ref(), number)? == Incarnation::Below(place.clone());
+            if !is_named {
+                let path = self.path(&place);
+                let storage = self.store.open_index(&path, false)?;
+                let is_whole = storage.get(INDEX_OBJECT)?.is_some();
+                unnamed.push((
+                    Unnamed {
+                        place,
+                        path,
+                        number,
+                        storage,
+                    },
+                    is_whole,
+                ));
+            }
+        }
+        Ok(unnamed)
+    }
+
+    /// Removes the place of a copy that did not come to its end. If it goes on after all, it is too late: its
+    /// number is taken. `conflict` while it is at work.
+    pub(crate) fn remove_unnamed(&self, unnamed: &Unnamed) -> Result<u64> {
+        drop(unnamed.storage.lock()?);
+        if unnamed.number > self.number {
+            // Or it was published just now.
+            self.check_first(self.put_next(&Incarnation::Dropped)?)?;
+        }
+        let bytes = unnamed.storage.size_bytes()?;
+        self.store.remove_index(&unnamed.path)?;
+        Ok(bytes)
+    }
+
+    /// Finds out what a lost or damaged last object said, and puts it in its place. None where nothing is
+    /// missing; else what was wrong, as a finding of a repair.
+    pub(crate) fn mend(store: &'a dyn Store, name: &'a str) -> Result<Option<Value>> {
+        let root = store.open_index(name, false)?;
+        let number = last_number(root.as_ref())?;
+        let damaged = match number {
+            0 => None,
+            _ => match read(root.as_ref(), number) {
+                Err(error) if error.kind() == ErrorKind::Corrupt => Some(error),
+                read => {
+                    read?;
+                    None
+                }
+            },
+        };
+        let known = Self {
+            store,
+            name,
+            number: number.saturating_sub(u32::from(damaged.is_some())),
+            last: None,
+            root,
+        };
+        known.mend_last(damaged)
+    }
+
+    fn mend_last(&self, damaged: Option<Error>) -> Result<Option<Value>> {
+        let number = self.next_number()?;
+        let object = Incarnation::object(number);
+        let whole = self.unnamed()?.into_iter();
+        let whole = whole.filter(|(unnamed, is_whole)| *is_whole && unnamed.number == number);
+        let mut places = whole.map(|(unnamed, _)| unnamed.place);
+        let (said, problem) = match (places.next(), places.next(), damaged) {
+            (None, _, None) => return Ok(None),
+            (None, _, Some(error)) if self.root.get(INDEX_OBJECT)?.is_some() => {
+                (Incarnation::Here, error.message().to_owned())
+            }
+            (None, _, Some(error)) => (Incarnation::Dropped, error.message().to_owned()),
+            (Some(place), None, damaged) => {
+                let gone = || format!("it is gone; {place} is a whole index that nothing names");
+                let problem = damaged.map_or_else(gone, |error| error.message().to_owned());
+                (Incarnation::Below(place), problem)
+            }
+            (Some(one), Some(other), _) => {
+                let text = format!(
+                    "{object} is gone or damaged, and both {one} and {other} may be what it named: move one of \
+                     them elsewhere, then repair again"
+                );
+                return Err(Error::new(ErrorKind::Corrupt, text).at(self.root.location()));
+            }
+        };
+        match self.root.get(&object)? {
+            None => drop(put(self.root.as_ref(), number, &said)?),
+            Some((bytes, version)) => {
+                let kept = format!("{QUARANTINE}/{object}");
+                self.root.remove(&kept)?;
+                let mut file = self.root.create(&kept)?;
+                file.append(&bytes)?;
+                file.finish()?;
+                self.root.sync(QUARANTINE)?;
+                self.root
+                    .compare_and_swap(&object, &version, &said.document()?)?;
+            }
+        }
+        Ok(Some(
+            json!({"what": object, "problem": problem, "action": "written anew"}),
+        ))
+    }
+}
+
+/// A place that nothing names yet.
+pub(crate) struct NewPlace {
+    pub(crate) storage: Arc<dyn Storage>,
+    place: String,
+    path: String,
+    number: u32,
+}
+
+impl NewPlace {
+    /// Removes it.
+    pub(crate) fn remove(&self, store: &dyn Store) -> Result<()> {
+        store.remove_index(&self.path)
+    }
+}
+
+/// The place of a copy that did not come to its end.
+pub(crate) struct Unnamed {
+    place: String,
+    path: String,
+    number: u32,
+    storage: Arc<dyn Storage>,
+}
+
+/// Whether a name is that of an index. One that cannot be told counts as one: who opens it is told why.
+pub(crate) fn has_index(store: &dyn Store, name: &str) -> bool {
+    let looked = Name::look(store, name, false).and_then(|looked| looked.place());
+    match looked {
+        Ok(place) => {
+            place.is_some_and(|place| place.get(INDEX_OBJECT).is_ok_and(|it| it.is_some()))
+        }
+        Err(error) => error.kind() != ErrorKind::NotFound,
+    }
+}
+
+/// Whether the last index of a name was dropped.
+pub(crate) fn was_dropped(store: &dyn Store, name: &str) -> Result<bool> {
+    match Name::look(store, name, false) {
+        Ok(looked) => Ok(looked.last == Some(Incarnation::Dropped)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The place of an index that is there.
+pub(crate) fn existing(store: &dyn Store, name: &str) -> Result<Arc<dyn Storage>> {
+    let looked = Name::look(store, name, false)?;
+    if let Some(place) = looked.place()? {
+        return Ok(place);
+    }
+    let mut text = format!("index `{name}` does not exist; create it by writing to it");
+    if looked.unnamed()?.iter().any(|(_, is_whole)| *is_whole) {
+        text.push_str(
+            ", or repair it if there was one: a whole index lies there that nothing names",
+        );
+    }
+    Err(Error::not_found(text))
+}
+
+/// Notes that the index in a place was dropped, unless another place came after it.
+pub(crate) fn bury(store: &dyn Store, name: &str, place: &Arc<dyn Storage>) -> Result<()> {
+    let looked = Name::look(store, name, false)?;
+    match looked.place()? {
+        Some(last) if last.location() == place.location() => looked.bury(),
+        _ => Ok(()),
+    }
+}
+
+/// The place of an index that neither an object nor an `index.json` shows.
+pub(crate) fn unmarked(store: &dyn Store, name: &str) -> Result<Arc<dyn Storage>> {
+    let looked = Name::look(store, name, false)?;
+    match looked.is_unused() {
+        true => Ok(looked.root),
+        false => existing(store, name),
+    }
+}
+
+/// The place of an index that is there, or is to be made.
+pub(crate) fn to_create(store: &dyn Store, name: &str) -> Result<Arc<dyn Storage>> {
+    for _ in 0..ATTEMPTS {
+        let looked = Name::look(store, name, true)?;
+        if let Some(place) = looked.place()? {
+            check_whole(place.as_ref())?;
+            return Ok(place);
+        }
+        if looked.is_unused() {
+            if looked.put_next(&Incarnation::Here)? {
+                return Ok(looked.root);
+            }
+            continue;
+        }
+        let new = looked.new_place()?;
+        if looked.put_next(&Incarnation::Below(new.place.clone()))? {
+            return Ok(new.storage);
+        }
+        new.remove(store)?;
+    }
+    let text = format!("others make and drop index `{name}` again and again; try again");
+    Err(Error::conflict(text))
+}
+
+/// Refuses to make an index anew where one is that has lost its `index.json`.
+fn check_whole(place: &dyn Storage) -> Result<()> {
+    if place.get(INDEX_OBJECT)?.is_some() {
+        return Ok(());
+    }
+    for directory in ["parts", "log"] {
+        // Looked at again: whoever is making it may have come to its end.
+        if !place.list(directory)?.is_empty() && place.get(INDEX_OBJECT)?.is_none() {
+            let text = format!(
+                "{} has {directory}/ of an index, but no {INDEX_OBJECT}; a repair of the index brings that back; \
+                 or choose another name",
+                place.location()
+            );
+            return Err(Error::conflict(text));
+        }
+    }
+    Ok(())
+}
+
+fn last_number(root: &dyn Storage) -> Result<u32> {
+    let objects = root.list_objects("")?;
+    let numbers = objects
+        .iter()
+        .filter_map(|object| Incarnation::number(object));
+    Ok(numbers.max().unwrap_or(0))
+}
+
+fn read(root: &dyn Storage, number: u32) -> Result<Incarnation> {
+    let object = Incarnation::object(number);
+    let Some((bytes, _)) = root.get(&object)? else {
+        let text = format!("{object} is gone; repair the index");
+        return Err(Error::corrupt(text).at(root.location()));
+    };
+    Incarnation::read(number, &bytes).map_err(|error| Error::from(error).at(root.location()))
+}
+
+/// Puts an object; whether that was free. After an error but `resource-exhausted` nobody knows.
+fn put(root: &dyn Storage, number: u32, incarnation: &Incarnation) -> Result<bool> {
+    let (object, bytes) = (Incarnation::object(number), incarnation.document()?);
+    let error = match root.put_if_absent(&object, &bytes) {
+        Ok(_) => return Ok(true),
+        Err(error) => error,
+    };
+    match error.kind() {
+        ErrorKind::Conflict => return Ok(false),
+        ErrorKind::ResourceExhausted => return Err(error),
+        _ => {}
+    }
+    // Maybe it was put, and only the answer is lost: the same once more tells.
+    match root.put_if_absent(&object, &bytes) {
+        Ok(_) => Ok(true),
+        Err(second) if second.kind() == ErrorKind::Conflict => {
+            Ok(root.get(&object)?.is_some_and(|(found, _)| found == bytes))
+        }
+        Err(_) => Err(error),
+    }
+}
