@@ -148,21 +148,34 @@ pub(crate) fn look<H: Host>(host: &H, epoch: u64) -> Result<()> {
 /// damage.
 pub(crate) fn explained<H: Host>(host: &H, term: Term, error: Error) -> Error {
     let may_be_gone = error.kind().is_damage() || error.kind() == ErrorKind::InvalidArgument;
-    match may_be_gone {
-        true => check_not_overtaken(host, term).err().unwrap_or(error),
-        false => error,
+    if !may_be_gone {
+        return error;
+    }
+    match check_not_overtaken(host, term) {
+        Ok(()) => error,
+        Err(why) if why.kind() == ErrorKind::Conflict => why,
+        Err(why) => Error::new(
+            why.kind(),
+            format!("{}; {}", error.message(), why.message()),
+        ),
     }
 }
 
-/// Fails with `conflict` when a writer of a later term has taken the index over.
+/// Fails with `conflict` when a writer of a later term has taken the index over, and with `io` when that
+/// cannot be seen: nobody is told of damage then that may be none.
 pub(crate) fn check_not_overtaken<H: Host>(host: &H, term: Term) -> Result<()> {
-    let newest = Snapshot::newest(host);
-    match newest.is_ok_and(|newest| newest.is_some_and(|newest| newest.term > term)) {
-        true => Err(Error::new(
+    match Snapshot::newest(host) {
+        Ok(Some(newest)) if newest.term > term => Err(Error::new(
             ErrorKind::Conflict,
             "another writer has taken the index over, and may have removed what this one reads; open it again",
         )),
-        false => Ok(()),
+        Err(error) if !error.kind().is_damage() => Err(Error::new(
+            ErrorKind::Io,
+            format!(
+                "whether another writer has taken the index over cannot be seen ({error}); try again"
+            ),
+        )),
+        _ => Ok(()),
     }
 }
 
