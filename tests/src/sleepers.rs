@@ -1,10 +1,11 @@
 //! Writers, readers and removal as actors of whom one runs at a time: each sleeps before every call
-//! of the storage, others go on meanwhile, and locks may hold nobody back.
+//! of the storage, others go on meanwhile, calls may fail, and locks may hold nobody back.
 //!
 //! What a schedule is, is decided by numbers from a seed or by a script, so that each run can be
 //! repeated.
 //!
 //! * [`stage`] hands the turn from actor to actor, as a director says, and notes every step.
+//! * [`failure`] tells how calls fail.
 //! * [`director`] has directors: chance, and scripts.
 //! * [`storage`] is the storage that an actor has.
 //! * [`record`] is what was written, refused and shown: the judge; [`removals`] what was dropped.
@@ -15,6 +16,7 @@
 pub mod actor;
 pub mod casting;
 pub mod director;
+pub mod failure;
 pub mod play;
 pub mod record;
 pub mod removals;

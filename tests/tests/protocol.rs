@@ -1,11 +1,12 @@
 //! Writers, openers, readers, repairs, drops and copies of one index that no lock keeps apart: each sleeps
-//! before every call of the storage, while others go on, and some die there.
+//! before every call of the storage, while others go on, and some die there. In some runs calls fail.
 //!
 //! `SIDX_SLEEPERS_RUNS=n` makes n random runs in place of the default, `SIDX_SLEEPERS_SEED=n`
 //! repeats the one that a failure named, and prints its steps, `SIDX_SLEEPERS_FIRST=n` begins with
 //! another seed.
 //! `SIDX_SLEEPERS_ALL=1` goes on after a failure, and tells each kind once, by its shortest run.
-//! `SIDX_SLEEPERS_STRIDE=n` tries every n-th place to sleep at, in place of some; 1 tries all.
+//! `SIDX_SLEEPERS_STRIDE=n` tries every n-th place to sleep at, and every n-th call to fail, in place of
+//! some; 1 tries all.
 
 #![allow(
     missing_docs,
@@ -22,6 +23,8 @@
 mod chance;
 #[path = "protocol/drops.rs"]
 mod drops;
+#[path = "protocol/failures.rs"]
+mod failures;
 #[path = "protocol/openers.rs"]
 mod openers;
 #[path = "protocol/readers.rs"]

@@ -216,6 +216,10 @@ impl<'a> Actor<'a> {
         let is_wrong = match error.kind() {
             ErrorKind::Corrupt | ErrorKind::Other | ErrorKind::InvalidArgument => true,
             ErrorKind::NotFound => !self.cast.may_be_missing,
+            // Nothing fails and nothing is full unless a call of its own was.
+            ErrorKind::Io | ErrorKind::ResourceExhausted => {
+                self.failures() == 0 && !error.message().contains("vanishes each time")
+            }
             _ => error.message().contains("corrupt: "),
         };
         match is_wrong {
@@ -254,6 +258,11 @@ impl<'a> Actor<'a> {
             }
             Err(error) => self.judge_error("open", &error),
         }
+    }
+
+    /// How many of its calls have failed so far.
+    fn failures(&self) -> u64 {
+        self.me.stage().failures_of(self.me.number())
     }
 
     fn looks(&self) -> u64 {
@@ -464,9 +473,12 @@ impl<'a> Actor<'a> {
         let Some(opened) = self.opened.take() else {
             return Ok(());
         };
+        let failures = self.failures();
         drop(opened.index);
+        // A close that fails may leave no mark.
         if let Some(opening) = opened.opening
             && !opened.has_failed
+            && failures == self.failures()
             && !self.is_dead()
         {
             self.cast.record().close(opening);

@@ -3,9 +3,10 @@
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
+use super::failure::Failure;
 use super::stage::{Director, Fate, Step, Verb};
 
-/// Chances by a seed: some actors sleep for long, some die.
+/// Chances by a seed: some actors sleep for long, some die, calls of some fail.
 pub struct Chance {
     random: SmallRng,
     now: u64,
@@ -17,6 +18,50 @@ pub struct Chance {
     falls_asleep: (f64, f64),
     /// How likely the turn goes to another without that.
     switches: f64,
+    failures: Option<Failures>,
+}
+
+/// Chances of failing calls. They have random numbers of their own: a run is the same without them up
+/// to the first failure.
+struct Failures {
+    random: SmallRng,
+    /// How likely a call fails.
+    begin: f64,
+    /// How likely the next call of an actor fails after one that did.
+    goes_on: f64,
+    /// How the last call of each actor failed, if it did.
+    last: Vec<Option<Failure>>,
+}
+
+impl Failures {
+    fn new(seed: u64, actors: usize) -> Self {
+        let mut random = SmallRng::seed_from_u64(seed);
+        Self {
+            begin: [0.002, 0.01, 0.05][random.random_range(0..3)],
+            goes_on: [0.0, 0.3, 0.9][random.random_range(0..3)],
+            last: vec![None; actors],
+            random,
+        }
+    }
+
+    /// How a call fails, if it does. A medium that was full has not more room for the next one.
+    fn next(&mut self, step: &Step) -> Option<Failure> {
+        let all = step.verb.failures();
+        if all.is_empty() {
+            return None;
+        }
+        let last = self.last[step.actor];
+        let chance = last.map_or(self.begin, |_| self.goes_on);
+        let failure = self.random.random_bool(chance).then(|| match last {
+            Some(last) if last.is_full() => all.iter().copied().find(|it| it.is_full()),
+            _ => Some(all[self.random.random_range(0..all.len())]),
+        });
+        let needs_room = all.iter().any(|it| it.is_full());
+        if !last.is_some_and(Failure::is_full) || needs_room {
+            self.last[step.actor] = failure.flatten();
+        }
+        failure.flatten()
+    }
 }
 
 /// Longer than any run.
@@ -24,7 +69,7 @@ const FOR_EVER: u64 = 1 << 40;
 
 impl Chance {
     /// Chances for so many actors.
-    pub fn new(seed: u64, actors: usize) -> Self {
+    pub fn new(seed: u64, actors: usize, fails: bool) -> Self {
         let mut random = SmallRng::seed_from_u64(seed);
         let falls_asleep = [0.0, 0.02, 0.08, 0.25][random.random_range(0..4)];
         let dies_at = (0..actors)
@@ -43,6 +88,7 @@ impl Chance {
             dies_at,
             falls_asleep: (falls_asleep, falls_asleep / 8.0),
             switches: [0.0, 0.01, 0.1, 0.5][random.random_range(0..4)],
+            failures: fails.then(|| Failures::new(seed, actors)),
             random,
         }
     }
@@ -96,7 +142,11 @@ impl Director for Chance {
         match self.dies_at[step.actor] {
             Some(at) if step.number >= at && self.random.random() => Fate::DiesWithin,
             Some(at) if step.number >= at => Fate::Dies,
-            _ => Fate::Lives,
+            _ => {
+                let failures = self.failures.as_mut();
+                let failure = failures.and_then(|failures| failures.next(step));
+                failure.map_or(Fate::Lives, Fate::Fails)
+            }
         }
     }
 }
@@ -109,6 +159,8 @@ pub enum Until {
     About(Box<dyn FnMut(&Step) -> bool + Send>),
     /// It dies at its next step.
     Death,
+    /// Past the next call that can fail so, which does.
+    Failure(Failure),
 }
 
 impl Until {
@@ -126,6 +178,15 @@ impl Until {
                 return false;
             }
             left -= 1;
+            left == 0
+        }))
+    }
+
+    /// Until the call that can fail so, for the `nth` time from here on.
+    pub fn can_fail(failure: Failure, nth: u64) -> Until {
+        let mut left = nth;
+        Until::About(Box::new(move |step| {
+            left -= u64::from(step.verb.failures().contains(&failure));
             left == 0
         }))
     }
@@ -161,7 +222,7 @@ impl Director for Script {
         {
             let is_here = match until {
                 Until::About(is_here) => is_here(step),
-                Until::End | Until::Death => false,
+                Until::End | Until::Death | Until::Failure(_) => false,
             };
             if !is_here {
                 return step.actor;
@@ -186,6 +247,13 @@ impl Director for Script {
     fn fate(&mut self, step: &Step) -> Fate {
         match &self.current {
             Some((actor, Until::Death)) if *actor == step.actor => Fate::Dies,
+            Some((actor, Until::Failure(failure)))
+                if *actor == step.actor && step.verb.failures().contains(failure) =>
+            {
+                let fate = Fate::Fails(*failure);
+                self.current = None;
+                fate
+            }
             _ => Fate::Lives,
         }
     }

@@ -63,6 +63,8 @@ pub struct Played {
     /// Snapshots that lie there in the end, and openings that were not closed; each attempt of one
     /// that others came between counts.
     pub snapshots: (u64, u64),
+    /// Calls that failed.
+    pub failures: u64,
 }
 
 impl Played {
@@ -77,13 +79,13 @@ impl Played {
     }
 }
 
-/// Plays a random run. The same seed is the same run.
+/// Plays a random run. The same seed is the same run. In every third one calls fail.
 pub fn play_random(seed: u64, locks: Locks) -> Played {
     let mut random = SmallRng::seed_from_u64(seed);
     let log = Log::ALL[random.random_range(0..2)];
     let is_made = random.random_bool(0.8);
     let cast = random_cast(&mut random, locks);
-    let chance = Chance::new(random.random(), cast.len());
+    let chance = Chance::new(random.random(), cast.len(), seed % 3 == 2);
     let bits = random.random();
     let mut played = play(log, is_made, &cast, Box::new(chance), bits);
     played
@@ -134,6 +136,7 @@ pub fn play(
         errors: record.errors().clone(),
         batches: record.counts(),
         snapshots: (snapshots, record.unclean() + cast.stage.retries()),
+        failures: cast.stage.failures(),
     }
 }
 

@@ -7,6 +7,8 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use sidx_host::ErrorKind;
 
+use super::failure::Failure;
+
 /// More steps than any run that comes to an end.
 const MAX_STEPS: u64 = 60_000;
 
@@ -81,6 +83,27 @@ impl Verb {
                 | V::Pin
         )
     }
+
+    /// How a call can fail. What the contract of a storage leaves open after an error is left open
+    /// here: a growing file may have taken a part, a directory may be removed in part. A file that
+    /// was finished may be there although the answer was lost, as in a bucket. A medium that was
+    /// full has no new object, and no new file that is made whole.
+    pub fn failures(self) -> &'static [Failure] {
+        use Failure::{Done, Full, HalfDone, HalfFull, Undone};
+        use Verb as V;
+        match self {
+            V::Begin | V::Pause | V::End => &[],
+            V::Lock | V::Get | V::ListObjects | V::Open | V::Read | V::List => &[Undone],
+            V::Clear | V::Pin | V::Pinned => &[Undone],
+            V::Put | V::Swap | V::Finish | V::Grow => &[Undone, Done, Full],
+            V::Create | V::SyncNames => &[Undone, Full],
+            V::RemoveObject | V::Rename | V::Truncate => &[Undone, Done],
+            V::Remove => &[Undone, Done, HalfDone],
+            V::Append => &[Undone, Done, HalfDone, Full, HalfFull],
+            // What was appended stays: the power is not lost.
+            V::Sync => &[Undone, Full],
+        }
+    }
 }
 
 /// A step of an actor.
@@ -105,6 +128,8 @@ pub enum Fate {
     Dies,
     /// Its process ends in the middle of the call, if that can be.
     DiesWithin,
+    /// The call fails, and it goes on with the error.
+    Fails(Failure),
 }
 
 /// Decides about every step.
@@ -118,7 +143,7 @@ pub trait Director: Send {
 }
 
 enum Line {
-    Step(Step, Option<Option<ErrorKind>>),
+    Step(Step, Option<Failure>, Option<Option<ErrorKind>>),
     Note(usize, String),
 }
 
@@ -127,6 +152,8 @@ struct Actor {
     steps: u64,
     /// How often it has listed the log.
     looks: u64,
+    /// How many calls of it have failed.
+    failures: u64,
     is_over: bool,
     is_dead: bool,
     /// Epochs that it has published in the opening that it is at.
@@ -162,6 +189,7 @@ impl Stage {
             name,
             steps: 0,
             looks: 0,
+            failures: 0,
             is_over: false,
             is_dead: false,
             published: None,
@@ -206,8 +234,8 @@ impl Stage {
         self.pass(&mut state, Some(step));
     }
 
-    /// Sleeps before a step. The caller makes it on return if it [lives](Fate::Lives); else it
-    /// makes no other one.
+    /// Sleeps before a step. The caller makes it on return if it [lives](Fate::Lives), or lets it
+    /// [fail](Fate::Fails); else it makes no other one.
     pub fn sleep(&self, actor: usize, verb: Verb, path: &str) -> Fate {
         let mut state = self.state();
         if state.actors[actor].is_dead {
@@ -226,8 +254,13 @@ impl Stage {
         if state.failure.is_some() {
             fate = Fate::Dies;
         }
-        state.lines.push(Line::Step(step, None));
-        if fate != Fate::Lives {
+        let failure = match fate {
+            Fate::Fails(failure) => Some(failure),
+            _ => None,
+        };
+        state.lines.push(Line::Step(step, failure, None));
+        state.actors[actor].failures += u64::from(failure.is_some());
+        if matches!(fate, Fate::Dies | Fate::DiesWithin) {
             state.actors[actor].is_dead = true;
             state.lines.push(Line::Note(actor, format!("{fate:?}")));
         }
@@ -237,7 +270,7 @@ impl Stage {
     /// Notes what came of the step that was begun last.
     pub fn answered(&self, error: Option<ErrorKind>) {
         let mut state = self.state();
-        let Some(Line::Step(step, answer)) = state.lines.last_mut() else {
+        let Some(Line::Step(step, _, answer)) = state.lines.last_mut() else {
             return;
         };
         *answer = Some(error);
@@ -308,6 +341,16 @@ impl Stage {
         self.state().actors[actor].looks
     }
 
+    /// How many calls of an actor have failed.
+    pub fn failures_of(&self, actor: usize) -> u64 {
+        self.state().actors[actor].failures
+    }
+
+    /// How many calls have failed.
+    pub fn failures(&self) -> u64 {
+        self.state().actors.iter().map(|actor| actor.failures).sum()
+    }
+
     /// Something is wrong: no actor makes another step.
     pub fn fail(&self, what: String) {
         self.state().fail(what);
@@ -375,7 +418,7 @@ impl fmt::Display for Stage {
                 Line::Note(actor, text) => {
                     writeln!(f, "{:<10} -- {text}", state.actors[*actor].name)?;
                 }
-                Line::Step(step, answer) => {
+                Line::Step(step, failure, answer) => {
                     let Step {
                         actor,
                         number,
@@ -384,9 +427,12 @@ impl fmt::Display for Stage {
                     } = step;
                     let name = &state.actors[*actor].name;
                     write!(f, "{name:<10} {number:>4} {verb:?} {path}")?;
-                    match answer {
-                        Some(Some(kind)) => writeln!(f, ": {}", kind.name())?,
-                        _ => writeln!(f)?,
+                    if let Some(Some(kind)) = answer {
+                        write!(f, ": {}", kind.name())?;
+                    }
+                    match failure {
+                        Some(failure) => writeln!(f, " ({failure:?})")?,
+                        None => writeln!(f)?,
                     }
                 }
             }

@@ -40,7 +40,8 @@ impl Me {
 
     /// Sleeps where no call is made.
     pub fn pause(&self, verb: Verb) {
-        if self.stage.sleep(self.actor, verb, "") != Fate::Lives && !thread::panicking() {
+        let fate = self.stage.sleep(self.actor, verb, "");
+        if fate != Fate::Lives && !thread::panicking() {
             resume_unwind(Box::new(Died));
         }
     }
@@ -50,8 +51,8 @@ impl Me {
         self.call_or_break(verb, path, call, || ())
     }
 
-    /// The same for a call that the end of the process may break off in the middle, where something
-    /// is left of it.
+    /// The same for a call that the end of the process, or an error, may break off in the middle,
+    /// where something is left of it.
     fn call_or_break<T>(
         &self,
         verb: Verb,
@@ -65,6 +66,16 @@ impl Me {
                 self.stage
                     .answered(result.as_ref().err().map(|error| error.kind()));
                 return result;
+            }
+            Fate::Fails(failure) => {
+                if failure.is_done() {
+                    drop(call());
+                } else if failure.is_half_done() {
+                    break_off();
+                }
+                let error = failure.error(&format!("{verb:?} {path}"));
+                self.stage.answered(Some(error.kind()));
+                return Err(error);
             }
             Fate::Dies => {}
             Fate::DiesWithin => break_off(),
@@ -158,7 +169,14 @@ impl Storage for Sleepy {
     }
 
     fn remove(&self, path: &str) -> Result<()> {
-        self.me.call(Verb::Remove, path, || self.inner.remove(path))
+        let half = || {
+            let names = self.inner.list(path).unwrap_or_default();
+            for name in names.iter().take(names.len().div_ceil(2)) {
+                drop(self.inner.remove(&format!("{path}/{name}")));
+            }
+        };
+        let all = || self.inner.remove(path);
+        self.me.call_or_break(Verb::Remove, path, all, half)
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {

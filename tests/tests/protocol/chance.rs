@@ -18,6 +18,8 @@ const THREADS: u64 = 2;
 struct Tally {
     runs: u64,
     steps: u64,
+    /// Calls that failed.
+    calls_failed: u64,
     batches: [u64; 3],
     most_snapshots: u64,
     errors: BTreeMap<String, u64>,
@@ -29,6 +31,7 @@ impl Tally {
     fn add(&mut self, seed: u64, played: Played) {
         self.runs += 1;
         self.steps += played.steps;
+        self.calls_failed += played.failures;
         for (sum, count) in self.batches.iter_mut().zip(played.batches) {
             *sum += count;
         }
@@ -52,9 +55,9 @@ impl Tally {
     fn print(&self) {
         let [acknowledged, refused, unknown] = self.batches;
         println!(
-            "{} runs, {} steps; batches: {acknowledged} acknowledged, {refused} refused, {unknown} \
-             unknown; at most {} snapshots",
-            self.runs, self.steps, self.most_snapshots
+            "{} runs, {} steps, {} of them failed; batches: {acknowledged} acknowledged, {refused} refused, \
+             {unknown} unknown; at most {} snapshots",
+            self.runs, self.steps, self.calls_failed, self.most_snapshots
         );
         for (text, count) in &self.errors {
             println!("{count:>7} {text}");
