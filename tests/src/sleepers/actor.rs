@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use serde_json::Value;
 use sidx_host::{Durability, Engine, Error, ErrorKind, Index, IndexBuilder, Retention, Store};
 
 use super::record::{Fate, Horizon, Record, Ticket, fate_of};
@@ -42,10 +41,12 @@ pub enum Task {
     Leave,
     /// Flushes and lets go.
     Close,
-    /// Repairs the index, which is not damaged.
+    /// Repairs the index, which is not damaged, but may have [lost](Self::Lose) its `index.json`.
     Repair,
     /// Drops the index.
     Remove,
+    /// Loses `index.json`, as damage at rest does.
+    Lose,
     /// Sleeps.
     Pause,
 }
@@ -120,6 +121,8 @@ pub struct Actor<'a> {
     opened: Option<Opened>,
     /// Tasks that it still goes on with after an error.
     patience: u32,
+    /// Calls of it that had failed when it began to open the index.
+    failures_before: u64,
 }
 
 /// What is wrong with an index, or nothing.
@@ -134,6 +137,7 @@ impl<'a> Actor<'a> {
             part,
             opened: None,
             patience: part.patience,
+            failures_before: 0,
         }
     }
 
@@ -176,6 +180,7 @@ impl<'a> Actor<'a> {
             }
             Task::Repair => self.repair(),
             Task::Remove => self.remove(),
+            Task::Lose => self.lose(),
             Task::Pause => {
                 self.me.pause(Verb::Pause);
                 Ok(())
@@ -216,9 +221,10 @@ impl<'a> Actor<'a> {
         let is_wrong = match error.kind() {
             ErrorKind::Corrupt | ErrorKind::Other | ErrorKind::InvalidArgument => true,
             ErrorKind::NotFound => !self.cast.may_be_missing,
-            // Nothing fails and nothing is full unless a call of its own was.
+            // Nothing fails and nothing is full unless a call of its own was since it opened the index.
             ErrorKind::Io | ErrorKind::ResourceExhausted => {
-                self.failures() == 0 && !error.message().contains("vanishes each time")
+                let is_told = error.message().contains("vanishes each time");
+                self.failures() == self.failures_before && !is_told
             }
             _ => error.message().contains("corrupt: "),
         };
@@ -434,8 +440,10 @@ impl<'a> Actor<'a> {
         match repaired {
             _ if self.is_dead() => Ok(()),
             Ok(report) if report["ok"] == true => Ok(()),
-            // Who sleeps while it makes the index, or died over it, left one that is not whole.
-            Ok(report) if self.cast.may_be_missing && lacks_settings(&report) => Ok(()),
+            // Who died while it made the index left one that is not whole.
+            Ok(report) if self.cast.may_be_missing && report["rows"] == 0 => Ok(()),
+            // Lost, or not made yet by who sleeps over it.
+            Ok(report) if is_of_settings(&report) => Ok(()),
             Ok(report) => Err(format!("repair: {report:#}")),
             Err(error) => self.judge_error("repair", &error),
         }
@@ -469,11 +477,18 @@ impl<'a> Actor<'a> {
         }
     }
 
+    fn lose(&self) -> Verdict {
+        let storage = self.cast.store.open_index(NAME, false);
+        let lost = storage.and_then(|it| it.remove_object("index.json"));
+        lost.map_err(|error| error.to_string())
+    }
+
     fn leave(&mut self) -> Verdict {
+        let failures = self.failures();
+        self.failures_before = failures;
         let Some(opened) = self.opened.take() else {
             return Ok(());
         };
-        let failures = self.failures();
         drop(opened.index);
         // A close that fails may leave no mark.
         if let Some(opening) = opened.opening
@@ -487,11 +502,10 @@ impl<'a> Actor<'a> {
     }
 }
 
-/// Whether a repair found nothing wrong but that there were no settings yet, or no snapshot with rows.
-fn lacks_settings(report: &Value) -> bool {
-    let damage = report["damage"].as_array().into_iter().flatten();
-    let mut others = damage.filter(|finding| finding["what"] != "index.json");
-    report["rows"] == 0 || others.next().is_none()
+/// Whether a repair found no other damage than that of `index.json`.
+fn is_of_settings(report: &serde_json::Value) -> bool {
+    let damage = report["damage"].as_array();
+    damage.is_some_and(|all| all.iter().all(|found| found["what"] == "index.json"))
 }
 
 /// The keys of rows.
@@ -508,6 +522,7 @@ impl Task {
                 | Self::OpenReader
                 | Self::Repair
                 | Self::Remove
+                | Self::Lose
                 | Self::Pause
         )
     }

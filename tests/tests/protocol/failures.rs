@@ -1,9 +1,9 @@
 //! One call fails, and it goes on as it can: whoever comes next finds what was acknowledged.
 
 use sidx_tests::sleepers::actor::{Part, Task};
-use sidx_tests::sleepers::director::Until;
+use sidx_tests::sleepers::director::{Script, Until};
 use sidx_tests::sleepers::failure::Failure;
-use sidx_tests::sleepers::play::{Log, Played, play_script};
+use sidx_tests::sleepers::play::{Log, Played, play, play_script};
 
 use crate::{WRITE, WRITE_SYNC, part, variable};
 
@@ -62,6 +62,7 @@ fn worker(patience: u32) -> Part {
         WRITE,
         Task::Read,
         Task::Verify,
+        Task::Backup,
         Task::Close,
         Task::Pause,
     ];
@@ -104,7 +105,9 @@ fn sweep(
                 (VICTIM, Until::can_fail(failure, nth)),
                 (VICTIM, Until::Failure(failure)),
             ];
-            let played = play_script(log, cast, script(lines), nth);
+            let is_made = cast[BEFORE].tasks.first() != Some(&Task::Create);
+            let script = Box::new(Script::new(script(lines)));
+            let played = play(log, is_made, cast, script, nth);
             let what = format!("{what}, {log:?} log, call {nth} fails: {failure:?}");
             let played = played.expect(&what);
             if played.failures == 0 {
@@ -166,6 +169,25 @@ fn a_call_of_an_opener_fails() {
                 assert_untroubled(played);
             });
         }
+    }
+}
+
+/// Nobody has made the index before.
+#[test]
+fn a_call_of_whoever_makes_the_index_fails() {
+    let maker = |name| {
+        let first = [Task::Create, WRITE, Task::Flush, WRITE_SYNC, Task::Leave];
+        part(name, &[&first, other().tasks.as_slice()].concat())
+    };
+    for log in Log::ALL {
+        let cast = [maker("before"), maker("victim"), maker("other")];
+        let script = |[to, fails]: [_; 2]| {
+            let lines = [to, fails, (VICTIM, Until::End), (OTHER, Until::End)];
+            lines.into_iter().collect()
+        };
+        sweep("a maker", log, &cast, 1, script, |_, played| {
+            assert_untroubled(played);
+        });
     }
 }
 
@@ -260,10 +282,14 @@ fn a_call_fails_of_an_actor_that_was_overtaken() {
 
 #[test]
 fn a_call_of_a_repair_fails() {
-    let tasks = [Task::Repair, Task::Pause, Task::Repair];
+    let tasks = [Task::Lose, Task::Repair, Task::Pause, Task::Repair];
+    let other = part(
+        "other",
+        &[&[Task::Repair], other().tasks.as_slice()].concat(),
+    );
     for log in Log::ALL {
         for is_killed in [true, false] {
-            let cast = [before(), part("victim", &tasks), other()];
+            let cast = [before(), part("victim", &tasks), other.clone()];
             let script = |[to, fails]: [_; 2]| {
                 let mut lines = vec![(BEFORE, Until::pause())];
                 if is_killed {
