@@ -159,8 +159,8 @@ pub enum Until {
     About(Box<dyn FnMut(&Step) -> bool + Send>),
     /// It dies at its next step.
     Death,
-    /// Past the next call that can fail so, which does.
-    Failure(Failure),
+    /// Past the next calls that can fail so, as many as that, which do.
+    Failure(Failure, u64),
 }
 
 impl Until {
@@ -222,7 +222,7 @@ impl Director for Script {
         {
             let is_here = match until {
                 Until::About(is_here) => is_here(step),
-                Until::End | Until::Death | Until::Failure(_) => false,
+                Until::End | Until::Death | Until::Failure(..) => false,
             };
             if !is_here {
                 return step.actor;
@@ -245,13 +245,16 @@ impl Director for Script {
     }
 
     fn fate(&mut self, step: &Step) -> Fate {
-        match &self.current {
+        match &mut self.current {
             Some((actor, Until::Death)) if *actor == step.actor => Fate::Dies,
-            Some((actor, Until::Failure(failure)))
+            Some((actor, Until::Failure(failure, left)))
                 if *actor == step.actor && step.verb.failures().contains(failure) =>
             {
                 let fate = Fate::Fails(*failure);
-                self.current = None;
+                *left -= 1;
+                if *left == 0 {
+                    self.current = None;
+                }
                 fate
             }
             _ => Fate::Lives,

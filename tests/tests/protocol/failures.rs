@@ -10,6 +10,7 @@ use crate::{WRITE, WRITE_SYNC, part, variable};
 const BEFORE: usize = 0;
 const VICTIM: usize = 1;
 const OTHER: usize = 2;
+const READER: usize = 3;
 
 /// Two parts and rows in the log; it may be woken up from its pause to write again.
 fn before() -> Part {
@@ -43,6 +44,13 @@ fn other() -> Part {
         Task::Leave,
     ];
     part("other", &tasks)
+}
+
+/// It keeps what it has opened, whatever others do.
+fn reader() -> Part {
+    let read = [Task::Read, Task::Pause];
+    let tasks = [&[Task::OpenReader], &read[..], &read, &read, &[Task::Read]].concat();
+    part("reader", &tasks)
 }
 
 fn opener(patience: u32) -> Part {
@@ -87,8 +95,11 @@ fn victim(patience: u32, first: &[Task]) -> Part {
     }
 }
 
-/// Plays a script over and over, in which one call of the victim fails: its first, its second, and so on,
-/// in each way that it can.
+/// How many calls fail, one after the other.
+const LASTS: [u64; 2] = [1, 3];
+
+/// Plays a script over and over, in which a call of the victim fails: its first, its second, and so on,
+/// in each way that it can, alone or with some after it.
 fn sweep(
     what: &str,
     log: Log,
@@ -97,24 +108,26 @@ fn sweep(
     script: impl Fn([(usize, Until); 2]) -> Vec<(usize, Until)>,
     judge: impl Fn(Failure, &Played),
 ) {
-    let stride = variable("SIDX_SLEEPERS_STRIDE").unwrap_or(stride).max(1);
-    for failure in Failure::ALL {
+    let ways = Failure::ALL.iter();
+    for (failure, lasts) in ways.flat_map(|way| LASTS.map(|lasts| (*way, lasts))) {
+        let stride = variable("SIDX_SLEEPERS_STRIDE").unwrap_or(stride * lasts);
         let mut nth = 1;
         loop {
             let lines = [
                 (VICTIM, Until::can_fail(failure, nth)),
-                (VICTIM, Until::Failure(failure)),
+                (VICTIM, Until::Failure(failure, lasts)),
             ];
             let is_made = cast[BEFORE].tasks.first() != Some(&Task::Create);
             let script = Box::new(Script::new(script(lines)));
             let played = play(log, is_made, cast, script, nth);
-            let what = format!("{what}, {log:?} log, call {nth} fails: {failure:?}");
+            let what =
+                format!("{what}, {log:?} log, call {nth} and in all {lasts} fail: {failure:?}");
             let played = played.expect(&what);
             if played.failures == 0 {
                 break;
             }
             judge(failure, &played);
-            nth += stride;
+            nth += stride.max(1);
         }
     }
 }
@@ -128,8 +141,10 @@ fn errors<'a>(played: &'a Played, name: &str) -> Vec<(&'a str, u64)> {
 
 /// Nobody but the victim is told of the failure.
 fn assert_untroubled(played: &Played) {
-    let found = errors(played, "other");
-    assert!(found.is_empty(), "{found:?}\n{}", played.trace);
+    for name in ["other", "reader"] {
+        let found = errors(played, name);
+        assert!(found.is_empty(), "{found:?}\n{}", played.trace);
+    }
 }
 
 /// Where there was no room once, the index goes on.
@@ -137,7 +152,7 @@ fn assert_goes_on(failure: Failure, played: &Played) {
     let found = errors(played, "victim");
     let is_in_doubt = found.iter().any(|(text, _)| text.contains(": io: "));
     let count: u64 = found.iter().map(|(_, count)| count).sum();
-    let goes_on = !failure.is_full() || is_in_doubt || count <= 1;
+    let goes_on = !failure.is_full() || is_in_doubt || count <= played.failures;
     assert!(goes_on, "{found:?}\n{}", played.trace);
 }
 
@@ -196,11 +211,21 @@ fn a_call_of_whoever_makes_the_index_fails() {
 fn a_call_of_a_writer_fails_and_it_goes_on() {
     for log in Log::ALL {
         for patience in [0, 9] {
-            let cast = [before(), worker(patience), other()];
+            let cast = [before(), worker(patience), other(), reader()];
             let alone = |[to, fails]: [_; 2]| {
-                let lines = [to, fails, (VICTIM, Until::End), (OTHER, Until::End)];
-                let before = [(BEFORE, Until::pause()), (BEFORE, Until::Death)];
-                before.into_iter().chain(lines).collect()
+                vec![
+                    (BEFORE, Until::pause()),
+                    (BEFORE, Until::Death),
+                    (READER, Until::pause()),
+                    to,
+                    fails,
+                    (VICTIM, Until::pause()),
+                    (READER, Until::pause()),
+                    (VICTIM, Until::End),
+                    (READER, Until::pause()),
+                    (OTHER, Until::End),
+                    (READER, Until::End),
+                ]
             };
             sweep("alone", log, &cast, 2, alone, |failure, played| {
                 assert_untroubled(played);
@@ -266,7 +291,7 @@ fn a_call_fails_of_an_actor_that_was_overtaken() {
                     (VICTIM, Until::can_fail(Failure::Undone, at)),
                     (OTHER, Until::End),
                     (VICTIM, Until::can_fail(Failure::Undone, nth)),
-                    (VICTIM, Until::Failure(Failure::Undone)),
+                    (VICTIM, Until::Failure(Failure::Undone, 1)),
                 ];
                 let played = play_script(log, &cast, script, at);
                 let what =
