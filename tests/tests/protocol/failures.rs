@@ -39,6 +39,8 @@ fn other() -> Part {
         Task::Flush,
         WRITE_SYNC,
         Task::Verify,
+        Task::Pause,
+        WRITE,
         Task::MergeAll,
         Task::Read,
         Task::Leave,
@@ -48,13 +50,21 @@ fn other() -> Part {
 
 /// It keeps what it has opened, whatever others do.
 fn reader() -> Part {
-    let read = [Task::Read, Task::Pause];
-    let tasks = [&[Task::OpenReader], &read[..], &read, &read, &[Task::Read]].concat();
+    let tasks = [
+        Task::OpenReader,
+        Task::Pause,
+        Task::Read,
+        Task::Pause,
+        Task::Verify,
+        Task::Pause,
+        Task::Backup,
+        Task::Read,
+    ];
     part("reader", &tasks)
 }
 
 fn opener(patience: u32) -> Part {
-    let first = [Task::Open, Task::Read, WRITE, Task::Pause];
+    let first = [Task::Open, Task::Read, WRITE, WRITE, Task::Pause];
     victim(patience, &first)
 }
 
@@ -166,7 +176,7 @@ fn a_call_of_an_opener_fails() {
                 let then = [to, fails, (VICTIM, Until::pause()), (OTHER, Until::End)];
                 before.into_iter().chain(then).collect()
             };
-            sweep("killed", log, &cast, 1, killed, |_, played| {
+            sweep("killed", log, &cast, 2, killed, |_, played| {
                 assert_untroubled(played);
             });
             // Who was there before wakes up when the opener has failed, and before another opens it.
@@ -180,7 +190,7 @@ fn a_call_of_an_opener_fails() {
                     (OTHER, Until::End),
                 ]
             };
-            sweep("open", log, &cast, 1, open, |_, played| {
+            sweep("open", log, &cast, 2, open, |_, played| {
                 assert_untroubled(played);
             });
         }
@@ -200,7 +210,7 @@ fn a_call_of_whoever_makes_the_index_fails() {
             let lines = [to, fails, (VICTIM, Until::End), (OTHER, Until::End)];
             lines.into_iter().collect()
         };
-        sweep("a maker", log, &cast, 1, script, |_, played| {
+        sweep("a maker", log, &cast, 2, script, |_, played| {
             assert_untroubled(played);
         });
     }
@@ -227,7 +237,7 @@ fn a_call_of_a_writer_fails_and_it_goes_on() {
                     (READER, Until::End),
                 ]
             };
-            sweep("alone", log, &cast, 2, alone, |failure, played| {
+            sweep("alone", log, &cast, 4, alone, |failure, played| {
                 assert_untroubled(played);
                 assert_goes_on(failure, played);
             });
@@ -250,7 +260,7 @@ fn a_call_of_a_writer_fails_and_another_takes_over() {
                     (VICTIM, Until::End),
                 ]
             };
-            sweep("at once", log, &cast, 2, at_once, |_, played| {
+            sweep("at once", log, &cast, 4, at_once, |_, played| {
                 assert_untroubled(played);
             });
             // It sleeps before a later call, and wakes up when the other has come half way.
@@ -267,7 +277,7 @@ fn a_call_of_a_writer_fails_and_another_takes_over() {
                     (OTHER, Until::End),
                 ]
             };
-            sweep("amid", log, &cast, 3, amid, |_, _| {});
+            sweep("amid", log, &cast, 5, amid, |_, _| {});
         }
     }
 }
@@ -276,31 +286,83 @@ fn a_call_of_a_writer_fails_and_another_takes_over() {
 /// first calls that it makes then fails: what is gone it does not take for damage.
 #[test]
 fn a_call_fails_of_an_actor_that_was_overtaken() {
-    let stride = variable("SIDX_SLEEPERS_STRIDE").unwrap_or(3).max(1);
     let reader = [Task::OpenReader, Task::Read, Task::Verify, Task::Backup];
-    for victim in [worker(0), part("victim", &reader)] {
-        for (log, nth) in Log::ALL
-            .iter()
-            .flat_map(|log| (1..=4).map(move |nth| (*log, nth)))
-        {
-            let cast = [before(), victim.clone(), other()];
-            let mut at = 1;
-            loop {
-                let script = vec![
-                    (BEFORE, Until::End),
-                    (VICTIM, Until::can_fail(Failure::Undone, at)),
-                    (OTHER, Until::End),
-                    (VICTIM, Until::can_fail(Failure::Undone, nth)),
-                    (VICTIM, Until::Failure(Failure::Undone, 1)),
-                ];
-                let played = play_script(log, &cast, script, at);
-                let what =
-                    format!("{log:?} log, asleep before call {at}, of which the next {nth} fails");
-                if played.expect(&what).failures == 0 {
-                    break;
-                }
-                at += stride;
+    for log in Log::ALL {
+        for victim in [worker(0), part("victim", &reader)] {
+            // The other has ended, or is at work still.
+            for is_over in [true, false] {
+                let cast = [before(), victim.clone(), other()];
+                let script = |first, second| {
+                    let other = if is_over { Until::End } else { Until::pause() };
+                    vec![
+                        (BEFORE, Until::End),
+                        (VICTIM, Until::can_fail(Failure::Undone, first)),
+                        (OTHER, other),
+                        (VICTIM, Until::can_fail(Failure::Undone, second)),
+                        (VICTIM, Until::Failure(Failure::Undone, 1)),
+                        (VICTIM, Until::pause()),
+                        (OTHER, Until::End),
+                    ]
+                };
+                sweep_two("overtaken", log, &cast, 6, script, |played| {
+                    if is_over {
+                        assert_untroubled(played);
+                    }
+                });
             }
+        }
+    }
+}
+
+/// Of the opening, and of what it does to go on.
+#[test]
+fn two_calls_of_an_opener_fail() {
+    for log in Log::ALL {
+        for way in [Failure::Undone, Failure::Done, Failure::Full] {
+            let cast = [before(), opener(9), other()];
+            let stride = if way == Failure::Undone { 7 } else { 2 };
+            // An opening that finds no room tries twice, and then waits for the first change.
+            let lasts = if way.is_full() { 2 } else { 1 };
+            let script = |first, second| {
+                vec![
+                    (BEFORE, Until::pause()),
+                    (BEFORE, Until::Death),
+                    (VICTIM, Until::can_fail(way, first)),
+                    (VICTIM, Until::Failure(way, lasts)),
+                    (VICTIM, Until::can_fail(way, second)),
+                    (VICTIM, Until::Failure(way, 1)),
+                    (VICTIM, Until::pause()),
+                    (OTHER, Until::End),
+                ]
+            };
+            let judge = assert_untroubled;
+            sweep_two(&format!("{way:?}"), log, &cast, stride, script, judge);
+        }
+    }
+}
+
+/// Plays a script over and over that has to do with two calls of the victim: every `stride`th that it
+/// makes, and one of the first after that.
+fn sweep_two(
+    what: &str,
+    log: Log,
+    cast: &[Part],
+    stride: u64,
+    script: impl Fn(u64, u64) -> Vec<(usize, Until)>,
+    judge: impl Fn(&Played),
+) {
+    let stride = variable("SIDX_SLEEPERS_STRIDE").unwrap_or(stride).max(1);
+    for second in 1..=8 {
+        let mut first = 1;
+        loop {
+            let played = play_script(log, cast, script(first, second), first);
+            let what = format!("{what}, {log:?} log, call {first} and {second} after it");
+            let played = played.expect(&what);
+            judge(&played);
+            if played.failures == 0 {
+                break;
+            }
+            first += stride;
         }
     }
 }
@@ -355,7 +417,7 @@ fn a_call_of_a_reader_fails_beside_a_writer() {
                 lines.extend([(VICTIM, Until::End), (OTHER, Until::End)]);
                 lines
             };
-            sweep("a reader", log, &cast, 1, script, |_, played| {
+            sweep("a reader", log, &cast, 2, script, |_, played| {
                 assert_untroubled(played);
             });
         }
