@@ -9,7 +9,7 @@
 //! * [`director`] has directors: chance, and scripts.
 //! * [`storage`] is the storage that an actor has.
 //! * [`record`] is what was written, refused and shown: the judge; [`removals`] what was dropped.
-//! * [`actor`] is what actors do, on the index as any program would.
+//! * [`task`] is what an actor is told to do, and [`actor`] does it, on the index as any program would.
 //! * [`casting`] draws casts of actors.
 //! * [`play`] is a whole run, to the judgement at its end.
 
@@ -22,3 +22,4 @@ pub mod record;
 pub mod removals;
 pub mod stage;
 pub mod storage;
+pub mod task;

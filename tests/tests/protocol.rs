@@ -33,10 +33,10 @@ mod readers;
 mod writers;
 
 use sidx_host::Durability;
-use sidx_tests::sleepers::actor::{Part, Task};
 use sidx_tests::sleepers::director::Until;
 use sidx_tests::sleepers::play::{Log, Played, play_script};
 use sidx_tests::sleepers::stage::Verb;
+use sidx_tests::sleepers::task::{Part, Task};
 
 const WRITE: Task = Task::Write(2, Durability::Os);
 const WRITE_SYNC: Task = Task::Write(2, Durability::Sync);

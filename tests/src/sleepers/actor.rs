@@ -8,61 +8,9 @@ use super::record::{Fate, Horizon, Record, Ticket, fate_of};
 use super::removals::Answer;
 use super::stage::{Stage, Verb};
 use super::storage::{Me, SleepyStore};
+use super::task::{Part, Task};
 use crate::model::{Found, Query};
 use crate::subject::{NAME, ask, batch, read};
-
-/// One thing after another that an actor does. After an error of a change it leaves the index; what
-/// follows up to the next opening is left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Task {
-    /// Opens for writing, and creates what does not exist.
-    Create,
-    /// Opens for writing.
-    Open,
-    /// Opens for reading.
-    OpenReader,
-    /// Writes a batch of so many rows.
-    Write(i64, Durability),
-    /// Flushes.
-    Flush,
-    /// Merges what is similar.
-    Merge,
-    /// Merges everything.
-    MergeAll,
-    /// Drops about so many hundredths of all keys, the smallest.
-    Drop(i64),
-    /// Reads everything.
-    Read,
-    /// Checks everything.
-    Verify,
-    /// Copies the index to another store, and reads the copy.
-    Backup,
-    /// Lets go of the index without a flush.
-    Leave,
-    /// Flushes and lets go.
-    Close,
-    /// Repairs the index, which is not damaged, but may have [lost](Self::Lose) its `index.json`.
-    Repair,
-    /// Drops the index.
-    Remove,
-    /// Loses `index.json`, as damage at rest does.
-    Lose,
-    /// Sleeps.
-    Pause,
-}
-
-/// An actor of a run.
-#[derive(Clone, Debug)]
-pub struct Part {
-    /// Its name, which begins with what it is.
-    pub name: String,
-    /// What it does.
-    pub tasks: Vec<Task>,
-    /// Tasks that it goes on with after an error.
-    pub patience: u32,
-    /// Whether it takes the lock of a writer, as programs on one machine do.
-    pub takes_lock: bool,
-}
 
 /// What all actors of a run share.
 pub struct Cast {
@@ -511,19 +459,4 @@ fn is_of_settings(report: &serde_json::Value) -> bool {
 /// The keys of rows.
 pub fn keys(found: &[Found]) -> Vec<i64> {
     found.iter().map(|row| row.key).collect()
-}
-
-impl Task {
-    fn begins(self) -> bool {
-        matches!(
-            self,
-            Self::Create
-                | Self::Open
-                | Self::OpenReader
-                | Self::Repair
-                | Self::Remove
-                | Self::Lose
-                | Self::Pause
-        )
-    }
 }

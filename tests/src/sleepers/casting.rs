@@ -4,7 +4,7 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 use sidx_host::Durability;
 
-use super::actor::{Part, Task};
+use super::task::{Part, Task};
 
 /// Who takes the lock of a writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,12 +10,13 @@ use rand::{Rng, SeedableRng};
 use sidx_host::storage::{MemoryStore, Store as Backend};
 use sidx_host::{ErrorKind, Store};
 
-use super::actor::{Actor, Cast, Part, Task, keys, options, rows};
+use super::actor::{Actor, Cast, keys, options, rows};
 use super::casting::{Locks, random_cast};
 use super::director::{Chance, Script, Until};
 use super::record::Record;
 use super::stage::{Director, Stage};
 use super::storage::{Died, Me, SleepyStore};
+use super::task::{Part, Task};
 use crate::subject::NAME;
 use crate::ungrowing::UngrowingStore;
 

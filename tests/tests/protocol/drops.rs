@@ -1,9 +1,9 @@
 //! Drops, and what is made under the name after them.
 
-use sidx_tests::sleepers::actor::{Part, Task};
 use sidx_tests::sleepers::director::Until;
 use sidx_tests::sleepers::play::Log;
 use sidx_tests::sleepers::stage::Verb;
+use sidx_tests::sleepers::task::{Part, Task};
 
 use crate::{WRITE, WRITE_SYNC, part, scene, sweep};
 

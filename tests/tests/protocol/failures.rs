@@ -1,9 +1,9 @@
 //! One call fails, and it goes on as it can: whoever comes next finds what was acknowledged.
 
-use sidx_tests::sleepers::actor::{Part, Task};
 use sidx_tests::sleepers::director::{Script, Until};
 use sidx_tests::sleepers::failure::Failure;
 use sidx_tests::sleepers::play::{Log, Played, play, play_script};
+use sidx_tests::sleepers::task::{Part, Task};
 
 use crate::{WRITE, WRITE_SYNC, part, variable};
 

@@ -1,8 +1,8 @@
 //! Openings that meet.
 
-use sidx_tests::sleepers::actor::{Part, Task};
 use sidx_tests::sleepers::director::Until;
 use sidx_tests::sleepers::play::Log;
+use sidx_tests::sleepers::task::{Part, Task};
 
 use crate::{WRITE, WRITE_SYNC, part, publication, scene, sweep};
 

@@ -1,8 +1,8 @@
 //! Writers that wake up when another has taken over.
 
-use sidx_tests::sleepers::actor::{Part, Task};
 use sidx_tests::sleepers::director::Until;
 use sidx_tests::sleepers::play::Log;
+use sidx_tests::sleepers::task::{Part, Task};
 
 use crate::{WRITE, WRITE_SYNC, log_change, part, publication, removal, scene, sweep};
 
