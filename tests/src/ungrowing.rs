@@ -97,8 +97,12 @@ impl Storage for Ungrowing {
         self.0.lock()
     }
 
-    fn clear_unfinished(&self) -> Result<()> {
-        self.0.clear_unfinished()
+    fn unfinished(&self) -> Result<Vec<String>> {
+        self.0.unfinished()
+    }
+
+    fn clear_unfinished(&self, unfinished: &[String]) -> Result<()> {
+        self.0.clear_unfinished(unfinished)
     }
 
     fn nonce(&self) -> Result<u128> {

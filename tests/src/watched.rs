@@ -145,8 +145,12 @@ impl Storage for Watched {
         self.inner.lock()
     }
 
-    fn clear_unfinished(&self) -> Result<()> {
-        self.inner.clear_unfinished()
+    fn unfinished(&self) -> Result<Vec<String>> {
+        self.inner.unfinished()
+    }
+
+    fn clear_unfinished(&self, unfinished: &[String]) -> Result<()> {
+        self.inner.clear_unfinished(unfinished)
     }
 
     fn nonce(&self) -> Result<u128> {

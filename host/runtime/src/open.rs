@@ -83,12 +83,17 @@ impl Open {
         } else {
             Some(storage.lock()?)
         };
+        // Before a claim that others may follow: what a successor begins is not to be cleared away.
+        let unfinished = match read_only {
+            true => Vec::new(),
+            false => storage.unfinished()?,
+        };
         let begin = || Begun::new(&storage, &settings);
         let mut begun = begin().map_err(|error| error.at(format_args!("index `{name}`")))?;
         if !read_only && !begun.shared.log.is_written() {
             // It found no room to take over, maybe because of what a crash left unfinished. Nobody else is at
             // work while the lock is held.
-            storage.clear_unfinished()?;
+            storage.clear_unfinished(&unfinished)?;
             begun = begin().map_err(|error| error.at(format_args!("index `{name}`")))?;
         }
         let Begun {
@@ -99,7 +104,7 @@ impl Open {
         // Who was at work before was kept out by now, whatever has become of the lock; not so where that
         // waits for room.
         if shared.log.is_written()
-            && let Err(error) = shared.storage.clear_unfinished()
+            && let Err(error) = shared.storage.clear_unfinished(&unfinished)
         {
             tracing::warn!(index = name, %error, "unfinished files could not be cleared away");
         }

@@ -91,7 +91,7 @@ pub(crate) fn clear(place: &Arc<dyn Storage>, name: &str, settings: &Settings) -
     for directory in ["parts", "quarantine"] {
         place.remove(directory)?;
     }
-    place.clear_unfinished()
+    place.clear_unfinished(&place.unfinished()?)
 }
 
 fn absent(store: &dyn Store, name: &str) -> Error {

@@ -43,6 +43,7 @@ fn run_at(
     accept_loss: bool,
 ) -> Result<Value> {
     let _lock = storage.lock()?;
+    let unfinished = storage.unfinished()?;
     let shared = Shared::new(Arc::clone(&storage), settings.budgets, false);
     let pool = Pool::new(
         Arc::clone(&shared),
@@ -55,7 +56,7 @@ fn run_at(
         .repair(accept_loss)
         .map_err(|error| error.at(format_args!("index `{name}`")))?;
     if shared.log.is_written() {
-        storage.clear_unfinished()?;
+        storage.clear_unfinished(&unfinished)?;
     }
     parse_report(&report)
 }

@@ -382,8 +382,12 @@ impl Storage for DirectoryStorage {
         Ok(Box::new(lock))
     }
 
-    fn clear_unfinished(&self) -> Result<()> {
-        disk::remove_leftovers(self.fs.as_ref(), &self.root)
+    fn unfinished(&self) -> Result<Vec<String>> {
+        disk::leftovers(self.fs.as_ref(), &self.root)
+    }
+
+    fn clear_unfinished(&self, unfinished: &[String]) -> Result<()> {
+        disk::remove_leftovers(self.fs.as_ref(), &self.root, unfinished)
     }
 
     fn nonce(&self) -> Result<u128> {

@@ -137,9 +137,16 @@ pub trait Storage: Send + Sync {
     /// spares writers the waiting for each other, and gives a clear message; nothing relies on it.
     fn lock(&self) -> Result<Lock>;
 
-    /// Clears away what writers that are gone left under construction. A writer that is at work cannot finish
-    /// what it has begun then: call it when it has been kept out.
-    fn clear_unfinished(&self) -> Result<()> {
+    /// What is under construction, by whomever, for [`clear_unfinished`](Self::clear_unfinished).
+    fn unfinished(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    /// Clears away what was [under construction](Self::unfinished), and is still. A writer that is at work
+    /// cannot finish it then: look before its successor begins anything, and call this when the writer has
+    /// been kept out.
+    fn clear_unfinished(&self, unfinished: &[String]) -> Result<()> {
+        let _ = unfinished;
         Ok(())
     }
 

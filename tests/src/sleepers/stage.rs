@@ -57,6 +57,8 @@ pub enum Verb {
     Sync,
     /// `truncate` of a growing file.
     Truncate,
+    /// `unfinished`.
+    Unfinished,
     /// `clear_unfinished`.
     Clear,
     /// `pin` of an epoch.
@@ -94,7 +96,7 @@ impl Verb {
         match self {
             V::Begin | V::Pause | V::End => &[],
             V::Lock | V::Get | V::ListObjects | V::Open | V::Read | V::List => &[Undone],
-            V::Clear | V::Pin | V::Pinned => &[Undone],
+            V::Unfinished | V::Clear | V::Pin | V::Pinned => &[Undone],
             V::Put | V::Swap | V::Finish | V::Grow => &[Undone, Done, Full],
             V::Create | V::SyncNames => &[Undone, Full],
             V::RemoveObject | V::Rename | V::Truncate => &[Undone, Done],
@@ -169,8 +171,10 @@ struct State {
     failure: Option<String>,
     /// Where the random bits of actors come from.
     bits: SmallRng,
-    /// Who cleared away what was under construction, in order.
-    clearings: Vec<usize>,
+    /// Files that were begun.
+    begun: u64,
+    /// Who cleared away what was under construction, and up to which file.
+    clearings: Vec<(usize, u64)>,
     /// Epochs that openings have published beyond their first, because others came between.
     retries: u64,
 }
@@ -202,6 +206,7 @@ impl Stage {
             lines: Vec::new(),
             failure: None,
             bits: SmallRng::seed_from_u64(seed),
+            begun: 0,
             clearings: Vec::new(),
             retries: 0,
         };
@@ -309,21 +314,28 @@ impl Stage {
         self.state().bits.random()
     }
 
-    /// An actor clears away what others have under construction.
-    pub fn clear_unfinished(&self, actor: usize) {
-        self.state().clearings.push(actor);
+    /// A file is begun. Returns which it is.
+    pub fn begin_file(&self) -> u64 {
+        let mut state = self.state();
+        state.begun += 1;
+        state.begun
     }
 
-    /// How often somebody has cleared something away so far.
-    pub fn clearings(&self) -> usize {
-        self.state().clearings.len()
+    /// The file that was begun last.
+    pub fn last_file(&self) -> u64 {
+        self.state().begun
     }
 
-    /// Whether what an actor began after so many clearings is gone.
-    pub fn is_cleared(&self, actor: usize, since: usize) -> bool {
+    /// An actor clears away what others have under construction, up to a file.
+    pub fn clear_unfinished(&self, actor: usize, last: u64) {
+        self.state().clearings.push((actor, last));
+    }
+
+    /// Whether a file that an actor began is gone.
+    pub fn is_cleared(&self, actor: usize, file: u64) -> bool {
         let state = self.state();
-        let later = state.clearings.iter().skip(since);
-        later.into_iter().any(|other| *other != actor)
+        let is_hit = |(other, last): &(usize, u64)| *other != actor && file <= *last;
+        state.clearings.iter().any(is_hit)
     }
 
     /// Steps that were made by all.

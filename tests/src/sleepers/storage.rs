@@ -147,7 +147,7 @@ impl Storage for Sleepy {
         Ok(Box::new(SleepyFile {
             inner,
             path: path.to_owned(),
-            clearings: self.me.stage.clearings(),
+            number: self.me.stage.begin_file(),
             storage: None,
             me: self.me.clone(),
         }))
@@ -158,7 +158,7 @@ impl Storage for Sleepy {
         Ok(Arc::new(SleepyFile {
             inner,
             path: path.to_owned(),
-            clearings: 0,
+            number: 0,
             storage: (self.forgets && path.starts_with("parts/")).then(|| Arc::clone(&self.inner)),
             me: self.me.clone(),
         }))
@@ -243,10 +243,18 @@ impl Storage for Sleepy {
         Ok(self.me.stage().nonce())
     }
 
-    fn clear_unfinished(&self) -> Result<()> {
+    fn unfinished(&self) -> Result<Vec<String>> {
+        let last = || Ok(vec![self.me.stage().last_file().to_string()]);
+        self.me.call(Verb::Unfinished, "", last)
+    }
+
+    fn clear_unfinished(&self, unfinished: &[String]) -> Result<()> {
         self.me.call(Verb::Clear, "", || {
-            self.me.stage().clear_unfinished(self.me.number());
-            self.inner.clear_unfinished()
+            for last in unfinished {
+                let last = last.parse().expect("the number of a file");
+                self.me.stage().clear_unfinished(self.me.number(), last);
+            }
+            Ok(())
         })
     }
 
@@ -280,8 +288,8 @@ impl Storage for Sleepy {
 struct SleepyFile<F> {
     inner: F,
     path: String,
-    /// How often somebody had cleared away what was under construction when it was begun.
-    clearings: usize,
+    /// Which of all files that were begun it is.
+    number: u64,
     /// Where its name must be when it is read.
     storage: Option<Arc<dyn Storage>>,
     me: Me,
@@ -298,12 +306,12 @@ impl NewFile for SleepyFile<Box<dyn NewFile>> {
         let Self {
             inner,
             path,
-            clearings,
+            number,
             me,
             ..
         } = *self;
         me.call(Verb::Finish, &path, || {
-            if me.stage.is_cleared(me.actor, clearings) {
+            if me.stage.is_cleared(me.actor, number) {
                 let text = format!("{path} was cleared away by another writer; reopen the index");
                 return Err(Error::conflict(text));
             }

@@ -186,8 +186,12 @@ impl Storage for OrderedStorage {
         self.inner.lock()
     }
 
-    fn clear_unfinished(&self) -> Result<()> {
-        self.inner.clear_unfinished()
+    fn unfinished(&self) -> Result<Vec<String>> {
+        self.inner.unfinished()
+    }
+
+    fn clear_unfinished(&self, unfinished: &[String]) -> Result<()> {
+        self.inner.clear_unfinished(unfinished)
     }
 
     fn pin(&self, epoch: u64) -> Result<Option<Lock>> {

@@ -213,30 +213,40 @@ pub(super) fn remove_hidden_directories(fs: &dyn FileSystem, directory: &Path) -
     Ok(())
 }
 
-/// Removes what is left of files and directories under construction in a place, also below
-/// sub-directories, but for other places.
-pub(super) fn remove_leftovers(fs: &dyn FileSystem, place: &Path) -> Result<()> {
-    remove_leftovers_in(fs, place, &|entry| !is_incarnation(&entry.name))
+/// What is under construction in a place, and what is left of that, also below sub-directories, but for other
+/// places: paths below it.
+pub(super) fn leftovers(fs: &dyn FileSystem, place: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let mut directories = vec![String::new()];
+    while let Some(directory) = directories.pop() {
+        for entry in entries(fs, &place.join(&directory))? {
+            let is_place = directory.is_empty() && is_incarnation(&entry.name);
+            let path = match directory.is_empty() {
+                true => entry.name.clone(),
+                false => format!("{directory}/{}", entry.name),
+            };
+            if is_leftover(&entry.name) {
+                found.push(path);
+            } else if entry.is_directory && !is_place {
+                directories.push(path);
+            }
+        }
+    }
+    Ok(found)
 }
 
-fn remove_leftovers_in(
-    fs: &dyn FileSystem,
-    directory: &Path,
-    is_ours: &dyn Fn(&Entry) -> bool,
-) -> Result<()> {
-    for entry in entries(fs, directory)?
-        .into_iter()
-        .filter(|entry| is_ours(entry))
-    {
-        let path = directory.join(&entry.name);
-        let removed = match (is_leftover(&entry.name), entry.is_directory) {
-            (true, true) => remove_tree(fs, &path),
-            (true, false) => bear_absence(fs.remove_file(&path)),
-            (false, true) => {
-                remove_leftovers_in(fs, &path, &|_| true)?;
-                Ok(())
-            }
-            (false, _) => Ok(()),
+/// Removes leftovers of a place, of those that were found as far as they are still there.
+pub(super) fn remove_leftovers(fs: &dyn FileSystem, place: &Path, found: &[String]) -> Result<()> {
+    for each in found {
+        let path = place.join(each);
+        let is_one = path
+            .file_name()
+            .is_some_and(|name| is_leftover(&name.to_string_lossy()));
+        let removed = match fs.link_metadata(&path) {
+            _ if !is_one => Ok(()),
+            Ok(metadata) if metadata.kind == FileKind::Directory => remove_tree(fs, &path),
+            Ok(_) => bear_absence(fs.remove_file(&path)),
+            Err(cause) => bear_absence(Err(cause)),
         };
         removed.map_err(|cause| Error::io("remove", &path, cause))?;
     }

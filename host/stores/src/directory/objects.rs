@@ -194,7 +194,8 @@ mod tests {
         let name = |file: &TempFile| {
             attempts.set(attempts.get() + 1);
             if attempts.get() <= clearings {
-                disk::remove_leftovers(local().as_ref(), root).expect("cleared");
+                let found = disk::leftovers(local().as_ref(), root).expect("listed");
+                disk::remove_leftovers(local().as_ref(), root, &found).expect("cleared");
             }
             file.link(&path)
         };

@@ -113,7 +113,8 @@ fn what_a_crash_left_is_cleared_away_and_nothing_else() {
     // The lock alone tells nothing of who is at work.
     drop(index.lock().expect("free"));
     assert!(root.join("~7-0.tmp").exists());
-    index.clear_unfinished().expect("cleared");
+    let unfinished = index.unfinished().expect("listed");
+    index.clear_unfinished(&unfinished).expect("cleared");
     assert_eq!(
         fs::read_dir(root.join("parts/1"))
             .expect("readable")
@@ -129,10 +130,16 @@ fn a_file_that_was_cleared_away_cannot_be_finished() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let index = storage(directory.path());
     let file = index.create("d/a").expect("new");
-    index.clear_unfinished().expect("cleared");
+    let unfinished = index.unfinished().expect("listed");
+    index.clear_unfinished(&unfinished).expect("cleared");
+    // What was begun since stays.
+    index.create("d/b").expect("new").finish().expect("whole");
+    let later = index.create("d/c").expect("new");
+    index.clear_unfinished(&unfinished).expect("cleared");
+    later.finish().expect("still there");
     let error = file.finish().expect_err("it is gone");
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
-    assert!(index.list("d").expect("listed").is_empty());
+    assert_eq!(index.list("d").expect("listed"), ["b", "c"]);
 }
 
 #[test]
