@@ -429,12 +429,10 @@ impl wit::Guest for Component {
 
 impl wit::GuestCursor for Cursor {
     fn next(&self, max_rows: u32) -> Result<Option<wit::Rows>, wit::Error> {
-        let rows = self
-            .0
-            .borrow_mut()
-            .next(max_rows)
-            .map_err(from_engine::error)?;
-        Ok(rows.map(from_engine::rows))
+        match self.0.borrow_mut().next(max_rows) {
+            Ok(rows) => Ok(rows.map(from_engine::rows)),
+            failed => with_index(|index| index.explained(failed)).map(|_| None),
+        }
     }
 
     fn explain(&self) -> String {
@@ -448,7 +446,9 @@ impl wit::GuestCursor for Cursor {
 
 impl wit::GuestDumpCursor for DumpCursor {
     fn next(&self) -> Result<Option<wit::Dumped>, wit::Error> {
-        let dumped = self.0.borrow_mut().next().map_err(from_engine::error)?;
-        Ok(dumped.map(from_engine::dumped))
+        match self.0.borrow_mut().next() {
+            Ok(dumped) => Ok(dumped.map(from_engine::dumped)),
+            failed => with_index(|index| index.explained(failed)).map(|_| None),
+        }
     }
 }

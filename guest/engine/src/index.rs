@@ -111,8 +111,9 @@ impl<H: Host> Index<H> {
         Ok((host, live, introducer))
     }
 
-    /// What another writer may have removed by now is no damage.
-    fn explained<T>(&self, result: Result<T>) -> Result<T> {
+    /// What another writer may have removed by now is no damage. For what cursors say, too, which know
+    /// nothing of writers.
+    pub fn explained<T>(&self, result: Result<T>) -> Result<T> {
         result.map_err(|error| takeover::explained(&*self.host, self.live.term, error))
     }
 

@@ -217,7 +217,7 @@ impl Instance for NativeInstance {
             .cursors
             .get_mut(&cursor)
             .ok_or_else(|| unknown(cursor))?;
-        let rows = open.next(max_rows)?;
+        let rows = self.index.explained(open.next(max_rows))?;
         rows.map(|rows| Returned::of(rows, self.index.host()))
             .transpose()
     }
@@ -326,7 +326,7 @@ impl Instance for NativeInstance {
 
     fn next_dumped(&mut self, cursor: u64) -> Result<Option<Dumped>> {
         let open = self.dumps.get_mut(&cursor).ok_or_else(|| unknown(cursor))?;
-        let Some(dumped) = open.next()? else {
+        let Some(dumped) = self.index.explained(open.next())? else {
             return Ok(None);
         };
         Ok(Some(Dumped {
