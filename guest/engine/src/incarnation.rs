@@ -3,8 +3,9 @@
 //! A name may be used again as soon as its index was dropped, while somebody who sleeps may still write
 //! where that was. So each incarnation has a place of its own that no other ever gets, and objects in the
 //! place of the name say which is the one: `00000001.incarnation`, `00000002.incarnation` and so on, each
-//! put if absent after those before it, none ever changed or removed. The last of them counts. What is made
-//! first is in the place of the name itself; a copy, and what is made after a drop, in one below it.
+//! put if absent after those before it, none ever removed, or changed but by a repair of the last. The last
+//! of them counts. What is made first is in the place of the name itself; a copy, and what is made after a
+//! drop, in one below it.
 //!
 //! Indexes of before there were such objects are in the place of their name, which has their `index.json`.
 

@@ -48,7 +48,7 @@ impl database::Store for Store {
         let location = self.0.location();
         let location = Path::new(&location);
         let folder = location.join(index);
-        if location.join("index.json").is_file() {
+        if is_index(location) {
             let name = location.file_name().unwrap_or_default();
             let above = location.parent();
             let above = above.filter(|above| !above.as_os_str().is_empty());
@@ -89,6 +89,13 @@ impl database::Store for Store {
     fn remove(&self, index: &str) -> Result<u64> {
         self.0.remove_index(index).map_err(told)
     }
+}
+
+/// Whether a folder is that of an index.
+fn is_index(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names = entries.map(|entry| entry.file_name());
+    names.any(|name| name == "index.json" || name.to_string_lossy().ends_with(".incarnation"))
 }
 
 fn within(mut index: IndexBuilder, room: Room) -> IndexBuilder {

@@ -339,10 +339,13 @@ impl IndexBuilder {
             match Open::new(name, Arc::clone(&place), self.settings.clone()) {
                 // It was dropped, maybe by somebody who did not come as far as to note that here.
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    if removal::clear(&place, name, &self.settings).is_err() {
+                    if !removal::was_dropped(&place, &self.settings) {
                         return Err(error);
                     }
                     incarnation::bury(store, name, &place)?;
+                    if let Err(error) = removal::clear(&place, name, &self.settings) {
+                        tracing::warn!(index = name, %error, "what was dropped could not be cleared away");
+                    }
                 }
                 opened => return opened.map(Index::new),
             }

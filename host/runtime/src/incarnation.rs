@@ -128,7 +128,11 @@ impl<'a> Name<'a> {
         };
         let before = match self.number.saturating_sub(1) {
             0 => Incarnation::Here,
-            number => read(self.root.as_ref(), number)?,
+            number => match read(self.root.as_ref(), number) {
+                // Then nobody knows where it was, and what is left of it stays.
+                Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(None),
+                said => said?,
+            },
         };
         match before {
             Incarnation::Here => Ok(Some(Arc::clone(&self.root))),
@@ -144,9 +148,7 @@ impl<'a> Name<'a> {
             let Some(number) = Incarnation::number_of_place(&place) else {
                 continue;
             };
-            let is_named = number <= self.number
-                && read(self.root.as_ref(), number)? == Incarnation::Below(place.clone());
-            if !is_named {
+            if !self.may_be_named(&place, number)? {
                 let path = self.path(&place);
                 let storage = self.store.open_index(&path, false)?;
                 let is_whole = storage.get(INDEX_OBJECT)?.is_some();
@@ -162,6 +164,17 @@ impl<'a> Name<'a> {
             }
         }
         Ok(unnamed)
+    }
+
+    /// Whether the object with the number of a place names it, or cannot be read any more.
+    fn may_be_named(&self, place: &str, number: u32) -> Result<bool> {
+        if number > self.number {
+            return Ok(false);
+        }
+        match read(self.root.as_ref(), number) {
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(true),
+            said => Ok(said? == Incarnation::Below(place.to_owned())),
+        }
     }
 
     /// Removes the place of a copy that did not come to its end. If it goes on after all, it is too late: its
@@ -202,15 +215,31 @@ impl<'a> Name<'a> {
         known.mend_last(damaged)
     }
 
+    /// The places that the object with a number may have named: whole indexes, or where there is none and
+    /// there was such an object, an index that was being made, or has lost its `index.json`.
+    fn candidates(&self, number: u32, was_there: bool) -> Result<Vec<String>> {
+        let unnamed = self.unnamed()?.into_iter();
+        let ours = unnamed.filter(|(unnamed, _)| unnamed.number == number);
+        let (whole, others): (Vec<_>, Vec<_>) = ours.partition(|(_, is_whole)| *is_whole);
+        // What is made first is in the place of the name.
+        let places = match whole.is_empty() && was_there && number > 1 {
+            true => others,
+            false => whole,
+        };
+        Ok(places
+            .into_iter()
+            .map(|(unnamed, _)| unnamed.place)
+            .collect())
+    }
+
     fn mend_last(&self, damaged: Option<Error>) -> Result<Option<Value>> {
         let number = self.next_number()?;
         let object = Incarnation::object(number);
-        let whole = self.unnamed()?.into_iter();
-        let whole = whole.filter(|(unnamed, is_whole)| *is_whole && unnamed.number == number);
-        let mut places = whole.map(|(unnamed, _)| unnamed.place);
+        let mut places = self.candidates(number, damaged.is_some())?.into_iter();
         let (said, problem) = match (places.next(), places.next(), damaged) {
             (None, _, None) => return Ok(None),
-            (None, _, Some(error)) if self.root.get(INDEX_OBJECT)?.is_some() => {
+            // Should that have been dropped, its last snapshot says so.
+            (None, _, Some(error)) if number == 1 => {
                 (Incarnation::Here, error.message().to_owned())
             }
             (None, _, Some(error)) => (Incarnation::Dropped, error.message().to_owned()),
@@ -273,8 +302,9 @@ pub(crate) struct Unnamed {
 pub(crate) fn has_index(store: &dyn Store, name: &str) -> bool {
     let looked = Name::look(store, name, false).and_then(|looked| looked.place());
     match looked {
+        // One that cannot be read either.
         Ok(place) => {
-            place.is_some_and(|place| place.get(INDEX_OBJECT).is_ok_and(|it| it.is_some()))
+            place.is_some_and(|place| place.get(INDEX_OBJECT).map_or(true, |it| it.is_some()))
         }
         Err(error) => error.kind() != ErrorKind::NotFound,
     }

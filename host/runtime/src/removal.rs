@@ -30,7 +30,7 @@ pub(crate) fn run(store: &dyn Store, name: &str, settings: &Settings) -> Result<
     let before = place.size_bytes()?;
     let is_first = match with_instance(&place, settings, |instance| instance.drop_index()) {
         // There is no room to note it. Nobody is at work while the lock is held.
-        Err(error) if error.kind() == ErrorKind::ResourceExhausted => {
+        Err(error) if error.kind() == ErrorKind::ResourceExhausted && place.has_locks() => {
             drop(lock);
             return store.remove_index(name).map(|()| before);
         }
@@ -92,6 +92,11 @@ pub(crate) fn clear(place: &Arc<dyn Storage>, name: &str, settings: &Settings) -
         place.remove(directory)?;
     }
     place.clear_unfinished(&place.unfinished()?)
+}
+
+/// Whether an index was dropped for certain.
+pub(crate) fn was_dropped(place: &Arc<dyn Storage>, settings: &Settings) -> bool {
+    with_instance(place, settings, |instance| instance.clear_dropped()).is_ok()
 }
 
 fn absent(store: &dyn Store, name: &str) -> Error {

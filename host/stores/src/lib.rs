@@ -137,6 +137,12 @@ pub trait Storage: Send + Sync {
     /// spares writers the waiting for each other, and gives a clear message; nothing relies on it.
     fn lock(&self) -> Result<Lock>;
 
+    /// Whether the lock keeps out whoever asks for it, in any process. Where it does not, because the
+    /// medium has none that end with their process, nothing is done that relies on it.
+    fn has_locks(&self) -> bool {
+        true
+    }
+
     /// What is under construction, by whomever, for [`clear_unfinished`](Self::clear_unfinished).
     fn unfinished(&self) -> Result<Vec<String>> {
         Ok(Vec::new())

@@ -243,6 +243,10 @@ impl Storage for Sleepy {
         Ok(self.me.stage().nonce())
     }
 
+    fn has_locks(&self) -> bool {
+        self.takes_lock
+    }
+
     fn unfinished(&self) -> Result<Vec<String>> {
         let last = || Ok(vec![self.me.stage().last_file().to_string()]);
         self.me.call(Verb::Unfinished, "", last)

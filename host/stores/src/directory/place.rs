@@ -78,10 +78,13 @@ pub(super) fn check_parent(fs: &dyn FileSystem, root: &Path) -> Result<()> {
 fn is_index(fs: &dyn FileSystem, path: &Path) -> Result<bool> {
     let (mut has_object, mut has_rows) = (false, false);
     for entry in disk::entries(fs, path)? {
-        if entry.name.ends_with(SNAPSHOT) && !entry.is_directory {
+        let is_object = [SNAPSHOT, INCARNATION]
+            .iter()
+            .any(|end| entry.name.ends_with(end));
+        if is_object && !entry.is_directory {
             return Ok(true);
         }
-        has_object |= is_mark(&entry);
+        has_object |= entry.name == INDEX_OBJECT;
         has_rows |= ROWS.contains(&entry.name.as_str());
     }
     Ok(has_object && has_rows)

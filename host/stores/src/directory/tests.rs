@@ -380,6 +380,8 @@ fn what_is_in_the_way_of_an_index_is_named() {
         "{text}"
     );
     assert!(!root.join("store/events/i").exists());
+    make("store/copied/00000001.incarnation");
+    assert!(refused(&root.join("store/copied"), "i").contains("is itself an index"));
     // What is left of an index.
     make("store/rest/parts/x/data.bin");
     assert!(refused(&root.join("store"), "rest").contains("repair"));
