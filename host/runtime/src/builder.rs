@@ -325,7 +325,8 @@ impl IndexBuilder {
         match mode {
             Mode::Create => self.make(),
             Mode::Read | Mode::Write => {
-                let place = incarnation::existing(self.store.backend(), &self.name)?;
+                let place =
+                    incarnation::existing(self.store.backend(), &self.name, mode == Mode::Write)?;
                 Open::new(&self.name, place, self.settings).map(Index::new)
             }
         }

@@ -62,6 +62,15 @@ impl<'a> Name<'a> {
         }
     }
 
+    /// The same for who is about to write there: what says so is durable, whoever put it.
+    pub(crate) fn place_to_write(&self) -> Result<Option<Arc<dyn Storage>>> {
+        let place = self.place()?;
+        if let (Some(Incarnation::Below(below)), Some(_)) = (&self.last, &place) {
+            return self.store.open_index(&self.path(below), true).map(Some);
+        }
+        Ok(place)
+    }
+
     fn below(&self, place: &str) -> Result<Arc<dyn Storage>> {
         let opened = self.store.open_index(&self.path(place), false);
         opened.map_err(|error| match error.kind() {
@@ -319,10 +328,14 @@ pub(crate) fn was_dropped(store: &dyn Store, name: &str) -> Result<bool> {
     }
 }
 
-/// The place of an index that is there.
-pub(crate) fn existing(store: &dyn Store, name: &str) -> Result<Arc<dyn Storage>> {
+/// The place of an index that is there, to write there or only to read.
+pub(crate) fn existing(store: &dyn Store, name: &str, to_write: bool) -> Result<Arc<dyn Storage>> {
     let looked = Name::look(store, name, false)?;
-    if let Some(place) = looked.place()? {
+    let place = match to_write {
+        true => looked.place_to_write()?,
+        false => looked.place()?,
+    };
+    if let Some(place) = place {
         return Ok(place);
     }
     let mut text = format!("index `{name}` does not exist; create it by writing to it");
@@ -348,7 +361,7 @@ pub(crate) fn unmarked(store: &dyn Store, name: &str) -> Result<Arc<dyn Storage>
     let looked = Name::look(store, name, false)?;
     match looked.is_unused() {
         true => Ok(looked.root),
-        false => existing(store, name),
+        false => existing(store, name, true),
     }
 }
 
@@ -356,7 +369,7 @@ pub(crate) fn unmarked(store: &dyn Store, name: &str) -> Result<Arc<dyn Storage>
 pub(crate) fn to_create(store: &dyn Store, name: &str) -> Result<Arc<dyn Storage>> {
     for _ in 0..ATTEMPTS {
         let looked = Name::look(store, name, true)?;
-        if let Some(place) = looked.place()? {
+        if let Some(place) = looked.place_to_write()? {
             check_whole(place.as_ref())?;
             return Ok(place);
         }
@@ -427,9 +440,14 @@ fn put(root: &dyn Storage, number: u32, incarnation: &Incarnation) -> Result<boo
     // Maybe it was put, and only the answer is lost: the same once more tells.
     match root.put_if_absent(&object, &bytes) {
         Ok(_) => Ok(true),
-        Err(second) if second.kind() == ErrorKind::Conflict => {
-            Ok(root.get(&object)?.is_some_and(|(found, _)| found == bytes))
-        }
+        Err(second) if second.kind() == ErrorKind::Conflict => match root.get(&object)? {
+            // What was put need not be durable; this is, once it succeeds.
+            Some((found, version)) if found == bytes => {
+                root.compare_and_swap(&object, &version, &bytes)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        },
         Err(_) => Err(error),
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn run(
     accept_loss: bool,
 ) -> Result<Value> {
     let found = Name::mend(store, name)?;
-    let storage = match Name::look(store, name, false)?.place()? {
+    let storage = match Name::look(store, name, false)?.place_to_write()? {
         Some(place) => place,
         // Maybe its `index.json` is gone.
         None => incarnation::unmarked(store, name)?,

@@ -53,7 +53,8 @@ pub trait Store: Send + Sync {
     fn places_below(&self, name: &str) -> Result<Vec<String>>;
 
     /// A place. `not-found` when there is none, unless `create`, which makes an empty one (and the store, and
-    /// the place above, if need be) whose name is durable on return. Takes no lock. A place that is taken by
+    /// the place above, if need be) whose name is durable on return, and so are the objects of the place
+    /// above. Takes no lock. A place that is taken by
     /// something else, such as a file, is `conflict`.
     fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>>;
 

@@ -4,7 +4,7 @@
 //! merge. What the one that writes does wrong ends all changes until the index is reopened, because it is
 //! not known what it did; reads go on.
 
-use sidx_host::Retention;
+use sidx_host::{ErrorKind, Retention};
 
 use super::subject::{Subject, failure};
 
@@ -269,5 +269,32 @@ fn an_index_that_does_not_open_can_be_opened_later() {
         subject.relent();
         subject.open();
         subject.assert_serves();
+    }
+}
+
+#[test]
+fn a_drop_that_goes_wrong_drops_nothing_and_one_whose_rest_does_is_ended_by_the_next() {
+    for deed in ["trap", "recurse"] {
+        let mut subject = Subject::new();
+        subject.close();
+        subject.demand("drop-index", deed);
+        let error = subject.options().remove().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Other, "{deed}: {error}");
+        subject.relent();
+        subject.open();
+        subject.assert_serves();
+        subject.close();
+        subject.demand("clear-dropped", deed);
+        subject.options().remove().unwrap_err();
+        subject.relent();
+        for error in [
+            subject.options().open().unwrap_err(),
+            subject.options().remove().unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{deed}: {error}");
+        }
+        assert!(subject.storage().list("parts").unwrap().is_empty());
+        let next = subject.options().create().unwrap();
+        assert_eq!(next.query().count().unwrap(), 0);
     }
 }
