@@ -190,12 +190,12 @@ pub(crate) const DROP: &str = r#"Examples:
 
 On a terminal it asks for the name of the index; elsewhere nothing is removed without --yes. Damaged
 indexes may be dropped too. An index that is open for writing is not (exit code 4). Who reads it goes
-on, and its files stay until that one has ended and it is dropped once more, or made anew. Prints one
-JSON line with the rows and bytes that are gone; rows is null for an index that could not be opened.
-There is no way back: take a `sidx backup` first.
+on, and its files stay until that one has ended and it is dropped once more. Prints one JSON line with
+the rows and bytes that are gone; rows is null for an index that could not be opened. There is no way
+back: take a `sidx backup` first.
 
 A drop that is interrupted leaves the whole index, or none and files that the next drop of the name
-removes. Some hundred bytes stay for ever: they keep out a writer that may only sleep."#;
+removes. A handful of small files stay for ever: they keep out a writer that may only sleep."#;
 
 /// `sidx parts`
 pub(crate) const PARTS: &str = r#"Examples:

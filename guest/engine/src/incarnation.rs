@@ -17,6 +17,13 @@ const EXTENSION: &str = ".incarnation";
 /// Most bytes of such an object.
 const BYTES_MAX: usize = 4096;
 
+/// The content of one of the objects.
+#[derive(Serialize, Deserialize)]
+struct Document {
+    number: u32,
+    index: Incarnation,
+}
+
 /// What the last of the objects says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -53,12 +60,13 @@ impl Incarnation {
         parse_number(number).filter(|_| is_nonce)
     }
 
-    /// The content of the object.
+    /// The content of the object with a number.
     ///
     /// # Errors
     /// None that can be expected.
-    pub fn document(&self) -> Result<Vec<u8>> {
-        seal(self, &[])
+    pub fn document(&self, number: u32) -> Result<Vec<u8>> {
+        let index = self.clone();
+        seal(&Document { number, index }, &[])
     }
 
     /// What the content of the object with a number says.
@@ -71,7 +79,12 @@ impl Incarnation {
             let text = format!("{name}: it has more than {BYTES_MAX} bytes");
             return Err(Error::corrupt(text));
         }
-        let incarnation = unseal(bytes, &name)?;
+        let document: Document = unseal(bytes, &name)?;
+        if document.number != number {
+            let text = format!("{name}: it says number {}", document.number);
+            return Err(Error::corrupt(text));
+        }
+        let incarnation = document.index;
         match &incarnation {
             Self::Below(place) if Self::number_of_place(place) != Some(number) => {
                 let text = format!("{name}: it names a place that is not one of its own");
@@ -107,8 +120,9 @@ mod tests {
             Incarnation::Below(place),
             Incarnation::Dropped,
         ] {
-            let bytes = each.document().unwrap();
+            let bytes = each.document(7).unwrap();
             assert_eq!(Incarnation::read(7, &bytes).unwrap(), each);
+            assert!(Incarnation::read(8, &bytes).is_err());
         }
         for strange in [
             "",
@@ -132,7 +146,7 @@ mod tests {
             "../other".to_owned(),
             String::new(),
         ] {
-            let bytes = Incarnation::Below(place).document().unwrap();
+            let bytes = Incarnation::Below(place).document(7).unwrap();
             assert!(Incarnation::read(7, &bytes).is_err());
         }
         assert!(Incarnation::read(7, &[b' '; 5000]).is_err());

@@ -12,8 +12,9 @@ use serde::Serialize;
 use sidx_engine::{Contents, Mode};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::incarnation::Name;
-use crate::open::Open;
+use crate::incarnation::{Name, UNFINISHED_COPY};
+use crate::open::{Open, Settings};
+use crate::removal;
 use crate::session::{CallLimits, Pin};
 use crate::storage::log::{Log, LogAccess, LogDurability, LogEntry};
 use crate::storage::{Storage, Store};
@@ -99,7 +100,7 @@ fn copy(
     limits: &CallLimits,
     task: &Task,
 ) -> Result<BackupReport> {
-    let looked = free_name(target, name)?;
+    let looked = free_name(target, name, index.settings())?;
     let new = looked.new_place()?;
     let made = new.storage.lock().and_then(|lock| {
         let mut copy = Copy {
@@ -111,6 +112,8 @@ fn copy(
             missing: BTreeSet::new(),
             gone: None,
         };
+        let marker = b"a copy into this place has no name yet\n";
+        new.storage.put_if_absent(UNFINISHED_COPY, marker)?;
         copy.make(index)?;
         Ok((copy.report, lock))
     });
@@ -118,6 +121,13 @@ fn copy(
         Err(error) => (Err(error), true),
         Ok((report, lock)) => {
             let published = looked.publish(&new);
+            if published.is_ok()
+                && let Err(error) = new.storage.remove_object(UNFINISHED_COPY)
+            {
+                // It has a name, whatever becomes of the marker.
+                let place = new.storage.location();
+                tracing::warn!(place, %error, "the marker of a finished backup could not be removed");
+            }
             drop(lock);
             let kind = published.as_ref().err().map(Error::kind);
             let is_known = matches!(
@@ -148,15 +158,20 @@ fn is_inside(inner: &str, outer: &str) -> bool {
 }
 
 /// A name under which no index is, after what interrupted copies left under it was cleared away.
-fn free_name<'a>(target: &'a dyn Store, name: &'a str) -> Result<Name<'a>> {
+fn free_name<'a>(target: &'a dyn Store, name: &'a str, settings: &Settings) -> Result<Name<'a>> {
     let taken = |what: &str| {
         Error::conflict(format!(
             "there is {what} `{name}` already; choose another store for the copy"
         ))
     };
-    let looked = Name::look(target, name, true)?;
-    if looked.place()?.is_some() {
-        return Err(taken("an index"));
+    let mut looked = Name::look(target, name, true)?;
+    if let Some(place) = looked.place()? {
+        // Who dropped it may not have come as far as to note that.
+        if !removal::was_dropped(&place, settings) {
+            return Err(taken("an index"));
+        }
+        looked.bury()?;
+        looked = Name::look(target, name, true)?;
     }
     if looked.is_unused() && !holds_nothing(looked.root().as_ref())? {
         return Err(taken("something that is no whole index"));

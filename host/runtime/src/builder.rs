@@ -291,7 +291,7 @@ impl IndexBuilder {
     /// writer that lost its lock, or never had one, acknowledges nothing from then on, however long it
     /// slept, and can't reach an index that is made under the name later. Readers, here or in another
     /// process, go on with what they have open; the files of the index stay until they have ended and it is
-    /// dropped again, or made anew. A few hundred bytes stay for ever. A damaged index is dropped like any
+    /// dropped again. A handful of small files stay for ever. A damaged index is dropped like any
     /// other, and so is what a copy left that did not come to its end.
     ///
     /// On a medium without any room for that step the folder is removed at once, as nobody else is at work

@@ -10,6 +10,8 @@ use crate::storage::{Storage, Store};
 
 /// How often a name is looked at again because others make and drop an index under it.
 const ATTEMPTS: usize = 16;
+/// Object in the place of a copy until that has a name.
+pub(crate) const UNFINISHED_COPY: &str = "copy.unfinished";
 /// Where what is damaged goes.
 const QUARANTINE: &str = "quarantine";
 
@@ -76,11 +78,24 @@ impl<'a> Name<'a> {
         opened.map_err(|error| match error.kind() {
             ErrorKind::NotFound => {
                 let object = Incarnation::object(self.number);
-                let text = format!("{object} says that the index is in {place}, which is gone");
+                let text = format!(
+                    "{object} says that the index is in {place}, which is gone: drop it, and restore it from a backup"
+                );
                 Error::new(ErrorKind::Corrupt, text).at(self.root.location())
             }
             _ => error,
         })
+    }
+
+    /// Whether the place that counts is gone.
+    pub(crate) fn is_place_gone(&self) -> Result<bool> {
+        let Some(Incarnation::Below(place)) = &self.last else {
+            return Ok(false);
+        };
+        match self.store.open_index(&self.path(place), false) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            opened => opened.map(|_| false),
+        }
     }
 
     fn path(&self, place: &str) -> String {
@@ -130,24 +145,29 @@ impl<'a> Name<'a> {
         self.put_next(&Incarnation::Dropped).map(drop)
     }
 
-    /// The place of the index that was dropped last.
-    pub(crate) fn dropped_place(&self) -> Result<Option<Arc<dyn Storage>>> {
-        let Some(Incarnation::Dropped) = &self.last else {
-            return Ok(None);
-        };
-        let before = match self.number.saturating_sub(1) {
-            0 => Incarnation::Here,
-            number => match read(self.root.as_ref(), number) {
-                // Then nobody knows where it was, and what is left of it stays.
-                Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(None),
-                said => said?,
-            },
-        };
-        match before {
-            Incarnation::Here => Ok(Some(Arc::clone(&self.root))),
-            Incarnation::Dropped => Ok(None),
-            Incarnation::Below(place) => self.store.open_index(&self.path(&place), false).map(Some),
+    /// The places of indexes that were dropped, and of which something is left to be removed.
+    pub(crate) fn dropped_places(&self) -> Result<Vec<Arc<dyn Storage>>> {
+        let mut places = Vec::new();
+        if !matches!(&self.last, None | Some(Incarnation::Here)) {
+            places.push(Arc::clone(&self.root));
         }
+        for place in self.store.places_below(self.name)? {
+            let number = Incarnation::number_of_place(&place);
+            let named = Incarnation::Below(place.clone());
+            let is_earlier = number.is_some_and(|number| number <= self.number)
+                && self.last.as_ref() != Some(&named);
+            if is_earlier {
+                places.push(self.store.open_index(&self.path(&place), false)?);
+            }
+        }
+        let mut left = Vec::new();
+        for place in places {
+            // It goes last.
+            if place.get(INDEX_OBJECT)?.is_some() {
+                left.push(place);
+            }
+        }
+        Ok(left)
     }
 
     /// The places of copies that did not come to their end, with whether everything of an index is there.
@@ -159,8 +179,13 @@ impl<'a> Name<'a> {
             };
             if !self.may_be_named(&place, number)? {
                 let path = self.path(&place);
-                let storage = self.store.open_index(&path, false)?;
-                let is_whole = storage.get(INDEX_OBJECT)?.is_some();
+                let storage = match self.store.open_index(&path, false) {
+                    // Somebody has cleared it away since.
+                    Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                    opened => opened?,
+                };
+                let is_whole =
+                    storage.get(INDEX_OBJECT)?.is_some() && storage.get(UNFINISHED_COPY)?.is_none();
                 unnamed.push((
                     Unnamed {
                         place,
@@ -184,6 +209,22 @@ impl<'a> Name<'a> {
             Err(error) if error.kind() == ErrorKind::Corrupt => Ok(true),
             said => Ok(said? == Incarnation::Below(place.to_owned())),
         }
+    }
+
+    /// Refuses to use the number of a whole index whose object is lost: a repair would not find it any more.
+    fn check_nothing_lost(&self) -> Result<()> {
+        let next = self.next_number()?;
+        let is_lost = |(unnamed, is_whole): &(Unnamed, bool)| *is_whole && unnamed.number == next;
+        if !self.unnamed()?.iter().any(is_lost) {
+            return Ok(());
+        }
+        let text = format!(
+            "a whole index lies in {} that nothing names, as {} is gone: repair the index to have it back, or \
+             drop it",
+            self.root.location(),
+            Incarnation::object(next)
+        );
+        Err(Error::conflict(text))
     }
 
     /// Removes the place of a copy that did not come to its end. If it goes on after all, it is too late: its
@@ -275,7 +316,7 @@ impl<'a> Name<'a> {
                 file.finish()?;
                 self.root.sync(QUARANTINE)?;
                 self.root
-                    .compare_and_swap(&object, &version, &said.document()?)?;
+                    .compare_and_swap(&object, &version, &said.document(number)?)?;
             }
         }
         Ok(Some(
@@ -295,7 +336,11 @@ pub(crate) struct NewPlace {
 impl NewPlace {
     /// Removes it.
     pub(crate) fn remove(&self, store: &dyn Store) -> Result<()> {
-        store.remove_index(&self.path)
+        match store.remove_index(&self.path) {
+            // Somebody who took it for what a copy left was faster.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 }
 
@@ -370,9 +415,14 @@ pub(crate) fn to_create(store: &dyn Store, name: &str) -> Result<Arc<dyn Storage
     for _ in 0..ATTEMPTS {
         let looked = Name::look(store, name, true)?;
         if let Some(place) = looked.place_to_write()? {
-            check_whole(place.as_ref())?;
+            match check_whole(place.as_ref()) {
+                // Maybe because it is being dropped.
+                Err(_) if last_number(looked.root.as_ref())? != looked.number => continue,
+                checked => checked?,
+            }
             return Ok(place);
         }
+        looked.check_nothing_lost()?;
         if looked.is_unused() {
             if looked.put_next(&Incarnation::Here)? {
                 return Ok(looked.root);
@@ -425,29 +475,32 @@ fn read(root: &dyn Storage, number: u32) -> Result<Incarnation> {
     Incarnation::read(number, &bytes).map_err(|error| Error::from(error).at(root.location()))
 }
 
-/// Puts an object; whether that was free. After an error but `resource-exhausted` nobody knows.
+/// Puts an object; whether it is there now, whoever put it: a repair may name the same, and two may drop one
+/// index. After an error but `resource-exhausted` nobody knows.
 fn put(root: &dyn Storage, number: u32, incarnation: &Incarnation) -> Result<bool> {
-    let (object, bytes) = (Incarnation::object(number), incarnation.document()?);
+    let (object, bytes) = (Incarnation::object(number), incarnation.document(number)?);
     let error = match root.put_if_absent(&object, &bytes) {
         Ok(_) => return Ok(true),
+        Err(error) if error.kind() == ErrorKind::ResourceExhausted => return Err(error),
+        // Maybe it was put, and only the answer is lost: the same once more tells.
+        Err(error) if error.kind() != ErrorKind::Conflict => {
+            if root.put_if_absent(&object, &bytes).is_ok() {
+                return Ok(true);
+            }
+            error
+        }
         Err(error) => error,
     };
-    match error.kind() {
-        ErrorKind::Conflict => return Ok(false),
-        ErrorKind::ResourceExhausted => return Err(error),
-        _ => {}
-    }
-    // Maybe it was put, and only the answer is lost: the same once more tells.
-    match root.put_if_absent(&object, &bytes) {
-        Ok(_) => Ok(true),
-        Err(second) if second.kind() == ErrorKind::Conflict => match root.get(&object)? {
-            // What was put need not be durable; this is, once it succeeds.
-            Some((found, version)) if found == bytes => {
-                root.compare_and_swap(&object, &version, &bytes)?;
-                Ok(true)
+    match root.get(&object)? {
+        // What was put need not be durable; this is, once it succeeds.
+        Some((found, version)) if found == bytes => {
+            match root.compare_and_swap(&object, &version, &bytes) {
+                // Somebody else has done the same.
+                Err(error) if error.kind() == ErrorKind::Conflict => Ok(true),
+                swapped => swapped.map(|_| true),
             }
-            _ => Ok(false),
-        },
-        Err(_) => Err(error),
+        }
+        Some(_) => Ok(false),
+        None => Err(error),
     }
 }

@@ -21,8 +21,18 @@ pub(crate) fn run(store: &dyn Store, name: &str, settings: &Settings) -> Result<
             store.remove_index(name)?;
             return Err(error);
         }
+        // What it said can be found out.
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            Name::mend(store, name)?;
+            Name::look(store, name, false)?
+        }
         looked => looked?,
     };
+    if looked.is_place_gone()? {
+        looked.bury()?;
+        clear_earlier(&Name::look(store, name, false)?, name, settings)?;
+        return Ok(0);
+    }
     let Some(place) = looked.place()? else {
         return remove_rest(store, &looked, name, settings);
     };
@@ -31,18 +41,46 @@ pub(crate) fn run(store: &dyn Store, name: &str, settings: &Settings) -> Result<
     let is_first = match with_instance(&place, settings, |instance| instance.drop_index()) {
         // There is no room to note it. Nobody is at work while the lock is held.
         Err(error) if error.kind() == ErrorKind::ResourceExhausted && place.has_locks() => {
-            drop(lock);
+            // One in the place of the name has that lock itself.
+            let is_here = place.location() == looked.root().location();
+            let _kept = (!is_here).then_some(lock);
             return store.remove_index(name).map(|()| before);
         }
         dropped => dropped.map_err(|error| error.at(format_args!("index `{name}`")))?,
     };
-    looked.bury()?;
-    clear(&place, name, settings)?;
+    // Decided: whatever fails from here on must not be taken for a drop that did not happen.
+    let rest = remove_dropped(store, &looked, &place, name, settings);
     drop(lock);
+    rest.map_err(|error| {
+        let text = format!(
+            "index `{name}` was dropped, but not all that is left of it is removed ({error}); drop it again"
+        );
+        Error::new(ErrorKind::Io, text)
+    })?;
     match is_first {
-        true => Ok(before.saturating_sub(place.size_bytes()?)),
+        true => Ok(before.saturating_sub(place.size_bytes().unwrap_or(0))),
         false => Err(absent(store, name)),
     }
+}
+
+/// Notes that an index was dropped, and removes its files, and those of others before it.
+fn remove_dropped(
+    store: &dyn Store,
+    looked: &Name<'_>,
+    place: &Arc<dyn Storage>,
+    name: &str,
+    settings: &Settings,
+) -> Result<()> {
+    match looked.bury() {
+        // What is left of the index makes room.
+        Err(error) if error.kind() == ErrorKind::ResourceExhausted => {
+            with_instance(place, settings, |instance| instance.clear_dropped())?;
+            looked.bury()?;
+        }
+        buried => buried?,
+    }
+    clear(place, name, settings)?;
+    clear_earlier(&Name::look(store, name, false)?, name, settings)
 }
 
 /// Where no index is: removes what is left of one that was dropped while somebody read it, and of copies that
@@ -59,9 +97,7 @@ fn remove_rest(
         bytes += looked.remove_unnamed(&unnamed)?;
         is_nothing = false;
     }
-    if let Some(place) = looked.dropped_place()? {
-        clear(&place, name, settings)?;
-    }
+    clear_earlier(looked, name, settings)?;
     match (is_nothing, looked.is_unused()) {
         (false, _) => Ok(bytes),
         (true, false) => Err(absent(store, name)),
@@ -97,6 +133,24 @@ pub(crate) fn clear(place: &Arc<dyn Storage>, name: &str, settings: &Settings) -
 /// Whether an index was dropped for certain.
 pub(crate) fn was_dropped(place: &Arc<dyn Storage>, settings: &Settings) -> bool {
     with_instance(place, settings, |instance| instance.clear_dropped()).is_ok()
+}
+
+/// The same for all that were dropped under a name. One whose last snapshot is damaged keeps its files.
+fn clear_earlier(looked: &Name<'_>, name: &str, settings: &Settings) -> Result<()> {
+    for place in looked.dropped_places()? {
+        match clear(&place, name, settings) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::InvalidArgument | ErrorKind::Corrupt
+                ) =>
+            {
+                tracing::warn!(index = name, %error, "files of an index that was dropped stay");
+            }
+            cleared => cleared?,
+        }
+    }
+    Ok(())
 }
 
 fn absent(store: &dyn Store, name: &str) -> Error {

@@ -21,6 +21,15 @@ fn left(keys: std::ops::Range<i64>) -> impl Fn(&mut Subject) {
     }
 }
 
+/// Files of parts below the place of the name, whosever they are.
+fn part_files(index: &Subject) -> usize {
+    let files = sidx_tests::subject::tree(&index.path());
+    files
+        .iter()
+        .filter(|(path, _)| path.contains("/parts/"))
+        .count()
+}
+
 /// Makes the index anew, and opens it.
 fn make(index: &mut Subject) {
     drop(index.options().create().unwrap());
@@ -105,6 +114,7 @@ fn a_reader_goes_on_with_what_was_dropped_until_it_ends() {
         index.options().remove().unwrap();
         make(&mut index);
         index.write_part(&rows(20..22));
+        assert!(part_files(&index) > 0, "what a reader has pinned stays");
         assert_eq!(keys_of(reader.query()), Vec::from_iter(0..6));
         assert!(reader.verify().unwrap()["ok"] == true);
         let copied = reader.backup(&Store::memory(), NAME).unwrap_err();
@@ -114,6 +124,10 @@ fn a_reader_goes_on_with_what_was_dropped_until_it_ends() {
         );
         drop(reader);
         assert_eq!(keys(&index), [20, 21]);
+        // Now nobody needs it; a later drop of the name takes it along.
+        index.leave();
+        index.options().remove().unwrap();
+        assert_eq!(part_files(&index), 0);
     });
 }
 
@@ -180,6 +194,10 @@ fn a_name_whose_last_object_is_damaged_or_gone_is_repaired() {
                     None => fs::remove_file(&object).unwrap(),
                     Some(bytes) => fs::write(&object, bytes).unwrap(),
                 }
+                let refused = (round == 1 && damaged.is_none())
+                    .then(|| index.options().create().unwrap_err().kind());
+                // A number that was used is not used again.
+                assert!(refused.is_none_or(|kind| kind == ErrorKind::Conflict));
                 let opened = index.options().read_only().map(drop);
                 let is_there = round == 0 && damaged.is_none();
                 let wanted = match (is_there, damaged) {
@@ -200,5 +218,104 @@ fn a_name_whose_last_object_is_damaged_or_gone_is_repaired() {
             index.options().remove().unwrap();
             make(&mut index);
         }
+    });
+}
+
+/// The place of an unfinished copy with a number.
+fn unfinished(index: &Subject, number: u32, nonce: u32, is_whole: bool) -> PathBuf {
+    let place = index.path().join(format!("{number:08x}-{nonce:032x}"));
+    fs::create_dir_all(place.join("parts/x")).unwrap();
+    fs::write(place.join("parts/x/keys.bin"), b"half").unwrap();
+    fs::write(place.join("copy.unfinished"), b"").unwrap();
+    if is_whole {
+        fs::write(place.join("index.json"), b"{}").unwrap();
+    }
+    place
+}
+
+#[test]
+fn unfinished_copies_are_cleared_away_by_a_copy_and_by_a_drop_of_the_name() {
+    on_both_engines(|mut index| {
+        left(0..6)(&mut index);
+        let copies = Store::memory();
+        let reader = index.options().read_only().unwrap();
+        reader.backup(&copies, NAME).unwrap();
+        drop(reader);
+        index.options().remove().unwrap();
+        // One that stopped right before it was named, and others that did not come as far.
+        let places = [
+            unfinished(&index, 3, 1, true),
+            unfinished(&index, 3, 2, false),
+            unfinished(&index, 1, 3, false),
+        ];
+        assert!(index.store().index_names().unwrap().is_empty());
+        let error = index.options().repair(false).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        let copy = copies
+            .index(NAME)
+            .engine(index.engine())
+            .read_only()
+            .unwrap();
+        copy.backup(index.store(), NAME).unwrap();
+        assert!(places.iter().all(|place| !place.exists()));
+        assert_eq!(keys(&index), Vec::from_iter(0..6));
+        index.options().remove().unwrap();
+        // Whoever was about to name one is too late.
+        let object = objects(&index).len();
+        let place = unfinished(&index, object as u32 + 1, 4, true);
+        index.options().remove().unwrap();
+        assert!(!place.exists());
+        assert_eq!(objects(&index).len(), object + 1);
+        let error = index.options().remove().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    });
+}
+
+#[test]
+fn objects_before_the_last_may_be_damaged_and_one_of_another_number_is_refused() {
+    on_both_engines(|mut index| {
+        for _ in 0..2 {
+            left(0..6)(&mut index);
+            index.options().remove().unwrap();
+            make(&mut index);
+        }
+        left(0..6)(&mut index);
+        let all = objects(&index);
+        fs::remove_file(&all[2]).unwrap();
+        assert_eq!(keys(&index), Vec::from_iter(0..6));
+        assert_eq!(index.options().repair(false).unwrap()["ok"], true);
+        let last = all.last().unwrap();
+        fs::copy(&all[0], last).unwrap();
+        for error in [
+            index.options().read_only().unwrap_err(),
+            index.options().create().unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        }
+        assert_eq!(index.options().repair(false).unwrap()["rows"], 3);
+        assert_eq!(keys(&index), Vec::from_iter(0..6));
+        index.options().remove().unwrap();
+        let error = index.options().remove().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    });
+}
+
+#[test]
+fn a_place_that_is_gone_can_be_dropped_and_is_told() {
+    on_both_engines(|mut index| {
+        left(0..6)(&mut index);
+        index.options().remove().unwrap();
+        make(&mut index);
+        left(0..6)(&mut index);
+        let below = fs::read_dir(index.path()).unwrap();
+        let below = below.map(|entry| entry.unwrap().path());
+        let place = below.filter(|path| path.join("index.json").exists());
+        fs::remove_dir_all(place.last().unwrap()).unwrap();
+        let error = index.options().open().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        assert!(error.message().contains("drop it"), "{error}");
+        index.options().remove().unwrap();
+        make(&mut index);
+        assert_eq!(index.index().query().count().unwrap(), 0);
     });
 }

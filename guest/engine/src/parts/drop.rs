@@ -62,18 +62,20 @@ pub(crate) fn run<H: Host>(host: &H) -> Result<bool> {
 /// not be read any more. False when another one does that at the same time, or did: who is the writer shows
 /// in the epochs.
 fn end_log<H: Host>(host: &H, position: Option<u64>, term: Term, seals: bool) -> Result<bool> {
+    let is_overtaken =
+        |error: &Error| matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound);
     if let Some(position) = position {
         match host.take_over_log(position, term, seals) {
             Err(error) if error.kind() == ErrorKind::Corrupt => {}
-            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {
-                return Ok(false);
-            }
+            Err(error) if is_overtaken(&error) => return Ok(false),
             ended => return ended.map(|_| true),
         }
     }
-    host.salvage_log(None, Some(term))?;
-    host.drop_log_before(host.log_end()?)?;
-    Ok(true)
+    let salvaged = host.salvage_log(None, Some(term));
+    match salvaged.and_then(|_| host.drop_log_before(host.log_end()?)) {
+        Err(error) if is_overtaken(&error) => Ok(false),
+        ended => ended.map(|()| true),
+    }
 }
 
 /// The last step. False when another writer was faster.
@@ -134,15 +136,17 @@ pub(crate) fn clear<H: Host>(host: &H) -> Result<bool> {
     if readers.epochs.iter().any(|epoch| *epoch < last.epoch) {
         return Ok(false);
     }
+    // Before anything that needs room.
+    for entry in host.list_files(PARTS, Medium::Durable)? {
+        host.remove_files(&format!("{PARTS}/{entry}"), Medium::Durable)?;
+    }
     // Its seals stay, for the same reason as fences do. What is damaged of it goes to the quarantine first.
     let term = takeover::next_term(host, &last)?;
     if end_log(host, Some(last.log_position), term, false)? {
         host.drop_log_before(host.log_end()?)?;
     }
-    for directory in [PARTS, QUARANTINE] {
-        for entry in host.list_files(directory, Medium::Durable)? {
-            host.remove_files(&format!("{directory}/{entry}"), Medium::Durable)?;
-        }
+    for entry in host.list_files(QUARANTINE, Medium::Durable)? {
+        host.remove_files(&format!("{QUARANTINE}/{entry}"), Medium::Durable)?;
     }
     Ok(true)
 }

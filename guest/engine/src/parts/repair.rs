@@ -67,6 +67,9 @@ struct Finding {
 
 /// Repairs the index; see `index.repair`.
 pub(crate) fn run<H: Host>(host: &Arc<H>, accept_loss: bool) -> Result<String> {
+    if let Ok(Some(newest)) = Snapshot::newest(&**host) {
+        newest.check_lives()?;
+    }
     let mut report = Report::default();
     repair_settings(&**host, &mut report)?;
     let basis = Basis::find(host, &mut report)?;
