@@ -123,11 +123,12 @@ pub(crate) fn clear(place: &Arc<dyn Storage>, name: &str, settings: &Settings) -
         );
         return Ok(());
     }
-    place.remove_object(INDEX_OBJECT)?;
     for directory in ["parts", "quarantine"] {
         place.remove(directory)?;
     }
-    place.clear_unfinished(&place.unfinished()?)
+    place.clear_unfinished(&place.unfinished()?)?;
+    // Last: it shows that something is left.
+    place.remove_object(INDEX_OBJECT)
 }
 
 /// Whether an index was dropped for certain.
