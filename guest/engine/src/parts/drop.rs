@@ -21,10 +21,11 @@ const ATTEMPTS: usize = 16;
 /// Publishes the last snapshot. False when that was done before. A damaged index is dropped like any other,
 /// but for one that a newer program wrote.
 pub(crate) fn run<H: Host>(host: &H) -> Result<bool> {
+    let mut is_damaged = false;
     for _ in 0..ATTEMPTS {
-        let (before, is_readable) = match Snapshot::newest(host) {
+        let before = match Snapshot::newest(host) {
             Ok(Some(snapshot)) if snapshot.dropped => return Ok(false),
-            Ok(Some(snapshot)) => (snapshot, true),
+            Ok(Some(snapshot)) => snapshot,
             Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
             Ok(None) | Err(_) => {
                 let before = unreadable(host)?;
@@ -32,24 +33,29 @@ pub(crate) fn run<H: Host>(host: &H) -> Result<bool> {
                 if matches!(Snapshot::newest(host), Ok(Some(_))) {
                     continue;
                 }
-                (before, false)
+                is_damaged = true;
+                before
             }
         };
         let term = takeover::next_term(host, &before)?;
-        let Some(claim) = takeover::claim_without_log(host, &before, term)? else {
-            continue;
-        };
-        let position = is_readable.then_some(claim.log_position);
-        let ended = end_log(host, position, term, claim.unsealed);
-        let dropped = ended.and_then(|_| drop_claimed(host, &claim));
-        match dropped {
-            Ok(true) => return Ok(true),
-            Ok(false) => {}
-            Err(error) => {
-                // Nothing was acknowledged.
-                let _ = takeover::close(host, claim.epoch, term, false);
-                return Err(error);
+        let claimed = match is_damaged {
+            true => claim_damaged(host, &before, term),
+            false => {
+                takeover::claim(host, &before, term).map(|claim| claim.map(|claim| claim.snapshot))
             }
+        };
+        let claim = match claimed {
+            // What is damaged of the log need not be read any more.
+            Err(error) if error.kind() == ErrorKind::Corrupt && !is_damaged => {
+                is_damaged = true;
+                continue;
+            }
+            claimed => claimed?,
+        };
+        if let Some(claim) = claim
+            && drop_claimed(host, &claim)?
+        {
+            return Ok(true);
         }
     }
     Err(Error::new(
@@ -58,31 +64,38 @@ pub(crate) fn run<H: Host>(host: &H) -> Result<bool> {
     ))
 }
 
-/// Ends the log of the writers before, from a position on where one is known: what is damaged of it need
-/// not be read any more. False when another one does that at the same time, or did: who is the writer shows
-/// in the epochs.
-fn end_log<H: Host>(host: &H, position: Option<u64>, term: Term, seals: bool) -> Result<bool> {
-    let is_overtaken =
-        |error: &Error| matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound);
-    if let Some(position) = position {
-        match host.take_over_log(position, term, seals) {
-            Err(error) if error.kind() == ErrorKind::Corrupt => {}
-            Err(error) if is_overtaken(&error) => return Ok(false),
-            ended => return ended.map(|_| true),
+/// As [`takeover::claim`], whatever the log is like; nothing of it is kept.
+fn claim_damaged<H: Host>(host: &H, before: &Snapshot, term: Term) -> Result<Option<Snapshot>> {
+    let Some(claim) = takeover::claim_without_log(host, before, term)? else {
+        return Ok(None);
+    };
+    let end = || -> Result<bool> {
+        host.salvage_log(None, Some(term))?;
+        // Nothing is removed of whoever took the index over meanwhile.
+        if !is_newest(host, claim.epoch)? {
+            return Ok(false);
         }
-    }
-    let salvaged = host.salvage_log(None, Some(term));
-    match salvaged.and_then(|_| host.drop_log_before(host.log_end()?)) {
-        Err(error) if is_overtaken(&error) => Ok(false),
-        ended => ended.map(|()| true),
+        host.drop_log_before(host.log_end()?)?;
+        Ok(true)
+    };
+    match end() {
+        Ok(is_writer) => Ok(is_writer.then_some(claim)),
+        Err(error) if is_overtaken(&error) => Ok(None),
+        Err(error) => {
+            // Nothing was acknowledged.
+            let _ = takeover::close(host, claim.epoch, term, false);
+            Err(error)
+        }
     }
 }
 
-/// The last step. False when another writer was faster.
+/// Whether an error of the log is that others are at work on it.
+fn is_overtaken(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound)
+}
+
+/// The last step, by who has taken the index over. False when another writer was faster.
 fn drop_claimed<H: Host>(host: &H, claim: &Snapshot) -> Result<bool> {
-    if !is_newest(host, claim.epoch)? {
-        return Ok(false);
-    }
     let last = Snapshot {
         epoch: claim.epoch + 1,
         dropped: true,
@@ -97,7 +110,13 @@ fn drop_claimed<H: Host>(host: &H, claim: &Snapshot) -> Result<bool> {
     };
     match last.publish(host) {
         Err(error) if error.kind() == ErrorKind::Conflict => Ok(false),
-        published => published.map(|()| true),
+        published => {
+            if published.is_err() {
+                // Nothing was acknowledged.
+                let _ = takeover::close(host, claim.epoch, claim.term, true);
+            }
+            published.map(|()| true)
+        }
     }
 }
 
@@ -142,8 +161,11 @@ pub(crate) fn clear<H: Host>(host: &H) -> Result<bool> {
     }
     // Its seals stay, for the same reason as fences do. What is damaged of it goes to the quarantine first.
     let term = takeover::next_term(host, &last)?;
-    if end_log(host, Some(last.log_position), term, false)? {
-        host.drop_log_before(host.log_end()?)?;
+    let salvaged = host.salvage_log(None, Some(term));
+    match salvaged.and_then(|_| host.drop_log_before(host.log_end()?)) {
+        // Another one clears it too, or did.
+        Err(error) if is_overtaken(&error) => {}
+        given_up => given_up?,
     }
     for entry in host.list_files(QUARANTINE, Medium::Durable)? {
         host.remove_files(&format!("{QUARANTINE}/{entry}"), Medium::Durable)?;
