@@ -90,7 +90,7 @@ fn recover<H: Host>(host: &Arc<H>, claim: &Claim) -> Result<Recovered<H>> {
         true => introducer.inherit_damaged(&**host, &live)?,
         false => quarantine::set_aside(&**host, &live.quarantined)?,
     }
-    introducer.clean(&**host, &live);
+    introducer.clean_parts(&**host, &live);
     introducer.remove_unnamed(&**host, &live)?;
     // A power loss may have taken entries that were only handed to the operating system but whose
     // rows a flush has made durable: the log must go on behind the snapshot's position, never below.
