@@ -59,6 +59,21 @@ fn part(name: &str, tasks: &[Task]) -> Part {
     }
 }
 
+/// Who opens the index in a way, and does with it what a program does.
+fn worker(name: &str, opening: Task) -> Part {
+    let tasks = [
+        opening,
+        WRITE,
+        Task::Flush,
+        WRITE_SYNC,
+        Task::MergeAll,
+        WRITE,
+        Task::Read,
+        Task::Leave,
+    ];
+    part(name, &tasks)
+}
+
 /// Until a change of the log, the `nth` from here on: an append, or an object of its own.
 fn log_change(nth: u32) -> Until {
     let mut left = nth;

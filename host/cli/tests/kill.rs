@@ -13,6 +13,8 @@
     reason = "a test fails by panicking, also in the functions that its tests share"
 )]
 
+mod random_stops;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
@@ -21,6 +23,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use random_stops::{Dice, number};
 use serde_json::Value;
 use sidx_host::{Engine, Index, Store};
 use tempfile::TempDir;
@@ -30,22 +33,6 @@ const INDEX: &str = "i";
 const KILLS_PER_STORE: u32 = 20;
 /// Rows with the same key: their order shows the order of arrival.
 const ROWS_PER_KEY: u64 = 64;
-
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
-}
-
-/// Numbers that look random (xorshift64*).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % limit
-    }
-}
 
 /// A store, and what must be in it.
 struct Place {
@@ -80,17 +67,7 @@ impl Place {
     }
 
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sidx"));
-        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("machine-code");
-        command
-            .arg(name)
-            .arg(self.store())
-            .env("SIDX_CACHE_DIR", cache);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
+        random_stops::command(name, &self.store())
     }
 
     /// Kills an ingest of `rows` rows; without a number of rows there is no end of them.

@@ -20,11 +20,12 @@
 
 #[path = "rivals/process.rs"]
 mod process;
+mod random_stops;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -32,29 +33,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use process::{CONFLICT, Process, feed, listen, payload_of};
+use random_stops::{Dice, number};
 use sidx_host::{Engine, ErrorKind, Index, IndexBuilder, Store};
 use tempfile::TempDir;
 
 const INDEX: &str = "i";
 const WRITERS: u64 = 2;
 
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
-}
-
-/// Numbers that look random (xorshift64*).
-struct Dice(u64);
-
 impl Dice {
     fn new(seed: u64) -> Dice {
         Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % limit
     }
 
     fn sleep(&mut self, most_ms: u64) {
@@ -148,16 +136,7 @@ impl Arena {
     }
 
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sidx"));
-        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("machine-code");
-        command
-            .arg(name)
-            .arg(self.store())
-            .env("SIDX_CACHE_DIR", cache)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
+        random_stops::command(name, &self.store())
     }
 
     /// Takes the lock away: who holds it holds a file without a name from now on.

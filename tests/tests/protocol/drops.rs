@@ -30,17 +30,7 @@ fn dropper() -> Part {
 
 /// Who makes an index under the name, and uses it.
 fn maker(name: &str) -> Part {
-    let tasks = [
-        Task::Create,
-        WRITE,
-        Task::Flush,
-        WRITE_SYNC,
-        Task::MergeAll,
-        WRITE,
-        Task::Read,
-        Task::Leave,
-    ];
-    part(name, &tasks)
+    crate::worker(name, Task::Create)
 }
 
 fn reader() -> Part {
