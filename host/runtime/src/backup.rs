@@ -12,7 +12,7 @@ use serde::Serialize;
 use sidx_engine::{Contents, Mode};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::incarnation::{Name, UNFINISHED_COPY};
+use crate::incarnation::{Name, ROWS, UNFINISHED_COPY};
 use crate::open::{Open, Settings};
 use crate::removal;
 use crate::session::{CallLimits, Pin};
@@ -20,8 +20,6 @@ use crate::storage::log::{Log, LogAccess, LogDurability, LogEntry};
 use crate::storage::{Storage, Store};
 use crate::work::Task;
 
-/// Directories of an index that has rows.
-const DIRECTORIES: [&str; 2] = ["parts", "log"];
 /// Bytes copied at a time; between two the copy may be stopped.
 const CHUNK_BYTES: u64 = 1 << 20;
 /// Bytes of log entries that are written together.
@@ -167,7 +165,7 @@ fn free_name<'a>(target: &'a dyn Store, name: &'a str, settings: &Settings) -> R
     let mut looked = Name::look(target, name, true)?;
     if let Some(place) = looked.place()? {
         // Who dropped it may not have come as far as to note that.
-        if !removal::was_dropped(&place, settings) {
+        if !removal::is_dropped(&place, settings) {
             return Err(taken("an index"));
         }
         looked.bury()?;
@@ -194,7 +192,7 @@ fn free_name<'a>(target: &'a dyn Store, name: &'a str, settings: &Settings) -> R
 /// Whether neither an index nor anything of one is in a place.
 fn holds_nothing(place: &dyn Storage) -> Result<bool> {
     let mut is_bare = place.list_objects("")?.is_empty();
-    for directory in DIRECTORIES {
+    for directory in ROWS {
         is_bare &= place.list(directory)?.is_empty();
     }
     Ok(is_bare)

@@ -340,7 +340,7 @@ impl IndexBuilder {
             match Open::new(name, Arc::clone(&place), self.settings.clone()) {
                 // It was dropped, maybe by somebody who did not come as far as to note that here.
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    if !removal::was_dropped(&place, &self.settings) {
+                    if !removal::is_dropped(&place, &self.settings) {
                         return Err(error);
                     }
                     incarnation::bury(store, name, &place)?;

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
 use sidx_engine::{INDEX_OBJECT, Incarnation};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{Storage, Store};
 
+mod mend;
+mod unnamed;
+
 /// How often a name is looked at again because others make and drop an index under it.
 const ATTEMPTS: usize = 16;
 /// Object in the place of a copy until that has a name.
 pub(crate) const UNFINISHED_COPY: &str = "copy.unfinished";
-/// Where what is damaged goes.
-const QUARANTINE: &str = "quarantine";
+/// Directories of an index that has rows.
+pub(crate) const ROWS: [&str; 2] = ["parts", "log"];
 
 /// A name of a store, and what is known of it.
 pub(crate) struct Name<'a> {
@@ -55,7 +57,7 @@ impl<'a> Name<'a> {
         self.last.is_none()
     }
 
-    /// The place of the index, if there is one or it is being made.
+    /// The place of the index, if there is one or it is being made. `corrupt` when that is gone.
     pub(crate) fn place(&self) -> Result<Option<Arc<dyn Storage>>> {
         match &self.last {
             None | Some(Incarnation::Dropped) => Ok(None),
@@ -85,17 +87,6 @@ impl<'a> Name<'a> {
             }
             _ => error,
         })
-    }
-
-    /// Whether the place that counts is gone.
-    pub(crate) fn is_place_gone(&self) -> Result<bool> {
-        let Some(Incarnation::Below(place)) = &self.last else {
-            return Ok(false);
-        };
-        match self.store.open_index(&self.path(place), false) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
-            opened => opened.map(|_| false),
-        }
     }
 
     fn path(&self, place: &str) -> String {
@@ -169,160 +160,6 @@ impl<'a> Name<'a> {
         }
         Ok(left)
     }
-
-    /// The places of copies that did not come to their end, with whether everything of an index is there.
-    pub(crate) fn unnamed(&self) -> Result<Vec<(Unnamed, bool)>> {
-        let mut unnamed = Vec::new();
-        for place in self.store.places_below(self.name)? {
-            let Some(number) = Incarnation::number_of_place(&place) else {
-                continue;
-            };
-            if !self.may_be_named(&place, number)? {
-                let path = self.path(&place);
-                let storage = match self.store.open_index(&path, false) {
-                    // Somebody has cleared it away since.
-                    Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                    opened => opened?,
-                };
-                let is_whole =
-                    storage.get(INDEX_OBJECT)?.is_some() && storage.get(UNFINISHED_COPY)?.is_none();
-                unnamed.push((
-                    Unnamed {
-                        place,
-                        path,
-                        number,
-                        storage,
-                    },
-                    is_whole,
-                ));
-            }
-        }
-        Ok(unnamed)
-    }
-
-    /// Whether the object with the number of a place names it, or cannot be read any more.
-    fn may_be_named(&self, place: &str, number: u32) -> Result<bool> {
-        if number > self.number {
-            return Ok(false);
-        }
-        match read(self.root.as_ref(), number) {
-            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(true),
-            said => Ok(said? == Incarnation::Below(place.to_owned())),
-        }
-    }
-
-    /// Refuses to use the number of a whole index whose object is lost: a repair would not find it any more.
-    fn check_nothing_lost(&self) -> Result<()> {
-        let next = self.next_number()?;
-        let is_lost = |(unnamed, is_whole): &(Unnamed, bool)| *is_whole && unnamed.number == next;
-        if !self.unnamed()?.iter().any(is_lost) {
-            return Ok(());
-        }
-        let text = format!(
-            "a whole index lies in {} that nothing names, as {} is gone: repair the index to have it back, or \
-             drop it",
-            self.root.location(),
-            Incarnation::object(next)
-        );
-        Err(Error::conflict(text))
-    }
-
-    /// Removes the place of a copy that did not come to its end. If it goes on after all, it is too late: its
-    /// number is taken. `conflict` while it is at work.
-    pub(crate) fn remove_unnamed(&self, unnamed: &Unnamed) -> Result<u64> {
-        drop(unnamed.storage.lock()?);
-        if unnamed.number > self.number {
-            // Or it was published just now.
-            self.check_first(self.put_next(&Incarnation::Dropped)?)?;
-        }
-        let bytes = unnamed.storage.size_bytes()?;
-        self.store.remove_index(&unnamed.path)?;
-        Ok(bytes)
-    }
-
-    /// Finds out what a lost or damaged last object said, and puts it in its place. None where nothing is
-    /// missing; else what was wrong, as a finding of a repair.
-    pub(crate) fn mend(store: &'a dyn Store, name: &'a str) -> Result<Option<Value>> {
-        let root = store.open_index(name, false)?;
-        let number = last_number(root.as_ref())?;
-        let damaged = match number {
-            0 => None,
-            _ => match read(root.as_ref(), number) {
-                Err(error) if error.kind() == ErrorKind::Corrupt => Some(error),
-                read => {
-                    read?;
-                    None
-                }
-            },
-        };
-        let known = Self {
-            store,
-            name,
-            number: number.saturating_sub(u32::from(damaged.is_some())),
-            last: None,
-            root,
-        };
-        known.mend_last(damaged)
-    }
-
-    /// The places that the object with a number may have named: whole indexes, or where there is none and
-    /// there was such an object, an index that was being made, or has lost its `index.json`.
-    fn candidates(&self, number: u32, was_there: bool) -> Result<Vec<String>> {
-        let unnamed = self.unnamed()?.into_iter();
-        let ours = unnamed.filter(|(unnamed, _)| unnamed.number == number);
-        let (whole, others): (Vec<_>, Vec<_>) = ours.partition(|(_, is_whole)| *is_whole);
-        // What is made first is in the place of the name.
-        let places = match whole.is_empty() && was_there && number > 1 {
-            true => others,
-            false => whole,
-        };
-        Ok(places
-            .into_iter()
-            .map(|(unnamed, _)| unnamed.place)
-            .collect())
-    }
-
-    fn mend_last(&self, damaged: Option<Error>) -> Result<Option<Value>> {
-        let number = self.next_number()?;
-        let object = Incarnation::object(number);
-        let mut places = self.candidates(number, damaged.is_some())?.into_iter();
-        let (said, problem) = match (places.next(), places.next(), damaged) {
-            (None, _, None) => return Ok(None),
-            // Should that have been dropped, its last snapshot says so.
-            (None, _, Some(error)) if number == 1 => {
-                (Incarnation::Here, error.message().to_owned())
-            }
-            (None, _, Some(error)) => (Incarnation::Dropped, error.message().to_owned()),
-            (Some(place), None, damaged) => {
-                let gone = || format!("it is gone; {place} is a whole index that nothing names");
-                let problem = damaged.map_or_else(gone, |error| error.message().to_owned());
-                (Incarnation::Below(place), problem)
-            }
-            (Some(one), Some(other), _) => {
-                let text = format!(
-                    "{object} is gone or damaged, and both {one} and {other} may be what it named: move one of \
-                     them elsewhere, then repair again"
-                );
-                return Err(Error::new(ErrorKind::Corrupt, text).at(self.root.location()));
-            }
-        };
-        match self.root.get(&object)? {
-            None => drop(put(self.root.as_ref(), number, &said)?),
-            Some((bytes, version)) => {
-                let kept = format!("{QUARANTINE}/{object}");
-                self.root.remove(&kept)?;
-                let mut file = self.root.create(&kept)?;
-                file.append(&bytes)?;
-                file.finish()?;
-                self.root.sync(QUARANTINE)?;
-                self.root
-                    .compare_and_swap(&object, &version, &said.document(number)?)?;
-            }
-        }
-        Ok(Some(
-            json!({"what": object, "problem": problem, "action": "written anew"}),
-        ))
-    }
 }
 
 /// A place that nothing names yet.
@@ -342,14 +179,6 @@ impl NewPlace {
             removed => removed,
         }
     }
-}
-
-/// The place of a copy that did not come to its end.
-pub(crate) struct Unnamed {
-    place: String,
-    path: String,
-    number: u32,
-    storage: Arc<dyn Storage>,
 }
 
 /// Whether a name is that of an index. One that cannot be told counts as one: who opens it is told why.
@@ -444,7 +273,7 @@ fn check_whole(place: &dyn Storage) -> Result<()> {
     if place.get(INDEX_OBJECT)?.is_some() {
         return Ok(());
     }
-    for directory in ["parts", "log"] {
+    for directory in ROWS {
         // Looked at again: whoever is making it may have come to its end.
         if !place.list(directory)?.is_empty() && place.get(INDEX_OBJECT)?.is_none() {
             let text = format!(

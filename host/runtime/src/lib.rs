@@ -47,6 +47,7 @@ mod instance;
 mod labels;
 mod maintenance;
 mod open;
+mod opener;
 mod page_cache;
 mod part;
 mod pool;

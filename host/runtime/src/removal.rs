@@ -6,10 +6,8 @@ use sidx_engine::INDEX_OBJECT;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::incarnation::Name;
-use crate::instance::Instance;
 use crate::open::Settings;
-use crate::pool::Pool;
-use crate::session::{Role, Shared};
+use crate::opener;
 use crate::storage::{Storage, Store};
 
 /// Drops an index that nobody has open for writing; see
@@ -28,17 +26,20 @@ pub(crate) fn run(store: &dyn Store, name: &str, settings: &Settings) -> Result<
         }
         looked => looked?,
     };
-    if looked.is_place_gone()? {
-        looked.bury()?;
-        clear_earlier(&Name::look(store, name, false)?, name, settings)?;
-        return Ok(0);
-    }
-    let Some(place) = looked.place()? else {
-        return remove_rest(store, &looked, name, settings);
+    let place = match looked.place() {
+        Ok(Some(place)) => place,
+        Ok(None) => return remove_rest(store, &looked, name, settings),
+        // It is gone.
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            looked.bury()?;
+            clear_earlier(&Name::look(store, name, false)?, name, settings)?;
+            return Ok(0);
+        }
+        Err(error) => return Err(error),
     };
     let lock = place.lock()?;
     let before = place.size_bytes()?;
-    let is_first = match with_instance(&place, settings, |instance| instance.drop_index()) {
+    let is_first = match opener::ask(&place, settings, |instance| instance.drop_index()) {
         // There is no room to note it. Nobody is at work while the lock is held.
         Err(error) if error.kind() == ErrorKind::ResourceExhausted && place.has_locks() => {
             // One in the place of the name has that lock itself.
@@ -46,7 +47,11 @@ pub(crate) fn run(store: &dyn Store, name: &str, settings: &Settings) -> Result<
             let _kept = (!is_here).then_some(lock);
             return store.remove_index(name).map(|()| before);
         }
-        dropped => dropped.map_err(|error| error.at(format_args!("index `{name}`")))?,
+        dropped => {
+            dropped
+                .map_err(|error| error.at(format_args!("index `{name}`")))?
+                .0
+        }
     };
     // Decided: whatever fails from here on must not be taken for a drop that did not happen.
     let rest = remove_dropped(store, &looked, &place, name, settings);
@@ -74,7 +79,7 @@ fn remove_dropped(
     match looked.bury() {
         // What is left of the index makes room.
         Err(error) if error.kind() == ErrorKind::ResourceExhausted => {
-            with_instance(place, settings, |instance| instance.clear_dropped())?;
+            clear_files(place, settings)?;
             looked.bury()?;
         }
         buried => buried?,
@@ -115,7 +120,7 @@ fn remove_rest(
 /// Removes what is left of an index that was dropped, unless somebody reads it. `invalid-argument` for one
 /// that was not; nothing has changed then.
 pub(crate) fn clear(place: &Arc<dyn Storage>, name: &str, settings: &Settings) -> Result<()> {
-    let is_clear = with_instance(place, settings, |instance| instance.clear_dropped())?;
+    let is_clear = clear_files(place, settings)?;
     if !is_clear {
         tracing::warn!(
             index = name,
@@ -131,9 +136,9 @@ pub(crate) fn clear(place: &Arc<dyn Storage>, name: &str, settings: &Settings) -
     place.remove_object(INDEX_OBJECT)
 }
 
-/// Whether an index was dropped for certain.
-pub(crate) fn was_dropped(place: &Arc<dyn Storage>, settings: &Settings) -> bool {
-    with_instance(place, settings, |instance| instance.clear_dropped()).is_ok()
+/// Whether an index was dropped for certain. If so, what the engine knows of it is cleared away.
+pub(crate) fn is_dropped(place: &Arc<dyn Storage>, settings: &Settings) -> bool {
+    clear_files(place, settings).is_ok()
 }
 
 /// The same for all that were dropped under a name. One whose last snapshot is damaged keeps its files.
@@ -162,15 +167,7 @@ fn absent(store: &dyn Store, name: &str) -> Error {
     Error::not_found(text)
 }
 
-/// Asks an instance that opens nothing.
-fn with_instance<T>(
-    place: &Arc<dyn Storage>,
-    settings: &Settings,
-    ask: impl FnOnce(&mut dyn Instance) -> Result<T>,
-) -> Result<T> {
-    let shared = Shared::new(Arc::clone(place), settings.budgets, false);
-    let pool = Pool::new(shared, settings.engine, settings.sandbox.clone());
-    let mut instance = pool.start(true)?;
-    instance.session().set_role(Role::Opener);
-    ask(instance.as_mut())
+/// Removes of a dropped index what the engine knows; whether that was all.
+fn clear_files(place: &Arc<dyn Storage>, settings: &Settings) -> Result<bool> {
+    opener::ask(place, settings, |instance| instance.clear_dropped()).map(|(is_clear, _)| is_clear)
 }

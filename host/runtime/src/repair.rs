@@ -8,8 +8,7 @@ use crate::error::Result;
 use crate::incarnation::{self, Name};
 use crate::instance::parse_report;
 use crate::open::Settings;
-use crate::pool::Pool;
-use crate::session::{Role, Shared};
+use crate::opener;
 use crate::storage::{Storage, Store};
 
 /// Repairs an index that nobody has open, with an instance of its own.
@@ -44,18 +43,10 @@ fn run_at(
 ) -> Result<Value> {
     let _lock = storage.lock()?;
     let unfinished = storage.unfinished()?;
-    let shared = Shared::new(Arc::clone(&storage), settings.budgets, false);
-    let pool = Pool::new(
-        Arc::clone(&shared),
-        settings.engine,
-        settings.sandbox.clone(),
-    );
-    let mut instance = pool.start(true)?;
-    instance.session().set_role(Role::Opener);
-    let report = instance
-        .repair(accept_loss)
-        .map_err(|error| error.at(format_args!("index `{name}`")))?;
-    if shared.log.is_written() {
+    let (report, is_written) =
+        opener::ask(&storage, settings, |instance| instance.repair(accept_loss))
+            .map_err(|error| error.at(format_args!("index `{name}`")))?;
+    if is_written {
         storage.clear_unfinished(&unfinished)?;
     }
     parse_report(&report)

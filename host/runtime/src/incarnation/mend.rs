@@ -1,0 +1,97 @@
+//! Finding out what a lost or damaged last object of a name said.
+
+use serde_json::{Value, json};
+use sidx_engine::Incarnation;
+
+use super::{Name, last_number, put, read};
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::Store;
+
+/// Where what is damaged goes.
+const QUARANTINE: &str = "quarantine";
+
+impl<'a> Name<'a> {
+    /// Finds out what a lost or damaged last object said, and puts it in its place. None where nothing is
+    /// missing; else what was wrong, as a finding of a repair.
+    pub(crate) fn mend(store: &'a dyn Store, name: &'a str) -> Result<Option<Value>> {
+        let root = store.open_index(name, false)?;
+        let number = last_number(root.as_ref())?;
+        let damaged = match number {
+            0 => None,
+            _ => match read(root.as_ref(), number) {
+                Err(error) if error.kind() == ErrorKind::Corrupt => Some(error),
+                read => {
+                    read?;
+                    None
+                }
+            },
+        };
+        let known = Self {
+            store,
+            name,
+            number: number.saturating_sub(u32::from(damaged.is_some())),
+            last: None,
+            root,
+        };
+        known.mend_last(damaged)
+    }
+
+    /// The places that the object with a number may have named: whole indexes, or where there is none and
+    /// there was such an object, an index that was being made, or has lost its `index.json`.
+    fn candidates(&self, number: u32, was_there: bool) -> Result<Vec<String>> {
+        let unnamed = self.unnamed()?.into_iter();
+        let ours = unnamed.filter(|(unnamed, _)| unnamed.number == number);
+        let (whole, others): (Vec<_>, Vec<_>) = ours.partition(|(_, is_whole)| *is_whole);
+        // What is made first is in the place of the name.
+        let places = match whole.is_empty() && was_there && number > 1 {
+            true => others,
+            false => whole,
+        };
+        Ok(places
+            .into_iter()
+            .map(|(unnamed, _)| unnamed.place)
+            .collect())
+    }
+
+    fn mend_last(&self, damaged: Option<Error>) -> Result<Option<Value>> {
+        let number = self.next_number()?;
+        let object = Incarnation::object(number);
+        let mut places = self.candidates(number, damaged.is_some())?.into_iter();
+        let (said, problem) = match (places.next(), places.next(), damaged) {
+            (None, _, None) => return Ok(None),
+            // Should that have been dropped, its last snapshot says so.
+            (None, _, Some(error)) if number == 1 => {
+                (Incarnation::Here, error.message().to_owned())
+            }
+            (None, _, Some(error)) => (Incarnation::Dropped, error.message().to_owned()),
+            (Some(place), None, damaged) => {
+                let gone = || format!("it is gone; {place} is a whole index that nothing names");
+                let problem = damaged.map_or_else(gone, |error| error.message().to_owned());
+                (Incarnation::Below(place), problem)
+            }
+            (Some(one), Some(other), _) => {
+                let text = format!(
+                    "{object} is gone or damaged, and both {one} and {other} may be what it named: move one of \
+                     them elsewhere, then repair again"
+                );
+                return Err(Error::new(ErrorKind::Corrupt, text).at(self.root.location()));
+            }
+        };
+        match self.root.get(&object)? {
+            None => drop(put(self.root.as_ref(), number, &said)?),
+            Some((bytes, version)) => {
+                let kept = format!("{QUARANTINE}/{object}");
+                self.root.remove(&kept)?;
+                let mut file = self.root.create(&kept)?;
+                file.append(&bytes)?;
+                file.finish()?;
+                self.root.sync(QUARANTINE)?;
+                self.root
+                    .compare_and_swap(&object, &version, &said.document(number)?)?;
+            }
+        }
+        Ok(Some(
+            json!({"what": object, "problem": problem, "action": "written anew"}),
+        ))
+    }
+}
