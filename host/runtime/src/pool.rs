@@ -3,8 +3,8 @@
 //! An instance belongs to one caller at a time and is kept for the next. One that trapped is dropped,
 //! and so is one whose memory grew large, because WebAssembly memory never shrinks.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use parking_lot::Mutex;
@@ -42,6 +42,13 @@ pub struct InstanceHealth {
     pub idle_memory_bytes: u64,
 }
 
+/// Processors that the process may use. To ask for them takes as long as to open a small part, and they
+/// hardly ever change.
+fn processors() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
+}
+
 struct Worker {
     instance: Box<dyn Instance>,
     /// Version of the view that it is attached to.
@@ -50,7 +57,7 @@ struct Worker {
 
 impl Pool {
     pub(crate) fn new(shared: Arc<Shared>, engine: Engine, sandbox: Sandbox) -> Arc<Self> {
-        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let processors = processors();
         Arc::new(Self {
             shared,
             engine,
