@@ -23,9 +23,17 @@ pub fn on_both_engines(test: impl Fn(Subject)) {
     }
 }
 
+/// The same, and on the component with parts that are one file each.
+pub fn on_all_forms(test: impl Fn(Subject)) {
+    on_both_engines(&test);
+    test(Subject::create_with_one_file_parts(Engine::Component));
+}
+
 /// An index in a store of its own.
 pub struct Subject {
     engine: Engine,
+    /// Whether parts are made as one file each.
+    one_file: bool,
     store: Store,
     index: Option<Index>,
     /// None for a store in memory.
@@ -37,17 +45,25 @@ impl Subject {
     pub fn create(engine: Engine) -> Subject {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path().to_str().unwrap()).unwrap();
-        Subject::within(store, engine, Some(directory))
+        Subject::within(store, engine, Some(directory), false)
+    }
+
+    /// The same with parts that are one file each.
+    pub fn create_with_one_file_parts(engine: Engine) -> Subject {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().to_str().unwrap()).unwrap();
+        Subject::within(store, engine, Some(directory), true)
     }
 
     /// A new, empty index in memory, which spares the waits for a medium.
     pub fn create_in_memory(engine: Engine) -> Subject {
-        Subject::within(Store::memory(), engine, None)
+        Subject::within(Store::memory(), engine, None, false)
     }
 
-    fn within(store: Store, engine: Engine, directory: Option<TempDir>) -> Subject {
+    fn within(store: Store, engine: Engine, directory: Option<TempDir>, one_file: bool) -> Subject {
         let mut subject = Subject {
             engine,
+            one_file,
             store,
             index: None,
             directory,
@@ -62,6 +78,12 @@ impl Subject {
             .index(NAME)
             .engine(self.engine)
             .automatic_merge(false)
+            .one_file_parts(self.one_file)
+    }
+
+    /// From now on parts are made in the other form. Of the index as it is opened next.
+    pub fn change_form(&mut self) {
+        self.one_file = !self.one_file;
     }
 
     /// What runs the index at present.
@@ -341,7 +363,45 @@ pub fn part_folder(index: &Path, label: &str) -> PathBuf {
 /// What reports call the part in a folder.
 pub fn part_label(folder: &Path) -> String {
     let name = folder.file_name().unwrap().to_str().unwrap();
-    name.split_once('-')
-        .map_or(name, |(label, _)| label)
-        .to_owned()
+    let label = name.split(['-', '.']).next();
+    label.unwrap_or(name).to_owned()
+}
+
+/// Changes a byte behind the middle of a file, or of a section of a part that is one file, which is named
+/// as a file in it would be.
+pub fn spoil(path: &Path) {
+    let (file, section) = match path.parent() {
+        Some(part) if part.is_file() => (part, path.file_name()),
+        _ => (path, None),
+    };
+    let mut bytes = fs::read(file).unwrap();
+    let middle = |length: usize| length / 2 + length / 8;
+    let at = match section {
+        None => middle(bytes.len()),
+        Some(section) => {
+            let chunks = section_chunks(&bytes, section.to_str().unwrap());
+            let length = chunks.iter().map(|[_, length]| length).sum();
+            let mut left = middle(length);
+            let inside = |[offset, length]: &[usize; 2]| {
+                let found = (left < *length).then_some(offset + left);
+                left = left.wrapping_sub(*length);
+                found
+            };
+            chunks.iter().find_map(inside).unwrap()
+        }
+    };
+    bytes[at] ^= 0x55;
+    fs::write(file, bytes).unwrap();
+}
+
+/// Offsets and lengths of the chunks of a section of a part that is one file.
+pub fn section_chunks(part: &[u8], section: &str) -> Vec<[usize; 2]> {
+    let (rest, footer) = part.split_last_chunk::<12>().unwrap();
+    assert_eq!(&footer[4..], b"partSIDX");
+    let length = u32::from_le_bytes(*footer.first_chunk().unwrap()) as usize;
+    let manifest: Value = serde_json::from_slice(&rest[rest.len() - length..]).unwrap();
+    let files = manifest["body"]["files"].as_array().unwrap();
+    let file = files.iter().find(|file| file["name"] == section);
+    let file = file.unwrap_or_else(|| panic!("no section {section}"));
+    serde_json::from_value(file["chunks"].clone()).unwrap()
 }

@@ -165,6 +165,8 @@ impl Trial {
             .engine(self.setup.engine)
             .flush_bytes(self.setup.flush_bytes)
             .automatic_merge(self.setup.automatic_merge)
+            // Both forms of parts meet in each trial.
+            .one_file_parts(self.rows % 2 == 1)
             // The calls to the disk are numbered, so their order must not be up to threads.
             .background(false)
     }

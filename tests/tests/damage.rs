@@ -140,7 +140,7 @@ impl Image {
 /// Before the first frame of a segment that grows.
 const HEADER_BYTES: usize = 88;
 
-/// A small store with everything in it: two parts, the second of a merge, labels, every kind of tag,
+/// A small store with everything in it: two parts, one of a merge in one file, labels, every kind of tag,
 /// membership filters, and a log of which a part was absorbed.
 struct Sample {
     log_form: LogForm,
@@ -182,23 +182,22 @@ impl Sample {
     fn new(log_form: LogForm) -> Sample {
         let storage = empty(log_form);
         let store = Store::with_backend(Arc::new(One(Arc::clone(&storage))));
-        let index = store
-            .index(NAME)
-            .engine(Engine::Native)
-            .automatic_merge(false)
-            .create()
-            .unwrap();
+        let options = || {
+            let options = store.index(NAME).engine(Engine::Native);
+            options.automatic_merge(false)
+        };
+        let index = options().one_file_parts(true).create().unwrap();
         let mut model = Model::default();
-        let write = |model: &mut Model, rows: &[Row]| {
+        let write = |index: &Index, model: &mut Model, rows: &[Row]| {
             index
                 .write_with(batch(rows).unwrap(), Durability::Os)
                 .unwrap();
             model.write(rows);
             model.clone()
         };
-        write(&mut model, &rows(0, 50));
+        write(&index, &mut model, &rows(0, 50));
         index.flush().unwrap();
-        write(&mut model, &rows(50, 45));
+        write(&index, &mut model, &rows(50, 45));
         index.flush().unwrap();
         index.merge_all().unwrap();
         // Rows that are gone must not come back either.
@@ -214,10 +213,12 @@ impl Sample {
         model = Model::default();
         let kept: Vec<Row> = rows(0, 95).into_iter().filter(is_kept).collect();
         model.write(&kept);
-        let flushed = write(&mut model, &rows(95, 6));
+        index.close().unwrap();
+        let index = options().open().unwrap();
+        let flushed = write(&index, &mut model, &rows(95, 6));
         index.flush().unwrap();
         let unflushed = [rows(101, 3), rows(104, 2), rows(106, 4)];
-        let states = unflushed.map(|rows| write(&mut model, &rows));
+        let states = unflushed.map(|rows| write(&index, &mut model, &rows));
         drop(index);
         let mut log = Log::open(Arc::clone(&storage), LogAccess::Read).unwrap();
         let (mut position, mut ends) = (log.start(), vec![log.start()]);

@@ -40,6 +40,7 @@ mod suite {
     mod large_values;
     mod log_states;
     mod manual;
+    mod one_file;
     mod partial;
     mod prepared;
     mod pressure;

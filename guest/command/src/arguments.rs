@@ -105,7 +105,7 @@ pub struct Target {
     pub(crate) index: String,
 }
 
-/// How much of the store and its medium a command that writes may take.
+/// How much of the store and its medium a command that writes may take, and how it takes it.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct RoomArguments {
     /// Bytes that the index may take in the store; writes are refused near it [default: no limit]
@@ -114,6 +114,9 @@ pub struct RoomArguments {
     /// Bytes that stay free on the medium [default: 256MiB, or 2 % of a small medium]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(crate) min_free: Option<u64>,
+    /// Make each part as one file, not as a folder of files: for rows with very many tags
+    #[arg(long)]
+    pub(crate) one_file_parts: bool,
 }
 
 /// `sidx ingest`

@@ -250,13 +250,15 @@ pub enum Absence {
     },
 }
 
-/// How much of the store and its medium who writes may take.
+/// How much of the store and its medium who writes may take, and in which form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Room {
     /// Bytes that the index may take in the store; without, no limit.
     pub disk_bytes: Option<u64>,
     /// Bytes that stay free on the medium; without, as the database has it.
     pub min_free_bytes: Option<u64>,
+    /// Each part that is made is one file, not a folder.
+    pub one_file_parts: bool,
 }
 
 /// A batch in pieces.

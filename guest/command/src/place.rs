@@ -39,10 +39,15 @@ impl<'d, D: Database> Place<'d, D> {
 
     /// The same place with other budgets for who writes there.
     pub(crate) fn with_room(self, room: RoomArguments) -> Self {
-        let RoomArguments { disk, min_free } = room;
+        let RoomArguments {
+            disk,
+            min_free,
+            one_file_parts,
+        } = room;
         let room = Room {
             disk_bytes: disk,
             min_free_bytes: min_free,
+            one_file_parts,
         };
         Place { room, ..self }
     }

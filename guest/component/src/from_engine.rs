@@ -57,6 +57,14 @@ pub(crate) fn codec(codec: host::Codec) -> u32 {
     }
 }
 
+/// Bytes of a section.
+pub(crate) fn chunk(chunk: &host::Chunk) -> files::Chunk {
+    files::Chunk {
+        offset: chunk.offset,
+        size_bytes: chunk.size_bytes,
+    }
+}
+
 /// Where pages lie.
 pub(crate) fn extents(extents: &[host::Extent]) -> Vec<files::Extent> {
     let convert = |extent: &host::Extent| files::Extent {
@@ -365,6 +373,10 @@ pub(crate) fn part_file(file: engine::PartFile) -> wit::PartFile {
     wit::PartFile {
         part: file.part,
         path: file.path,
+        section: file.section.map(|section| wit::PartSection {
+            name: section.name,
+            chunks: section.chunks.iter().map(chunk).collect(),
+        }),
         size_bytes: file.size_bytes,
         checksum: file.checksum,
     }

@@ -2,8 +2,9 @@
 
 use sidx_columns::{Bitmap, Column, ColumnType};
 use sidx_engine::host::{
-    Codec, ColumnFacts, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium,
-    Object, Piece, Readers, RowKeys, SalvagedLog, Selected, SeriesRuns, TopEnd, TopFacts, Usage,
+    Chunk, Codec, ColumnFacts, Extent, FileSummary, FinishedDictionary, Form, LogDurability,
+    LogEntry, Medium, Object, Piece, Readers, RowKeys, SalvagedLog, Selected, SeriesRuns, Tail,
+    TopEnd, TopFacts, Usage,
 };
 use sidx_engine::{Host, Result};
 use sidx_executor::{block, gather, select, top};
@@ -39,6 +40,10 @@ impl Host for Imports {
         files::NewFile::create(path, from_engine::medium(medium)).map_err(to_engine::error)
     }
 
+    fn create_section(&self, file: &files::NewFile) -> Result<files::NewFile> {
+        file.section().map_err(to_engine::error)
+    }
+
     fn append(
         &self,
         file: &files::NewFile,
@@ -62,6 +67,11 @@ impl Host for Imports {
         files::open(path).map_err(to_engine::error)
     }
 
+    fn open_section(&self, file: u32, name: &str, chunks: &[Chunk]) -> Result<u32> {
+        let chunks: Vec<_> = chunks.iter().map(from_engine::chunk).collect();
+        files::open_section(file, name, &chunks).map_err(to_engine::error)
+    }
+
     fn close_file(&self, file: u32) {
         files::close(file);
     }
@@ -72,6 +82,12 @@ impl Host for Imports {
 
     fn read_file(&self, file: u32, offset: u64, length: u32) -> Result<Vec<u8>> {
         files::read(file, offset, length).map_err(to_engine::error)
+    }
+
+    fn read_tail(&self, file: u32, length: u32) -> Result<Tail> {
+        files::read_tail(file, length)
+            .map(to_engine::tail)
+            .map_err(to_engine::error)
     }
 
     fn file_checksum(&self, file: u32) -> Result<u32> {
@@ -93,6 +109,10 @@ impl Host for Imports {
 
     fn load_page(&self, page: u32) -> Result<Vec<u8>> {
         files::load(page).map_err(to_engine::error)
+    }
+
+    fn part_form(&self) -> Form {
+        to_engine::form(files::part_form())
     }
 
     fn list_files(&self, path: &str, medium: Medium) -> Result<Vec<String>> {

@@ -51,6 +51,30 @@ pub(crate) fn summary(summary: files::Summary) -> host::FileSummary {
     host::FileSummary {
         size_bytes: summary.size_bytes,
         checksum: summary.checksum,
+        chunks: summary.chunks.iter().map(chunk).collect(),
+    }
+}
+
+fn chunk(chunk: &files::Chunk) -> host::Chunk {
+    host::Chunk {
+        offset: chunk.offset,
+        size_bytes: chunk.size_bytes,
+    }
+}
+
+/// The end of a file.
+pub(crate) fn tail(tail: files::Tail) -> host::Tail {
+    host::Tail {
+        size_bytes: tail.size_bytes,
+        bytes: tail.bytes,
+    }
+}
+
+/// How parts are stored.
+pub(crate) fn form(form: files::Form) -> host::Form {
+    match form {
+        files::Form::Folder => host::Form::Folder,
+        files::Form::File => host::Form::File,
     }
 }
 

@@ -24,13 +24,43 @@ pub enum Medium {
     Durable,
 }
 
-/// A finished file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A finished file, or a finished section of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSummary {
     /// Size in bytes.
     pub size_bytes: u64,
-    /// CRC32C of the whole file.
+    /// CRC32C of the whole file or section.
     pub checksum: u32,
+    /// Where a section lies in its file, in its order; nothing for a file of its own.
+    pub chunks: Vec<Chunk>,
+}
+
+/// Consecutive bytes of a section in its file; see `files.chunk`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// First byte in the file.
+    pub offset: u64,
+    /// Bytes.
+    pub size_bytes: u64,
+}
+
+/// The end of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// Of the whole file.
+    pub size_bytes: u64,
+    /// The last bytes of it.
+    pub bytes: Vec<u8>,
+}
+
+/// How parts are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Form {
+    /// A folder with a file for each section.
+    #[default]
+    Folder,
+    /// One file with all sections in it.
+    File,
 }
 
 /// An object and its version.
@@ -357,6 +387,8 @@ pub trait Host {
     // ---- files ----
     /// `new-file.create`
     fn create_file(&self, path: &str, medium: Medium) -> Result<Self::NewFile>;
+    /// `new-file.section`
+    fn create_section(&self, file: &Self::NewFile) -> Result<Self::NewFile>;
     /// `new-file.append`
     fn append(
         &self,
@@ -369,12 +401,16 @@ pub trait Host {
     fn finish(&self, file: Self::NewFile) -> Result<FileSummary>;
     /// `files.open`
     fn open_file(&self, path: &str) -> Result<u32>;
+    /// `files.open-section`
+    fn open_section(&self, file: u32, name: &str, chunks: &[Chunk]) -> Result<u32>;
     /// `files.close`
     fn close_file(&self, file: u32);
     /// `files.size`
     fn file_size(&self, file: u32) -> Result<u64>;
     /// `files.read`
     fn read_file(&self, file: u32, offset: u64, length: u32) -> Result<Vec<u8>>;
+    /// `files.read-tail`
+    fn read_tail(&self, file: u32, length: u32) -> Result<Tail>;
     /// `files.checksum`
     fn file_checksum(&self, file: u32) -> Result<u32>;
     /// `files.pages`
@@ -385,6 +421,8 @@ pub trait Host {
     fn prefetch(&self, pages: &[u32]) -> Result<()>;
     /// `files.load`
     fn load_page(&self, page: u32) -> Result<Vec<u8>>;
+    /// `files.part-form`
+    fn part_form(&self) -> Form;
     /// `files.list`
     fn list_files(&self, path: &str, medium: Medium) -> Result<Vec<String>>;
     /// `files.remove`

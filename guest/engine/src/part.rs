@@ -1,11 +1,13 @@
-//! Parts: immutable sets of files that hold sorted blocks.
+//! Parts: immutable sets of rows in sorted blocks.
 //!
-//! A part has one [`manifest`] (what is in it), `meta.bin` (the index of its [`frame`]s), `primary.bin`
-//! (one record per [`block`]), `keys.bin` and `data.bin` (keys and payloads), `labels.bin` (labels of
-//! its series) and up to three files per tag; a part in [`memory`] is one file. The [`writer`] makes them,
-//! the [`reader`] opens them;
-//! [`layout`] names files and numbers. The parts of an index are a [`list`], and of a damaged one some rows
-//! may be a [`loss`].
+//! A part has one [`manifest`] (what is in it) and sections: `meta.bin` (the index of its [`frame`]s),
+//! `primary.bin` (one record per [`block`]), `keys.bin` and `data.bin` (keys and payloads), `labels.bin`
+//! (labels of its series) and up to three per tag. The sections are files of a folder, or lie in one file
+//! that ends with the manifest and a [`footer`]; a part in [`memory`] is such a file too, with a record of
+//! its pages in place of sections. The [`writer`] makes them, as a [`draft`] in either form, and the
+//! [`reader`] opens them; what is known of a part whatever its form is its [`summary`]. [`layout`] names
+//! sections and numbers. The parts of an index are a [`list`], and of a damaged one some rows may be a
+//! [`loss`].
 //!
 //! Numbers that could be taken for one another have types: the [rank](list::Rank) of a part in a list, the
 //! [number](frame::FrameNumber) of a frame in its part, the [number](block::BlockNumber) of a block in its
@@ -16,7 +18,9 @@ pub(crate) mod block;
 pub(crate) mod column;
 pub(crate) mod cut;
 pub(crate) mod dictionary;
+pub(crate) mod draft;
 pub(crate) mod extent;
+pub(crate) mod footer;
 pub(crate) mod frame;
 pub(crate) mod labels;
 pub(crate) mod layout;
@@ -31,6 +35,7 @@ pub(crate) mod readable;
 pub(crate) mod reader;
 pub(crate) mod summary;
 pub(crate) mod tag;
+pub(crate) mod totals;
 pub(crate) mod writer;
 
 pub(crate) use block::Run;

@@ -7,6 +7,7 @@ pub use execution::{Execution, ExecutionSeries, ParameterValues};
 pub use region::Region;
 
 use crate::error::Error;
+use crate::host::Chunk;
 use sidx_executor::RowKeys;
 use sidx_log::Term;
 use std::ops::Bound;
@@ -187,17 +188,28 @@ pub struct Salvaged {
     pub lost_labels: bool,
 }
 
-/// A file of a part, as the manifest says; see `index.part-file`.
+/// A file of a part, or a section of its one file, as the manifest says; see `index.part-file`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartFile {
     /// Number of the part.
     pub part: u64,
     /// Where it lies in the index.
     pub path: String,
-    /// Its size in bytes.
+    /// None for a whole file.
+    pub section: Option<PartSection>,
+    /// The size of the file or section in bytes.
     pub size_bytes: u64,
-    /// CRC32C of the whole file.
+    /// CRC32C of the whole file or section.
     pub checksum: u32,
+}
+
+/// Where a section lies in its file; see `index.part-section`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartSection {
+    /// Its name.
+    pub name: String,
+    /// Its bytes in order.
+    pub chunks: Vec<Chunk>,
 }
 
 /// What to merge.

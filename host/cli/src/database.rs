@@ -98,7 +98,8 @@ fn is_index(folder: &Path) -> bool {
     names.any(|name| name == "index.json" || name.to_string_lossy().ends_with(".incarnation"))
 }
 
-fn within(mut index: IndexBuilder, room: Room) -> IndexBuilder {
+fn within(index: IndexBuilder, room: Room) -> IndexBuilder {
+    let mut index = index.one_file_parts(room.one_file_parts);
     if let Some(bytes) = room.disk_bytes {
         index = index.disk_bytes(bytes);
     }

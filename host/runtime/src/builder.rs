@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use sidx_engine::host::Form;
 use sidx_engine::{Durability, Mode};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -37,6 +38,7 @@ impl Store {
                     disk_bytes: u64::MAX,
                     min_free_bytes: None,
                     instances: 256,
+                    form: Form::Folder,
                 },
                 flush_bytes: 64 << 20,
                 automatic_merge: true,
@@ -112,6 +114,18 @@ impl IndexBuilder {
     /// one in memory.
     pub fn min_free_bytes(mut self, bytes: u64) -> Self {
         self.settings.budgets.min_free_bytes = Some(bytes);
+        self
+    }
+
+    /// Whether each part that is made from now on is one file, not a folder with some files for its rows
+    /// and three for each tag; no by default. For rows with very many tags, whose flushes spend their time
+    /// in making files durable, and for media on which each file has its price. Parts of both forms may
+    /// stand in one index, and a merge makes one of the other; what queries return does not depend on it.
+    pub fn one_file_parts(mut self, yes: bool) -> Self {
+        self.settings.budgets.form = match yes {
+            true => Form::File,
+            false => Form::Folder,
+        };
         self
     }
 

@@ -50,8 +50,9 @@ pub(crate) fn part_name(number: u64) -> String {
 /// The part that a file of the store belongs to.
 fn part_of(path: &str) -> Option<(u64, &str)> {
     let (part, file) = path.strip_prefix("parts/")?.split_once('/')?;
-    // Behind the number is the term of the writer that made it.
-    let number = part.split_once('-').map_or(part, |(number, _)| number);
+    // Behind the number is the term of the writer that made it, and how it is stored. A section of a part
+    // that is one file is called by a path below it.
+    let number = part.split(['-', '.']).next()?;
     Some((u64::from_str_radix(number, 16).ok()?, file))
 }
 

@@ -25,7 +25,7 @@ use crate::session::{Columns, Filter, NewDictionary, NewFile, Session};
 #[cfg(target_endian = "big")]
 compile_error!("the host reads the component's lists in place, as little-endian numbers");
 
-pub(crate) use self::convert::{from_wit_error, from_wit_term, to_wit_error};
+pub(crate) use self::convert::{from_wit_chunk, from_wit_error, from_wit_term, to_wit_error};
 pub(crate) use self::memory::InstanceMemory;
 
 /// What `bindgen!` makes of `wit/engine`.

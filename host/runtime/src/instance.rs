@@ -185,6 +185,7 @@ mod tests {
     use std::sync::Arc;
 
     use sidx_engine::Durability;
+    use sidx_engine::host::Form;
 
     use super::*;
     use crate::session::{Budgets, Shared};
@@ -198,6 +199,7 @@ mod tests {
                 disk_bytes: u64::MAX,
                 min_free_bytes: None,
                 instances: 1,
+                form: Form::Folder,
             };
             let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);
             Session::new(shared, true)

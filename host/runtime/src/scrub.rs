@@ -1,9 +1,9 @@
 //! Scrubs: the files of all parts are read, slowly if so wished, to find damage before somebody needs what
 //! it hit.
 //!
-//! A scrub compares whole files with the checksums in the manifests. It reads them itself, past the page
-//! cache, and holds neither an instance nor a view meanwhile: what a merge replaces beside it can go at
-//! once.
+//! A scrub compares whole files and sections with the checksums in the manifests. It reads them itself,
+//! past the page cache, and holds neither an instance nor a view meanwhile: what a merge replaces beside it
+//! can go at once.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -16,7 +16,7 @@ use crate::damage::DamagedPart;
 use crate::error::{Error, ErrorKind, Result};
 use crate::open::Open;
 use crate::rate::Rate;
-use crate::session::CallLimits;
+use crate::session::{CallLimits, Chunks};
 use crate::storage::ReadFile;
 use crate::work::{Operation, Task, unix_ms};
 
@@ -134,7 +134,7 @@ impl Pass<'_> {
                         return Ok(());
                     }
                     is_sound = false;
-                    self.note(&file.path, &error);
+                    self.note(file, &error);
                 }
             }
         }
@@ -162,12 +162,12 @@ impl Pass<'_> {
         Ok(is_sound)
     }
 
-    fn note(&self, path: &str, error: &Error) {
+    fn note(&self, file: &PartFile, error: &Error) {
         let shared = self.index.shared();
         // Who looks next shall see what is in the store, not what was there once.
-        shared.forget(path);
+        shared.forget(&file.path);
         let known = shared.damages.added();
-        shared.damages.note_file(path, error.message());
+        shared.damages.note_file(&name_of(file), error.message());
         if shared.damages.added() > known {
             self.count();
         }
@@ -180,7 +180,7 @@ impl Pass<'_> {
 
     /// Reads a file to its end. An error means that the scrub must stop.
     fn file(&mut self, file: &PartFile) -> Result<Found> {
-        let mut source: Option<Arc<dyn ReadFile>> = None;
+        let mut source: Option<Source> = None;
         let (mut offset, mut checksum) = (0, 0);
         let mut buffer = Vec::new();
         loop {
@@ -215,14 +215,15 @@ impl Pass<'_> {
         }
         Ok(Found::Damaged(Error::corrupt(format!(
             "{}: its CRC32C is {checksum:08x}, the manifest says {:08x}",
-            file.path, file.checksum
+            name_of(file),
+            file.checksum
         ))))
     }
 
     fn read(
         &self,
         file: &PartFile,
-        source: &mut Option<Arc<dyn ReadFile>>,
+        source: &mut Option<Source>,
         offset: u64,
         buffer: &mut [u8],
     ) -> Result<()> {
@@ -230,17 +231,60 @@ impl Pass<'_> {
             Some(source) => source,
             None => {
                 let opened = self.index.shared().storage.open(&file.path)?;
-                if opened.size() != file.size_bytes {
-                    return Err(Error::corrupt(format!(
-                        "{}: {} bytes, the manifest says {}",
-                        file.path,
-                        opened.size(),
-                        file.size_bytes
-                    )));
-                }
-                source.insert(opened)
+                source.insert(Source::new(file, opened)?)
             }
         };
         source.read_at(offset, buffer)
+    }
+}
+
+/// What is read: a file, or a section of one.
+struct Source {
+    file: Arc<dyn ReadFile>,
+    chunks: Option<Chunks>,
+}
+
+impl Source {
+    /// Compares what was opened with what the manifest says.
+    fn new(file: &PartFile, opened: Arc<dyn ReadFile>) -> Result<Self> {
+        let at = |error: sidx_engine::Error| Error::from(error.at(name_of(file)));
+        let chunks = file.section.as_ref();
+        let chunks = chunks.map(|section| Chunks::new(section.chunks.clone(), opened.size()));
+        let chunks = chunks.transpose().map_err(at)?;
+        let size_bytes = chunks
+            .as_ref()
+            .map_or_else(|| opened.size(), Chunks::size_bytes);
+        if size_bytes != file.size_bytes {
+            return Err(Error::corrupt(format!(
+                "{}: {size_bytes} bytes, the manifest says {}",
+                name_of(file),
+                file.size_bytes
+            )));
+        }
+        Ok(Self {
+            file: opened,
+            chunks,
+        })
+    }
+
+    /// Fills `buffer` with the bytes at `offset`, which are inside.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        let Some(chunks) = &self.chunks else {
+            return Ok(self.file.read_at(offset, buffer)?);
+        };
+        let mut rest = buffer;
+        for (at, length) in chunks.pieces(offset, rest.len() as u64) {
+            let piece = rest.split_off_mut(..(length as usize).min(rest.len()));
+            self.file.read_at(at, piece.unwrap_or_default())?;
+        }
+        Ok(())
+    }
+}
+
+/// What a file or section is called: by its path, and the name of the section behind it.
+fn name_of(file: &PartFile) -> String {
+    match &file.section {
+        None => file.path.clone(),
+        Some(section) => format!("{}/{}", file.path, section.name),
     }
 }

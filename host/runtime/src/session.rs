@@ -7,6 +7,7 @@
 mod authority;
 mod cached_page;
 mod call;
+mod chunks;
 mod disk;
 mod handles;
 mod host;
@@ -43,6 +44,7 @@ pub use sidx_executor::Columns;
 
 pub(crate) use self::authority::{Role, check_engine_path};
 pub(crate) use self::call::CallLimits;
+pub(crate) use self::chunks::Chunks;
 pub(crate) use self::disk::{Purpose as SpacePurpose, Space};
 pub(crate) use self::shared::{Budgets, Shared};
 pub(crate) use self::views::Pin;
@@ -191,7 +193,7 @@ impl Session {
 
     /// Notes that a page is not what it should be, whoever asked for it.
     fn note_damage(&self, place: &PagePlace, error: &Error) {
-        if error.kind() == ErrorKind::Corrupt && matches!(place.file.body, Body::Stored(_)) {
+        if error.kind() == ErrorKind::Corrupt && !matches!(place.file.body, Body::Memory(_)) {
             let damages = &self.shared.damages;
             damages.note_file(&place.file.path, error.message());
         }

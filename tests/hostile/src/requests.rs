@@ -116,6 +116,8 @@ fn handles(allowed: &mut Allowed) {
     for handle in [7_000, u32::MAX - 1, u32::MAX] {
         allowed.refused("size of no file", files::size(handle));
         allowed.refused("read of no file", files::read(handle, 0, 1));
+        allowed.refused("tail of no file", files::read_tail(handle, 1));
+        allowed.refused("section of no file", files::open_section(handle, "x", &[]));
         allowed.refused("checksum of no file", files::checksum(handle));
         allowed.refused("pages of no file", files::pages(handle, &[]));
         files::close(handle);
@@ -178,7 +180,34 @@ fn extents(allowed: &mut Allowed) {
         9 << 20
     ];
     allowed.refused("nine million pages", files::pages(file, &many));
+    sections(allowed, file);
     files::close(file);
+}
+
+/// Sections that are not in their file, or that read it twice.
+fn sections(allowed: &mut Allowed, file: u32) {
+    let chunk = |offset, size_bytes| files::Chunk { offset, size_bytes };
+    for chunks in [
+        vec![chunk(0, 0)],
+        vec![chunk(0, u64::MAX)],
+        vec![chunk(u64::MAX, 2)],
+        vec![chunk(0, 16); 1 << 20],
+    ] {
+        allowed.refused("a section outside", files::open_section(file, "x", &chunks));
+    }
+    for name in ["", "..", "a/b", "a b"] {
+        let section = files::open_section(file, name, &[chunk(0, 1)]);
+        allowed.refused(&format!("a section called {name}"), section);
+    }
+    let Ok(section) = files::open_section(file, "x", &[chunk(1, 3)]) else {
+        return allowed.0.push("a section is refused".to_owned());
+    };
+    allowed.refused("read behind a section", files::read(section, 1, 3));
+    allowed.refused(
+        "a section of one",
+        files::open_section(section, "x", &[chunk(0, 1)]),
+    );
+    files::close(section);
 }
 
 /// Changes, which are not for an instance that serves a query.
@@ -246,7 +275,13 @@ fn new_files(allowed: &mut Allowed) {
     let second = NewFile::create(&taken, Durable).and_then(NewFile::finish);
     allowed.refused("create a file again", second);
     match NewFile::create("parts/mine/x", Durable) {
-        Ok(file) => bad_pages(allowed, &file),
+        Ok(file) => {
+            bad_pages(allowed, &file);
+            let section = file.section();
+            let nested = section.as_ref().map_err(Clone::clone);
+            allowed.refused("a section of a section", nested.and_then(NewFile::section));
+            allowed.refused("a file before its sections", NewFile::finish(file));
+        }
         Err(_) => allowed.0.push("a new file is refused".to_owned()),
     }
     bad_blocks(allowed);

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sidx_columns::ValueType;
 use sidx_host::OwnedValue;
 use sidx_tests::model::Row;
-use sidx_tests::subject::{Subject, explain_of, on_both_engines};
+use sidx_tests::subject::{Subject, explain_of, on_all_forms};
 
 fn strings(values: &[&str]) -> OwnedValue {
     let values = values
@@ -21,7 +21,7 @@ fn skipped(index: &Subject, filter: &str) -> bool {
 
 #[test]
 fn an_int_range_skips_what_lies_outside_of_the_column() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&[100, 300, 500].map(|n| Row::new(1, n, "x").tag("code", n)));
         let table = [
             ("code >= 10 and code <= 50", true),
@@ -46,7 +46,7 @@ fn an_int_range_skips_what_lies_outside_of_the_column() {
 /// The filter is well formed, so it is no error: a string is just never a number.
 #[test]
 fn a_number_never_matches_a_string_column_nor_its_negation() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&[Row::new(1, 1, "x").tag("code", "200")]);
         for filter in ["code = 200", "code != 200", "code < 900", "code in (200)"] {
             assert!(index.keys_where(filter).is_empty(), "{filter}");
@@ -59,7 +59,7 @@ fn a_number_never_matches_a_string_column_nor_its_negation() {
 #[test]
 fn a_list_selects_when_any_of_its_values_is_stored() {
     let services = ["order-service", "payment-service", "inventory-service"];
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         let row = |(key, name): (i64, &str)| Row::new(1, key, "x").tag("name", name);
         index.write_part(&(0..).zip(services).map(row).collect::<Vec<_>>());
         let found = |filter: &str| index.keys_where(filter);
@@ -84,7 +84,7 @@ fn membership_filters_skip_absent_values_and_keep_present_ones() {
             n.wrapping_mul(2_654_435_761)
         )
     };
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         let row = |n: u32| Row::new(1, n.into(), "x").tag("peer", address(n).as_str());
         index.write_part(&(0..10_000).map(row).collect::<Vec<_>>());
         for n in [0, 1, 4_999, 9_999] {
@@ -121,7 +121,7 @@ fn membership_filters_skip_absent_values_and_keep_present_ones() {
 
 #[test]
 fn membership_filters_serve_numbers_and_arrays_too() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         let row = |n: i64| {
             let codes = [n * 1_000_003, n * 7 + 1].map(OwnedValue::Int).to_vec();
             Row::new(1, n, "x")
@@ -146,7 +146,7 @@ fn membership_filters_serve_numbers_and_arrays_too() {
 
 #[test]
 fn an_int_is_found_by_equality_in_every_form_of_storage() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         let rows = |range: std::ops::Range<i64>| -> Vec<Row> {
             range
                 .map(|n| Row::new(1, n, "x").tag("duration", n * 100))
@@ -165,7 +165,7 @@ fn an_int_is_found_by_equality_in_every_form_of_storage() {
 
 #[test]
 fn equality_finds_the_same_rows_after_a_merge_of_conflicting_types() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&[Row::new(1, 1, "x").tag("status", "500")]);
         index.write_part(&[Row::new(1, 2, "x").tag("status", 500)]);
         for _ in 0..2 {
@@ -179,7 +179,7 @@ fn equality_finds_the_same_rows_after_a_merge_of_conflicting_types() {
 
 #[test]
 fn contains_all_ignores_order_and_takes_any_character() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&[
             Row::new(1, 1, "x").tag("names", strings(&["a|b", "c"])),
             Row::new(1, 2, "x").tag("names", strings(&["c", "\\"])),
@@ -199,7 +199,7 @@ fn contains_all_ignores_order_and_takes_any_character() {
 
 #[test]
 fn arrays_are_never_equal_to_a_scalar() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&[Row::new(1, 1, "x").tag("names", strings(&["a"]))]);
         for filter in [
             r#"names = "a""#,
@@ -214,7 +214,7 @@ fn arrays_are_never_equal_to_a_scalar() {
 
 #[test]
 fn and_skips_when_one_side_is_impossible_and_or_only_when_both_are() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&[Row::new(1, 1, "x").tag("code", 5).tag("name", "a")]);
         assert!(skipped(&index, r#"code = 5 and name = "zzz""#));
         assert!(skipped(&index, r#"name = "zzz" and code = 5"#));
@@ -226,7 +226,7 @@ fn and_skips_when_one_side_is_impossible_and_or_only_when_both_are() {
 
 #[test]
 fn an_absent_tag_fails_every_test_and_passes_its_plain_negation() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&[Row::new(1, 1, "x").tag("code", 5), Row::new(1, 2, "x")]);
         for filter in ["code != 9", "code not in (9)", "code >= 0", "exists(code)"] {
             assert_eq!(index.keys_where(filter), [1], "{filter}");
@@ -249,7 +249,7 @@ fn an_absent_tag_fails_every_test_and_passes_its_plain_negation() {
 
 #[test]
 fn nan_equals_nothing_and_differs_from_every_number() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         let floats = [f64::NAN, -0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY];
         let row = |(key, value): (i64, f64)| Row::new(1, key, "x").tag("ratio", value);
         index.write_part(&(0..).zip(floats).map(row).collect::<Vec<_>>());
@@ -267,7 +267,7 @@ fn nan_equals_nothing_and_differs_from_every_number() {
 
 #[test]
 fn ints_and_floats_compare_without_rounding() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         let edge = 1i64 << 53;
         let ints = [edge, edge + 1, i64::MAX, i64::MIN];
         let row = |(key, value): (i64, i64)| Row::new(1, key, "x").tag("code", value);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sidx_host::ErrorKind;
 use sidx_tests::model::Row;
-use sidx_tests::subject::{Subject, error_of, explain_of, keys_of, on_both_engines, rows_of};
+use sidx_tests::subject::{Subject, error_of, explain_of, keys_of, on_all_forms, rows_of};
 
 /// Series and key of all rows, both ways, checked against the expected ascending order.
 fn assert_order(index: &Subject, expected: &[(u64, i64)]) {
@@ -36,7 +36,7 @@ fn number(explain: &Value, of: &str, name: &str) -> u64 {
 
 #[test]
 fn series_of_one_part_are_ordered_by_key() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&rows(&[(1, 100), (2, 50), (3, 150)]));
         assert_order(&index, &[(2, 50), (1, 100), (3, 150)]);
     });
@@ -44,7 +44,7 @@ fn series_of_one_part_are_ordered_by_key() {
 
 #[test]
 fn equal_keys_are_ordered_by_series() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&rows(&[(2, 100), (1, 100)]));
         assert_order(&index, &[(1, 100), (2, 100)]);
     });
@@ -52,7 +52,7 @@ fn equal_keys_are_ordered_by_series() {
 
 #[test]
 fn ranges_of_series_that_overlap_are_merged_row_by_row() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&rows(&[(1, 100), (1, 180), (2, 120), (2, 220), (3, 400)]));
         assert_order(&index, &[(1, 100), (2, 120), (1, 180), (2, 220), (3, 400)]);
     });
@@ -60,7 +60,7 @@ fn ranges_of_series_that_overlap_are_merged_row_by_row() {
 
 #[test]
 fn parts_that_interleave_are_merged_row_by_row() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&rows(&[(1, 100), (3, 300), (5, 500)]));
         index.write_part(&rows(&[(2, 200), (4, 400), (6, 600)]));
         assert_order(&index, &[1, 2, 3, 4, 5, 6].map(|n| (n, n as i64 * 100)));
@@ -69,7 +69,7 @@ fn parts_that_interleave_are_merged_row_by_row() {
 
 #[test]
 fn series_and_key_range_select_rows() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&rows(&[(1, 100), (2, 50), (3, 150)]));
         assert_eq!(keys_of(index.ask().series_id(1).series_id(3)), [100, 150]);
         assert_eq!(keys_of(index.ask().keys(120..=200)), [150]);
@@ -81,7 +81,7 @@ fn series_and_key_range_select_rows() {
 
 #[test]
 fn a_filter_that_nothing_can_pass_opens_no_block() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&[
             Row::new(1, 1, "x").tag("code", 5),
             Row::new(2, 2, "x").tag("code", 9),
@@ -95,7 +95,7 @@ fn a_filter_that_nothing_can_pass_opens_no_block() {
 
 #[test]
 fn a_filter_that_cannot_be_compiled_is_an_error() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&[Row::new(1, 1, "x").tag("name", "a")]);
         let error = error_of(index.ask().filter(r#"name ~ "a(""#));
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
@@ -105,7 +105,7 @@ fn a_filter_that_cannot_be_compiled_is_an_error() {
 
 #[test]
 fn blocks_that_the_filter_rules_out_are_skipped() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         let state = |row: Row, state: &str| row.tag("state", state);
         let mut batch: Vec<Row> = (0..8_202)
             .map(|key| state(Row::new(1, key, "x"), "pending"))
@@ -127,7 +127,7 @@ fn blocks_that_the_filter_rules_out_are_skipped() {
 
 #[test]
 fn a_series_of_more_rows_than_a_block_has_blocks_in_key_order() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         let keys = (0..8_202).chain(50_000..50_016);
         index.write_part(&keys.map(|key| Row::new(1, key, "x")).collect::<Vec<_>>());
         let blocks = index.index().dump().unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sidx_columns::ValueType;
 use sidx_host::{ErrorKind, OwnedValue, Retention};
 use sidx_tests::model::Row;
-use sidx_tests::subject::{Subject, keys_of, on_both_engines, payloads_of, rows_of};
+use sidx_tests::subject::{Subject, keys_of, on_all_forms, payloads_of, rows_of};
 
 /// Merges everything and checks that the rows stayed as they were.
 fn merge_and_compare(index: &Subject) {
@@ -57,7 +57,7 @@ fn assert_blocks_are_bounded_and_disjoint(index: &Subject) {
 
 #[test]
 fn without_parts_there_is_nothing_to_merge() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         assert_eq!(index.index().merge().unwrap().parts, 0);
         assert_eq!(index.index().merge_all().unwrap().parts, 0);
         assert!(index.dump().is_empty());
@@ -75,7 +75,7 @@ fn duplicates_are_kept() {
     };
     let (a, b) = (part([100, 200, 300]), part([150, 250, 350]));
     for parts in [[&a, &b, &b], [&a, &a, &a]] {
-        on_both_engines(|index| {
+        on_all_forms(|index| {
             parts.into_iter().for_each(|part| index.write_part(part));
             merge_and_compare(&index);
             assert_eq!(counts(&index), BTreeMap::from([(1, 3), (2, 3), (3, 3)]));
@@ -85,7 +85,7 @@ fn duplicates_are_kept() {
 
 #[test]
 fn rows_stay_with_their_series() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         let series = |n: i64| match n {
             n if n % 2_000 == 0 => 4,
             n if n % 1_000 == 0 => 2,
@@ -112,7 +112,7 @@ fn arrays_keep_their_empty_elements() {
         let names = names.iter().map(|name| OwnedValue::from(*name)).collect();
         OwnedValue::Array(ValueType::String, names)
     };
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&[Row::new(1, 1, "x").tag("names", names(&["a", "", "b"]))]);
         index.write_part(&[
             Row::new(1, 2, "x").tag("names", names(&[])),
@@ -127,7 +127,7 @@ fn arrays_keep_their_empty_elements() {
 
 #[test]
 fn each_row_keeps_the_type_its_tag_came_with() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         let batch = |status: fn(i64) -> OwnedValue, keys: [i64; 3]| -> Vec<Row> {
             (1..4u64)
                 .zip(keys)
@@ -161,7 +161,7 @@ fn drop_where(filter: &str) -> Retention {
 
 #[test]
 fn retention_drops_the_rows_that_its_filter_accepts() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&[named(1, "traceA"), named(2, "traceB"), named(3, "traceC")]);
         let done = index
             .index()
@@ -175,7 +175,7 @@ fn retention_drops_the_rows_that_its_filter_accepts() {
 
 #[test]
 fn retention_over_interleaved_parts_leaves_values_with_their_rows() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&[named(1, "A"), named(3, "C")]);
         index.write_part(&[named(2, "B"), named(4, "D")]);
         index.index().retain(drop_where(r#"name = "B""#)).unwrap();
@@ -192,7 +192,7 @@ fn retention_over_interleaved_parts_leaves_values_with_their_rows() {
 
 #[test]
 fn retention_narrows_the_key_range_of_the_part() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         let names = ["k1", "x1", "k2", "x2", "k3"];
         let rows: Vec<Row> = (1..)
             .zip(names)
@@ -221,7 +221,7 @@ fn retention_narrows_the_key_range_of_the_part() {
 
 #[test]
 fn retention_may_drop_everything() {
-    on_both_engines(|mut index| {
+    on_all_forms(|mut index| {
         index.write_part(&[named(1, "a"), named(2, "b")]);
         let done = index.index().retain(drop_where("exists(name)")).unwrap();
         assert_eq!((done.parts, done.rows, done.dropped_rows), (0, 0, 2));
@@ -235,7 +235,7 @@ fn retention_may_drop_everything() {
 
 #[test]
 fn a_retention_rule_that_cannot_be_read_changes_nothing() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&[named(1, "a")]);
         for rule in ["name =", r#"name ~ "a(""#] {
             let error = index.index().retain(drop_where(rule)).unwrap_err();
@@ -250,7 +250,7 @@ fn a_retention_rule_that_cannot_be_read_changes_nothing() {
 
 #[test]
 fn ranges_of_the_inputs_become_one_range() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         let row = |key, at| Row::new(1, key, "x").tag("at", OwnedValue::Timestamp(at));
         index.write_part(&[row(5, 100), row(6, 200)]);
         index.write_part(&[row(1, 150), row(9, 300)]);
@@ -265,7 +265,7 @@ fn ranges_of_the_inputs_become_one_range() {
 
 #[test]
 fn interleaved_rows_of_one_series_stay_in_bounded_and_disjoint_blocks() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         let every_other = |first: i64| -> Vec<Row> {
             (0..8_000)
                 .map(|n| Row::new(1, first + 2 * n, "x"))
@@ -281,7 +281,7 @@ fn interleaved_rows_of_one_series_stay_in_bounded_and_disjoint_blocks() {
 
 #[test]
 fn five_parts_over_one_range_stay_in_bounded_and_disjoint_blocks() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         for part in 0..5u64 {
             let rows: Vec<Row> = (0..5_000i64)
                 .map(|key| Row::new(key as u64 % 3, key, format!("{part}")))
@@ -297,7 +297,7 @@ fn five_parts_over_one_range_stay_in_bounded_and_disjoint_blocks() {
 
 #[test]
 fn parts_of_similar_size_are_merged_and_others_left_alone() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         // Different payloads, because sizes are compared as stored.
         let large = (0..5_000).map(|key: i64| {
             let payload = key.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64);

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use sidx_host::{OwnedValue, Query};
 use sidx_tests::expression::literal_text;
 use sidx_tests::model::Row;
-use sidx_tests::subject::{Subject, explain_of, keys_of, on_both_engines};
+use sidx_tests::subject::{Subject, explain_of, keys_of, on_all_forms};
 
 /// How many parts a query read, and how many keys or tags ruled out.
 fn parts_read(query: Query) -> u64 {
@@ -26,7 +26,7 @@ fn write_part(index: &Subject, keys: impl IntoIterator<Item = i64>) {
 
 #[test]
 fn a_part_is_read_only_when_its_keys_overlap_with_the_range() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         write_part(&index, [10, 20]);
         let table = [
             (5, 25, true),
@@ -64,7 +64,7 @@ fn a_part_is_read_only_when_its_keys_overlap_with_the_range() {
 
 #[test]
 fn a_range_inside_of_a_part_overlaps() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         write_part(&index, [5, 25]);
         assert_eq!(parts_read(index.ask().keys(10..=20)), 1);
         assert!(keys_of(index.ask().keys(10..=20)).is_empty());
@@ -73,7 +73,7 @@ fn a_range_inside_of_a_part_overlaps() {
 
 #[test]
 fn exclusive_bounds_do_not_touch() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         write_part(&index, [10, 20]);
         assert_eq!(parts_read(index.ask().keys(5..10)), 0);
         assert_eq!(
@@ -90,7 +90,7 @@ fn exclusive_bounds_do_not_touch() {
 
 #[test]
 fn of_four_parts_those_in_the_range_are_read() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         for start in [100, 200, 300, 400] {
             write_part(&index, start..start + 100);
         }
@@ -106,7 +106,7 @@ fn of_four_parts_those_in_the_range_are_read() {
 /// What a part-level time range is for: here every tag of an ordered type has one.
 #[test]
 fn a_part_is_read_only_when_its_timestamps_overlap_with_the_filter() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         let row = |key, at| Row::new(1, key, "x").tag("at", OwnedValue::Timestamp(at));
         index.write_part(&[row(1, 100), row(2, 200)]);
         let between = |low, high| {
@@ -129,7 +129,7 @@ fn a_part_is_read_only_when_its_timestamps_overlap_with_the_filter() {
 /// A comparison with an absent tag is false, so the part has nothing to offer; its negation is true.
 #[test]
 fn a_part_without_the_tag_is_read_only_for_filters_that_absence_passes() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         write_part(&index, [1, 2]);
         assert_eq!(parts_read(index.ask().filter("at >= 5")), 0);
         assert_eq!(parts_read(index.ask().filter("not (at >= 5)")), 1);

@@ -5,11 +5,11 @@ use std::time::Duration;
 use sidx_host::{CancelToken, ErrorKind, OwnedValue};
 use sidx_tests::expression::literal_text;
 use sidx_tests::model::Row;
-use sidx_tests::subject::{Subject, error_of, keys_of, on_both_engines, payloads_of};
+use sidx_tests::subject::{Subject, error_of, keys_of, on_all_forms, payloads_of};
 
 /// Runs a test on rows in memory, flushed, in one part per batch, and merged.
 fn in_every_form(batches: &[Vec<Row>], test: impl Fn(&Subject)) {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         for batch in batches {
             index.write(batch);
         }
@@ -17,7 +17,7 @@ fn in_every_form(batches: &[Vec<Row>], test: impl Fn(&Subject)) {
         index.flush();
         test(&index);
     });
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         batches.iter().for_each(|batch| index.write_part(batch));
         test(&index);
         index.merge_all();
@@ -236,7 +236,7 @@ fn filters_select_by_tag_and_rows_without_tags_never_match() {
 
 #[test]
 fn rows_in_memory_and_in_files_are_one_index() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&series(2, [100, 200]));
         index.write(&series(1, [5, 15]));
         assert_eq!(keys_of(index.ask()), [5, 15, 100, 200]);

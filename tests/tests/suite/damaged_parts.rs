@@ -10,8 +10,9 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use sidx_host::{DamagedPart, Durability, Engine, Error, ErrorKind, Index, Retention, Store};
 use sidx_tests::model::Row;
+pub(super) use sidx_tests::subject::spoil;
 use sidx_tests::subject::{
-    NAME, Subject, batch, error_of, keys_of, on_both_engines, part_folder, part_label,
+    NAME, Subject, batch, error_of, keys_of, on_all_forms, on_both_engines, part_folder, part_label,
 };
 use sidx_tests::watched::{Access, WatchedStore};
 
@@ -53,14 +54,6 @@ pub(super) fn name(part: &Path) -> String {
     part_label(part)
 }
 
-/// Changes a byte behind the middle of a file.
-pub(super) fn spoil(path: &Path) {
-    let mut bytes = fs::read(path).unwrap();
-    let at = bytes.len() / 2 + bytes.len() / 8;
-    bytes[at] ^= 0x55;
-    fs::write(path, bytes).unwrap();
-}
-
 /// Spoils files of parts while the index is closed.
 pub(super) fn spoil_closed(subject: &mut Subject, files: &[(usize, &str)]) -> Vec<PathBuf> {
     let parts: Vec<PathBuf> = files.iter().map(|(at, _)| part(subject, *at)).collect();
@@ -98,7 +91,7 @@ fn assert_others_serve(subject: &Subject) {
 
 #[test]
 fn merging_everything_leaves_a_damaged_part_between_its_neighbours() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         fill(&subject);
         let spoilt = spoil_closed(&mut subject, &[(5, "data.bin")]).remove(0);
         let merged = subject.index().merge_all().unwrap();
@@ -168,7 +161,7 @@ fn merges_of_similar_parts_and_automatic_ones_go_around() {
 
 #[test]
 fn retention_works_on_the_rest() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         fill(&subject);
         spoil_closed(&mut subject, &[(5, "data.bin")]);
         let rule = |expression: &str| Retention {
@@ -301,7 +294,7 @@ fn a_missing_file_and_a_manifest_that_is_wrong_while_the_index_is_open() {
 
 #[test]
 fn two_damaged_parts_are_found_by_one_job() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         fill(&subject);
         let spoilt = spoil_closed(&mut subject, &[(3, "data.bin"), (8, "code.td")]);
         let merged = subject.index().merge_all().unwrap();
@@ -326,7 +319,7 @@ fn two_damaged_parts_are_found_by_one_job() {
 
 #[test]
 fn flushes_backups_and_checks_go_on() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         fill(&subject);
         let spoilt = spoil_closed(&mut subject, &[(5, "data.bin")]).remove(0);
         subject.write_part(&rows(PARTS));
@@ -366,7 +359,7 @@ fn a_backup_goes_on_without_a_missing_file_and_counts_it() {
 
 #[test]
 fn a_query_that_meets_damage_notes_it() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         fill(&subject);
         let spoilt = spoil_closed(&mut subject, &[(5, "data.bin")]).remove(0);
         assert!(subject.index().damaged().is_empty());
@@ -383,7 +376,7 @@ fn a_query_that_meets_damage_notes_it() {
 
 #[test]
 fn labels_that_cannot_be_read_refuse_no_rows() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         fill(&subject);
         spoil_closed(&mut subject, &[(5, "labels.bin")]);
         subject.write(&rows(PARTS));

@@ -1,7 +1,7 @@
 //! Long values of tags and payloads: what was accepted can be folded, flushed, reopened and read.
 
 use sidx_host::{Batch, ErrorKind};
-use sidx_tests::subject::{Subject, keys_of, on_both_engines};
+use sidx_tests::subject::{Subject, keys_of, on_all_forms};
 
 /// Text of `bytes` that no dictionary shortens.
 fn text(seed: i64, bytes: usize) -> String {
@@ -31,7 +31,7 @@ fn write(subject: &Subject, keys: std::ops::Range<i64>, tag_bytes: usize, payloa
 
 #[test]
 fn tags_that_would_overflow_a_page_are_spread_over_blocks() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         // Together 78 MiB in one column: more than a page may hold.
         for start in [0, 1_000, 2_000, 3_000] {
             write(&subject, start..start + 1_000, 20 << 10, 1);
@@ -60,7 +60,7 @@ fn tags_that_would_overflow_a_page_are_spread_over_blocks() {
 
 #[test]
 fn large_payloads_are_cut_into_blocks_and_streamed() {
-    on_both_engines(|subject| {
+    on_all_forms(|subject| {
         for start in [0, 100, 200] {
             write(&subject, start..start + 100, 1, 100 << 10);
             subject.flush();
@@ -86,7 +86,7 @@ fn large_payloads_are_cut_into_blocks_and_streamed() {
 
 #[test]
 fn a_tag_value_over_16_mib_is_refused_by_name() {
-    on_both_engines(|subject| {
+    on_all_forms(|subject| {
         let mut batch = Batch::new();
         let long = "x".repeat((16 << 20) + 1);
         batch.row(1, 1).tag("long", long.as_str()).add().unwrap();

@@ -2,7 +2,7 @@
 
 use sidx_host::{Durability, ErrorKind, Medium, PartInfo};
 use sidx_tests::model::Row;
-use sidx_tests::subject::{batch, keys_of, on_both_engines};
+use sidx_tests::subject::{batch, keys_of, on_all_forms};
 
 const MEMORY_BYTES: u64 = 2 << 20;
 
@@ -19,7 +19,7 @@ fn of(parts: &[PartInfo], medium: Medium) -> Vec<&PartInfo> {
 
 #[test]
 fn nothing_is_flushed_or_merged_but_by_the_caller() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         subject.leave();
         let index = subject
             .options()

@@ -4,7 +4,7 @@ use std::thread;
 
 use sidx_host::{BoundQuery, Cursor, ErrorKind, Query, Timestamp};
 use sidx_tests::model::Row;
-use sidx_tests::subject::{Subject, on_both_engines};
+use sidx_tests::subject::{Subject, on_all_forms};
 
 type Found = Vec<(i64, u64, Option<Vec<u8>>, Vec<String>)>;
 
@@ -76,7 +76,7 @@ fn narrowed_run(run: BoundQuery<'_>, number: i64) -> BoundQuery<'_> {
 
 #[test]
 fn every_run_returns_what_the_query_returns() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         fill(&mut subject);
         let forms: [fn(Query) -> Query; 6] = [
             |query| query,
@@ -112,7 +112,7 @@ fn every_run_returns_what_the_query_returns() {
 
 #[test]
 fn without_parameters_nothing_need_be_given() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         fill(&mut subject);
         let plain = subject.ask().keys(5..50).limit(7);
         let prepared = plain.clone().prepare().unwrap();
@@ -126,7 +126,7 @@ fn without_parameters_nothing_need_be_given() {
 
 #[test]
 fn values_are_compared_with_the_type_that_they_have() {
-    on_both_engines(|subject| {
+    on_all_forms(|subject| {
         subject.write(&[
             Row::new(1, 1, "a").tag("t", 500),
             Row::new(1, 2, "b").tag("t", "500"),
@@ -164,7 +164,7 @@ fn values_are_compared_with_the_type_that_they_have() {
 
 #[test]
 fn what_cannot_be_is_refused_and_does_no_harm() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         fill(&mut subject);
         let refused = |filter: &str, needle: &str| {
             let error = subject
@@ -218,7 +218,7 @@ fn what_cannot_be_is_refused_and_does_no_harm() {
 
 #[test]
 fn threads_share_a_query_and_instances_forget_those_that_are_gone() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         fill(&mut subject);
         let prepared = subject.ask().filter("status = $s").prepare().unwrap();
         let alone: Vec<Found> = (0..3)

@@ -2,7 +2,7 @@
 
 use sidx_host::{Durability, Engine, ErrorKind};
 use sidx_tests::model::Row;
-use sidx_tests::subject::{Subject, batch, error_of, keys_of, on_both_engines};
+use sidx_tests::subject::{Subject, batch, error_of, keys_of, on_all_forms};
 
 const MEMORY_BYTES: u64 = 4 << 20;
 
@@ -84,7 +84,7 @@ fn cursors_beyond_the_allowed_instances_are_refused_and_room_returns() {
 
 #[test]
 fn a_write_of_many_rows_flushes_by_itself_from_the_threshold_on() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         subject.leave();
         let index = subject
             .options()

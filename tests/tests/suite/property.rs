@@ -109,6 +109,8 @@ fn act(subject: &mut Subject, action: &Action) -> Result<(), TestCaseError> {
         // Rows are dropped where the model is at hand.
         Action::Nothing | Action::Retain(..) => return Ok(()),
         Action::Reopen => {
+            // So both forms of parts meet.
+            subject.change_form();
             subject.reopen();
             return Ok(());
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sidx_host::{Error, ErrorKind, Index};
 use sidx_tests::model::Row;
-use sidx_tests::subject::{Subject, error_of, keys_of, on_both_engines, read};
+use sidx_tests::subject::{Subject, error_of, keys_of, on_all_forms, read};
 
 fn filled(subject: &mut Subject) {
     for start in [0, 100] {
@@ -24,7 +24,7 @@ fn assert_too_many(error: &Error, rows: u64) {
 
 #[test]
 fn a_query_with_more_rows_than_it_may_have_is_an_error_and_a_limit_is_none() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         filled(&mut subject);
         subject.enter();
         for rows in [0, 1, 99, 100, 199] {
@@ -69,7 +69,7 @@ fn a_query_with_more_rows_than_it_may_have_is_an_error_and_a_limit_is_none() {
 
 #[test]
 fn rows_before_the_error_are_the_first_ones_and_never_more_than_allowed() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         filled(&mut subject);
         subject.enter();
         for per_batch in [1, 3, 10, 64] {
@@ -98,7 +98,7 @@ fn rows_before_the_error_are_the_first_ones_and_never_more_than_allowed() {
 
 #[test]
 fn an_index_is_opened_with_limits_that_each_query_may_change() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         filled(&mut subject);
         let index = subject
             .options()
@@ -123,7 +123,7 @@ fn an_index_is_opened_with_limits_that_each_query_may_change() {
 
 #[test]
 fn queries_beyond_the_allowed_number_are_refused_and_room_returns() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         filled(&mut subject);
         let index: Index = subject.options().max_queries(2).open().unwrap();
         let cursor = || index.query().rows_per_batch(1).run();

@@ -2,7 +2,7 @@
 
 use sidx_host::{Durability, Engine, ErrorKind, Retention};
 use sidx_tests::model::Row;
-use sidx_tests::subject::{Subject, keys_of, on_both_engines, payloads_of, rows_of};
+use sidx_tests::subject::{Subject, keys_of, on_all_forms, payloads_of, rows_of};
 
 fn row(key: i64) -> Row {
     Row::new(1, key, key.to_string()).tag("code", key)
@@ -11,7 +11,7 @@ fn row(key: i64) -> Row {
 #[test]
 fn unflushed_rows_come_back_from_the_log() {
     for durability in [Durability::Os, Durability::Sync] {
-        on_both_engines(|mut index| {
+        on_all_forms(|mut index| {
             index
                 .write_with(&[row(1).of("labelled"), row(2)], durability)
                 .unwrap();
@@ -27,7 +27,7 @@ fn unflushed_rows_come_back_from_the_log() {
 
 #[test]
 fn element_ids_continue() {
-    on_both_engines(|mut index| {
+    on_all_forms(|mut index| {
         assert_eq!(index.write(&[row(1), row(2)]).first_id, 0);
         index.reopen();
         assert_eq!(index.write(&[row(3)]).first_id, 2);
@@ -41,7 +41,7 @@ fn element_ids_continue() {
 
 #[test]
 fn rows_return_once_whether_they_were_flushed_or_not() {
-    on_both_engines(|mut index| {
+    on_all_forms(|mut index| {
         for round in 0..4 {
             index.write(&[row(10 * round)]);
             if round % 2 == 0 {
@@ -60,7 +60,7 @@ fn rows_return_once_whether_they_were_flushed_or_not() {
 
 #[test]
 fn equal_keys_keep_their_order_of_arrival() {
-    on_both_engines(|mut index| {
+    on_all_forms(|mut index| {
         for (at, name) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
             index.write(&[Row::new(1, 7, name)]);
             if at == 2 {
@@ -78,7 +78,7 @@ fn equal_keys_keep_their_order_of_arrival() {
 
 #[test]
 fn rows_without_durability_need_a_flush_or_a_close() {
-    on_both_engines(|mut index| {
+    on_all_forms(|mut index| {
         index.write_with(&[row(1)], Durability::None).unwrap();
         assert_eq!(keys_of(index.ask()), [1], "visible at once");
         index.reopen();
@@ -94,7 +94,7 @@ fn rows_without_durability_need_a_flush_or_a_close() {
 
 #[test]
 fn durable_rows_survive_beside_rows_without_durability() {
-    on_both_engines(|mut index| {
+    on_all_forms(|mut index| {
         index.write_with(&[row(1)], Durability::None).unwrap();
         index.write_with(&[row(2)], Durability::Sync).unwrap();
         index.write_with(&[row(3)], Durability::None).unwrap();
@@ -109,7 +109,7 @@ fn durable_rows_survive_beside_rows_without_durability() {
 
 #[test]
 fn labels_come_back() {
-    on_both_engines(|mut index| {
+    on_all_forms(|mut index| {
         index.write(&[row(1).of("in the log")]);
         index.reopen();
         index.write_part(&[row(2).of("in a part")]);
@@ -128,7 +128,7 @@ fn labels_come_back() {
 
 #[test]
 fn a_label_that_comes_later_belongs_to_all_rows_of_its_series() {
-    on_both_engines(|mut index| {
+    on_all_forms(|mut index| {
         let id = sidx_host::series_id("UA");
         index.write_part(&[Row::new(id, 1, "x")]);
         assert_eq!(rows_of(index.ask())[0].label, None);
@@ -185,7 +185,7 @@ fn what_one_engine_wrote_the_other_reads() {
 
 #[test]
 fn a_reader_beside_a_writer_sees_flushed_and_unflushed_rows_and_changes_nothing() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         index.write_part(&[row(1)]);
         index.write(&[row(2)]);
         let reader = index.options().read_only().unwrap();
@@ -202,7 +202,7 @@ fn a_reader_beside_a_writer_sees_flushed_and_unflushed_rows_and_changes_nothing(
 fn a_series_id_is_xxh3_of_its_label() {
     // Published vectors of XXH3-64 with seed 0: a store must be readable for ever.
     assert_eq!(sidx_host::series_id(""), 0x2d06_8005_38d3_94c2);
-    on_both_engines(|mut index| {
+    on_all_forms(|mut index| {
         index.write(&[row(1).of("UA")]);
         index.reopen();
         assert_eq!(rows_of(index.ask())[0].series, sidx_host::series_id("UA"));

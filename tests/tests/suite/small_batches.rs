@@ -6,7 +6,7 @@ use sidx_columns::{OwnedValue, ValueType};
 use sidx_host::{Durability, Engine};
 use sidx_tests::generate::query;
 use sidx_tests::model::{Model, Query, Row};
-use sidx_tests::subject::{Subject, keys_of, on_both_engines, read};
+use sidx_tests::subject::{Subject, keys_of, on_all_forms, read};
 
 const SERIES: u64 = 4;
 
@@ -68,7 +68,7 @@ fn assert_answers(subject: &Subject, model: &Model, place: &str) {
 
 #[test]
 fn folded_parts_hold_the_same_rows_in_the_same_order() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         let mut model = Model::default();
         // Sizes on both sides of what is folded; 300 batches are folded, and the folds of them as well.
         for (number, batch) in batches((0..300).map(|at| 1 + at * 13 % 17))
@@ -93,7 +93,7 @@ fn folded_parts_hold_the_same_rows_in_the_same_order() {
 
 #[test]
 fn few_parts_are_in_memory_however_small_the_batches_are() {
-    on_both_engines(|subject| {
+    on_all_forms(|subject| {
         let mut most = 0;
         for batch in batches(std::iter::repeat_n(3, 1_000)) {
             subject.write_with(&batch, Durability::None).unwrap();
@@ -107,7 +107,7 @@ fn few_parts_are_in_memory_however_small_the_batches_are() {
 
 #[test]
 fn large_values_are_folded_into_blocks_that_hold_them() {
-    on_both_engines(|subject| {
+    on_all_forms(|subject| {
         let mut model = Model::default();
         for at in 0..40u64 {
             // Payloads of which few fit a block, and one that fills it alone.
@@ -128,7 +128,7 @@ fn large_values_are_folded_into_blocks_that_hold_them() {
 
 #[test]
 fn a_cursor_keeps_its_rows_while_parts_are_folded_below_it() {
-    on_both_engines(|subject| {
+    on_all_forms(|subject| {
         let keys = |range: std::ops::Range<i64>| range.collect::<Vec<_>>();
         for key in 0..12 {
             subject.write(&[Row::new(1, key, "old")]);

@@ -4,7 +4,7 @@
 use serde_json::Value;
 use sidx_host::OwnedValue;
 use sidx_tests::model::{Model, Query, Row, SeriesName};
-use sidx_tests::subject::{Subject, explain_of, on_both_engines};
+use sidx_tests::subject::{Subject, explain_of, on_all_forms};
 
 /// Writes rows of `series` series in overlapping file parts and memory parts. Few different keys, so that
 /// ties are common.
@@ -38,7 +38,7 @@ fn assert_same(index: &Subject, model: &Model, query: &Query) {
 
 #[test]
 fn limits_cut_exactly_in_both_orders() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         let model = overlapping(&index, 23, 400);
         for descending in [false, true] {
             for limit in [
@@ -64,7 +64,7 @@ fn limits_cut_exactly_in_both_orders() {
 #[test]
 fn bounds_series_and_filters_hold_in_both_orders() {
     use std::ops::Bound::{Excluded, Included, Unbounded};
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         let model = overlapping(&index, 11, 300);
         let wanted = |ids: &[u64]| Some(ids.iter().map(|id| SeriesName::Id(*id)).collect());
         let series: [Option<Vec<SeriesName>>; 4] = [
@@ -101,7 +101,7 @@ fn bounds_series_and_filters_hold_in_both_orders() {
 
 #[test]
 fn filtered_rows_come_in_order() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         overlapping(&index, 11, 300);
         for descending in [false, true] {
             let ask = || match descending {
@@ -133,7 +133,7 @@ fn number(explain: &Value, path: &str) -> u64 {
 
 #[test]
 fn a_warm_query_of_few_rows_is_one_crossing() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         overlapping(&index, 50, 2_000);
         index.merge_all();
         let queries = || {
@@ -165,7 +165,7 @@ fn a_warm_query_of_few_rows_is_one_crossing() {
 
 #[test]
 fn the_greatest_keys_of_many_series_open_no_more_blocks_than_rows() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         // Blocks of 8,192 rows hold about 80 series each.
         let row = |at: u64| {
             let (series, nth) = (at / 100, at % 100);
@@ -183,7 +183,7 @@ fn the_greatest_keys_of_many_series_open_no_more_blocks_than_rows() {
 
 #[test]
 fn a_query_asks_for_as_many_runs_as_the_one_before_needed() {
-    on_both_engines(|index| {
+    on_all_forms(|index| {
         // First a hundred series of one row each; then one of many rows with the least and greatest keys.
         let single = |at: u64| Row::new(at + 1, 1_000 + at as i64, "x");
         index.write_part(&(0..100).map(single).collect::<Vec<_>>());

@@ -9,7 +9,7 @@ use sidx_host::{
     CancelToken, Durability, Engine, ErrorKind, Index, IndexBuilder, Pressure, Result, Store,
 };
 use sidx_tests::model::Row;
-use sidx_tests::subject::{NAME, batch, keys_of, on_both_engines};
+use sidx_tests::subject::{NAME, batch, keys_of, on_all_forms};
 use sidx_tests::watched::{Access, WatchedStore};
 
 const ENGINES: [Engine; 2] = [Engine::Native, Engine::Component];
@@ -122,7 +122,7 @@ fn expect_both_to_give_up(index: &Index) {
 
 #[test]
 fn a_write_that_is_stopped_before_it_begins_changes_nothing() {
-    on_both_engines(|subject| {
+    on_all_forms(|subject| {
         let index = subject.index();
         index.write(one_row(1)).unwrap();
         let end = index.stats().unwrap()["log_end"].clone();
@@ -150,7 +150,7 @@ fn a_write_that_is_stopped_before_it_begins_changes_nothing() {
 
 #[test]
 fn a_write_gives_up_waiting_for_its_rate_and_is_not_charged() {
-    on_both_engines(|mut subject| {
+    on_all_forms(|mut subject| {
         subject.leave();
         // At this rate the large batch takes days, and the small ones after it nothing.
         let index = subject.options().write_bytes_per_second(32).open().unwrap();

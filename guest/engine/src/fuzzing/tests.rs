@@ -5,7 +5,7 @@ use sidx_log::Term;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::host::{Extent, Medium};
+use crate::host::{Extent, Form, Medium};
 use crate::part::block::{BlockNumber, PayloadPiece};
 use crate::part::frame::{FrameEntry, FrameNumber};
 use crate::part::loss::Quarantined;
@@ -107,11 +107,12 @@ fn documents() {
         number: 3,
         nonce: 1 << 100,
     };
+    let named = |number, term, form| PartName { number, term, form };
     let names = PartNames {
         term,
         parts: vec![
-            (PartName { number: 1, term }, Medium::Durable),
-            (PartName::in_memory(2), Medium::Durable),
+            (named(1, term, Form::Folder), Medium::Durable),
+            (named(2, Term::NONE, Form::File), Medium::Durable),
             (PartName::in_memory(300), Medium::Memory),
         ],
         quarantined: body.quarantined,

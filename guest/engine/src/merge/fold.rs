@@ -11,7 +11,7 @@ use crate::part::cut;
 use crate::part::frame::FrameNumber;
 use crate::part::labels::Labels;
 use crate::part::reader::{Frame, OpenBlock};
-use crate::part::summary::Summary;
+use crate::part::totals::Totals;
 use crate::part::{Longest, TagColumn};
 use crate::part::{MemoryPartWriter, Part};
 use std::ops::Range;
@@ -33,8 +33,8 @@ const ROW_BYTES: u64 = 128;
 
 /// What folding a part costs, in rows of usual size.
 pub(crate) fn weight<H: Host>(part: &Part<H>) -> u64 {
-    let manifest = part.manifest();
-    manifest.rows.max(manifest.raw_bytes / ROW_BYTES)
+    let summary = part.summary();
+    summary.rows.max(summary.raw_bytes / ROW_BYTES)
 }
 
 /// Which neighbours to fold next, of parts in order of age.
@@ -79,12 +79,12 @@ type Entry = (u64, i64, u32, u32);
 
 /// Folds parts in memory, in order of age, into part `number` in memory.
 pub(crate) fn run<H: Host>(host: &Arc<H>, parts: &[Arc<Part<H>>], number: u64) -> Result<Part<H>> {
-    let Summary {
+    let Totals {
         ids,
         longest,
         columns,
         ..
-    } = Summary::of(parts);
+    } = Totals::of(parts);
     let inputs = Inputs::open(parts)?;
     let entries = inputs.entries(&**host)?;
     let lengths = inputs.payload_lengths(&**host, &entries, longest)?;

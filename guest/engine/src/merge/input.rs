@@ -204,7 +204,7 @@ impl<H: Host> Input<H> {
                 if self.keys.len() != open.block.rows as usize {
                     return Err(Error::corrupt(format!(
                         "{}, block {}: {} keys for {} rows",
-                        self.part.directory(),
+                        self.part.path(),
                         open.number,
                         self.keys.len(),
                         open.block.rows
@@ -236,7 +236,7 @@ impl<H: Host> Input<H> {
 
     fn payload_lengths(&self, open: &OpenBlock) -> Result<Vec<u32>> {
         // A block of the output may be full with rows of all inputs.
-        if !cut::lengths_matter(self.part.manifest().longest_payload_bytes, BLOCK_ROWS) {
+        if !cut::lengths_matter(self.part.summary().longest.payload_bytes, BLOCK_ROWS) {
             return Ok(Vec::new());
         }
         let mut near = 0;

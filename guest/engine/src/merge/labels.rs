@@ -22,7 +22,7 @@ impl<H: Host> MergedLabels<H> {
         let mut is_bare = false;
         for part in inputs {
             let labels = part.labels()?;
-            is_bare |= (labels.len() as u64) < part.manifest().series;
+            is_bare |= (labels.len() as u64) < part.summary().series;
             known.extend(labels.iter().map(|(id, label)| (*id, label.clone())));
         }
         Ok(Self {
@@ -65,7 +65,7 @@ fn advisers<H: Host>(live: &PartList<H>, inputs: &[Arc<Part<H>>]) -> Result<Vec<
     let mut advisers = Vec::new();
     for part in &live.parts {
         let is_input = inputs.iter().any(|input| input.number() == part.number());
-        if is_input || part.manifest().labels.is_empty() {
+        if is_input || !part.summary().has_labels {
             continue;
         }
         // What is damaged elsewhere does not stop this job.

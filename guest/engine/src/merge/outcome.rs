@@ -49,7 +49,7 @@ pub(crate) fn open_salvaged<H: Host>(
     } = outcome;
     let refused = |what: String| Error::invalid(format!("job {}: {what}", job.id));
     let inputs = job.inputs.iter().filter_map(|input| live.part(*input));
-    let given: u64 = inputs.map(|part| part.manifest().rows).sum();
+    let given: u64 = inputs.map(|part| part.summary().rows).sum();
     if rows.checked_add(*dropped_rows) != Some(given) {
         let text = format!("{rows} rows were kept and {dropped_rows} dropped of {given}");
         return Err(refused(text));
@@ -58,15 +58,15 @@ pub(crate) fn open_salvaged<H: Host>(
         return Ok(None);
     }
     let part =
-        Part::open(host, live.new_name(job.output), Medium::Durable).map_err(
-            |error| match error.kind() {
+        Part::open(host, live.new_name(&**host, job.output), Medium::Durable).map_err(|error| {
+            match error.kind() {
                 ErrorKind::Corrupt | ErrorKind::NotFound => {
                     refused(format!("its output cannot be opened: {error}"))
                 }
                 _ => error,
-            },
-        )?;
-    let found = part.manifest().rows;
+            }
+        })?;
+    let found = part.summary().rows;
     if found != *rows {
         return Err(refused(format!("its output has {found} rows, not {rows}")));
     }

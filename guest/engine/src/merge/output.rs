@@ -3,12 +3,12 @@
 use super::input::{Head, Input, Place};
 use super::labels::MergedLabels;
 use crate::error::Result;
-use crate::host::{ABSENT, Host, Medium, PageSource};
+use crate::host::{ABSENT, Host, PageSource};
 use crate::part::column::PAYLOAD;
 use crate::part::cut::Cut;
 use crate::part::layout::BLOCK_ROWS;
 use crate::part::list::Rank;
-use crate::part::summary::Summary;
+use crate::part::totals::Totals;
 use crate::part::{Longest, Part, PartList, PartWriter, TagColumn, Values};
 use crate::types::{Job, Outcome};
 use sidx_columns::ValueType;
@@ -42,19 +42,15 @@ impl<'h, H: Host> Output<'h, H> {
         job: &Job,
         parts: &[Arc<Part<H>>],
     ) -> Result<Self> {
-        let Summary {
+        let Totals {
             ids,
             longest,
             columns,
             rows,
-        } = Summary::of(parts);
+        } = Totals::of(parts);
         let labels = MergedLabels::new(live, parts)?;
-        let mut writer = PartWriter::new(
-            &**host,
-            live.new_name(job.output),
-            Medium::Durable,
-            &columns,
-        )?;
+        let name = live.new_name(&**host, job.output);
+        let mut writer = PartWriter::new(&**host, name, &columns)?;
         // Within a block there is nothing to share.
         if rows > BLOCK_ROWS as u64 {
             share_dictionaries(&mut writer, &columns, parts)?;
@@ -181,10 +177,10 @@ impl<'h, H: Host> Output<'h, H> {
         let dropped_rows = input_rows.saturating_sub(rows);
         let mut bytes_written = 0;
         if rows > 0 {
-            let manifest = self
+            let made = self
                 .writer
                 .finish(self.ids, self.longest, self.labels.kept())?;
-            bytes_written = manifest.size_bytes();
+            bytes_written = made.size_bytes;
         }
         Ok(Outcome {
             job: job.clone(),

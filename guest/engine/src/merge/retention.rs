@@ -40,14 +40,14 @@ impl<H: Host> Rule<H> {
 
     /// The rows of a part that go, when its manifest tells.
     fn foresee(&self, part: &Part<H>) -> Option<u64> {
-        let manifest = part.manifest();
-        if self.below.is_some_and(|below| manifest.max_key < below) {
-            return Some(manifest.rows);
+        let summary = part.summary();
+        if self.below.is_some_and(|below| summary.max_key < below) {
+            return Some(summary.rows);
         }
         let judged = self.predicate.as_ref().map(|it| it.judge_part(part));
         match judged.unwrap_or(Verdict::Nothing) {
-            Verdict::Everything => Some(manifest.rows),
-            Verdict::Nothing if self.below.is_none_or(|below| manifest.min_key >= below) => Some(0),
+            Verdict::Everything => Some(summary.rows),
+            Verdict::Nothing if self.below.is_none_or(|below| summary.min_key >= below) => Some(0),
             _ => None,
         }
     }
@@ -154,8 +154,8 @@ fn step<H: Host>(
     RetentionStep {
         parts: parts().map(|part| part.number()).collect(),
         in_memory: parts().any(|part| part.medium() == Medium::Memory),
-        rows: parts().map(|part| part.manifest().rows).sum(),
-        size_bytes: parts().map(|part| part.manifest().size_bytes()).sum(),
+        rows: parts().map(|part| part.summary().rows).sum(),
+        size_bytes: parts().map(|part| part.summary().size_bytes).sum(),
         dropped_rows: counts.cloned().sum(),
     }
 }
@@ -188,15 +188,15 @@ fn joined<H: Host>(live: &PartList<H>, dropped: &[Result<u64>]) -> Result<BTreeM
 fn label_ranges<H: Host>(live: &PartList<H>, dropped: &[Result<u64>]) -> Result<Vec<Range<usize>>> {
     let parts = || live.parts.iter().zip(dropped).enumerate();
     let loses = |rows: &Result<u64>| *rows != Ok(0);
-    let has_labels = |part: &Part<H>| !part.manifest().labels.is_empty();
+    let has_labels = |part: &Part<H>| part.summary().has_labels;
     if !parts().any(|(_, (part, rows))| loses(rows) && has_labels(part)) {
         return Ok(Vec::new());
     }
     // Parts that stay and have series without a label of their own.
     let mut bare = Vec::new();
     for (at, (part, rows)) in parts() {
-        let stays = *rows != Ok(part.manifest().rows);
-        if stays && known_labels(part)? < part.manifest().series {
+        let stays = *rows != Ok(part.summary().rows);
+        if stays && known_labels(part)? < part.summary().series {
             bare.push(at);
         }
     }
@@ -358,7 +358,7 @@ fn check_step<H: Host>(live: &PartList<H>, rule: &Rule<H>, step: &RetentionStep)
         let part = live
             .part(*number)
             .ok_or_else(|| refused(&format!("part {number} is not live")))?;
-        rows = rows.saturating_add(part.manifest().rows);
+        rows = rows.saturating_add(part.summary().rows);
         foreseen = foreseen
             .zip(rule.foresee(part))
             .map(|(sum, rows)| sum.saturating_add(rows));
@@ -414,7 +414,7 @@ fn flush<H: Host>(
     let bytes = |judged: bool| {
         let parts = parts.iter().filter(|part| known(part) == judged);
         parts.fold(0u64, |sum, part| {
-            sum.saturating_add(part.manifest().size_bytes())
+            sum.saturating_add(part.summary().size_bytes)
         })
     };
     // Without a count everything may stay.
@@ -422,7 +422,7 @@ fn flush<H: Host>(
     let kept_bytes = share_bytes(bytes(true), step.rows, dropped).saturating_add(bytes(false));
     Ok(Some(Plan {
         inputs: parts.iter().map(|part| part.number()).collect(),
-        rows: parts.iter().map(|part| part.manifest().rows).sum(),
+        rows: parts.iter().map(|part| part.summary().rows).sum(),
         dropped_rows: None,
         space_bytes: match kept_bytes {
             0 => 0,

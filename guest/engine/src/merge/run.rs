@@ -20,7 +20,7 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, live: &PartList<H>, job: &Job) -> Resu
     let find = |number: &u64| live.input(job.id, *number).cloned();
     let parts = job.inputs.iter().map(find).collect::<Result<Vec<_>>>()?;
     let retain = Retain::new(&**host, job, &parts)?;
-    let input_rows: u64 = parts.iter().map(|part| part.manifest().rows).sum();
+    let input_rows: u64 = parts.iter().map(|part| part.summary().rows).sum();
     let mut output = Output::new(host, live, job, &parts)?;
     let mut inputs = ranked(&parts)
         .map(|(rank, part)| Input::new(Arc::clone(host), Arc::clone(part), rank, &retain))

@@ -261,7 +261,7 @@ struct PartFacts<'a, H: Host> {
 
 impl<H: Host> Facts for PartFacts<'_, H> {
     fn rows(&self) -> u64 {
-        self.part.manifest().rows
+        self.part.summary().rows
     }
 
     fn column(&self, slot: usize) -> Option<ColumnFacts<'_>> {

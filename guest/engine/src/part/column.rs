@@ -19,20 +19,21 @@ pub(crate) struct TagColumn {
 /// Where a part keeps a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ColumnPlace {
-    /// Index of the tag in the manifest.
+    /// Index of the tag among those of the part.
     pub(crate) tag: usize,
     /// Index of the type among those of the tag.
     pub(crate) column: usize,
 }
 
 /// Upper bounds of the lengths of values, bytes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Longest {
     pub(crate) payload_bytes: u32,
     pub(crate) tag_bytes: u32,
 }
 
-/// What the manifest says of one tag column.
+/// What a part knows of one of its tag columns.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PartColumn {
     pub(crate) column: TagColumn,
     pub(crate) present: u64,

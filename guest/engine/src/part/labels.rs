@@ -1,8 +1,7 @@
 //! `labels.bin`: the labels of those series of a part that have one.
 
-use super::layout::{FileKind, LABELS, create};
 use crate::error::Result;
-use crate::host::{Codec, Extent, FileSummary, Host, Medium};
+use crate::host::{Codec, Extent, Host};
 use crate::wire::{Reader, put, put_bytes};
 use std::collections::BTreeMap;
 
@@ -58,20 +57,18 @@ pub(crate) fn decode(bytes: &[u8], labels: &mut Labels) -> Result<()> {
     reader.finish()
 }
 
-/// Writes the file and returns where its pages lie.
+/// Writes the pages and returns where they lie.
 pub(crate) fn write<H: Host>(
     host: &H,
-    directory: &str,
-    medium: Medium,
+    section: &H::NewFile,
     labels: &Labels,
-) -> Result<(Vec<Extent>, FileSummary)> {
-    let file = create(host, directory, LABELS, FileKind::Labels, medium)?;
+) -> Result<Vec<Extent>> {
     let mut extents = Vec::new();
     for page in encode(labels) {
         // A page is cut at 1 MiB and a label has at most 64 KiB.
-        extents.extend(host.append(&file, &page, &[page.len() as u32], Codec::Zstd)?);
+        extents.extend(host.append(section, &page, &[page.len() as u32], Codec::Zstd)?);
     }
-    Ok((extents, host.finish(file)?))
+    Ok(extents)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Names and fixed numbers of the part format; `docs/format.md` states what they mean.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{Codec, Host, Medium};
+use crate::host::Host;
 use crate::seal::FORMAT_VERSION;
+use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Most rows of a block.
@@ -27,8 +28,6 @@ pub(crate) const PRIMARY: &str = "primary.bin";
 pub(crate) const KEYS: &str = "keys.bin";
 pub(crate) const DATA: &str = "data.bin";
 pub(crate) const LABELS: &str = "labels.bin";
-/// The one file of a part in memory.
-pub(crate) const PART: &str = "part.bin";
 pub(crate) const PARTS: &str = "parts";
 pub(crate) const MEMORY_PARTS: &str = "memory";
 pub(crate) const QUARANTINE: &str = "quarantine";
@@ -101,19 +100,6 @@ impl FileKind {
     }
 }
 
-/// Starts a binary file with its header.
-pub(crate) fn create<H: Host>(
-    host: &H,
-    directory: &str,
-    name: &str,
-    kind: FileKind,
-    medium: Medium,
-) -> Result<H::NewFile> {
-    let file = host.create_file(&format!("{directory}/{name}"), medium)?;
-    host.append(&file, &kind.header(), &[FILE_HEADER_BYTES], Codec::None)?;
-    Ok(file)
-}
-
 /// A file of a part that is gone is damage. As `not-found` it would pass for an index that does not exist.
 pub(crate) fn gone(error: Error) -> Error {
     match error.kind() {
@@ -122,20 +108,8 @@ pub(crate) fn gone(error: Error) -> Error {
     }
 }
 
-/// Opens a binary file and checks its header.
-pub(crate) fn open<H: Host>(host: &H, directory: &str, name: &str, kind: FileKind) -> Result<u32> {
-    let path = format!("{directory}/{name}");
-    let file = host.open_file(&path).map_err(gone)?;
-    match check_header(host, file, &path, kind) {
-        Ok(()) => Ok(file),
-        Err(error) => {
-            host.close_file(file);
-            Err(error)
-        }
-    }
-}
-
-fn check_header<H: Host>(host: &H, file: u32, path: &str, kind: FileKind) -> Result<()> {
+/// Checks the header of a section.
+pub(crate) fn check_header<H: Host>(host: &H, file: u32, path: &str, kind: FileKind) -> Result<()> {
     let found = host.read_file(file, 0, FILE_HEADER_BYTES)?;
     let expected = kind.header();
     if found == expected {
@@ -163,8 +137,10 @@ pub(crate) fn part_number(name: &str) -> Option<u64> {
 
 /// The file name of a tag, without extension: everything but letters, digits, `_` and `-` is written
 /// as `%XX`, so no tag name can leave its directory or meet another file. Names that would grow past
-/// 200 bytes keep their first 150 and end in `%-` and the XXH3-128 of the whole name.
-pub fn tag_file_stem(tag: &str) -> String {
+/// 200 bytes keep their first 150 and end in `%-` and the XXH3-128 of the whole name. A number other than 0
+/// follows behind another `%-`; see [`tag_file_numbers`].
+#[must_use]
+pub fn tag_file_stem(tag: &str, number: u32) -> String {
     let mut stem = String::with_capacity(tag.len());
     for byte in tag.bytes() {
         if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' {
@@ -177,15 +153,42 @@ pub fn tag_file_stem(tag: &str) -> String {
         stem.truncate(150);
         stem.push_str(&format!("%-{:032x}", xxh3_128(tag.as_bytes())));
     }
+    if number > 0 {
+        stem.push_str(&format!("%-{number}"));
+    }
     stem
+}
+
+/// The numbers in the file names of some tags of one part: 0 for most. Of tags whose names differ in the
+/// case of letters only, which are one name on some systems, all but the first have one, and so has a tag
+/// whose name no file may have on some system, whatever its extension.
+pub(crate) fn tag_file_numbers<'t>(tags: impl Iterator<Item = &'t str>) -> Vec<u32> {
+    let mut taken: BTreeMap<String, u32> = BTreeMap::new();
+    let number = |tag| {
+        let folded = tag_file_stem(tag, 0).to_ascii_lowercase();
+        let first = u32::from(is_reserved(&folded));
+        let next = taken.entry(folded).or_insert(first);
+        *next += 1;
+        *next - 1
+    };
+    tags.map(number).collect()
+}
+
+/// Whether a file with this name, in lower case, and any extension is a device on Windows.
+fn is_reserved(stem: &str) -> bool {
+    let port = stem.strip_prefix("com").or(stem.strip_prefix("lpt"));
+    let is_port = port.is_some_and(|rest| matches!(rest.as_bytes(), [b'0'..=b'9']));
+    is_port || matches!(stem, "con" | "prn" | "aux" | "nul")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn tag_names_stay_in_their_directory() {
+        let tag_file_stem = |tag: &str| tag_file_stem(tag, 0);
         assert_eq!(tag_file_stem("origin"), "origin");
         assert_eq!(tag_file_stem("../x"), "%2E%2E%2Fx");
         assert_eq!(tag_file_stem("a%b"), "a%25b");
@@ -194,6 +197,55 @@ mod tests {
         let other = format!("{}x", "é".repeat(127));
         assert!(tag_file_stem(&long).len() < 200);
         assert_ne!(tag_file_stem(&long), tag_file_stem(&other));
+    }
+
+    #[test]
+    fn tag_files_do_not_meet_where_case_is_ignored_or_a_name_is_reserved() {
+        let long = |last: char| format!("{}{last}", "x".repeat(250));
+        let tags = [
+            "AUX",
+            "Origin",
+            "COM1",
+            "ORIGIN",
+            "aux",
+            "aux2",
+            "aux-1",
+            "com",
+            "com10",
+            "con",
+            "a%",
+            "A%",
+            "nul.x",
+            "origin",
+            "É",
+            "é",
+            &long('a'),
+            &long('A'),
+        ];
+        let mut tags = tags.to_vec();
+        tags.sort_unstable();
+        let numbers = tag_file_numbers(tags.iter().copied());
+        let files: Vec<_> = tags
+            .iter()
+            .zip(&numbers)
+            .map(|(tag, number)| tag_file_stem(tag, *number))
+            .collect();
+        let folded: BTreeSet<_> = files.iter().map(|file| file.to_lowercase()).collect();
+        assert_eq!(folded.len(), tags.len(), "{files:?}");
+        assert!(!folded.iter().any(|stem| is_reserved(stem)), "{files:?}");
+        let of = |tag: &str| &files[tags.iter().position(|other| *other == tag).unwrap()];
+        assert_eq!(
+            (of("AUX").as_str(), of("aux").as_str()),
+            ("AUX%-1", "aux%-2")
+        );
+        assert_eq!(
+            (of("ORIGIN").as_str(), of("origin").as_str()),
+            ("ORIGIN", "origin%-1")
+        );
+        assert_eq!(
+            (of("aux-1").as_str(), of("com10").as_str()),
+            ("aux-1", "com10")
+        );
     }
 
     #[test]

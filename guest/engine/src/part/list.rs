@@ -5,7 +5,7 @@ use super::layout::MANIFEST;
 use super::loss::Quarantined;
 use super::name::PartName;
 use crate::error::{Error, Result};
-use crate::host::{Host, Medium};
+use crate::host::{Form, Host, Medium};
 use crate::types::Region;
 use crate::types::{Damage, FlushNeed, View};
 use crate::wire::{Reader, put, put_bytes, put_term};
@@ -171,7 +171,7 @@ impl<H: Host> PartList<H> {
     pub(crate) fn memory_bytes(&self) -> u64 {
         let parts = self.parts.iter();
         let memory = parts.filter(|part| part.medium() == Medium::Memory);
-        memory.map(|part| part.manifest().size_bytes()).sum()
+        memory.map(|part| part.summary().size_bytes).sum()
     }
 
     /// What is known of a part whose manifest cannot be read; none of one that is not in the list.
@@ -193,9 +193,12 @@ impl<H: Host> PartList<H> {
     }
 
     /// The name of a file part that is to be made now.
-    pub(crate) fn new_name(&self, number: u64) -> PartName {
-        let term = self.term;
-        PartName { number, term }
+    pub(crate) fn new_name(&self, host: &H, number: u64) -> PartName {
+        PartName {
+            number,
+            term: self.term,
+            form: host.part_form(),
+        }
     }
 
     /// The part with a number.
@@ -223,8 +226,12 @@ impl PartNames {
         let mut last = self.term;
         for (name, medium) in &self.parts {
             let is_durable = u64::from(*medium == Medium::Durable);
+            let is_file = u64::from(is_durable == 1 && name.form == Form::File);
             let changes = *medium == Medium::Durable && name.term != last;
-            put(is_durable | u64::from(changes) << 1, &mut bytes);
+            put(
+                is_durable | u64::from(changes) << 1 | is_file << 2,
+                &mut bytes,
+            );
             put(name.number, &mut bytes);
             if changes {
                 put_term(name.term, &mut bytes);
@@ -251,11 +258,16 @@ impl PartNames {
             let number = reader.number()?;
             let name = match code {
                 0 => (PartName::in_memory(number), Medium::Memory),
-                1 | 3 => {
-                    if code == 3 {
+                1 | 3 | 5 | 7 => {
+                    if code & 2 != 0 {
                         last = reader.term()?;
                     }
-                    (PartName { number, term: last }, Medium::Durable)
+                    let form = match code & 4 {
+                        0 => Form::Folder,
+                        _ => Form::File,
+                    };
+                    let term = last;
+                    (PartName { number, term, form }, Medium::Durable)
                 }
                 _ => {
                     return Err(Error::invalid(format!(

@@ -49,7 +49,7 @@ fn everywhere() -> Vec<Region> {
 impl Region {
     /// All rows of a part, as far as its metadata can be read.
     pub(crate) fn of_part<H: Host>(part: &Part<H>) -> Self {
-        let manifest = part.manifest();
+        let summary = part.summary();
         let ends = || -> Result<(u64, u64)> {
             let frames = part.read_frames()?;
             let first = frames.iter().map(|frame| frame.first_series).min();
@@ -60,9 +60,9 @@ impl Region {
         Self {
             first_series,
             last_series,
-            min_key: manifest.min_key,
-            max_key: manifest.max_key,
-            rows: Some(manifest.rows),
+            min_key: summary.min_key,
+            max_key: summary.max_key,
+            rows: Some(summary.rows),
         }
     }
 

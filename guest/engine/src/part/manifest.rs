@@ -1,23 +1,28 @@
-//! `manifest.json`: what a part holds, written last.
+//! The manifest: what a part holds, written last.
 
+use super::column::{Longest, PartColumn, TagColumn};
 use super::dictionary::DictionaryEntry;
 use super::extent::ExtentText;
-use super::layout::{MANIFEST, gone};
+use super::footer;
+use super::layout::{MANIFEST, gone, tag_file_stem};
 use super::limits::LimitsText;
 use super::name::PartName;
+use super::summary::Summary;
 use crate::error::{Error, Result};
-use crate::host::{Codec, Host, Medium};
-use crate::seal::{seal, unseal};
+use crate::host::{Chunk, Form, Host, Medium};
+use crate::seal::unseal;
 use serde::{Deserialize, Serialize};
 use sidx_columns::ColumnType;
 
 /// Largest manifest that is read.
-const MANIFEST_BYTES_MAX: u64 = 64 << 20;
+const MANIFEST_BYTES_MAX: u64 = footer::METADATA_BYTES_MAX as u64;
+/// Bytes from the end of a part in one file that are read at first: most manifests are shorter.
+const FIRST_READ_BYTES: u32 = 16 << 10;
 
-/// The content of `manifest.json`.
+/// The content of the manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
-    /// The part's number, as its directory says it.
+    /// The part's name, as that of its folder or file.
     pub(crate) part: String,
     pub(crate) rows: u64,
     pub(crate) blocks: u32,
@@ -47,9 +52,23 @@ pub(crate) struct Manifest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TagEntry {
     pub(crate) name: String,
+    /// What was appended to the name of its files, so that they do not meet others; 0 for nothing.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) number: u32,
     /// The directory page of `<tag>.tm`.
     pub(crate) directory: ExtentText,
     pub(crate) columns: Vec<ColumnEntry>,
+}
+
+impl TagEntry {
+    /// The name of its files, without extension.
+    pub(crate) fn stem(&self) -> String {
+        tag_file_stem(&self.name, self.number)
+    }
+}
+
+fn is_none(number: &u32) -> bool {
+    *number == 0
 }
 
 /// One type of a tag.
@@ -73,18 +92,45 @@ impl ColumnEntry {
     }
 }
 
-/// A file of the part.
+/// A file of the part, or a section of its one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileEntry {
     pub(crate) name: String,
     pub(crate) size_bytes: u64,
     pub(crate) crc32c: String,
+    /// Where a section lies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) chunks: Vec<ChunkText>,
+}
+
+/// A chunk as JSON: offset, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChunkText(u64, u64);
+
+impl From<&Chunk> for ChunkText {
+    fn from(chunk: &Chunk) -> Self {
+        Self(chunk.offset, chunk.size_bytes)
+    }
+}
+
+impl From<&ChunkText> for Chunk {
+    fn from(text: &ChunkText) -> Self {
+        Self {
+            offset: text.0,
+            size_bytes: text.1,
+        }
+    }
 }
 
 impl FileEntry {
     /// The checksum as a number. A text that is none fits no file, whatever stands for it.
     pub(crate) fn checksum(&self) -> u32 {
         u32::from_str_radix(&self.crc32c, 16).unwrap_or_default()
+    }
+
+    /// Where a section lies in its file.
+    pub(crate) fn chunks(&self) -> Vec<Chunk> {
+        self.chunks.iter().map(Into::into).collect()
     }
 }
 
@@ -96,23 +142,77 @@ impl Manifest {
             .fold(0, |sum, file| sum.saturating_add(file.size_bytes))
     }
 
-    /// Writes the file.
-    pub(crate) fn write<H: Host>(&self, host: &H, directory: &str, medium: Medium) -> Result<()> {
-        let bytes = seal(self, &[])?;
-        let length = u32::try_from(bytes.len())
-            .map_err(|_| Error::invalid("a manifest of more than 4 GiB; merge fewer tags"))?;
-        let file = host.create_file(&format!("{directory}/{MANIFEST}"), medium)?;
-        host.append(&file, &bytes, &[length], Codec::None)?;
-        host.finish(file).map(|_| ())
+    /// A file or section by its name.
+    pub(crate) fn file(&self, name: &str) -> Option<&FileEntry> {
+        self.files.iter().find(|file| file.name == name)
+    }
+
+    /// What is known of the part, apart from where it lies.
+    pub(crate) fn summary(&self) -> Result<Summary> {
+        let mut columns = Vec::new();
+        for tag in &self.tags {
+            for column in &tag.columns {
+                columns.push(PartColumn {
+                    column: TagColumn {
+                        name: tag.name.clone(),
+                        kind: column.kind()?,
+                    },
+                    present: column.present,
+                    limits: column.limits.range(),
+                });
+            }
+        }
+        Ok(Summary {
+            rows: self.rows,
+            blocks: self.blocks,
+            series: self.series,
+            min_key: self.min_key,
+            max_key: self.max_key,
+            first_id: self.first_id,
+            last_id: self.last_id,
+            longest: Longest {
+                payload_bytes: self.longest_payload_bytes,
+                tag_bytes: self.longest_tag_bytes,
+            },
+            raw_bytes: self.raw_bytes,
+            size_bytes: self.size_bytes(),
+            has_labels: !self.labels.is_empty(),
+            columns,
+        })
+    }
+
+    /// Where the manifest of a part lies, for messages: in a file of its own, or at the end of that of the
+    /// part.
+    pub(crate) fn path(name: PartName) -> String {
+        format!("{}/{MANIFEST}", name.path(Medium::Durable))
     }
 
     /// Reads and checks the manifest of a part.
-    pub(crate) fn read<H: Host>(host: &H, directory: &str, name: PartName) -> Result<Self> {
-        let path = format!("{directory}/{MANIFEST}");
-        let file = host.open_file(&path).map_err(gone)?;
-        let bytes = read_whole(host, file, &path);
+    pub(crate) fn read<H: Host>(host: &H, name: PartName) -> Result<Self> {
+        let path = Self::path(name);
+        let file = match name.form {
+            Form::Folder => host.open_file(&path),
+            Form::File => host.open_file(&name.path(Medium::Durable)),
+        };
+        let file = file.map_err(gone)?;
+        let bytes = match name.form {
+            Form::Folder => read_whole(host, file, &path).map(|bytes| (None, bytes)),
+            Form::File => footer::read(host, file, FIRST_READ_BYTES)
+                .map(|(size, bytes)| (Some(size), bytes))
+                .map_err(|error| error.at(&path)),
+        };
         host.close_file(file);
-        let manifest: Self = unseal(&bytes?, &path)?;
+        let (size, bytes) = bytes?;
+        let manifest: Self = unseal(&bytes, &path)?;
+        if let Some(size) = size {
+            let metadata = bytes.len() as u64 + u64::from(footer::FOOTER_BYTES);
+            let sections = manifest.size_bytes();
+            if sections.checked_add(metadata) != Some(size) {
+                return Err(Error::corrupt(format!(
+                    "{path}: sections of {sections} bytes and {metadata} behind them, the file has {size}"
+                )));
+            }
+        }
         manifest
             .check(name)
             .map_err(|reason| Error::corrupt(format!("{path}: {reason}")))?;
@@ -136,6 +236,9 @@ impl Manifest {
         };
         if !self.tags.windows(2).all(order) {
             return Err("its tags are not in order".to_owned());
+        }
+        if self.tags.iter().any(|tag| tag.columns.is_empty()) {
+            return Err("one of its tags has no type".to_owned());
         }
         Ok(())
     }

@@ -1,17 +1,17 @@
 //! Parts in memory: one file, which holds the pages of all blocks and, behind them, a record of what they
-//! are. A batch becomes such a part in a handful of calls, where a part in the store has three files per tag
-//! and a manifest. It is never stored, so its record needs no version.
+//! are in place of a manifest. A batch becomes such a part in a handful of calls, where a part in the store
+//! has three sections per tag. It is never stored, so its record needs no version.
 
 use super::block::{Block, BlockNumber, BlockPlace, Ordinal, PayloadPiece};
-use super::column::{Longest, TagColumn};
+use super::column::{Longest, PartColumn, TagColumn};
+use super::footer;
 use super::frame::{FrameEntry, FrameNumber};
 use super::labels::{self, Labels};
-use super::layout::PART;
-use super::limits::{LimitsText, union};
-use super::manifest::{ColumnEntry, FileEntry, Manifest, TagEntry};
+use super::limits::union;
 use super::name::PartName;
 use super::order::{FrameOrder, RunOrder};
 use super::reader::{Frame, OpenBlock, OpenTagPage, Opened, Part, RowFiles, TagFrame};
+use super::summary::Summary;
 use super::tag::{TagPage, put_page, read_page};
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Codec, Extent, FileSummary, Host, Medium, Piece};
@@ -20,17 +20,14 @@ use sidx_columns::ColumnType;
 use sidx_kernels::ValueRange;
 use std::sync::{Arc, OnceLock};
 
-/// The end of the file: the length of the record, as u32.
-const TAIL_BYTES: u64 = 4;
 /// Bytes from the end of the file that are read at first; most records are shorter.
-const FIRST_READ_BYTES: u64 = 4 << 10;
+const FIRST_READ_BYTES: u32 = 4 << 10;
 
 /// What is known of a part in memory besides its number.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Record {
     ids: (u64, u64),
-    longest_payload_bytes: u32,
-    longest_tag_bytes: u32,
+    longest: Longest,
     labels: Vec<Extent>,
     columns: Vec<TagColumn>,
     blocks: Vec<Block>,
@@ -51,9 +48,8 @@ impl<'h, H: Host> MemoryPartWriter<'h, H> {
     /// Starts part `number`. `columns` are distinct and ascending.
     pub(crate) fn new(host: &'h Arc<H>, number: u64, columns: Vec<TagColumn>) -> Result<Self> {
         let name = PartName::in_memory(number);
-        let path = format!("{}/{PART}", name.directory(Medium::Memory));
         Ok(Self {
-            file: host.create_file(&path, Medium::Memory)?,
+            file: host.create_file(&name.path(Medium::Memory), Medium::Memory)?,
             host,
             name,
             record: Record {
@@ -110,20 +106,14 @@ impl<'h, H: Host> MemoryPartWriter<'h, H> {
     ) -> Result<Part<H>> {
         self.record.drop_empty_columns();
         self.record.ids = ids;
-        self.record.longest_payload_bytes = longest.payload_bytes;
-        self.record.longest_tag_bytes = longest.tag_bytes;
+        self.record.longest = longest;
         for page in labels::encode(labels) {
             let extents = self
                 .host
                 .append(&self.file, &page, &[page.len() as u32], Codec::None)?;
             self.record.labels.extend(extents);
         }
-        let mut bytes = self.record.write();
-        let length = u32::try_from(bytes.len())
-            .map_err(|_| Error::invalid("the record of a part in memory exceeds 4 GiB"))?;
-        bytes.extend_from_slice(&length.to_le_bytes());
-        self.host
-            .append(&self.file, &bytes, &[bytes.len() as u32], Codec::None)?;
+        footer::append(&**self.host, &self.file, self.record.write())?;
         let FileSummary { size_bytes, .. } = self.host.finish(self.file)?;
         let part = Part::in_memory(self.host, self.name, size_bytes, self.record)?;
         part.know_labels(labels);
@@ -136,8 +126,8 @@ impl Record {
         let mut out = Vec::with_capacity(256 + self.blocks.len() * 256);
         put(self.ids.0, &mut out);
         put(self.ids.1, &mut out);
-        put(u64::from(self.longest_payload_bytes), &mut out);
-        put(u64::from(self.longest_tag_bytes), &mut out);
+        put(u64::from(self.longest.payload_bytes), &mut out);
+        put(u64::from(self.longest.tag_bytes), &mut out);
         put(self.labels.len() as u64, &mut out);
         self.labels
             .iter()
@@ -159,8 +149,10 @@ impl Record {
         let mut reader = Reader::new(bytes, "record of a part in memory");
         let mut record = Self {
             ids: (reader.number()?, reader.number()?),
-            longest_payload_bytes: reader.small()?,
-            longest_tag_bytes: reader.small()?,
+            longest: Longest {
+                payload_bytes: reader.small()?,
+                tag_bytes: reader.small()?,
+            },
             ..Self::default()
         };
         for _ in 0..reader.count(8)? {
@@ -193,8 +185,8 @@ impl Record {
         Ok(record)
     }
 
-    /// What the record says, in the form that parts in the store have.
-    fn manifest(&self, name: PartName, size_bytes: u64) -> Manifest {
+    /// What the record says of the part as a whole; `size_bytes` is the size of its file.
+    fn summary(&self, size_bytes: u64) -> Summary {
         let raw = |extent: &Extent| u64::from(extent.raw_bytes);
         let blocks = self.blocks.iter();
         let raw_bytes: u64 = blocks
@@ -210,8 +202,7 @@ impl Record {
             .flatten()
             .map(|page| raw(&page.extent))
             .sum();
-        Manifest {
-            part: name.to_string(),
+        Summary {
             rows: blocks.clone().map(|block| u64::from(block.rows)).sum(),
             blocks: self.blocks.len() as u32,
             series: self.series(),
@@ -223,17 +214,11 @@ impl Record {
             max_key: blocks.map(|block| block.max_key).max().unwrap_or(i64::MIN),
             first_id: self.ids.0,
             last_id: self.ids.1,
-            longest_payload_bytes: self.longest_payload_bytes,
-            longest_tag_bytes: self.longest_tag_bytes,
+            longest: self.longest,
             raw_bytes: raw_bytes + tag_bytes,
-            meta: Extent::default().into(),
-            labels: self.labels.iter().map(|extent| (*extent).into()).collect(),
-            tags: self.tags(),
-            files: vec![FileEntry {
-                name: PART.to_owned(),
-                size_bytes,
-                crc32c: String::new(),
-            }],
+            size_bytes,
+            has_labels: !self.labels.is_empty(),
+            columns: self.part_columns(),
         }
     }
 
@@ -270,32 +255,22 @@ impl Record {
         count
     }
 
-    /// The columns that have a value anywhere, by tag.
-    fn tags(&self) -> Vec<TagEntry> {
-        let mut tags: Vec<TagEntry> = Vec::new();
-        for (at, column) in self.columns.iter().enumerate() {
+    /// What is known of each column.
+    fn part_columns(&self) -> Vec<PartColumn> {
+        let describe = |(at, column): (usize, &TagColumn)| {
             let pages = self.pages.iter().skip(at).step_by(self.columns.len());
             let (mut present, mut limits) = (0, ValueRange::None);
             for page in pages.flatten() {
                 present += u64::from(page.present);
                 limits = union(&limits, &page.limits);
             }
-            let entry = ColumnEntry {
-                kind: column.kind.to_string(),
+            PartColumn {
+                column: column.clone(),
                 present,
-                limits: LimitsText::from(&limits),
-                dictionary: None,
-            };
-            match tags.last_mut() {
-                Some(tag) if tag.name == column.name => tag.columns.push(entry),
-                _ => tags.push(TagEntry {
-                    name: column.name.clone(),
-                    directory: Extent::default().into(),
-                    columns: vec![entry],
-                }),
+                limits,
             }
-        }
-        tags
+        };
+        self.columns.iter().enumerate().map(describe).collect()
     }
 
     /// All pages in the order of their handles: block by block keys, payloads, columns.
@@ -315,57 +290,34 @@ impl Record {
 impl<H: Host> Part<H> {
     /// Opens a part that another instance wrote.
     pub(super) fn open_in_memory(host: &Arc<H>, name: PartName) -> Result<Self> {
-        let path = format!("{}/{PART}", name.directory(Medium::Memory));
+        let path = name.path(Medium::Memory);
         let file = host.open_file(&path)?;
-        let read = read_record(&**host, file);
+        let read = footer::read(&**host, file, FIRST_READ_BYTES);
         host.close_file(file);
-        let (size_bytes, record) = read.map_err(|error| error.at(&path))?;
-        let part = Self::in_memory(host, name, size_bytes, record)?;
-        part.manifest()
-            .check(name)
-            .map_err(|reason| Error::corrupt(format!("{path}: {reason}")))?;
-        Ok(part)
+        let (size_bytes, record) = read
+            .and_then(|(size_bytes, bytes)| Ok((size_bytes, Record::read(&bytes)?)))
+            .map_err(|error| error.at(&path))?;
+        if record.blocks.is_empty() {
+            return Err(Error::corrupt(format!("{path}: it has no rows")));
+        }
+        Self::in_memory(host, name, size_bytes, record)
     }
 
     /// The part that a record is about. Nothing of it is left to be read but pages.
     fn in_memory(host: &Arc<H>, name: PartName, size_bytes: u64, record: Record) -> Result<Self> {
-        let manifest = record.manifest(name, size_bytes);
-        let part = Self::from_manifest(host, name, Medium::Memory, manifest)?;
-        let opened = record.open(&**host, part.directory(), &part.manifest().tags)?;
+        let summary = record.summary(size_bytes);
+        let labels = record.labels.clone();
+        let part = Self::new(host, (name, Medium::Memory), summary, labels);
+        let opened = record.open(&**host, part.path(), part.summary())?;
         part.know_content(opened);
         Ok(part)
     }
 }
 
-/// The record at the end of a file, and the size of the file.
-fn read_record<H: Host>(host: &H, file: u32) -> Result<(u64, Record)> {
-    let size = host.file_size(file)?;
-    let mut length = size.min(FIRST_READ_BYTES);
-    loop {
-        // At most what `u32` counts: the first read is short, the second as long as the tail says.
-        let bytes = host.read_file(file, size - length, length as u32)?;
-        let split = bytes.len().saturating_sub(TAIL_BYTES as usize);
-        let (front, tail) = bytes.split_at_checked(split).unwrap_or_default();
-        let record = <[u8; 4]>::try_from(tail)
-            .map(|tail| u32::from_le_bytes(tail) as usize)
-            .map_err(|_| Error::corrupt("it has no record"))?;
-        if let Some(start) = front.len().checked_sub(record) {
-            return Ok((size, Record::read(front.get(start..).unwrap_or_default())?));
-        }
-        let needed = record as u64 + TAIL_BYTES;
-        if needed > size || needed <= length || needed > u64::from(u32::MAX) {
-            return Err(Error::corrupt(format!(
-                "it has {size} bytes, its record says {record}"
-            )));
-        }
-        length = needed;
-    }
-}
-
 impl Record {
     /// Gives the pages handles. One frame holds all blocks.
-    fn open<H: Host>(self, host: &H, directory: &str, tags: &[TagEntry]) -> Result<Opened> {
-        let file = host.open_file(&format!("{directory}/{PART}"))?;
+    fn open<H: Host>(self, host: &H, path: &str, summary: &Summary) -> Result<Opened> {
+        let file = host.open_file(path)?;
         let first = match host.register_pages(file, &self.extents()) {
             Ok(first) => first,
             Err(error) => {
@@ -375,11 +327,11 @@ impl Record {
         };
         let entry = self.frame_entry();
         let tag_of = tag_of_columns(&self.columns);
-        let mut tag_frames: Vec<TagFrame> = tags
-            .iter()
-            .map(|tag| TagFrame {
-                columns: tag.columns.len(),
-                pages: Vec::with_capacity(tag.columns.len() * self.blocks.len()),
+        let mut tag_frames: Vec<TagFrame> = summary
+            .tags()
+            .map(|columns| TagFrame {
+                columns: columns.len(),
+                pages: Vec::with_capacity(columns.len() * self.blocks.len()),
             })
             .collect();
         let mut blocks = Vec::with_capacity(self.blocks.len());
@@ -499,8 +451,10 @@ mod tests {
         };
         Record {
             ids: (10, 14),
-            longest_payload_bytes: 5,
-            longest_tag_bytes: 6,
+            longest: Longest {
+                payload_bytes: 5,
+                tag_bytes: 6,
+            },
             labels: vec![extent],
             columns: vec![
                 column("a", ValueType::String),
@@ -538,16 +492,14 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_says_what_the_record_does() {
-        let manifest = sample().manifest(PartName::in_memory(7), 99);
-        assert_eq!(manifest.check(PartName::in_memory(7)), Ok(()));
-        assert_eq!((manifest.rows, manifest.blocks, manifest.series), (5, 2, 3));
-        assert_eq!((manifest.min_key, manifest.max_key), (0, 2));
-        assert_eq!(manifest.size_bytes(), 99);
-        let tags: Vec<_> = manifest
-            .tags
-            .iter()
-            .map(|tag| (tag.name.as_str(), tag.columns.len()))
+    fn a_summary_says_what_the_record_does() {
+        let summary = sample().summary(99);
+        assert_eq!((summary.rows, summary.blocks, summary.series), (5, 2, 3));
+        assert_eq!((summary.min_key, summary.max_key), (0, 2));
+        assert_eq!((summary.size_bytes, summary.has_labels), (99, true));
+        let tags: Vec<_> = summary
+            .tags()
+            .map(|columns| (columns[0].column.name.as_str(), columns.len()))
             .collect();
         assert_eq!(tags, [("a", 2), ("b", 1)]);
         assert_eq!(tag_of_columns(&sample().columns), [0, 0, 1]);

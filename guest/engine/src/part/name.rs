@@ -1,8 +1,8 @@
 //! What parts are called: by number, and in the store by the term of the writer that made them too, so that
-//! two writers that give the same number make two parts.
+//! two writers that give the same number make two parts. The name also tells the form.
 
 use super::layout::{MEMORY_PARTS, PARTS, part_label, part_number};
-use crate::host::Medium;
+use crate::host::{Form, Medium};
 use sidx_log::Term;
 use std::fmt;
 
@@ -14,7 +14,12 @@ pub(crate) struct PartName {
     /// Of the writer that made it; [`Term::NONE`] of parts that were made before there were terms, and of
     /// parts in memory, which no other writer sees.
     pub(crate) term: Term,
+    /// Whether it is a folder or a file.
+    pub(crate) form: Form,
 }
+
+/// The end of the name of a part that is one file.
+const FILE_EXTENSION: &str = ".part";
 
 impl PartName {
     /// That of a part in memory.
@@ -22,11 +27,16 @@ impl PartName {
         Self {
             number,
             term: Term::NONE,
+            form: Form::File,
         }
     }
 
     /// What a name says; none for names that no part has.
     pub(crate) fn parse(name: &str) -> Option<Self> {
+        let (name, form) = match name.strip_suffix(FILE_EXTENSION) {
+            None => (name, Form::Folder),
+            Some(name) => (name, Form::File),
+        };
         let (number, term) = match name.split_once('-') {
             None => (name, Term::NONE),
             Some((number, term)) => {
@@ -35,11 +45,11 @@ impl PartName {
             }
         };
         let number = part_number(number)?;
-        Some(Self { number, term })
+        Some(Self { number, term, form })
     }
 
-    /// Its directory.
-    pub(crate) fn directory(self, medium: Medium) -> String {
+    /// Its folder or file.
+    pub(crate) fn path(self, medium: Medium) -> String {
         match medium {
             Medium::Memory => format!("{MEMORY_PARTS}/{self}"),
             Medium::Durable => format!("{PARTS}/{self}"),
@@ -50,9 +60,12 @@ impl PartName {
 impl fmt::Display for PartName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&part_label(self.number))?;
-        match self.term == Term::NONE {
-            true => Ok(()),
-            false => write!(f, "-{}", self.term),
+        if self.term != Term::NONE {
+            write!(f, "-{}", self.term)?;
+        }
+        match self.form {
+            Form::Folder => Ok(()),
+            Form::File => f.write_str(FILE_EXTENSION),
         }
     }
 }
@@ -72,17 +85,38 @@ mod tests {
             number: 3,
             nonce: 0xab,
         };
-        let name = PartName { number: 10, term };
+        let name = PartName {
+            number: 10,
+            term,
+            form: Form::Folder,
+        };
         let text = "000000000000000a-0000000000000003000000000000000000000000000000ab";
         assert_eq!(name.to_string(), text);
         assert_eq!(PartName::parse(text), Some(name));
         assert_eq!(label_of(text), "000000000000000a");
-        let old = PartName::in_memory(10);
+        let form = Form::File;
+        let file = PartName { form, ..name };
+        assert_eq!(file.to_string(), format!("{text}.part"));
+        assert_eq!(PartName::parse(&file.to_string()), Some(file));
+        assert_eq!(label_of(&file.to_string()), "000000000000000a");
+        let term = Term::NONE;
+        let old = PartName { term, ..name };
         assert_eq!(PartName::parse("000000000000000a"), Some(old));
         assert_eq!(old.to_string(), "000000000000000a");
+        let memory = PartName::in_memory(10);
+        assert_eq!(memory.path(Medium::Memory), "memory/000000000000000a.part");
         assert_eq!(label_of("log"), "log");
         let none = format!("000000000000000a-{:048x}", 0);
-        for junk in ["", "a", "x-y", "000000000000000a-", &none, &text[..64]] {
+        for junk in [
+            "",
+            "a",
+            "x-y",
+            "000000000000000a-",
+            &none,
+            &text[..64],
+            ".part",
+            &format!("{file}.part"),
+        ] {
             assert_eq!(PartName::parse(junk), None, "{junk}");
         }
         assert_eq!(PartName::parse(&text.to_uppercase()), None);

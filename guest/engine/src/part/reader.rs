@@ -1,19 +1,20 @@
-//! An opened part: its manifest, its frames, and on demand the metadata of blocks and tags.
+//! An opened part: its summary, its frames, and on demand the metadata of blocks and tags.
 
 mod labels;
 mod tags;
 
 use super::block::{Block, BlockNumber, BlockPlace};
-use super::column::{ColumnPlace, PartColumn, TagColumn};
+use super::column::{ColumnPlace, PartColumn};
 use super::frame::{FrameEntry, FrameNumber, read_frames};
 use super::labels::Labels;
-use super::layout::{DATA, FileKind, KEYS, MANIFEST, META, PRIMARY, open, part_label};
-use super::manifest::Manifest;
+use super::layout::{DATA, FileKind, KEYS, META, PRIMARY, check_header, gone, part_label};
+use super::manifest::{FileEntry, Manifest};
 use super::name::PartName;
 use super::order::{FrameOrder, RunOrder, RunPlace};
+use super::summary::Summary;
 use super::tag::TagPage;
 use crate::error::{Error, OrDamage, Result};
-use crate::host::{ABSENT, Extent, Host, Medium};
+use crate::host::{ABSENT, Extent, Form, Host, Medium};
 use crate::types::DamagedFile;
 use crate::wire::Reader;
 use sidx_columns::ColumnType;
@@ -29,10 +30,15 @@ pub(crate) struct Part<H: Host> {
     host: Arc<H>,
     name: PartName,
     medium: Medium,
-    directory: String,
-    manifest: Manifest,
-    columns: Vec<PartColumn>,
-    /// Per tag name: its index in the manifest and its types.
+    /// The folder or file that it is.
+    path: String,
+    summary: Summary,
+    /// Where its sections lie, and what is in them. None of a part in memory, whose pages are known from
+    /// the start.
+    manifest: Option<Manifest>,
+    /// Where the pages of its labels lie.
+    label_pages: Vec<Extent>,
+    /// Per tag name: its place among the tags, and its types.
     tag_names: BTreeMap<String, (usize, Vec<ColumnType>)>,
     opened: OnceLock<Opened>,
     /// Labels of the part, read when first asked for.
@@ -50,7 +56,7 @@ pub(super) struct Opened {
     pub(super) order: FrameOrder,
 }
 
-/// The files that hold rows. Those of a part in memory are one.
+/// The sections that hold rows. Those of a part in memory are its file.
 pub(super) struct RowFiles {
     pub(super) primary: u32,
     pub(super) keys: u32,
@@ -61,7 +67,7 @@ pub(super) struct RowFiles {
 pub(crate) struct Frame {
     pub(crate) number: FrameNumber,
     pub(crate) blocks: Vec<OpenBlock>,
-    /// Per tag of the manifest: pages of each block's columns.
+    /// Per tag of the part: pages of each block's columns.
     pub(super) tags: Vec<OnceLock<TagFrame>>,
     pub(super) order: RunOrder,
 }
@@ -154,49 +160,46 @@ impl<H: Host> Part<H> {
         if medium == Medium::Memory {
             return Self::open_in_memory(host, name);
         }
-        let manifest = Manifest::read(&**host, &name.directory(medium), name)?;
-        Self::from_manifest(host, name, medium, manifest)
+        Self::from_manifest(host, name, Manifest::read(&**host, name)?)
     }
 
-    /// The part that was just written with this manifest.
-    pub(crate) fn from_manifest(
+    /// The part of the store that a manifest is about.
+    pub(crate) fn from_manifest(host: &Arc<H>, name: PartName, manifest: Manifest) -> Result<Self> {
+        let summary = manifest.summary()?;
+        let labels = manifest.labels.iter().map(|extent| (*extent).into());
+        let labels = labels.collect();
+        let mut part = Self::new(host, (name, Medium::Durable), summary, labels);
+        part.manifest = Some(manifest);
+        Ok(part)
+    }
+
+    /// A part of which the summary and the pages of its labels are known.
+    pub(super) fn new(
         host: &Arc<H>,
-        name: PartName,
-        medium: Medium,
-        manifest: Manifest,
-    ) -> Result<Self> {
-        let mut columns = Vec::new();
+        (name, medium): (PartName, Medium),
+        summary: Summary,
+        label_pages: Vec<Extent>,
+    ) -> Self {
         let mut tag_names = BTreeMap::new();
-        for (index, tag) in manifest.tags.iter().enumerate() {
-            let kinds = tag
-                .columns
-                .iter()
-                .map(|column| column.kind())
-                .collect::<Result<Vec<_>>>()?;
-            tag_names.insert(tag.name.clone(), (index, kinds.clone()));
-            for (column, kind) in tag.columns.iter().zip(kinds) {
-                columns.push(PartColumn {
-                    column: TagColumn {
-                        name: tag.name.clone(),
-                        kind,
-                    },
-                    present: column.present,
-                    limits: column.limits.range(),
-                });
+        for (index, columns) in summary.tags().enumerate() {
+            if let Some(PartColumn { column, .. }) = columns.first() {
+                let kinds = columns.iter().map(|entry| entry.column.kind).collect();
+                tag_names.insert(column.name.clone(), (index, kinds));
             }
         }
-        Ok(Self {
+        Self {
             host: Arc::clone(host),
             name,
             medium,
-            directory: name.directory(medium),
-            manifest,
-            columns,
+            path: name.path(medium),
+            summary,
+            manifest: None,
+            label_pages,
             tag_names,
             opened: OnceLock::new(),
             labels: OnceLock::new(),
             uses_filters: true,
-        })
+        }
     }
 
     /// Of a part in memory all is known from the start.
@@ -210,11 +213,11 @@ impl<H: Host> Part<H> {
         self
     }
 
-    /// The part as its manifest in memory tells of it, without the filters, which may be damaged, and without
-    /// anything that was read of it before.
+    /// The part of the store as its manifest in memory tells of it, without the filters, which may be
+    /// damaged, and without anything that was read of it before.
     pub(crate) fn as_told(&self) -> Result<Self> {
-        let (host, manifest) = (&self.host, self.manifest.clone());
-        Ok(Self::from_manifest(host, self.name, self.medium, manifest)?.without_filters())
+        let manifest = self.manifest()?.clone();
+        Ok(Self::from_manifest(&self.host, self.name, manifest)?.without_filters())
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -234,31 +237,46 @@ impl<H: Host> Part<H> {
         part_label(self.name.number)
     }
 
-    pub(crate) fn directory(&self) -> &str {
-        &self.directory
+    /// The folder or file that it is.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
     }
 
-    /// Paths of all its files; the manifest last.
+    /// What one of its files or sections is called.
+    pub(crate) fn path_of(&self, name: &str) -> String {
+        format!("{}/{name}", self.path)
+    }
+
+    /// Paths of all its files; that of the manifest last.
     pub(crate) fn paths(&self) -> Vec<String> {
-        let files = self.manifest.files.iter().map(|file| file.name.as_str());
-        files
-            .chain([MANIFEST])
-            .map(|name| format!("{}/{name}", self.directory))
-            .collect()
+        let (Some(manifest), Form::Folder) = (&self.manifest, self.name.form) else {
+            return vec![self.path.clone()];
+        };
+        let files = manifest.files.iter();
+        let paths = files.map(|file| self.path_of(&file.name));
+        paths.chain([Manifest::path(self.name)]).collect()
     }
 
-    pub(crate) fn manifest(&self) -> &Manifest {
-        &self.manifest
+    /// What is known of it, however it is stored.
+    pub(crate) fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// Where what it has in the store lies.
+    pub(crate) fn manifest(&self) -> Result<&Manifest> {
+        self.manifest
+            .as_ref()
+            .ok_or_else(|| Error::invalid(format!("{} is not in the store", self.path)))
     }
 
     /// All tag columns, ascending by name and type.
     pub(crate) fn columns(&self) -> &[PartColumn] {
-        &self.columns
+        &self.summary.columns
     }
 
     /// The column of a tag in one type.
     pub(crate) fn column(&self, name: &str, kind: ColumnType) -> Option<&PartColumn> {
-        self.columns
+        self.columns()
             .iter()
             .find(|entry| entry.column.kind == kind && entry.column.name == name)
     }
@@ -270,14 +288,17 @@ impl<H: Host> Part<H> {
         Some(ColumnPlace { tag: *tag, column })
     }
 
-    /// The files that are not there, or have another size than the manifest says. Reads no content.
+    /// The files that are not there, or have another size than the manifest says. Reads no content. Of a
+    /// part in one file this was seen when the manifest was read.
     pub(crate) fn damaged_files(&self) -> Result<Vec<DamagedFile>> {
         let mut damaged = Vec::new();
-        for file in &self.manifest.files {
-            let path = format!("{}/{}", self.directory, file.name);
-            if let Err(error) = self.check_size(&path, file.size_bytes).or_damage()? {
+        if self.name.form == Form::File {
+            return Ok(damaged);
+        }
+        for file in &self.manifest()?.files {
+            if let Err(error) = self.check_size(file).or_damage()? {
                 damaged.push(DamagedFile {
-                    path,
+                    path: self.path_of(&file.name),
                     reason: error.to_string(),
                     left_out: false,
                 });
@@ -286,17 +307,47 @@ impl<H: Host> Part<H> {
         Ok(damaged)
     }
 
-    /// Checks that a file of the part is there and has a size.
-    pub(crate) fn check_size(&self, path: &str, size_bytes: u64) -> Result<()> {
-        let handle = self.host.open_file(path)?;
+    /// Checks that a file or section of the part is there and has the size that the manifest says.
+    pub(crate) fn check_size(&self, file: &FileEntry) -> Result<()> {
+        let handle = self.open_unchecked(file)?;
         let size = self.host.file_size(handle);
         self.host.close_file(handle);
         let size = size?;
-        match size == size_bytes {
+        match size == file.size_bytes {
             true => Ok(()),
             false => Err(Error::corrupt(format!(
-                "{path}: {size} bytes, the manifest says {size_bytes}"
+                "{}: {size} bytes, the manifest says {}",
+                self.path_of(&file.name),
+                file.size_bytes
             ))),
+        }
+    }
+
+    /// Opens a file or section, whatever is in it.
+    pub(crate) fn open_unchecked(&self, file: &FileEntry) -> Result<u32> {
+        match self.name.form {
+            Form::Folder => self.host.open_file(&self.path_of(&file.name)).map_err(gone),
+            Form::File => {
+                let whole = self.host.open_file(&self.path).map_err(gone)?;
+                let section = self.host.open_section(whole, &file.name, &file.chunks());
+                self.host.close_file(whole);
+                section
+            }
+        }
+    }
+
+    /// Opens a file or section and checks its header.
+    fn open_section(&self, name: &str, kind: FileKind) -> Result<u32> {
+        let path = self.path_of(name);
+        let file = self.manifest()?.file(name);
+        let no_file = || Error::corrupt(format!("{path} is not named by the manifest"));
+        let handle = self.open_unchecked(file.ok_or_else(no_file)?)?;
+        match check_header(&*self.host, handle, &path, kind) {
+            Ok(()) => Ok(handle),
+            Err(error) => {
+                self.host.close_file(handle);
+                Err(error)
+            }
         }
     }
 
@@ -308,21 +359,21 @@ impl<H: Host> Part<H> {
         let opened = Opened {
             rows: OnceLock::new(),
             blocks: frames.iter().map(|_| OnceLock::new()).collect(),
-            tags: self.manifest.tags.iter().map(|_| OnceLock::new()).collect(),
+            tags: self.tag_names.iter().map(|_| OnceLock::new()).collect(),
             order: FrameOrder::default(),
             frames,
         };
         Ok(self.opened.get_or_init(|| opened))
     }
 
-    /// The files of the rows, opened when the first frame is read: what the frames rule out must not fail
+    /// The sections of the rows, opened when the first frame is read: what the frames rule out must not fail
     /// because one of them is gone.
     fn row_files<'o>(&self, opened: &'o Opened) -> Result<&'o RowFiles> {
         if let Some(files) = opened.rows.get() {
             return Ok(files);
         }
         let open = |name, kind, before: &[u32]| {
-            open(&*self.host, &self.directory, name, kind).inspect_err(|_| {
+            self.open_section(name, kind).inspect_err(|_| {
                 for file in before {
                     self.host.close_file(*file);
                 }
@@ -341,11 +392,11 @@ impl<H: Host> Part<H> {
 
     /// Reads what `meta.bin` says, whatever the state of the other files.
     pub(crate) fn read_frames(&self) -> Result<Vec<FrameEntry>> {
-        let meta = open(&*self.host, &self.directory, META, FileKind::Meta)?;
+        let meta = self.open_section(META, FileKind::Meta)?;
         let frames = self
-            .page_bytes(meta, self.manifest.meta.into())
+            .page_bytes(meta, self.manifest()?.meta.into())
             .and_then(|bytes| read_frames(&bytes))
-            .map_err(|error| error.at(&self.directory));
+            .map_err(|error| error.at(&self.path));
         self.host.close_file(meta);
         let frames = frames?;
         self.check_frames(&frames)?;
@@ -357,12 +408,12 @@ impl<H: Host> Part<H> {
             let blocks = last.block_numbers().end.get();
             (blocks, last.first_row.plus(last.rows).get())
         });
-        if blocks == self.manifest.blocks && rows == self.manifest.rows {
+        if blocks == self.summary.blocks && rows == self.summary.rows {
             return Ok(());
         }
         Err(Error::corrupt(format!(
             "{}/{META}: {blocks} blocks and {rows} rows, the manifest says {} and {}",
-            self.directory, self.manifest.blocks, self.manifest.rows
+            self.path, self.summary.blocks, self.summary.rows
         )))
     }
 
@@ -388,18 +439,16 @@ impl<H: Host> Part<H> {
         let (entry, slot) = match (opened.frames.get(index), opened.blocks.get(index)) {
             (Some(entry), Some(slot)) => (entry, slot),
             _ => {
-                return Err(Error::corrupt(format!(
-                    "{}: no frame {number}",
-                    self.directory
-                )));
+                let path = &self.path;
+                return Err(Error::corrupt(format!("{path}: no frame {number}")));
             }
         };
         if let Some(frame) = slot.get() {
             return Ok(Arc::clone(frame));
         }
-        let frame = self.read_frame(opened, entry).map_err(|error| {
-            error.at(format_args!("{}/{PRIMARY}, frame {number}", self.directory))
-        })?;
+        let frame = self
+            .read_frame(opened, entry)
+            .map_err(|error| error.at(format_args!("{}/{PRIMARY}, frame {number}", self.path)))?;
         Ok(Arc::clone(slot.get_or_init(|| Arc::new(frame))))
     }
 
@@ -441,7 +490,7 @@ impl<H: Host> Part<H> {
             });
             payloads += count;
         }
-        let tags = self.manifest.tags.iter().map(|_| OnceLock::new()).collect();
+        let tags = self.tag_names.iter().map(|_| OnceLock::new()).collect();
         let order = RunOrder::default();
         Ok(Frame {
             number: entry.number,

@@ -1,44 +1,33 @@
-//! What the manifests of some parts say together.
+//! What is known of a part, however it is stored.
 
-use super::{Longest, Part, TagColumn};
-use crate::host::Host;
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use super::column::{Longest, PartColumn};
 
-/// What holds for the rows of some parts together. Of no parts nothing is said: ids and lengths are 0.
+/// What holds for all rows of a part. Read when the part is opened, and kept as long as it is.
 pub(crate) struct Summary {
     pub(crate) rows: u64,
+    pub(crate) blocks: u32,
+    /// Distinct series.
+    pub(crate) series: u64,
+    pub(crate) min_key: i64,
+    pub(crate) max_key: i64,
     /// Least and greatest element id.
-    pub(crate) ids: (u64, u64),
+    pub(crate) first_id: u64,
+    pub(crate) last_id: u64,
     pub(crate) longest: Longest,
+    /// Raw bytes of all pages.
+    pub(crate) raw_bytes: u64,
+    /// Bytes that its pages and their metadata take where they are stored.
+    pub(crate) size_bytes: u64,
+    /// Some series has a label.
+    pub(crate) has_labels: bool,
     /// All tag columns, ascending by name and type.
-    pub(crate) columns: Vec<TagColumn>,
+    pub(crate) columns: Vec<PartColumn>,
 }
 
 impl Summary {
-    /// That of these parts.
-    pub(crate) fn of<H: Host>(parts: &[Arc<Part<H>>]) -> Self {
-        let manifests = || parts.iter().map(|part| part.manifest());
-        let first = manifests().map(|manifest| manifest.first_id).min();
-        let last = manifests().map(|manifest| manifest.last_id).max();
-        let payload_bytes = manifests().map(|manifest| manifest.longest_payload_bytes);
-        let tag_bytes = manifests().map(|manifest| manifest.longest_tag_bytes);
-        Self {
-            rows: manifests().map(|manifest| manifest.rows).sum(),
-            ids: (first.unwrap_or(0), last.unwrap_or(0)),
-            longest: Longest {
-                payload_bytes: payload_bytes.max().unwrap_or(0),
-                tag_bytes: tag_bytes.max().unwrap_or(0),
-            },
-            columns: columns(parts).into_iter().cloned().collect(),
-        }
+    /// The columns of each tag, in the order of the tags.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = &[PartColumn]> {
+        let is_same = |one: &PartColumn, next: &PartColumn| one.column.name == next.column.name;
+        self.columns.chunk_by(is_same)
     }
-}
-
-/// All tag columns of some parts, ascending by name and type.
-pub(crate) fn columns<H: Host>(parts: &[Arc<Part<H>>]) -> BTreeSet<&TagColumn> {
-    parts
-        .iter()
-        .flat_map(|part| part.columns().iter().map(|entry| &entry.column))
-        .collect()
 }

@@ -3,18 +3,21 @@
 use super::block::{Block, BlockNumber, Ordinal, PayloadPiece};
 use super::column::{Longest, TagColumn};
 use super::dictionary::{DictionaryEntry, first_slice};
+use super::draft::Draft;
 use super::extent::append_page;
 use super::frame::{FrameEntry, FrameNumber, write_directory, write_frames};
 use super::labels::{self, Labels};
 use super::layout::{
-    DATA, FRAME_BYTES, FileKind, KEYS, META, PAYLOAD_PAGE_BYTES, PRIMARY, create, tag_file_stem,
+    DATA, FRAME_BYTES, FileKind, KEYS, LABELS, META, PAYLOAD_PAGE_BYTES, PRIMARY, tag_file_numbers,
+    tag_file_stem,
 };
 use super::limits::{LimitsText, union};
-use super::manifest::{ColumnEntry, FileEntry, Manifest, TagEntry};
+use super::manifest::{ColumnEntry, Manifest, TagEntry};
 use super::name::PartName;
+use super::summary::Summary;
 use super::tag::{TagPage, put_page};
 use crate::error::{Error, Result};
-use crate::host::{Extent, FileSummary, Host, Medium, PageSource, Piece};
+use crate::host::{Extent, Host, PageSource, Piece};
 use sidx_columns::ColumnType;
 use sidx_kernels::ValueRange;
 
@@ -29,8 +32,7 @@ pub(crate) struct Values {
 pub(crate) struct PartWriter<'h, H: Host> {
     host: &'h H,
     name: PartName,
-    medium: Medium,
-    directory: String,
+    draft: Draft<'h, H>,
     keys: H::NewFile,
     data: H::NewFile,
     primary: H::NewFile,
@@ -48,13 +50,8 @@ pub(crate) struct PartWriter<'h, H: Host> {
 
 impl<'h, H: Host> PartWriter<'h, H> {
     /// Starts a part. `columns` are distinct and ascending.
-    pub(crate) fn new(
-        host: &'h H,
-        name: PartName,
-        medium: Medium,
-        columns: &[TagColumn],
-    ) -> Result<Self> {
-        let directory = name.directory(medium);
+    pub(crate) fn new(host: &'h H, name: PartName, columns: &[TagColumn]) -> Result<Self> {
+        let draft = Draft::new(host, name)?;
         let mut tags: Vec<TagWriter<H>> = Vec::new();
         for column in columns {
             match tags.last_mut() {
@@ -62,14 +59,17 @@ impl<'h, H: Host> PartWriter<'h, H> {
                 _ => tags.push(TagWriter::new(column)),
             }
         }
+        let numbers = tag_file_numbers(tags.iter().map(|tag| tag.name.as_str()));
+        for (tag, number) in tags.iter_mut().zip(numbers) {
+            tag.number = number;
+        }
         Ok(Self {
-            keys: create(host, &directory, KEYS, FileKind::Keys, medium)?,
-            data: create(host, &directory, DATA, FileKind::Data, medium)?,
-            primary: create(host, &directory, PRIMARY, FileKind::Primary, medium)?,
+            keys: draft.section(KEYS, FileKind::Keys)?,
+            data: draft.section(DATA, FileKind::Data)?,
+            primary: draft.section(PRIMARY, FileKind::Primary)?,
             host,
             name,
-            medium,
-            directory,
+            draft,
             tags,
             frame: Vec::new(),
             open_frame: None,
@@ -130,9 +130,8 @@ impl<'h, H: Host> PartWriter<'h, H> {
                 let piece = match source {
                     None => Vec::new(),
                     Some(source) => {
-                        let place = (self.directory.as_str(), self.medium);
                         let first_slice = first_slice(BlockNumber(self.blocks));
-                        tag.rewrite(self.host, place, index, source, first_slice)?
+                        tag.rewrite(self.host, &self.draft, index, source, first_slice)?
                     }
                 };
                 let page = piece.into_iter().next().and_then(TagPage::of);
@@ -192,48 +191,44 @@ impl<'h, H: Host> PartWriter<'h, H> {
         Ok(())
     }
 
-    /// Completes the part; on return it is whole and, on a durable medium, survives a power loss.
-    /// `ids` are the least and greatest element id, `longest` bounds of the lengths of payloads and tags.
+    /// Completes the part; on return it is whole and survives a power loss. `ids` are the least and
+    /// greatest element id, `longest` bounds of the lengths of payloads and tags.
     pub(crate) fn finish(
         mut self,
         ids: (u64, u64),
         longest: Longest,
         labels: &Labels,
-    ) -> Result<Manifest> {
+    ) -> Result<Summary> {
         self.cut_frame()?;
-        let mut files = Vec::new();
-        let meta_file = create(
-            self.host,
-            &self.directory,
-            META,
-            FileKind::Meta,
-            self.medium,
-        )?;
-        let meta = append_page(self.host, &meta_file, &write_frames(&self.frames))?;
-        let named = [
-            (META, meta_file),
-            (PRIMARY, self.primary),
-            (KEYS, self.keys),
-            (DATA, self.data),
-        ];
-        for (name, file) in named {
-            files.push(entry(name.to_owned(), self.host.finish(file)?));
+        let (host, mut draft) = (self.host, self.draft);
+        // What is large comes first: in one file the metadata lies together at its end.
+        for (name, section) in [(DATA, self.data), (KEYS, self.keys)] {
+            draft.finish_section(name.to_owned(), section)?;
+        }
+        let mut tags = Vec::new();
+        let mut tag_metadata = Vec::new();
+        for tag in self.tags {
+            if let Some((entry, metadata)) = tag.finish(host, &mut draft)? {
+                tag_metadata.push((format!("{}.tm", entry.stem()), metadata));
+                tags.push(entry);
+            }
         }
         let mut label_extents = Vec::new();
         if !labels.is_empty() {
-            let (extents, summary) =
-                labels::write(self.host, &self.directory, self.medium, labels)?;
+            let section = draft.section(LABELS, FileKind::Labels)?;
+            let extents = labels::write(host, &section, labels)?;
             label_extents = extents.into_iter().map(Into::into).collect();
-            files.push(entry(super::layout::LABELS.to_owned(), summary));
+            draft.finish_section(LABELS.to_owned(), section)?;
         }
-        let mut tags = Vec::new();
-        for tag in self.tags {
-            if let Some(tag) = tag.finish(self.host, &mut files)? {
-                tags.push(tag);
-            }
+        for (name, section) in tag_metadata {
+            draft.finish_section(name, section)?;
         }
+        draft.finish_section(PRIMARY.to_owned(), self.primary)?;
+        let meta_section = draft.section(META, FileKind::Meta)?;
+        let meta = append_page(host, &meta_section, &write_frames(&self.frames))?;
+        draft.finish_section(META.to_owned(), meta_section)?;
         let bound = |pick: fn(&FrameEntry) -> i64| self.frames.iter().map(pick);
-        let manifest = Manifest {
+        let manifest = draft.finish(|files| Manifest {
             part: self.name.to_string(),
             rows: self.rows,
             blocks: self.blocks,
@@ -249,18 +244,16 @@ impl<'h, H: Host> PartWriter<'h, H> {
             labels: label_extents,
             tags,
             files,
-        };
-        manifest.write(self.host, &self.directory, self.medium)?;
-        if self.medium == Medium::Durable {
-            self.host.sync_files(&self.directory)?;
-        }
-        Ok(manifest)
+        })?;
+        manifest.summary()
     }
 }
 
-/// The files and records of one tag.
+/// The sections and records of one tag.
 struct TagWriter<H: Host> {
     name: String,
+    /// In the names of its files.
+    number: u32,
     columns: Vec<TagColumnState<H>>,
     data: Option<H::NewFile>,
     meta: Option<H::NewFile>,
@@ -283,6 +276,7 @@ impl<H: Host> TagWriter<H> {
     fn new(column: &TagColumn) -> Self {
         let mut tag = Self {
             name: column.name.clone(),
+            number: 0,
             columns: Vec::new(),
             data: None,
             meta: None,
@@ -308,12 +302,12 @@ impl<H: Host> TagWriter<H> {
     fn rewrite(
         &mut self,
         host: &H,
-        (directory, medium): (&str, Medium),
+        draft: &Draft<'_, H>,
         index: usize,
         source: &PageSource,
         first_slice: u32,
     ) -> Result<Vec<Piece>> {
-        self.create_files(host, directory, medium)?;
+        self.create_sections(draft)?;
         let (target, filters) = self.open_files()?;
         let dictionary = self
             .columns
@@ -329,23 +323,13 @@ impl<H: Host> TagWriter<H> {
         }
     }
 
-    /// Creates the files of values, metadata and filters when they are first asked for.
-    fn create_files(&mut self, host: &H, directory: &str, medium: Medium) -> Result<()> {
+    /// Creates the sections of values, metadata and filters when they are first asked for.
+    fn create_sections(&mut self, draft: &Draft<'_, H>) -> Result<()> {
         if self.data.is_none() {
-            let stem = tag_file_stem(&self.name);
-            let make = |extension: &str, kind| {
-                create(
-                    host,
-                    directory,
-                    &format!("{stem}.{extension}"),
-                    kind,
-                    medium,
-                )
-            };
+            let stem = tag_file_stem(&self.name, self.number);
+            let make = |extension: &str, kind| draft.section(&format!("{stem}.{extension}"), kind);
             self.meta = Some(make("tm", FileKind::TagMeta)?);
-            if medium == Medium::Durable {
-                self.filters = Some(make("tf", FileKind::TagFilter)?);
-            }
+            self.filters = Some(make("tf", FileKind::TagFilter)?);
             self.data = Some(make("td", FileKind::TagData)?);
         }
         Ok(())
@@ -378,19 +362,24 @@ impl<H: Host> TagWriter<H> {
         Ok(())
     }
 
-    /// Completes the files; a tag without any value leaves none.
-    fn finish(self, host: &H, files: &mut Vec<FileEntry>) -> Result<Option<TagEntry>> {
-        let (Some(data), Some(meta)) = (self.data, self.meta) else {
+    /// Completes the sections, but for that of the metadata, which goes to the end of the part; a tag
+    /// without any value leaves none.
+    fn finish(self, host: &H, draft: &mut Draft<'_, H>) -> Result<Option<(TagEntry, H::NewFile)>> {
+        let (Some(data), Some(meta), Some(filters)) = (self.data, self.meta, self.filters) else {
             return Ok(None);
         };
+        let stem = tag_file_stem(&self.name, self.number);
         if self.columns.iter().all(|column| column.present == 0) {
+            for (extension, section) in [("td", data), ("tf", filters), ("tm", meta)] {
+                draft.leave_out(format!("{stem}.{extension}"), section)?;
+            }
             return Ok(None);
         }
         let mut columns = Vec::with_capacity(self.columns.len());
         for state in self.columns {
-            let dictionary = match state.dictionary.zip(self.filters.as_ref()) {
-                Some((dictionary, postings)) if state.present > 0 => {
-                    let finished = host.finish_dictionary(dictionary, &data, postings)?;
+            let dictionary = match state.dictionary {
+                Some(dictionary) if state.present > 0 => {
+                    let finished = host.finish_dictionary(dictionary, &data, &filters)?;
                     Some(DictionaryEntry::write(host, &meta, &finished)?)
                 }
                 _ => None,
@@ -403,18 +392,15 @@ impl<H: Host> TagWriter<H> {
             });
         }
         let directory = append_page(host, &meta, &write_directory(&self.frames))?;
-        let stem = tag_file_stem(&self.name);
-        let named = [("td", Some(data)), ("tm", Some(meta)), ("tf", self.filters)];
-        for (extension, file) in named {
-            if let Some(file) = file {
-                files.push(entry(format!("{stem}.{extension}"), host.finish(file)?));
-            }
-        }
-        Ok(Some(TagEntry {
+        draft.finish_section(format!("{stem}.td"), data)?;
+        draft.finish_section(format!("{stem}.tf"), filters)?;
+        let entry = TagEntry {
             name: self.name,
+            number: self.number,
             directory: directory.into(),
             columns,
-        }))
+        };
+        Ok(Some((entry, meta)))
     }
 }
 
@@ -435,12 +421,4 @@ fn payload_pieces(pieces: &[Piece]) -> Vec<PayloadPiece> {
 
 fn has_page(source: &PageSource) -> bool {
     source.pages.iter().any(|page| *page != crate::host::ABSENT)
-}
-
-fn entry(name: String, summary: FileSummary) -> FileEntry {
-    FileEntry {
-        name,
-        size_bytes: summary.size_bytes,
-        crc32c: format!("{:08x}", summary.checksum),
-    }
 }

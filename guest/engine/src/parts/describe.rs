@@ -1,11 +1,13 @@
 //! Parts and counters as JSON, for people and for monitoring. Reads no pages.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{Host, Medium};
+use crate::host::{Form, Host, Medium};
 use crate::part::Part;
 use crate::part::PartList;
+use crate::part::column::PartColumn;
+use crate::part::dictionary::DictionaryEntry;
+use crate::part::limits::LimitsText;
 use crate::part::loss::Quarantined;
-use crate::part::manifest::TagEntry;
 use crate::parts::introducer::Introducer;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -17,6 +19,9 @@ const KIND: &str = "ordered";
 struct PartReport<'a> {
     part: String,
     medium: &'static str,
+    /// How it is stored; missing of parts in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    form: Option<&'static str>,
     rows: u64,
     blocks: u32,
     series: u64,
@@ -26,25 +31,66 @@ struct PartReport<'a> {
     last_id: u64,
     size_bytes: u64,
     raw_bytes: u64,
-    tags: &'a [TagEntry],
+    tags: Vec<TagReport<'a>>,
+}
+
+#[derive(Serialize)]
+struct TagReport<'a> {
+    name: &'a str,
+    columns: Vec<ColumnReport>,
+}
+
+#[derive(Serialize)]
+struct ColumnReport {
+    kind: String,
+    present: u64,
+    limits: LimitsText,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dictionary: Option<DictionaryEntry>,
+}
+
+impl<'a> TagReport<'a> {
+    fn of<H: Host>(part: &'a Part<H>) -> Vec<Self> {
+        let stored = part.manifest().ok();
+        let column = |tag: usize, (place, column): (usize, &PartColumn)| ColumnReport {
+            kind: column.column.kind.to_string(),
+            present: column.present,
+            limits: LimitsText::from(&column.limits),
+            dictionary: stored
+                .and_then(|summary| summary.tags.get(tag)?.columns.get(place)?.dictionary),
+        };
+        let tag = |(tag, columns): (usize, &'a [PartColumn])| {
+            let name = columns
+                .first()
+                .map_or("", |first| first.column.name.as_str());
+            let columns = columns
+                .iter()
+                .enumerate()
+                .map(|entry| column(tag, entry))
+                .collect();
+            Self { name, columns }
+        };
+        part.summary().tags().enumerate().map(tag).collect()
+    }
 }
 
 impl<'a> PartReport<'a> {
     fn of<H: Host>(part: &'a Part<H>) -> Self {
-        let manifest = part.manifest();
+        let summary = part.summary();
         Self {
             part: part.label(),
             medium: medium_name(part.medium()),
-            rows: manifest.rows,
-            blocks: manifest.blocks,
-            series: manifest.series,
-            min_key: manifest.min_key,
-            max_key: manifest.max_key,
-            first_id: manifest.first_id,
-            last_id: manifest.last_id,
-            size_bytes: manifest.size_bytes(),
-            raw_bytes: manifest.raw_bytes,
-            tags: &manifest.tags,
+            form: form_name(part),
+            rows: summary.rows,
+            blocks: summary.blocks,
+            series: summary.series,
+            min_key: summary.min_key,
+            max_key: summary.max_key,
+            first_id: summary.first_id,
+            last_id: summary.last_id,
+            size_bytes: summary.size_bytes,
+            raw_bytes: summary.raw_bytes,
+            tags: TagReport::of(part),
         }
     }
 }
@@ -80,6 +126,14 @@ fn medium_name(medium: Medium) -> &'static str {
     }
 }
 
+fn form_name<H: Host>(part: &Part<H>) -> Option<&'static str> {
+    match (part.medium(), part.name().form) {
+        (Medium::Memory, _) => None,
+        (Medium::Durable, Form::Folder) => Some("folder"),
+        (Medium::Durable, Form::File) => Some("file"),
+    }
+}
+
 fn json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|error| {
         Error::new(
@@ -106,8 +160,8 @@ pub(crate) fn stats<H: Host>(
             .iter()
             .filter(move |part| part.medium() == medium)
     };
-    let files = || of(Medium::Durable).map(|part| part.manifest());
-    let all = || live.parts.iter().map(|part| part.manifest());
+    let files = || of(Medium::Durable).map(|part| part.summary());
+    let all = || live.parts.iter().map(|part| part.summary());
     let mut tags: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for column in live.parts.iter().flat_map(|part| part.columns()) {
         let kinds = tags.entry(&column.column.name).or_default();
@@ -122,14 +176,14 @@ pub(crate) fn stats<H: Host>(
         version: live.version,
         parts: of(Medium::Durable).count() as u64,
         memory_parts: of(Medium::Memory).count() as u64,
-        rows: all().map(|manifest| manifest.rows).sum(),
-        rows_in_memory: of(Medium::Memory).map(|part| part.manifest().rows).sum(),
-        blocks: all().map(|manifest| u64::from(manifest.blocks)).sum(),
-        size_bytes: files().map(|manifest| manifest.size_bytes()).sum(),
-        raw_bytes: files().map(|manifest| manifest.raw_bytes).sum(),
+        rows: all().map(|summary| summary.rows).sum(),
+        rows_in_memory: of(Medium::Memory).map(|part| part.summary().rows).sum(),
+        blocks: all().map(|summary| u64::from(summary.blocks)).sum(),
+        size_bytes: files().map(|summary| summary.size_bytes).sum(),
+        raw_bytes: files().map(|summary| summary.raw_bytes).sum(),
         memory_part_bytes: live.memory_bytes(),
-        min_key: all().map(|manifest| manifest.min_key).min(),
-        max_key: all().map(|manifest| manifest.max_key).max(),
+        min_key: all().map(|summary| summary.min_key).min(),
+        max_key: all().map(|summary| summary.max_key).max(),
         next_element_id: introducer.map(Introducer::next_id),
         log_position: introducer.map(Introducer::log_position),
         log_end: host.log_end()?,

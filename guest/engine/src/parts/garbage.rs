@@ -82,7 +82,7 @@ impl Garbage {
             since: since(part.number()),
             epoch,
             memory_bytes: match part.medium() {
-                Medium::Memory => part.manifest().size_bytes(),
+                Medium::Memory => part.summary().size_bytes,
                 Medium::Durable => 0,
             },
             damaged: None,
@@ -163,7 +163,7 @@ impl Garbage {
         self.parts.retain(|part| {
             let go = || match &part.damaged {
                 Some(lost) => quarantine::set_aside(host, std::slice::from_ref(lost)),
-                None => host.remove_files(&part.name.directory(part.medium), part.medium),
+                None => host.remove_files(&part.name.path(part.medium), part.medium),
             };
             part.is_needed(&readers, first_epoch) || go().is_err()
         });

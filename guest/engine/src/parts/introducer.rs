@@ -191,10 +191,8 @@ impl Introducer {
                 let most_bytes = merge_bytes(&host.usage(), self.unflushed.flush_need(live));
                 stretches.find_map(|stretch| {
                     let parts = live.parts.get(stretch.clone()).unwrap_or_default();
-                    let sizes: Vec<u64> = parts
-                        .iter()
-                        .map(|part| part.manifest().size_bytes())
-                        .collect();
+                    let sizes: Vec<u64> =
+                        parts.iter().map(|part| part.summary().size_bytes).collect();
                     policy::choose(&sizes, most_bytes)
                         .map(|range| stretch.start + range.start..stretch.start + range.end)
                 })
@@ -247,8 +245,8 @@ impl Introducer {
             output: self.take_part_number(),
             rule: Retention::default(),
             dropped_rows: None,
-            rows: parts().map(|part| part.manifest().rows).sum(),
-            space_bytes: space_bytes(parts().map(|part| part.manifest().size_bytes()).sum()),
+            rows: parts().map(|part| part.summary().rows).sum(),
+            space_bytes: space_bytes(parts().map(|part| part.summary().size_bytes).sum()),
             flush: parts().any(|part| part.medium() == Medium::Memory),
         };
         self.next_job += 1;
@@ -411,8 +409,9 @@ impl Introducer {
         let name = PartName {
             number: job.output,
             term: self.term,
+            form: host.part_form(),
         };
-        host.remove_files(&name.directory(Medium::Durable), Medium::Durable)
+        host.remove_files(&name.path(Medium::Durable), Medium::Durable)
     }
 
     pub(crate) fn replace<H: Host>(

@@ -4,8 +4,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium};
 use crate::part::Part;
 use crate::part::PartList;
-use crate::part::layout::{MANIFEST, MEMORY_PARTS};
+use crate::part::layout::MEMORY_PARTS;
 use crate::part::loss::Quarantined;
+use crate::part::manifest::Manifest;
 use crate::parts::introducer::Introducer;
 use crate::parts::quarantine;
 use crate::parts::replay::{self, given_up};
@@ -250,7 +251,7 @@ fn open_parts<H: Host>(
             }
             Err(error) if error.kind().is_damage() && !refuses(to_write, error.kind()) => {
                 opened.damaged.push(DamagedFile {
-                    path: format!("{}/{MANIFEST}", name.directory(Medium::Durable)),
+                    path: Manifest::path(name),
                     reason: error.to_string(),
                     left_out: true,
                 });

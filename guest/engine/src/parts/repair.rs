@@ -163,7 +163,7 @@ impl Report {
     fn finish<H: Host>(mut self, live: &PartList<H>) -> Result<String> {
         self.lost = losses(live);
         self.epoch = live.epoch;
-        self.rows = live.parts.iter().map(|part| part.manifest().rows).sum();
+        self.rows = live.parts.iter().map(|part| part.summary().rows).sum();
         self.ok = self.damage.is_empty();
         serde_json::to_string(&self).map_err(|error| {
             let text = format!("cannot write the report: {error}");
@@ -250,9 +250,10 @@ fn check_part<H: Host>(
     let output = PartName {
         number: introducer.take_part_number(),
         term: introducer.term(),
+        form: host.part_form(),
     };
     let salvaged = salvage::run(&**host, &part.without_filters(), output)?;
-    let saved = salvaged.manifest.map_or(0, |manifest| manifest.rows);
+    let saved = salvaged.output.map_or(0, |output| output.rows);
     report.saved_rows += saved;
     let action = match (saved > 0, salvaged.lost.is_empty(), salvaged.lost_labels) {
         (false, ..) => "set aside; nothing could be saved",

@@ -39,7 +39,7 @@ impl<'a, H: Host> Replay<'a, H> {
     /// The first element id that the parts do not have yet.
     fn least_id(&self) -> u64 {
         let last = self.parts.last().or(self.live.parts.last());
-        last.map_or(0, |part| part.manifest().last_id.saturating_add(1))
+        last.map_or(0, |part| part.summary().last_id.saturating_add(1))
     }
 
     /// Adds an entry. With `passes_over`, one whose rows the parts have already is left out: a repair meets
@@ -71,10 +71,10 @@ impl<'a, H: Host> Replay<'a, H> {
     fn fold(&mut self) -> Result<()> {
         while let Some((range, part)) = self.introducer.fold_some(self.host, &self.parts) {
             for folded in self.parts.splice(range, [Arc::new(part)]) {
-                let directory = folded.name().directory(Medium::Memory);
+                let path = folded.name().path(Medium::Memory);
                 // Gives the handles of its pages back first.
                 drop(folded);
-                self.host.remove_files(&directory, Medium::Memory)?;
+                self.host.remove_files(&path, Medium::Memory)?;
             }
         }
         Ok(())

@@ -2,17 +2,17 @@
 //! tags. A row of which anything is unreadable is lost rather than changed.
 
 use crate::error::{Error, OrDamage, Result};
-use crate::host::{Host, Medium, PageSource};
+use crate::host::{Host, PageSource};
 use crate::part::PartList;
+use crate::part::TagColumn;
 use crate::part::block::BlockPlace;
 use crate::part::column::PAYLOAD;
 use crate::part::labels::Labels;
 use crate::part::loss::gathered;
-use crate::part::manifest::Manifest;
 use crate::part::name::PartName;
 use crate::part::readable::{complement, readable_rows};
 use crate::part::reader::{Frame, OpenBlock};
-use crate::part::{Longest, TagColumn};
+use crate::part::summary::Summary;
 use crate::part::{Part, PartWriter, Values};
 use crate::parts::verify;
 use crate::types::Region;
@@ -46,15 +46,19 @@ pub(crate) fn do_job<H: Host>(
     let part = live.input(job.id, *number)?;
     let damage = verify::findings(&**host, part, true)?;
     let Some(mut damage) = damage else {
-        let text = format!("{} is not damaged any more", part.directory());
+        let text = format!("{} is not damaged any more", part.path());
         return Err(Error::invalid(text));
     };
-    let salvaged = run(&**host, &part.as_told()?, live.new_name(job.output))?;
+    let salvaged = run(
+        &**host,
+        &part.as_told()?,
+        live.new_name(&**host, job.output),
+    )?;
     damage.lost = salvaged.lost;
-    let manifest = salvaged.manifest.as_ref();
+    let output = salvaged.output.as_ref();
     Ok(done(
-        manifest.map_or(0, |manifest| manifest.rows),
-        manifest.map_or(0, Manifest::size_bytes),
+        output.map_or(0, |output| output.rows),
+        output.map_or(0, |output| output.size_bytes),
         damage,
         salvaged.lost_labels,
     ))
@@ -63,7 +67,7 @@ pub(crate) fn do_job<H: Host>(
 /// What came of it.
 pub(crate) struct Salvaged {
     /// The new part; none when no row could be saved.
-    pub(crate) manifest: Option<Manifest>,
+    pub(crate) output: Option<Summary>,
     pub(crate) lost: Vec<Region>,
     /// Labels of some series are lost, though not their rows.
     pub(crate) lost_labels: bool,
@@ -217,7 +221,7 @@ impl<H: Host> Salvage<'_, H> {
                 Some(writer) => writer,
                 None => {
                     let columns = &self.columns;
-                    let writer = PartWriter::new(self.host, name, Medium::Durable, columns)?;
+                    let writer = PartWriter::new(self.host, name, columns)?;
                     self.writer.insert(writer)
                 }
             };
@@ -239,18 +243,14 @@ impl<H: Host> Salvage<'_, H> {
 
     fn finish(self) -> Result<Salvaged> {
         let (labels, damage): (Labels, Vec<Error>) = self.part.readable_labels()?;
-        let old = self.part.manifest();
-        let longest = Longest {
-            payload_bytes: old.longest_payload_bytes,
-            tag_bytes: old.longest_tag_bytes,
-        };
+        let old = self.part.summary();
         let ids = (old.first_id, old.last_id);
-        let manifest = match self.writer {
-            Some(writer) => Some(writer.finish(ids, longest, &labels)?),
+        let output = match self.writer {
+            Some(writer) => Some(writer.finish(ids, old.longest, &labels)?),
             None => None,
         };
         Ok(Salvaged {
-            manifest,
+            output,
             lost: self.lost,
             lost_labels: !damage.is_empty(),
         })

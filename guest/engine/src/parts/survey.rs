@@ -1,14 +1,15 @@
 //! Looking for damage in single parts: what is wrong with each, and which rows cannot be read because of it.
 
 use crate::error::Result;
-use crate::host::{Host, Medium};
+use crate::host::{Form, Host, Medium};
 use crate::part::Part;
 use crate::part::PartList;
+use crate::part::manifest::FileEntry;
 use crate::parts::salvage;
 use crate::parts::takeover;
 use crate::parts::verify;
 use crate::types::Region;
-use crate::types::{Damage, PartFile};
+use crate::types::{Damage, PartFile, PartSection};
 use std::sync::Arc;
 
 /// The damaged ones of some parts; see `index.survey`.
@@ -49,15 +50,26 @@ pub(crate) fn files<H: Host>(live: &PartList<H>) -> Vec<PartFile> {
     let parts = live.parts.iter();
     let durable = parts.filter(|part| part.medium() == Medium::Durable);
     let of_part = |part: &Arc<Part<H>>| -> Vec<PartFile> {
-        let files = part.manifest().files.iter();
-        files
-            .map(|file| PartFile {
+        let Ok(manifest) = part.manifest() else {
+            return Vec::new();
+        };
+        let of_file = |file: &FileEntry| {
+            let (path, section) = match part.name().form {
+                Form::Folder => (part.path_of(&file.name), None),
+                Form::File => {
+                    let (name, chunks) = (file.name.clone(), file.chunks());
+                    (part.path().to_owned(), Some(PartSection { name, chunks }))
+                }
+            };
+            PartFile {
                 part: part.number(),
-                path: format!("{}/{}", part.directory(), file.name),
+                path,
+                section,
                 size_bytes: file.size_bytes,
                 checksum: file.checksum(),
-            })
-            .collect()
+            }
+        };
+        manifest.files.iter().map(of_file).collect()
     };
     durable.flat_map(of_part).collect()
 }

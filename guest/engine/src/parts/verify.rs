@@ -75,10 +75,10 @@ pub(crate) fn report<H: Host>(host: &Arc<H>, live: &PartList<H>) -> Result<Strin
             .into_iter()
             .map(|finding| finding.error.message().to_owned())
             .collect();
-        if last_id.is_some_and(|last| last >= part.manifest().first_id) {
+        if last_id.is_some_and(|last| last >= part.summary().first_id) {
             found.push("its element ids are not above those of the part before it".to_owned());
         }
-        last_id = Some(part.manifest().last_id);
+        last_id = Some(part.summary().last_id);
         damage.extend(found.into_iter().map(|what| Damage {
             part: part.label(),
             what,

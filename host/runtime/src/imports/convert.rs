@@ -125,9 +125,36 @@ pub(super) fn extent(extent: Extent) -> files::Extent {
 }
 
 pub(super) fn summary(summary: host::FileSummary) -> files::Summary {
+    let chunk = |chunk: &host::Chunk| files::Chunk {
+        offset: chunk.offset,
+        size_bytes: chunk.size_bytes,
+    };
     files::Summary {
         size_bytes: summary.size_bytes,
         checksum: summary.checksum,
+        chunks: summary.chunks.iter().map(chunk).collect(),
+    }
+}
+
+/// Bytes of a section.
+pub(crate) fn from_wit_chunk(chunk: &files::Chunk) -> host::Chunk {
+    host::Chunk {
+        offset: chunk.offset,
+        size_bytes: chunk.size_bytes,
+    }
+}
+
+pub(super) fn tail(tail: host::Tail) -> files::Tail {
+    files::Tail {
+        size_bytes: tail.size_bytes,
+        bytes: tail.bytes,
+    }
+}
+
+pub(super) fn form(form: host::Form) -> files::Form {
+    match form {
+        host::Form::Folder => files::Form::Folder,
+        host::Form::File => files::Form::File,
     }
 }
 

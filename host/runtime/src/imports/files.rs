@@ -13,7 +13,9 @@ type Store<'a> = StoreContextMut<'a, State>;
 
 pub(super) fn link(files: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     link_new_file(files)?;
+    link_opening(files)?;
     link_reading(files)?;
+    link_pages(files)?;
     link_names(files)
 }
 
@@ -30,6 +32,7 @@ fn link_new_file(files: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> 
         },
     )?;
     files.func_wrap("[static]new-file.create", create)?;
+    files.func_wrap("[method]new-file.section", section)?;
     files.func_wrap("[method]new-file.append", append)?;
     files.func_wrap("[static]new-file.finish", finish)
 }
@@ -44,6 +47,14 @@ fn create(
         file.map_err(Into::into)
             .and_then(|file| Ok(table.push(file)?)),
     )
+}
+
+fn section(mut store: Store<'_>, (file,): (Resource<NewFile>,)) -> Answer<Resource<NewFile>> {
+    let state = store.data_mut();
+    let section = state
+        .new_file(&file)
+        .and_then(|file| Ok(state.session.create_section(file)?));
+    answer(section.and_then(|section| Ok(state.table.push(section)?)))
 }
 
 type AppendArguments = (Resource<NewFile>, WasmList<u8>, WasmList<u32>, u32);
@@ -69,14 +80,25 @@ fn finish(mut store: Store<'_>, (file,): (Resource<NewFile>,)) -> Answer<files::
     }))
 }
 
-fn link_reading(files: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+fn link_opening(files: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     files.func_wrap("open", |store: Store<'_>, (path,): (String,)| {
         answer(store.data().session.open_file(&path).map_err(Into::into))
     })?;
+    files.func_wrap(
+        "open-section",
+        |store: Store<'_>, (file, name, chunks): (u32, String, Vec<files::Chunk>)| {
+            let chunks: Vec<_> = chunks.iter().map(convert::from_wit_chunk).collect();
+            let section = store.data().session.open_section(file, &name, &chunks);
+            answer(section.map_err(Into::into))
+        },
+    )?;
     files.func_wrap("close", |store: Store<'_>, (file,): (u32,)| {
         store.data().session.close_file(file);
         Ok(())
-    })?;
+    })
+}
+
+fn link_reading(files: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     files.func_wrap("size", |store: Store<'_>, (file,): (u32,)| {
         answer(store.data().session.file_size(file).map_err(Into::into))
     })?;
@@ -87,9 +109,19 @@ fn link_reading(files: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
             answer(bytes.map_err(Into::into))
         },
     )?;
+    files.func_wrap(
+        "read-tail",
+        |store: Store<'_>, (file, length): (u32, u32)| {
+            let tail = store.data().session.read_tail(file, length);
+            answer(tail.map(convert::tail).map_err(Into::into))
+        },
+    )?;
     files.func_wrap("checksum", |store: Store<'_>, (file,): (u32,)| {
         answer(store.data().session.file_checksum(file).map_err(Into::into))
-    })?;
+    })
+}
+
+fn link_pages(files: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     files.func_wrap(
         "pages",
         |store: Store<'_>, (file, extents): (u32, Vec<files::Extent>)| {
@@ -128,6 +160,9 @@ fn link_reading(files: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
 }
 
 fn link_names(files: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    files.func_wrap("part-form", |store: Store<'_>, ()| {
+        Ok((convert::form(store.data().session.part_form()),))
+    })?;
     files.func_wrap(
         "list",
         |store: Store<'_>, (path, medium): (String, files::Medium)| {

@@ -312,6 +312,7 @@ mod tests {
     use wasmtime::component::Resource;
 
     use sidx_engine::Mode;
+    use sidx_engine::host::Form;
 
     use super::super::Instance;
     use super::*;
@@ -326,6 +327,7 @@ mod tests {
             disk_bytes: u64::MAX,
             min_free_bytes: None,
             instances: 1,
+            form: Form::Folder,
         };
         let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);
         let mut instance =

@@ -8,7 +8,9 @@ use sidx_engine::expression::{Literal, MAX_PARAMETERS};
 use super::Returned;
 use crate::error::{Error, ErrorKind, Result};
 use crate::imports::bindings::exports::sidx::engine::index as wit;
-use crate::imports::{ImportError, State, from_wit_error, from_wit_term, to_wit_error};
+use crate::imports::{
+    ImportError, State, from_wit_chunk, from_wit_error, from_wit_term, to_wit_error,
+};
 use crate::session::{Columns, Session, check_engine_path};
 use crate::storage::{check_object_name, check_path};
 
@@ -259,9 +261,14 @@ pub(super) fn to_wit_salvaged(salvaged: &engine::Salvaged) -> wit::Salvaged {
 pub(super) fn part_files(files: Vec<wit::PartFile>) -> Result<Vec<engine::PartFile>> {
     let file = |file: wit::PartFile| {
         check_engine_path(&file.path).map_err(|error| broken(error.to_string()))?;
+        let section = |section: wit::PartSection| engine::PartSection {
+            name: section.name,
+            chunks: section.chunks.iter().map(from_wit_chunk).collect(),
+        };
         Ok(engine::PartFile {
             part: file.part,
             path: file.path,
+            section: file.section.map(section),
             size_bytes: file.size_bytes,
             checksum: file.checksum,
         })

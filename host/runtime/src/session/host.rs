@@ -5,8 +5,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use sidx_columns::{Bitmap, Column, ColumnType};
 use sidx_engine::host::{
-    Codec, ColumnFacts, Extent, FileSummary, FinishedDictionary, LogDurability, LogEntry, Medium,
-    Object, Piece, Readers, RowKeys, SalvagedLog, Selected, SeriesRuns, TopEnd, TopFacts, Usage,
+    Chunk, Codec, ColumnFacts, Extent, FileSummary, FinishedDictionary, Form, LogDurability,
+    LogEntry, Medium, Object, Piece, Readers, RowKeys, SalvagedLog, Selected, SeriesRuns, Tail,
+    TopEnd, TopFacts, Usage,
 };
 use sidx_engine::{Error, Host, Result};
 use sidx_executor::{
@@ -18,7 +19,7 @@ use super::authority::{check_engine_object, check_engine_path, check_file_path};
 use super::{Columns, Filter, Found, NewDictionary, NewFile, Session};
 use sidx_log::{Term, checksum};
 
-use crate::storage::check_object_size;
+use crate::storage::{check_object_name, check_object_size};
 
 /// Most bytes of one raw read, which must fit a list of the component model.
 const MAX_READ_BYTES: u32 = (1 << 28) - 1;
@@ -39,6 +40,13 @@ impl Host for Session {
         check_file_path(path)?;
         self.check_create("new-file.create", path, medium)?;
         NewFile::create(&self.shared, path, medium, || self.space())
+    }
+
+    fn create_section(&self, file: &NewFile) -> Result<NewFile> {
+        let _crossing = self.activity.crossing();
+        self.check_call()?;
+        self.check_build("new-file.section")?;
+        file.section()
     }
 
     fn append(
@@ -82,6 +90,18 @@ impl Host for Session {
         self.handles.lock().add_file(source)
     }
 
+    fn open_section(&self, file: u32, name: &str, chunks: &[Chunk]) -> Result<u32> {
+        let _crossing = self.activity.crossing();
+        self.check_call()?;
+        check_object_name(name)?;
+        let mut handles = self.handles.lock();
+        let section = self
+            .shared
+            .open_files
+            .open_section(handles.file(file)?, name, chunks)?;
+        handles.add_file(section)
+    }
+
     fn close_file(&self, file: u32) {
         let _crossing = self.activity.crossing();
         self.handles.lock().remove_file(file);
@@ -103,6 +123,22 @@ impl Host for Session {
         let bytes = source.read(offset, length)?;
         self.activity.read(u64::from(length));
         Ok(bytes.into())
+    }
+
+    fn read_tail(&self, file: u32, length: u32) -> Result<Tail> {
+        let _crossing = self.activity.crossing();
+        self.check_call()?;
+        let source = Arc::clone(self.handles.lock().file(file)?);
+        let size_bytes = source.size();
+        // At most what a list of the component model may have.
+        let length = length.min(MAX_READ_BYTES);
+        let length = u32::try_from(size_bytes).map_or(length, |size| size.min(length));
+        let bytes = source.read(size_bytes - u64::from(length), length)?;
+        self.activity.read(u64::from(length));
+        Ok(Tail {
+            size_bytes,
+            bytes: bytes.into(),
+        })
     }
 
     fn file_checksum(&self, file: u32) -> Result<u32> {
@@ -143,6 +179,11 @@ impl Host for Session {
 
     fn load_page(&self, page: u32) -> Result<Vec<u8>> {
         Ok(self.page_bytes(page)?.into())
+    }
+
+    fn part_form(&self) -> Form {
+        let _crossing = self.activity.crossing();
+        self.shared.form
     }
 
     fn list_files(&self, path: &str, medium: Medium) -> Result<Vec<String>> {

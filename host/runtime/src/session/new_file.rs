@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use sidx_columns::Column;
-use sidx_engine::host::{Codec, Extent, FileSummary, Medium};
+use sidx_engine::host::{Chunk, Codec, Extent, FileSummary, Medium};
 use sidx_engine::{Error, ErrorKind, Result};
 use sidx_kernels::{ColumnStats, encode_plain};
 use zstd::bulk::Compressor;
@@ -31,11 +31,18 @@ const MAX_PAGES: usize = 1 << 20;
 /// Pages are collected to this size before they are written, as most are smaller than a good write.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// A file under construction; abandoned when dropped.
+/// A section goes to its file in chunks of this part of what it has so far, so that few chunks make a long
+/// section, and sections that grow at the same time take little memory.
+const CHUNK_SHARE: u64 = 16;
+/// Most bytes that a section collects for a chunk.
+const CHUNK_BYTES_MAX: u64 = 8 << 20;
+
+/// A file under construction, or a section of one; abandoned when dropped.
 #[allow(unreachable_pub)] // bindgen re-exports it.
 pub struct NewFile {
-    // An instance uses its files one call at a time, so the lock is never waited for.
-    draft: Mutex<Draft>,
+    // An instance uses its files one call at a time, so the lock is never waited for. Sections hold their
+    // file.
+    draft: Arc<Mutex<Draft>>,
 }
 
 struct Draft {
@@ -56,6 +63,12 @@ enum Sink {
         file: Box<dyn storage::NewFile>,
         buffer: Vec<u8>,
         space: Arc<Space>,
+    },
+    /// Of a file of the store.
+    Section {
+        file: Arc<Mutex<Draft>>,
+        buffer: Vec<u8>,
+        chunks: Vec<Chunk>,
     },
 }
 
@@ -93,7 +106,30 @@ impl NewFile {
             shared: Arc::clone(shared),
         };
         Ok(Self {
-            draft: Mutex::new(draft),
+            draft: Arc::new(Mutex::new(draft)),
+        })
+    }
+
+    /// Starts a section of the file.
+    pub(crate) fn section(&self) -> Result<Self> {
+        let of = self.draft.lock();
+        if !matches!(of.sink, Sink::Durable { .. }) {
+            let text = "only files of the store have sections";
+            return Err(Error::invalid(text).at(&of.path));
+        }
+        let draft = Draft {
+            path: of.path.clone(),
+            sink: Sink::Section {
+                file: Arc::clone(&self.draft),
+                buffer: Vec::new(),
+                chunks: Vec::new(),
+            },
+            size: 0,
+            checksum: 0,
+            shared: Arc::clone(&of.shared),
+        };
+        Ok(Self {
+            draft: Arc::new(Mutex::new(draft)),
         })
     }
 
@@ -141,7 +177,13 @@ impl NewFile {
 
     /// Completes the file; a durable one is on the medium on return.
     pub(crate) fn finish(self) -> Result<FileSummary> {
-        self.draft.into_inner().finish()
+        match Arc::try_unwrap(self.draft) {
+            Ok(draft) => draft.into_inner().finish(),
+            Err(draft) => {
+                let text = "it has sections that are not finished";
+                Err(Error::invalid(text).at(&draft.lock().path))
+            }
+        }
     }
 }
 
@@ -158,10 +200,12 @@ impl Draft {
         let worthwhile = codec == Codec::Zstd && page.len() >= LEAST_COMPRESSED_BYTES;
         let extent = match &self.sink {
             // Memory files are read far more often than they are large: never compressed.
-            Sink::Durable { .. } if worthwhile => compressed(page, |stored| match stored {
-                Some(stored) => self.store(stored, 1),
-                None => self.store(page, 0),
-            })?,
+            Sink::Durable { .. } | Sink::Section { .. } if worthwhile => {
+                compressed(page, |stored| match stored {
+                    Some(stored) => self.store(stored, 1),
+                    None => self.store(page, 0),
+                })?
+            }
             _ => self.store(page, 0)?,
         };
         Ok(Extent {
@@ -232,6 +276,17 @@ impl Draft {
                     }
                 }
             }
+            Sink::Section {
+                file,
+                buffer,
+                chunks,
+            } => {
+                buffer.extend_from_slice(stored);
+                let wanted = (self.size / CHUNK_SHARE).clamp(BUFFER_BYTES as u64, CHUNK_BYTES_MAX);
+                if buffer.len() as u64 >= wanted {
+                    hand_over(&mut file.lock(), buffer, chunks)?;
+                }
+            }
         }
         let extent = Extent {
             offset: self.size,
@@ -247,6 +302,11 @@ impl Draft {
     }
 
     fn finish(self) -> Result<FileSummary> {
+        let mut summary = FileSummary {
+            size_bytes: self.size,
+            checksum: self.checksum,
+            chunks: Vec::new(),
+        };
         match self.sink {
             Sink::Memory {
                 mut bytes,
@@ -266,12 +326,32 @@ impl Draft {
                 flush(file.as_mut(), &mut buffer, &space)?;
                 file.finish()?;
             }
+            Sink::Section {
+                file,
+                mut buffer,
+                mut chunks,
+            } => {
+                hand_over(&mut file.lock(), &mut buffer, &mut chunks)?;
+                summary.chunks = chunks;
+            }
         }
-        Ok(FileSummary {
-            size_bytes: self.size,
-            checksum: self.checksum,
-        })
+        Ok(summary)
     }
+}
+
+/// Appends what a section has collected to its file.
+fn hand_over(file: &mut Draft, buffer: &mut Vec<u8>, chunks: &mut Vec<Chunk>) -> Result<()> {
+    if buffer.is_empty() {
+        return Ok(());
+    }
+    let Extent { offset, .. } = file.store(buffer, 0)?;
+    let size_bytes = buffer.len() as u64;
+    buffer.clear();
+    match chunks.last_mut() {
+        Some(last) if last.offset + last.size_bytes == offset => last.size_bytes += size_bytes,
+        _ => chunks.push(Chunk { offset, size_bytes }),
+    }
+    Ok(())
 }
 
 fn flush(file: &mut dyn storage::NewFile, buffer: &mut Vec<u8>, space: &Space) -> Result<()> {

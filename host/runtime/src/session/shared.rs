@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use parking_lot::Mutex;
-use sidx_engine::host::Usage;
+use sidx_engine::host::{Form, Usage};
 use sidx_engine::{Levels, View};
 use sidx_executor::OpenPage;
 
@@ -20,7 +20,7 @@ use crate::page_cache::PageCache;
 use crate::storage::{Lock, Storage};
 use crate::work::{Scrubs, Work};
 
-/// Sizes that the caller chose.
+/// Sizes, and the form of parts, that the caller chose.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budgets {
     pub(crate) page_cache_bytes: u64,
@@ -29,6 +29,8 @@ pub(crate) struct Budgets {
     /// Free bytes that the medium keeps; none for the usual ones.
     pub(crate) min_free_bytes: Option<u64>,
     pub(crate) instances: u32,
+    /// Of the parts that are made.
+    pub(crate) form: Form,
 }
 
 /// The state of an open index outside its instances.
@@ -50,6 +52,8 @@ pub(crate) struct Shared {
     pin: Mutex<Option<(u64, Option<Lock>)>>,
     /// Nothing in the store is changed.
     pub(crate) read_only: bool,
+    /// In which form parts are made.
+    pub(crate) form: Form,
 }
 
 impl Shared {
@@ -72,6 +76,7 @@ impl Shared {
             free_slots: AtomicU32::new(budgets.instances),
             pin: Mutex::new(None),
             read_only,
+            form: budgets.form,
             storage,
         })
     }

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use sidx_engine::host::Extent;
+use sidx_engine::host::{Chunk, Extent};
 use sidx_engine::{Error, Result};
 
+use super::chunks::Chunks;
 use super::memory::MemoryFile;
 use crate::page_cache::PageKey;
 use crate::storage::{ReadFile, Storage};
@@ -30,6 +31,8 @@ pub(crate) struct SourceFile {
 pub(crate) enum Body {
     Memory(MemoryFile),
     Stored(Arc<dyn ReadFile>),
+    /// In another file of the store.
+    Section(Arc<SourceFile>, Chunks),
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -59,6 +62,7 @@ impl SourceFile {
         match &self.body {
             Body::Memory(file) => file.bytes.len() as u64,
             Body::Stored(file) => file.size(),
+            Body::Section(_, chunks) => chunks.size_bytes(),
         }
     }
 
@@ -88,6 +92,19 @@ impl SourceFile {
                 let mut buffer = vec![0; length as usize];
                 file.read_at(offset, &mut buffer)?;
                 Ok(buffer.into())
+            }
+            Body::Section(of, chunks) => {
+                let mut pieces = chunks.pieces(offset, u64::from(length)).peekable();
+                let first = pieces.next();
+                if let (Some((at, _)), None) = (first, pieces.peek()) {
+                    return of.read(at, length);
+                }
+                let mut bytes = Vec::with_capacity(length as usize);
+                for (at, length) in first.into_iter().chain(pieces) {
+                    // No piece is longer than the range.
+                    bytes.extend_from_slice(&of.read(at, length as u32)?);
+                }
+                Ok(bytes.into())
             }
         }
     }
@@ -126,6 +143,16 @@ struct KeptFiles {
     in_use: usize,
 }
 
+impl KeptFiles {
+    fn insert(&mut self, path: String, file: Arc<SourceFile>) {
+        if self.by_path.len() >= KEPT_OPEN.max(2 * self.in_use) {
+            self.by_path.retain(|_, file| Arc::strong_count(file) > 1);
+            self.in_use = self.by_path.len();
+        }
+        self.by_path.insert(path, file);
+    }
+}
+
 impl OpenFiles {
     /// Opens a file, or returns it when it is open already.
     pub(crate) fn open(&self, storage: &dyn Storage, path: &str) -> Result<Arc<SourceFile>> {
@@ -135,15 +162,40 @@ impl OpenFiles {
         // Opened without the lock, as a store may be far away. Of two that open at once the first stays.
         let opened = SourceFile::stored(path, storage.open(path)?);
         let mut files = self.files.lock();
-        if files.by_path.len() >= KEPT_OPEN.max(2 * files.in_use) {
-            files.by_path.retain(|_, file| Arc::strong_count(file) > 1);
-            files.in_use = files.by_path.len();
+        if let Some(file) = files.by_path.get(path) {
+            return Ok(Arc::clone(file));
         }
-        let file = files.by_path.entry(path.to_owned()).or_insert(opened);
-        Ok(Arc::clone(file))
+        files.insert(path.to_owned(), Arc::clone(&opened));
+        Ok(opened)
     }
 
-    /// Forgets a file, or all below a directory, and returns what was open.
+    /// Opens a section of a file, or returns it when it is open already.
+    pub(crate) fn open_section(
+        &self,
+        of: &Arc<SourceFile>,
+        name: &str,
+        chunks: &[Chunk],
+    ) -> Result<Arc<SourceFile>> {
+        let path = format!("{}/{name}", of.path);
+        let at = |error: Error| error.at(&path);
+        if !matches!(of.body, Body::Stored(_)) {
+            return Err(at(Error::invalid("only files of the store have sections")));
+        }
+        let chunks = Chunks::new(chunks.to_vec(), of.size()).map_err(at)?;
+        let is_same = |known: &Arc<SourceFile>| match &known.body {
+            Body::Section(file, known) => Arc::ptr_eq(file, of) && *known == chunks,
+            _ => false,
+        };
+        let mut files = self.files.lock();
+        if let Some(known) = files.by_path.get(&path).filter(|known| is_same(known)) {
+            return Ok(Arc::clone(known));
+        }
+        let section = SourceFile::new(&path, Body::Section(Arc::clone(of), chunks));
+        files.insert(path, Arc::clone(&section));
+        Ok(section)
+    }
+
+    /// Forgets a file with its sections, or all below a directory, and returns what was open.
     pub(crate) fn forget(&self, path: &str) -> Vec<Arc<SourceFile>> {
         let is_at = |name: &str| {
             name.strip_prefix(path)

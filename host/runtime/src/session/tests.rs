@@ -6,7 +6,7 @@ mod far;
 use std::sync::Arc;
 
 use sidx_columns::{ColumnType, ValueType, Values};
-use sidx_engine::host::{ABSENT, Codec, Extent, Medium, PageSource, Selection};
+use sidx_engine::host::{ABSENT, Codec, Extent, Form, Medium, PageSource, Selection};
 use sidx_engine::{ErrorKind, Host, Result};
 use sidx_executor::Pages;
 use sidx_kernels::{Step, Test};
@@ -22,6 +22,7 @@ fn session(memory_bytes: u64) -> Session {
         disk_bytes: 1 << 20,
         min_free_bytes: None,
         instances: 2,
+        form: Form::Folder,
     };
     let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);
     Session::new(shared, true)
@@ -280,6 +281,7 @@ fn pages_of_a_step_are_loaded_once_and_what_is_broken_is_left_to_its_use() {
         disk_bytes: 1 << 20,
         min_free_bytes: None,
         instances: 2,
+        form: Form::Folder,
     };
     let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);
     let session = Session::new(shared, true);
@@ -332,6 +334,7 @@ fn far_session(reads_at_once: usize, page_cache_bytes: u64) -> (Session, Arc<Rea
         disk_bytes: 1 << 30,
         min_free_bytes: None,
         instances: 2,
+        form: Form::Folder,
     };
     let shared = Shared::new(Arc::new(storage), budgets, false);
     (Session::new(shared, true), reads)

@@ -77,7 +77,7 @@ impl Explain {
         };
         self.parts.total = live.parts.len() as u64;
         for part in &live.parts {
-            self.blocks.total += u64::from(part.manifest().blocks);
+            self.blocks.total += u64::from(part.summary().blocks);
         }
     }
 

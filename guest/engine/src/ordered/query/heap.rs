@@ -61,8 +61,8 @@ impl Heap {
         let mut pending = BinaryHeap::new();
         for (rank, part) in live.ranked() {
             if query.plan.wants_part(rank, &mut query.explain) {
-                let manifest = part.manifest();
-                let bound = query.plan.bound(manifest.min_key, manifest.max_key);
+                let summary = part.summary();
+                let bound = query.plan.bound(summary.min_key, summary.max_key);
                 pending.push(Reverse((bound, Pending::Part(rank))));
             }
         }

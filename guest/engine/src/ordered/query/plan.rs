@@ -170,8 +170,8 @@ impl<H: Host> Plan<H> {
         let Some(part) = self.live.get(rank) else {
             return false;
         };
-        let manifest = part.manifest();
-        let key_range = self.overlaps(manifest.min_key, manifest.max_key)
+        let summary = part.summary();
+        let key_range = self.overlaps(summary.min_key, summary.max_key)
             && self.series().is_none_or(|series| !series.is_empty());
         let excludes = |filter: &Arc<BoundFilter<H>>| filter.excludes_part(rank);
         if !key_range {
@@ -181,7 +181,7 @@ impl<H: Host> Plan<H> {
         } else {
             return true;
         }
-        explain.blocks.dropped_unseen += u64::from(manifest.blocks);
+        explain.blocks.dropped_unseen += u64::from(summary.blocks);
         false
     }
 

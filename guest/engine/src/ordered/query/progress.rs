@@ -142,7 +142,7 @@ impl<H: Host> Progress<H> {
     /// Blocks of a part that was not opened.
     pub(super) fn blocks_of_part(&self, rank: Rank) -> u64 {
         let part = self.plan.live.get(rank);
-        part.map_or(0, |part| u64::from(part.manifest().blocks))
+        part.map_or(0, |part| u64::from(part.summary().blocks))
     }
 
     /// Blocks of a frame that was not opened, of a part that was.
@@ -155,14 +155,14 @@ impl<H: Host> Progress<H> {
 
 /// How many of so many rows the host can gather at a time, all with the longest values that there are.
 pub(super) fn largest_batch<H: Host>(manner: &Manner, live: &PartList<H>, rows: usize) -> usize {
-    let manifests = live.parts.iter().map(|part| part.manifest());
-    let longest = manifests.map(|part| {
+    let summaries = live.parts.iter().map(|part| part.summary());
+    let longest = summaries.map(|part| {
         let payload = if manner.payload || manner.distinct_payload {
-            part.longest_payload_bytes
+            part.longest.payload_bytes
         } else {
             0
         };
-        payload.max(part.longest_tag_bytes)
+        payload.max(part.longest.tag_bytes)
     });
     let longest = u64::from(longest.max().unwrap_or(0).max(1));
     if longest.saturating_mul(rows as u64) <= BATCH_COLUMN_BYTES_MAX {

@@ -6,7 +6,7 @@ use crate::host::{ABSENT, Host, PageSource, RowKeys};
 use crate::part::PartList;
 use crate::part::column::PAYLOAD;
 use crate::part::list::{PerPart, Rank};
-use crate::part::summary;
+use crate::part::totals;
 use crate::part::{ColumnPlace, Part, TagColumn};
 use crate::types::{Projection as Wanted, QuerySpec};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ impl Projection {
     /// Resolves the wanted tags against the types that the parts know. A tag with several types yields a
     /// column of each.
     pub(crate) fn new<H: Host>(spec: &QuerySpec, live: &PartList<H>) -> Self {
-        let known = summary::columns(&live.parts);
+        let known = totals::columns(&live.parts);
         let columns = match &spec.projection {
             Wanted::All => known.into_iter().cloned().collect(),
             Wanted::Only(names) => names

@@ -82,13 +82,13 @@ pub(super) fn is_ordered<H: Host>(plan: &Plan<H>, want: usize) -> bool {
         true => max_key <= plan.high,
         false => min_key >= plan.low,
     };
-    let mut manifests = plan.live.parts.iter().map(|part| part.manifest());
+    let mut summaries = plan.live.parts.iter().map(|part| part.summary());
     is_bounded
         && want <= RUNS_MAX / 16
         && plan.series().is_none()
         && plan.filter.is_none()
         && plan.low <= plan.high
-        && manifests.all(|part| is_open(part.min_key, part.max_key))
+        && summaries.all(|part| is_open(part.min_key, part.max_key))
 }
 
 /// Adds the runs that come due first: `want` of them, and those that tie with the last.
@@ -102,10 +102,10 @@ pub(super) fn add_first<H: Host>(
     let mut waiting: BinaryHeap<Reverse<((i64, u64), Due)>> = BinaryHeap::new();
     for (rank, part) in plan.live.ranked() {
         if plan.wants_part(rank, explain) {
-            let manifest = part.manifest();
+            let summary = part.summary();
             let first = match descending {
-                true => !manifest.max_key,
-                false => manifest.min_key,
+                true => !summary.max_key,
+                false => summary.min_key,
             };
             waiting.push(Reverse(((first, 0), Due::Part(rank))));
         }

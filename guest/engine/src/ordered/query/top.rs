@@ -214,7 +214,7 @@ fn add_all<H: Host>(
         if !plan.for_each_frame(frames, &mut each)? {
             return Ok(false);
         }
-        let blocks = u64::from(part.manifest().blocks);
+        let blocks = u64::from(part.summary().blocks);
         explain.blocks.dropped_unseen += blocks.saturating_sub(wanted_blocks);
     }
     Ok(true)

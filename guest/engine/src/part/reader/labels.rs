@@ -1,7 +1,7 @@
 //! The labels of the series of a part, read when they are first asked for.
 
 use super::super::labels::{self, Labels};
-use super::super::layout::{FileKind, LABELS, PART, open};
+use super::super::layout::{FileKind, LABELS};
 use super::Part;
 use crate::error::{Error, OrDamage, Result};
 use crate::host::{Host, Medium};
@@ -15,8 +15,8 @@ impl<H: Host> Part<H> {
     /// The file that holds the pages of labels.
     fn open_labels(&self) -> Result<u32> {
         match self.medium {
-            Medium::Memory => self.host.open_file(&format!("{}/{PART}", self.directory)),
-            Medium::Durable => open(&*self.host, &self.directory, LABELS, FileKind::Labels),
+            Medium::Memory => self.host.open_file(&self.path),
+            Medium::Durable => self.open_section(LABELS, FileKind::Labels),
         }
     }
 
@@ -26,15 +26,15 @@ impl<H: Host> Part<H> {
             return Ok(labels);
         }
         let mut labels = Labels::new();
-        if !self.manifest.labels.is_empty() {
+        if !self.label_pages.is_empty() {
             let file = self.open_labels()?;
-            for extent in &self.manifest.labels {
+            for extent in &self.label_pages {
                 let read = self
-                    .page_bytes(file, (*extent).into())
+                    .page_bytes(file, *extent)
                     .and_then(|bytes| labels::decode(&bytes, &mut labels));
                 if let Err(error) = read {
                     self.host.close_file(file);
-                    return Err(error.at(&self.directory));
+                    return Err(error.at(&self.path));
                 }
             }
             self.host.close_file(file);
@@ -45,7 +45,7 @@ impl<H: Host> Part<H> {
     /// The labels that can be read, and what cannot.
     pub(crate) fn readable_labels(&self) -> Result<(Labels, Vec<Error>)> {
         let (mut labels, mut damage) = (Labels::new(), Vec::new());
-        if self.manifest.labels.is_empty() {
+        if self.label_pages.is_empty() {
             return Ok((labels, damage));
         }
         let file = match self.open_labels().or_damage()? {
@@ -55,14 +55,14 @@ impl<H: Host> Part<H> {
                 return Ok((labels, damage));
             }
         };
-        for extent in &self.manifest.labels {
+        for extent in &self.label_pages {
             let mut these = Labels::new();
             let read = self
-                .page_bytes(file, (*extent).into())
+                .page_bytes(file, *extent)
                 .and_then(|bytes| labels::decode(&bytes, &mut these));
             match read {
                 Ok(()) => labels.extend(these),
-                Err(error) if error.kind().is_damage() => damage.push(error.at(&self.directory)),
+                Err(error) if error.kind().is_damage() => damage.push(error.at(&self.path)),
                 Err(error) => {
                     self.host.close_file(file);
                     return Err(error);

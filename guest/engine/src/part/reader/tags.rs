@@ -6,7 +6,8 @@ use crate::host::{ABSENT, Extent, Host};
 use crate::part::block::BlockPlace;
 use crate::part::dictionary::read_list;
 use crate::part::frame::read_directory;
-use crate::part::layout::{FileKind, open, tag_file_stem};
+use crate::part::layout::FileKind;
+use crate::part::manifest::TagEntry;
 use crate::part::tag::read_page;
 use crate::part::{ColumnPlace, TagColumn};
 use crate::wire::Reader;
@@ -33,22 +34,17 @@ pub(crate) struct Shared<'a> {
 impl<H: Host> Part<H> {
     /// The metadata of a tag, by its index in the manifest, in a frame.
     pub(crate) fn tag_frame<'f>(&self, frame: &'f Frame, tag: usize) -> Result<&'f TagFrame> {
-        let slot = frame
-            .tags
-            .get(tag)
-            .ok_or_else(|| Error::corrupt(format!("{}: no tag {tag}", self.directory)))?;
+        let slot = frame.tags.get(tag).ok_or_else(|| self.no_tag(tag))?;
         if let Some(found) = slot.get() {
             return Ok(found);
         }
         let read = self.read_tag_frame(frame, tag).map_err(|error| {
-            let name = self
-                .manifest
-                .tags
-                .get(tag)
-                .map_or("", |tag| tag.name.as_str());
+            let mut names = self.tag_names.iter();
+            let found = names.find(|(_, (index, _))| *index == tag);
+            let name = found.map_or("", |(name, _)| name);
             error.at(format_args!(
                 "{}, tag {name:?}, frame {}",
-                self.directory, frame.number
+                self.path, frame.number
             ))
         })?;
         Ok(slot.get_or_init(|| read))
@@ -71,11 +67,7 @@ impl<H: Host> Part<H> {
 
     fn read_tag_frame(&self, frame: &Frame, tag: usize) -> Result<TagFrame> {
         let files = self.tag_files(tag)?;
-        let entry = self
-            .manifest
-            .tags
-            .get(tag)
-            .ok_or_else(|| Error::corrupt("no such tag"))?;
+        let entry = self.tag_entry(tag)?;
         let columns = entry.columns.len();
         let Some(extent) = files.directory.get(frame.number.index()).copied().flatten() else {
             return Ok(TagFrame {
@@ -149,23 +141,25 @@ impl<H: Host> Part<H> {
         Ok(())
     }
 
+    /// What the manifest says of a tag.
+    fn tag_entry(&self, tag: usize) -> Result<&TagEntry> {
+        let entry = self.manifest()?.tags.get(tag);
+        entry.ok_or_else(|| self.no_tag(tag))
+    }
+
+    fn no_tag(&self, tag: usize) -> Error {
+        Error::corrupt(format!("{}: no tag {tag}", self.path))
+    }
+
     fn tag_files(&self, tag: usize) -> Result<&TagFiles> {
         let slot = self.opened()?.tags.get(tag);
-        let (slot, entry) = slot
-            .zip(self.manifest.tags.get(tag))
-            .ok_or_else(|| Error::corrupt(format!("{}: no tag {tag}", self.directory)))?;
+        let slot = slot.ok_or_else(|| self.no_tag(tag))?;
         if let Some(files) = slot.get() {
             return Ok(files);
         }
-        let stem = tag_file_stem(&entry.name);
-        let open = |extension: &str, kind| {
-            open(
-                &*self.host,
-                &self.directory,
-                &format!("{stem}.{extension}"),
-                kind,
-            )
-        };
+        let entry = self.tag_entry(tag)?;
+        let stem = entry.stem();
+        let open = |extension: &str, kind| self.open_section(&format!("{stem}.{extension}"), kind);
         let meta = open("tm", FileKind::TagMeta)?;
         let directory = self.page_bytes(meta, entry.directory.into())?;
         let data = open("td", FileKind::TagData)?;
@@ -190,12 +184,11 @@ impl<H: Host> Part<H> {
     /// The shared dictionary of a column, if it has one.
     pub(crate) fn shared(&self, place: ColumnPlace) -> Result<Option<Shared<'_>>> {
         let ColumnPlace { tag, column } = place;
-        let entry = self
-            .manifest
-            .tags
-            .get(tag)
-            .and_then(|tag| tag.columns.get(column)?.dictionary);
-        let Some(entry) = entry else {
+        let Some(manifest) = &self.manifest else {
+            return Ok(None);
+        };
+        let entry = manifest.tags.get(tag);
+        let Some(entry) = entry.and_then(|tag| tag.columns.get(column)?.dictionary) else {
             return Ok(None);
         };
         let files = self.tag_files(tag)?;
@@ -208,8 +201,8 @@ impl<H: Host> Part<H> {
                 None => Vec::new(),
                 Some(list) => {
                     let bytes = self.page_bytes(files.meta, list.into())?;
-                    let extents = read_list(&bytes, entry.entries)
-                        .map_err(|error| error.at(&self.directory))?;
+                    let extents =
+                        read_list(&bytes, entry.entries).map_err(|error| error.at(&self.path))?;
                     let first = self.register_filters(tag, files, &extents)?;
                     (first..).take(extents.len()).collect()
                 }
@@ -232,13 +225,8 @@ impl<H: Host> Part<H> {
         let file = match files.filters.get() {
             Some(file) => *file,
             None => {
-                let stem = self
-                    .manifest
-                    .tags
-                    .get(tag)
-                    .map(|tag| tag_file_stem(&tag.name));
-                let name = format!("{}.tf", stem.unwrap_or_default());
-                let file = open(&*self.host, &self.directory, &name, FileKind::TagFilter)?;
+                let name = format!("{}.tf", self.tag_entry(tag)?.stem());
+                let file = self.open_section(&name, FileKind::TagFilter)?;
                 *files.filters.get_or_init(|| file)
             }
         };

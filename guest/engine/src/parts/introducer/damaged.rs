@@ -140,8 +140,7 @@ fn lost<H: Host>(
     rows: u64,
     dropped_rows: u64,
 ) -> Result<Quarantined> {
-    let refused =
-        |what: &str| Error::invalid(format!("a salvage of {}: {what}", input.directory()));
+    let refused = |what: &str| Error::invalid(format!("a salvage of {}: {what}", input.path()));
     if damage.part != input.number() {
         return Err(refused("it tells of the damage of another part"));
     }
@@ -154,10 +153,10 @@ fn lost<H: Host>(
             "the regions that it lost do not add up to its rows",
         ));
     }
-    let manifest = input.manifest();
+    let summary = input.summary();
     let within = |region: &Region| Region {
-        min_key: region.min_key.max(manifest.min_key),
-        max_key: region.max_key.min(manifest.max_key),
+        min_key: region.min_key.max(summary.min_key),
+        max_key: region.max_key.min(summary.max_key),
         ..region.clone()
     };
     let mut lost: Vec<Region> = damage.lost.iter().map(within).collect();

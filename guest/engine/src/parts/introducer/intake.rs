@@ -235,13 +235,13 @@ impl Introducer {
         let weights: Vec<u64> = parts.iter().map(|part| fold::weight(part)).collect();
         let range = fold::choose(&weights)?;
         let inputs = parts.get(range.clone()).unwrap_or_default();
-        let bytes = inputs.iter().map(|part| part.manifest().raw_bytes).sum();
+        let bytes = inputs.iter().map(|part| part.summary().raw_bytes).sum();
         check_memory(&**host, bytes).ok()?;
         let number = self.take_part_number();
         // A fold only saves time: whatever hinders it, the parts just stay as they are.
         let Ok(part) = fold::run(host, inputs, number) else {
-            let directory = PartName::in_memory(number).directory(Medium::Memory);
-            let _ = host.remove_files(&directory, Medium::Memory);
+            let path = PartName::in_memory(number).path(Medium::Memory);
+            let _ = host.remove_files(&path, Medium::Memory);
             return None;
         };
         let ends = inputs

@@ -10,9 +10,9 @@ use crate::part::{Part, PartList};
 use std::sync::Arc;
 
 impl Introducer {
-    /// Removes part directories that the snapshot does not name: what a crash left of flushes and merges,
-    /// and what no reader needs any more. Names that no part can have are not ours and stay, and so do
-    /// parts of a later term: who made them has taken over.
+    /// Removes folders and files of parts that the snapshot does not name: what a crash left of flushes and
+    /// merges, and what no reader needs any more. Names that no part can have are not ours and stay, and so
+    /// do parts of a later term: who made them has taken over.
     pub(crate) fn remove_unnamed<H: Host>(&mut self, host: &H, live: &PartList<H>) -> Result<()> {
         self.remove_obsolete(host);
         let readers = host.find_readers()?;
@@ -36,7 +36,7 @@ impl Introducer {
             if is_read && may_be_named {
                 self.inherit(name, live.epoch);
             } else {
-                host.remove_files(&name.directory(Medium::Durable), Medium::Durable)?;
+                host.remove_files(&name.path(Medium::Durable), Medium::Durable)?;
             }
         }
         self.know_garbage(true);

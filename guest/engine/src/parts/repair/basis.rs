@@ -183,12 +183,12 @@ fn made_up<H: Host>(host: &Arc<H>, epoch: u64, mut term: Term) -> Result<Snapsho
                 Err(error) => return Err(error),
             };
             let is_sound = verify::part_damage(&**host, &part)?.is_empty();
-            let (first, last) = (part.manifest().first_id, part.manifest().last_id);
+            let (first, last) = (part.summary().first_id, part.summary().last_id);
             found.push((
                 !is_sound,
                 Reverse(name.term),
                 Reverse(last - first),
-                Reverse(name.number),
+                Reverse(name),
                 first,
                 last,
             ));
@@ -196,8 +196,7 @@ fn made_up<H: Host>(host: &Arc<H>, epoch: u64, mut term: Term) -> Result<Snapsho
     }
     found.sort_unstable();
     let mut taken: Vec<(u64, u64, PartName)> = Vec::new();
-    for (_, Reverse(term), _, Reverse(number), first, last) in found {
-        let name = PartName { number, term };
+    for (.., Reverse(name), first, last) in found {
         let overlaps = |(from, to, _): &(u64, u64, _)| *from <= last && first <= *to;
         if !taken.iter().any(overlaps) {
             taken.push((first, last, name));

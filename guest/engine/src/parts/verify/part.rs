@@ -25,7 +25,7 @@ pub(super) fn damage<H: Host>(host: &H, part: &Part<H>, seen: &mut Seen) -> Resu
         // One file without checksums of its own: what can be compared are its pages.
         seen.files += 1;
     } else {
-        for file in &part.manifest().files {
+        for file in &part.manifest()?.files {
             host.check()?;
             seen.files += 1;
             note(&mut damage, Some(&file.name), check_file(host, part, file))?;
@@ -43,11 +43,9 @@ pub(super) fn outline<H: Host>(host: &H, part: &Part<H>) -> Result<Vec<Finding>>
     let mut damage = Vec::new();
     if part.medium() == Medium::Durable {
         note(&mut damage, Some(MANIFEST), check_manifest(host, part))?;
-        for file in &part.manifest().files {
+        for file in &part.manifest()?.files {
             host.check()?;
-            let path = format!("{}/{}", part.directory(), file.name);
-            let checked = part.check_size(&path, file.size_bytes);
-            note(&mut damage, Some(&file.name), checked)?;
+            note(&mut damage, Some(&file.name), part.check_size(file))?;
         }
     }
     Ok(damage)
@@ -63,19 +61,19 @@ fn note(damage: &mut Vec<Finding>, file: Option<&str>, result: Result<()>) -> Re
 }
 
 fn check_manifest<H: Host>(host: &H, part: &Part<H>) -> Result<()> {
-    let manifest = Manifest::read(host, part.directory(), part.name())?;
-    match manifest == *part.manifest() {
+    let manifest = Manifest::read(host, part.name())?;
+    match manifest == *part.manifest()? {
         true => Ok(()),
         false => Err(Error::corrupt(format!(
-            "{}/{MANIFEST} changed since the part was opened",
-            part.directory()
+            "{} changed since the part was opened",
+            part.path_of(MANIFEST)
         ))),
     }
 }
 
 fn check_file<H: Host>(host: &H, part: &Part<H>, file: &FileEntry) -> Result<()> {
-    let path = format!("{}/{}", part.directory(), file.name);
-    let handle = host.open_file(&path)?;
+    let path = part.path_of(&file.name);
+    let handle = part.open_unchecked(file)?;
     let found = host
         .file_size(handle)
         .and_then(|size| Ok((size, host.file_checksum(handle)?)));
@@ -100,7 +98,7 @@ fn check_labels<H: Host>(part: &Part<H>) -> Result<()> {
         None => Ok(()),
         Some((id, label)) => Err(Error::corrupt(format!(
             "{}: label {label:?} is not that of series {id}",
-            part.directory()
+            part.path()
         ))),
     }
 }
@@ -147,29 +145,29 @@ fn check_content<H: Host>(host: &H, part: &Part<H>, seen: &mut Seen) -> Result<(
     seen.rows += rows;
     seen.blocks += blocks;
     tags.finish()?;
-    let manifest = part.manifest();
-    if (rows, series) != (manifest.rows, manifest.series) {
+    let summary = part.summary();
+    if (rows, series) != (summary.rows, summary.series) {
         return Err(Error::corrupt(format!(
             "{rows} rows of {series} series, the manifest says {} of {}",
-            manifest.rows, manifest.series
+            summary.rows, summary.series
         )));
     }
     check_key_range(part)
 }
 
 fn check_key_range<H: Host>(part: &Part<H>) -> Result<()> {
-    let manifest = part.manifest();
+    let summary = part.summary();
     let frames = part.frames()?.iter();
     let found = (
         frames.clone().map(|frame| frame.min_key).min(),
         frames.map(|frame| frame.max_key).max(),
     );
-    if found == (Some(manifest.min_key), Some(manifest.max_key)) {
+    if found == (Some(summary.min_key), Some(summary.max_key)) {
         return Ok(());
     }
     Err(Error::corrupt(format!(
         "{}: its key range is not that of its blocks",
-        part.directory()
+        part.path()
     )))
 }
 
@@ -187,7 +185,7 @@ fn check_payloads<H: Host>(host: &H, part: &Part<H>, columns: &H::Columns) -> Re
         return Err(Error::corrupt("some payloads are absent"));
     }
     let longest = payloads.max_value_bytes() as u64;
-    let allowed = u64::from(part.manifest().longest_payload_bytes);
+    let allowed = u64::from(part.summary().longest.payload_bytes);
     if longest <= allowed {
         return Ok(());
     }

@@ -62,7 +62,7 @@ impl<'a, H: Host> TagCheck<'a, H> {
                 .and_then(|()| check_shared(host, self.part, column, shared, &values, open.number))
                 .map_err(|error| error.at(format_args!("tag {name:?}")))?;
             let longest = values.max_value_bytes() as u64;
-            if longest > u64::from(self.part.manifest().longest_tag_bytes) {
+            if longest > u64::from(self.part.summary().longest.tag_bytes) {
                 return Err(Error::corrupt(format!(
                     "tag {name:?} has a value of {longest} bytes, more than the manifest says"
                 )));
