@@ -5,7 +5,7 @@
 //! overtaken, or given up. Segments of version 1 name nobody; they, and those that were made whole, go by
 //! their order.
 
-use crate::segment::{Fields, Header};
+use crate::header::{Fields, Header};
 use crate::segments::{Form, Name, Reader};
 use crate::term::Term;
 

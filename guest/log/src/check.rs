@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use crate::error::{Error, Fault, MediumError, Result};
 use crate::frame;
+use crate::header::{self, Header, Opened};
 use crate::read_ahead::ReadAhead;
 use crate::recovery::find_later;
-use crate::segment::{self, Header, Opened, Segment};
+use crate::segment::Segment;
 use crate::segments::{Name, Reader, Segments};
 use crate::survey::{DamageKind, Survey};
 use crate::term::Term;
@@ -66,14 +67,14 @@ impl Needed {
             ..Report::default()
         };
         for segment in self.segments.iter().filter(|it| it.end > self.from) {
-            let Opened { reader, header, .. } = match segment::open(medium, segment.name) {
+            let Opened { reader, header, .. } = match header::open(medium, segment.name) {
                 Ok(opened) => opened,
                 Err(error) if error.fault() == Some(Fault::Gone) => continue,
                 Err(error) => return Err(error),
             };
             let place = medium.place(segment.name);
             match header {
-                Header::Good(_) if !segment::is_same(&reader, segment)? => continue,
+                Header::Good(_) if !header::is_same(&reader, segment)? => continue,
                 Header::Good(_) => {}
                 Header::Bad(problem) | Header::Newer(problem) => {
                     report.found(segment.name, problem);

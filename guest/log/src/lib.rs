@@ -9,7 +9,7 @@
 //! Several may write at a time without knowing of each other. Each opening for writing has a [`Term`] and
 //! ends the log of those before it; what they append later counts for nobody.
 //!
-//! * `frame` is one entry as bytes, `segment` what holds frames.
+//! * `frame` is one entry as bytes, `segment` what holds frames, `header` what that begins with.
 //! * `survey` is what all segments together are: opening, checking and salvaging agree on it; `chain` which
 //!   of them count.
 //! * `recovery` is where a log ends after a crash.
@@ -26,6 +26,7 @@ mod commit;
 mod discard;
 mod error;
 mod frame;
+mod header;
 mod log;
 mod memory;
 mod opening;

@@ -4,8 +4,9 @@ use crate::check::Needed;
 use crate::checksum;
 use crate::error::{Error, MediumError, Result};
 use crate::frame;
+use crate::header;
 use crate::read_ahead::ReadAhead;
-use crate::segment::{self, MAX_POSITION, Segment};
+use crate::segment::{MAX_POSITION, Segment};
 use crate::segments::{Name, Reader, Segments};
 use crate::term::Term;
 
@@ -251,7 +252,7 @@ impl<S: Segments> Log<S> {
             Some(open) => open,
             None => {
                 let file = ReadAhead::new(self.medium.open(segment.name)?, wanted);
-                if !segment::is_same(&file, segment)? {
+                if !header::is_same(&file, segment)? {
                     let (place, first) = (self.medium.place(segment.name), segment.first);
                     return Err(Error::GivenUp(format!(
                         "position {first} of the log was given up, and {place} is another segment by now"

@@ -7,8 +7,9 @@
 
 use crate::check::{self, Report};
 use crate::error::{Error, Fault, MediumError, Result};
+use crate::header::{self, Header};
 use crate::log::{Access, Cut, Log, SEGMENT_BYTES, State, check_position};
-use crate::segment::{self, Header, Segment};
+use crate::segment::Segment;
 use crate::segments::{Form, Name, Segments, Tail};
 use crate::survey::{self, Survey};
 use crate::term::Term;
@@ -238,7 +239,7 @@ impl<S: Segments> Log<S> {
     /// Removes what is left of a segment that grows and whose making did not come to an end.
     pub(crate) fn remove_unborn(&self, name: Name) -> Result<(), S::Error> {
         if self.medium.form() == Form::Growing {
-            match segment::open(&self.medium, name) {
+            match header::open(&self.medium, name) {
                 Ok(opened) if matches!(opened.header, Header::Unborn) => {
                     self.medium.remove(name)?
                 }

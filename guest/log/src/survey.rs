@@ -8,9 +8,10 @@
 
 use crate::chain::{self, Found};
 use crate::error::{Error, Fault, MediumError, Result};
+use crate::header::{self, Fields, Header, Opened};
 use crate::read_ahead::ReadAhead;
 use crate::recovery::find_end;
-use crate::segment::{self, Fields, Header, Opened, Segment};
+use crate::segment::{self, Segment};
 use crate::segments::{Form, Name, Reader, Segments};
 use crate::term::Term;
 
@@ -102,7 +103,7 @@ fn read_headers<S: Segments>(
             reader,
             header,
             header_bytes,
-        } = segment::open(medium, *name)?;
+        } = header::open(medium, *name)?;
         let first = match header {
             Header::Good(Fields { first, .. }) => first,
             // The name of one that grows says it; for others see below.

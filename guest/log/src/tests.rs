@@ -11,7 +11,7 @@
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::segment::{self, Header};
+use crate::header::{self, Header};
 use crate::{
     Access, Durability, Entry, Error, Fault, Form, Log, MediumError, MemoryObjects, Name, Reader,
     Segments, Term,
@@ -201,7 +201,7 @@ fn names<M: Medium>(medium: &M) -> Vec<Name> {
 }
 
 fn is_seal<M: Medium>(medium: &M, name: Name) -> bool {
-    let opened = segment::open(medium, name).expect("readable");
+    let opened = header::open(medium, name).expect("readable");
     matches!(opened.header, Header::Good(fields) if fields.is_seal)
 }
 

@@ -1,0 +1,477 @@
+//! What a segment begins with, laid out in `docs/format.md`.
+//!
+//! The header says whose the segment is, and where the log ended when it was made, which is its first
+//! position, or that everything before it was given up, whatever is still there of that. A growing segment
+//! also names the one that it follows, which counts up to there and no further. It is made when the one
+//! before it is on the medium up to there, and its header before its first frame: only the newest of a
+//! writer can be torn. One that was made whole says where it ends.
+//!
+//! ```text
+//! growing  magic 8 | version u32 | first u64 | follows u64 | term 24
+//!          | first of the previous u64 | term of the previous 24 | crc u32
+//! whole    magic 8 | version u32 | number u64 | first u64 | follows u64 | end u64 | term 24 | crc u32
+//! ```
+//!
+//! In version 1, which is read, there is no term and nothing of a previous one.
+
+use crate::checksum;
+use crate::error::Result;
+use crate::segment::{MAX_POSITION, Segment};
+use crate::segments::{Form, Name, Reader, Segments};
+use crate::term::{TERM_BYTES, Term};
+
+const GROWING_MAGIC: &[u8; 8] = b"SIDXLOG1";
+const WHOLE_MAGIC: &[u8; 8] = b"SIDXLOGC";
+/// The version without terms.
+const UNTERMED: u32 = 1;
+const VERSION: u32 = 2;
+/// In the place of a position that there is none of.
+const NOTHING: u64 = u64::MAX;
+/// The same where an object without frames follows nothing and is no seal.
+const RENEWED: u64 = NOTHING - 1;
+const CHECKSUM_BYTES: usize = 4;
+
+impl Form {
+    /// Bytes before the first frame.
+    pub(crate) const fn header_bytes(self) -> usize {
+        match self {
+            Self::Growing => self.untermed_header_bytes() + 2 * TERM_BYTES + 8,
+            Self::Whole => self.untermed_header_bytes() + TERM_BYTES,
+        }
+    }
+
+    /// The same of version 1.
+    pub(crate) const fn untermed_header_bytes(self) -> usize {
+        match self {
+            Self::Growing => 32,
+            Self::Whole => 48,
+        }
+    }
+
+    fn magic(self) -> &'static [u8; 8] {
+        match self {
+            Self::Growing => GROWING_MAGIC,
+            Self::Whole => WHOLE_MAGIC,
+        }
+    }
+}
+
+impl Segment {
+    /// The bytes before its first frame, in the newest version.
+    pub(crate) fn header(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.form.header_bytes());
+        bytes.extend_from_slice(self.form.magic());
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        let numbers = |bytes: &mut Vec<u8>, fields: &[u64]| {
+            for field in fields {
+                bytes.extend_from_slice(&field.to_le_bytes());
+            }
+        };
+        let is_renewed = self.form == Form::Whole && self.first == self.end && !self.is_seal;
+        let nothing = if is_renewed { RENEWED } else { NOTHING };
+        let follows = self.follows.unwrap_or(nothing);
+        match self.form {
+            Form::Growing => {
+                numbers(&mut bytes, &[self.first, follows]);
+                self.term.encode(&mut bytes);
+                let previous = self.previous.map(|previous| previous.number);
+                numbers(&mut bytes, &[previous.unwrap_or(NOTHING)]);
+                let previous = self.previous.and_then(|previous| previous.term);
+                previous.unwrap_or(Term::NONE).encode(&mut bytes);
+            }
+            Form::Whole => {
+                numbers(
+                    &mut bytes,
+                    &[self.name.number, self.first, follows, self.end],
+                );
+                self.term.encode(&mut bytes);
+            }
+        }
+        sealed(bytes)
+    }
+
+    /// The same in version 1.
+    #[cfg(test)]
+    pub(crate) fn untermed_header(&self) -> Vec<u8> {
+        let mut bytes = self.form.magic().to_vec();
+        bytes.extend_from_slice(&UNTERMED.to_le_bytes());
+        let follows = self.follows.unwrap_or(NOTHING);
+        let fields: &[u64] = match self.form {
+            Form::Growing => &[self.first, follows],
+            Form::Whole => &[self.name.number, self.first, follows, self.end],
+        };
+        for field in fields {
+            bytes.extend_from_slice(&field.to_le_bytes());
+        }
+        sealed(bytes)
+    }
+}
+
+/// The bytes and their checksum.
+fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let checksum = checksum::crc32c(&bytes);
+    bytes.extend_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+/// What a good header says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fields {
+    pub(crate) term: Term,
+    pub(crate) first: u64,
+    /// None: everything before it was given up.
+    pub(crate) follows: Option<u64>,
+    /// The one that it follows. One that was made whole, and one of version 1, does not say.
+    pub(crate) previous: Option<Name>,
+    /// Where it ends. One that grows does not say.
+    pub(crate) end: Option<u64>,
+    /// See [`Segment::is_seal`].
+    pub(crate) is_seal: bool,
+}
+
+/// What the head of a segment is.
+pub(crate) enum Header {
+    /// That of a segment.
+    Good(Fields),
+    /// Nothing, or the beginning of one: the making of a growing segment was interrupted, and no entry is
+    /// in it.
+    Unborn,
+    /// Not that of a segment of this name, and why.
+    Bad(String),
+    /// That of a newer program.
+    Newer(String),
+}
+
+/// A segment whose header was read.
+pub(crate) struct Opened<R> {
+    pub(crate) reader: R,
+    pub(crate) header: Header,
+    /// Bytes before its first frame, as far as that is known.
+    pub(crate) header_bytes: u64,
+}
+
+/// Opens a segment and looks at its header; the frames are not looked at.
+pub(crate) fn open<S: Segments>(medium: &S, name: Name) -> Result<Opened<S::Reader>, S::Error> {
+    let reader = medium.open(name)?;
+    let form = medium.form();
+    // The name of one that grows tells its version; of others only the header does.
+    let wanted = match (form, name.term) {
+        (Form::Growing, None) => form.untermed_header_bytes(),
+        _ => form.header_bytes(),
+    };
+    let size = reader.size();
+    let is_short = size < wanted as u64;
+    let mut bytes = vec![0; usize::try_from(size).unwrap_or(wanted).min(wanted)];
+    reader.read_at(0, &mut bytes)?;
+    let is_empty = size <= wanted as u64 && bytes.iter().all(|byte| *byte == 0);
+    let header_bytes = match form {
+        Form::Growing => wanted,
+        Form::Whole if version_of(&bytes) == UNTERMED => form.untermed_header_bytes(),
+        Form::Whole => form.header_bytes(),
+    };
+    let place = |text| format!("{}: {text}", medium.place(name));
+    let header = match form {
+        Form::Growing if is_short || is_empty => Header::Unborn,
+        _ => match decode(form, name, bytes.get(..header_bytes).unwrap_or_default()) {
+            Header::Bad(text) => Header::Bad(place(text)),
+            Header::Newer(text) => Header::Newer(place(text)),
+            header => header,
+        },
+    };
+    Ok(Opened {
+        reader,
+        header,
+        header_bytes: header_bytes as u64,
+    })
+}
+
+/// Whether what is open under the name of a segment is that segment. Where they do not grow the name of one
+/// that was given up is free, and a writer that slept may make another of it. The name of one that grows is
+/// of one term, and never made anew.
+pub(crate) fn is_same<R: Reader>(reader: &R, segment: &Segment) -> Result<bool, R::Error> {
+    if segment.form == Form::Growing {
+        return Ok(true);
+    }
+    let mut bytes = vec![0; usize::try_from(segment.header_bytes).unwrap_or_default()];
+    if reader.size() < segment.header_bytes {
+        return Ok(false);
+    }
+    reader.read_at(0, &mut bytes)?;
+    Ok(match decode(segment.form, segment.name, &bytes) {
+        Header::Good(fields) => {
+            fields.term == segment.term
+                && fields.first == segment.first
+                && fields.end == Some(segment.end)
+        }
+        // Damage, unless it is longer: then it is of another version.
+        Header::Newer(_) => false,
+        Header::Unborn | Header::Bad(_) => true,
+    })
+}
+
+/// The version that a header states; 0 when it is too short for one.
+fn version_of(bytes: &[u8]) -> u32 {
+    let version = bytes.get(8..).and_then(|bytes| bytes.first_chunk());
+    version.map_or(0, |version| u32::from_le_bytes(*version))
+}
+
+/// What the bytes of a header say. A newer version is told from damage when its checksum is where it is in
+/// this one.
+fn decode(form: Form, name: Name, bytes: &[u8]) -> Header {
+    let (fields, checksum) = bytes.split_at(bytes.len().saturating_sub(CHECKSUM_BYTES));
+    let whole =
+        fields.starts_with(form.magic()) && checksum::crc32c(fields).to_le_bytes() == checksum;
+    if !whole {
+        let text =
+            "offset 0: the header of the log segment fails its check; restore the file from backup";
+        return Header::Bad(text.to_owned());
+    }
+    let version = version_of(fields);
+    if version > VERSION {
+        return Header::Newer(format!(
+            "log format {version}, this program knows {VERSION}; use a newer one"
+        ));
+    }
+    let is_named = match form {
+        Form::Growing => (version == UNTERMED) == name.term.is_none(),
+        Form::Whole => name.term.is_none(),
+    };
+    if version == 0 || !is_named {
+        let problem = format!("a log segment of format {version} does not have such a name");
+        return Header::Bad(format!("offset 8: {problem}"));
+    }
+    let rest = fields.get(12..).unwrap_or_default();
+    let read = match (form, version) {
+        (Form::Growing, UNTERMED) => read_growing(rest, true),
+        (Form::Growing, _) => read_growing(rest, false),
+        (Form::Whole, UNTERMED) => read_whole(rest, true),
+        (Form::Whole, _) => read_whole(rest, false),
+    };
+    // Not met: the header has the length of its version.
+    let Some((number, fields)) = read else {
+        return Header::Bad("offset 12: the header of the log segment is cut".to_owned());
+    };
+    match check(form, name, number, &fields) {
+        Ok(()) => Header::Good(fields),
+        Err(problem) => Header::Bad(problem),
+    }
+}
+
+/// The number that the name must have, and the fields.
+fn read_growing(bytes: &[u8], untermed: bool) -> Option<(u64, Fields)> {
+    let (first, bytes) = take_number(bytes)?;
+    let (follows, bytes) = take_number(bytes)?;
+    let mut fields = Fields {
+        term: Term::NONE,
+        first,
+        follows: (follows != NOTHING).then_some(follows),
+        previous: None,
+        end: None,
+        is_seal: false,
+    };
+    if !untermed {
+        fields.term = Term::decode(bytes)?;
+        let (number, bytes) = take_number(bytes.get(TERM_BYTES..)?)?;
+        let term = Some(Term::decode(bytes)?).filter(|term| *term != Term::NONE);
+        fields.previous = (number != NOTHING).then_some(Name { number, term });
+    }
+    Some((first, fields))
+}
+
+/// As of one that grows.
+fn read_whole(bytes: &[u8], untermed: bool) -> Option<(u64, Fields)> {
+    let (number, bytes) = take_number(bytes)?;
+    let (first, bytes) = take_number(bytes)?;
+    let (follows, bytes) = take_number(bytes)?;
+    let (end, bytes) = take_number(bytes)?;
+    let term = match untermed {
+        true => Term::NONE,
+        false => Term::decode(bytes)?,
+    };
+    let fields = Fields {
+        term,
+        first,
+        follows: (follows < RENEWED).then_some(follows),
+        previous: None,
+        end: Some(end),
+        // Before there were terms nobody made any.
+        is_seal: !untermed && first == end && follows != RENEWED,
+    };
+    Some((number, fields))
+}
+
+fn take_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    Some((u64::from_le_bytes(*number), rest))
+}
+
+/// Whether a header says what one of this name can say.
+fn check(form: Form, name: Name, number: u64, fields: &Fields) -> std::result::Result<(), String> {
+    if number != name.number {
+        let (what, name) = match form {
+            Form::Growing => ("does not begin at", name.number),
+            Form::Whole => ("is not number", name.number),
+        };
+        return Err(format!(
+            "offset 12: the segment {what} {name} as its name says; it was renamed"
+        ));
+    }
+    let term = (fields.term != Term::NONE).then_some(fields.term);
+    match form {
+        Form::Growing if term != name.term => Err(
+            "offset 28: the segment does not have the term that its name says; it was renamed"
+                .to_owned(),
+        ),
+        // One of version 1 may follow nothing that anybody knows.
+        Form::Growing if term.is_none() => Ok(()),
+        Form::Growing => {
+            let follows = fields.previous.map(|_| fields.first);
+            // Earlier names, so that going back comes to an end.
+            let is_earlier = |it: Name| it.number <= name.number && it.rank() < name.rank();
+            match follows == fields.follows && fields.previous.is_none_or(is_earlier) {
+                true => Ok(()),
+                false => {
+                    Err("offset 20: the segment follows what no segment can follow".to_owned())
+                }
+            }
+        }
+        Form::Whole => match fields.end {
+            Some(end) if (fields.first..=MAX_POSITION).contains(&end) => Ok(()),
+            _ => Err("offset 36: no log has such a position".to_owned()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(form: Form) -> Segment {
+        let term = Term {
+            number: 0x0506,
+            nonce: 0x0708,
+        };
+        Segment {
+            name: Name {
+                number: 0x0102,
+                term: (form == Form::Growing).then_some(term),
+            },
+            form,
+            term,
+            first: 0x0102,
+            follows: Some(0x0102),
+            previous: (form == Form::Growing).then_some(Name {
+                number: 0x99,
+                term: None,
+            }),
+            end: 0x0304,
+            header_bytes: form.header_bytes() as u64,
+            is_seal: false,
+        }
+    }
+
+    #[test]
+    fn headers_are_those_of_the_format() {
+        let number = |low: &[u8]| [low, &[0; 6]].concat();
+        let first = number(&[2, 1]);
+        let term = [number(&[6, 5]), number(&[8, 7]), vec![0; 8]].concat();
+        let growing = [
+            &b"SIDXLOG1\x02\0\0\0"[..],
+            &first,
+            &first,
+            &term,
+            &number(&[0x99, 0]),
+            &[0; 24],
+        ]
+        .concat();
+        let whole = [
+            &b"SIDXLOGC\x02\0\0\0"[..],
+            &first,
+            &first,
+            &first,
+            &number(&[4, 3]),
+            &term,
+        ]
+        .concat();
+        for (form, wanted, bytes) in [(Form::Growing, growing, 88), (Form::Whole, whole, 72)] {
+            assert_eq!(segment(form).header(), sealed(wanted), "{form:?}");
+            assert_eq!(segment(form).header().len(), bytes);
+            assert_eq!(form.header_bytes(), bytes);
+        }
+        let nothing = Segment {
+            follows: None,
+            previous: None,
+            ..segment(Form::Growing)
+        };
+        assert_eq!(nothing.header()[20..28], [0xff; 8]);
+        assert_eq!(nothing.header()[52..60], [0xff; 8]);
+        assert_eq!(nothing.header()[60..84], [0; 24]);
+    }
+
+    #[test]
+    fn headers_of_version_1_are_read() {
+        for form in [Form::Growing, Form::Whole] {
+            let mut segment = segment(form);
+            segment.name.term = None;
+            let bytes = segment.untermed_header();
+            assert_eq!(bytes.len(), form.untermed_header_bytes());
+            let Header::Good(fields) = decode(form, segment.name, &bytes) else {
+                panic!("{form:?} is refused");
+            };
+            assert_eq!((fields.term, fields.first), (Term::NONE, 0x0102));
+            assert_eq!(fields.follows, Some(0x0102));
+            assert_eq!(fields.previous, None);
+        }
+    }
+
+    #[test]
+    fn headers_that_no_writer_makes_are_refused() {
+        let good = segment(Form::Growing);
+        let later = Some(Name {
+            number: 0x0102,
+            term: Some(Term {
+                number: 0x0507,
+                nonce: 0,
+            }),
+        });
+        let other = Term {
+            number: 1,
+            nonce: 1,
+        };
+        for wrong in [
+            Segment {
+                follows: None,
+                ..good
+            },
+            Segment {
+                follows: Some(0x0101),
+                ..good
+            },
+            Segment {
+                previous: None,
+                ..good
+            },
+            Segment {
+                previous: Some(good.name),
+                ..good
+            },
+            Segment {
+                previous: later,
+                ..good
+            },
+            Segment {
+                term: other,
+                ..good
+            },
+            Segment {
+                first: 0x0103,
+                ..good
+            },
+        ] {
+            let header = decode(Form::Growing, good.name, &wrong.header());
+            assert!(matches!(header, Header::Bad(_)), "{wrong:?}");
+        }
+        let header = decode(Form::Growing, good.name, &good.header());
+        assert!(matches!(header, Header::Good(_)));
+    }
+}
