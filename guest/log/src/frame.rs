@@ -8,9 +8,13 @@
 use crate::checksum;
 use crate::error::{Error, MediumError, Result};
 use crate::segments::Reader;
+use postcard::fixint::le;
+use serde::{Deserialize, Serialize};
 
 /// Bytes of a head.
 pub(crate) const HEAD_BYTES: usize = 20;
+/// Those before the checksum of the head.
+const FIELD_BYTES: usize = HEAD_BYTES - 4;
 /// Most bytes of a payload: 1 GiB.
 pub(crate) const MAX_PAYLOAD_BYTES: usize = 1 << 30;
 /// Set in a length when another frame of the same write follows.
@@ -33,6 +37,18 @@ pub(crate) struct Head {
     pub(crate) has_next: bool,
 }
 
+/// What is stored of a head, in front of its checksum.
+#[derive(Serialize, Deserialize)]
+struct HeadRecord {
+    /// With [`NEXT`].
+    #[serde(with = "le")]
+    length: u32,
+    #[serde(with = "le")]
+    checksum: u32,
+    #[serde(with = "le")]
+    durable: u64,
+}
+
 impl Head {
     /// Bytes of head and payload.
     pub(crate) fn frame_bytes(&self) -> u64 {
@@ -41,9 +57,9 @@ impl Head {
 
     /// The head in front of `bytes`, none unless it was written for this position.
     pub(crate) fn decode(bytes: &[u8], position: u64) -> Option<Self> {
-        let (fields, checksum) = bytes.get(..HEAD_BYTES)?.split_at_checked(HEAD_BYTES - 4)?;
-        let field = u32::from_le_bytes(fields.get(..4)?.try_into().ok()?);
-        let (length, has_next) = (field & !NEXT, field & NEXT != 0);
+        let (fields, checksum) = bytes.get(..HEAD_BYTES)?.split_at_checked(FIELD_BYTES)?;
+        let record: HeadRecord = postcard::from_bytes(fields).ok()?;
+        let (length, has_next) = (record.length & !NEXT, record.length & NEXT != 0);
         let plausible = PREFIX_BYTES..=MAX_PAYLOAD_BYTES;
         if !plausible.contains(&usize::try_from(length).ok()?) {
             return None;
@@ -51,25 +67,26 @@ impl Head {
         if head_checksum(position, fields).to_le_bytes() != checksum {
             return None;
         }
-        let checksum = u32::from_le_bytes(fields.get(4..8)?.try_into().ok()?);
-        let durable = u64::from_le_bytes(fields.get(8..)?.try_into().ok()?);
         Some(Self {
             length,
-            checksum,
-            durable,
+            checksum: record.checksum,
+            durable: record.durable,
             has_next,
         })
     }
 
     fn encode(&self, position: u64) -> [u8; HEAD_BYTES] {
-        let mut bytes = [0; HEAD_BYTES];
-        let (fields, checksum) = bytes.split_at_mut(HEAD_BYTES - 4);
-        let (length, rest) = fields.split_at_mut(4);
-        let (payload, durable) = rest.split_at_mut(4);
         let next = if self.has_next { NEXT } else { 0 };
-        length.copy_from_slice(&(self.length | next).to_le_bytes());
-        payload.copy_from_slice(&self.checksum.to_le_bytes());
-        durable.copy_from_slice(&self.durable.to_le_bytes());
+        let record = HeadRecord {
+            length: self.length | next,
+            checksum: self.checksum,
+            durable: self.durable,
+        };
+        let mut bytes = [0; HEAD_BYTES];
+        let (fields, checksum) = bytes.split_at_mut(FIELD_BYTES);
+        let written = postcard::to_slice(&record, fields).map(|written| written.len());
+        // All fields are of fixed size.
+        debug_assert_eq!(written, Ok(FIELD_BYTES));
         checksum.copy_from_slice(&head_checksum(position, fields).to_le_bytes());
         bytes
     }
@@ -180,4 +197,35 @@ pub(crate) fn payload_is_right<R: Reader>(
         at += bytes;
     }
     Ok(checksum == head.checksum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_those_of_the_format_and_of_their_position_only() {
+        let head = Head {
+            length: 0x0102,
+            checksum: 0x0304_0506,
+            durable: 0x0708,
+            has_next: true,
+        };
+        let bytes = head.encode(77);
+        let fields = [2, 1, 0, 0x80, 6, 5, 4, 3, 8, 7, 0, 0, 0, 0, 0, 0];
+        assert_eq!(bytes[..FIELD_BYTES], fields);
+        let guarded = [&77u64.to_le_bytes()[..], &fields].concat();
+        let checksum = checksum::crc32c(&guarded).to_le_bytes();
+        assert_eq!(bytes[FIELD_BYTES..], checksum);
+        assert_eq!(Head::decode(&bytes, 77), Some(head));
+        assert_eq!(Head::decode(&bytes, 78), None);
+        for cut in 0..HEAD_BYTES {
+            assert_eq!(Head::decode(&bytes[..cut], 77), None);
+        }
+        for length in [PREFIX_BYTES - 1, MAX_PAYLOAD_BYTES + 1] {
+            let length = length as u32;
+            let head = Head { length, ..head };
+            assert_eq!(Head::decode(&head.encode(77), 77), None, "{length}");
+        }
+    }
 }

@@ -6,19 +6,15 @@
 //! before it is on the medium up to there, and its header before its first frame: only the newest of a
 //! writer can be torn. One that was made whole says where it ends.
 //!
-//! ```text
-//! growing  magic 8 | version u32 | first u64 | follows u64 | term 24
-//!          | first of the previous u64 | term of the previous 24 | crc u32
-//! whole    magic 8 | version u32 | number u64 | first u64 | follows u64 | end u64 | term 24 | crc u32
-//! ```
-//!
-//! In version 1, which is read, there is no term and nothing of a previous one.
+//! In version 1, which is read, there is no term and nothing of a previous one. All fields have a fixed size.
 
 use crate::checksum;
 use crate::error::Result;
 use crate::segment::{MAX_POSITION, Segment};
 use crate::segments::{Form, Name, Reader, Segments};
 use crate::term::{TERM_BYTES, Term};
+use postcard::fixint::le;
+use serde::{Deserialize, Serialize};
 
 const GROWING_MAGIC: &[u8; 8] = b"SIDXLOG1";
 const WHOLE_MAGIC: &[u8; 8] = b"SIDXLOGC";
@@ -59,59 +55,114 @@ impl Form {
 impl Segment {
     /// The bytes before its first frame, in the newest version.
     pub(crate) fn header(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.form.header_bytes());
-        bytes.extend_from_slice(self.form.magic());
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        let numbers = |bytes: &mut Vec<u8>, fields: &[u64]| {
-            for field in fields {
-                bytes.extend_from_slice(&field.to_le_bytes());
-            }
+        let front = Front {
+            magic: *self.form.magic(),
+            version: VERSION,
         };
-        let is_renewed = self.form == Form::Whole && self.first == self.end && !self.is_seal;
-        let nothing = if is_renewed { RENEWED } else { NOTHING };
-        let follows = self.follows.unwrap_or(nothing);
-        match self.form {
+        let bytes = match self.form {
             Form::Growing => {
-                numbers(&mut bytes, &[self.first, follows]);
-                self.term.encode(&mut bytes);
-                let previous = self.previous.map(|previous| previous.number);
-                numbers(&mut bytes, &[previous.unwrap_or(NOTHING)]);
-                let previous = self.previous.and_then(|previous| previous.term);
-                previous.unwrap_or(Term::NONE).encode(&mut bytes);
+                let previous = self.previous;
+                let origin = Origin {
+                    term: self.term,
+                    previous_first: previous.map_or(NOTHING, |previous| previous.number),
+                    previous_term: previous.and_then(|it| it.term).unwrap_or(Term::NONE),
+                };
+                sealed(&(front, self.growing(), origin))
             }
             Form::Whole => {
-                numbers(
-                    &mut bytes,
-                    &[self.name.number, self.first, follows, self.end],
-                );
-                self.term.encode(&mut bytes);
+                let is_renewed = self.first == self.end && !self.is_seal;
+                let nothing = if is_renewed { RENEWED } else { NOTHING };
+                sealed(&(front, self.whole(nothing), self.term))
             }
-        }
-        sealed(bytes)
+        };
+        debug_assert_eq!(bytes.len(), self.form.header_bytes());
+        bytes
     }
 
     /// The same in version 1.
     #[cfg(test)]
     pub(crate) fn untermed_header(&self) -> Vec<u8> {
-        let mut bytes = self.form.magic().to_vec();
-        bytes.extend_from_slice(&UNTERMED.to_le_bytes());
-        let follows = self.follows.unwrap_or(NOTHING);
-        let fields: &[u64] = match self.form {
-            Form::Growing => &[self.first, follows],
-            Form::Whole => &[self.name.number, self.first, follows, self.end],
+        let front = Front {
+            magic: *self.form.magic(),
+            version: UNTERMED,
         };
-        for field in fields {
-            bytes.extend_from_slice(&field.to_le_bytes());
+        match self.form {
+            Form::Growing => sealed(&(front, self.growing())),
+            Form::Whole => sealed(&(front, self.whole(NOTHING))),
         }
-        sealed(bytes)
+    }
+
+    fn growing(&self) -> Growing {
+        Growing {
+            first: self.first,
+            follows: self.follows.unwrap_or(NOTHING),
+        }
+    }
+
+    fn whole(&self, nothing: u64) -> Whole {
+        Whole {
+            number: self.name.number,
+            first: self.first,
+            follows: self.follows.unwrap_or(nothing),
+            end: self.end,
+        }
     }
 }
 
-/// The bytes and their checksum.
-fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+/// What every header begins with.
+#[derive(Serialize, Deserialize)]
+struct Front {
+    magic: [u8; 8],
+    #[serde(with = "le")]
+    version: u32,
+}
+
+/// What the header of one that grows goes on with.
+#[derive(Serialize, Deserialize)]
+struct Growing {
+    #[serde(with = "le")]
+    first: u64,
+    /// [`NOTHING`] when it follows nothing.
+    #[serde(with = "le")]
+    follows: u64,
+}
+
+/// And from version 2 on ends with.
+#[derive(Serialize, Deserialize)]
+struct Origin {
+    term: Term,
+    /// [`NOTHING`] when it follows nothing.
+    #[serde(with = "le")]
+    previous_first: u64,
+    previous_term: Term,
+}
+
+/// What the header of one that was made whole goes on with. From version 2 on the term follows.
+#[derive(Serialize, Deserialize)]
+struct Whole {
+    #[serde(with = "le")]
+    number: u64,
+    #[serde(with = "le")]
+    first: u64,
+    /// [`NOTHING`] or [`RENEWED`] when it follows nothing.
+    #[serde(with = "le")]
+    follows: u64,
+    #[serde(with = "le")]
+    end: u64,
+}
+
+/// The bytes of fields of fixed size, and their checksum.
+fn sealed<T: Serialize>(fields: &T) -> Vec<u8> {
+    // Nothing can fail: a vector takes everything.
+    let mut bytes = postcard::to_allocvec(fields).unwrap_or_default();
     let checksum = checksum::crc32c(&bytes);
     bytes.extend_from_slice(&checksum.to_le_bytes());
     bytes
+}
+
+/// The fields at the beginning of bytes, and what follows them.
+fn take<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<(T, &'a [u8])> {
+    postcard::take_from_bytes(bytes).ok()
 }
 
 /// What a good header says.
@@ -211,22 +262,22 @@ pub(crate) fn is_same<R: Reader>(reader: &R, segment: &Segment) -> Result<bool, 
 
 /// The version that a header states; 0 when it is too short for one.
 fn version_of(bytes: &[u8]) -> u32 {
-    let version = bytes.get(8..).and_then(|bytes| bytes.first_chunk());
-    version.map_or(0, |version| u32::from_le_bytes(*version))
+    take(bytes).map_or(0, |(Front { version, .. }, _)| version)
 }
 
 /// What the bytes of a header say. A newer version is told from damage when its checksum is where it is in
 /// this one.
 fn decode(form: Form, name: Name, bytes: &[u8]) -> Header {
     let (fields, checksum) = bytes.split_at(bytes.len().saturating_sub(CHECKSUM_BYTES));
-    let whole =
-        fields.starts_with(form.magic()) && checksum::crc32c(fields).to_le_bytes() == checksum;
-    if !whole {
+    let is_right = |front: &Front| {
+        front.magic == *form.magic() && checksum::crc32c(fields).to_le_bytes() == checksum
+    };
+    let Some((Front { version, .. }, rest)) = take(fields).filter(|(front, _)| is_right(front))
+    else {
         let text =
             "offset 0: the header of the log segment fails its check; restore the file from backup";
         return Header::Bad(text.to_owned());
-    }
-    let version = version_of(fields);
+    };
     if version > VERSION {
         return Header::Newer(format!(
             "log format {version}, this program knows {VERSION}; use a newer one"
@@ -240,7 +291,6 @@ fn decode(form: Form, name: Name, bytes: &[u8]) -> Header {
         let problem = format!("a log segment of format {version} does not have such a name");
         return Header::Bad(format!("offset 8: {problem}"));
     }
-    let rest = fields.get(12..).unwrap_or_default();
     let read = match (form, version) {
         (Form::Growing, UNTERMED) => read_growing(rest, true),
         (Form::Growing, _) => read_growing(rest, false),
@@ -259,8 +309,7 @@ fn decode(form: Form, name: Name, bytes: &[u8]) -> Header {
 
 /// The number that the name must have, and the fields.
 fn read_growing(bytes: &[u8], untermed: bool) -> Option<(u64, Fields)> {
-    let (first, bytes) = take_number(bytes)?;
-    let (follows, bytes) = take_number(bytes)?;
+    let (Growing { first, follows }, rest) = take(bytes)?;
     let mut fields = Fields {
         term: Term::NONE,
         first,
@@ -270,9 +319,10 @@ fn read_growing(bytes: &[u8], untermed: bool) -> Option<(u64, Fields)> {
         is_seal: false,
     };
     if !untermed {
-        fields.term = Term::decode(bytes)?;
-        let (number, bytes) = take_number(bytes.get(TERM_BYTES..)?)?;
-        let term = Some(Term::decode(bytes)?).filter(|term| *term != Term::NONE);
+        let (origin, _): (Origin, _) = take(rest)?;
+        fields.term = origin.term;
+        let (number, term) = (origin.previous_first, origin.previous_term);
+        let term = (term != Term::NONE).then_some(term);
         fields.previous = (number != NOTHING).then_some(Name { number, term });
     }
     Some((first, fields))
@@ -280,13 +330,16 @@ fn read_growing(bytes: &[u8], untermed: bool) -> Option<(u64, Fields)> {
 
 /// As of one that grows.
 fn read_whole(bytes: &[u8], untermed: bool) -> Option<(u64, Fields)> {
-    let (number, bytes) = take_number(bytes)?;
-    let (first, bytes) = take_number(bytes)?;
-    let (follows, bytes) = take_number(bytes)?;
-    let (end, bytes) = take_number(bytes)?;
+    let (whole, rest): (Whole, _) = take(bytes)?;
+    let Whole {
+        number,
+        first,
+        follows,
+        end,
+    } = whole;
     let term = match untermed {
         true => Term::NONE,
-        false => Term::decode(bytes)?,
+        false => take(rest)?.0,
     };
     let fields = Fields {
         term,
@@ -298,11 +351,6 @@ fn read_whole(bytes: &[u8], untermed: bool) -> Option<(u64, Fields)> {
         is_seal: !untermed && first == end && follows != RENEWED,
     };
     Some((number, fields))
-}
-
-fn take_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let (number, rest) = bytes.split_first_chunk()?;
-    Some((u64::from_le_bytes(*number), rest))
 }
 
 /// Whether a header says what one of this name can say.
@@ -394,7 +442,13 @@ mod tests {
         ]
         .concat();
         for (form, wanted, bytes) in [(Form::Growing, growing, 88), (Form::Whole, whole, 72)] {
-            assert_eq!(segment(form).header(), sealed(wanted), "{form:?}");
+            let checksum = checksum::crc32c(&wanted).to_le_bytes();
+            let wanted = [&wanted[..], &checksum].concat();
+            assert_eq!(segment(form).header(), wanted, "{form:?}");
+            for cut in 0..bytes {
+                let header = decode(form, segment(form).name, &wanted[..cut]);
+                assert!(matches!(header, Header::Bad(_)), "{form:?} cut at {cut}");
+            }
             assert_eq!(segment(form).header().len(), bytes);
             assert_eq!(form.header_bytes(), bytes);
         }

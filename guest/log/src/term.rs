@@ -1,5 +1,7 @@
 //! Which opening of a log wrote something.
 
+use postcard::fixint::le;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Bytes of a term in a header.
@@ -11,11 +13,17 @@ const DIGITS: usize = 48;
 
 /// What tells one opening for writing from all others. Of two, the greater was begun later: whoever begins
 /// takes a number above all that it has seen, and random bits, because another may take the same number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// In a record a term has 24 bytes, in documents it is the text that `Display` writes.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Term {
     /// Above all terms that were seen when this one was chosen.
+    #[serde(with = "le")]
     pub number: u64,
     /// Random bits, new for each opening.
+    #[serde(with = "le")]
     pub nonce: u128,
 }
 
@@ -36,22 +44,6 @@ impl Term {
         Some(Self {
             number: u64::from_str_radix(number, 16).ok()?,
             nonce: u128::from_str_radix(nonce, 16).ok()?,
-        })
-    }
-
-    /// As in a header.
-    pub(crate) fn encode(self, output: &mut Vec<u8>) {
-        output.extend_from_slice(&self.number.to_le_bytes());
-        output.extend_from_slice(&self.nonce.to_le_bytes());
-    }
-
-    /// The term at the beginning of `bytes`.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (number, rest) = bytes.split_first_chunk()?;
-        let (nonce, _) = rest.split_first_chunk()?;
-        Some(Self {
-            number: u64::from_le_bytes(*number),
-            nonce: u128::from_le_bytes(*nonce),
         })
     }
 }
@@ -100,11 +92,13 @@ mod tests {
         let terms = [Term::NONE, term(0, 1), term(1, 0), term(1, 5), term(2, 3)];
         assert!(terms.is_sorted());
         for term in terms {
-            let mut bytes = Vec::new();
-            term.encode(&mut bytes);
+            let bytes = postcard::to_allocvec(&term).unwrap();
+            let (number, nonce) = bytes.split_at(8);
+            assert_eq!(number, term.number.to_le_bytes());
+            assert_eq!(nonce, term.nonce.to_le_bytes());
             assert_eq!(bytes.len(), TERM_BYTES);
-            assert_eq!(Term::decode(&bytes), Some(term));
-            assert_eq!(Term::decode(&bytes[1..]), None);
+            assert_eq!(postcard::from_bytes(&bytes), Ok(term));
+            assert!(postcard::from_bytes::<Term>(&bytes[1..]).is_err());
         }
     }
 }
