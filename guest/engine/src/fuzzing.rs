@@ -33,7 +33,7 @@ use crate::part::name::PartName;
 use crate::part::tag::{put_page, read_page};
 use crate::parts::snapshot::{Settings, Snapshot};
 use crate::seal::{seal, unseal};
-use crate::wire::{Reader, put};
+use crate::wire::{self, Reader};
 
 /// The body of a sealed document, with or without its seal: one that is wrong hides all behind it.
 fn body<T: DeserializeOwned + Serialize + PartialEq + Debug>(data: &[u8]) -> Option<T> {
@@ -292,11 +292,10 @@ fn kind(at: u32) -> ColumnType {
 /// The number of a varint and what is behind it.
 pub fn varint(data: &[u8]) {
     let mut reader = Reader::new(data, "number");
-    while let Ok(number) = reader.number() {
-        let mut bytes = Vec::new();
-        put(number, &mut bytes);
+    while let Ok(number) = reader.read::<u64>() {
+        let bytes = wire::write(&number);
         let mut again = Reader::new(&bytes, "number");
-        assert_eq!(again.number().unwrap(), number);
+        assert_eq!(again.read::<u64>().unwrap(), number);
         again.finish().unwrap();
     }
 }

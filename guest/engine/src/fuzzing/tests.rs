@@ -75,8 +75,8 @@ fn write_seeds() {
     for (at, form) in forms.enumerate() {
         write("expression", &format!("{at}"), form);
     }
-    for number in [0, 1, 127, 128, 1 << 40, u64::MAX] {
-        put(number, &mut bytes);
+    for number in [0u64, 1, 127, 128, 1 << 40, u64::MAX] {
+        wire::append(&number, &mut bytes);
     }
     write("varint", "some", bytes);
 }

@@ -6,7 +6,8 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::part::column::PAYLOAD;
 use crate::types::{Batch, Durability};
-use crate::wire::{Reader, put, put_bytes, put_signed};
+use crate::wire::{self, Reader, Sequence};
+use serde::{Deserialize, Serialize};
 use sidx_columns::{Bitmap, ColumnType};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
@@ -243,25 +244,31 @@ pub(crate) fn sorted_rows(series: &[u64], keys: &[i64]) -> Vec<u32> {
     rows.into_iter().map(|(_, _, row)| row).collect()
 }
 
+/// What the header of a log entry has behind its version. The series follow as 8 bytes each, then the keys.
+#[derive(Serialize, Deserialize)]
+struct Front<L, N> {
+    first_id: u64,
+    labels: L,
+    names: N,
+    rows: usize,
+}
+
 /// The header of the log entry of a batch whose first element id is `first_id`.
 pub(crate) fn write_header<C>(batch: &Checked<C>, first_id: u64) -> Vec<u8> {
     let mut out = Vec::with_capacity(batch.keys.len() * 12 + 64);
-    out.push(HEADER_VERSION);
-    put(first_id, &mut out);
-    put(batch.labels.len() as u64, &mut out);
-    for label in batch.labels.values() {
-        put_bytes(label.as_bytes(), &mut out);
-    }
-    put(batch.names.len() as u64, &mut out);
-    for name in &batch.names {
-        put_bytes(name.as_bytes(), &mut out);
-    }
-    put(batch.keys.len() as u64, &mut out);
+    let front = Front {
+        first_id,
+        labels: Sequence(batch.labels.values()),
+        names: Sequence(batch.names.iter()),
+        rows: batch.keys.len(),
+    };
+    wire::append(&(HEADER_VERSION, front), &mut out);
+    // By hand: as fields they would take the header of a large batch twice the time.
     for series in &batch.series {
         out.extend_from_slice(&series.to_le_bytes());
     }
     for key in &batch.keys {
-        put_signed(*key, &mut out);
+        wire::append(key, &mut out);
     }
     out
 }
@@ -269,39 +276,26 @@ pub(crate) fn write_header<C>(batch: &Checked<C>, first_id: u64) -> Vec<u8> {
 /// Reads a log entry back: the first element id, and the batch to be checked again like any other.
 pub(crate) fn read_header<C>(header: &[u8], columns: C) -> Result<(u64, Batch<C>)> {
     let mut reader = Reader::new(header, "log entry");
-    let version = reader.byte()?;
+    let version: u8 = reader.read()?;
     if version != HEADER_VERSION {
         return Err(reader.fault(&format!("header version {version}")));
     }
-    let first_id = reader.number()?;
-    let texts = |reader: &mut Reader<'_>| -> Result<Vec<String>> {
-        let count = reader.count(1)?;
-        (0..count)
-            .map(|_| reader.text().map(str::to_owned))
-            .collect()
-    };
-    let labels = texts(&mut reader)?;
-    let names = texts(&mut reader)?;
-    let rows = reader.count(9)?;
-    let series = (0..rows)
-        .map(|_| reader.fixed_u64())
-        .collect::<Result<Vec<_>>>()?;
-    let keys = (0..rows)
-        .map(|_| reader.signed())
-        .collect::<Result<Vec<_>>>()?;
+    let front: Front<Vec<String>, Vec<String>> = reader.read()?;
+    let (series, _) = reader.take(front.rows.saturating_mul(8))?.as_chunks::<8>();
+    let series: Vec<u64> = series.iter().copied().map(u64::from_le_bytes).collect();
+    let keys = (0..series.len())
+        .map(|_| reader.read())
+        .collect::<Result<Vec<i64>>>()?;
     reader.finish()?;
-    let durability = Durability::Os;
-    Ok((
-        first_id,
-        Batch {
-            labels,
-            series,
-            keys,
-            columns,
-            names,
-            durability,
-        },
-    ))
+    let batch = Batch {
+        labels: front.labels,
+        series,
+        keys,
+        columns,
+        names: front.names,
+        durability: Durability::Os,
+    };
+    Ok((front.first_id, batch))
 }
 
 #[cfg(test)]
@@ -337,6 +331,9 @@ mod tests {
         assert_eq!(found, checked.labels);
         for cut in 0..bytes.len() {
             assert!(read_header(&bytes[..cut], ()).is_err());
+        }
+        for damaged in wire::with_huge_numbers(&bytes) {
+            let _ = read_header(&damaged, ());
         }
     }
 

@@ -1,9 +1,11 @@
 //! Block records of `primary.bin`: the runs of a block and where its keys and payloads lie.
 
+use super::extent::ExtentRecord;
 use super::layout::BLOCK_ROWS;
 use crate::error::Result;
 use crate::host::Extent;
-use crate::wire::{Reader, put, put_extent, put_signed};
+use crate::wire::{self, Reader, Sequence};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Number of a block in its part.
@@ -171,55 +173,40 @@ impl Block {
 
     /// Appends the record: runs, then extents.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        put(self.runs.len() as u64, out);
         let mut series = 0u64;
-        for run in &self.runs {
-            put(run.series.wrapping_sub(series), out);
-            put(u64::from(run.end - run.start), out);
-            put_signed(run.first_key, out);
-            put(run.last_key.wrapping_sub(run.first_key) as u64, out);
+        let runs = self.runs.iter().map(move |run| {
+            let step = run.series.wrapping_sub(series);
             series = run.series;
-        }
-        put_extent(&self.keys, out);
-        put(self.payloads.len() as u64, out);
-        for piece in &self.payloads {
-            put(u64::from(piece.end - piece.start), out);
-            put_extent(&piece.extent, out);
-        }
+            RunRecord {
+                step,
+                rows: run.end - run.start,
+                first_key: run.first_key,
+                span: run.last_key.wrapping_sub(run.first_key) as u64,
+            }
+        });
+        let payloads = self.payloads.iter().map(|piece| PieceRecord {
+            rows: piece.end - piece.start,
+            extent: piece.extent.into(),
+        });
+        let record = BlockRecord {
+            runs: Sequence(runs),
+            keys: self.keys.into(),
+            payloads: Sequence(payloads),
+        };
+        wire::append(&record, out);
     }
 
     /// Reads a record and checks that runs and payload pieces cover the same rows, in order.
     pub(crate) fn read(reader: &mut Reader<'_>, first_row: Ordinal) -> Result<Self> {
-        let count = reader.count(4)?;
-        let mut runs = Vec::with_capacity(count);
-        let mut series = 0u64;
-        let mut rows = 0u32;
-        for index in 0..count {
-            let step = reader.number()?;
-            if index > 0 && step == 0 {
-                return Err(reader.fault("two runs of one series in one block"));
-            }
-            series = series
-                .checked_add(step)
-                .ok_or_else(|| reader.fault("series out of order"))?;
-            let end = end_of(rows, reader)?;
-            let first_key = reader.signed()?;
-            let span = reader.number()?;
-            let last_key = first_key.wrapping_add(span as i64);
-            if i128::from(last_key) - i128::from(first_key) != i128::from(span) {
-                return Err(reader.fault("last key of a run is before its first"));
-            }
-            runs.push(Run {
-                series,
-                start: rows,
-                end,
-                first_key,
-                last_key,
-            });
-            rows = end;
+        let record: BlockRecord<Vec<RunRecord>, Vec<PieceRecord>> = reader.read()?;
+        let runs = runs_of_record(record.runs).map_err(|reason| reader.fault(&reason))?;
+        let rows = runs.last().map_or(0, |run| run.end);
+        let payloads = pieces_of_record(record.payloads).map_err(|reason| reader.fault(&reason))?;
+        let paged = payloads.last().map_or(0, |piece| piece.end);
+        if paged != rows {
+            let reason = format!("payload pages hold {paged} rows, the runs {rows}");
+            return Err(reader.fault(&reason));
         }
-        let keys = reader.extent()?;
-        let payloads = read_payloads(reader, rows)?;
         if rows == 0 {
             return Err(reader.fault("a block without rows"));
         }
@@ -230,39 +217,88 @@ impl Block {
             runs,
             min_key,
             max_key,
-            keys,
+            keys: record.keys.into(),
             payloads,
         })
     }
 }
 
-/// Reads a count of rows and adds it to `start`; a block holds at most [`BLOCK_ROWS`].
-fn end_of(start: u32, reader: &mut Reader<'_>) -> Result<u32> {
-    let count = reader.small()?;
-    let end = start.saturating_add(count);
-    if count == 0 || end > BLOCK_ROWS as u32 {
-        return Err(reader.fault(&format!("rows {start} to {end} do not fit a block")));
-    }
-    Ok(end)
+/// What is stored of a block.
+#[derive(Serialize, Deserialize)]
+struct BlockRecord<R, P> {
+    runs: R,
+    keys: ExtentRecord,
+    payloads: P,
 }
 
-fn read_payloads(reader: &mut Reader<'_>, rows: u32) -> Result<Vec<PayloadPiece>> {
-    let count = reader.count(9)?;
-    let mut pieces = Vec::with_capacity(count);
-    let mut start = 0;
-    for _ in 0..count {
-        let end = end_of(start, reader)?;
-        pieces.push(PayloadPiece {
+/// What is stored of a run: differences are short.
+#[derive(Serialize, Deserialize)]
+struct RunRecord {
+    /// The series, minus that of the run before it in the block.
+    step: u64,
+    rows: u32,
+    first_key: i64,
+    /// The last key, minus the first.
+    span: u64,
+}
+
+/// What is stored of a payload page.
+#[derive(Serialize, Deserialize)]
+struct PieceRecord {
+    rows: u32,
+    extent: ExtentRecord,
+}
+
+/// The runs of a record, which are as many bytes in memory, or what is wrong with them.
+fn runs_of_record(records: Vec<RunRecord>) -> std::result::Result<Vec<Run>, String> {
+    let mut last: Option<Run> = None;
+    let run_of = |record: RunRecord| {
+        let (series, start) = last.map_or((0, 0), |last| (last.series, last.end));
+        if last.is_some() && record.step == 0 {
+            return Err("two runs of one series in one block".to_owned());
+        }
+        let first_key = record.first_key;
+        let last_key = first_key.wrapping_add(record.span as i64);
+        if i128::from(last_key) - i128::from(first_key) != i128::from(record.span) {
+            return Err("last key of a run is before its first".to_owned());
+        }
+        let run = Run {
+            series: series
+                .checked_add(record.step)
+                .ok_or("series out of order")?,
             start,
-            end,
-            extent: reader.extent()?,
-        });
-        start = end;
+            end: end_of(start, record.rows)?,
+            first_key,
+            last_key,
+        };
+        last = Some(run);
+        Ok(run)
+    };
+    records.into_iter().map(run_of).collect()
+}
+
+/// The payload pages of a record, or what is wrong with them.
+fn pieces_of_record(records: Vec<PieceRecord>) -> std::result::Result<Vec<PayloadPiece>, String> {
+    let mut start = 0;
+    let piece_of = |record: PieceRecord| {
+        let piece = PayloadPiece {
+            start,
+            end: end_of(start, record.rows)?,
+            extent: record.extent.into(),
+        };
+        start = piece.end;
+        Ok(piece)
+    };
+    records.into_iter().map(piece_of).collect()
+}
+
+/// The row after so many from `start`; a block holds at most [`BLOCK_ROWS`].
+fn end_of(start: u32, rows: u32) -> std::result::Result<u32, String> {
+    let end = start.saturating_add(rows);
+    if rows == 0 || end > BLOCK_ROWS as u32 {
+        return Err(format!("rows {start} to {end} do not fit a block"));
     }
-    if start != rows {
-        return Err(reader.fault(&format!("payload pages hold {start} rows, the runs {rows}")));
-    }
-    Ok(pieces)
+    Ok(end)
 }
 
 #[cfg(test)]
@@ -312,6 +348,50 @@ mod tests {
         reader.finish().unwrap();
         for cut in 0..bytes.len() {
             assert!(Block::read(&mut Reader::new(&bytes[..cut], "block"), Ordinal::FIRST).is_err());
+        }
+        for damaged in wire::with_huge_numbers(&bytes) {
+            let _ = Block::read(&mut Reader::new(&damaged, "block"), Ordinal::FIRST);
+        }
+    }
+
+    #[test]
+    fn runs_out_of_order_are_refused() {
+        let extent = || ExtentRecord::from(Extent::default());
+        let run = |step, span| RunRecord {
+            step,
+            rows: 1,
+            first_key: 5,
+            span,
+        };
+        let read = |runs: Vec<RunRecord>, rows: Vec<u32>| {
+            let pieces = rows.into_iter().map(|rows| PieceRecord {
+                rows,
+                extent: extent(),
+            });
+            let record = BlockRecord {
+                runs,
+                keys: extent(),
+                payloads: Sequence(pieces),
+            };
+            let bytes = wire::write(&record);
+            let read = Block::read(&mut Reader::new(&bytes, "block"), Ordinal::FIRST);
+            read.map_err(|error| error.message().to_owned())
+        };
+        assert!(read(vec![run(0, 0), run(1, 9)], vec![2]).is_ok());
+        for (runs, rows, wanted) in [
+            (
+                vec![run(0, 0), run(0, 0)],
+                vec![2],
+                "two runs of one series",
+            ),
+            (vec![run(2, 0), run(u64::MAX, 0)], vec![2], "out of order"),
+            (vec![run(0, u64::MAX)], vec![1], "before its first"),
+            (vec![run(0, 0)], vec![1, 0], "do not fit a block"),
+            (vec![run(0, 0)], vec![8_193], "do not fit a block"),
+            (vec![], vec![], "without rows"),
+        ] {
+            let message = read(runs, rows).unwrap_err();
+            assert!(message.contains(wanted), "{message}");
         }
     }
 

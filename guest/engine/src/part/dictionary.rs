@@ -2,11 +2,11 @@
 //! of where each entry occurs.
 
 use super::block::BlockNumber;
-use super::extent::{ExtentText, append_page};
+use super::extent::{ExtentRecord, ExtentText, append_page};
 use super::layout::BLOCK_ROWS;
 use crate::error::Result;
 use crate::host::{Extent, FinishedDictionary, Host};
-use crate::wire::{Reader, put, put_extent};
+use crate::wire::{self, Reader, Sequence};
 use serde::{Deserialize, Serialize};
 use sidx_kernels::postings::{SLICE_ROWS, pages_per_segment};
 use std::ops::Range;
@@ -58,27 +58,21 @@ impl DictionaryEntry {
 }
 
 fn write_list(extents: &[Extent]) -> Vec<u8> {
-    let mut out = Vec::new();
-    put(extents.len() as u64, &mut out);
-    for extent in extents {
-        put_extent(extent, &mut out);
-    }
-    out
+    let records = extents.iter().copied().map(ExtentRecord::from);
+    wire::write(&Sequence(records))
 }
 
 /// Reads the list of the pages of postings of a dictionary with `entries` entries.
 pub(crate) fn read_list(bytes: &[u8], entries: u32) -> Result<Vec<Extent>> {
     let mut reader = Reader::new(bytes, "list of postings");
-    let count = reader.count(8)?;
+    let records: Vec<ExtentRecord> = reader.read()?;
+    reader.finish()?;
+    let count = records.len();
     let segment = pages_per_segment(entries as usize).max(1);
     if count == 0 || !count.is_multiple_of(segment) {
         return Err(reader.fault(&format!("{count} pages for {entries} entries")));
     }
-    let extents = (0..count)
-        .map(|_| reader.extent())
-        .collect::<Result<Vec<_>>>()?;
-    reader.finish()?;
-    Ok(extents)
+    Ok(records.into_iter().map(Extent::from).collect())
 }
 
 /// The rows of a block in which a filter may hold, as slices of the part.
@@ -193,6 +187,9 @@ mod tests {
         assert!(read_list(&write_list(&[]), 1).is_err());
         for cut in 0..bytes.len() {
             assert!(read_list(&bytes[..cut], 1).is_err());
+        }
+        for damaged in wire::with_huge_numbers(&bytes) {
+            let _ = read_list(&damaged, 1);
         }
     }
 }

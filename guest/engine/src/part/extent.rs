@@ -1,4 +1,5 @@
-//! Where a page lies in its file: as the manifest says it, and as the writer of a page of metadata learns it.
+//! Where a page lies in its file: as the manifest says it, as records do, and as the writer of a page of
+//! metadata learns it.
 
 use crate::error::{Error, Result};
 use crate::host::{Codec, Extent, Host};
@@ -28,6 +29,44 @@ impl From<ExtentText> for Extent {
             raw_bytes: text.2,
             checksum: text.3,
             codec: text.4,
+        }
+    }
+}
+
+/// An extent in a record.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct ExtentRecord {
+    offset: u64,
+    stored_bytes: u32,
+    raw_bytes: u32,
+    /// A checksum is as often large as small.
+    #[serde(with = "postcard::fixint::le")]
+    checksum: u32,
+    codec: u32,
+}
+
+impl From<Extent> for ExtentRecord {
+    #[inline]
+    fn from(extent: Extent) -> Self {
+        Self {
+            offset: extent.offset,
+            stored_bytes: extent.stored_bytes,
+            raw_bytes: extent.raw_bytes,
+            checksum: extent.checksum,
+            codec: extent.codec,
+        }
+    }
+}
+
+impl From<ExtentRecord> for Extent {
+    #[inline]
+    fn from(record: ExtentRecord) -> Self {
+        Self {
+            offset: record.offset,
+            stored_bytes: record.stored_bytes,
+            raw_bytes: record.raw_bytes,
+            checksum: record.checksum,
+            codec: record.codec,
         }
     }
 }

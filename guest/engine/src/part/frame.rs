@@ -4,9 +4,11 @@
 //! metadata are about the same blocks.
 
 use super::block::{BlockNumber, Ordinal};
+use super::extent::ExtentRecord;
 use crate::error::Result;
 use crate::host::Extent;
-use crate::wire::{Reader, put, put_extent, put_signed};
+use crate::wire::{self, Reader, Sequence};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Range;
 
@@ -56,88 +58,84 @@ impl FrameEntry {
     }
 }
 
+/// What is stored of a frame.
+#[derive(Serialize, Deserialize)]
+struct FrameRecord {
+    blocks: u32,
+    rows: u64,
+    min_key: i64,
+    max_key: i64,
+    first_series: u64,
+    last_series: u64,
+    extent: ExtentRecord,
+}
+
 /// The bytes of the one page of `meta.bin`.
 pub(crate) fn write_frames(frames: &[FrameEntry]) -> Vec<u8> {
-    let mut out = Vec::new();
-    put(frames.len() as u64, &mut out);
-    for frame in frames {
-        put(u64::from(frame.blocks), &mut out);
-        put(frame.rows, &mut out);
-        put_signed(frame.min_key, &mut out);
-        put_signed(frame.max_key, &mut out);
-        put(frame.first_series, &mut out);
-        put(frame.last_series, &mut out);
-        put_extent(&frame.extent, &mut out);
-    }
-    out
+    let records = frames.iter().map(|frame| FrameRecord {
+        blocks: frame.blocks,
+        rows: frame.rows,
+        min_key: frame.min_key,
+        max_key: frame.max_key,
+        first_series: frame.first_series,
+        last_series: frame.last_series,
+        extent: frame.extent.into(),
+    });
+    wire::write(&Sequence(records))
 }
 
 /// Reads what [`write_frames`] wrote.
 pub(crate) fn read_frames(bytes: &[u8]) -> Result<Vec<FrameEntry>> {
     let mut reader = Reader::new(bytes, "meta.bin");
-    let count = reader.count(14)?;
-    let mut frames: Vec<FrameEntry> = Vec::with_capacity(count);
+    let records: Vec<FrameRecord> = reader.read()?;
+    reader.finish()?;
+    let mut frames: Vec<FrameEntry> = Vec::with_capacity(records.len());
     let (mut first_block, mut first_row, mut series) = (0u32, 0u64, 0u64);
-    for number in (0u32..).take(count) {
-        let blocks = reader.small()?;
-        let frame = FrameEntry {
+    for (number, record) in (0u32..).zip(records) {
+        let is_ordered = series <= record.first_series && record.first_series <= record.last_series;
+        if record.blocks == 0 || !is_ordered {
+            return Err(reader.fault(&format!("frame {number} is empty or out of order")));
+        }
+        frames.push(FrameEntry {
             number: FrameNumber(number),
             first_block: BlockNumber(first_block),
-            blocks,
+            blocks: record.blocks,
             first_row: Ordinal(first_row),
-            rows: reader.number()?,
-            min_key: reader.signed()?,
-            max_key: reader.signed()?,
-            first_series: reader.number()?,
-            last_series: reader.number()?,
-            extent: reader.extent()?,
-        };
-        if blocks == 0 || frame.first_series < series || frame.last_series < frame.first_series {
-            return Err(reader.fault("frames are empty or out of order"));
-        }
+            rows: record.rows,
+            min_key: record.min_key,
+            max_key: record.max_key,
+            first_series: record.first_series,
+            last_series: record.last_series,
+            extent: record.extent.into(),
+        });
         let sums = first_block
-            .checked_add(blocks)
-            .zip(first_row.checked_add(frame.rows));
+            .checked_add(record.blocks)
+            .zip(first_row.checked_add(record.rows));
         (first_block, first_row) =
             sums.ok_or_else(|| reader.fault("more rows than 64 bits hold"))?;
-        series = frame.last_series;
-        frames.push(frame);
+        series = record.last_series;
     }
-    reader.finish()?;
     Ok(frames)
 }
 
 /// The last page of a tag's metadata: the extent of each frame, none where no block of the frame has
 /// the tag.
 pub(crate) fn write_directory(extents: &[Option<Extent>]) -> Vec<u8> {
-    let mut out = Vec::new();
-    put(extents.len() as u64, &mut out);
-    for extent in extents {
-        match extent {
-            Some(extent) => {
-                out.push(1);
-                put_extent(extent, &mut out);
-            }
-            None => out.push(0),
-        }
-    }
-    out
+    let records = extents.iter().map(|extent| extent.map(ExtentRecord::from));
+    wire::write(&Sequence(records))
 }
 
 /// Reads what [`write_directory`] wrote; there must be one entry per frame.
 pub(crate) fn read_directory(bytes: &[u8], frames: usize) -> Result<Vec<Option<Extent>>> {
     let mut reader = Reader::new(bytes, "tag metadata directory");
-    let count = reader.count(1)?;
+    let count: usize = reader.read()?;
     if count != frames {
         return Err(reader.fault(&format!("{count} frames, the part has {frames}")));
     }
     let mut extents = Vec::with_capacity(count);
     for _ in 0..count {
-        extents.push(match reader.byte()? {
-            0 => None,
-            1 => Some(reader.extent()?),
-            other => return Err(reader.fault(&format!("unknown frame flag {other}"))),
-        });
+        let record: Option<ExtentRecord> = reader.read()?;
+        extents.push(record.map(Extent::from));
     }
     reader.finish()?;
     Ok(extents)
@@ -174,9 +172,19 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(read_frames(&bytes[..cut]).is_err());
         }
+        for damaged in wire::with_huge_numbers(&bytes) {
+            let _ = read_frames(&damaged);
+        }
+        assert!(read_frames(&[&bytes[..], &[0]].concat()).is_err());
         let extents = [Some(extent), None];
         let bytes = write_directory(&extents);
         assert_eq!(read_directory(&bytes, 2).unwrap(), extents);
         assert!(read_directory(&bytes, 3).is_err());
+        for cut in 0..bytes.len() {
+            assert!(read_directory(&bytes[..cut], 2).is_err());
+        }
+        for damaged in wire::with_huge_numbers(&bytes) {
+            let _ = read_directory(&damaged, 2);
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::error::Result;
 use crate::host::{Codec, Extent, Host};
-use crate::wire::{Reader, put, put_bytes};
+use crate::wire::{self, Reader};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Labels by series id.
@@ -11,20 +12,31 @@ pub(crate) type Labels = BTreeMap<u64, String>;
 /// Raw size at which a page of labels is cut.
 const PAGE_BYTES: usize = 1 << 20;
 
+/// What is stored of a label.
+#[derive(Serialize, Deserialize)]
+struct LabelRecord<'a> {
+    /// The series, minus that of the label before it in the page.
+    step: u64,
+    text: &'a str,
+}
+
 /// The pages of `labels.bin`: ids ascending as differences, each with its text. Every page begins anew.
 pub(crate) fn encode(labels: &Labels) -> Vec<Vec<u8>> {
     let mut pages = Vec::new();
-    let (mut count, mut last, mut records) = (0u64, 0, Vec::new());
+    let (mut count, mut last, mut records) = (0usize, 0, Vec::new());
     let mut left = labels.len();
     for (series, label) in labels {
-        put(series - last, &mut records);
-        put_bytes(label.as_bytes(), &mut records);
+        let record = LabelRecord {
+            step: series - last,
+            text: label,
+        };
+        wire::append(&record, &mut records);
         last = *series;
         count += 1;
         left -= 1;
         if records.len() >= PAGE_BYTES || left == 0 {
             let mut page = Vec::with_capacity(records.len() + 10);
-            put(count, &mut page);
+            wire::append(&count, &mut page);
             page.append(&mut records);
             pages.push(page);
             (count, last) = (0, 0);
@@ -36,10 +48,10 @@ pub(crate) fn encode(labels: &Labels) -> Vec<Vec<u8>> {
 /// Reads a page back and adds its labels; its first id must follow those that are there.
 pub(crate) fn decode(bytes: &[u8], labels: &mut Labels) -> Result<()> {
     let mut reader = Reader::new(bytes, "labels.bin");
-    let count = reader.count(2)?;
+    let records: Vec<LabelRecord<'_>> = reader.read()?;
+    reader.finish()?;
     let mut last = 0u64;
-    for index in 0..count {
-        let step = reader.number()?;
+    for (index, LabelRecord { step, text }) in records.into_iter().enumerate() {
         if index > 0 && step == 0 {
             return Err(reader.fault("a series twice"));
         }
@@ -52,9 +64,9 @@ pub(crate) fn decode(bytes: &[u8], labels: &mut Labels) -> Result<()> {
         {
             return Err(reader.fault("series out of order"));
         }
-        labels.insert(last, reader.text()?.to_owned());
+        labels.insert(last, text.to_owned());
     }
-    reader.finish()
+    Ok(())
 }
 
 /// Writes the pages and returns where they lie.
@@ -92,6 +104,9 @@ mod tests {
         assert_eq!(decode_all(&pages).unwrap(), labels);
         for cut in 0..pages[0].len() {
             assert!(decode(&pages[0][..cut], &mut Labels::new()).is_err());
+        }
+        for damaged in wire::with_huge_numbers(&pages[0]) {
+            let _ = decode(&damaged, &mut Labels::new());
         }
         assert!(decode_all(&[pages[0].clone(), pages[0].clone()]).is_err());
     }

@@ -1,81 +1,76 @@
-//! Least and greatest values of columns: as bytes in tag metadata, as JSON in manifests.
+//! Least and greatest values of columns: as records in tag metadata, as JSON in manifests.
 
-use crate::error::Result;
-use crate::wire::{Reader, put, put_bytes, put_signed};
+use crate::wire::Bytes;
 use serde::{Deserialize, Serialize};
 use sidx_kernels::ValueRange;
 
-const NONE: u64 = 0;
-const INTS: u64 = 1;
-const FLOATS: u64 = 2;
-const BOOLS: u64 = 3;
-const BYTES: u64 = 4;
-const BYTES_UNBOUNDED: u64 = 5;
+/// Limits in a record. The code of a variant is its place.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum LimitsRecord<'a> {
+    None,
+    Ints {
+        min: i64,
+        max: i64,
+    },
+    Floats {
+        min: f64,
+        max: f64,
+        nan: bool,
+    },
+    /// Bit 0 least, bit 1 greatest.
+    Bools(u8),
+    Bytes {
+        #[serde(borrow)]
+        min: Bytes<'a>,
+        #[serde(borrow)]
+        max: Bytes<'a>,
+    },
+    BytesUnbounded {
+        #[serde(borrow)]
+        min: Bytes<'a>,
+    },
+}
 
-/// Appends limits: a code, then the two values.
-pub(crate) fn put_limits(limits: &ValueRange, out: &mut Vec<u8>) {
-    match limits {
-        ValueRange::None => put(NONE, out),
-        ValueRange::Int { min, max } => {
-            put(INTS, out);
-            put_signed(*min, out);
-            put_signed(*max, out);
-        }
-        ValueRange::Float { min, max, nan } => {
-            put(FLOATS, out);
-            out.extend_from_slice(&min.to_bits().to_le_bytes());
-            out.extend_from_slice(&max.to_bits().to_le_bytes());
-            out.push(u8::from(*nan));
-        }
-        ValueRange::Bool { min, max } => {
-            put(BOOLS, out);
-            out.push(u8::from(*min) | u8::from(*max) << 1);
-        }
-        ValueRange::Bytes {
-            min,
-            max: Some(max),
-        } => {
-            put(BYTES, out);
-            put_bytes(min, out);
-            put_bytes(max, out);
-        }
-        ValueRange::Bytes { min, max: None } => {
-            put(BYTES_UNBOUNDED, out);
-            put_bytes(min, out);
+impl<'a> From<&'a ValueRange> for LimitsRecord<'a> {
+    #[inline]
+    fn from(limits: &'a ValueRange) -> Self {
+        match *limits {
+            ValueRange::None => Self::None,
+            ValueRange::Int { min, max } => Self::Ints { min, max },
+            ValueRange::Float { min, max, nan } => Self::Floats { min, max, nan },
+            ValueRange::Bool { min, max } => Self::Bools(u8::from(min) | u8::from(max) << 1),
+            ValueRange::Bytes { ref min, ref max } => match max {
+                Some(max) => Self::Bytes {
+                    min: Bytes(min),
+                    max: Bytes(max),
+                },
+                None => Self::BytesUnbounded { min: Bytes(min) },
+            },
         }
     }
 }
 
-/// Reads what [`put_limits`] wrote.
-pub(crate) fn read_limits(reader: &mut Reader<'_>) -> Result<ValueRange> {
-    Ok(match reader.number()? {
-        NONE => ValueRange::None,
-        INTS => ValueRange::Int {
-            min: reader.signed()?,
-            max: reader.signed()?,
-        },
-        FLOATS => ValueRange::Float {
-            min: f64::from_bits(reader.fixed_u64()?),
-            max: f64::from_bits(reader.fixed_u64()?),
-            nan: reader.byte()? != 0,
-        },
-        BOOLS => {
-            let bits = reader.byte()?;
-            ValueRange::Bool {
+impl From<LimitsRecord<'_>> for ValueRange {
+    #[inline]
+    fn from(record: LimitsRecord<'_>) -> Self {
+        match record {
+            LimitsRecord::None => Self::None,
+            LimitsRecord::Ints { min, max } => Self::Int { min, max },
+            LimitsRecord::Floats { min, max, nan } => Self::Float { min, max, nan },
+            LimitsRecord::Bools(bits) => Self::Bool {
                 min: bits & 1 != 0,
                 max: bits & 2 != 0,
-            }
+            },
+            LimitsRecord::Bytes { min, max } => Self::Bytes {
+                min: min.0.to_vec(),
+                max: Some(max.0.to_vec()),
+            },
+            LimitsRecord::BytesUnbounded { min } => Self::Bytes {
+                min: min.0.to_vec(),
+                max: None,
+            },
         }
-        BYTES => ValueRange::Bytes {
-            min: reader.bytes()?.to_vec(),
-            max: Some(reader.bytes()?.to_vec()),
-        },
-        BYTES_UNBOUNDED => ValueRange::Bytes {
-            min: reader.bytes()?.to_vec(),
-            max: None,
-        },
-        code => return Err(reader.fault(&format!("unknown code {code} of limits"))),
-    })
+    }
 }
 
 /// Limits in a manifest. Floats are text, since JSON has no infinities; byte strings are lists of numbers.
@@ -201,6 +196,7 @@ pub(crate) fn union(one: &ValueRange, other: &ValueRange) -> ValueRange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::{self, Reader};
 
     fn samples() -> Vec<ValueRange> {
         vec![
@@ -241,16 +237,20 @@ mod tests {
     #[test]
     fn limits_return() {
         for limits in samples() {
-            let mut bytes = Vec::new();
-            put_limits(&limits, &mut bytes);
+            let bytes = wire::write(&LimitsRecord::from(&limits));
             let mut reader = Reader::new(&bytes, "limits");
-            assert_eq!(read_limits(&mut reader).unwrap(), limits);
+            let read: LimitsRecord<'_> = reader.read().unwrap();
+            assert_eq!(ValueRange::from(read), limits);
             reader.finish().unwrap();
             let json = serde_json::to_string(&LimitsText::from(&limits)).unwrap();
             let text: LimitsText = serde_json::from_str(&json).unwrap();
             assert_eq!(text.range(), limits, "{json}");
             for cut in 0..bytes.len() {
-                assert!(read_limits(&mut Reader::new(&bytes[..cut], "limits")).is_err());
+                let read = Reader::new(&bytes[..cut], "limits").read::<LimitsRecord<'_>>();
+                assert!(read.is_err());
+            }
+            for damaged in wire::with_huge_numbers(&bytes) {
+                let _ = Reader::new(&damaged, "limits").read::<LimitsRecord<'_>>();
             }
         }
     }

@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::host::{Form, Host, Medium};
 use crate::types::Region;
 use crate::types::{Damage, FlushNeed, View};
-use crate::wire::{Reader, put, put_bytes, put_term};
+use crate::wire::{self, Bytes, Reader, Sequence};
+use serde::{Deserialize, Serialize};
 use sidx_log::Term;
 use std::sync::Arc;
 
@@ -217,77 +218,120 @@ pub(crate) struct PartNames {
     pub(crate) quarantined: Vec<Quarantined>,
 }
 
+/// A view as bytes.
+#[derive(Serialize, Deserialize)]
+struct ViewRecord<'a, P> {
+    term: Term,
+    parts: P,
+    /// Rare and short, so its format is that of the snapshot; nothing when there are none.
+    #[serde(borrow)]
+    quarantined: Bytes<'a>,
+}
+
+/// A part in a view. Most have the term of the one before them.
+#[derive(Serialize, Deserialize)]
+enum PartRecord {
+    InMemory(u64),
+    /// Of the term of the part in the store before it, or of the list; whether it is one file.
+    Durable(u64, bool),
+    OfAnotherTerm(u64, bool, Term),
+}
+
 impl PartNames {
     pub(crate) fn write(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(32 + self.parts.len() * 4);
-        put_term(self.term, &mut bytes);
-        put(self.parts.len() as u64, &mut bytes);
-        // Most parts have the term of the one before them.
         let mut last = self.term;
-        for (name, medium) in &self.parts {
-            let is_durable = u64::from(*medium == Medium::Durable);
-            let is_file = u64::from(is_durable == 1 && name.form == Form::File);
-            let changes = *medium == Medium::Durable && name.term != last;
-            put(
-                is_durable | u64::from(changes) << 1 | is_file << 2,
-                &mut bytes,
-            );
-            put(name.number, &mut bytes);
-            if changes {
-                put_term(name.term, &mut bytes);
+        let is_file = |name: &PartName| name.form == Form::File;
+        let record_of = move |(name, medium): &(PartName, Medium)| match medium {
+            Medium::Memory => PartRecord::InMemory(name.number),
+            Medium::Durable if name.term == last => PartRecord::Durable(name.number, is_file(name)),
+            Medium::Durable => {
                 last = name.term;
+                PartRecord::OfAnotherTerm(name.number, is_file(name), name.term)
             }
-        }
-        // Rare and short, so its format is that of the snapshot.
+        };
         let quarantined = match self.quarantined.is_empty() {
             true => Vec::new(),
             false => serde_json::to_vec(&self.quarantined).unwrap_or_default(),
         };
-        put_bytes(&quarantined, &mut bytes);
-        bytes
+        wire::write(&ViewRecord {
+            term: self.term,
+            parts: Sequence(self.parts.iter().map(record_of)),
+            quarantined: Bytes(&quarantined),
+        })
     }
 
     pub(crate) fn read(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes, "view");
-        let term = reader.term()?;
-        let count = reader.count(2)?;
-        let mut parts = Vec::with_capacity(count);
-        let mut last = term;
-        for _ in 0..count {
-            let code = reader.number()?;
-            let number = reader.number()?;
-            let name = match code {
-                0 => (PartName::in_memory(number), Medium::Memory),
-                1 | 3 | 5 | 7 => {
-                    if code & 2 != 0 {
-                        last = reader.term()?;
-                    }
-                    let form = match code & 4 {
-                        0 => Form::Folder,
-                        _ => Form::File,
-                    };
-                    let term = last;
-                    (PartName { number, term, form }, Medium::Durable)
-                }
-                _ => {
-                    return Err(Error::invalid(format!(
-                        "a view has no parts of kind {code}"
-                    )));
-                }
+        let view: ViewRecord<'_, Vec<PartRecord>> = reader.read()?;
+        reader.finish()?;
+        let mut last = view.term;
+        let stored = |number, is_file, term| {
+            let form = match is_file {
+                false => Form::Folder,
+                true => Form::File,
             };
-            parts.push(name);
-        }
-        let quarantined = match reader.bytes()? {
+            (PartName { number, term, form }, Medium::Durable)
+        };
+        let part_of = |record| match record {
+            PartRecord::InMemory(number) => (PartName::in_memory(number), Medium::Memory),
+            PartRecord::Durable(number, is_file) => stored(number, is_file, last),
+            PartRecord::OfAnotherTerm(number, is_file, term) => {
+                last = term;
+                stored(number, is_file, term)
+            }
+        };
+        let parts = view.parts.into_iter().map(part_of).collect();
+        let quarantined = match view.quarantined.0 {
             [] => Vec::new(),
             json => serde_json::from_slice(json).map_err(|cause| {
-                Error::invalid(format!("the view's list of lost parts is broken: {cause}"))
+                reader.fault(&format!("the list of lost parts is broken: {cause}"))
             })?,
         };
-        reader.finish()?;
         Ok(Self {
-            term,
+            term: view.term,
             parts,
             quarantined,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::with_huge_numbers;
+
+    #[test]
+    fn names_return() {
+        let term = |number| Term { number, nonce: 7 };
+        let of = |number, term| {
+            let form = match number % 2 {
+                0 => Form::Folder,
+                _ => Form::File,
+            };
+            (PartName { number, term, form }, Medium::Durable)
+        };
+        let names = PartNames {
+            term: term(3),
+            parts: vec![
+                of(1, Term::NONE),
+                of(2, Term::NONE),
+                of(u64::MAX, term(3)),
+                (PartName::in_memory(300), Medium::Memory),
+                of(5, term(3)),
+            ],
+            quarantined: vec![Quarantined {
+                part: "log".to_owned(),
+                reason: "torn".to_owned(),
+                lost: vec![Region::everywhere(None)],
+            }],
+        };
+        let bytes = names.write();
+        assert_eq!(PartNames::read(&bytes).unwrap(), names);
+        for cut in 0..bytes.len() {
+            assert!(PartNames::read(&bytes[..cut]).is_err());
+        }
+        for damaged in with_huge_numbers(&bytes) {
+            let _ = PartNames::read(&damaged);
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 use super::block::{Block, BlockNumber, BlockPlace, Ordinal, PayloadPiece};
 use super::column::{Longest, PartColumn, TagColumn};
+use super::extent::ExtentRecord;
 use super::footer;
 use super::frame::{FrameEntry, FrameNumber};
 use super::labels::{self, Labels};
@@ -15,7 +16,8 @@ use super::summary::Summary;
 use super::tag::{TagPage, put_page, read_page};
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Codec, Extent, FileSummary, Host, Medium, Piece};
-use crate::wire::{Reader, put, put_bytes, put_extent};
+use crate::wire::{self, Reader, Sequence};
+use serde::{Deserialize, Serialize};
 use sidx_columns::ColumnType;
 use sidx_kernels::ValueRange;
 use std::sync::{Arc, OnceLock};
@@ -33,6 +35,24 @@ struct Record {
     blocks: Vec<Block>,
     /// The pages of each block, one per column.
     pages: Vec<Option<TagPage>>,
+}
+
+/// What a record begins with; its blocks and their pages follow.
+#[derive(Serialize, Deserialize)]
+struct Front<L, C> {
+    ids: (u64, u64),
+    longest_payload_bytes: u32,
+    longest_tag_bytes: u32,
+    labels: L,
+    columns: C,
+    blocks: usize,
+}
+
+/// What a record has of a column.
+#[derive(Serialize, Deserialize)]
+struct ColumnRecord<'a> {
+    name: &'a str,
+    kind: u8,
 }
 
 /// A part in memory under construction.
@@ -123,21 +143,19 @@ impl<'h, H: Host> MemoryPartWriter<'h, H> {
 
 impl Record {
     fn write(&self) -> Vec<u8> {
+        let front = Front {
+            ids: self.ids,
+            longest_payload_bytes: self.longest.payload_bytes,
+            longest_tag_bytes: self.longest.tag_bytes,
+            labels: Sequence(self.labels.iter().copied().map(ExtentRecord::from)),
+            columns: Sequence(self.columns.iter().map(|column| ColumnRecord {
+                name: &column.name,
+                kind: column.kind.code(),
+            })),
+            blocks: self.blocks.len(),
+        };
         let mut out = Vec::with_capacity(256 + self.blocks.len() * 256);
-        put(self.ids.0, &mut out);
-        put(self.ids.1, &mut out);
-        put(u64::from(self.longest.payload_bytes), &mut out);
-        put(u64::from(self.longest.tag_bytes), &mut out);
-        put(self.labels.len() as u64, &mut out);
-        self.labels
-            .iter()
-            .for_each(|extent| put_extent(extent, &mut out));
-        put(self.columns.len() as u64, &mut out);
-        for column in &self.columns {
-            put_bytes(column.name.as_bytes(), &mut out);
-            out.push(column.kind.code());
-        }
-        put(self.blocks.len() as u64, &mut out);
+        wire::append(&front, &mut out);
         self.blocks.iter().for_each(|block| block.write(&mut out));
         for page in &self.pages {
             put_page(page.as_ref(), &mut out);
@@ -147,25 +165,26 @@ impl Record {
 
     fn read(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes, "record of a part in memory");
+        let front: Front<Vec<ExtentRecord>, Vec<ColumnRecord<'_>>> = reader.read()?;
+        let mut columns = Vec::with_capacity(front.columns.len());
+        for ColumnRecord { name, kind } in front.columns {
+            let kind =
+                ColumnType::from_code(kind).ok_or_else(|| reader.fault("unknown column type"))?;
+            let name = name.to_owned();
+            columns.push(TagColumn { name, kind });
+        }
         let mut record = Self {
-            ids: (reader.number()?, reader.number()?),
+            ids: front.ids,
             longest: Longest {
-                payload_bytes: reader.small()?,
-                tag_bytes: reader.small()?,
+                payload_bytes: front.longest_payload_bytes,
+                tag_bytes: front.longest_tag_bytes,
             },
+            labels: front.labels.into_iter().map(Extent::from).collect(),
+            columns,
             ..Self::default()
         };
-        for _ in 0..reader.count(8)? {
-            record.labels.push(reader.extent()?);
-        }
-        for _ in 0..reader.count(2)? {
-            let name = reader.text()?.to_owned();
-            let kind = ColumnType::from_code(reader.byte()?)
-                .ok_or_else(|| reader.fault("unknown column type"))?;
-            record.columns.push(TagColumn { name, kind });
-        }
         let mut rows = 0u64;
-        for _ in 0..reader.count(8)? {
+        for _ in 0..front.blocks {
             let block = Block::read(&mut reader, Ordinal(rows))?;
             rows += u64::from(block.rows);
             record.blocks.push(block);
@@ -473,6 +492,9 @@ mod tests {
         assert_eq!(Record::read(&bytes).unwrap(), record);
         for cut in 0..bytes.len() {
             assert!(Record::read(&bytes[..cut]).is_err());
+        }
+        for damaged in wire::with_huge_numbers(&bytes) {
+            let _ = Record::read(&damaged);
         }
     }
 

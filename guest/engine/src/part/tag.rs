@@ -4,10 +4,12 @@
 //! A tag may have several types in one part; each (tag, type) is a *column*, and all columns of a tag
 //! share its three files.
 
-use super::limits::{put_limits, read_limits};
+use super::extent::ExtentRecord;
+use super::limits::LimitsRecord;
 use crate::error::Result;
 use crate::host::{Extent, Piece};
-use crate::wire::{Reader, put, put_extent};
+use crate::wire::{self, Reader};
+use serde::{Deserialize, Serialize};
 use sidx_columns::{ColumnType, ValueType};
 use sidx_kernels::ValueRange;
 
@@ -33,23 +35,28 @@ impl TagPage {
     }
 }
 
+/// What is stored of a page, behind how many rows have a value.
+#[derive(Serialize, Deserialize)]
+struct PageRecord<'a> {
+    extent: ExtentRecord,
+    filter: Option<ExtentRecord>,
+    #[serde(borrow)]
+    limits: LimitsRecord<'a>,
+}
+
 /// Appends the record of one column of one block: present rows (0 and nothing more when the block
 /// lacks the column), page, filter, limits.
 pub(crate) fn put_page(page: Option<&TagPage>, out: &mut Vec<u8>) {
     let Some(page) = page else {
-        put(0, out);
+        wire::append(&0u32, out);
         return;
     };
-    put(u64::from(page.present), out);
-    put_extent(&page.extent, out);
-    match &page.filter {
-        Some(filter) => {
-            out.push(1);
-            put_extent(filter, out);
-        }
-        None => out.push(0),
-    }
-    put_limits(&page.limits, out);
+    let record = PageRecord {
+        extent: page.extent.into(),
+        filter: page.filter.map(ExtentRecord::from),
+        limits: LimitsRecord::from(&page.limits),
+    };
+    wire::append(&(page.present, record), out);
 }
 
 /// Reads what [`put_page`] wrote, for a block of `rows` rows and a column of type `kind`.
@@ -58,27 +65,22 @@ pub(crate) fn read_page(
     kind: ColumnType,
     rows: u32,
 ) -> Result<Option<TagPage>> {
-    let present = reader.small()?;
+    let present: u32 = reader.read()?;
     if present == 0 {
         return Ok(None);
     }
     if present > rows {
         return Err(reader.fault(&format!("{present} values in a block of {rows} rows")));
     }
-    let extent = reader.extent()?;
-    let filter = match reader.byte()? {
-        0 => None,
-        1 => Some(reader.extent()?),
-        other => return Err(reader.fault(&format!("unknown filter flag {other}"))),
-    };
-    let limits = read_limits(reader)?;
+    let record: PageRecord<'_> = reader.read()?;
+    let limits = ValueRange::from(record.limits);
     if !fits(&limits, kind) {
         return Err(reader.fault(&format!("limits of another type than {kind}")));
     }
     Ok(Some(TagPage {
         present,
-        extent,
-        filter,
+        extent: record.extent.into(),
+        filter: record.filter.map(Extent::from),
         limits,
     }))
 }
@@ -123,6 +125,12 @@ mod tests {
             let mut reader = Reader::new(&bytes, "tag");
             assert_eq!(read_page(&mut reader, kind, 3).unwrap(), page);
             reader.finish().unwrap();
+            for cut in 0..bytes.len() {
+                assert!(read_page(&mut Reader::new(&bytes[..cut], "tag"), kind, 3).is_err());
+            }
+            for damaged in wire::with_huge_numbers(&bytes) {
+                let _ = read_page(&mut Reader::new(&damaged, "tag"), kind, 3);
+            }
         }
     }
 
