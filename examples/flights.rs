@@ -1,15 +1,15 @@
 //! Loads the departures from New York in January 2013 and asks for the 20 most delayed United flights
 //! from Newark, then again after flush, merge and reopening.
 
-use std::error::Error;
 use std::io::Read;
 use std::time::Instant;
 
+use anyhow::Context;
 use sidx_host::{Batch, Index, Row, Store};
 
 const BATCH_ROWS: usize = 5_000;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     println!("Store: {} (removed at the end)", directory.path().display());
 
@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Reads the file and writes its rows: series = carrier, key = delay in minutes.
-fn load(index: &Index) -> Result<(u64, u64), Box<dyn Error>> {
+fn load(index: &Index) -> anyhow::Result<(u64, u64)> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/flights-2013-01.csv.gz");
     let mut text = String::new();
     flate2::read::GzDecoder::new(std::fs::File::open(path)?).read_to_string(&mut text)?;
@@ -50,7 +50,7 @@ fn load(index: &Index) -> Result<(u64, u64), Box<dyn Error>> {
         header
             .iter()
             .position(|field| field == name)
-            .ok_or("no such column")
+            .context("no such column")
     };
     let (carrier, delay) = (column("carrier")?, column("dep_delay")?);
     let (origin, dest, flight) = (column("origin")?, column("dest")?, column("flight")?);
@@ -85,7 +85,7 @@ fn load(index: &Index) -> Result<(u64, u64), Box<dyn Error>> {
     Ok((written, skipped))
 }
 
-fn most_delayed(index: &Index) -> Result<Vec<Row>, Box<dyn Error>> {
+fn most_delayed(index: &Index) -> anyhow::Result<Vec<Row>> {
     let mut cursor = index
         .query()
         .series("UA")
@@ -100,7 +100,7 @@ fn keys(rows: &[Row]) -> Vec<i64> {
     rows.iter().map(|row| row.key).collect()
 }
 
-fn print_most_delayed(index: &Index) -> Result<Vec<i64>, Box<dyn Error>> {
+fn print_most_delayed(index: &Index) -> anyhow::Result<Vec<i64>> {
     let started = Instant::now();
     let rows = most_delayed(index)?;
     let elapsed = started.elapsed();
@@ -132,6 +132,6 @@ fn print_most_delayed(index: &Index) -> Result<Vec<i64>, Box<dyn Error>> {
 }
 
 #[test]
-fn the_example_holds() -> Result<(), Box<dyn Error>> {
+fn the_example_holds() -> anyhow::Result<()> {
     main()
 }

@@ -1,10 +1,8 @@
 //! Key = duration: the slowest requests, and how many were slower than a limit.
 
-use std::error::Error;
-
 use sidx_host::{Batch, Store};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> anyhow::Result<()> {
     let index = Store::memory().index("requests").create()?;
     let mut batch = Batch::new();
     let mut state = 7u64;
@@ -55,6 +53,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn the_example_holds() -> Result<(), Box<dyn Error>> {
+fn the_example_holds() -> anyhow::Result<()> {
     main()
 }

@@ -1,8 +1,6 @@
 //! Key = sequence number: an index that flushes and merges only when its owner says so, by a policy made of
 //! the numbers that the index tells of itself.
 
-use std::error::Error;
-
 use sidx_host::{Batch, Index, Medium, PartInfo, Store};
 
 /// When to flush and to merge; an owner knows what no default can: when it is quiet, how long an opening may
@@ -20,7 +18,7 @@ struct Policy {
 
 impl Policy {
     /// Does what is due, and says what it did.
-    fn keep_up(&self, index: &Index, is_quiet: bool) -> Result<Vec<&'static str>, Box<dyn Error>> {
+    fn keep_up(&self, index: &Index, is_quiet: bool) -> anyhow::Result<Vec<&'static str>> {
         let mut done = Vec::new();
         let health = index.health();
         if health.memory.used_bytes >= self.memory_bytes
@@ -46,13 +44,13 @@ impl Policy {
 }
 
 /// The parts in files, oldest first.
-fn files(index: &Index) -> Result<Vec<PartInfo>, Box<dyn Error>> {
+fn files(index: &Index) -> anyhow::Result<Vec<PartInfo>> {
     let mut parts = index.part_list()?;
     parts.retain(|part| part.medium == Medium::File);
     Ok(parts)
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> anyhow::Result<()> {
     const BATCHES: i64 = 60;
     const ROWS: i64 = 500;
     let directory = tempfile::tempdir()?;
@@ -128,6 +126,6 @@ fn print_parts(parts: &[PartInfo]) {
 }
 
 #[test]
-fn the_example_holds() -> Result<(), Box<dyn Error>> {
+fn the_example_holds() -> anyhow::Result<()> {
     main()
 }

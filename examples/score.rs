@@ -1,11 +1,9 @@
 //! Key = score: a leaderboard, best first, with one line per player; and ratings that are no whole numbers,
 //! as keys that keep their order.
 
-use std::error::Error;
-
 use sidx_host::{Batch, Index, Store};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> anyhow::Result<()> {
     let index = Store::memory().index("scores").create()?;
     leaderboard(&index)?;
     ratings(&index)?;
@@ -14,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Points are whole numbers: keys as they are.
-fn leaderboard(index: &Index) -> Result<(), Box<dyn Error>> {
+fn leaderboard(index: &Index) -> anyhow::Result<()> {
     let mut batch = Batch::new();
     let games = [
         ("ada", 410, 1),
@@ -72,7 +70,7 @@ fn rating_key(rating: f64) -> i64 {
 }
 
 /// A range of ratings.
-fn ratings(index: &Index) -> Result<(), Box<dyn Error>> {
+fn ratings(index: &Index) -> anyhow::Result<()> {
     let mut batch = Batch::new();
     let films = [
         ("Metropolis", 8.3125),
@@ -121,7 +119,7 @@ fn float_of(key: i64) -> f64 {
 }
 
 /// Measurements of any size: the bits of the float as the key.
-fn measurements(index: &Index) -> Result<(), Box<dyn Error>> {
+fn measurements(index: &Index) -> anyhow::Result<()> {
     let values = [6.02e23, -1.5, 1e-300, -0.0, 0.25, -7e88, f64::INFINITY];
     let mut batch = Batch::new();
     for value in values {
@@ -149,6 +147,6 @@ fn measurements(index: &Index) -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn the_example_holds() -> Result<(), Box<dyn Error>> {
+fn the_example_holds() -> anyhow::Result<()> {
     main()
 }

@@ -1,10 +1,8 @@
 //! Key = sequence number: a log of changes that a consumer follows from where it stopped.
 
-use std::error::Error;
-
 use sidx_host::{Batch, Store};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let index = Store::open(&directory.path().to_string_lossy())?
         .index("changes")
@@ -41,6 +39,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn the_example_holds() -> Result<(), Box<dyn Error>> {
+fn the_example_holds() -> anyhow::Result<()> {
     main()
 }

@@ -1,12 +1,10 @@
 //! Key = time: events of several machines in one order, a window of time, and dropping what is old.
 
-use std::error::Error;
-
 use sidx_host::{Batch, Retention, Store};
 
 const SECOND_NS: i64 = 1_000_000_000;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> anyhow::Result<()> {
     let index = Store::memory().index("events").create()?;
     let start = 1_700_000_000 * SECOND_NS;
     let mut batch = Batch::new();
@@ -53,6 +51,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
-fn the_example_holds() -> Result<(), Box<dyn Error>> {
+fn the_example_holds() -> anyhow::Result<()> {
     main()
 }

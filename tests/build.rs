@@ -10,6 +10,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use anyhow::{Context, Result, bail};
 use component::PREBUILT;
 
 /// Without the vector instructions that the component has: with what every host has.
@@ -18,18 +19,18 @@ const PLAIN: &str = "";
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
+        Err(error) => {
             // Nothing is left to try when even stderr is closed.
-            let _ = writeln!(io::stderr(), "\n{message}\n");
+            let _ = writeln!(io::stderr(), "\n{error:#}\n");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run() -> Result<(), String> {
+fn run() -> Result<()> {
     // Where the shipped component cannot be built, these cannot be either; their tests will say so.
     let is_prebuilt = env::var_os(PREBUILT).is_some_and(|path| !path.is_empty());
-    let made = |make: &dyn Fn() -> Result<Vec<u8>, String>| match is_prebuilt {
+    let made = |make: &dyn Fn() -> Result<Vec<u8>>| match is_prebuilt {
         true => Ok(Vec::new()),
         false => make(),
     };
@@ -46,13 +47,13 @@ fn run() -> Result<(), String> {
     write("storage-checks.wasm", &checks)
 }
 
-fn write(name: &str, bytes: &[u8]) -> Result<(), String> {
+fn write(name: &str, bytes: &[u8]) -> Result<()> {
     let path = component::variable("OUT_DIR")?.join(name);
-    fs::write(&path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))
+    fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The module of a folder of `tests`, whose package is named after it; with other flags than the component's.
-fn module(folder: &str, flags: Option<&str>) -> Result<Vec<u8>, String> {
+fn module(folder: &str, flags: Option<&str>) -> Result<Vec<u8>> {
     let workspace = component::workspace()?;
     let sources = workspace.join(format!("tests/{folder}"));
     writeln!(
@@ -60,16 +61,14 @@ fn module(folder: &str, flags: Option<&str>) -> Result<Vec<u8>, String> {
         "cargo::rerun-if-changed={}",
         sources.display()
     )
-    .map_err(|error| format!("cannot write to stdout: {error}"))?;
+    .context("cannot write to stdout")?;
     let package = format!("sidx-{folder}");
     let mut cargo = component::guest_cargo(&workspace, &package)?;
     cargo.envs(flags.map(|flags| ("RUSTFLAGS", flags)));
-    let output = cargo
-        .output()
-        .map_err(|error| format!("cannot start cargo: {error}"))?;
+    let output = cargo.output().context("cannot start cargo")?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("building tests/{folder} failed:\n{stderr}"));
+        bail!("building tests/{folder} failed:\n{stderr}");
     }
     component::read(&component::module_path(&package)?)
 }

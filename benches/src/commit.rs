@@ -4,11 +4,11 @@
 //! measures one writer and many in turn, so that both see the same machine; all rows are counted at the
 //! end.
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use anyhow::{anyhow, bail};
 use clap::Parser;
 use sidx_benches::spread::Spread;
 use sidx_host::{Batch, Durability, Index, Store};
@@ -32,7 +32,7 @@ struct Arguments {
     rounds: u32,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let directory = match &arguments.directory {
         Some(directory) => tempfile::tempdir_in(directory)?,
@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let rows = index.query().count()?;
         if rows != written * arguments.rows as u64 {
-            return Err(format!("{rows} rows are there, {written} batches were written").into());
+            bail!("{rows} rows are there, {written} batches were written");
         }
         let counters = index.health().counters;
         println!(
@@ -91,7 +91,7 @@ fn measure(
     durability: Durability,
     writers: u32,
     arguments: &Arguments,
-) -> Result<Measured, Box<dyn Error>> {
+) -> anyhow::Result<Measured> {
     let window = Duration::from_millis(arguments.window_ms);
     let start = Instant::now();
     let batches = thread::scope(|scope| {
@@ -103,12 +103,9 @@ fn measure(
             .collect();
         let mut sum = 0;
         for thread in threads {
-            sum += thread
-                .join()
-                .map_err(|_| "a writer panicked")?
-                .map_err(|error| error.to_string())?;
+            sum += thread.join().map_err(|_| anyhow!("a writer panicked"))??;
         }
-        Ok::<u64, String>(sum)
+        anyhow::Ok(sum)
     })?;
     Ok(Measured {
         batches,

@@ -3,10 +3,10 @@
 //! `cargo run --package sidx-benches --bin plot -- FIGURES.jsonl OUT.svg --figures q1-asc,q2-asc`
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::Parser;
 use plotters::prelude::*;
 use serde_json::Value;
@@ -38,14 +38,14 @@ struct Arguments {
 /// Rows and value of each point, by figure.
 type Lines = BTreeMap<String, BTreeMap<u64, f64>>;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let (lines, unit) = read(&arguments)?;
     draw(&arguments, &lines, &unit)
 }
 
 /// The wanted lines and their unit.
-fn read(arguments: &Arguments) -> Result<(Lines, String), Box<dyn Error>> {
+fn read(arguments: &Arguments) -> anyhow::Result<(Lines, String)> {
     let mut lines = Lines::new();
     let mut unit = String::new();
     for line in fs::read_to_string(&arguments.input)?.lines() {
@@ -71,12 +71,12 @@ fn read(arguments: &Arguments) -> Result<(Lines, String), Box<dyn Error>> {
         }
     }
     match lines.is_empty() {
-        true => Err("there is no such figure in the input".into()),
+        true => bail!("there is no such figure in the input"),
         false => Ok((lines, unit)),
     }
 }
 
-fn draw(arguments: &Arguments, lines: &Lines, unit: &str) -> Result<(), Box<dyn Error>> {
+fn draw(arguments: &Arguments, lines: &Lines, unit: &str) -> anyhow::Result<()> {
     let points = || lines.values().flatten();
     let rows = |pick: fn(u64, u64) -> u64| points().map(|(rows, _)| *rows).reduce(pick);
     let values = |pick: fn(f64, f64) -> f64| points().map(|(_, value)| *value).reduce(pick);

@@ -3,9 +3,9 @@
 //!
 //! `cargo run --release --package sidx-benches --bin sandbox`
 
-use std::error::Error;
 use std::time::Instant;
 
+use anyhow::bail;
 use clap::Parser;
 use sidx_benches::spread::Spread;
 use sidx_benches::w1::{Generator, batch};
@@ -42,7 +42,7 @@ const FIGURES: [(&str, &str); 6] = [
     ("count status = 500, 3 endpoints", "us"),
 ];
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let engines = [Engine::Component, Engine::Native];
     let mut figures = [
@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             answers.push(measure(&arguments, engines[which], &mut figures[which])?);
         }
         if answers[0] != answers[1] {
-            return Err("the engines give different answers".into());
+            bail!("the engines give different answers");
         }
     }
     print(&figures);
@@ -75,7 +75,7 @@ fn measure(
     arguments: &Arguments,
     engine: Engine,
     figures: &mut [Spread],
-) -> Result<Vec<i64>, Box<dyn Error>> {
+) -> anyhow::Result<Vec<i64>> {
     let directory = tempfile::tempdir()?;
     let store = Store::open(&directory.path().to_string_lossy())?;
     let index = store
@@ -119,7 +119,7 @@ fn measure(
 }
 
 /// Asks one of the queries; the answer is a sum of keys, or a count.
-fn ask(index: &Index, query: usize) -> Result<i64, Box<dyn Error>> {
+fn ask(index: &Index, query: usize) -> anyhow::Result<i64> {
     let all = index.query();
     let cursor = match query {
         0 => all.series_id(42).descending().limit(20).run()?,

@@ -5,12 +5,12 @@
 //! `... -- memory /tmp/s` and `... -- cancel /tmp/s`. Memory is the greatest resident size of a process
 //! that does nothing else, so each figure needs a run of its own.
 
-use std::error::Error;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, anyhow, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use sidx_benches::spread::Spread;
 use sidx_benches::w1::{Generator, batch};
@@ -68,7 +68,7 @@ const NAME: &str = "w1";
 const REGEX: &str =
     r#"peer ~ "^10\\.(\\d+)\\.\\d*[13579]\\..*[02468]:\\d+7$" or endpoint ~ "(a|e)+source-.*9$""#;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match &arguments.task {
         Task::Load {
@@ -82,7 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn open(arguments: &Arguments, store: &str) -> Result<Index, Box<dyn Error>> {
+fn open(arguments: &Arguments, store: &str) -> anyhow::Result<Index> {
     let engine = match arguments.engine {
         EngineName::Component => Engine::Component,
         EngineName::Native => Engine::Native,
@@ -100,7 +100,7 @@ fn load(
     rows: u64,
     series: u64,
     parts_mib: Option<u64>,
-) -> Result<(), Box<dyn Error>> {
+) -> anyhow::Result<()> {
     let index = open(arguments, store)?;
     let generator = Generator::new(series);
     let part_bytes = parts_mib.unwrap_or(64) << 20;
@@ -121,7 +121,7 @@ fn load(
     Ok(())
 }
 
-fn memory(arguments: &Arguments, store: &str, most: u64) -> Result<(), Box<dyn Error>> {
+fn memory(arguments: &Arguments, store: &str, most: u64) -> anyhow::Result<()> {
     let index = open(arguments, store)?;
     let before = resident_mib()?;
     let (mut rows, start) = (0u64, Instant::now());
@@ -131,7 +131,7 @@ fn memory(arguments: &Arguments, store: &str, most: u64) -> Result<(), Box<dyn E
         rows += batch.len() as u64;
         for key in batch.keys() {
             if *key < last {
-                return Err("the keys do not ascend".into());
+                bail!("the keys do not ascend");
             }
             last = *key;
         }
@@ -153,11 +153,11 @@ fn memory(arguments: &Arguments, store: &str, most: u64) -> Result<(), Box<dyn E
 }
 
 /// The greatest resident size of this process so far.
-fn resident_mib() -> Result<u64, Box<dyn Error>> {
+fn resident_mib() -> anyhow::Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.and_then(|line| line.split_whitespace().next());
-    Ok(kib.ok_or("no VmHWM")?.parse::<u64>()? >> 10)
+    Ok(kib.context("no VmHWM")?.parse::<u64>()? >> 10)
 }
 
 type Work = fn(&Index, CancelToken) -> sidx_host::Result<()>;
@@ -182,7 +182,7 @@ const WORK: [(&str, Work); 4] = [
     }),
 ];
 
-fn cancel(arguments: &Arguments, store: &str, rounds: u32) -> Result<(), Box<dyn Error>> {
+fn cancel(arguments: &Arguments, store: &str, rounds: u32) -> anyhow::Result<()> {
     let index = open(arguments, store)?;
     println!("{} rows", index.stats()?["rows"]);
     for (name, work) in WORK {
@@ -217,7 +217,7 @@ fn cancel(arguments: &Arguments, store: &str, rounds: u32) -> Result<(), Box<dyn
 }
 
 /// How long the work goes on after it was cancelled; none when it had ended before.
-fn latency(index: &Index, work: Work, at: Duration) -> Result<Option<Duration>, Box<dyn Error>> {
+fn latency(index: &Index, work: Work, at: Duration) -> anyhow::Result<Option<Duration>> {
     let (token, begun) = (CancelToken::new(), AtomicBool::new(false));
     let (cancelled, ended, result) = thread::scope(|scope| {
         let worker = scope.spawn(|| {
@@ -231,8 +231,8 @@ fn latency(index: &Index, work: Work, at: Duration) -> Result<Option<Duration>, 
         thread::sleep(at);
         let cancelled = Instant::now();
         token.cancel();
-        let (ended, result) = worker.join().map_err(|_| "the worker panicked")?;
-        Ok::<_, Box<dyn Error>>((cancelled, ended, result))
+        let (ended, result) = worker.join().map_err(|_| anyhow!("the worker panicked"))?;
+        anyhow::Ok((cancelled, ended, result))
     })?;
     match result {
         Ok(()) => Ok(None),

@@ -1,7 +1,5 @@
 //! Batches of workload W1.
 
-use std::error::Error;
-
 use sidx_host::Batch;
 pub use sidx_w1::{Columns, Generator, Row, peer};
 
@@ -9,7 +7,7 @@ pub use sidx_w1::{Columns, Generator, Row, peer};
 ///
 /// # Errors
 /// None that this workload can bring about; passed on from the library.
-pub fn batch(generator: &Generator, first: u64, count: u64) -> Result<Batch, Box<dyn Error>> {
+pub fn batch(generator: &Generator, first: u64, count: u64) -> anyhow::Result<Batch> {
     let Columns {
         series,
         keys,

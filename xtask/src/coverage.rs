@@ -14,6 +14,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use anyhow::{Context, Result, bail};
+
 /// Set while this program stands in for the compiler.
 const WRAPPER: &str = "SIDX_COVERAGE_WRAPPER";
 
@@ -144,16 +146,16 @@ pub fn stand_in() -> Option<ExitCode> {
 }
 
 /// Builds and runs all tests, and returns what they cover.
-pub fn run(root: &Path) -> Result<Coverage, String> {
+pub fn run(root: &Path) -> Result<Coverage> {
     // Asked first: the tests take long.
     let tools = tools()?;
     let folder = root.join("target/coverage");
     let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let built = cargo(root, &folder, &["--no-run", "--message-format=json"])?;
     let binaries = executables(&built);
     cargo(root, &folder, &[])?;
-    let profiles = profiles(&folder).map_err(|error| error.to_string())?;
+    let profiles = profiles(&folder)?;
     let merged = folder.join("all.profdata");
     let mut merge = Command::new(tools.join("llvm-profdata"));
     // A process that a test killed may have left half a profile.
@@ -172,8 +174,8 @@ pub fn run(root: &Path) -> Result<Coverage, String> {
     report(root, &folder, &output(&mut export)?)
 }
 
-fn cargo(root: &Path, folder: &Path, arguments: &[&str]) -> Result<String, String> {
-    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+fn cargo(root: &Path, folder: &Path, arguments: &[&str]) -> Result<String> {
+    let this = std::env::current_exe()?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(root)
@@ -186,11 +188,11 @@ fn cargo(root: &Path, folder: &Path, arguments: &[&str]) -> Result<String, Strin
 }
 
 /// What a command that must succeed printed.
-fn output(command: &mut Command) -> Result<String, String> {
+fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command
         .output()
-        .map_err(|error| format!("{name}: {error}; is the component llvm-tools installed?"))?;
+        .with_context(|| format!("{name} does not run; is the component llvm-tools installed?"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
@@ -198,7 +200,7 @@ fn output(command: &mut Command) -> Result<String, String> {
     let said = String::from_utf8_lossy(&said).into_owned();
     let end: Vec<&str> = said.lines().rev().take(40).collect();
     let end: Vec<&str> = end.into_iter().rev().collect();
-    Err(format!("{name} failed:\n{}", end.join("\n")))
+    bail!("{name} failed:\n{}", end.join("\n"))
 }
 
 /// The paths behind `"executable":"..."` in cargo's messages.
@@ -225,7 +227,7 @@ fn profiles(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Where rustup keeps the tools that fit the compiler.
-fn tools() -> Result<PathBuf, String> {
+fn tools() -> Result<PathBuf> {
     let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]))?;
     let version = output(Command::new("rustc").arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
@@ -236,14 +238,14 @@ fn tools() -> Result<PathBuf, String> {
     if path.join("llvm-cov").exists() {
         return Ok(path);
     }
-    Err("llvm-cov is missing: rustup component add llvm-tools".to_owned())
+    bail!("llvm-cov is missing: rustup component add llvm-tools")
 }
 
 /// Lines of a file that have code, with how often they ran.
 type Lines = BTreeMap<usize, u64>;
 
 /// Percentages per file and crate; the lines that never ran go to `target/coverage/missed.txt`.
-fn report(root: &Path, folder: &Path, lcov: &str) -> Result<Coverage, String> {
+fn report(root: &Path, folder: &Path, lcov: &str) -> Result<Coverage> {
     let files = lines_of(root, lcov);
     let (mut report, mut missed, mut faults) = (String::new(), String::new(), Vec::new());
     for each in CRATES {
@@ -275,7 +277,7 @@ fn report(root: &Path, folder: &Path, lcov: &str) -> Result<Coverage, String> {
             ));
         }
     }
-    fs::write(folder.join("missed.txt"), missed).map_err(|error| error.to_string())?;
+    fs::write(folder.join("missed.txt"), missed)?;
     Ok(Coverage { report, faults })
 }
 

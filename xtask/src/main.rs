@@ -61,7 +61,7 @@ fn main() -> ExitCode {
                 }
             }
             Err(problem) => {
-                println!("{problem}");
+                println!("{problem:#}");
                 ExitCode::FAILURE
             }
         },

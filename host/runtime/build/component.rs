@@ -10,6 +10,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::{Context, Result, bail};
+
 /// What the guest is compiled for.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -20,16 +22,15 @@ const VECTORS: &str = "-C target-feature=+simd128";
 pub(crate) const PREBUILT: &str = "SIDX_COMPONENT_WASM";
 
 /// Builds the component of a package, made of the engine and of other folders, and returns its bytes.
-pub(crate) fn component(package: &str, folders: &[&str]) -> Result<Vec<u8>, String> {
+pub(crate) fn component(package: &str, folders: &[&str]) -> Result<Vec<u8>> {
     let workspace = workspace()?;
-    announce_inputs(&workspace, folders)
-        .map_err(|error| format!("cannot write to stdout: {error}"))?;
+    announce_inputs(&workspace, folders).context("cannot write to stdout")?;
     wrap(&read(&build_module(&workspace, package)?)?)
 }
 
 /// The target folder of nested cargos, beside cargo's own `build`: whatever build script runs, and however
 /// often cargo finds that it has another one, the guest's dependencies are compiled once.
-fn guest_folder() -> Result<PathBuf, String> {
+fn guest_folder() -> Result<PathBuf> {
     let out = variable("OUT_DIR")?;
     let build = out.ancestors().find(|above| above.ends_with("build"));
     let beside = build.and_then(Path::parent).unwrap_or(&out);
@@ -37,25 +38,25 @@ fn guest_folder() -> Result<PathBuf, String> {
 }
 
 /// The folder of the workspace: the one above the crate that has the boundary.
-pub(crate) fn workspace() -> Result<PathBuf, String> {
+pub(crate) fn workspace() -> Result<PathBuf> {
     let package = variable("CARGO_MANIFEST_DIR")?;
     let mut above = package.ancestors();
     above
         .find(|folder| folder.join("wit").is_dir())
         .map(Path::to_path_buf)
-        .ok_or_else(|| format!("no folder above {} has wit/", package.display()))
+        .with_context(|| format!("no folder above {} has wit/", package.display()))
 }
 
 /// A variable that cargo sets for build scripts.
-pub(crate) fn variable(name: &str) -> Result<PathBuf, String> {
+pub(crate) fn variable(name: &str) -> Result<PathBuf> {
     env::var_os(name)
         .map(PathBuf::from)
-        .ok_or_else(|| format!("cargo did not set {name}"))
+        .with_context(|| format!("cargo did not set {name}"))
 }
 
 /// The bytes of a file.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Tells cargo what the component depends on.
@@ -85,23 +86,23 @@ fn announce_inputs(workspace: &Path, folders: &[&str]) -> io::Result<()> {
 }
 
 /// Compiles the guest and returns the path of its core module.
-fn build_module(workspace: &Path, package: &str) -> Result<PathBuf, String> {
+fn build_module(workspace: &Path, package: &str) -> Result<PathBuf> {
     let first = compile(workspace, package)?;
     if !first.success {
         if !first.target_is_missing {
-            return Err(format!("building the component failed:\n{}", first.stderr));
+            bail!("building the component failed:\n{}", first.stderr);
         }
         install_target()?;
         let second = compile(workspace, package)?;
         if !second.success {
-            return Err(format!("building the component failed:\n{}", second.stderr));
+            bail!("building the component failed:\n{}", second.stderr);
         }
     }
     module_path(package)
 }
 
 /// Where a nested cargo leaves the module of a package.
-pub(crate) fn module_path(package: &str) -> Result<PathBuf, String> {
+pub(crate) fn module_path(package: &str) -> Result<PathBuf> {
     let name = format!("{}.wasm", package.replace('-', "_"));
     Ok(guest_folder()?.join(TARGET).join("release").join(name))
 }
@@ -112,10 +113,10 @@ struct Compilation {
     stderr: String,
 }
 
-fn compile(workspace: &Path, package: &str) -> Result<Compilation, String> {
+fn compile(workspace: &Path, package: &str) -> Result<Compilation> {
     let output = guest_cargo(workspace, package)?
         .output()
-        .map_err(|error| format!("cannot start cargo: {error}"))?;
+        .context("cannot start cargo")?;
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     Ok(Compilation {
         success: output.status.success(),
@@ -126,7 +127,7 @@ fn compile(workspace: &Path, package: &str) -> Result<Compilation, String> {
 }
 
 /// A nested cargo that builds a package for the guest's target, in a clean environment.
-pub(crate) fn guest_cargo(workspace: &Path, package: &str) -> Result<Command, String> {
+pub(crate) fn guest_cargo(workspace: &Path, package: &str) -> Result<Command> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(workspace)
@@ -180,28 +181,28 @@ fn settings() -> Vec<(&'static str, &'static str)> {
 }
 
 /// Asks rustup for the target. Without rustup, or without a network, says what to do.
-fn install_target() -> Result<(), String> {
+fn install_target() -> Result<()> {
     let added = Command::new("rustup")
         .args(["target", "add", TARGET])
         .output();
     if added.is_ok_and(|output| output.status.success()) {
         return Ok(());
     }
-    Err(format!(
+    bail!(
         "sidx-host embeds a WebAssembly component, and the Rust target {TARGET} is not installed.\n\
          Run `rustup target add {TARGET}` (or install your distribution's rust-std for {TARGET}) and \
          build again,\nor set {PREBUILT} to a component that was built elsewhere."
-    ))
+    )
 }
 
 /// Makes a component of the core module.
-pub(crate) fn wrap(module: &[u8]) -> Result<Vec<u8>, String> {
+pub(crate) fn wrap(module: &[u8]) -> Result<Vec<u8>> {
     let mut encoder = wit_component::ComponentEncoder::default();
     let encoder = encoder
         .module(module)
-        .map_err(|error| format!("the guest's module carries no usable interface: {error:#}"))?;
+        .context("the guest's module carries no usable interface")?;
     encoder
         .validate(true)
         .encode()
-        .map_err(|error| format!("the guest's module does not make a component: {error:#}"))
+        .context("the guest's module does not make a component")
 }

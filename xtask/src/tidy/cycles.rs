@@ -22,7 +22,7 @@ pub(super) fn check(crates: &[Crate], files: &ReadFile<'_>, faults: &mut Vec<Str
         let modules = match modules::read(Path::new(&each.root), files) {
             Ok(modules) => modules,
             Err(problem) => {
-                faults.push(problem);
+                faults.push(problem.to_string());
                 continue;
             }
         };

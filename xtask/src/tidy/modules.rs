@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+use anyhow::{Context, Result, anyhow};
 use syn::visit::Visit as _;
 use syn::{Attribute, Ident, Item, ItemMod, Visibility};
 
@@ -41,7 +42,7 @@ pub(super) struct Import {
 }
 
 /// Reads the crate whose first file is `root`.
-pub(super) fn read(root: &Path, files: &ReadFile<'_>) -> Result<Vec<Module>, String> {
+pub(super) fn read(root: &Path, files: &ReadFile<'_>) -> Result<Vec<Module>> {
     let folder = root.parent().unwrap_or(Path::new("")).to_owned();
     let mut tree = Tree {
         files,
@@ -129,12 +130,12 @@ struct Tree<'a> {
 }
 
 impl Tree<'_> {
-    fn parse(&self, file: &Path) -> Result<Vec<Item>, String> {
+    fn parse(&self, file: &Path) -> Result<Vec<Item>> {
         let text =
-            (self.files)(file).ok_or_else(|| format!("{}: cannot be read", file.display()))?;
+            (self.files)(file).with_context(|| format!("{}: cannot be read", file.display()))?;
         let parsed = syn::parse_file(&text).map_err(|error| {
             let line = error.span().start().line;
-            format!("{}:{line}: {error}", file.display())
+            anyhow!("{}:{line}: {error}", file.display())
         })?;
         Ok(parsed.items)
     }
@@ -159,7 +160,7 @@ impl Tree<'_> {
         self.modules.len() - 1
     }
 
-    fn fill(&mut self, id: usize, items: &[Item], place: &Place) -> Result<(), String> {
+    fn fill(&mut self, id: usize, items: &[Item], place: &Place) -> Result<()> {
         for item in items {
             if code::attributes(item).iter().any(code::is_for_tests) {
                 continue;
@@ -188,7 +189,7 @@ impl Tree<'_> {
         Ok(())
     }
 
-    fn descend(&mut self, id: usize, module: &ItemMod, outer: &Place) -> Result<(), String> {
+    fn descend(&mut self, id: usize, module: &ItemMod, outer: &Place) -> Result<()> {
         let name = code::plain(&module.ident);
         let path = module.attrs.iter().find_map(named_file);
         let read;
@@ -197,7 +198,7 @@ impl Tree<'_> {
         } else {
             let place = outer.in_file(&name, path, self.files);
             let place = place
-                .ok_or_else(|| format!("{}: module {name} has no file", outer.file.display()))?;
+                .with_context(|| format!("{}: module {name} has no file", outer.file.display()))?;
             read = self.parse(&place.file)?;
             (place, &read)
         };
