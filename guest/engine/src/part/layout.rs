@@ -240,7 +240,7 @@ mod tests {
         );
         assert_eq!(
             (of("ORIGIN").as_str(), of("origin").as_str()),
-            ("ORIGIN", "origin%-1")
+            ("ORIGIN", "origin%-2")
         );
         assert_eq!(
             (of("aux-1").as_str(), of("com10").as_str()),
