@@ -69,6 +69,8 @@ fn announce_inputs(workspace: &Path, folders: &[&str]) -> io::Result<()> {
         "guest/kernels/Cargo.toml",
         "guest/executor/src",
         "guest/executor/Cargo.toml",
+        "guest/log/src",
+        "guest/log/Cargo.toml",
         "guest/engine/src",
         "guest/engine/Cargo.toml",
         "wit/engine",
