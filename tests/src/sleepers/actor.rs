@@ -188,7 +188,8 @@ impl<'a> Actor<'a> {
             let mut record = self.cast.record();
             (record.open(), record.horizon())
         };
-        let options = options(&self.store(false));
+        // Of two writers one makes folders and one files.
+        let options = options(&self.store(false)).one_file_parts(self.me.number() % 2 == 1);
         let (stage, number) = (self.me.stage(), self.me.number());
         stage.set_opening(number, true);
         let opened = match task {

@@ -19,9 +19,6 @@ const KIND: &str = "ordered";
 struct PartReport<'a> {
     part: String,
     medium: &'static str,
-    /// How it is stored; missing of parts in memory.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    form: Option<&'static str>,
     rows: u64,
     blocks: u32,
     series: u64,
@@ -31,6 +28,9 @@ struct PartReport<'a> {
     last_id: u64,
     size_bytes: u64,
     raw_bytes: u64,
+    /// How it is stored; missing of parts in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    form: Option<&'static str>,
     tags: Vec<TagReport<'a>>,
 }
 
@@ -80,7 +80,6 @@ impl<'a> PartReport<'a> {
         Self {
             part: part.label(),
             medium: medium_name(part.medium()),
-            form: form_name(part),
             rows: summary.rows,
             blocks: summary.blocks,
             series: summary.series,
@@ -90,6 +89,7 @@ impl<'a> PartReport<'a> {
             last_id: summary.last_id,
             size_bytes: summary.size_bytes,
             raw_bytes: summary.raw_bytes,
+            form: form_name(part),
             tags: TagReport::of(part),
         }
     }
