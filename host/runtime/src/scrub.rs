@@ -270,7 +270,7 @@ impl Source {
     /// Fills `buffer` with the bytes at `offset`, which are inside.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
         let Some(chunks) = &self.chunks else {
-            return Ok(self.file.read_at(offset, buffer)?);
+            return self.file.read_at(offset, buffer);
         };
         let mut rest = buffer;
         for (at, length) in chunks.pieces(offset, rest.len() as u64) {

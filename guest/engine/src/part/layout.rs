@@ -138,7 +138,7 @@ pub(crate) fn part_number(name: &str) -> Option<u64> {
 /// The file name of a tag, without extension: everything but letters, digits, `_` and `-` is written
 /// as `%XX`, so no tag name can leave its directory or meet another file. Names that would grow past
 /// 200 bytes keep their first 150 and end in `%-` and the XXH3-128 of the whole name. A number other than 0
-/// follows behind another `%-`; see [`tag_file_numbers`].
+/// follows behind another `%-`; see `tag_file_numbers`.
 #[must_use]
 pub fn tag_file_stem(tag: &str, number: u32) -> String {
     let mut stem = String::with_capacity(tag.len());
