@@ -58,7 +58,8 @@ impl<H: Host> Index<H> {
 
     /// `index.open`
     pub fn open(&mut self, mode: Mode) -> Result<Opened> {
-        let recovered = recovery::open(&self.host, mode)?;
+        let mut recovered = recovery::open(&self.host, mode)?;
+        recovered.introducer.know_form(self.host.part_form());
         self.live = recovered.live;
         let view = recovered.introducer.view(&self.live);
         self.introducer = Some(recovered.introducer);

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sidx_host::{Engine, Store};
 use sidx_tests::model::Row;
-use sidx_tests::subject::{NAME, Subject, keys_of, section_chunks, spoil};
+use sidx_tests::subject::{NAME, Subject, batch, keys_of, section_chunks, spoil};
+use sidx_tests::watched::{Access, WatchedStore};
 
 const ROWS: i64 = 3_000;
 
@@ -184,6 +187,33 @@ fn a_file_that_is_cut_or_too_long_is_left_out_and_named() {
         subject.options().repair(true).unwrap();
         subject.enter();
         assert_eq!(keys_of(subject.ask()).len() as i64, ROWS, "{change}");
+    }
+}
+
+#[test]
+fn opening_reads_the_end_of_each_part_once() {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&reads);
+    let store = WatchedStore::memory(Arc::new(move |access, path| {
+        let of_part = access == Access::Read && path.starts_with("parts/");
+        counted.fetch_add(usize::from(of_part), Ordering::Relaxed);
+        Ok(())
+    }));
+    let options = || store.index("x").automatic_merge(false).one_file_parts(true);
+    let index = options().create().unwrap();
+    for part in 0..3 {
+        index.write(batch(&rows(part * ROWS)).unwrap()).unwrap();
+        index.flush().unwrap();
+    }
+    index.close().unwrap();
+    for writes in [false, true] {
+        reads.store(0, Ordering::Relaxed);
+        let index = match writes {
+            false => options().read_only().unwrap(),
+            true => options().open().unwrap(),
+        };
+        assert_eq!(reads.load(Ordering::Relaxed), 3, "{writes}");
+        assert_eq!(index.query().count().unwrap(), 3 * ROWS as u64);
     }
 }
 

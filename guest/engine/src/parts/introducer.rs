@@ -7,7 +7,7 @@ mod tenure;
 mod unnamed;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{Host, Medium};
+use crate::host::{Form, Host, Medium};
 use crate::merge;
 use crate::merge::outcome;
 use crate::merge::policy;
@@ -22,7 +22,7 @@ use crate::parts::garbage::Garbage;
 use crate::parts::pressure::merge_bytes;
 use crate::parts::snapshot::{LeftPart, Snapshot};
 use crate::parts::unflushed::Unflushed;
-use crate::types::{Choice, Job, Outcome, Retention, RetentionStep, View};
+use crate::types::{Choice, FlushNeed, Job, Outcome, Retention, RetentionStep, View};
 use sidx_log::Term;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -54,6 +54,8 @@ pub(crate) struct Introducer {
     /// There are no other parts that left the list and are still there.
     knows_garbage: bool,
     unflushed: Unflushed,
+    /// Of the parts that are made.
+    form: Form,
     /// Labels of all series, read when the first labelled batch comes.
     labels: Option<BTreeMap<u64, String>>,
     /// Why no more writes are accepted.
@@ -84,6 +86,7 @@ impl Introducer {
             garbage: Garbage::of(snapshot.left.as_deref().unwrap_or_default()),
             knows_garbage: snapshot.left.is_some(),
             unflushed: Unflushed::default(),
+            form: Form::default(),
             labels: None,
             poisoned: None,
         }
@@ -107,7 +110,17 @@ impl Introducer {
 
     /// The part list for other instances and the host.
     pub(crate) fn view<H: Host>(&self, live: &PartList<H>) -> View {
-        live.view(self.unflushed.flush_need(live))
+        live.view(self.flush_need(live))
+    }
+
+    /// What a flush of everything in memory will take, at most.
+    fn flush_need<H: Host>(&self, live: &PartList<H>) -> FlushNeed {
+        self.unflushed.flush_need(live, self.form)
+    }
+
+    /// In which form parts are made: always the same while the index is open.
+    pub(crate) fn know_form(&mut self, form: Form) {
+        self.form = form;
     }
 
     fn check_alive(&self) -> Result<()> {
@@ -188,7 +201,7 @@ impl Introducer {
         let range = match choice {
             Choice::All => stretches.find(|stretch| stretch.len() > 1),
             Choice::SimilarSize => {
-                let most_bytes = merge_bytes(&host.usage(), self.unflushed.flush_need(live));
+                let most_bytes = merge_bytes(&host.usage(), self.flush_need(live));
                 stretches.find_map(|stretch| {
                     let parts = live.parts.get(stretch.clone()).unwrap_or_default();
                     let sizes: Vec<u64> =
@@ -409,7 +422,7 @@ impl Introducer {
         let name = PartName {
             number: job.output,
             term: self.term,
-            form: host.part_form(),
+            form: self.form,
         };
         host.remove_files(&name.path(Medium::Durable), Medium::Durable)
     }

@@ -6,7 +6,7 @@
 //! its snapshot is published. So a flush always fits, and it is what makes room first.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{Host, Usage};
+use crate::host::{Form, Host, Usage};
 use crate::merge::space::{column_bytes, column_files, output_bytes};
 use crate::types::{FlushNeed, Pressure};
 
@@ -41,15 +41,15 @@ pub(crate) struct Demand {
 }
 
 impl Demand {
-    /// That of a batch which brings so many columns that nothing in memory has.
-    pub(crate) fn of(size_bytes: u64, new_columns: u64) -> Self {
+    /// That of a batch which brings so many columns that nothing in memory has, where parts have a form.
+    pub(crate) fn of(size_bytes: u64, new_columns: u64, form: Form) -> Self {
         let bytes = needed_bytes(size_bytes);
         Self {
             memory_bytes: bytes,
             disk_bytes: bytes
                 .saturating_add(output_bytes(bytes))
-                .saturating_add(column_bytes(new_columns)),
-            files: column_files(new_columns),
+                .saturating_add(column_bytes(new_columns, form)),
+            files: column_files(new_columns, form),
         }
     }
 
@@ -126,7 +126,7 @@ fn budget(taken: u64, allowed: u64, least: u64) -> Option<Gauge> {
 }
 
 fn memory(usage: &Usage) -> Option<Gauge> {
-    let least = Demand::of(0, 0).memory_bytes;
+    let least = Demand::of(0, 0, Form::Folder).memory_bytes;
     budget(usage.memory_used_bytes, usage.memory_allowed_bytes, least)
 }
 
@@ -135,7 +135,7 @@ fn taken(usage: &Usage, flush: FlushNeed) -> u64 {
 }
 
 fn disk(usage: &Usage, flush: FlushNeed) -> Option<Gauge> {
-    let least = Demand::of(0, 0).disk_bytes;
+    let least = Demand::of(0, 0, Form::Folder).disk_bytes;
     budget(taken(usage, flush), usage.disk_allowed_bytes, least)
 }
 
@@ -147,7 +147,7 @@ fn medium(usage: &Usage, flush: FlushNeed) -> Option<Gauge> {
         moderate: full.saturating_sub(minimum),
         severe: full.saturating_sub(minimum / 2),
         full,
-        least: Demand::of(0, 0).disk_bytes,
+        least: Demand::of(0, 0, Form::Folder).disk_bytes,
     })
 }
 
@@ -159,7 +159,7 @@ fn files(usage: &Usage, flush: FlushNeed) -> Option<Gauge> {
         moderate: free / 4,
         severe: free / 2,
         full: free,
-        least: Demand::of(0, 0).files,
+        least: Demand::of(0, 0, Form::Folder).files,
     })
 }
 
@@ -406,7 +406,7 @@ mod tests {
                 bytes: 0,
                 files: 32,
             };
-            let refused = check_room(&usage, flush, Demand::of(0, columns)).is_err();
+            let refused = check_room(&usage, flush, Demand::of(0, columns, Form::Folder)).is_err();
             (Levels::of(&usage, flush).medium, refused)
         };
         assert_eq!(at(132, 0), (Pressure::None, false));
@@ -416,6 +416,10 @@ mod tests {
         assert_eq!(at(32, 0), (Pressure::Severe, false));
         assert_eq!(at(31, 0), (Pressure::Critical, true));
         assert_eq!(at(u64::MAX, u64::MAX), (Pressure::None, false));
+        // A part in one file needs no file for a column.
+        assert_eq!(Demand::of(0, 1_000, Form::File).files, 0);
+        let bytes = |form| Demand::of(0, 1_000, form).disk_bytes;
+        assert!(bytes(Form::File) < bytes(Form::Folder));
     }
 
     struct Random(u64);
@@ -464,7 +468,7 @@ mod tests {
                 files: random.number() >> 60,
             };
             let levels = Levels::of(&usage, flush);
-            let checked = check_room(&usage, flush, Demand::of(0, 0));
+            let checked = check_room(&usage, flush, Demand::of(0, 0, Form::Folder));
             assert_eq!(
                 checked.is_err(),
                 levels.highest() == Pressure::Critical,

@@ -1,6 +1,6 @@
 //! What is only in memory, and how much room in the store its flush will take.
 
-use crate::host::{Host, Medium};
+use crate::host::{Form, Host, Medium};
 use crate::merge::space::{column_bytes, column_files, output_bytes};
 use crate::part::Part;
 use crate::part::PartList;
@@ -66,21 +66,21 @@ impl Unflushed {
             .count() as u64
     }
 
-    /// What a flush of everything in memory will take, at most. Also without rows in memory it is more than
-    /// nothing: the next batch will need it.
-    pub(crate) fn flush_need<H: Host>(&self, live: &PartList<H>) -> FlushNeed {
+    /// What a flush of everything in memory to a part of a form will take, at most. Also without rows in
+    /// memory it is more than nothing: the next batch will need it.
+    pub(crate) fn flush_need<H: Host>(&self, live: &PartList<H>, form: Form) -> FlushNeed {
         let lost = live.quarantined.iter().map(|lost| {
             let regions = lost.lost.len() as u64 * REGION_BYTES;
             regions + (lost.part.len() + lost.reason.len()) as u64
         });
         let snapshot = lost.sum::<u64>() + live.parts.len() as u64 * LISTED_BYTES;
         let bytes = output_bytes(live.memory_bytes())
-            .saturating_add(column_bytes(self.count))
+            .saturating_add(column_bytes(self.count, form))
             .saturating_add(FLUSH_BYTES)
             .saturating_add(snapshot);
         FlushNeed {
             bytes,
-            files: column_files(self.count).saturating_add(FLUSH_FILES),
+            files: column_files(self.count, form).saturating_add(FLUSH_FILES),
         }
     }
 }

@@ -96,8 +96,8 @@ impl Introducer {
     ) -> Result<(Receipt, Checked<H::Columns>, Demand)> {
         let checked = batch::check(host, batch)?;
         let columns = self.unflushed.new_columns(&checked.names, &checked.kinds);
-        let demand = promised.and(Demand::of(checked.size_bytes, columns));
-        check_room(&host.usage(), self.unflushed.flush_need(live), demand)?;
+        let demand = promised.and(Demand::of(checked.size_bytes, columns, self.form));
+        check_room(&host.usage(), self.flush_need(live), demand)?;
         self.remember_labels(live, &checked.labels)?;
         let rows = u32::try_from(checked.keys.len())
             .map_err(|_| Error::invalid("the batch has more rows than 32 bits count; split it"))?;
