@@ -44,8 +44,8 @@ pub use host::Host;
 pub use incarnation::Incarnation;
 pub use index::Index;
 pub use ordered::batch::{
-    BATCH_BYTES_MAX, LABEL_BYTES_MAX, PAYLOAD_BYTES_MAX, TAG_BYTES_MAX, TAG_NAME_BYTES_MAX,
-    TAGS_MAX, series_id,
+    BATCH_BYTES_MAX, BATCH_PAGES_MAX, LABEL_BYTES_MAX, PAYLOAD_BYTES_MAX, TAG_BYTES_MAX,
+    TAG_NAME_BYTES_MAX, TAGS_MAX, series_id,
 };
 pub use ordered::dump::DumpCursor;
 pub use ordered::query::{Answer, Cursor, PreparedQuery};

@@ -12,13 +12,19 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Features that a document may require, by name: what changes the meaning of a document for those who do not
 /// know of it, where a new version would lock out more than it must.
-pub(crate) const FEATURES: &[&str] = &[TERMS, DROPS];
+pub(crate) const FEATURES: &[&str] = &[TERMS, DROPS, ONE_FILE, NUMBERS];
 
 /// Snapshots, parts and segments of the log carry the term of their writer, and names of epochs stay taken.
 pub(crate) const TERMS: &str = "terms";
 
 /// A snapshot may be the last of its index, which was dropped.
 pub(crate) const DROPS: &str = "drops";
+
+/// Parts may be one file each.
+pub(crate) const ONE_FILE: &str = "one-file";
+
+/// Files of tags may have numbers in their names.
+pub(crate) const NUMBERS: &str = "tag-numbers";
 
 /// The version of every file and document that this engine writes, and the newest it reads.
 pub const FORMAT_VERSION: u32 = 1;

@@ -42,6 +42,9 @@ pub(crate) struct Damages {
     added: AtomicU64,
 }
 
+/// What of a part in one file is missing with the whole of it.
+const MANIFEST: &str = "manifest.json";
+
 /// What reports call a part: with these digits its directory begins.
 pub(crate) fn part_name(number: u64) -> String {
     format!("{number:016x}")
@@ -49,7 +52,8 @@ pub(crate) fn part_name(number: u64) -> String {
 
 /// The part that a file of the store belongs to.
 fn part_of(path: &str) -> Option<(u64, &str)> {
-    let (part, file) = path.strip_prefix("parts/")?.split_once('/')?;
+    let path = path.strip_prefix("parts/")?;
+    let (part, file) = path.split_once('/').unwrap_or((path, MANIFEST));
     // Behind the number is the term of the writer that made it, and how it is stored. A section of a part
     // that is one file is called by a path below it.
     let number = part.split(['-', '.']).next()?;
@@ -189,16 +193,18 @@ mod tests {
         assert!(damages.note(damage(11)));
         assert_eq!((damages.added(), damages.numbers()), (2, vec![10, 11]));
         assert_eq!(damages.list()[0].lost, Some(Vec::new()));
+        damages.note_file("parts/000000000000000c-00ff.part", "it is gone");
+        assert_eq!(damages.list()[2].files, ["manifest.json"]);
         damages.keep(&[11, 12]);
         assert!(damages.has(11) && !damages.has(10));
-        damages.forget([11]);
+        damages.forget([11, 12]);
         assert!(damages.list().is_empty());
     }
 
     #[test]
     fn files_that_belong_to_no_part_are_none_of_it() {
         let damages = Damages::default();
-        for path in ["log/x", "parts/x/data.bin", "parts/00", "index.json"] {
+        for path in ["log/x", "parts/x/data.bin", "parts/x", "index.json"] {
             damages.note_file(path, "?");
         }
         assert!(damages.list().is_empty());

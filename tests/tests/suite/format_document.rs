@@ -50,6 +50,7 @@ fn constants() {
     assert_eq!(constant("TAG_BYTES_MAX"), u64::from(engine::TAG_BYTES_MAX));
     assert_eq!(constant("TAGS_MAX"), engine::TAGS_MAX as u64);
     assert_eq!(constant("BATCH_BYTES_MAX"), engine::BATCH_BYTES_MAX);
+    assert_eq!(constant("BATCH_PAGES_MAX"), engine::BATCH_PAGES_MAX);
     assert_eq!(constant("LABEL_BYTES_MAX"), engine::LABEL_BYTES_MAX as u64);
     assert_eq!(
         constant("SHARED_MAX_ENTRIES"),

@@ -1,5 +1,6 @@
 //! Long values of tags and payloads: what was accepted can be folded, flushed, reopened and read.
 
+use sidx_columns::{Column, ColumnType, ValueType, Values};
 use sidx_host::{Batch, ErrorKind};
 use sidx_tests::subject::{Subject, keys_of, on_all_forms};
 
@@ -97,5 +98,38 @@ fn a_tag_value_over_16_mib_is_refused_by_name() {
             "{error}"
         );
         assert_eq!(subject.index().query().count().unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_batch_whose_blocks_would_have_too_many_pages_is_refused_before_it_is_logged() {
+    on_all_forms(|mut subject| {
+        write(&subject, 0..3, 10, 10);
+        let rows = 600;
+        let long = "x".repeat(16 << 20);
+        let texts = (0..rows).map(|row| if row == 0 { long.as_str() } else { "" });
+        let column =
+            |kind, values| Column::new(ColumnType::scalar(kind), rows, None, None, values).unwrap();
+        let big = column(ValueType::String, Values::Bytes(texts.collect()));
+        let mut tags = vec![("big".to_owned(), big)];
+        for tag in 0..1_000 {
+            let values = (0..rows).map(|row| (row + tag) % 3 == 0).collect();
+            tags.push((
+                format!("t{tag}"),
+                column(ValueType::Bool, Values::Bool(values)),
+            ));
+        }
+        let payloads = (0..rows).map(|_| "").collect();
+        let payloads = column(ValueType::Bytes, Values::Bytes(payloads));
+        let keys = (0..rows as i64).collect();
+        let batch = Batch::from_columns(vec![1; rows], keys, payloads, tags).unwrap();
+        let error = subject.index().write(batch).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(
+            error.to_string().contains("pages, the limit is 262144"),
+            "{error}"
+        );
+        subject.reopen();
+        assert_eq!(keys_of(subject.ask()).len(), 3);
     });
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use sidx_host::{Engine, Store};
 use sidx_tests::model::Row;
 use sidx_tests::subject::{NAME, Subject, batch, keys_of, section_chunks, spoil};
@@ -215,6 +217,51 @@ fn opening_reads_the_end_of_each_part_once() {
         assert_eq!(reads.load(Ordering::Relaxed), 3, "{writes}");
         assert_eq!(index.query().count().unwrap(), 3 * ROWS as u64);
     }
+}
+
+#[test]
+fn sections_that_grow_together_lie_in_chunks() {
+    let row = |key: i64| {
+        let noise: Vec<u8> = SmallRng::seed_from_u64(key as u64)
+            .random_iter()
+            .take(300)
+            .collect();
+        Row::new(0, key, noise.clone()).tag("noise", noise)
+    };
+    let all: Vec<Row> = (0..8_000).map(row).collect();
+    let mut subject = subject();
+    for rows in all.chunks(2_000) {
+        subject.write(rows);
+    }
+    subject.flush();
+    let path = parts(&subject).remove(0);
+    let file = fs::read(&path).unwrap();
+    let chunks = section_chunks(&file, "data.bin");
+    assert!(chunks.len() > 2, "{chunks:?}");
+    subject.assert_sound(all.len());
+    subject.reopen();
+    let read = subject.index().query().keys(3_000..3_010).run().unwrap();
+    for (row, key) in read.into_rows().zip(3_000..) {
+        assert_eq!(row.unwrap().payload.unwrap(), all[key].payload);
+    }
+    assert_eq!(subject.index().scrub().unwrap().damaged, []);
+    subject.leave();
+    spoil(&path.join("noise.td"));
+    subject.enter();
+    let damaged = subject.index().scrub().unwrap().damaged;
+    assert_eq!(damaged[0].files, ["noise.td"]);
+}
+
+#[test]
+fn a_copy_goes_on_without_a_part_that_is_gone_and_tells_it() {
+    let subject = subject();
+    subject.write_part(&rows(0));
+    subject.write_part(&rows(ROWS));
+    fs::remove_file(parts(&subject).remove(0)).unwrap();
+    let target = Store::memory();
+    let report = subject.index().backup(&target, NAME).unwrap();
+    assert_eq!(report.missing_files, 1);
+    assert_eq!(subject.index().health().damaged.len(), 1);
 }
 
 #[test]

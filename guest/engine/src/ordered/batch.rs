@@ -5,6 +5,7 @@ pub(crate) mod part;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::part::column::PAYLOAD;
+use crate::part::layout::{BLOCK_PAYLOAD_BYTES, block_rows_max};
 use crate::types::{Batch, Durability};
 use crate::wire::{self, Reader, Sequence};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,8 @@ pub const TAG_NAME_BYTES_MAX: usize = 255;
 pub const TAGS_MAX: usize = 1_024;
 /// Most raw bytes in a batch: series, keys, payloads, tags and labels.
 pub const BATCH_BYTES_MAX: u64 = 64 << 20;
+/// Most pages that the rows of a batch may make.
+pub const BATCH_PAGES_MAX: u64 = 1 << 18;
 /// Longest series label, bytes.
 pub const LABEL_BYTES_MAX: usize = 64 << 10;
 
@@ -76,6 +79,7 @@ pub(crate) fn check<H: Host>(host: &H, batch: Batch<H::Columns>) -> Result<Check
             "the batch holds {size} bytes, the limit is {BATCH_BYTES_MAX} bytes (64 MiB); split it"
         )));
     }
+    check_pages(rows, size, tag_kinds.len(), longest_tag_bytes)?;
     check_single_types(host, &batch, &tag_kinds)?;
     Ok(Checked {
         labels,
@@ -107,6 +111,22 @@ fn check_lengths(longest_bytes: &[u32], names: &[String]) -> Result<(u32, u32)> 
         )));
     }
     Ok((payload, tags().map(|(_, bytes)| *bytes).max().unwrap_or(0)))
+}
+
+/// Refuses a batch whose blocks would have more pages than a part in memory can tell of: a long value makes
+/// blocks of few rows, each with a page for every column.
+fn check_pages(rows: usize, size_bytes: u64, tags: usize, longest_tag_bytes: u32) -> Result<()> {
+    let by_rows = rows.div_ceil(block_rows_max(longest_tag_bytes)) as u64;
+    let blocks = by_rows.saturating_add(size_bytes / BLOCK_PAYLOAD_BYTES);
+    let pages = blocks.saturating_mul(tags as u64 + 2);
+    if pages <= BATCH_PAGES_MAX {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the batch would make {pages} pages, the limit is {BATCH_PAGES_MAX}: it has {rows} rows with {tags} \
+         tags, and the longest value has {longest_tag_bytes} bytes; write rows with such values in a batch of \
+         their own, or split it"
+    )))
 }
 
 fn check_names(names: &[String]) -> Result<()> {

@@ -13,11 +13,12 @@ use crate::host::{Chunk, Form, Host, Medium};
 use crate::seal::unseal;
 use serde::{Deserialize, Serialize};
 use sidx_columns::ColumnType;
+use std::collections::BTreeSet;
 
 /// Largest manifest that is read.
 const MANIFEST_BYTES_MAX: u64 = footer::METADATA_BYTES_MAX as u64;
 /// Bytes from the end of a part in one file that are read at first: most manifests are shorter.
-const FIRST_READ_BYTES: u32 = 16 << 10;
+const FIRST_READ_BYTES: u32 = 64 << 10;
 
 /// The content of the manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -239,6 +240,34 @@ impl Manifest {
         }
         if self.tags.iter().any(|tag| tag.columns.is_empty()) {
             return Err("one of its tags has no type".to_owned());
+        }
+        self.check_files(name.form)
+    }
+
+    /// Names are those of files, each once, and sections are as long as their chunks.
+    fn check_files(&self, form: Form) -> std::result::Result<(), String> {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._%-".contains(c);
+        let mut names = BTreeSet::new();
+        for file in &self.files {
+            let name = file.name.as_str();
+            let is_name =
+                !name.is_empty() && !name.starts_with('.') && name.chars().all(is_allowed);
+            if !is_name || !names.insert(name) {
+                return Err(format!(
+                    "it names a file {name:?} that no part has, or twice"
+                ));
+            }
+            let chunks = file.chunks.iter().map(|chunk| chunk.1);
+            let bytes = chunks.fold(0, u64::saturating_add);
+            if bytes
+                != if form == Form::File {
+                    file.size_bytes
+                } else {
+                    0
+                }
+            {
+                return Err(format!("{name} has chunks of {bytes} bytes"));
+            }
         }
         Ok(())
     }

@@ -6,7 +6,6 @@ use crate::part::PartList;
 use crate::parts::introducer::Introducer;
 use crate::parts::snapshot::{INDEX_OBJECT, Snapshot};
 use crate::parts::takeover;
-use crate::seal::{TERMS, seal};
 use crate::types::Contents;
 use sidx_log::Term;
 
@@ -32,7 +31,7 @@ pub(crate) fn of<H: Host>(
     // Written anew: in the store the snapshot may have made way for a newer one.
     let snapshot = introducer.copied(live, term);
     let objects = vec![
-        (Snapshot::name(live.epoch), seal(&snapshot, &[TERMS])?),
+        (Snapshot::name(live.epoch), snapshot.sealed()?),
         (INDEX_OBJECT.to_owned(), settings.bytes),
     ];
     let parts = live.parts.iter();

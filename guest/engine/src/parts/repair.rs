@@ -250,7 +250,8 @@ fn check_part<H: Host>(
     let output = PartName {
         number: introducer.take_part_number(),
         term: introducer.term(),
-        form: host.part_form(),
+        // What is saved keeps its form.
+        form: name.form,
     };
     let salvaged = salvage::run(&**host, &part.without_filters(), output)?;
     let saved = salvaged.output.map_or(0, |output| output.rows);

@@ -1,12 +1,12 @@
 //! Snapshots as they are stored: the list of live parts at one epoch.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{Host, Medium};
+use crate::host::{Form, Host, Medium};
 use crate::part::layout::{PARTS, part_number};
 use crate::part::loss::Quarantined;
 use crate::part::name::PartName;
 use crate::parts::fences::{Fences, Tombstone, is_tombstone};
-use crate::seal::{DROPS, TERMS, seal, unseal};
+use crate::seal::{DROPS, ONE_FILE, TERMS, seal, unseal};
 use crate::term::{is_none, text};
 use serde::{Deserialize, Serialize};
 use sidx_log::Term;
@@ -84,14 +84,22 @@ impl Snapshot {
         format!("{epoch:016x}{EXTENSION}")
     }
 
+    /// The snapshot as it is stored, with the features that whoever reads it must know.
+    pub(crate) fn sealed(&self) -> Result<Vec<u8>> {
+        let mut requires = vec![TERMS];
+        requires.extend(self.dropped.then_some(DROPS));
+        let left = self.left.iter().flatten().map(|left| &left.part);
+        let set_aside = self.quarantined.iter().map(|lost| &lost.part);
+        let is_file = |name: &String| PartName::parse(name).is_some_and(|it| it.form == Form::File);
+        let mut names = self.parts.iter().chain(left).chain(set_aside);
+        requires.extend(names.any(is_file).then_some(ONE_FILE));
+        seal(self, &requires)
+    }
+
     /// Publishes the snapshot as the next epoch. `conflict` when another writer was first.
     pub(crate) fn publish<H: Host>(&self, host: &H) -> Result<()> {
         let name = Self::name(self.epoch);
-        let requires: &[&str] = match self.dropped {
-            true => &[TERMS, DROPS],
-            false => &[TERMS],
-        };
-        match host.put_object_if_absent(&name, &seal(self, requires)?) {
+        match host.put_object_if_absent(&name, &self.sealed()?) {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == ErrorKind::Conflict => Err(Error::new(
                 ErrorKind::Conflict,

@@ -3,6 +3,9 @@
 use sidx_engine::host::Chunk;
 use sidx_engine::{Error, Result};
 
+/// Fewest bytes of a chunk that is not the last of its section: it bounds how many there are.
+const CHUNK_BYTES_MIN: u64 = 64 << 10;
+
 /// The chunks of a section, compared with the size of the file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Chunks {
@@ -12,24 +15,31 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
-    /// `corrupt` when they are not all inside a file of `file_bytes`, or one is empty.
+    /// `corrupt` when they are not all inside a file of `file_bytes`, or one is empty, or too short for one
+    /// that is not the last.
     pub(crate) fn new(chunks: Vec<Chunk>, file_bytes: u64) -> Result<Self> {
         let mut ends = Vec::with_capacity(chunks.len());
         let mut size_bytes = 0u64;
-        for chunk in &chunks {
+        for (chunk, left) in chunks.iter().zip((0..chunks.len()).rev()) {
+            let least = if left > 0 { CHUNK_BYTES_MIN } else { 1 };
             let end = chunk.offset.checked_add(chunk.size_bytes);
-            let is_inside = end.is_some_and(|end| end <= file_bytes) && chunk.size_bytes > 0;
+            let is_inside = end.is_some_and(|end| end <= file_bytes) && chunk.size_bytes >= least;
             size_bytes = size_bytes.saturating_add(chunk.size_bytes);
             // Chunks that lie in each other could make a section of any size.
             if !is_inside || size_bytes > file_bytes {
                 return Err(Error::corrupt(format!(
-                    "a chunk of {} bytes at offset {} is not in the file, which has {file_bytes} bytes",
+                    "a chunk of {} bytes at offset {} is too short, or not in the file of {file_bytes} bytes",
                     chunk.size_bytes, chunk.offset
                 )));
             }
             ends.push(size_bytes);
         }
         Ok(Self { chunks, ends })
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.chunks.len()
     }
 
     /// Bytes of the section.
@@ -62,15 +72,18 @@ mod tests {
 
     #[test]
     fn a_range_is_found_piece_by_piece() {
-        let chunks = Chunks::new(vec![chunk(10, 5), chunk(0, 3), chunk(20, 2)], 22).unwrap();
-        assert_eq!(chunks.size_bytes(), 10);
+        const K: u64 = CHUNK_BYTES_MIN;
+        let list = vec![chunk(10 * K, 5 * K), chunk(0, 3 * K), chunk(20 * K, 2)];
+        let chunks = Chunks::new(list, 20 * K + 2).unwrap();
+        assert_eq!((chunks.size_bytes(), chunks.count()), (8 * K + 2, 3));
         let pieces = |offset, length| chunks.pieces(offset, length).collect::<Vec<_>>();
-        assert_eq!(pieces(0, 10), [(10, 5), (0, 3), (20, 2)]);
-        assert_eq!(pieces(1, 3), [(11, 3)]);
-        assert_eq!(pieces(4, 2), [(14, 1), (0, 1)]);
-        assert_eq!(pieces(5, 3), [(0, 3)]);
-        assert_eq!(pieces(9, 100), [(21, 1)]);
-        assert_eq!(pieces(10, 1), []);
+        let all = [(10 * K, 5 * K), (0, 3 * K), (20 * K, 2)];
+        assert_eq!(pieces(0, 8 * K + 2), all);
+        assert_eq!(pieces(1, 3), [(10 * K + 1, 3)]);
+        assert_eq!(pieces(5 * K - 1, 2), [(15 * K - 1, 1), (0, 1)]);
+        assert_eq!(pieces(5 * K, 3), [(0, 3)]);
+        assert_eq!(pieces(8 * K + 1, 100), [(20 * K + 1, 1)]);
+        assert_eq!(pieces(8 * K + 2, 1), []);
         assert_eq!(pieces(3, 0), []);
         assert_eq!(pieces(u64::MAX, u64::MAX), []);
         let none = Chunks::new(Vec::new(), 0).unwrap();
@@ -83,7 +96,8 @@ mod tests {
             (vec![chunk(0, 0)], 10),
             (vec![chunk(5, 6)], 10),
             (vec![chunk(u64::MAX, 2)], u64::MAX),
-            (vec![chunk(0, 6), chunk(0, 6)], 10),
+            (vec![chunk(0, 6), chunk(6, 4)], 10),
+            (vec![chunk(0, 6 << 20), chunk(0, 6 << 20)], 10 << 20),
         ] {
             let error = Chunks::new(chunks, file_bytes).unwrap_err();
             assert_eq!(error.kind(), sidx_engine::ErrorKind::Corrupt);

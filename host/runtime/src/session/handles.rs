@@ -15,6 +15,8 @@ use super::source::{PagePlace, SourceFile};
 
 /// Most files an instance may have open.
 const MAX_FILES: usize = 1 << 16;
+/// Most chunks of the sections that an instance has open.
+const MAX_CHUNKS: usize = 1 << 20;
 /// Most pages an instance may have registered; the table takes 64 bytes for each.
 const MAX_PAGES: usize = 1 << 23;
 
@@ -69,6 +71,8 @@ struct OpenFile {
 pub(crate) struct Handles {
     files: Vec<Option<OpenFile>>,
     pages: Vec<Option<PageHandle>>,
+    /// Chunks of all open sections.
+    chunks: usize,
     /// Handles that know their page.
     kept: RefCell<Vec<u32>>,
     /// Unused ranges inside `pages`: length by first handle, never adjacent, never at the end.
@@ -78,6 +82,10 @@ pub(crate) struct Handles {
 impl Handles {
     /// A handle for an open file.
     pub(crate) fn add_file(&mut self, source: Arc<SourceFile>) -> Result<u32> {
+        let chunks = self.chunks.saturating_add(source.chunks());
+        if chunks > MAX_CHUNKS {
+            return Err(exhausted("chunks of open sections", MAX_CHUNKS));
+        }
         let file = OpenFile {
             source,
             pages: Vec::new(),
@@ -87,6 +95,7 @@ impl Handles {
         if at >= MAX_FILES {
             return Err(exhausted("open files", MAX_FILES));
         }
+        self.chunks = chunks;
         match self.files.get_mut(at) {
             Some(slot) => *slot = Some(file),
             None => self.files.push(Some(file)),
@@ -109,6 +118,7 @@ impl Handles {
         let Some(file) = self.files.get_mut(handle as usize).and_then(Option::take) else {
             return;
         };
+        self.chunks = self.chunks.saturating_sub(file.source.chunks());
         for (first, count) in file.pages {
             self.release(first, count);
         }

@@ -35,7 +35,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// section, and sections that grow at the same time take little memory.
 const CHUNK_SHARE: u64 = 16;
 /// Most bytes that a section collects for a chunk.
-const CHUNK_BYTES_MAX: u64 = 8 << 20;
+const CHUNK_BYTES_MAX: u64 = 1 << 20;
 
 /// A file under construction, or a section of one; abandoned when dropped.
 #[allow(unreachable_pub)] // bindgen re-exports it.

@@ -66,6 +66,14 @@ impl SourceFile {
         }
     }
 
+    /// Chunks that it remembers.
+    pub(crate) fn chunks(&self) -> usize {
+        match &self.body {
+            Body::Section(_, chunks) => chunks.count(),
+            _ => 0,
+        }
+    }
+
     /// The bytes of a range; `corrupt` when the file is shorter. The range is compared with the size
     /// before anything is allocated.
     pub(crate) fn read(&self, offset: u64, length: u32) -> Result<Bytes> {
