@@ -269,15 +269,10 @@ impl Source {
 
     /// Fills `buffer` with the bytes at `offset`, which are inside.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        let Some(chunks) = &self.chunks else {
-            return self.file.read_at(offset, buffer);
-        };
-        let mut rest = buffer;
-        for (at, length) in chunks.pieces(offset, rest.len() as u64) {
-            let piece = rest.split_off_mut(..(length as usize).min(rest.len()));
-            self.file.read_at(at, piece.unwrap_or_default())?;
+        match &self.chunks {
+            None => self.file.read_at(offset, buffer),
+            Some(chunks) => chunks.read_at(self.file.as_ref(), offset, buffer),
         }
-        Ok(())
     }
 }
 

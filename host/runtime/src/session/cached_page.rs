@@ -46,7 +46,7 @@ pub(crate) fn fetch(
                 }
             }
         }
-        Body::Stored(_) | Body::Section(..) => fetch_stored(cache, activity, handle, purpose)?,
+        Body::Stored(_) | Body::Section { .. } => fetch_stored(cache, activity, handle, purpose)?,
     };
     // Another extent at the same offset can only come from damaged metadata.
     if page.raw().len() != extent.raw_bytes as usize {

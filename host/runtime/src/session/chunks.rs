@@ -3,6 +3,8 @@
 use sidx_engine::host::Chunk;
 use sidx_engine::{Error, Result};
 
+use crate::storage::ReadFile;
+
 /// Fewest bytes of a chunk that is not the last of its section: it bounds how many there are.
 const CHUNK_BYTES_MIN: u64 = 64 << 10;
 
@@ -47,9 +49,24 @@ impl Chunks {
         self.ends.last().copied().unwrap_or(0)
     }
 
+    /// Fills `buffer` with the bytes of the section at `offset`, which are inside.
+    pub(crate) fn read_at(
+        &self,
+        file: &dyn ReadFile,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> crate::Result<()> {
+        let mut rest = buffer;
+        for (at, length) in self.pieces(offset, rest.len() as u64) {
+            let piece = rest.split_off_mut(..(length as usize).min(rest.len()));
+            file.read_at(at, piece.unwrap_or_default())?;
+        }
+        Ok(())
+    }
+
     /// The places in the file of a range of the section: offset and length of each, in order. Ends where
     /// the section does.
-    pub(crate) fn pieces(&self, offset: u64, length: u64) -> impl Iterator<Item = (u64, u64)> {
+    fn pieces(&self, offset: u64, length: u64) -> impl Iterator<Item = (u64, u64)> {
         let end = offset.saturating_add(length);
         let first = self.ends.partition_point(|chunk_end| *chunk_end <= offset);
         let chunks = self.chunks.iter().zip(&self.ends).skip(first);

@@ -253,8 +253,20 @@ impl Draft {
         Ok((extent, stats))
     }
 
-    /// Takes stored bytes into the file.
+    /// Takes the stored bytes of a page into the file.
     fn store(&mut self, stored: &[u8], codec: u32) -> Result<Extent> {
+        Ok(Extent {
+            offset: self.put(stored)?,
+            // At most the raw bytes, which were compared with the limit.
+            stored_bytes: stored.len() as u32,
+            raw_bytes: 0,
+            checksum: checksum::crc32c(stored),
+            codec,
+        })
+    }
+
+    /// Takes bytes into the file; returns where they lie.
+    fn put(&mut self, stored: &[u8]) -> Result<u64> {
         let added = stored.len() as u64;
         match &mut self.sink {
             Sink::Memory { bytes, reservation } => {
@@ -288,17 +300,10 @@ impl Draft {
                 }
             }
         }
-        let extent = Extent {
-            offset: self.size,
-            // At most the raw bytes, which were compared with the limit.
-            stored_bytes: added as u32,
-            raw_bytes: 0,
-            checksum: checksum::crc32c(stored),
-            codec,
-        };
+        let offset = self.size;
         self.size += added;
         self.checksum = checksum::crc32c_append(self.checksum, stored);
-        Ok(extent)
+        Ok(offset)
     }
 
     fn finish(self) -> Result<FileSummary> {
@@ -344,7 +349,7 @@ fn hand_over(file: &mut Draft, buffer: &mut Vec<u8>, chunks: &mut Vec<Chunk>) ->
     if buffer.is_empty() {
         return Ok(());
     }
-    let Extent { offset, .. } = file.store(buffer, 0)?;
+    let offset = file.put(buffer)?;
     let size_bytes = buffer.len() as u64;
     buffer.clear();
     match chunks.last_mut() {

@@ -31,8 +31,12 @@ pub(crate) struct SourceFile {
 pub(crate) enum Body {
     Memory(MemoryFile),
     Stored(Arc<dyn ReadFile>),
-    /// In another file of the store.
-    Section(Arc<SourceFile>, Chunks),
+    /// In another file of the store, which stays open with it.
+    Section {
+        of: Arc<SourceFile>,
+        file: Arc<dyn ReadFile>,
+        chunks: Chunks,
+    },
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -62,14 +66,14 @@ impl SourceFile {
         match &self.body {
             Body::Memory(file) => file.bytes.len() as u64,
             Body::Stored(file) => file.size(),
-            Body::Section(_, chunks) => chunks.size_bytes(),
+            Body::Section { chunks, .. } => chunks.size_bytes(),
         }
     }
 
     /// Chunks that it remembers.
     pub(crate) fn chunks(&self) -> usize {
         match &self.body {
-            Body::Section(_, chunks) => chunks.count(),
+            Body::Section { chunks, .. } => chunks.count(),
             _ => 0,
         }
     }
@@ -101,18 +105,10 @@ impl SourceFile {
                 file.read_at(offset, &mut buffer)?;
                 Ok(buffer.into())
             }
-            Body::Section(of, chunks) => {
-                let mut pieces = chunks.pieces(offset, u64::from(length)).peekable();
-                let first = pieces.next();
-                if let (Some((at, _)), None) = (first, pieces.peek()) {
-                    return of.read(at, length);
-                }
-                let mut bytes = Vec::with_capacity(length as usize);
-                for (at, length) in first.into_iter().chain(pieces) {
-                    // No piece is longer than the range.
-                    bytes.extend_from_slice(&of.read(at, length as u32)?);
-                }
-                Ok(bytes.into())
+            Body::Section { file, chunks, .. } => {
+                let mut buffer = vec![0; length as usize];
+                chunks.read_at(file.as_ref(), offset, &mut buffer)?;
+                Ok(buffer.into())
             }
         }
     }
@@ -186,19 +182,30 @@ impl OpenFiles {
     ) -> Result<Arc<SourceFile>> {
         let path = format!("{}/{name}", of.path);
         let at = |error: Error| error.at(&path);
-        if !matches!(of.body, Body::Stored(_)) {
+        let Body::Stored(file) = &of.body else {
             return Err(at(Error::invalid("only files of the store have sections")));
-        }
+        };
         let chunks = Chunks::new(chunks.to_vec(), of.size()).map_err(at)?;
         let is_same = |known: &Arc<SourceFile>| match &known.body {
-            Body::Section(file, known) => Arc::ptr_eq(file, of) && *known == chunks,
+            Body::Section {
+                of: file,
+                chunks: known,
+                ..
+            } => Arc::ptr_eq(file, of) && *known == chunks,
             _ => false,
         };
         let mut files = self.files.lock();
         if let Some(known) = files.by_path.get(&path).filter(|known| is_same(known)) {
             return Ok(Arc::clone(known));
         }
-        let section = SourceFile::new(&path, Body::Section(Arc::clone(of), chunks));
+        let section = SourceFile::new(
+            &path,
+            Body::Section {
+                of: Arc::clone(of),
+                file: Arc::clone(file),
+                chunks,
+            },
+        );
         files.insert(path, Arc::clone(&section));
         Ok(section)
     }
