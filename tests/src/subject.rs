@@ -43,16 +43,18 @@ pub struct Subject {
 impl Subject {
     /// A new, empty index in a directory.
     pub fn create(engine: Engine) -> Subject {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path().to_str().unwrap()).unwrap();
-        Subject::within(store, engine, Some(directory), false)
+        Subject::in_directory(engine, false)
     }
 
     /// The same with parts that are one file each.
     pub fn create_with_one_file_parts(engine: Engine) -> Subject {
+        Subject::in_directory(engine, true)
+    }
+
+    fn in_directory(engine: Engine, one_file: bool) -> Subject {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path().to_str().unwrap()).unwrap();
-        Subject::within(store, engine, Some(directory), true)
+        Subject::within(store, engine, Some(directory), one_file)
     }
 
     /// A new, empty index in memory, which spares the waits for a medium.

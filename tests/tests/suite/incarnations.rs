@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use sidx_host::{ErrorKind, Store};
+use sidx_host::{ErrorKind, Index, Store};
 use sidx_tests::model::Row;
 use sidx_tests::subject::{NAME, Subject, keys_of, on_both_engines};
 
@@ -81,13 +81,19 @@ fn a_name_is_free_after_a_drop_and_what_is_made_then_is_another_index() {
     });
 }
 
+/// Six rows in an index: a store with a copy of it, and a reader of it.
+fn copied(index: &mut Subject) -> (Store, Index) {
+    left(0..6)(index);
+    let copies = Store::memory();
+    let reader = index.options().read_only().unwrap();
+    reader.backup(&copies, NAME).unwrap();
+    (copies, reader)
+}
+
 #[test]
 fn a_copy_takes_the_place_of_what_was_dropped() {
     on_both_engines(|mut index| {
-        left(0..6)(&mut index);
-        let copies = Store::memory();
-        let reader = index.options().read_only().unwrap();
-        reader.backup(&copies, NAME).unwrap();
+        let (copies, reader) = copied(&mut index);
         let taken = reader.backup(index.store(), NAME).unwrap_err();
         assert_eq!(taken.kind(), ErrorKind::Conflict, "{taken}");
         drop(reader);
@@ -236,10 +242,7 @@ fn unfinished(index: &Subject, number: u32, nonce: u32, is_whole: bool) -> PathB
 #[test]
 fn unfinished_copies_are_cleared_away_by_a_copy_and_by_a_drop_of_the_name() {
     on_both_engines(|mut index| {
-        left(0..6)(&mut index);
-        let copies = Store::memory();
-        let reader = index.options().read_only().unwrap();
-        reader.backup(&copies, NAME).unwrap();
+        let (copies, reader) = copied(&mut index);
         drop(reader);
         index.options().remove().unwrap();
         // One that stopped right before it was named, and others that did not come as far.
