@@ -1,12 +1,14 @@
 //! The exports of the component: one index, one thread.
 
-use crate::error::{Error, OrDamage, Result};
+use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::merge;
 use crate::merge::retention;
 use crate::ordered::dump::DumpCursor;
+use crate::ordered::labels::{self, Ordered};
 use crate::ordered::query::{Answer, PreparedQuery, Queries};
 use crate::part::PartList;
+use crate::part::facet::{Facet, Facets};
 use crate::part::name::PartName;
 use crate::parts::contents;
 use crate::parts::describe;
@@ -31,20 +33,28 @@ use std::sync::Arc;
 pub struct Index<H: Host> {
     host: Arc<H>,
     live: Arc<PartList<H>>,
-    introducer: Option<Introducer>,
+    introducer: Option<Introducer<H>>,
     read_only: bool,
     queries: Queries<H>,
 }
 
 /// What a change of the index needs.
-type Writer<'a, H> = (&'a Arc<H>, &'a mut Arc<PartList<H>>, &'a mut Introducer);
+type Writer<'a, H> = (&'a Arc<H>, &'a mut Arc<PartList<H>>, &'a mut Introducer<H>);
 
 impl<H: Host> Index<H> {
-    /// An index that is not open yet.
+    /// An ordered index that is not open yet.
     pub fn new(host: H) -> Self {
+        Self::with_facets(host, Vec::new())
+    }
+
+    /// The same, whose parts have further facets beside that of the ordered index. All instances of an index
+    /// have the same, always.
+    pub fn with_facets(host: H, further: Vec<Box<dyn Facet<H>>>) -> Self {
+        let ordered: Box<dyn Facet<H>> = Box::new(Ordered);
+        let facets = Facets::new([ordered].into_iter().chain(further).collect());
         Self {
             host: Arc::new(host),
-            live: Arc::new(PartList::empty()),
+            live: Arc::new(PartList::empty(facets)),
             introducer: None,
             read_only: true,
             queries: Queries::default(),
@@ -58,7 +68,7 @@ impl<H: Host> Index<H> {
 
     /// `index.open`
     pub fn open(&mut self, mode: Mode) -> Result<Opened> {
-        let mut recovered = recovery::open(&self.host, mode)?;
+        let mut recovered = recovery::open(&self.host, &self.live.facets, mode)?;
         recovered.introducer.know_form(self.host.part_form());
         self.live = recovered.live;
         let view = recovered.introducer.view(&self.live);
@@ -72,7 +82,7 @@ impl<H: Host> Index<H> {
 
     /// `index.repair`
     pub fn repair(&mut self, accept_loss: bool) -> Result<String> {
-        repair::run(&self.host, accept_loss)
+        repair::run(&self.host, &self.live.facets, accept_loss)
     }
 
     /// `index.drop-index`
@@ -346,21 +356,7 @@ impl<H: Host> Index<H> {
 
     /// `index.labels`
     pub fn labels(&mut self, series: &[u64]) -> Result<Vec<Option<String>>> {
-        let find = |id: &u64| {
-            let mut damage = None;
-            for part in &self.live.parts {
-                match part.labels().or_damage()? {
-                    Ok(labels) => {
-                        if let Some(label) = labels.get(id) {
-                            return Ok(Some(label.clone()));
-                        }
-                    }
-                    // Another part may know it too.
-                    Err(error) => damage = Some(error),
-                }
-            }
-            damage.map_or(Ok(None), Err)
-        };
+        let find = |series: &u64| labels::find(&self.live, *series);
         let labels = series.iter().map(find).collect();
         self.explained(labels)
     }

@@ -49,6 +49,8 @@ pub use ordered::batch::{
 };
 pub use ordered::dump::DumpCursor;
 pub use ordered::query::{Answer, Cursor, PreparedQuery};
+pub use part::block::Ordinal;
+pub use part::facet;
 pub use part::layout::{
     BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, BLOCK_TAG_BYTES, FILE_HEADER_BYTES, FILE_MAGIC, FRAME_BYTES,
     FileKind, PAYLOAD_PAGE_BYTES, tag_file_stem,

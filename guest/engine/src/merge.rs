@@ -6,7 +6,6 @@
 
 pub(crate) mod fold;
 mod input;
-mod labels;
 pub(crate) mod outcome;
 mod output;
 pub(crate) mod policy;

@@ -1,8 +1,8 @@
 //! Parts: immutable sets of rows in sorted blocks.
 //!
 //! A part has one [`manifest`] (what is in it) and sections: `meta.bin` (the index of its [`frame`]s),
-//! `primary.bin` (one record per [`block`]), `keys.bin` and `data.bin` (keys and payloads), `labels.bin`
-//! (labels of its series) and up to three per tag. The sections are files of a folder, or lie in one file
+//! `primary.bin` (one record per [`block`]), `keys.bin` and `data.bin` (keys and payloads), up to three per
+//! tag, and one of each [`facet`]. The sections are files of a folder, or lie in one file
 //! that ends with the manifest and a [`footer`]; a part in [`memory`] is such a file too, with a record of
 //! its pages in place of sections. The [`writer`] makes them, as a [`draft`] in either form, and the
 //! [`reader`] opens them; what is known of a part whatever its form is its [`summary`]. [`layout`] names
@@ -14,15 +14,16 @@
 //! part and its [place](block::BlockPlace) in its frame, the [ordinal](block::Ordinal) of a row in its part.
 //! Handles of pages and rows of a block are plain: they live in flat lists that go to the host as they are.
 
+pub(crate) mod arrival;
 pub(crate) mod block;
 pub(crate) mod column;
 pub(crate) mod cut;
 pub(crate) mod dictionary;
 pub(crate) mod draft;
 pub(crate) mod extent;
+pub mod facet;
 pub(crate) mod footer;
 pub(crate) mod frame;
-pub(crate) mod labels;
 pub(crate) mod layout;
 pub(crate) mod limits;
 pub(crate) mod list;

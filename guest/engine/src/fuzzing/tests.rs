@@ -163,7 +163,11 @@ fn records() {
     block.write(&mut bytes);
     write("blocks", "two", &bytes);
     let labels: Labels = [(0, String::new()), (7, "UA".into()), (u64::MAX, "é".into())].into();
-    write("labels", "three", &labels::encode(&labels)[0]);
+    write(
+        "labels",
+        "three",
+        &crate::ordered::labels::page::encode(&labels)[0],
+    );
     let checked = Checked {
         labels,
         series: vec![3, u64::MAX],

@@ -5,11 +5,11 @@
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, BlockSource, Host, PageSource};
 use crate::merge::policy;
-use crate::part::block::BlockPlace;
+use crate::part::block::{BlockPlace, Ordinal};
 use crate::part::column::PAYLOAD;
 use crate::part::cut;
+use crate::part::facet::{FacetWriters, Facets};
 use crate::part::frame::FrameNumber;
-use crate::part::labels::Labels;
 use crate::part::reader::{Frame, OpenBlock};
 use crate::part::totals::Totals;
 use crate::part::{Longest, TagColumn};
@@ -78,7 +78,12 @@ fn fitting(weights: &[u64], start: usize) -> Option<Range<usize>> {
 type Entry = (u64, i64, u32, u32);
 
 /// Folds parts in memory, in order of age, into part `number` in memory.
-pub(crate) fn run<H: Host>(host: &Arc<H>, parts: &[Arc<Part<H>>], number: u64) -> Result<Part<H>> {
+pub(crate) fn run<H: Host>(
+    host: &Arc<H>,
+    facets: &Facets<H>,
+    parts: &[Arc<Part<H>>],
+    number: u64,
+) -> Result<Part<H>> {
     let Totals {
         ids,
         longest,
@@ -94,7 +99,9 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, parts: &[Arc<Part<H>>], number: u64) -
         pages,
         ..BlockSource::default()
     };
-    let mut writer = MemoryPartWriter::new(host, number, columns)?;
+    let of_facets: Vec<&Part<H>> = parts.iter().map(|part| &**part).collect();
+    let facets = FacetWriters::of_merge(&**host, facets, &of_facets, &[])?;
+    let mut writer = MemoryPartWriter::new(host, number, columns, facets)?;
     let (mut left, mut lengths) = (entries.as_slice(), lengths.as_slice());
     while !left.is_empty() {
         let count = cut::rows_of_block(left.len(), longest.tag_bytes, lengths.iter().copied());
@@ -104,34 +111,56 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, parts: &[Arc<Part<H>>], number: u64) -
         source.blocks = block.iter().map(|entry| entry.2).collect();
         source.rows = block.iter().map(|entry| entry.3).collect();
         let pieces = host.fold_block(writer.file(), &keys, source.source())?;
-        writer.block(&series, &keys, pieces)?;
+        writer.block(&series, &keys, pieces, &|row| {
+            inputs.source(block.get(row)?)
+        })?;
         left = rest;
         lengths = lengths.get(count..).unwrap_or_default();
     }
-    writer.finish(ids, longest, &labels(parts)?)
+    writer.finish(ids, longest)
 }
 
 /// The blocks of the inputs, in order of age.
 struct Inputs<'a, H: Host> {
-    blocks: Vec<(&'a Part<H>, Arc<Frame>, BlockPlace)>,
+    blocks: Vec<InputBlock<'a, H>>,
+}
+
+/// A block of an input.
+struct InputBlock<'a, H: Host> {
+    /// Place of the part among the inputs.
+    input: usize,
+    part: &'a Part<H>,
+    frame: Arc<Frame>,
+    place: BlockPlace,
 }
 
 impl<'a, H: Host> Inputs<'a, H> {
     fn open(parts: &'a [Arc<Part<H>>]) -> Result<Self> {
         let mut blocks = Vec::with_capacity(parts.len());
-        for part in parts {
+        for (input, part) in parts.iter().enumerate() {
             // Parts in memory have one frame.
             let frame = part.frame(FrameNumber::FIRST)?;
-            for open in &frame.blocks {
-                blocks.push((&**part, Arc::clone(&frame), open.place));
-            }
+            let places = frame.blocks.iter().map(|open| open.place);
+            blocks.extend(places.map(|place| InputBlock {
+                input,
+                part,
+                frame: Arc::clone(&frame),
+                place,
+            }));
         }
         Ok(Self { blocks })
     }
 
     fn open_blocks(&self) -> impl Iterator<Item = &OpenBlock> {
         let blocks = self.blocks.iter();
-        blocks.filter_map(|(_, frame, block)| frame.block(*block))
+        blocks.filter_map(|block| block.frame.block(block.place))
+    }
+
+    /// Which row of which input a row of the output is.
+    fn source(&self, entry: &Entry) -> Option<(usize, Ordinal)> {
+        let block = self.blocks.get(entry.2 as usize)?;
+        let open = block.frame.block(block.place)?;
+        Some((block.input, open.block.ordinal(entry.3)))
     }
 
     /// All rows in the order of the output.
@@ -176,22 +205,16 @@ impl<'a, H: Host> Inputs<'a, H> {
         let mut pages: Vec<u32> = self.open_blocks().map(|open| open.payloads).collect();
         for column in columns {
             kinds.push(column.kind);
-            for (part, frame, block) in &self.blocks {
-                let place = part.place_of(&column.name, column.kind);
-                pages.push(part.page_of(frame, *block, place)?);
+            for InputBlock {
+                part, frame, place, ..
+            } in &self.blocks
+            {
+                let column = part.place_of(&column.name, column.kind);
+                pages.push(part.page_of(frame, *place, column)?);
             }
         }
         Ok((kinds, pages))
     }
-}
-
-fn labels<H: Host>(parts: &[Arc<Part<H>>]) -> Result<Labels> {
-    let mut labels = Labels::new();
-    for part in parts {
-        let found = part.labels()?.iter();
-        labels.extend(found.map(|(id, label)| (*id, label.clone())));
-    }
-    Ok(labels)
 }
 
 #[cfg(test)]

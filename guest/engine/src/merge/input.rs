@@ -87,6 +87,8 @@ impl<H: Host> Retain<H> {
 /// A block of an input.
 pub(super) struct Place<H: Host> {
     pub(super) part: Arc<Part<H>>,
+    /// Of the part among the inputs.
+    pub(super) rank: Rank,
     pub(super) frame: Arc<Frame>,
     /// Where it is in the frame.
     pub(super) block: BlockPlace,
@@ -96,6 +98,7 @@ impl<H: Host> Clone for Place<H> {
     fn clone(&self) -> Self {
         Self {
             part: Arc::clone(&self.part),
+            rank: self.rank,
             frame: Arc::clone(&self.frame),
             block: self.block,
         }
@@ -212,7 +215,13 @@ impl<H: Host> Input<H> {
                 }
                 self.lengths = self.payload_lengths(open)?;
                 let part = Arc::clone(&self.part);
-                let place = Place { part, frame, block };
+                let rank = self.rank;
+                let place = Place {
+                    part,
+                    rank,
+                    frame,
+                    block,
+                };
                 self.dropped = retain.dropped(&self.host, &place, &self.places, &self.keys)?;
                 self.place = Some(place);
                 self.row = 0;

@@ -1,11 +1,11 @@
 //! The output of a merge: rows collected to blocks, and the part that they become.
 
 use super::input::{Head, Input, Place};
-use super::labels::MergedLabels;
 use crate::error::Result;
 use crate::host::{ABSENT, Host, PageSource};
 use crate::part::column::PAYLOAD;
 use crate::part::cut::Cut;
+use crate::part::facet::FacetWriters;
 use crate::part::layout::BLOCK_ROWS;
 use crate::part::list::Rank;
 use crate::part::totals::Totals;
@@ -18,7 +18,6 @@ use std::sync::Arc;
 pub(super) struct Output<'h, H: Host> {
     writer: PartWriter<'h, H>,
     columns: Vec<TagColumn>,
-    labels: MergedLabels<H>,
     ids: (u64, u64),
     longest: Longest,
     /// Of the pending rows.
@@ -38,9 +37,9 @@ pub(super) struct Output<'h, H: Host> {
 impl<'h, H: Host> Output<'h, H> {
     pub(super) fn new(
         host: &'h Arc<H>,
-        live: &PartList<H>,
+        live: &'h PartList<H>,
         job: &Job,
-        parts: &[Arc<Part<H>>],
+        parts: &'h [Arc<Part<H>>],
     ) -> Result<Self> {
         let Totals {
             ids,
@@ -48,9 +47,13 @@ impl<'h, H: Host> Output<'h, H> {
             columns,
             rows,
         } = Totals::of(parts);
-        let labels = MergedLabels::new(live, parts)?;
+        let inputs: Vec<&Part<H>> = parts.iter().map(|part| &**part).collect();
+        let is_other = |part: &&Part<H>| !job.inputs.contains(&part.number());
+        let others = live.parts.iter().map(|part| &**part).filter(is_other);
+        let others: Vec<&Part<H>> = others.collect();
+        let facets = FacetWriters::of_merge(&**host, &live.facets, &inputs, &others)?;
         let name = live.new_name(&**host, job.output);
-        let mut writer = PartWriter::new(&**host, name, &columns)?;
+        let mut writer = PartWriter::new(&**host, name, &columns, facets)?;
         // Within a block there is nothing to share.
         if rows > BLOCK_ROWS as u64 {
             share_dictionaries(&mut writer, &columns, parts)?;
@@ -58,7 +61,6 @@ impl<'h, H: Host> Output<'h, H> {
         Ok(Self {
             writer,
             columns,
-            labels,
             ids,
             longest,
             cut: Cut::new(longest.tag_bytes),
@@ -120,9 +122,21 @@ impl<'h, H: Host> Output<'h, H> {
             payloads: self.payload_source(),
             tags: self.tag_sources()?,
         };
-        self.writer.block(&self.series, &self.keys, &values)?;
-        let series = std::mem::take(&mut self.series);
-        self.labels.keep(&series);
+        let Self {
+            writer,
+            from,
+            rows,
+            places,
+            ..
+        } = self;
+        let source = |row: usize| {
+            let place = places.get(*from.get(row)? as usize)?;
+            let open = place.frame.block(place.block)?;
+            let input = place.rank.get() as usize;
+            Some((input, open.block.ordinal(*rows.get(row)?)))
+        };
+        writer.block(&self.series, &self.keys, &values, &source)?;
+        self.series.clear();
         self.written += self.rows.len() as u64;
         self.keys.clear();
         self.from.clear();
@@ -177,10 +191,8 @@ impl<'h, H: Host> Output<'h, H> {
         let dropped_rows = input_rows.saturating_sub(rows);
         let mut bytes_written = 0;
         if rows > 0 {
-            let made = self
-                .writer
-                .finish(self.ids, self.longest, self.labels.kept())?;
-            bytes_written = made.size_bytes;
+            let made = self.writer.finish(self.ids, self.longest)?;
+            bytes_written = made.summary.size_bytes;
         }
         Ok(Outcome {
             job: job.clone(),

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, OrDamage, Result};
 use crate::filter::Verdict;
 use crate::host::{Host, Medium};
 use crate::merge::space::space_bytes;
+use crate::ordered::labels;
 use crate::ordered::predicate::Predicate;
 use crate::ordered::query;
 use crate::part::Part;
@@ -108,12 +109,10 @@ fn count<H: Host>(
 ) -> Result<u64> {
     // What is lost elsewhere has nothing to do with this part.
     let alone = Arc::new(PartList {
-        version: live.version,
-        epoch: live.epoch,
-        term: live.term,
         parts: vec![Arc::clone(part)],
         quarantined: Vec::new(),
         unreadable: Vec::new(),
+        ..live.clone()
     });
     let rows = |low, high, filter: Option<&String>| -> Result<u64> {
         let spec = QuerySpec {
@@ -188,7 +187,7 @@ fn joined<H: Host>(live: &PartList<H>, dropped: &[Result<u64>]) -> Result<BTreeM
 fn label_ranges<H: Host>(live: &PartList<H>, dropped: &[Result<u64>]) -> Result<Vec<Range<usize>>> {
     let parts = || live.parts.iter().zip(dropped).enumerate();
     let loses = |rows: &Result<u64>| *rows != Ok(0);
-    let has_labels = |part: &Part<H>| part.summary().has_labels;
+    let has_labels = |part: &Part<H>| labels::has_any(part);
     if !parts().any(|(_, (part, rows))| loses(rows) && has_labels(part)) {
         return Ok(Vec::new());
     }
@@ -206,13 +205,13 @@ fn label_ranges<H: Host>(live: &PartList<H>, dropped: &[Result<u64>]) -> Result<
     let mut needed: BTreeMap<u64, Range<usize>> = BTreeMap::new();
     for (at, (part, _)) in parts().filter(|(_, (part, rows))| loses(rows) && has_labels(part)) {
         if known_labels(part)? > 0 {
-            let series = part.labels()?.keys();
+            let series = labels::of(part)?.keys();
             needed.extend(series.map(|series| (*series, at..at + 1)));
         }
     }
     for (_, (part, _)) in parts().filter(|(_, (_, rows))| !loses(rows)) {
         if known_labels(part)? > 0 {
-            for series in part.labels()?.keys() {
+            for series in labels::of(part)?.keys() {
                 needed.remove(series);
             }
         }
@@ -234,7 +233,7 @@ fn label_ranges<H: Host>(live: &PartList<H>, dropped: &[Result<u64>]) -> Result<
 /// How many labels can be read of a part.
 fn known_labels<H: Host>(part: &Part<H>) -> Result<u64> {
     // Those that are lost already: nothing that others know is held together for their sake.
-    let labels = part.labels().or_damage()?;
+    let labels = labels::of(part).or_damage()?;
     Ok(labels.map_or(u64::MAX, |labels| labels.len() as u64))
 }
 
@@ -245,7 +244,7 @@ fn note_holder<H: Host>(
     needed: &mut BTreeMap<u64, Range<usize>>,
     holders: &mut BTreeSet<u64>,
 ) -> Result<()> {
-    let labels = part.labels().ok();
+    let labels = labels::of(part).ok();
     for entry in part.frames()? {
         if needed
             .range(entry.first_series..=entry.last_series)

@@ -2,9 +2,11 @@
 
 pub(crate) mod part;
 
+use super::labels::Labels;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::part::column::PAYLOAD;
+use crate::part::facet::NewBatch;
 use crate::part::layout::{BLOCK_PAYLOAD_BYTES, block_rows_max};
 use crate::types::{Batch, Durability};
 use crate::wire::{self, Reader, Sequence};
@@ -39,7 +41,7 @@ pub fn series_id(label: &str) -> u64 {
 
 /// A batch that passed all checks that need no knowledge of the index.
 pub(crate) struct Checked<C> {
-    pub(crate) labels: BTreeMap<u64, String>,
+    pub(crate) labels: Labels,
     pub(crate) series: Vec<u64>,
     pub(crate) keys: Vec<i64>,
     pub(crate) columns: C,
@@ -52,6 +54,18 @@ pub(crate) struct Checked<C> {
     /// Raw bytes of everything in the batch.
     pub(crate) size_bytes: u64,
     pub(crate) durability: Durability,
+}
+
+impl<C> Checked<C> {
+    /// The batch as facets see it; its first row has an arrival number.
+    pub(crate) fn of_facets<H: Host<Columns = C>>(&self, first_arrival: u64) -> NewBatch<'_, H> {
+        NewBatch {
+            columns: &self.columns,
+            labels: &self.labels,
+            first_arrival,
+            rows: self.keys.len() as u32,
+        }
+    }
 }
 
 /// Checks a batch whole; nothing of it is used when anything is wrong.

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::host::{Host, PageSource, RowKeys};
 use crate::part::Part;
 use crate::part::PartList;
+use crate::part::arrival;
 use crate::part::block::BlockPlace;
 use crate::part::column::PAYLOAD;
 use crate::part::frame::FrameNumber;
@@ -52,9 +53,15 @@ impl<H: Host> DumpCursor<H> {
                 (self.frame, self.block) = (self.frame.next(), BlockPlace::FIRST);
                 continue;
             };
-            let BlockRows { keys, sources } = read_block(&*self.host, part, &frame, open)?;
-            let columns = self.host.gather(&PageSource::all(&sources), Some(keys))?;
+            let BlockRows { keys, mut sources } = read_block(&*self.host, part, &frame, open)?;
             let names = part.columns().iter().map(|entry| entry.column.name.clone());
+            let names: Vec<String> = names.collect();
+            let mut is_told = [true]
+                .into_iter()
+                .chain(names.iter().map(|name| arrival::is_tag(name)));
+            sources.retain(|_| is_told.next().unwrap_or(true));
+            let columns = self.host.gather(&PageSource::all(&sources), Some(keys))?;
+            let names = names.into_iter().filter(|name| arrival::is_tag(name));
             let rows = Rows {
                 content: RowContent::Held(columns),
                 names: Some(names.collect()),

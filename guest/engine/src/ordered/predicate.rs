@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::expression::{Expression, Literal, parse};
 use crate::filter::{ColumnFacts, Facts, Filter, Verdict};
 use crate::host::{ABSENT, Host};
+use crate::part::arrival;
 use crate::part::block::BlockPlace;
 use crate::part::dictionary::Slices;
 use crate::part::reader::{Frame, TagFrame};
@@ -41,7 +42,7 @@ impl<H: Host> Predicate<H> {
         let mut kinds = |name: &str| -> Vec<ColumnType> {
             let columns = parts.iter().flat_map(|part| part.columns());
             let mut kinds: Vec<ColumnType> = columns
-                .filter(|entry| entry.column.name == name)
+                .filter(|entry| entry.column.name == name && arrival::is_tag(name))
                 .map(|entry| entry.column.kind)
                 .collect();
             kinds.sort_unstable();

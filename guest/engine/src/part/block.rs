@@ -55,20 +55,28 @@ impl BlockPlace {
 
 /// Number of a row in its part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Ordinal(pub(super) u64);
+pub struct Ordinal(pub(super) u64);
 
 impl Ordinal {
     pub(crate) const FIRST: Self = Self(0);
 
+    /// The row with a number.
+    #[must_use]
+    pub fn new(number: u64) -> Self {
+        Self(number)
+    }
+
     /// The ordinal of the row that comes so many later, within the rows of the part, which 64 bits hold.
     #[inline]
-    pub(crate) fn plus(self, rows: u64) -> Self {
+    #[must_use]
+    pub fn plus(self, rows: u64) -> Self {
         Self(self.0 + rows)
     }
 
     /// As callers are told it.
     #[inline]
-    pub(crate) fn get(self) -> u64 {
+    #[must_use]
+    pub fn get(self) -> u64 {
         self.0
     }
 }

@@ -27,7 +27,6 @@ pub(crate) const META: &str = "meta.bin";
 pub(crate) const PRIMARY: &str = "primary.bin";
 pub(crate) const KEYS: &str = "keys.bin";
 pub(crate) const DATA: &str = "data.bin";
-pub(crate) const LABELS: &str = "labels.bin";
 pub(crate) const PARTS: &str = "parts";
 pub(crate) const MEMORY_PARTS: &str = "memory";
 pub(crate) const QUARANTINE: &str = "quarantine";

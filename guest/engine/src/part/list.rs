@@ -1,6 +1,7 @@
 //! The part list as an instance holds it, and the view that carries it to other instances.
 
 use super::Part;
+use super::facet::Facets;
 use super::layout::MANIFEST;
 use super::loss::Quarantined;
 use super::name::PartName;
@@ -65,6 +66,8 @@ impl<T> FromIterator<T> for PerPart<T> {
 
 /// PartList parts in order of age; immutable, readers keep the one they began with.
 pub(crate) struct PartList<H: Host> {
+    /// What its parts hold beyond columns.
+    pub(crate) facets: Facets<H>,
     /// Grows with every change in this process.
     pub(crate) version: u64,
     /// Grows with every change of the durable list.
@@ -78,9 +81,24 @@ pub(crate) struct PartList<H: Host> {
     pub(crate) unreadable: Vec<Quarantined>,
 }
 
-impl<H: Host> PartList<H> {
-    pub(crate) fn empty() -> Self {
+impl<H: Host> Clone for PartList<H> {
+    fn clone(&self) -> Self {
         Self {
+            facets: self.facets.clone(),
+            version: self.version,
+            epoch: self.epoch,
+            term: self.term,
+            parts: self.parts.clone(),
+            quarantined: self.quarantined.clone(),
+            unreadable: self.unreadable.clone(),
+        }
+    }
+}
+
+impl<H: Host> PartList<H> {
+    pub(crate) fn empty(facets: Facets<H>) -> Self {
+        Self {
+            facets,
             version: 0,
             epoch: 0,
             term: Term::NONE,
@@ -146,6 +164,7 @@ impl<H: Host> PartList<H> {
             }
         }
         Ok(Self {
+            facets: known.facets.clone(),
             version: view.version,
             epoch: view.epoch,
             term: names.term,

@@ -13,7 +13,7 @@ use crate::host::{Chunk, Form, Host, Medium};
 use crate::seal::unseal;
 use serde::{Deserialize, Serialize};
 use sidx_columns::ColumnType;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Largest manifest that is read.
 const MANIFEST_BYTES_MAX: u64 = footer::METADATA_BYTES_MAX as u64;
@@ -42,9 +42,9 @@ pub(crate) struct Manifest {
     pub(crate) raw_bytes: u64,
     /// The page of `meta.bin`.
     pub(crate) meta: ExtentText,
-    /// The pages of `labels.bin`, when any series has a label.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) labels: Vec<ExtentText>,
+    /// The roots of each facet that has any, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) facets: BTreeMap<String, Vec<ExtentText>>,
     pub(crate) tags: Vec<TagEntry>,
     pub(crate) files: Vec<FileEntry>,
 }
@@ -177,7 +177,6 @@ impl Manifest {
             },
             raw_bytes: self.raw_bytes,
             size_bytes: self.size_bytes(),
-            has_labels: !self.labels.is_empty(),
             columns,
         })
     }

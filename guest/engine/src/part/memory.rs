@@ -5,21 +5,22 @@
 use super::block::{Block, BlockNumber, BlockPlace, Ordinal, PayloadPiece};
 use super::column::{Longest, PartColumn, TagColumn};
 use super::extent::ExtentRecord;
+use super::facet::{FacetPlace, FacetWriters, NewRows};
 use super::footer;
 use super::frame::{FrameEntry, FrameNumber};
-use super::labels::{self, Labels};
 use super::limits::union;
 use super::name::PartName;
 use super::order::{FrameOrder, RunOrder};
-use super::reader::{Frame, OpenBlock, OpenTagPage, Opened, Part, RowFiles, TagFrame};
+use super::reader::{Frame, OpenBlock, OpenTagPage, Opened, Part, PartFacet, RowFiles, TagFrame};
 use super::summary::Summary;
 use super::tag::{TagPage, put_page, read_page};
 use crate::error::{Error, Result};
-use crate::host::{ABSENT, Codec, Extent, FileSummary, Host, Medium, Piece};
+use crate::host::{ABSENT, Extent, FileSummary, Host, Medium, Piece};
 use crate::wire::{self, Reader, Sequence};
 use serde::{Deserialize, Serialize};
 use sidx_columns::ColumnType;
 use sidx_kernels::ValueRange;
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 /// Bytes from the end of the file that are read at first; most records are shorter.
@@ -30,7 +31,8 @@ const FIRST_READ_BYTES: u32 = 4 << 10;
 struct Record {
     ids: (u64, u64),
     longest: Longest,
-    labels: Vec<Extent>,
+    /// The roots of each facet that has any, by its name.
+    facets: Vec<(String, Vec<Extent>)>,
     columns: Vec<TagColumn>,
     blocks: Vec<Block>,
     /// The pages of each block, one per column.
@@ -39,13 +41,20 @@ struct Record {
 
 /// What a record begins with; its blocks and their pages follow.
 #[derive(Serialize, Deserialize)]
-struct Front<L, C> {
+struct Front<F, C> {
     ids: (u64, u64),
     longest_payload_bytes: u32,
     longest_tag_bytes: u32,
-    labels: L,
+    facets: F,
     columns: C,
     blocks: usize,
+}
+
+/// What a record has of a facet.
+#[derive(Serialize, Deserialize)]
+struct FacetRecord<'a> {
+    name: &'a str,
+    roots: Vec<ExtentRecord>,
 }
 
 /// What a record has of a column.
@@ -60,18 +69,25 @@ pub(crate) struct MemoryPartWriter<'h, H: Host> {
     host: &'h Arc<H>,
     name: PartName,
     file: H::NewFile,
+    facets: FacetWriters<'h, H>,
     record: Record,
     rows: u64,
 }
 
 impl<'h, H: Host> MemoryPartWriter<'h, H> {
     /// Starts part `number`. `columns` are distinct and ascending.
-    pub(crate) fn new(host: &'h Arc<H>, number: u64, columns: Vec<TagColumn>) -> Result<Self> {
+    pub(crate) fn new(
+        host: &'h Arc<H>,
+        number: u64,
+        columns: Vec<TagColumn>,
+        facets: FacetWriters<'h, H>,
+    ) -> Result<Self> {
         let name = PartName::in_memory(number);
         Ok(Self {
             file: host.create_file(&name.path(Medium::Memory), Medium::Memory)?,
             host,
             name,
+            facets,
             record: Record {
                 columns,
                 ..Record::default()
@@ -85,8 +101,15 @@ impl<'h, H: Host> MemoryPartWriter<'h, H> {
         &self.file
     }
 
-    /// Takes a block whose pages were written: keys, payloads, and one for each column.
-    pub(crate) fn block(&mut self, series: &[u64], keys: &[i64], pieces: Vec<Piece>) -> Result<()> {
+    /// Takes a block whose pages were written: keys, payloads, and one for each column. `source` is as for
+    /// [`PartWriter::block`](super::PartWriter::block).
+    pub(crate) fn block(
+        &mut self,
+        series: &[u64],
+        keys: &[i64],
+        pieces: Vec<Piece>,
+        source: &dyn Fn(usize) -> Option<(usize, Ordinal)>,
+    ) -> Result<()> {
         let rows = keys.len() as u32;
         let (found, wanted) = (pieces.len(), self.record.columns.len() + 2);
         let mut pieces = pieces.into_iter();
@@ -113,31 +136,33 @@ impl<'h, H: Host> MemoryPartWriter<'h, H> {
             }],
         });
         self.record.pages.extend(pieces.map(TagPage::of));
+        let new = NewRows {
+            first: Ordinal(self.rows),
+            series,
+            keys,
+            source,
+        };
+        self.facets.block(FacetPlace::Memory(&self.file), &new)?;
         self.rows += u64::from(rows);
         Ok(())
     }
 
     /// Completes the part and opens it.
-    pub(crate) fn finish(
-        mut self,
-        ids: (u64, u64),
-        longest: Longest,
-        labels: &Labels,
-    ) -> Result<Part<H>> {
+    pub(crate) fn finish(mut self, ids: (u64, u64), longest: Longest) -> Result<Part<H>> {
         self.record.drop_empty_columns();
         self.record.ids = ids;
         self.record.longest = longest;
-        for page in labels::encode(labels) {
-            let extents = self
-                .host
-                .append(&self.file, &page, &[page.len() as u32], Codec::None)?;
-            self.record.labels.extend(extents);
+        let mut facets = BTreeMap::new();
+        for written in self.facets.finish(FacetPlace::Memory(&self.file))? {
+            let (name, made) = (written.name.name.to_owned(), written.made);
+            if !made.roots.is_empty() {
+                self.record.facets.push((name.clone(), made.roots.clone()));
+                facets.insert(name, PartFacet::known(made.roots, made.state));
+            }
         }
         footer::append(&**self.host, &self.file, self.record.write())?;
         let FileSummary { size_bytes, .. } = self.host.finish(self.file)?;
-        let part = Part::in_memory(self.host, self.name, size_bytes, self.record)?;
-        part.know_labels(labels);
-        Ok(part)
+        Part::in_memory(self.host, self.name, size_bytes, self.record, facets)
     }
 }
 
@@ -147,7 +172,10 @@ impl Record {
             ids: self.ids,
             longest_payload_bytes: self.longest.payload_bytes,
             longest_tag_bytes: self.longest.tag_bytes,
-            labels: Sequence(self.labels.iter().copied().map(ExtentRecord::from)),
+            facets: Sequence(self.facets.iter().map(|(name, roots)| FacetRecord {
+                name,
+                roots: roots.iter().copied().map(ExtentRecord::from).collect(),
+            })),
             columns: Sequence(self.columns.iter().map(|column| ColumnRecord {
                 name: &column.name,
                 kind: column.kind.code(),
@@ -165,7 +193,7 @@ impl Record {
 
     fn read(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes, "record of a part in memory");
-        let front: Front<Vec<ExtentRecord>, Vec<ColumnRecord<'_>>> = reader.read()?;
+        let front: Front<Vec<FacetRecord<'_>>, Vec<ColumnRecord<'_>>> = reader.read()?;
         let mut columns = Vec::with_capacity(front.columns.len());
         for ColumnRecord { name, kind } in front.columns {
             let kind =
@@ -179,7 +207,12 @@ impl Record {
                 payload_bytes: front.longest_payload_bytes,
                 tag_bytes: front.longest_tag_bytes,
             },
-            labels: front.labels.into_iter().map(Extent::from).collect(),
+            facets: { front.facets.into_iter() }
+                .map(|FacetRecord { name, roots }| {
+                    let roots = roots.into_iter().map(Extent::from);
+                    (name.to_owned(), roots.collect())
+                })
+                .collect(),
             columns,
             ..Self::default()
         };
@@ -236,7 +269,6 @@ impl Record {
             longest: self.longest,
             raw_bytes: raw_bytes + tag_bytes,
             size_bytes,
-            has_labels: !self.labels.is_empty(),
             columns: self.part_columns(),
         }
     }
@@ -319,14 +351,22 @@ impl<H: Host> Part<H> {
         if record.blocks.is_empty() {
             return Err(Error::corrupt(format!("{path}: it has no rows")));
         }
-        Self::in_memory(host, name, size_bytes, record)
+        let facets = record.facets.iter();
+        let facets = facets.map(|(name, roots)| (name.clone(), PartFacet::new(roots.clone())));
+        let facets = facets.collect();
+        Self::in_memory(host, name, size_bytes, record, facets)
     }
 
     /// The part that a record is about. Nothing of it is left to be read but pages.
-    fn in_memory(host: &Arc<H>, name: PartName, size_bytes: u64, record: Record) -> Result<Self> {
+    fn in_memory(
+        host: &Arc<H>,
+        name: PartName,
+        size_bytes: u64,
+        record: Record,
+        facets: BTreeMap<String, PartFacet>,
+    ) -> Result<Self> {
         let summary = record.summary(size_bytes);
-        let labels = record.labels.clone();
-        let part = Self::new(host, (name, Medium::Memory), summary, labels);
+        let part = Self::new(host, (name, Medium::Memory), summary, facets);
         let opened = record.open(&**host, part.path(), part.summary())?;
         part.know_content(opened);
         Ok(part)
@@ -474,7 +514,7 @@ mod tests {
                 payload_bytes: 5,
                 tag_bytes: 6,
             },
-            labels: vec![extent],
+            facets: vec![("ordered".to_owned(), vec![extent])],
             columns: vec![
                 column("a", ValueType::String),
                 column("a", ValueType::Int),
@@ -518,7 +558,7 @@ mod tests {
         let summary = sample().summary(99);
         assert_eq!((summary.rows, summary.blocks, summary.series), (5, 2, 3));
         assert_eq!((summary.min_key, summary.max_key), (0, 2));
-        assert_eq!((summary.size_bytes, summary.has_labels), (99, true));
+        assert_eq!(summary.size_bytes, 99);
         let tags: Vec<_> = summary
             .tags()
             .map(|columns| (columns[0].column.name.as_str(), columns.len()))

@@ -1,13 +1,13 @@
 //! An opened part: its summary, its frames, and on demand the metadata of blocks and tags.
 
-mod labels;
+mod facets;
 mod sections;
 mod tags;
 
-use super::block::{Block, BlockNumber, BlockPlace};
+use super::block::{Block, BlockNumber, BlockPlace, Ordinal};
 use super::column::{ColumnPlace, PartColumn};
+use super::extent::ExtentText;
 use super::frame::{FrameEntry, FrameNumber, read_frames};
-use super::labels::Labels;
 use super::layout::{DATA, FileKind, KEYS, META, PRIMARY, part_label};
 use super::manifest::Manifest;
 use super::name::PartName;
@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+pub(in crate::part) use facets::PartFacet;
 pub(crate) use tags::Shared;
 use tags::TagFiles;
 
@@ -36,13 +37,11 @@ pub(crate) struct Part<H: Host> {
     /// Where its sections lie, and what is in them. None of a part in memory, whose pages are known from
     /// the start.
     manifest: Option<Manifest>,
-    /// Where the pages of its labels lie.
-    label_pages: Vec<Extent>,
     /// Per tag name: its place among the tags, and its types.
     tag_names: BTreeMap<String, (usize, Vec<ColumnType>)>,
     opened: OnceLock<Opened>,
-    /// Labels of the part, read when first asked for.
-    labels: OnceLock<Labels>,
+    /// What it has of each facet, by its name.
+    facets: BTreeMap<String, PartFacet>,
     /// Whether membership filters are looked at; without them nothing is dropped too early.
     uses_filters: bool,
 }
@@ -166,19 +165,22 @@ impl<H: Host> Part<H> {
     /// The part of the store that a manifest is about.
     pub(crate) fn from_manifest(host: &Arc<H>, name: PartName, manifest: Manifest) -> Result<Self> {
         let summary = manifest.summary()?;
-        let labels = manifest.labels.iter().map(|extent| (*extent).into());
-        let labels = labels.collect();
-        let mut part = Self::new(host, (name, Medium::Durable), summary, labels);
+        let facet = |(name, roots): (&String, &Vec<ExtentText>)| {
+            let roots = roots.iter().map(|extent| (*extent).into());
+            (name.clone(), PartFacet::new(roots.collect()))
+        };
+        let facets = manifest.facets.iter().map(facet).collect();
+        let mut part = Self::new(host, (name, Medium::Durable), summary, facets);
         part.manifest = Some(manifest);
         Ok(part)
     }
 
-    /// A part of which the summary and the pages of its labels are known.
+    /// A part of which the summary, and what it has of its facets, are known.
     pub(super) fn new(
         host: &Arc<H>,
         (name, medium): (PartName, Medium),
         summary: Summary,
-        label_pages: Vec<Extent>,
+        facets: BTreeMap<String, PartFacet>,
     ) -> Self {
         let mut tag_names = BTreeMap::new();
         for (index, columns) in summary.tags().enumerate() {
@@ -194,10 +196,9 @@ impl<H: Host> Part<H> {
             path: name.path(medium),
             summary,
             manifest: None,
-            label_pages,
             tag_names,
             opened: OnceLock::new(),
-            labels: OnceLock::new(),
+            facets,
             uses_filters: true,
         }
     }
@@ -415,6 +416,24 @@ impl<H: Host> Part<H> {
             tags,
             order,
         })
+    }
+
+    /// The frame of a row, its block in it, and the row in that.
+    pub(crate) fn row(&self, row: Ordinal) -> Result<(Arc<Frame>, BlockPlace, u32)> {
+        let frames = self.frames()?;
+        let after = frames.partition_point(|entry| entry.first_row <= row);
+        let entry = after.checked_sub(1).and_then(|at| frames.get(at));
+        let none = || Error::corrupt(format!("{}: no row {}", self.path, row.get()));
+        let frame = self.frame(entry.ok_or_else(none)?.number)?;
+        let after = frame
+            .blocks
+            .partition_point(|open| open.block.first_row <= row);
+        let open = after.checked_sub(1).and_then(|at| frame.blocks.get(at));
+        let open = open.ok_or_else(none)?;
+        let within = u32::try_from(row.get() - open.block.first_row.get()).ok();
+        let within = within.filter(|row| *row < open.block.rows);
+        let place = open.place;
+        Ok((frame, place, within.ok_or_else(none)?))
     }
 
     fn page_bytes(&self, file: u32, extent: Extent) -> Result<Vec<u8>> {

@@ -18,8 +18,6 @@ pub(crate) struct Summary {
     pub(crate) raw_bytes: u64,
     /// Bytes that its pages and their metadata take where they are stored.
     pub(crate) size_bytes: u64,
-    /// Some series has a label.
-    pub(crate) has_labels: bool,
     /// All tag columns, ascending by name and type.
     pub(crate) columns: Vec<PartColumn>,
 }

@@ -4,11 +4,11 @@ use super::block::{Block, BlockNumber, Ordinal, PayloadPiece};
 use super::column::{Longest, TagColumn};
 use super::dictionary::{DictionaryEntry, first_slice};
 use super::draft::Draft;
-use super::extent::append_page;
+use super::extent::{ExtentText, append_page};
+use super::facet::{FacetPlace, FacetWriters, FacetWritten, NewRows};
 use super::frame::{FrameEntry, FrameNumber, write_directory, write_frames};
-use super::labels::{self, Labels};
 use super::layout::{
-    DATA, FRAME_BYTES, FileKind, KEYS, LABELS, META, PAYLOAD_PAGE_BYTES, PRIMARY, tag_file_numbers,
+    DATA, FRAME_BYTES, FileKind, KEYS, META, PAYLOAD_PAGE_BYTES, PRIMARY, tag_file_numbers,
     tag_file_stem,
 };
 use super::limits::{LimitsText, union};
@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::host::{Extent, Host, PageSource, Piece};
 use sidx_columns::ColumnType;
 use sidx_kernels::ValueRange;
+use std::collections::BTreeMap;
 
 /// Where the values of a block come from: rows of older parts.
 pub(crate) struct Values {
@@ -37,6 +38,7 @@ pub(crate) struct PartWriter<'h, H: Host> {
     data: H::NewFile,
     primary: H::NewFile,
     tags: Vec<TagWriter<H>>,
+    facets: FacetWriters<'h, H>,
     /// Records of the blocks of the current frame, and what `meta.bin` will say of it.
     frame: Vec<u8>,
     open_frame: Option<FrameEntry>,
@@ -50,7 +52,12 @@ pub(crate) struct PartWriter<'h, H: Host> {
 
 impl<'h, H: Host> PartWriter<'h, H> {
     /// Starts a part. `columns` are distinct and ascending.
-    pub(crate) fn new(host: &'h H, name: PartName, columns: &[TagColumn]) -> Result<Self> {
+    pub(crate) fn new(
+        host: &'h H,
+        name: PartName,
+        columns: &[TagColumn],
+        facets: FacetWriters<'h, H>,
+    ) -> Result<Self> {
         let draft = Draft::new(host, name)?;
         let mut tags: Vec<TagWriter<H>> = Vec::new();
         for column in columns {
@@ -71,6 +78,7 @@ impl<'h, H: Host> PartWriter<'h, H> {
             name,
             draft,
             tags,
+            facets,
             frame: Vec::new(),
             open_frame: None,
             frames: Vec::new(),
@@ -92,8 +100,15 @@ impl<'h, H: Host> PartWriter<'h, H> {
         Ok(())
     }
 
-    /// Appends a block of rows that follow all earlier ones in (series, key, element id).
-    pub(crate) fn block(&mut self, series: &[u64], keys: &[i64], values: &Values) -> Result<()> {
+    /// Appends a block of rows that follow all earlier ones in (series, key, element id). `source` says of
+    /// each which row of which origin it is.
+    pub(crate) fn block(
+        &mut self,
+        series: &[u64],
+        keys: &[i64],
+        values: &Values,
+        source: &dyn Fn(usize) -> Option<(usize, Ordinal)>,
+    ) -> Result<()> {
         let runs = Block::runs_of(series, keys);
         let (min_key, max_key) = Block::key_range(&runs);
         let key_piece = self.host.encode_ints(&self.keys, keys)?;
@@ -118,6 +133,13 @@ impl<'h, H: Host> PartWriter<'h, H> {
             payloads: payload_pieces(&payloads),
         };
         self.tag_pages(values)?;
+        let rows = NewRows {
+            first: block.first_row,
+            series,
+            keys,
+            source,
+        };
+        self.facets.block(FacetPlace::Store(&self.draft), &rows)?;
         self.record(&block)
     }
 
@@ -193,12 +215,7 @@ impl<'h, H: Host> PartWriter<'h, H> {
 
     /// Completes the part; on return it is whole and survives a power loss. `ids` are the least and
     /// greatest element id, `longest` bounds of the lengths of payloads and tags.
-    pub(crate) fn finish(
-        mut self,
-        ids: (u64, u64),
-        longest: Longest,
-        labels: &Labels,
-    ) -> Result<Summary> {
+    pub(crate) fn finish(mut self, ids: (u64, u64), longest: Longest) -> Result<Finished> {
         self.cut_frame()?;
         let (host, mut draft) = (self.host, self.draft);
         // What is large comes first: in one file the metadata lies together at its end.
@@ -213,12 +230,19 @@ impl<'h, H: Host> PartWriter<'h, H> {
                 tags.push(entry);
             }
         }
-        let mut label_extents = Vec::new();
-        if !labels.is_empty() {
-            let section = draft.section(LABELS, FileKind::Labels)?;
-            let extents = labels::write(host, &section, labels)?;
-            label_extents = extents.into_iter().map(Into::into).collect();
-            draft.finish_section(LABELS.to_owned(), section)?;
+        let (mut facets, mut is_lossy) = (BTreeMap::new(), false);
+        for FacetWritten {
+            name,
+            made,
+            section,
+        } in self.facets.finish(FacetPlace::Store(&draft))?
+        {
+            is_lossy |= made.is_lossy;
+            if let Some(section) = section {
+                draft.finish_section(name.section.to_owned(), section)?;
+                let roots = made.roots.into_iter().map(ExtentText::from);
+                facets.insert(name.name.to_owned(), roots.collect());
+            }
         }
         for (name, section) in tag_metadata {
             draft.finish_section(name, section)?;
@@ -241,12 +265,22 @@ impl<'h, H: Host> PartWriter<'h, H> {
             longest_tag_bytes: longest.tag_bytes,
             raw_bytes: self.raw_bytes,
             meta: meta.into(),
-            labels: label_extents,
+            facets,
             tags,
             files,
         })?;
-        manifest.summary()
+        Ok(Finished {
+            summary: manifest.summary()?,
+            is_lossy,
+        })
     }
+}
+
+/// A part that was written.
+pub(crate) struct Finished {
+    pub(crate) summary: Summary,
+    /// Something of a facet could not be read where its rows come from, and is lost.
+    pub(crate) is_lossy: bool,
 }
 
 /// The sections and records of one tag.

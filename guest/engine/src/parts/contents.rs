@@ -13,7 +13,7 @@ use sidx_log::Term;
 pub(crate) fn of<H: Host>(
     host: &H,
     live: &PartList<H>,
-    introducer: &Introducer,
+    introducer: &Introducer<H>,
 ) -> Result<Contents> {
     // The log goes on without who was overtaken.
     takeover::check_not_overtaken(host, live.term)?;

@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Form, Host, Medium};
 use crate::part::Part;
 use crate::part::PartList;
+use crate::part::arrival;
 use crate::part::column::PartColumn;
 use crate::part::dictionary::DictionaryEntry;
 use crate::part::limits::LimitsText;
@@ -70,7 +71,8 @@ impl<'a> TagReport<'a> {
                 .collect();
             Self { name, columns }
         };
-        part.summary().tags().enumerate().map(tag).collect()
+        let tags = part.summary().tags().enumerate().map(tag);
+        tags.filter(|tag| arrival::is_tag(tag.name)).collect()
     }
 }
 
@@ -153,7 +155,7 @@ pub(crate) fn parts<H: Host>(live: &PartList<H>) -> Result<String> {
 pub(crate) fn stats<H: Host>(
     host: &H,
     live: &PartList<H>,
-    introducer: Option<&Introducer>,
+    introducer: Option<&Introducer<H>>,
 ) -> Result<String> {
     let of = |medium: Medium| {
         live.parts
@@ -163,7 +165,8 @@ pub(crate) fn stats<H: Host>(
     let files = || of(Medium::Durable).map(|part| part.summary());
     let all = || live.parts.iter().map(|part| part.summary());
     let mut tags: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for column in live.parts.iter().flat_map(|part| part.columns()) {
+    let columns = live.parts.iter().flat_map(|part| part.columns());
+    for column in columns.filter(|column| arrival::is_tag(&column.column.name)) {
         let kinds = tags.entry(&column.column.name).or_default();
         let kind = column.column.kind.to_string();
         if !kinds.contains(&kind) {

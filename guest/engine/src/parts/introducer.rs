@@ -15,6 +15,7 @@ use crate::merge::retention;
 use crate::merge::space::space_bytes;
 use crate::part::Part;
 use crate::part::PartList;
+use crate::part::facet::Intake;
 use crate::part::loss::Quarantined;
 use crate::part::name::PartName;
 use crate::parts::fences::Fences;
@@ -28,7 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What only the writer of an index knows.
-pub(crate) struct Introducer {
+pub(crate) struct Introducer<H: Host> {
     /// Its own, or when it only reads that of the writer that published the snapshot.
     term: Term,
     fences: Fences,
@@ -56,13 +57,13 @@ pub(crate) struct Introducer {
     unflushed: Unflushed,
     /// Of the parts that are made.
     form: Form,
-    /// Labels of all series, read when the first labelled batch comes.
-    labels: Option<BTreeMap<u64, String>>,
+    /// What facets know of the whole index, from the first batch on.
+    intake: Option<Intake<H>>,
     /// Why no more writes are accepted.
     poisoned: Option<Error>,
 }
 
-impl Introducer {
+impl<H: Host> Introducer<H> {
     /// Goes on from a snapshot, to read.
     pub(crate) fn new(snapshot: &Snapshot) -> Self {
         let names = { snapshot.parts.iter() }.map(|name| Some(PartName::parse(name)?.number));
@@ -87,7 +88,7 @@ impl Introducer {
             knows_garbage: snapshot.left.is_some(),
             unflushed: Unflushed::default(),
             form: Form::default(),
-            labels: None,
+            intake: None,
             poisoned: None,
         }
     }
@@ -109,12 +110,12 @@ impl Introducer {
     }
 
     /// The part list for other instances and the host.
-    pub(crate) fn view<H: Host>(&self, live: &PartList<H>) -> View {
+    pub(crate) fn view(&self, live: &PartList<H>) -> View {
         live.view(self.flush_need(live))
     }
 
     /// What a flush of everything in memory will take, at most.
-    fn flush_need<H: Host>(&self, live: &PartList<H>) -> FlushNeed {
+    fn flush_need(&self, live: &PartList<H>) -> FlushNeed {
         self.unflushed.flush_need(live, self.form)
     }
 
@@ -156,11 +157,7 @@ impl Introducer {
     // ---- flush and merge ----
 
     /// Flushes at once, in this instance.
-    pub(crate) fn flush<H: Host>(
-        &mut self,
-        host: &Arc<H>,
-        live: &mut Arc<PartList<H>>,
-    ) -> Result<()> {
+    pub(crate) fn flush(&mut self, host: &Arc<H>, live: &mut Arc<PartList<H>>) -> Result<()> {
         match self.plan_flush(&**host, live)? {
             Some(job) => {
                 let outcome = merge::run(host, live, &job)?;
@@ -171,11 +168,7 @@ impl Introducer {
     }
 
     /// Plans to fold all memory parts into one file part.
-    pub(crate) fn plan_flush<H: Host>(
-        &mut self,
-        host: &H,
-        live: &PartList<H>,
-    ) -> Result<Option<Job>> {
+    pub(crate) fn plan_flush(&mut self, host: &H, live: &PartList<H>) -> Result<Option<Job>> {
         self.check_alive()?;
         self.remove_obsolete(host);
         let range = self.free_tail(live, Medium::Memory);
@@ -189,7 +182,7 @@ impl Introducer {
     }
 
     /// Plans a merge of file parts; see `index.plan-merge`.
-    pub(crate) fn plan_merge<H: Host>(
+    pub(crate) fn plan_merge(
         &mut self,
         host: &H,
         live: &PartList<H>,
@@ -215,7 +208,7 @@ impl Introducer {
     }
 
     /// Plans one job of a retention; see `index.plan-retention`.
-    pub(crate) fn plan_retention<H: Host>(
+    pub(crate) fn plan_retention(
         &mut self,
         host: &H,
         live: &PartList<H>,
@@ -240,7 +233,7 @@ impl Introducer {
     }
 
     /// The parts at the end of the list that are of one medium and belong to no job.
-    fn free_tail<H: Host>(&self, live: &PartList<H>, medium: Medium) -> std::ops::Range<usize> {
+    fn free_tail(&self, live: &PartList<H>, medium: Medium) -> std::ops::Range<usize> {
         let other = |part: &Arc<Part<H>>| part.medium() != medium || self.is_busy(part.number());
         let start = live
             .parts
@@ -250,7 +243,7 @@ impl Introducer {
         start..live.parts.len()
     }
 
-    fn job<H: Host>(&mut self, live: &PartList<H>, range: std::ops::Range<usize>) -> Job {
+    fn job(&mut self, live: &PartList<H>, range: std::ops::Range<usize>) -> Job {
         let parts = || live.parts.iter().skip(range.start).take(range.len());
         let job = Job {
             id: self.next_job,
@@ -274,7 +267,7 @@ impl Introducer {
     }
 
     /// Puts the output of a job in place of its inputs.
-    pub(crate) fn introduce<H: Host>(
+    pub(crate) fn introduce(
         &mut self,
         host: &Arc<H>,
         live: &mut Arc<PartList<H>>,
@@ -316,7 +309,7 @@ impl Introducer {
     }
 
     /// Makes the file parts of a list durable as the next epoch.
-    fn publish<H: Host>(
+    fn publish(
         &mut self,
         host: &Arc<H>,
         live: &PartList<H>,
@@ -335,7 +328,7 @@ impl Introducer {
     }
 
     /// File parts of `live` that an epoch, made of `parts`, is the first to lack.
-    fn leaving<H: Host>(
+    fn leaving(
         &self,
         live: &PartList<H>,
         parts: &[Arc<Part<H>>],
@@ -355,7 +348,7 @@ impl Introducer {
     }
 
     /// Notes which file parts an epoch was the first to name.
-    pub(crate) fn note_epoch<H: Host>(&mut self, parts: &[Arc<Part<H>>], epoch: u64) {
+    pub(crate) fn note_epoch(&mut self, parts: &[Arc<Part<H>>], epoch: u64) {
         let files = || parts.iter().filter(|part| part.medium() == Medium::Durable);
         self.since = files()
             .map(|part| {
@@ -366,7 +359,7 @@ impl Introducer {
     }
 
     /// The snapshot of a part list.
-    pub(crate) fn snapshot<H: Host>(
+    pub(crate) fn snapshot(
         &self,
         epoch: u64,
         parts: &[Arc<Part<H>>],
@@ -394,13 +387,13 @@ impl Introducer {
 
     /// Removes what the newest snapshot made superfluous. What cannot be removed now is harmless, and
     /// goes with the next epoch or opening.
-    pub(crate) fn clean<H: Host>(&mut self, host: &H, live: &PartList<H>) {
+    pub(crate) fn clean(&mut self, host: &H, live: &PartList<H>) {
         self.clean_parts(host, live);
         let _ = host.drop_log_before(self.log_position);
     }
 
     /// As [`clean`](Self::clean), but leaves the log.
-    pub(crate) fn clean_parts<H: Host>(&mut self, host: &H, live: &PartList<H>) {
+    pub(crate) fn clean_parts(&mut self, host: &H, live: &PartList<H>) {
         self.garbage
             .forget_snapshots(host, live.epoch, &self.fences);
     }
@@ -411,7 +404,7 @@ impl Introducer {
     }
 
     /// Gives up a job and removes what it wrote.
-    pub(crate) fn abandon<H: Host>(&mut self, host: &H, job: &Job) -> Result<()> {
+    pub(crate) fn abandon(&mut self, host: &H, job: &Job) -> Result<()> {
         // After a publish that failed in doubt, the newest snapshot may name the output.
         let planned = self.jobs.remove(&job.id);
         self.salvages.remove(&job.id);
@@ -427,26 +420,25 @@ impl Introducer {
         host.remove_files(&name.path(Medium::Durable), Medium::Durable)
     }
 
-    pub(crate) fn replace<H: Host>(
+    pub(crate) fn replace(
         &self,
         live: &mut Arc<PartList<H>>,
         parts: Vec<Arc<Part<H>>>,
         epoch: u64,
     ) {
-        let (version, quarantined) = (live.version + 1, live.quarantined.clone());
         *live = Arc::new(PartList {
-            version,
+            version: live.version + 1,
             epoch,
             term: self.term,
             parts,
-            quarantined,
             unreadable: Vec::new(),
+            ..PartList::clone(live)
         });
     }
 
     /// Removes parts that left the list and that no reader can need. Who was taken over, or has not taken
     /// over, removes nothing.
-    pub(crate) fn remove_obsolete<H: Host>(&mut self, host: &H) {
+    pub(crate) fn remove_obsolete(&mut self, host: &H) {
         if self.poisoned.is_none() && !self.is_pending {
             self.garbage.remove(host, &self.fences);
         }
@@ -475,21 +467,18 @@ impl Introducer {
     }
 
     /// Publishes the part list with another list of what was set aside.
-    pub(crate) fn publish_quarantine<H: Host>(
+    pub(crate) fn publish_quarantine(
         &mut self,
         host: &Arc<H>,
         live: &mut Arc<PartList<H>>,
         quarantined: Vec<Quarantined>,
     ) -> Result<()> {
-        let (version, epoch) = (live.version, live.epoch);
-        let parts = live.parts.clone();
+        let epoch = live.epoch;
         *live = Arc::new(PartList {
-            version,
-            epoch,
             term: self.term,
-            parts,
             quarantined,
             unreadable: Vec::new(),
+            ..PartList::clone(live)
         });
         let parts = live.parts.clone();
         self.publish(host, live, &parts, None)?;

@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium};
 use crate::part::Part;
 use crate::part::PartList;
+use crate::part::facet::Facets;
 use crate::part::layout::MEMORY_PARTS;
 use crate::part::loss::Quarantined;
 use crate::part::manifest::Manifest;
@@ -12,7 +13,7 @@ use crate::parts::quarantine;
 use crate::parts::replay::{self, given_up};
 use crate::parts::snapshot::{INDEX_OBJECT, Settings, Snapshot};
 use crate::parts::takeover::{self, Claim, is_newest};
-use crate::seal::{seal, unseal};
+use crate::seal::unseal;
 use crate::types::Region;
 use crate::types::{DamagedFile, Mode};
 use sidx_log::Term;
@@ -27,51 +28,51 @@ const READ_FAILURES: usize = 3;
 /// The state of a freshly opened index.
 pub(crate) struct Recovered<H: Host> {
     pub(crate) live: Arc<PartList<H>>,
-    pub(crate) introducer: Introducer,
+    pub(crate) introducer: Introducer<H>,
     /// Files of its parts that are not as they were written, as far as that can be seen without reading them.
     pub(crate) damaged: Vec<DamagedFile>,
 }
 
 /// Opens the index as `mode` says.
-pub(crate) fn open<H: Host>(host: &Arc<H>, mode: Mode) -> Result<Recovered<H>> {
-    read_settings(&**host, mode)?;
+pub(crate) fn open<H: Host>(host: &Arc<H>, facets: &Facets<H>, mode: Mode) -> Result<Recovered<H>> {
+    read_settings(&**host, facets, mode)?;
     match mode {
-        Mode::Read => open_to_read(host),
-        Mode::Write | Mode::Create => open_to_write(host),
+        Mode::Read => open_to_read(host, facets),
+        Mode::Write | Mode::Create => open_to_write(host, facets),
     }
 }
 
 /// Takes the index over and recovers. Where the medium has no room for that, the index is opened as a
 /// reader does it, and taken over with the first change.
-fn open_to_write<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
+fn open_to_write<H: Host>(host: &Arc<H>, facets: &Facets<H>) -> Result<Recovered<H>> {
     match takeover::run(&**host) {
         Ok(claim) => {
-            recover(host, &claim).or_else(|error| {
+            recover(host, facets, &claim).or_else(|error| {
                 let term = claim.snapshot.term;
                 // Nobody was answered.
                 let _ = takeover::close_newest(&**host, term, true);
                 match error.kind() {
-                    ErrorKind::ResourceExhausted => open_pending(host),
+                    ErrorKind::ResourceExhausted => open_pending(host, facets),
                     _ => Err(takeover::explained(&**host, term, error)),
                 }
             })
         }
-        Err(full) if full.kind() == ErrorKind::ResourceExhausted => open_pending(host),
+        Err(full) if full.kind() == ErrorKind::ResourceExhausted => open_pending(host, facets),
         Err(error) => Err(error),
     }
 }
 
 /// Nothing is changed, and nothing removed.
-fn open_pending<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
+fn open_pending<H: Host>(host: &Arc<H>, facets: &Facets<H>) -> Result<Recovered<H>> {
     forget_replayed(&**host)?;
-    open_newest(host, true, |snapshot| {
+    open_newest(host, facets, true, |snapshot| {
         let term = takeover::pending_term(&**host, snapshot)?;
         Ok(Introducer::pending(snapshot, term))
     })
 }
 
 /// What a crash left is removed, what has no manifest is set aside, the log is replayed.
-fn recover<H: Host>(host: &Arc<H>, claim: &Claim) -> Result<Recovered<H>> {
+fn recover<H: Host>(host: &Arc<H>, facets: &Facets<H>, claim: &Claim) -> Result<Recovered<H>> {
     let snapshot = &claim.snapshot;
     let OpenedParts {
         parts,
@@ -79,7 +80,7 @@ fn recover<H: Host>(host: &Arc<H>, claim: &Claim) -> Result<Recovered<H>> {
         damaged,
     } = open_parts(host, snapshot, true)?;
     let mut introducer = Introducer::of_claim(claim);
-    let mut live = first_list(snapshot, introducer.term(), parts, Vec::new());
+    let mut live = first_list(facets, snapshot, introducer.term(), parts, Vec::new());
     if !lost.is_empty() {
         let all = [live.quarantined.clone(), lost].concat();
         introducer.publish_quarantine(host, &mut live, all)?;
@@ -107,8 +108,8 @@ fn recover<H: Host>(host: &Arc<H>, claim: &Claim) -> Result<Recovered<H>> {
 /// Reads beside a writer, in this process or another, that may replace and remove at any moment. Once
 /// the pin is set and the snapshot is still there, its parts stay; the log may still move on, and then
 /// there is a newer snapshot to begin with.
-fn open_to_read<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
-    open_newest(host, false, |snapshot| {
+fn open_to_read<H: Host>(host: &Arc<H>, facets: &Facets<H>) -> Result<Recovered<H>> {
+    open_newest(host, facets, false, |snapshot| {
         host.pin_epoch(snapshot.epoch)?;
         Ok(Introducer::new(snapshot))
     })
@@ -116,8 +117,9 @@ fn open_to_read<H: Host>(host: &Arc<H>) -> Result<Recovered<H>> {
 
 fn open_newest<H: Host>(
     host: &Arc<H>,
+    facets: &Facets<H>,
     to_write: bool,
-    begin: impl Fn(&Snapshot) -> Result<Introducer>,
+    begin: impl Fn(&Snapshot) -> Result<Introducer<H>>,
 ) -> Result<Recovered<H>> {
     let (mut attempt, mut failures) = (1, 0);
     loop {
@@ -134,7 +136,7 @@ fn open_newest<H: Host>(
         let recovered = host
             .open_log(snapshot.log_position, snapshot.awaited())
             .map_err(given_up)
-            .and_then(|()| read_snapshot(host, &snapshot, introducer, to_write));
+            .and_then(|()| read_snapshot(host, facets, &snapshot, introducer, to_write));
         let is_whole = recovered
             .as_ref()
             .is_ok_and(|found| found.damaged.is_empty());
@@ -157,8 +159,9 @@ fn forget_replayed<H: Host>(host: &H) -> Result<()> {
 
 fn read_snapshot<H: Host>(
     host: &Arc<H>,
+    facets: &Facets<H>,
     snapshot: &Snapshot,
-    mut introducer: Introducer,
+    mut introducer: Introducer<H>,
     to_write: bool,
 ) -> Result<Recovered<H>> {
     let OpenedParts {
@@ -166,7 +169,7 @@ fn read_snapshot<H: Host>(
         lost,
         damaged,
     } = open_parts(host, snapshot, to_write)?;
-    let mut live = first_list(snapshot, introducer.term(), parts, lost);
+    let mut live = first_list(facets, snapshot, introducer.term(), parts, lost);
     replay::run(host, &mut introducer, &mut live, false)?;
     Ok(Recovered {
         live,
@@ -177,12 +180,14 @@ fn read_snapshot<H: Host>(
 
 /// The list that an opening begins with; parts are made under a term from now on.
 pub(crate) fn first_list<H: Host>(
+    facets: &Facets<H>,
     snapshot: &Snapshot,
     term: Term,
     parts: Vec<Arc<Part<H>>>,
     lost: Vec<Quarantined>,
 ) -> Arc<PartList<H>> {
     Arc::new(PartList {
+        facets: facets.clone(),
         version: 1,
         epoch: snapshot.epoch,
         term,
@@ -193,9 +198,10 @@ pub(crate) fn first_list<H: Host>(
 }
 
 /// Checks that the index exists and that its format is known; creates it where that is asked for.
-fn read_settings<H: Host>(host: &H, mode: Mode) -> Result<()> {
+fn read_settings<H: Host>(host: &H, facets: &Facets<H>, mode: Mode) -> Result<()> {
     if let Some(object) = host.get_object(INDEX_OBJECT)? {
-        return unseal::<Settings>(&object.bytes, INDEX_OBJECT).map(|_| ());
+        let settings: Settings = unseal(&object.bytes, INDEX_OBJECT)?;
+        return settings.check(facets);
     }
     if mode != Mode::Create {
         return Err(Error::new(
@@ -207,17 +213,11 @@ fn read_settings<H: Host>(host: &H, mode: Mode) -> Result<()> {
         newest.check_lives()?;
     }
     Snapshot::publish_first(host)?;
-    match host.put_object_if_absent(INDEX_OBJECT, &new_settings()?) {
+    match host.put_object_if_absent(INDEX_OBJECT, &Settings::new(facets).sealed()?) {
         // Another creator was first.
         Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
         _ => Ok(()),
     }
-}
-
-/// The content of a new `index.json`.
-pub(crate) fn new_settings() -> Result<Vec<u8>> {
-    let created_by = concat!("sidx ", env!("CARGO_PKG_VERSION")).to_owned();
-    seal(&Settings { created_by }, &[])
 }
 
 /// The parts of a snapshot.

@@ -6,14 +6,16 @@ mod basis;
 use self::basis::{Basis, LostEntries};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium, SalvagedLog};
+use crate::ordered::labels;
 use crate::part::Part;
 use crate::part::PartList;
+use crate::part::facet::Facets;
 use crate::part::layout::{PARTS, QUARANTINE, part_label};
 use crate::part::loss::Quarantined;
 use crate::part::name::{PartName, label_of};
 use crate::parts::introducer::Introducer;
 use crate::parts::quarantine;
-use crate::parts::recovery::{first_list, new_settings};
+use crate::parts::recovery::first_list;
 use crate::parts::replay::Replay;
 use crate::parts::salvage;
 use crate::parts::snapshot::{INDEX_OBJECT, Settings, Snapshot};
@@ -66,22 +68,22 @@ struct Finding {
 }
 
 /// Repairs the index; see `index.repair`.
-pub(crate) fn run<H: Host>(host: &Arc<H>, accept_loss: bool) -> Result<String> {
+pub(crate) fn run<H: Host>(host: &Arc<H>, facets: &Facets<H>, accept_loss: bool) -> Result<String> {
     if let Ok(Some(newest)) = Snapshot::newest(&**host) {
         newest.check_lives()?;
     }
     let mut report = Report::default();
-    repair_settings(&**host, &mut report)?;
-    let basis = Basis::find(host, &mut report)?;
+    repair_settings(&**host, facets, &mut report)?;
+    let basis = Basis::find(host, facets, &mut report)?;
     let accepts = accept_loss && !basis.snapshot.quarantined.is_empty();
     if report.damage.is_empty() && !accepts {
         // A sound index stays as it is, also on a medium without any room.
-        if let Some(live) = basis.sound_parts(host)? {
+        if let Some(live) = basis.sound_parts(host, facets)? {
             return report.finish(&live);
         }
     }
     let term = takeover::next_term(&**host, &basis.snapshot)?;
-    let mended = mend(host, &basis, term, accept_loss, report);
+    let mended = mend(host, facets, &basis, (term, accept_loss), report);
     // Nothing more is asked of this writer.
     let _ = takeover::close_newest(&**host, term, mended.is_ok());
     mended.map_err(|error| takeover::explained(&**host, term, error))
@@ -90,9 +92,9 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, accept_loss: bool) -> Result<String> {
 /// Takes the index over, and brings what can be read of it into order.
 fn mend<H: Host>(
     host: &Arc<H>,
+    facets: &Facets<H>,
     basis: &Basis,
-    term: Term,
-    accept_loss: bool,
+    (term, accept_loss): (Term, bool),
     mut report: Report,
 ) -> Result<String> {
     let overtaken = || {
@@ -111,14 +113,14 @@ fn mend<H: Host>(
     let mut quarantined = snapshot.quarantined.clone();
     let mut parts = Vec::new();
     for name in snapshot.part_names()? {
-        let checked = check_part(host, name, &mut introducer, &mut report)?;
+        let checked = check_part(host, facets, name, &mut introducer, &mut report)?;
         parts.extend(checked.part);
         quarantined.extend(checked.lost);
     }
     let log_end = host.log_end()?;
     let lost_entries = lost_of_log(&log, introducer.log_position(), log_end, &mut report);
     let lost_entries = lost_entries.or_else(|| basis.missing_rows.clone());
-    let mut live = first_list(&snapshot, term, parts, Vec::new());
+    let mut live = first_list(facets, &snapshot, term, parts, Vec::new());
     if !report.damage.is_empty() {
         introducer.publish_quarantine(host, &mut live, quarantined)?;
         quarantine::set_aside(&**host, &live.quarantined)?;
@@ -143,7 +145,7 @@ fn losses<H: Host>(live: &PartList<H>) -> Vec<Loss> {
         let parts = live.parts.iter().filter(|_| is_one);
         // A label that cannot be read is not worth failing for.
         let mut found =
-            parts.filter_map(|part| part.labels().ok()?.get(&region.first_series).cloned());
+            parts.filter_map(|part| labels::of(part).ok()?.get(&region.first_series).cloned());
         found.next()
     };
     let mut losses = Vec::new();
@@ -182,7 +184,7 @@ impl Report {
 
 /// Writes `index.json` anew when it is gone or unreadable. Its being there, or anything else of an index,
 /// shows that there is one to repair.
-fn repair_settings<H: Host>(host: &H, report: &mut Report) -> Result<()> {
+fn repair_settings<H: Host>(host: &H, facets: &Facets<H>, report: &mut Report) -> Result<()> {
     let object = host.get_object(INDEX_OBJECT)?;
     let problem = match &object {
         None => {
@@ -195,17 +197,18 @@ fn repair_settings<H: Host>(host: &H, report: &mut Report) -> Result<()> {
             Error::new(ErrorKind::NotFound, "it is gone")
         }
         Some(object) => match unseal::<Settings>(&object.bytes, INDEX_OBJECT) {
-            Ok(_) => return Ok(()),
+            Ok(settings) => return settings.check(facets),
             Err(error) if error.kind() == ErrorKind::UnsupportedVersion => return Err(error),
             Err(error) => error,
         },
     };
+    let settings = Settings::new(facets).sealed()?;
     match &object {
-        None => host.put_object_if_absent(INDEX_OBJECT, &new_settings()?)?,
+        None => host.put_object_if_absent(INDEX_OBJECT, &settings)?,
         Some(object) => {
             quarantine::keep(host, INDEX_OBJECT, &object.bytes)?;
             host.sync_files(QUARANTINE)?;
-            host.swap_object(INDEX_OBJECT, &object.version, &new_settings()?)?
+            host.swap_object(INDEX_OBJECT, &object.version, &settings)?
         }
     };
     report.found(INDEX_OBJECT, problem, "written anew");
@@ -220,8 +223,9 @@ struct CheckedPart<H: Host> {
 
 fn check_part<H: Host>(
     host: &Arc<H>,
+    facets: &Facets<H>,
     name: PartName,
-    introducer: &mut Introducer,
+    introducer: &mut Introducer<H>,
     report: &mut Report,
 ) -> Result<CheckedPart<H>> {
     let label = part_label(name.number);
@@ -242,7 +246,7 @@ fn check_part<H: Host>(
         }
         Err(error) => return Err(error),
     };
-    let damage = verify::part_damage(&**host, &part)?;
+    let damage = verify::part_damage(&**host, facets, &part)?;
     let Some(first) = damage.first() else {
         let part = Some(Arc::new(part));
         return Ok(CheckedPart { part, lost: None });
@@ -253,10 +257,10 @@ fn check_part<H: Host>(
         // What is saved keeps its form.
         form: name.form,
     };
-    let salvaged = salvage::run(&**host, &part.without_filters(), output)?;
+    let salvaged = salvage::run(&**host, facets, &part.without_filters(), output)?;
     let saved = salvaged.output.map_or(0, |output| output.rows);
     report.saved_rows += saved;
-    let action = match (saved > 0, salvaged.lost.is_empty(), salvaged.lost_labels) {
+    let action = match (saved > 0, salvaged.lost.is_empty(), salvaged.is_lossy) {
         (false, ..) => "set aside; nothing could be saved",
         (true, false, _) => "set aside; the rows that can be read are in a new part",
         (true, true, false) => "set aside; all rows are in a new part",
@@ -315,7 +319,7 @@ fn lost_of_log(
 /// Brings what can be read of the log into a part, and lets the log go on behind it.
 fn repair_log<H: Host>(
     host: &Arc<H>,
-    introducer: &mut Introducer,
+    introducer: &mut Introducer<H>,
     live: &mut Arc<PartList<H>>,
     log: &SalvagedLog,
     lost_entries: Option<LostEntries>,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// at once, and the list is changed once, however many entries there are.
 pub(crate) struct Replay<'a, H: Host> {
     host: &'a Arc<H>,
-    introducer: &'a mut Introducer,
+    introducer: &'a mut Introducer<H>,
     live: &'a mut Arc<PartList<H>>,
     parts: Vec<Arc<Part<H>>>,
     /// What is replayed is flushed when memory runs out: a log may hold more than memory does.
@@ -23,7 +23,7 @@ pub(crate) struct Replay<'a, H: Host> {
 impl<'a, H: Host> Replay<'a, H> {
     pub(crate) fn new(
         host: &'a Arc<H>,
-        introducer: &'a mut Introducer,
+        introducer: &'a mut Introducer<H>,
         live: &'a mut Arc<PartList<H>>,
         may_flush: bool,
     ) -> Self {
@@ -62,14 +62,17 @@ impl<'a, H: Host> Replay<'a, H> {
             self.introducer.flush(self.host, self.live)?;
         }
         let number = self.introducer.take_part_number();
-        let part = batch::part::write(self.host, number, first_id, &checked)?;
+        let part = batch::part::write(self.host, &self.live.facets, number, first_id, &checked)?;
         self.introducer.replayed(number, end, entry.next_position);
         self.parts.push(Arc::new(part));
         self.fold()
     }
 
     fn fold(&mut self) -> Result<()> {
-        while let Some((range, part)) = self.introducer.fold_some(self.host, &self.parts) {
+        while let Some((range, part)) =
+            self.introducer
+                .fold_some(self.host, &self.live.facets, &self.parts)
+        {
             for folded in self.parts.splice(range, [Arc::new(part)]) {
                 let path = folded.name().path(Medium::Memory);
                 // Gives the handles of its pages back first.
@@ -97,7 +100,7 @@ impl<'a, H: Host> Replay<'a, H> {
 /// Adds what the log holds beyond the snapshot, as memory parts.
 pub(crate) fn run<H: Host>(
     host: &Arc<H>,
-    introducer: &mut Introducer,
+    introducer: &mut Introducer<H>,
     live: &mut Arc<PartList<H>>,
     may_flush: bool,
 ) -> Result<()> {

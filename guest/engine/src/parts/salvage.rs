@@ -7,7 +7,7 @@ use crate::part::PartList;
 use crate::part::TagColumn;
 use crate::part::block::BlockPlace;
 use crate::part::column::PAYLOAD;
-use crate::part::labels::Labels;
+use crate::part::facet::{FacetPart, FacetWriters, Facets, Origin};
 use crate::part::loss::gathered;
 use crate::part::name::PartName;
 use crate::part::readable::{complement, readable_rows};
@@ -44,13 +44,14 @@ pub(crate) fn do_job<H: Host>(
         return Ok(done(0, 0, damage, true));
     }
     let part = live.input(job.id, *number)?;
-    let damage = verify::findings(&**host, part, true)?;
+    let damage = verify::findings(&**host, &live.facets, part, true)?;
     let Some(mut damage) = damage else {
         let text = format!("{} is not damaged any more", part.path());
         return Err(Error::invalid(text));
     };
     let salvaged = run(
         &**host,
+        &live.facets,
         &part.as_told()?,
         live.new_name(&**host, job.output),
     )?;
@@ -60,7 +61,7 @@ pub(crate) fn do_job<H: Host>(
         output.map_or(0, |output| output.rows),
         output.map_or(0, |output| output.size_bytes),
         damage,
-        salvaged.lost_labels,
+        salvaged.is_lossy,
     ))
 }
 
@@ -69,13 +70,18 @@ pub(crate) struct Salvaged {
     /// The new part; none when no row could be saved.
     pub(crate) output: Option<Summary>,
     pub(crate) lost: Vec<Region>,
-    /// Labels of some series are lost, though not their rows.
-    pub(crate) lost_labels: bool,
+    /// Something of a facet is lost, such as labels of series, though not the rows.
+    pub(crate) is_lossy: bool,
 }
 
 /// Writes what can be read of a part as part `output`, in its order and with its range of element ids.
-pub(crate) fn run<H: Host>(host: &H, part: &Part<H>, output: PartName) -> Result<Salvaged> {
-    walk(host, part, Some(output))?.finish()
+pub(crate) fn run<H: Host>(
+    host: &H,
+    facets: &Facets<H>,
+    part: &Part<H>,
+    output: PartName,
+) -> Result<Salvaged> {
+    walk(host, part, Some((output, facets)))?.finish()
 }
 
 /// Where rows of a part cannot be read: what a salvage would lose. Writes nothing.
@@ -86,7 +92,7 @@ pub(crate) fn lost<H: Host>(host: &H, part: &Part<H>) -> Result<Vec<Region>> {
 fn walk<'a, H: Host>(
     host: &'a H,
     part: &'a Part<H>,
-    output: Option<PartName>,
+    output: Option<(PartName, &'a Facets<H>)>,
 ) -> Result<Salvage<'a, H>> {
     let mut salvage = Salvage {
         host,
@@ -120,7 +126,7 @@ struct Salvage<'a, H: Host> {
     host: &'a H,
     part: &'a Part<H>,
     /// None when nothing is written.
-    output: Option<PartName>,
+    output: Option<(PartName, &'a Facets<H>)>,
     columns: Vec<TagColumn>,
     /// Begun with the first row that can be saved.
     writer: Option<PartWriter<'a, H>>,
@@ -216,16 +222,19 @@ impl<H: Host> Salvage<'_, H> {
         {
             return Ok(false);
         }
-        if let Some(name) = self.output {
+        if let Some((name, facets)) = self.output {
             let writer = match &mut self.writer {
                 Some(writer) => writer,
                 None => {
-                    let columns = &self.columns;
-                    let writer = PartWriter::new(self.host, name, columns)?;
+                    let (host, columns) = (self.host, &self.columns);
+                    let origin = |facet| Origin::Salvage(FacetPart::new(self.part, facet));
+                    let facets = FacetWriters::begin(host, facets, origin)?;
+                    let writer = PartWriter::new(host, name, columns, facets)?;
                     self.writer.insert(writer)
                 }
             };
-            writer.block(&series, &keys, &Values { payloads, tags })?;
+            let source = |row: usize| Some((0, open.block.ordinal(*rows.get(row)?)));
+            writer.block(&series, &keys, &Values { payloads, tags }, &source)?;
         }
         self.last = series.last().copied().zip(keys.last().copied());
         Ok(true)
@@ -242,17 +251,16 @@ impl<H: Host> Salvage<'_, H> {
     }
 
     fn finish(self) -> Result<Salvaged> {
-        let (labels, damage): (Labels, Vec<Error>) = self.part.readable_labels()?;
         let old = self.part.summary();
         let ids = (old.first_id, old.last_id);
-        let output = match self.writer {
-            Some(writer) => Some(writer.finish(ids, old.longest, &labels)?),
+        let finished = match self.writer {
+            Some(writer) => Some(writer.finish(ids, old.longest)?),
             None => None,
         };
         Ok(Salvaged {
-            output,
+            is_lossy: finished.as_ref().is_some_and(|made| made.is_lossy),
+            output: finished.map(|made| made.summary),
             lost: self.lost,
-            lost_labels: !damage.is_empty(),
         })
     }
 }

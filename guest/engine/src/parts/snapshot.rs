@@ -2,11 +2,12 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Form, Host, Medium};
+use crate::part::facet::Facets;
 use crate::part::layout::{PARTS, part_number};
 use crate::part::loss::Quarantined;
 use crate::part::name::PartName;
 use crate::parts::fences::{Fences, Tombstone, is_tombstone};
-use crate::seal::{DROPS, ONE_FILE, TERMS, seal, unseal};
+use crate::seal::{DROPS, FACETS, ONE_FILE, TERMS, seal, unseal};
 use crate::term::{is_none, text};
 use serde::{Deserialize, Serialize};
 use sidx_log::Term;
@@ -23,6 +24,46 @@ const READ_ATTEMPTS: usize = 32;
 pub(crate) struct Settings {
     /// The program that made the index; for people only.
     pub(crate) created_by: String,
+    /// Facets that its parts have beside that of the ordered index.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) facets: Vec<String>,
+}
+
+impl Settings {
+    /// Those of an index that is made now.
+    pub(crate) fn new<H: Host>(facets: &Facets<H>) -> Self {
+        Self {
+            created_by: concat!("sidx ", env!("CARGO_PKG_VERSION")).to_owned(),
+            facets: facets.further().map(str::to_owned).collect(),
+        }
+    }
+
+    /// The content of `index.json`.
+    pub(crate) fn sealed(&self) -> Result<Vec<u8>> {
+        let requires: &[&str] = if self.facets.is_empty() {
+            &[]
+        } else {
+            &[FACETS]
+        };
+        seal(self, requires)
+    }
+
+    /// Refuses an index whose parts have other facets than this engine writes.
+    pub(crate) fn check<H: Host>(&self, facets: &Facets<H>) -> Result<()> {
+        match facets.further().eq(self.facets.iter().map(String::as_str)) {
+            true => Ok(()),
+            false => Err(Error::new(
+                ErrorKind::UnsupportedVersion,
+                format!(
+                    "{INDEX_OBJECT}: the parts of this index have the facets {:?}, this program has {:?}; \
+                     open it with the program that made it ({})",
+                    self.facets,
+                    facets.further().collect::<Vec<_>>(),
+                    self.created_by
+                ),
+            )),
+        }
+    }
 }
 
 /// The content of `<epoch>.snapshot`.

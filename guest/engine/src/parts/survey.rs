@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::host::{Form, Host, Medium};
 use crate::part::Part;
 use crate::part::PartList;
+use crate::part::facet::Facets;
 use crate::part::manifest::FileEntry;
 use crate::parts::salvage;
 use crate::parts::takeover;
@@ -23,7 +24,7 @@ pub(crate) fn run<H: Host>(
     for number in parts {
         host.check()?;
         found.extend(match live.part(*number) {
-            Some(part) => of_part(host, part, pages)?,
+            Some(part) => of_part(host, &live.facets, part, pages)?,
             None => live.unreadable_damage(*number),
         });
     }
@@ -34,8 +35,13 @@ pub(crate) fn run<H: Host>(
 }
 
 /// What is wrong with a part; none when nothing is.
-fn of_part<H: Host>(host: &Arc<H>, part: &Part<H>, pages: bool) -> Result<Option<Damage>> {
-    let Some(mut damage) = verify::findings(&**host, part, pages)? else {
+fn of_part<H: Host>(
+    host: &Arc<H>,
+    facets: &Facets<H>,
+    part: &Part<H>,
+    pages: bool,
+) -> Result<Option<Damage>> {
+    let Some(mut damage) = verify::findings(&**host, facets, part, pages)? else {
         return Ok(None);
     };
     damage.lost = match part.medium() {

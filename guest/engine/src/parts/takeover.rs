@@ -13,7 +13,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::parts::snapshot::Snapshot;
-use crate::seal::{TERMS, seal, unseal};
+use crate::seal::unseal;
 use sidx_log::Term;
 
 /// How often an opening begins anew because another one was faster.
@@ -193,7 +193,7 @@ pub(crate) fn close<H: Host>(host: &H, epoch: u64, term: Term, had_ended_log: bo
     }
     snapshot.closed = true;
     snapshot.unsealed &= !had_ended_log;
-    host.swap_object(&name, &object.version, &seal(&snapshot, &[TERMS])?)?;
+    host.swap_object(&name, &object.version, &snapshot.sealed()?)?;
     Ok(())
 }
 

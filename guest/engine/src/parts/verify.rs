@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium};
 use crate::part::Part;
 use crate::part::PartList;
+use crate::part::facet::Facets;
 use crate::part::name::label_of;
 use crate::parts::takeover;
 use crate::types;
@@ -71,7 +72,7 @@ pub(crate) fn report<H: Host>(host: &Arc<H>, live: &PartList<H>) -> Result<Strin
     };
     let mut last_id = None;
     for part in &live.parts {
-        let mut found: Vec<String> = part::damage(&**host, part, &mut seen)?
+        let mut found: Vec<String> = part::damage(&**host, &live.facets, part, &mut seen)?
             .into_iter()
             .map(|finding| finding.error.message().to_owned())
             .collect();
@@ -105,11 +106,12 @@ pub(crate) fn report<H: Host>(host: &Arc<H>, live: &PartList<H>) -> Result<Strin
 /// `pages` all content is read, else the sizes of files are compared.
 pub(crate) fn findings<H: Host>(
     host: &H,
+    facets: &Facets<H>,
     part: &Part<H>,
     pages: bool,
 ) -> Result<Option<types::Damage>> {
     let found = match pages {
-        true => part_damage(host, part)?,
+        true => part_damage(host, facets, part)?,
         false => part::outline(host, part)?,
     };
     if found.is_empty() {
@@ -135,6 +137,10 @@ pub(crate) fn findings<H: Host>(
 }
 
 /// Everything that is wrong with a part; nothing for a sound one.
-pub(crate) fn part_damage<H: Host>(host: &H, part: &Part<H>) -> Result<Vec<Finding>> {
-    part::damage(host, part, &mut Seen::default())
+pub(crate) fn part_damage<H: Host>(
+    host: &H,
+    facets: &Facets<H>,
+    part: &Part<H>,
+) -> Result<Vec<Finding>> {
+    part::damage(host, facets, part, &mut Seen::default())
 }

@@ -4,6 +4,7 @@ use super::block::QueryBlock;
 use crate::error::Result;
 use crate::host::{ABSENT, Host, PageSource, RowKeys};
 use crate::part::PartList;
+use crate::part::arrival;
 use crate::part::column::PAYLOAD;
 use crate::part::list::{PerPart, Rank};
 use crate::part::totals;
@@ -25,9 +26,12 @@ impl Projection {
     pub(crate) fn new<H: Host>(spec: &QuerySpec, live: &PartList<H>) -> Self {
         let known = totals::columns(&live.parts);
         let columns = match &spec.projection {
-            Wanted::All => known.into_iter().cloned().collect(),
+            Wanted::All => { known.into_iter().cloned() }
+                .filter(|column| arrival::is_tag(&column.name))
+                .collect(),
             Wanted::Only(names) => names
                 .iter()
+                .filter(|name| arrival::is_tag(name))
                 .flat_map(|name| known.iter().filter(move |column| column.name == *name))
                 .map(|column| (*column).clone())
                 .collect(),

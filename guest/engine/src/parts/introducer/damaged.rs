@@ -14,7 +14,7 @@ use crate::types::{Damage, Job, Salvaged};
 use std::ops::Range;
 use std::sync::Arc;
 
-impl Introducer {
+impl<H: Host> Introducer<H> {
     /// Parts that jobs leave alone from now on; see `index.avoid`.
     pub(crate) fn avoid(&mut self, parts: &[u64]) {
         self.damaged = parts.iter().copied().collect();
@@ -23,7 +23,7 @@ impl Introducer {
     /// The stretches of neighbours that a job may take, oldest first, none of them empty. What is in memory,
     /// belongs to another job or is damaged lies between them: a job takes neighbours only, because the
     /// element ids of a part must stay below those of the next.
-    pub(super) fn stretches<H: Host>(&self, live: &PartList<H>) -> Vec<Range<usize>> {
+    pub(super) fn stretches(&self, live: &PartList<H>) -> Vec<Range<usize>> {
         let is_wall = |part: &Arc<Part<H>>| {
             part.medium() == Medium::Memory
                 || self.is_busy(part.number())
@@ -43,7 +43,7 @@ impl Introducer {
     }
 
     /// Plans to put what can be read of a damaged part in its place; see `index.plan-salvage`.
-    pub(crate) fn plan_salvage<H: Host>(
+    pub(crate) fn plan_salvage(
         &mut self,
         host: &H,
         live: &PartList<H>,
@@ -69,7 +69,7 @@ impl Introducer {
     }
 
     /// Puts what was saved of a damaged part in its place; see `index.introduce-salvaged`.
-    pub(crate) fn introduce_salvaged<H: Host>(
+    pub(crate) fn introduce_salvaged(
         &mut self,
         host: &Arc<H>,
         live: &mut Arc<PartList<H>>,
@@ -106,10 +106,10 @@ impl Introducer {
         *live = Arc::new(PartList {
             version,
             epoch,
-            term: live.term,
             parts,
             quarantined,
             unreadable: Vec::new(),
+            ..PartList::clone(live)
         });
         self.clean(&**host, live);
         self.remove_obsolete(&**host);
@@ -118,7 +118,7 @@ impl Introducer {
 
     /// Takes over damaged parts that an earlier process left in their place because readers in other
     /// processes still read them there.
-    pub(crate) fn inherit_damaged<H: Host>(&mut self, host: &H, live: &PartList<H>) -> Result<()> {
+    pub(crate) fn inherit_damaged(&mut self, host: &H, live: &PartList<H>) -> Result<()> {
         let present = host.list_files(PARTS, Medium::Durable)?;
         let (wait, moved): (Vec<Quarantined>, Vec<Quarantined>) = live
             .quarantined

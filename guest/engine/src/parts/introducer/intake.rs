@@ -4,19 +4,19 @@ use super::Introducer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, LogDurability, Medium};
 use crate::merge::fold;
-use crate::ordered::batch::{self, Checked, label_conflict, write_header};
+use crate::ordered::batch::{self, Checked, write_header};
 use crate::part::Part;
 use crate::part::PartList;
+use crate::part::facet::{Facets, Intake};
 use crate::part::name::PartName;
 use crate::parts::pressure::{Demand, Levels, check_memory, check_room};
 use crate::parts::unflushed::Unflushed;
 use crate::types::{Batch, Durability, Receipt, Written};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-impl Introducer {
+impl<H: Host> Introducer<H> {
     /// Adds batches in order; see `index.write`.
-    pub(crate) fn write<H: Host>(
+    pub(crate) fn write(
         &mut self,
         host: &Arc<H>,
         live: &mut Arc<PartList<H>>,
@@ -56,7 +56,7 @@ impl Introducer {
                 // Nothing of it counts, and the log goes on: the batches were never here.
                 Err(error) if error.kind() == ErrorKind::ResourceExhausted => {
                     self.next_id = first_id;
-                    self.labels = None;
+                    self.intake(live).forget();
                     for receipt in receipts.iter_mut().filter(|receipt| receipt.is_ok()) {
                         *receipt = Err(error.clone());
                     }
@@ -68,12 +68,7 @@ impl Introducer {
     }
 
     /// What came of a write.
-    fn written<H: Host>(
-        &self,
-        host: &H,
-        live: &PartList<H>,
-        receipts: Vec<Result<Receipt>>,
-    ) -> Written {
+    fn written(&self, host: &H, live: &PartList<H>, receipts: Vec<Result<Receipt>>) -> Written {
         let view = self.view(live);
         let levels = Levels::of(&host.usage(), view.flush_need);
         Written {
@@ -87,7 +82,7 @@ impl Introducer {
 
     /// Checks a batch and gives it its ids. `promised` is what batches of the same call need, which is
     /// returned with what this one needs.
-    fn accept<H: Host>(
+    fn accept(
         &mut self,
         host: &H,
         live: &PartList<H>,
@@ -98,9 +93,11 @@ impl Introducer {
         let columns = self.unflushed.new_columns(&checked.names, &checked.kinds);
         let demand = promised.and(Demand::of(checked.size_bytes, columns, self.form));
         check_room(&host.usage(), self.flush_need(live), demand)?;
-        self.remember_labels(live, &checked.labels)?;
         let rows = u32::try_from(checked.keys.len())
             .map_err(|_| Error::invalid("the batch has more rows than 32 bits count; split it"))?;
+        let next_id = self.next_id;
+        let batch = checked.of_facets(next_id);
+        self.intake(live).accept(host, live, &batch)?;
         let receipt = Receipt {
             first_id: self.next_id,
             rows,
@@ -112,37 +109,13 @@ impl Introducer {
         Ok((receipt, checked, demand))
     }
 
-    /// Refuses labels that meet another one under the same id.
-    fn remember_labels<H: Host>(
-        &mut self,
-        live: &PartList<H>,
-        labels: &BTreeMap<u64, String>,
-    ) -> Result<()> {
-        if labels.is_empty() {
-            return Ok(());
-        }
-        if self.labels.is_none() {
-            let mut all = BTreeMap::new();
-            for part in &live.parts {
-                // Damaged labels of one part must not refuse the rows of all others.
-                all.extend(part.readable_labels()?.0);
-            }
-            self.labels = Some(all);
-        }
-        let known = self.labels.get_or_insert_default();
-        for (id, label) in labels {
-            if let Some(other) = known.get(id)
-                && other != label
-            {
-                return Err(label_conflict(*id, other, label));
-            }
-        }
-        known.extend(labels.iter().map(|(id, label)| (*id, label.clone())));
-        Ok(())
+    /// What facets know of the whole index.
+    fn intake(&mut self, live: &PartList<H>) -> &mut Intake<H> {
+        self.intake.get_or_insert_with(|| Intake::of(&live.facets))
     }
 
     /// Appends batches to the log, as far as they want that, and returns where it ends then.
-    fn log<H: Host>(
+    fn log(
         &self,
         host: &H,
         live: &PartList<H>,
@@ -174,7 +147,7 @@ impl Introducer {
         Ok(end)
     }
 
-    fn add_all<H: Host>(
+    fn add_all(
         &mut self,
         host: &Arc<H>,
         live: &mut Arc<PartList<H>>,
@@ -189,7 +162,7 @@ impl Introducer {
     }
 
     /// Makes a memory part of a batch and puts it at the end of the list.
-    fn add<H: Host>(
+    fn add(
         &mut self,
         host: &Arc<H>,
         live: &mut Arc<PartList<H>>,
@@ -198,7 +171,7 @@ impl Introducer {
         log_end: u64,
     ) -> Result<()> {
         let number = self.take_part_number();
-        let part = batch::part::write(host, number, first_id, batch)?;
+        let part = batch::part::write(host, &live.facets, number, first_id, batch)?;
         self.log_ends.insert(number, log_end);
         self.unflushed.add(&part);
         let mut parts = live.parts.clone();
@@ -208,11 +181,11 @@ impl Introducer {
     }
 
     /// Folds small memory parts, so that many small batches stay cheap to read.
-    fn fold<H: Host>(&mut self, host: &Arc<H>, live: &mut Arc<PartList<H>>) {
+    fn fold(&mut self, host: &Arc<H>, live: &mut Arc<PartList<H>>) {
         loop {
             let free = self.free_tail(live, Medium::Memory);
             let tail = live.parts.get(free.clone()).unwrap_or_default();
-            let Some((range, part)) = self.fold_some(host, tail) else {
+            let Some((range, part)) = self.fold_some(host, &live.facets, tail) else {
                 return;
             };
             let range = free.start + range.start..free.start + range.end;
@@ -227,9 +200,10 @@ impl Introducer {
 
     /// Folds some neighbours of a list of memory parts, if that is worth it: which they are, and the part
     /// that takes their place.
-    pub(crate) fn fold_some<H: Host>(
+    pub(crate) fn fold_some(
         &mut self,
         host: &Arc<H>,
+        facets: &Facets<H>,
         parts: &[Arc<Part<H>>],
     ) -> Option<(std::ops::Range<usize>, Part<H>)> {
         let weights: Vec<u64> = parts.iter().map(|part| fold::weight(part)).collect();
@@ -239,7 +213,7 @@ impl Introducer {
         check_memory(&**host, bytes).ok()?;
         let number = self.take_part_number();
         // A fold only saves time: whatever hinders it, the parts just stay as they are.
-        let Ok(part) = fold::run(host, inputs, number) else {
+        let Ok(part) = fold::run(host, facets, inputs, number) else {
             let path = PartName::in_memory(number).path(Medium::Memory);
             let _ = host.remove_files(&path, Medium::Memory);
             return None;
@@ -261,7 +235,7 @@ impl Introducer {
     }
 
     /// Puts replayed parts at the end of the list.
-    pub(crate) fn append_replayed<H: Host>(
+    pub(crate) fn append_replayed(
         &mut self,
         live: &mut Arc<PartList<H>>,
         replayed: &mut Vec<Arc<Part<H>>>,

@@ -10,7 +10,7 @@ use crate::parts::takeover::{self, Claim};
 use sidx_log::Term;
 use std::sync::Arc;
 
-impl Introducer {
+impl<H: Host> Introducer<H> {
     /// Goes on from a snapshot that was published to take the index over.
     pub(crate) fn of_claim(claim: &Claim) -> Self {
         Self {
@@ -35,11 +35,7 @@ impl Introducer {
 
     /// Before a change: takes the index over where the medium had no room for that when it was opened.
     /// `resource-exhausted` when there still is none; nothing was changed then.
-    pub(crate) fn take_over<H: Host>(
-        &mut self,
-        host: &Arc<H>,
-        live: &mut Arc<PartList<H>>,
-    ) -> Result<()> {
+    pub(crate) fn take_over(&mut self, host: &Arc<H>, live: &mut Arc<PartList<H>>) -> Result<()> {
         if !self.is_pending {
             return Ok(());
         }
@@ -53,15 +49,13 @@ impl Introducer {
             version: live.version + 1,
             epoch: claim.snapshot.epoch,
             term: self.term,
-            parts: live.parts.clone(),
-            quarantined: live.quarantined.clone(),
-            unreadable: live.unreadable.clone(),
+            ..PartList::clone(live)
         });
         self.clean(&**host, live);
         self.remove_unnamed(&**host, live)
     }
 
-    fn claim<H: Host>(&self, host: &H, live: &PartList<H>) -> Result<Claim> {
+    fn claim(&self, host: &H, live: &PartList<H>) -> Result<Claim> {
         let overtaken = || {
             let text = "another writer has taken the index over since it was opened; open it again";
             Error::new(ErrorKind::Conflict, text)
@@ -84,7 +78,7 @@ impl Introducer {
     }
 
     /// After an append: whether this is still the writer. Who is not may not say that anything was written.
-    pub(crate) fn look<H: Host>(&self, host: &H, live: &PartList<H>) -> Result<()> {
+    pub(crate) fn look(&self, host: &H, live: &PartList<H>) -> Result<()> {
         match self.must_look {
             true => takeover::look(host, live.epoch),
             false => Ok(()),
@@ -92,7 +86,7 @@ impl Introducer {
     }
 
     /// Gives the index back, and changes nothing any more. Rows that are in memory only are gone.
-    pub(crate) fn close<H: Host>(&mut self, host: &H, live: &PartList<H>) -> Result<()> {
+    pub(crate) fn close(&mut self, host: &H, live: &PartList<H>) -> Result<()> {
         self.check_alive()?;
         let text = "the index was closed";
         self.poisoned = Some(Error::new(ErrorKind::Other, text));
@@ -104,7 +98,7 @@ impl Introducer {
 
     /// The newest snapshot of a part list as a copy of the index begins with it: nobody writes there, and
     /// nobody who sleeps ever did. Its log is written under a term.
-    pub(crate) fn copied<H: Host>(&self, live: &PartList<H>, term: Term) -> Snapshot {
+    pub(crate) fn copied(&self, live: &PartList<H>, term: Term) -> Snapshot {
         Snapshot {
             term,
             closed: true,

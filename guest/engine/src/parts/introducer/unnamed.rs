@@ -9,11 +9,11 @@ use crate::part::name::PartName;
 use crate::part::{Part, PartList};
 use std::sync::Arc;
 
-impl Introducer {
+impl<H: Host> Introducer<H> {
     /// Removes folders and files of parts that the snapshot does not name: what a crash left of flushes and
     /// merges, and what no reader needs any more. Names that no part can have are not ours and stay, and so
     /// do parts of a later term: who made them has taken over.
-    pub(crate) fn remove_unnamed<H: Host>(&mut self, host: &H, live: &PartList<H>) -> Result<()> {
+    pub(crate) fn remove_unnamed(&mut self, host: &H, live: &PartList<H>) -> Result<()> {
         self.remove_obsolete(host);
         let readers = host.find_readers()?;
         let is_read = readers.epochs.iter().any(|epoch| *epoch < live.epoch);

@@ -5,6 +5,7 @@ use super::{Report, lost_of_log};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium, SalvagedLog};
 use crate::ordered::batch::read_header;
+use crate::part::facet::Facets;
 use crate::part::layout::{PARTS, QUARANTINE};
 use crate::part::name::PartName;
 use crate::part::{Part, PartList};
@@ -38,7 +39,11 @@ pub(super) struct LostEntries {
 impl Basis {
     /// The newest snapshot, or one that is made up from the parts and the log when that cannot be read. An
     /// older one would not do: its parts are gone. Changes nothing but the quarantine.
-    pub(super) fn find<H: Host>(host: &Arc<H>, report: &mut Report) -> Result<Self> {
+    pub(super) fn find<H: Host>(
+        host: &Arc<H>,
+        facets: &Facets<H>,
+        report: &mut Report,
+    ) -> Result<Self> {
         let problem = match Snapshot::newest(&**host) {
             Ok(Some(snapshot)) => {
                 snapshot.check_lives()?;
@@ -66,7 +71,7 @@ impl Basis {
             "made up from the parts that are there and the log",
         );
         let log = host.salvage_log(None, None)?;
-        let mut snapshot = made_up(host, epoch, log.term)?;
+        let mut snapshot = made_up(host, facets, epoch, log.term)?;
         let missing_rows = find_log_position(&**host, &mut snapshot, &log)?;
         if matches!(Snapshot::newest(&**host), Ok(Some(_))) {
             let text = "the index is just being made; repair it again if it is damaged";
@@ -81,7 +86,11 @@ impl Basis {
     }
 
     /// The parts, when they and the log are as they were written.
-    pub(super) fn sound_parts<H: Host>(&self, host: &Arc<H>) -> Result<Option<Arc<PartList<H>>>> {
+    pub(super) fn sound_parts<H: Host>(
+        &self,
+        host: &Arc<H>,
+        facets: &Facets<H>,
+    ) -> Result<Option<Arc<PartList<H>>>> {
         let (position, log_end) = (self.snapshot.log_position, host.log_end()?);
         let mut unused = Report::default();
         if lost_of_log(&self.log, position, log_end, &mut unused).is_some()
@@ -97,13 +106,19 @@ impl Basis {
                 Err(error) if error.kind().is_damage() => return Ok(None),
                 Err(error) => return Err(error),
             };
-            if !verify::part_damage(&**host, &part)?.is_empty() {
+            if !verify::part_damage(&**host, facets, &part)?.is_empty() {
                 return Ok(None);
             }
             parts.push(Arc::new(part));
         }
         let term = self.snapshot.term;
-        Ok(Some(first_list(&self.snapshot, term, parts, Vec::new())))
+        Ok(Some(first_list(
+            facets,
+            &self.snapshot,
+            term,
+            parts,
+            Vec::new(),
+        )))
     }
 }
 
@@ -159,7 +174,12 @@ fn missing_rows(first: u64, end: u64) -> LostEntries {
 /// A snapshot of the parts that are there. Where one covers the element ids of others it was merged from
 /// them; of those that overlap sound ones are taken before damaged ones, those of a later term before earlier
 /// ones, and then the one with most ids.
-fn made_up<H: Host>(host: &Arc<H>, epoch: u64, mut term: Term) -> Result<Snapshot> {
+fn made_up<H: Host>(
+    host: &Arc<H>,
+    facets: &Facets<H>,
+    epoch: u64,
+    mut term: Term,
+) -> Result<Snapshot> {
     let (mut found, mut unreadable) = (Vec::new(), Vec::new());
     let mut next_part = 0;
     for directory in [PARTS, QUARANTINE] {
@@ -182,7 +202,7 @@ fn made_up<H: Host>(host: &Arc<H>, epoch: u64, mut term: Term) -> Result<Snapsho
                 }
                 Err(error) => return Err(error),
             };
-            let is_sound = verify::part_damage(&**host, &part)?.is_empty();
+            let is_sound = verify::part_damage(&**host, facets, &part)?.is_empty();
             let (first, last) = (part.summary().first_id, part.summary().last_id);
             found.push((
                 !is_sound,

@@ -4,9 +4,9 @@ use super::Seen;
 use super::tags::TagCheck;
 use crate::error::{Error, OrDamage, Result};
 use crate::host::{Host, Medium, PageSource, RowKeys};
-use crate::ordered::batch::series_id;
 use crate::ordered::dump::{BlockRows, read_block};
 use crate::part::Part;
+use crate::part::facet::{FacetPart, Facets};
 use crate::part::layout::MANIFEST;
 use crate::part::manifest::{FileEntry, Manifest};
 use crate::part::reader::OpenBlock;
@@ -19,7 +19,12 @@ pub(crate) struct Finding {
 }
 
 /// Everything that is wrong with a part. Errors that are not about its bytes end the check.
-pub(super) fn damage<H: Host>(host: &H, part: &Part<H>, seen: &mut Seen) -> Result<Vec<Finding>> {
+pub(super) fn damage<H: Host>(
+    host: &H,
+    facets: &Facets<H>,
+    part: &Part<H>,
+    seen: &mut Seen,
+) -> Result<Vec<Finding>> {
     let mut damage = Vec::new();
     if part.medium() == Medium::Memory {
         // One file without checksums of its own: what can be compared are its pages.
@@ -33,7 +38,12 @@ pub(super) fn damage<H: Host>(host: &H, part: &Part<H>, seen: &mut Seen) -> Resu
         seen.files += 1;
         note(&mut damage, Some(MANIFEST), check_manifest(host, part))?;
     }
-    note(&mut damage, None, check_labels(part))?;
+    for facet in facets.iter() {
+        let name = facet.name();
+        let checked = facet.check(host, &FacetPart::new(part, name));
+        let named = checked.map_err(|error| error.at(format_args!("facet {:?}", name.name)));
+        note(&mut damage, None, named)?;
+    }
     note(&mut damage, None, check_content(host, part, seen))?;
     Ok(damage)
 }
@@ -87,20 +97,6 @@ fn check_file<H: Host>(host: &H, part: &Part<H>, file: &FileEntry) -> Result<()>
         "{path}: {size} bytes with CRC32C {checksum}, the manifest says {} and {}",
         file.size_bytes, file.crc32c
     )))
-}
-
-fn check_labels<H: Host>(part: &Part<H>) -> Result<()> {
-    let wrong = part
-        .labels()?
-        .iter()
-        .find(|(id, label)| series_id(label) != **id);
-    match wrong {
-        None => Ok(()),
-        Some((id, label)) => Err(Error::corrupt(format!(
-            "{}: label {label:?} is not that of series {id}",
-            part.path()
-        ))),
-    }
 }
 
 /// Reads every page and compares counts, orders, ranges and filters.

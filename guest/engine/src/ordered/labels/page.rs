@@ -1,13 +1,9 @@
-//! `labels.bin`: the labels of those series of a part that have one.
+//! The pages of `labels.bin`: labels in the order of their series, each page by itself.
 
+use super::Labels;
 use crate::error::Result;
-use crate::host::{Codec, Extent, Host};
 use crate::wire::{self, Reader};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-
-/// Labels by series id.
-pub(crate) type Labels = BTreeMap<u64, String>;
 
 /// Raw size at which a page of labels is cut.
 const PAGE_BYTES: usize = 1 << 20;
@@ -67,20 +63,6 @@ pub(crate) fn decode(bytes: &[u8], labels: &mut Labels) -> Result<()> {
         labels.insert(last, text.to_owned());
     }
     Ok(())
-}
-
-/// Writes the pages and returns where they lie.
-pub(crate) fn write<H: Host>(
-    host: &H,
-    section: &H::NewFile,
-    labels: &Labels,
-) -> Result<Vec<Extent>> {
-    let mut extents = Vec::new();
-    for page in encode(labels) {
-        // A page is cut at 1 MiB and a label has at most 64 KiB.
-        extents.extend(host.append(section, &page, &[page.len() as u32], Codec::Zstd)?);
-    }
-    Ok(extents)
 }
 
 #[cfg(test)]
