@@ -78,6 +78,8 @@ pub struct Filter {
     root: Node,
     slots: Vec<Slot>,
     probes: Vec<Probe>,
+    /// The slot of the dead rows, behind those of columns.
+    dead: Option<usize>,
 }
 
 impl Filter {
@@ -93,7 +95,40 @@ impl Filter {
             root,
             slots,
             probes,
+            dead: None,
         }
+    }
+
+    /// A filter that every row passes.
+    #[must_use]
+    pub fn everything() -> Filter {
+        Filter {
+            root: Node::True,
+            slots: Vec::new(),
+            probes: Vec::new(),
+            dead: None,
+        }
+    }
+
+    /// The same for rows that are not dead: with a slot more, whose page has a value for those that are.
+    #[must_use]
+    pub fn of_live_rows(mut self) -> Filter {
+        let slot = self.slots.len();
+        self.root = lower::absent(self.root, slot);
+        self.dead = Some(slot);
+        self
+    }
+
+    /// Whether a slot is not a column, but that of the dead rows.
+    #[must_use]
+    pub fn is_dead(&self, slot: usize) -> bool {
+        self.dead == Some(slot)
+    }
+
+    /// How many pages a block needs for the program: one for each column, and that of the dead rows.
+    #[must_use]
+    pub fn slot_count(&self) -> usize {
+        self.slots.len() + usize::from(self.dead.is_some())
     }
 
     /// The program for the kernels; `slot` in its leaves counts through [`Filter::slots`].

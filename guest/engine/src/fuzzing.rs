@@ -22,7 +22,7 @@ use sidx_kernels::{Program, ProgramError, ValueRange};
 
 use crate::expression::{Literal, Template, parse, parse_literal};
 use crate::filter::{ColumnFacts, Facts, Filter, Verdict};
-use crate::ordered::batch::{Checked, read_header, series_id, write_header};
+use crate::ordered::batch::{Checked, Logged, read_header, series_id, write_header};
 use crate::ordered::labels::{Labels, page as labels};
 use crate::part::block::{Block, Ordinal};
 use crate::part::frame::{read_directory, read_frames, write_directory, write_frames};
@@ -155,7 +155,12 @@ pub fn labels(data: &[u8]) {
 
 /// The header of a log entry.
 pub fn log_header(data: &[u8]) {
-    let Ok((first_id, batch)) = read_header(data, ()) else {
+    let Ok(Logged {
+        first_id,
+        batch,
+        died,
+    }) = read_header(data, ())
+    else {
         return;
     };
     let labels = batch.labels.iter();
@@ -173,8 +178,9 @@ pub fn log_header(data: &[u8]) {
         size_bytes: 0,
         durability: batch.durability,
     };
-    let (again_id, again) = read_header(&write_header(&checked, first_id), ()).unwrap();
-    assert_eq!(again_id, first_id);
+    let again = read_header(&write_header(&checked, first_id, &died), ()).unwrap();
+    assert_eq!((again.first_id, &again.died), (first_id, &died));
+    let again = again.batch;
     assert_eq!(again.series, batch.series);
     assert_eq!(again.keys, batch.keys);
     assert_eq!(again.names, batch.names);

@@ -18,6 +18,7 @@ pub(crate) mod arrival;
 pub(crate) mod block;
 pub(crate) mod column;
 pub(crate) mod cut;
+pub(crate) mod dead;
 pub(crate) mod dictionary;
 pub(crate) mod draft;
 pub(crate) mod extent;

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Features that a document may require, by name: what changes the meaning of a document for those who do not
 /// know of it, where a new version would lock out more than it must.
-pub(crate) const FEATURES: &[&str] = &[TERMS, DROPS, ONE_FILE, NUMBERS, FACETS];
+pub(crate) const FEATURES: &[&str] = &[TERMS, DROPS, ONE_FILE, NUMBERS, FACETS, DEAD_ROWS];
 
 /// Snapshots, parts and segments of the log carry the term of their writer, and names of epochs stay taken.
 pub(crate) const TERMS: &str = "terms";
@@ -28,6 +28,9 @@ pub(crate) const NUMBERS: &str = "tag-numbers";
 
 /// Parts of an index have further facets.
 pub(crate) const FACETS: &str = "facets";
+
+/// Rows of parts may be dead.
+pub(crate) const DEAD_ROWS: &str = "dead-rows";
 
 /// The version of every file and document that this engine writes, and the newest it reads.
 pub const FORMAT_VERSION: u32 = 1;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sidx_columns::{ColumnType, MAX_ELEMENTS, MAX_ROWS, ValueType};
+use sidx_columns::{Bitmap, ColumnType, MAX_ELEMENTS, MAX_ROWS, ValueType};
 
 use crate::boolean::Booleans;
 use crate::error::PageError;
@@ -134,6 +134,13 @@ impl Page {
     #[must_use]
     pub fn present(&self) -> u32 {
         self.presence.present() as u32
+    }
+
+    /// Which rows have a value.
+    #[must_use]
+    pub fn present_rows(&self) -> Bitmap {
+        let bitmap = self.presence.bitmap().cloned();
+        bitmap.unwrap_or_else(|| Bitmap::ones(self.rows as usize))
     }
 
     /// Bytes the opened page keeps in memory, the page's own bytes included.

@@ -169,6 +169,11 @@ fn elements(slot: usize, literals: &[Literal], value: ValueType) -> Node {
     member(literals, value).map_or(Node::False, |test| leaf(slot, true, test))
 }
 
+/// What holds where a filter does and a column has no value.
+pub(super) fn absent(root: Node, slot: usize) -> Node {
+    and([not(leaf(slot, false, Test::Exists)), root])
+}
+
 fn leaf(slot: usize, elements: bool, test: Test) -> Node {
     Node::Leaf(Leaf {
         slot,

@@ -108,6 +108,18 @@ fn documents() {
         nonce: 1 << 100,
     };
     let named = |number, term, form| PartName { number, term, form };
+    let dead = |serial, medium| ChunkFile {
+        number: 2,
+        name: DeadName {
+            part: 1,
+            term,
+            serial,
+        },
+        medium,
+        rows: 9,
+        size_bytes: 3_000,
+        checksum: 7,
+    };
     let names = PartNames {
         term,
         parts: vec![
@@ -115,6 +127,11 @@ fn documents() {
             (named(2, Term::NONE, Form::File), Medium::Durable),
             (PartName::in_memory(300), Medium::Memory),
         ],
+        dead: vec![PartDeadFiles {
+            part: 1,
+            stored: vec![dead(5, Medium::Durable)],
+            now: vec![dead(301, Medium::Memory)],
+        }],
         quarantined: body.quarantined,
     };
     write("view", "two", names.write());
@@ -180,7 +197,8 @@ fn records() {
         size_bytes: 0,
         durability: Durability::Sync,
     };
-    write("log_header", "two", write_header(&checked, 77));
+    write("log_header", "two", write_header(&checked, 77, &[]));
+    write("log_header", "died", write_header(&checked, 77, &[3, 76]));
 }
 
 fn tag_records() {

@@ -7,6 +7,7 @@ use crate::part::Part;
 use crate::part::block::BlockPlace;
 use crate::part::column::PAYLOAD;
 use crate::part::cut;
+use crate::part::dead::Deaths;
 use crate::part::frame::FrameNumber;
 use crate::part::layout::BLOCK_ROWS;
 use crate::part::list::Rank;
@@ -17,18 +18,26 @@ use std::sync::Arc;
 /// The position of a row in the order of a part; the rank decides between equal ones.
 pub(super) type Head = (u64, i64, Rank);
 
-/// Which rows retention drops.
+/// Which rows stay behind: those that a rule drops, and those that are dead in the snapshot. Rows that died
+/// since stay, as a crash may bring them back.
 pub(super) struct Retain<H: Host> {
     drop_below: Option<i64>,
     drop_where: Option<Predicate<H>>,
+    deaths: Deaths<H>,
 }
 
 impl<H: Host> Retain<H> {
-    pub(super) fn new(host: &H, job: &Job, parts: &[Arc<Part<H>>]) -> Result<Self> {
+    pub(super) fn new(
+        host: &H,
+        job: &Job,
+        parts: &[Arc<Part<H>>],
+        deaths: &Deaths<H>,
+    ) -> Result<Self> {
         let bind = |text: &String| Predicate::parse(host, text, parts);
         Ok(Self {
             drop_below: job.rule.drop_below,
             drop_where: job.rule.drop_where.as_ref().map(bind).transpose()?,
+            deaths: deaths.clone(),
         })
     }
 
@@ -37,14 +46,17 @@ impl<H: Host> Retain<H> {
         &self,
         host: &H,
         input: &Place<H>,
-        places: &Places,
+        places: &Places<H>,
         keys: &[i64],
     ) -> Result<Vec<bool>> {
-        let mut dropped = Vec::new();
+        let mut dropped = self.dead(input, keys.len())?;
         if let Some(bound) = self.drop_below
             && keys.iter().any(|key| *key < bound)
         {
-            dropped = keys.iter().map(|key| *key < bound).collect();
+            dropped.resize(keys.len(), false);
+            for (flag, key) in dropped.iter_mut().zip(keys) {
+                *flag |= *key < bound;
+            }
         }
         let Some(predicate) = &self.drop_where else {
             return Ok(dropped);
@@ -84,6 +96,28 @@ impl<H: Host> Retain<H> {
     }
 }
 
+impl<H: Host> Retain<H> {
+    /// One flag per row of a block: true for those that are dead in the snapshot. Empty when none is.
+    fn dead(&self, input: &Place<H>, rows: usize) -> Result<Vec<bool>> {
+        let dead = self.deaths.of(input.part.number());
+        let open = input.frame.block(input.block);
+        let (Some(dead), Some(open)) = (dead, open) else {
+            return Ok(Vec::new());
+        };
+        let Some(bitmap) = dead.stored.bitmap(open.number)? else {
+            return Ok(Vec::new());
+        };
+        match bitmap.len() == rows {
+            true => Ok((0..rows).map(|row| bitmap.get(row)).collect()),
+            false => Err(Error::corrupt(format!(
+                "{}, block {}: what is known of its dead rows does not fit it",
+                input.part.path(),
+                open.number
+            ))),
+        }
+    }
+}
+
 /// A block of an input.
 pub(super) struct Place<H: Host> {
     pub(super) part: Arc<Part<H>>,
@@ -110,7 +144,7 @@ pub(super) struct Input<H: Host> {
     host: Arc<H>,
     part: Arc<Part<H>>,
     pub(super) rank: Rank,
-    places: Places,
+    places: Places<H>,
     pub(super) place: Option<Place<H>>,
     keys: Vec<i64>,
     /// Lengths of the payloads, when they can matter for where blocks are cut.

@@ -18,13 +18,19 @@ pub(crate) fn open_output<H: Host>(
 ) -> Result<Option<Arc<Part<H>>>> {
     let job = &outcome.job;
     let dropped = outcome.dropped_rows;
-    if dropped > 0 && job.rule.is_empty() {
-        let text = format!("job {}: {dropped} rows were dropped without a rule", job.id);
+    // Those that may be left out because they are dead.
+    let dead = live.deaths.stored_rows(&job.inputs);
+    if dropped > dead && job.rule.is_empty() {
+        let text = format!(
+            "job {}: {dropped} rows were dropped without a rule, {dead} are dead",
+            job.id
+        );
         return Err(Error::invalid(text));
     }
-    // Two instances came to the number, each by itself.
+    // Two instances came to the number, each by itself; rows may have died in between.
+    let died = live.deaths.rows_of(&job.inputs);
     if let Some(counted) = job.dropped_rows
-        && counted != dropped
+        && !(counted..=counted.saturating_add(died)).contains(&dropped)
     {
         let text = format!(
             "job {}: {dropped} rows were dropped, {counted} had been counted",

@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub(crate) fn run<H: Host>(host: &Arc<H>, live: &PartList<H>, job: &Job) -> Result<Outcome> {
     let find = |number: &u64| live.input(job.id, *number).cloned();
     let parts = job.inputs.iter().map(find).collect::<Result<Vec<_>>>()?;
-    let retain = Retain::new(&**host, job, &parts)?;
+    let retain = Retain::new(&**host, job, &parts, &live.deaths)?;
     let input_rows: u64 = parts.iter().map(|part| part.summary().rows).sum();
     let mut output = Output::new(host, live, job, &parts)?;
     let mut inputs = ranked(&parts)

@@ -30,8 +30,9 @@ pub const BATCH_PAGES_MAX: u64 = 1 << 18;
 /// Longest series label, bytes.
 pub const LABEL_BYTES_MAX: usize = 64 << 10;
 
-/// Version of the header of log entries.
+/// Versions of the header of log entries: of a batch, and of one by which rows died.
 const HEADER_VERSION: u8 = 1;
+const HEADER_WITH_DEATHS: u8 = 2;
 
 /// The id of a labelled series: XXH3-64 of the label, seed 0.
 #[must_use]
@@ -287,8 +288,9 @@ struct Front<L, N> {
     rows: usize,
 }
 
-/// The header of the log entry of a batch whose first element id is `first_id`.
-pub(crate) fn write_header<C>(batch: &Checked<C>, first_id: u64) -> Vec<u8> {
+/// The header of the log entry of a batch whose first element id is `first_id`, and by which the rows with
+/// these arrival numbers, ascending, died.
+pub(crate) fn write_header<C>(batch: &Checked<C>, first_id: u64, died: &[u64]) -> Vec<u8> {
     let mut out = Vec::with_capacity(batch.keys.len() * 12 + 64);
     let front = Front {
         first_id,
@@ -296,7 +298,18 @@ pub(crate) fn write_header<C>(batch: &Checked<C>, first_id: u64) -> Vec<u8> {
         names: Sequence(batch.names.iter()),
         rows: batch.keys.len(),
     };
-    wire::append(&(HEADER_VERSION, front), &mut out);
+    match died.is_empty() {
+        true => wire::append(&(HEADER_VERSION, front), &mut out),
+        false => {
+            let before = [0].iter().chain(died);
+            let steps: Vec<u64> = died
+                .iter()
+                .zip(before)
+                .map(|(it, before)| it - before)
+                .collect();
+            wire::append(&(HEADER_WITH_DEATHS, front, steps), &mut out);
+        }
+    }
     // By hand: as fields they would take the header of a large batch twice the time.
     for series in &batch.series {
         out.extend_from_slice(&series.to_le_bytes());
@@ -307,14 +320,36 @@ pub(crate) fn write_header<C>(batch: &Checked<C>, first_id: u64) -> Vec<u8> {
     out
 }
 
-/// Reads a log entry back: the first element id, and the batch to be checked again like any other.
-pub(crate) fn read_header<C>(header: &[u8], columns: C) -> Result<(u64, Batch<C>)> {
+/// A batch as the log has it.
+pub(crate) struct Logged<C> {
+    /// The element id of its first row.
+    pub(crate) first_id: u64,
+    /// To be checked again like any other.
+    pub(crate) batch: Batch<C>,
+    /// The arrival numbers of the rows that died by it, ascending.
+    pub(crate) died: Vec<u64>,
+}
+
+/// Reads a log entry back.
+pub(crate) fn read_header<C>(header: &[u8], columns: C) -> Result<Logged<C>> {
     let mut reader = Reader::new(header, "log entry");
     let version: u8 = reader.read()?;
-    if version != HEADER_VERSION {
+    if !matches!(version, HEADER_VERSION | HEADER_WITH_DEATHS) {
         return Err(reader.fault(&format!("header version {version}")));
     }
     let front: Front<Vec<String>, Vec<String>> = reader.read()?;
+    let steps: Vec<u64> = match version {
+        HEADER_VERSION => Vec::new(),
+        _ => reader.read()?,
+    };
+    let mut died = Vec::with_capacity(steps.len());
+    for step in steps {
+        let next = match died.last() {
+            None => Some(step),
+            Some(last) => step.checked_add(*last).filter(|_| step > 0),
+        };
+        died.push(next.ok_or_else(|| reader.fault("dead rows out of order"))?);
+    }
     let (series, _) = reader.take(front.rows.saturating_mul(8))?.as_chunks::<8>();
     let series: Vec<u64> = series.iter().copied().map(u64::from_le_bytes).collect();
     let keys = (0..series.len())
@@ -329,7 +364,11 @@ pub(crate) fn read_header<C>(header: &[u8], columns: C) -> Result<(u64, Batch<C>
         names: front.names,
         durability: Durability::Os,
     };
-    Ok((front.first_id, batch))
+    Ok(Logged {
+        first_id: front.first_id,
+        batch,
+        died,
+    })
 }
 
 #[cfg(test)]
@@ -351,9 +390,19 @@ mod tests {
             size_bytes: 0,
             durability: Durability::Sync,
         };
-        let bytes = write_header(&checked, 77);
-        let (first_id, batch) = read_header(&bytes, ()).unwrap();
+        let bytes = write_header(&checked, 77, &[]);
+        let Logged {
+            first_id, batch, ..
+        } = read_header(&bytes, ()).unwrap();
         assert_eq!(first_id, 77);
+        for died in [vec![], vec![0], vec![7, 8, u64::MAX]] {
+            let bytes = write_header(&checked, 77, &died);
+            assert_eq!(read_header(&bytes, ()).unwrap().died, died);
+            for cut in 0..bytes.len() {
+                assert!(read_header(&bytes[..cut], ()).is_err());
+            }
+        }
+        assert!(read_header(&write_header(&checked, 77, &[7, 7]), ()).is_err());
         assert_eq!(batch.series, checked.series);
         assert_eq!(batch.keys, checked.keys);
         assert_eq!(batch.names, checked.names);

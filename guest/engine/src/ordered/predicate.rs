@@ -6,11 +6,13 @@ use crate::filter::{ColumnFacts, Facts, Filter, Verdict};
 use crate::host::{ABSENT, Host};
 use crate::part::arrival;
 use crate::part::block::BlockPlace;
+use crate::part::dead::chunk::DeadBlock;
+use crate::part::dead::{DeadRows, Deaths};
 use crate::part::dictionary::Slices;
-use crate::part::reader::{Frame, TagFrame};
-use crate::part::{ColumnPlace, Part};
+use crate::part::reader::{Frame, OpenTagPage, TagFrame};
+use crate::part::{ColumnPlace, Part, PartList};
 use sidx_columns::ColumnType;
-use sidx_kernels::{Step, Test};
+use sidx_kernels::{Step, Test, ValueRange};
 use std::sync::Arc;
 
 /// Slices beyond which looking at each costs more than the blocks that they could spare.
@@ -20,24 +22,93 @@ const SLICES_MAX: usize = 1 << 18;
 pub(crate) struct Predicate<H: Host> {
     filter: Filter,
     compiled: H::Filter,
+    /// The rows that do not pass because they are dead, where that is tested.
+    deaths: Deaths<H>,
 }
 
-/// Where a part keeps the columns of the slots; `None` for columns that it lacks.
-pub(crate) type Places = Vec<Option<ColumnPlace>>;
+/// Where a part keeps what the slots are about; `None` where it has nothing of it.
+pub(crate) type Places<H> = Vec<Option<SlotPlace<H>>>;
 
-/// Metadata of the slots' columns in one frame.
+/// Where a part keeps what a slot is about.
+#[derive(Clone)]
+pub(crate) enum SlotPlace<H: Host> {
+    Column(ColumnPlace),
+    Dead(DeadRows<H>),
+}
+
+/// Metadata of what the slots are about in one frame.
 pub(crate) struct SlotFrames<'f> {
-    frames: Vec<Option<(&'f TagFrame, usize)>>,
+    frames: Vec<Option<SlotFrame<'f>>>,
+}
+
+enum SlotFrame<'f> {
+    Column(&'f TagFrame, usize),
+    /// For each block.
+    Dead(Vec<Option<DeadBlock>>),
+}
+
+impl<H: Host> SlotPlace<H> {
+    /// The page of a block; [`ABSENT`] where no row of it has a value.
+    pub(crate) fn page(&self, part: &Part<H>, frame: &Frame, block: BlockPlace) -> Result<u32> {
+        match self {
+            Self::Column(place) => part.page_of(frame, block, Some(*place)),
+            Self::Dead(dead) => match frame.block(block) {
+                Some(open) => Ok(dead.block(open.number)?.map_or(ABSENT, |dead| dead.page)),
+                None => Ok(ABSENT),
+            },
+        }
+    }
+
+    fn frame<'f>(&self, part: &Part<H>, frame: &'f Frame) -> Result<SlotFrame<'f>> {
+        Ok(match self {
+            Self::Column(place) => {
+                SlotFrame::Column(part.tag_frame(frame, place.tag)?, place.column)
+            }
+            Self::Dead(dead) => {
+                let blocks = frame.blocks.iter();
+                let dead = blocks.map(|open| Ok(dead.block(open.number)?.copied()));
+                SlotFrame::Dead(dead.collect::<Result<_>>()?)
+            }
+        })
+    }
 }
 
 impl<H: Host> Predicate<H> {
-    /// Parses and compiles `text` for the types that the parts know.
+    /// Parses and compiles `text` for the types that the parts know. Dead rows pass as others do.
     pub(crate) fn parse(host: &H, text: &str, parts: &[Arc<Part<H>>]) -> Result<Self> {
-        Self::bind(host, &parse(text)?, parts)
+        Self::of(
+            host,
+            Self::plan(host, &parse(text)?, parts)?,
+            Deaths::default(),
+        )
     }
 
-    /// Compiles a filter for the types that the parts know.
-    pub(crate) fn bind(host: &H, filter: &Expression, parts: &[Arc<Part<H>>]) -> Result<Self> {
+    /// Compiles a filter for the types that the parts of a list know, and for those of their rows that are
+    /// not dead; none is one that all of these pass.
+    pub(crate) fn bind(host: &H, filter: Option<&Expression>, live: &PartList<H>) -> Result<Self> {
+        let filter = match filter {
+            Some(filter) => Self::plan(host, filter, &live.parts)?,
+            None => Filter::everything(),
+        };
+        let filter = match live.deaths.is_empty() {
+            true => filter,
+            false => filter.of_live_rows(),
+        };
+        Self::of(host, filter, live.deaths.clone())
+    }
+
+    fn of(host: &H, filter: Filter, deaths: Deaths<H>) -> Result<Self> {
+        let compiled = host
+            .compile_filter(filter.steps())
+            .map_err(|error| error.at("filter"))?;
+        Ok(Self {
+            filter,
+            compiled,
+            deaths,
+        })
+    }
+
+    fn plan(host: &H, filter: &Expression, parts: &[Arc<Part<H>>]) -> Result<Filter> {
         check_patterns(host, filter.patterns())?;
         let mut kinds = |name: &str| -> Vec<ColumnType> {
             let columns = parts.iter().flat_map(|part| part.columns());
@@ -49,11 +120,7 @@ impl<H: Host> Predicate<H> {
             kinds.dedup();
             kinds
         };
-        let filter = Filter::plan(filter, &mut kinds);
-        let compiled = host
-            .compile_filter(filter.steps())
-            .map_err(|error| error.at("filter"))?;
-        Ok(Self { filter, compiled })
+        Ok(Filter::plan(filter, &mut kinds))
     }
 
     pub(crate) fn compiled(&self) -> &H::Filter {
@@ -61,21 +128,26 @@ impl<H: Host> Predicate<H> {
     }
 
     pub(crate) fn slots(&self) -> u32 {
-        self.filter.slots().len() as u32
+        self.filter.slot_count() as u32
     }
 
-    pub(crate) fn places(&self, part: &Part<H>) -> Places {
-        let slots = self.filter.slots().iter();
-        slots
-            .map(|slot| part.place_of(&slot.name, slot.kind))
-            .collect()
+    pub(crate) fn places(&self, part: &Part<H>) -> Places<H> {
+        let columns = self.filter.slots().iter().map(|slot| {
+            let place = part.place_of(&slot.name, slot.kind);
+            place.map(SlotPlace::Column)
+        });
+        let dead = (columns.len()..self.filter.slot_count()).map(|_| {
+            let dead = self.deaths.of(part.number());
+            dead.map(|dead| SlotPlace::Dead(dead.now.clone()))
+        });
+        columns.chain(dead).collect()
     }
 
     /// What the manifest says of all rows of a part.
     pub(crate) fn judge_part(&self, part: &Part<H>) -> Verdict {
         self.filter.judge(&PartFacts {
             part,
-            filter: &self.filter,
+            predicate: self,
             excluded: &[],
         })
     }
@@ -86,14 +158,14 @@ impl<H: Host> Predicate<H> {
         &self,
         host: &H,
         part: &Part<H>,
-        places: &Places,
+        places: &Places<H>,
     ) -> Result<Option<Slices>> {
         let mut found: Vec<Option<Vec<u32>>> = Vec::new();
         for probe in self.filter.probes() {
-            let place = places.get(probe.slot).copied().flatten();
+            let place = places.get(probe.slot).and_then(Option::as_ref);
             let shared = match place.filter(|_| !probe.values.is_empty()) {
-                Some(place) => part.shared(place)?,
-                None => None,
+                Some(SlotPlace::Column(place)) => part.shared(*place)?,
+                _ => None,
             };
             found.push(match shared.filter(|shared| !shared.postings.is_empty()) {
                 Some(shared) => {
@@ -106,7 +178,7 @@ impl<H: Host> Predicate<H> {
         let verdict = |excluded: &[bool]| {
             self.filter.judge(&PartFacts {
                 part,
-                filter: &self.filter,
+                predicate: self,
                 excluded,
             })
         };
@@ -135,12 +207,12 @@ impl<H: Host> Predicate<H> {
     pub(crate) fn slot_frames<'f>(
         &self,
         part: &Part<H>,
-        places: &Places,
+        places: &Places<H>,
         frame: &'f Frame,
     ) -> Result<SlotFrames<'f>> {
-        let read = |place: &Option<ColumnPlace>| match place {
-            Some(place) => Ok(Some((part.tag_frame(frame, place.tag)?, place.column))),
-            None => Ok(None),
+        let read = |place: &Option<SlotPlace<H>>| {
+            let place = place.as_ref();
+            place.map(|place| place.frame(part, frame)).transpose()
         };
         Ok(SlotFrames {
             frames: places.iter().map(read).collect::<Result<_>>()?,
@@ -187,7 +259,7 @@ impl<H: Host> Predicate<H> {
         for (number, probe) in probes.iter().enumerate() {
             let page = |at: &usize| {
                 let block = blocks.get(*at);
-                let page = block.and_then(|block| slots.page(probe.slot, *block));
+                let page = block.and_then(|block| slots.column(probe.slot, *block));
                 page.map_or(ABSENT, |page| page.filter)
             };
             let pages: Vec<u32> = open.iter().map(page).collect();
@@ -241,22 +313,54 @@ pub(crate) struct Judged {
 }
 
 impl SlotFrames<'_> {
-    fn page(&self, slot: usize, block: BlockPlace) -> Option<&crate::part::reader::OpenTagPage> {
-        let (frame, column) = self.frames.get(slot).copied().flatten()?;
-        frame.page(block, column)
+    fn column(&self, slot: usize, block: BlockPlace) -> Option<&OpenTagPage> {
+        match self.frames.get(slot)?.as_ref()? {
+            SlotFrame::Column(frame, column) => frame.page(block, *column),
+            SlotFrame::Dead(_) => None,
+        }
+    }
+
+    fn page(&self, slot: usize, block: BlockPlace) -> Option<u32> {
+        match self.frames.get(slot)?.as_ref()? {
+            SlotFrame::Column(frame, column) => Some(frame.page(block, *column)?.handle),
+            SlotFrame::Dead(blocks) => Some((*blocks.get(block.index())?)?.page),
+        }
+    }
+
+    fn facts(&self, slot: usize, block: BlockPlace) -> Option<ColumnFacts<'_>> {
+        match self.frames.get(slot)?.as_ref()? {
+            SlotFrame::Column(frame, column) => {
+                let page = frame.page(block, *column)?;
+                Some(ColumnFacts {
+                    present: u64::from(page.page.present),
+                    limits: &page.page.limits,
+                })
+            }
+            SlotFrame::Dead(blocks) => {
+                (*blocks.get(block.index())?).map(|dead| dead_facts(dead.rows.into()))
+            }
+        }
     }
 
     /// Appends the page handle of every slot for a block.
     pub(crate) fn append_pages(&self, block: BlockPlace, out: &mut Vec<u32>) {
         for slot in 0..self.frames.len() {
-            out.push(self.page(slot, block).map_or(ABSENT, |page| page.handle));
+            out.push(self.page(slot, block).unwrap_or(ABSENT));
         }
+    }
+}
+
+/// So many rows are dead, and nothing more is known of them.
+fn dead_facts(rows: u64) -> ColumnFacts<'static> {
+    ColumnFacts {
+        present: rows,
+        limits: &ValueRange::None,
     }
 }
 
 struct PartFacts<'a, H: Host> {
     part: &'a Part<H>,
-    filter: &'a Filter,
+    predicate: &'a Predicate<H>,
     excluded: &'a [bool],
 }
 
@@ -266,7 +370,12 @@ impl<H: Host> Facts for PartFacts<'_, H> {
     }
 
     fn column(&self, slot: usize) -> Option<ColumnFacts<'_>> {
-        let slot = self.filter.slots().get(slot)?;
+        let Predicate { filter, deaths, .. } = self.predicate;
+        if filter.is_dead(slot) {
+            let dead = deaths.of(self.part.number())?;
+            return Some(dead_facts(dead.now.rows()));
+        }
+        let slot = filter.slots().get(slot)?;
         let column = self.part.column(&slot.name, slot.kind)?;
         Some(ColumnFacts {
             present: column.present,
@@ -292,11 +401,7 @@ impl Facts for BlockFacts<'_> {
     }
 
     fn column(&self, slot: usize) -> Option<ColumnFacts<'_>> {
-        let page = self.slots.page(slot, self.block)?;
-        Some(ColumnFacts {
-            present: u64::from(page.page.present),
-            limits: &page.page.limits,
-        })
+        self.slots.facts(slot, self.block)
     }
 
     fn excluded(&self, probe: usize) -> bool {

@@ -90,7 +90,7 @@ impl<'h, H: Host> Draft<'h, H> {
                 host.sync_files(&self.path)?;
             }
             Some(file) => {
-                footer::append(host, &file, bytes)?;
+                footer::append(host, &file, footer::Kind::Part, bytes)?;
                 host.finish(file)?;
                 host.sync_files(PARTS)?;
             }

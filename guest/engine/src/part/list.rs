@@ -1,6 +1,9 @@
 //! The part list as an instance holds it, and the view that carries it to other instances.
 
 use super::Part;
+use super::dead::chunk::ChunkFile;
+use super::dead::record::{self, ChunkRecord};
+use super::dead::{DeadRows, Deaths, PartDead};
 use super::facet::Facets;
 use super::layout::MANIFEST;
 use super::loss::Quarantined;
@@ -75,6 +78,8 @@ pub(crate) struct PartList<H: Host> {
     /// Under which file parts are made now.
     pub(crate) term: Term,
     pub(crate) parts: Vec<Arc<Part<H>>>,
+    /// Which of their rows are dead.
+    pub(crate) deaths: Deaths<H>,
     /// Parts that are missing because they were damaged.
     pub(crate) quarantined: Vec<Quarantined>,
     /// Parts of the list that this instance could not open because they are damaged.
@@ -89,6 +94,7 @@ impl<H: Host> Clone for PartList<H> {
             epoch: self.epoch,
             term: self.term,
             parts: self.parts.clone(),
+            deaths: self.deaths.clone(),
             quarantined: self.quarantined.clone(),
             unreadable: self.unreadable.clone(),
         }
@@ -103,6 +109,7 @@ impl<H: Host> PartList<H> {
             epoch: 0,
             term: Term::NONE,
             parts: Vec::new(),
+            deaths: Deaths::default(),
             quarantined: Vec::new(),
             unreadable: Vec::new(),
         }
@@ -128,6 +135,13 @@ impl<H: Host> PartList<H> {
         let names = PartNames {
             term: self.term,
             parts: parts.map(|part| (part.name(), part.medium())).collect(),
+            dead: { self.deaths.iter() }
+                .map(|(part, dead)| PartDeadFiles {
+                    part,
+                    stored: dead.stored.files().collect(),
+                    now: dead.now.files().collect(),
+                })
+                .collect(),
             quarantined: self.quarantined.clone(),
         };
         View {
@@ -163,8 +177,18 @@ impl<H: Host> PartList<H> {
                 Err(error) => return Err(error),
             }
         }
+        let mut deaths = Deaths::default();
+        for PartDeadFiles { part, stored, now } in &names.dead {
+            let known = known.deaths.of(*part);
+            let dead = PartDead {
+                stored: DeadRows::of_files(host, stored, known),
+                now: DeadRows::of_files(host, now, known),
+            };
+            deaths.set(*part, dead);
+        }
         Ok(Self {
             facets: known.facets.clone(),
+            deaths,
             version: view.version,
             epoch: view.epoch,
             term: names.term,
@@ -187,11 +211,12 @@ impl<H: Host> PartList<H> {
         }
     }
 
-    /// Bytes of the parts that are only in memory.
+    /// Bytes of the parts, and of what is known of dead rows, that are only in memory.
     pub(crate) fn memory_bytes(&self) -> u64 {
         let parts = self.parts.iter();
         let memory = parts.filter(|part| part.medium() == Medium::Memory);
-        memory.map(|part| part.summary().size_bytes).sum()
+        let bytes: u64 = memory.map(|part| part.summary().size_bytes).sum();
+        bytes + self.deaths.in_memory().1
     }
 
     /// What is known of a part whose manifest cannot be read; none of one that is not in the list.
@@ -234,14 +259,26 @@ pub(crate) struct PartNames {
     pub(crate) term: Term,
     /// Names and media of the parts, in order of age.
     pub(crate) parts: Vec<(PartName, Medium)>,
+    /// The files of dead rows.
+    pub(crate) dead: Vec<PartDeadFiles>,
     pub(crate) quarantined: Vec<Quarantined>,
+}
+
+/// The files of the dead rows of a part, stored and now.
+#[derive(Debug, PartialEq)]
+pub(crate) struct PartDeadFiles {
+    /// The number of the part.
+    pub(crate) part: u64,
+    pub(crate) stored: Vec<ChunkFile>,
+    pub(crate) now: Vec<ChunkFile>,
 }
 
 /// A view as bytes.
 #[derive(Serialize, Deserialize)]
-struct ViewRecord<'a, P> {
+struct ViewRecord<'a, P, D> {
     term: Term,
     parts: P,
+    dead: D,
     /// Rare and short, so its format is that of the snapshot; nothing when there are none.
     #[serde(borrow)]
     quarantined: Bytes<'a>,
@@ -255,6 +292,9 @@ enum PartRecord {
     Durable(u64, bool),
     OfAnotherTerm(u64, bool, Term),
 }
+
+/// What is dead of a part, as it is read.
+type DeadRecord = record::PartRecord<Vec<ChunkRecord>, Vec<ChunkRecord>>;
 
 impl PartNames {
     pub(crate) fn write(&self) -> Vec<u8> {
@@ -275,13 +315,18 @@ impl PartNames {
         wire::write(&ViewRecord {
             term: self.term,
             parts: Sequence(self.parts.iter().map(record_of)),
+            dead: Sequence(self.dead.iter().map(|dead| record::PartRecord {
+                part: dead.part,
+                stored: Sequence(dead.stored.iter().copied().map(ChunkRecord::from)),
+                now: Sequence(dead.now.iter().copied().map(ChunkRecord::from)),
+            })),
             quarantined: Bytes(&quarantined),
         })
     }
 
     pub(crate) fn read(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes, "view");
-        let view: ViewRecord<'_, Vec<PartRecord>> = reader.read()?;
+        let view: ViewRecord<'_, Vec<PartRecord>, Vec<DeadRecord>> = reader.read()?;
         reader.finish()?;
         let mut last = view.term;
         let stored = |number, is_file, term| {
@@ -306,9 +351,21 @@ impl PartNames {
                 reader.fault(&format!("the list of lost parts is broken: {cause}"))
             })?,
         };
+        let dead = view.dead.into_iter().map(|dead| {
+            let files = |records: Vec<ChunkRecord>| {
+                let records = records.into_iter();
+                records.map(|record| record.file(dead.part)).collect()
+            };
+            PartDeadFiles {
+                part: dead.part,
+                stored: files(dead.stored),
+                now: files(dead.now),
+            }
+        });
         Ok(Self {
             term: view.term,
             parts,
+            dead: dead.collect(),
             quarantined,
         })
     }
@@ -317,6 +374,7 @@ impl PartNames {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::part::name::DeadName;
     use crate::wire::with_huge_numbers;
 
     #[test]
@@ -329,6 +387,18 @@ mod tests {
             };
             (PartName { number, term, form }, Medium::Durable)
         };
+        let file = |serial, medium| ChunkFile {
+            number: 5,
+            name: DeadName {
+                part: 2,
+                term: term(3),
+                serial,
+            },
+            medium,
+            rows: 300,
+            size_bytes: 70_000,
+            checksum: u32::MAX,
+        };
         let names = PartNames {
             term: term(3),
             parts: vec![
@@ -338,6 +408,11 @@ mod tests {
                 (PartName::in_memory(300), Medium::Memory),
                 of(5, term(3)),
             ],
+            dead: vec![PartDeadFiles {
+                part: 2,
+                stored: vec![file(7, Medium::Durable)],
+                now: vec![file(8, Medium::Memory)],
+            }],
             quarantined: vec![Quarantined {
                 part: "log".to_owned(),
                 reason: "torn".to_owned(),

@@ -197,7 +197,7 @@ impl Manifest {
         let file = file.map_err(gone)?;
         let bytes = match name.form {
             Form::Folder => read_whole(host, file, &path).map(|bytes| (None, bytes)),
-            Form::File => footer::read(host, file, FIRST_READ_BYTES)
+            Form::File => footer::read(host, file, footer::Kind::Part, FIRST_READ_BYTES)
                 .map(|(size, bytes)| (Some(size), bytes))
                 .map_err(|error| error.at(&path)),
         };

@@ -160,7 +160,12 @@ impl<'h, H: Host> MemoryPartWriter<'h, H> {
                 facets.insert(name, PartFacet::known(made.roots, made.state));
             }
         }
-        footer::append(&**self.host, &self.file, self.record.write())?;
+        footer::append(
+            &**self.host,
+            &self.file,
+            footer::Kind::Part,
+            self.record.write(),
+        )?;
         let FileSummary { size_bytes, .. } = self.host.finish(self.file)?;
         Part::in_memory(self.host, self.name, size_bytes, self.record, facets)
     }
@@ -343,7 +348,7 @@ impl<H: Host> Part<H> {
     pub(super) fn open_in_memory(host: &Arc<H>, name: PartName) -> Result<Self> {
         let path = name.path(Medium::Memory);
         let file = host.open_file(&path)?;
-        let read = footer::read(&**host, file, FIRST_READ_BYTES);
+        let read = footer::read(&**host, file, footer::Kind::Part, FIRST_READ_BYTES);
         host.close_file(file);
         let (size_bytes, record) = read
             .and_then(|(size_bytes, bytes)| Ok((size_bytes, Record::read(&bytes)?)))

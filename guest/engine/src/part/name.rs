@@ -50,10 +50,7 @@ impl PartName {
 
     /// Its folder or file.
     pub(crate) fn path(self, medium: Medium) -> String {
-        match medium {
-            Medium::Memory => format!("{MEMORY_PARTS}/{self}"),
-            Medium::Durable => format!("{PARTS}/{self}"),
-        }
+        StoredName::Part(self).path(medium)
     }
 }
 
@@ -66,6 +63,99 @@ impl fmt::Display for PartName {
         match self.form {
             Form::Folder => Ok(()),
             Form::File => f.write_str(FILE_EXTENSION),
+        }
+    }
+}
+
+/// The name of a file with dead rows of a part. It begins as those of parts do, with the number of the part
+/// that it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct DeadName {
+    /// Of the part.
+    pub(crate) part: u64,
+    /// Of the writer that made the file; [`Term::NONE`] in memory.
+    pub(crate) term: Term,
+    /// Given as the numbers of parts are, so that no two files of a writer have the same.
+    pub(crate) serial: u64,
+}
+
+/// What stands between the term and the serial of a file with dead rows.
+const DEAD_INFIX: &str = ".dead-";
+
+impl DeadName {
+    /// What a name says; none for names that no such file has.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let (owner, serial) = name.split_once(DEAD_INFIX)?;
+        let PartName { number, term, form } = PartName::parse(owner)?;
+        let serial = part_number(serial).filter(|_| form == Form::Folder)?;
+        Some(Self {
+            part: number,
+            term,
+            serial,
+        })
+    }
+
+    /// Its file.
+    pub(crate) fn path(self, medium: Medium) -> String {
+        StoredName::Dead(self).path(medium)
+    }
+}
+
+impl fmt::Display for DeadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let owner = PartName {
+            number: self.part,
+            term: self.term,
+            form: Form::Folder,
+        };
+        write!(f, "{owner}{DEAD_INFIX}{}", part_label(self.serial))
+    }
+}
+
+/// What lies in the folder of the parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum StoredName {
+    Part(PartName),
+    Dead(DeadName),
+}
+
+impl StoredName {
+    /// What a name says; none for names that nothing of ours has.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let part = PartName::parse(name).map(Self::Part);
+        part.or_else(|| DeadName::parse(name).map(Self::Dead))
+    }
+
+    /// Its folder or file.
+    pub(crate) fn path(self, medium: Medium) -> String {
+        match medium {
+            Medium::Memory => format!("{MEMORY_PARTS}/{self}"),
+            Medium::Durable => format!("{PARTS}/{self}"),
+        }
+    }
+
+    /// Of the writer that made it.
+    pub(crate) fn term(self) -> Term {
+        match self {
+            Self::Part(name) => name.term,
+            Self::Dead(name) => name.term,
+        }
+    }
+
+    /// The number in it that no other has.
+    pub(crate) fn number(self) -> u64 {
+        match self {
+            Self::Part(name) => name.number,
+            Self::Dead(name) => name.serial,
+        }
+    }
+}
+
+impl fmt::Display for StoredName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Part(name) => name.fmt(f),
+            Self::Dead(name) => name.fmt(f),
         }
     }
 }
@@ -106,6 +196,28 @@ mod tests {
         let memory = PartName::in_memory(10);
         assert_eq!(memory.path(Medium::Memory), "memory/000000000000000a.part");
         assert_eq!(label_of("log"), "log");
+        let (part, serial) = (10, 255);
+        let dead = DeadName {
+            part,
+            term: Term {
+                number: 3,
+                nonce: 0xab,
+            },
+            serial,
+        };
+        assert_eq!(dead.to_string(), format!("{text}.dead-00000000000000ff"));
+        assert_eq!(
+            StoredName::parse(&dead.to_string()),
+            Some(StoredName::Dead(dead))
+        );
+        assert_eq!(StoredName::parse(text), Some(StoredName::Part(name)));
+        assert_eq!(PartName::parse(&dead.to_string()), None);
+        for junk in [
+            format!("{file}.dead-00000000000000ff"),
+            format!("{text}.dead-ff"),
+        ] {
+            assert_eq!(StoredName::parse(&junk), None, "{junk}");
+        }
         let none = format!("000000000000000a-{:048x}", 0);
         for junk in [
             "",

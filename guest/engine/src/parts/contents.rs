@@ -37,8 +37,12 @@ pub(crate) fn of<H: Host>(
     let parts = live.parts.iter();
     let files = parts
         .filter(|part| part.medium() == Medium::Durable)
-        .flat_map(|part| part.paths())
-        .collect();
+        .flat_map(|part| part.paths());
+    let dead = live
+        .deaths
+        .iter()
+        .flat_map(|(_, dead)| dead.stored.chunks());
+    let files = files.chain(dead.map(|chunk| chunk.path())).collect();
     Ok(Contents {
         objects,
         files,

@@ -106,6 +106,12 @@ struct StatsReport<'a> {
     memory_parts: u64,
     rows: u64,
     rows_in_memory: u64,
+    /// Rows that others replaced, and that are still in the parts.
+    #[serde(skip_serializing_if = "is_none")]
+    dead_rows: u64,
+    /// What facets count.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    counters: BTreeMap<String, u64>,
     blocks: u64,
     size_bytes: u64,
     raw_bytes: u64,
@@ -119,6 +125,10 @@ struct StatsReport<'a> {
     tags: BTreeMap<&'a str, Vec<String>>,
     quarantined: Vec<Quarantined>,
     refuses_writes: Option<String>,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 fn medium_name(medium: Medium) -> &'static str {
@@ -181,6 +191,8 @@ pub(crate) fn stats<H: Host>(
         memory_parts: of(Medium::Memory).count() as u64,
         rows: all().map(|summary| summary.rows).sum(),
         rows_in_memory: of(Medium::Memory).map(|part| part.summary().rows).sum(),
+        dead_rows: live.deaths.rows(),
+        counters: introducer.map(Introducer::counters).unwrap_or_default(),
         blocks: all().map(|summary| u64::from(summary.blocks)).sum(),
         size_bytes: files().map(|summary| summary.size_bytes).sum(),
         raw_bytes: files().map(|summary| summary.raw_bytes).sum(),

@@ -8,12 +8,13 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium};
 use crate::part::layout::{PARTS, QUARANTINE};
-use crate::part::name::PartName;
+use crate::part::name::StoredName;
 use crate::parts::fences::Fences;
 use crate::parts::snapshot::Snapshot;
 use crate::parts::superseded::Superseded;
 use crate::parts::takeover::{self, is_newest};
 use sidx_log::Term;
+use std::collections::BTreeMap;
 
 /// How often the last epoch is published again because a writer was faster.
 const ATTEMPTS: usize = 16;
@@ -105,6 +106,8 @@ fn drop_claimed<H: Host>(host: &H, claim: &Snapshot) -> Result<bool> {
         parts: Vec::new(),
         since: Vec::new(),
         left: None,
+        dead: Vec::new(),
+        counters: BTreeMap::new(),
         quarantined: Vec::new(),
         ..claim.clone()
     };
@@ -126,7 +129,7 @@ fn drop_claimed<H: Host>(host: &H, claim: &Snapshot) -> Result<bool> {
 fn unreadable<H: Host>(host: &H) -> Result<Snapshot> {
     let mut term = host.salvage_log(None, None)?.term;
     for entry in host.list_files(PARTS, Medium::Durable)? {
-        term = PartName::parse(&entry).map_or(term, |name| term.max(name.term));
+        term = StoredName::parse(&entry).map_or(term, |name| term.max(name.term()));
     }
     let epochs = Snapshot::epochs(host)?;
     for epoch in &epochs {

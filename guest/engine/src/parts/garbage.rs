@@ -3,8 +3,9 @@
 
 use crate::host::{Host, Medium, Readers};
 use crate::part::PartList;
+use crate::part::dead::chunk::ChunkFile;
 use crate::part::loss::Quarantined;
-use crate::part::name::PartName;
+use crate::part::name::{DeadName, PartName, StoredName};
 use crate::parts::fences::Fences;
 use crate::parts::quarantine;
 use crate::parts::snapshot::LeftPart;
@@ -25,7 +26,7 @@ pub(crate) struct Garbage {
 }
 
 struct GarbagePart {
-    name: PartName,
+    name: StoredName,
     medium: Medium,
     /// First version that lacks it.
     version: u64,
@@ -53,7 +54,7 @@ impl Garbage {
     pub(crate) fn of(left: &[LeftPart]) -> Self {
         let mut garbage = Self::default();
         for part in left {
-            if let Some(name) = PartName::parse(&part.part) {
+            if let Some(name) = StoredName::parse(&part.part) {
                 garbage.inherit(name, part.since, part.until);
             }
         }
@@ -61,7 +62,7 @@ impl Garbage {
     }
 
     /// Whether a part is among them.
-    pub(crate) fn has(&self, name: PartName) -> bool {
+    pub(crate) fn has(&self, name: StoredName) -> bool {
         self.parts.iter().any(|part| part.name == name)
     }
 
@@ -76,7 +77,7 @@ impl Garbage {
     ) {
         let parts = numbers.iter().filter_map(|number| live.part(*number));
         self.parts.extend(parts.map(|part| GarbagePart {
-            name: part.name(),
+            name: StoredName::Part(part.name()),
             medium: part.medium(),
             version: live.version + 1,
             since: since(part.number()),
@@ -89,12 +90,35 @@ impl Garbage {
         }));
     }
 
+    /// Notes files of dead rows that leave the list with a version, and with an epoch; `since` tells the first
+    /// epoch that names one.
+    pub(crate) fn bury_dead(
+        &mut self,
+        files: impl IntoIterator<Item = ChunkFile>,
+        version: u64,
+        since: impl Fn(DeadName) -> u64,
+        epoch: u64,
+    ) {
+        self.parts.extend(files.into_iter().map(|file| GarbagePart {
+            name: StoredName::Dead(file.name),
+            medium: file.medium,
+            version,
+            since: since(file.name),
+            epoch,
+            memory_bytes: match file.medium {
+                Medium::Memory => file.size_bytes,
+                Medium::Durable => 0,
+            },
+            damaged: None,
+        }));
+    }
+
     /// Notes a file part that was damaged and is to be kept in the quarantine; version and epoch are the
     /// first that lack it.
     pub(crate) fn bury_damaged(&mut self, lost: Quarantined, version: u64, epoch: u64) {
         if let Some(name) = PartName::parse(&lost.part) {
             self.parts.push(GarbagePart {
-                name,
+                name: StoredName::Part(name),
                 medium: Medium::Durable,
                 version,
                 // Until nobody reads what is older: who does may not be told that it is damaged.
@@ -113,7 +137,7 @@ impl Garbage {
     }
 
     /// Notes a file part that an earlier process left and a reader in another one may still need.
-    pub(crate) fn inherit(&mut self, name: PartName, since: u64, until: u64) {
+    pub(crate) fn inherit(&mut self, name: StoredName, since: u64, until: u64) {
         self.parts.push(GarbagePart {
             name,
             medium: Medium::Durable,
@@ -177,7 +201,7 @@ mod tests {
     /// Whether a part that epochs 2 to 4 and versions up to 9 have stays for readers.
     fn is_needed(medium: Medium, version: u64, epochs: &[u64]) -> bool {
         let part = GarbagePart {
-            name: PartName::in_memory(1),
+            name: StoredName::Part(PartName::in_memory(1)),
             medium,
             version: 10,
             since: 2,
@@ -209,7 +233,7 @@ mod tests {
     #[test]
     fn a_part_stays_while_a_snapshot_that_names_it_can_be_found() {
         let part = GarbagePart {
-            name: PartName::in_memory(1),
+            name: StoredName::Part(PartName::in_memory(1)),
             medium: Medium::Durable,
             version: 10,
             since: 2,

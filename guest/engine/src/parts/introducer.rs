@@ -1,8 +1,11 @@
 //! The introducer: the only code that changes the part list. It gives element ids, writes the log and
 //! memory parts, and publishes snapshots.
 
+mod counters;
 mod damaged;
+mod deaths;
 mod intake;
+mod publish;
 mod tenure;
 mod unnamed;
 
@@ -16,17 +19,21 @@ use crate::merge::space::space_bytes;
 use crate::part::Part;
 use crate::part::PartList;
 use crate::part::facet::Intake;
-use crate::part::loss::Quarantined;
-use crate::part::name::PartName;
+use crate::part::name::{DeadName, PartName, StoredName};
 use crate::parts::fences::Fences;
 use crate::parts::garbage::Garbage;
 use crate::parts::pressure::merge_bytes;
-use crate::parts::snapshot::{LeftPart, Snapshot};
+use crate::parts::snapshot::Snapshot;
 use crate::parts::unflushed::Unflushed;
 use crate::types::{Choice, FlushNeed, Job, Outcome, Retention, RetentionStep, View};
 use sidx_log::Term;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use self::counters::Counters;
+pub(crate) use self::deaths::Died;
+use self::deaths::LaterDeath;
+use self::publish::Next;
 
 /// What only the writer of an index knows.
 pub(crate) struct Introducer<H: Host> {
@@ -51,6 +58,11 @@ pub(crate) struct Introducer<H: Host> {
     salvages: BTreeSet<u64>,
     /// The first epoch that names each file part.
     since: BTreeMap<u64, u64>,
+    /// The same of files with dead rows.
+    dead_since: BTreeMap<DeadName, u64>,
+    /// Rows that died by entries of the log behind the position of the snapshot.
+    later: Vec<LaterDeath>,
+    counters: Counters,
     garbage: Garbage,
     /// There are no other parts that left the list and are still there.
     knows_garbage: bool,
@@ -84,6 +96,9 @@ impl<H: Host> Introducer<H> {
             since: since
                 .filter_map(|(number, epoch)| Some((number?, *epoch)))
                 .collect(),
+            dead_since: snapshot.dead_since(),
+            later: Vec::new(),
+            counters: Counters::of(&snapshot.counters),
             garbage: Garbage::of(snapshot.left.as_deref().unwrap_or_default()),
             knows_garbage: snapshot.left.is_some(),
             unflushed: Unflushed::default(),
@@ -103,6 +118,11 @@ impl<H: Host> Introducer<H> {
 
     pub(crate) fn log_position(&self) -> u64 {
         self.log_position
+    }
+
+    /// What facets count, now.
+    pub(crate) fn counters(&self) -> BTreeMap<String, u64> {
+        self.counters.at(u64::MAX)
     }
 
     pub(crate) fn poisoned(&self) -> Option<String> {
@@ -143,15 +163,6 @@ impl<H: Host> Introducer<H> {
             self.poisoned = Some(error.clone());
         }
         result
-    }
-
-    /// After a publish that failed nobody knows whether there is such a snapshot, unless the medium had no
-    /// room for it: then nothing has changed.
-    fn check_published<T>(&mut self, published: Result<T>) -> Result<T> {
-        match published {
-            Err(error) if error.kind() == ErrorKind::ResourceExhausted => Err(error),
-            published => self.poison_on_error(published),
-        }
     }
 
     // ---- flush and merge ----
@@ -282,107 +293,35 @@ impl<H: Host> Introducer<H> {
             )));
         }
         let output = outcome::open_output(host, live, &outcome)?;
-        let parts = outcome::replaced(live, job, output)?;
+        let parts = outcome::replaced(live, job, output.clone())?;
         let log_end = job
             .inputs
             .iter()
             .filter_map(|input| self.log_ends.get(input))
             .max()
             .copied();
+        let log_position = self.log_position.max(log_end.unwrap_or(0));
+        let at = (parts.as_slice(), log_position);
+        let change = self.deaths_after(host, live, job, output.as_ref(), at)?;
+        let deaths = change.deaths;
+        let next = Next { parts, deaths };
         let epoch = live.epoch + 1;
-        let published = self.publish(host, live, &parts, log_end);
+        let published = self.publish(host, live, &next, log_position);
         self.check_published(published)?;
+        self.later = change.later;
         let since = |part| self.since.get(&part).copied().unwrap_or_default();
         self.garbage.bury(live, &job.inputs, since, epoch);
-        self.note_epoch(&parts, epoch);
         for input in &job.inputs {
             self.log_ends.remove(input);
         }
         self.jobs.remove(&job.id);
         if job.flush {
-            self.unflushed = Unflushed::of(&parts);
+            self.unflushed = Unflushed::of(&next.parts);
         }
-        self.replace(live, parts, epoch);
+        self.put_in_place(live, next, epoch);
         self.clean(&**host, live);
         self.remove_obsolete(&**host);
         Ok(())
-    }
-
-    /// Makes the file parts of a list durable as the next epoch.
-    fn publish(
-        &mut self,
-        host: &Arc<H>,
-        live: &PartList<H>,
-        parts: &[Arc<Part<H>>],
-        log_end: Option<u64>,
-    ) -> Result<()> {
-        let log_position = self.log_position.max(log_end.unwrap_or(0));
-        let epoch = live.epoch + 1;
-        let mut snapshot = self.snapshot(epoch, parts, log_position, &live.quarantined);
-        if let Some(left) = &mut snapshot.left {
-            left.extend(self.leaving(live, parts, epoch));
-        }
-        snapshot.publish(&**host)?;
-        self.log_position = log_position;
-        Ok(())
-    }
-
-    /// File parts of `live` that an epoch, made of `parts`, is the first to lack.
-    fn leaving(
-        &self,
-        live: &PartList<H>,
-        parts: &[Arc<Part<H>>],
-        epoch: u64,
-    ) -> impl Iterator<Item = LeftPart> {
-        let stays = |one: &Part<H>| parts.iter().any(|part| part.number() == one.number());
-        let files = live
-            .parts
-            .iter()
-            .filter(|part| part.medium() == Medium::Durable);
-        let leaving = files.filter(move |part| !stays(part));
-        leaving.map(move |part| LeftPart {
-            part: part.name().to_string(),
-            since: self.since.get(&part.number()).copied().unwrap_or_default(),
-            until: epoch,
-        })
-    }
-
-    /// Notes which file parts an epoch was the first to name.
-    pub(crate) fn note_epoch(&mut self, parts: &[Arc<Part<H>>], epoch: u64) {
-        let files = || parts.iter().filter(|part| part.medium() == Medium::Durable);
-        self.since = files()
-            .map(|part| {
-                let number = part.number();
-                (number, self.since.get(&number).copied().unwrap_or(epoch))
-            })
-            .collect();
-    }
-
-    /// The snapshot of a part list.
-    pub(crate) fn snapshot(
-        &self,
-        epoch: u64,
-        parts: &[Arc<Part<H>>],
-        log_position: u64,
-        quarantined: &[Quarantined],
-    ) -> Snapshot {
-        let files = || parts.iter().filter(|part| part.medium() == Medium::Durable);
-        let since = |part: &Arc<Part<H>>| self.since.get(&part.number()).copied();
-        Snapshot {
-            epoch,
-            term: self.term,
-            closed: false,
-            unsealed: false,
-            dropped: false,
-            fences: self.fences.clone(),
-            parts: files().map(|part| part.name().to_string()).collect(),
-            since: files().map(|part| since(part).unwrap_or(epoch)).collect(),
-            left: self.knows_garbage.then(|| self.garbage.left().collect()),
-            log_position,
-            next_element_id: self.next_id,
-            next_part: self.next_part,
-            quarantined: quarantined.to_vec(),
-        }
     }
 
     /// Removes what the newest snapshot made superfluous. What cannot be removed now is harmless, and
@@ -445,13 +384,13 @@ impl<H: Host> Introducer<H> {
     }
 
     /// Whether a part left the list, and waits for readers.
-    pub(crate) fn is_garbage(&self, name: PartName) -> bool {
+    pub(crate) fn is_garbage(&self, name: StoredName) -> bool {
         self.garbage.has(name)
     }
 
     /// Notes a part that an earlier process left and a reader in another one may still need: of any epoch
     /// before this one, as nobody says which name it.
-    pub(crate) fn inherit(&mut self, name: PartName, epoch: u64) {
+    pub(crate) fn inherit(&mut self, name: StoredName, epoch: u64) {
         self.garbage.inherit(name, 0, epoch);
     }
 
@@ -464,27 +403,5 @@ impl<H: Host> Introducer<H> {
     /// snapshot says so.
     pub(crate) fn know_garbage(&mut self, all: bool) {
         self.knows_garbage = all;
-    }
-
-    /// Publishes the part list with another list of what was set aside.
-    pub(crate) fn publish_quarantine(
-        &mut self,
-        host: &Arc<H>,
-        live: &mut Arc<PartList<H>>,
-        quarantined: Vec<Quarantined>,
-    ) -> Result<()> {
-        let epoch = live.epoch;
-        *live = Arc::new(PartList {
-            term: self.term,
-            quarantined,
-            unreadable: Vec::new(),
-            ..PartList::clone(live)
-        });
-        let parts = live.parts.clone();
-        self.publish(host, live, &parts, None)?;
-        self.note_epoch(&parts, epoch + 1);
-        self.replace(live, parts, epoch + 1);
-        self.clean(&**host, live);
-        Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! Opening an index: the newest snapshot, its parts, then the log after its position.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, OrDamage, Result};
 use crate::host::{Host, Medium};
 use crate::part::Part;
 use crate::part::PartList;
+use crate::part::dead::PartDead;
 use crate::part::facet::Facets;
 use crate::part::layout::MEMORY_PARTS;
 use crate::part::loss::Quarantined;
@@ -80,7 +81,7 @@ fn recover<H: Host>(host: &Arc<H>, facets: &Facets<H>, claim: &Claim) -> Result<
         damaged,
     } = open_parts(host, snapshot, true)?;
     let mut introducer = Introducer::of_claim(claim);
-    let mut live = first_list(facets, snapshot, introducer.term(), parts, Vec::new());
+    let mut live = first_list(host, facets, snapshot, introducer.term(), parts, Vec::new());
     if !lost.is_empty() {
         let all = [live.quarantined.clone(), lost].concat();
         introducer.publish_quarantine(host, &mut live, all)?;
@@ -169,7 +170,7 @@ fn read_snapshot<H: Host>(
         lost,
         damaged,
     } = open_parts(host, snapshot, to_write)?;
-    let mut live = first_list(facets, snapshot, introducer.term(), parts, lost);
+    let mut live = first_list(host, facets, snapshot, introducer.term(), parts, lost);
     replay::run(host, &mut introducer, &mut live, false)?;
     Ok(Recovered {
         live,
@@ -180,6 +181,7 @@ fn read_snapshot<H: Host>(
 
 /// The list that an opening begins with; parts are made under a term from now on.
 pub(crate) fn first_list<H: Host>(
+    host: &Arc<H>,
     facets: &Facets<H>,
     snapshot: &Snapshot,
     term: Term,
@@ -191,6 +193,11 @@ pub(crate) fn first_list<H: Host>(
         version: 1,
         epoch: snapshot.epoch,
         term,
+        deaths: {
+            let mut deaths = snapshot.deaths(host);
+            deaths.keep(&parts);
+            deaths
+        },
         parts,
         quarantined: [snapshot.quarantined.clone(), lost].concat(),
         unreadable: Vec::new(),
@@ -243,10 +250,12 @@ fn open_parts<H: Host>(
         lost: Vec::new(),
         damaged: Vec::new(),
     };
+    let deaths = snapshot.deaths(host);
     for name in snapshot.part_names()? {
         match Part::open(host, name, Medium::Durable) {
             Ok(part) => {
                 opened.damaged.extend(part.damaged_files()?);
+                opened.damaged.extend(damaged_dead(deaths.of(name.number))?);
                 opened.parts.push(Arc::new(part));
             }
             Err(error) if error.kind().is_damage() && !refuses(to_write, error.kind()) => {
@@ -265,6 +274,21 @@ fn open_parts<H: Host>(
         }
     }
     Ok(opened)
+}
+
+/// The files with the dead rows of a part that are not there, or have another size than the snapshot says.
+fn damaged_dead<H: Host>(dead: Option<&PartDead<H>>) -> Result<Vec<DamagedFile>> {
+    let mut damaged = Vec::new();
+    for chunk in dead.iter().flat_map(|dead| dead.stored.chunks()) {
+        if let Err(error) = chunk.check_size().or_damage()? {
+            damaged.push(DamagedFile {
+                path: chunk.path(),
+                reason: error.to_string(),
+                left_out: false,
+            });
+        }
+    }
+    Ok(damaged)
 }
 
 /// A part of a newer format is no damage to be set aside: opening for writing says to upgrade.

@@ -117,10 +117,18 @@ fn mend<H: Host>(
         parts.extend(checked.part);
         quarantined.extend(checked.lost);
     }
+    // What was saved of a part has its rows elsewhere, and a snapshot that was made up knows of none.
+    let is_there = |name: &String| parts.iter().any(|part| part.name().to_string() == *name);
+    let mut lost_deaths =
+        basis.log_needed_from.is_none() || !snapshot.dead.iter().all(|dead| is_there(&dead.part));
     let log_end = host.log_end()?;
     let lost_entries = lost_of_log(&log, introducer.log_position(), log_end, &mut report);
     let lost_entries = lost_entries.or_else(|| basis.missing_rows.clone());
-    let mut live = first_list(facets, &snapshot, term, parts, Vec::new());
+    let mut live = first_list(host, facets, &snapshot, term, parts, Vec::new());
+    lost_deaths |= check_deaths(&live, &mut report)?;
+    if lost_deaths {
+        introducer.find_dead_again(host, &mut live)?;
+    }
     if !report.damage.is_empty() {
         introducer.publish_quarantine(host, &mut live, quarantined)?;
         quarantine::set_aside(&**host, &live.quarantined)?;
@@ -284,6 +292,20 @@ fn check_part<H: Host>(
     })
 }
 
+/// Whether what is known of the dead rows of any part is damaged.
+fn check_deaths<H: Host>(live: &PartList<H>, report: &mut Report) -> Result<bool> {
+    let mut is_damaged = false;
+    for part in &live.parts {
+        let dead = live.deaths.of(part.number());
+        for found in verify::dead_damage(part, dead, &mut verify::Seen::default())? {
+            let action = "found out again from the rows of all parts";
+            report.found(part.label(), found.error, action);
+            is_damaged = true;
+        }
+    }
+    Ok(is_damaged)
+}
+
 /// What is damaged of the log, and which entries are lost that no part holds.
 fn lost_of_log(
     log: &SalvagedLog,
@@ -336,7 +358,7 @@ fn repair_log<H: Host>(
             replay.add(entry, true)?;
         }
     }
-    replay.finish();
+    replay.finish()?;
     let end = host.log_end()?.max(introducer.log_position());
     introducer.flush(host, live)?;
     introducer.absorb_log(end);

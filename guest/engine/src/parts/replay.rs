@@ -2,10 +2,10 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, LogEntry, Medium};
-use crate::ordered::batch::{self, read_header};
+use crate::ordered::batch::{self, Logged, read_header};
 use crate::part::Part;
 use crate::part::PartList;
-use crate::parts::introducer::Introducer;
+use crate::parts::introducer::{Died, Introducer};
 use crate::parts::pressure::check_memory;
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ pub(crate) struct Replay<'a, H: Host> {
     introducer: &'a mut Introducer<H>,
     live: &'a mut Arc<PartList<H>>,
     parts: Vec<Arc<Part<H>>>,
+    /// Rows that died by these entries.
+    died: Died,
     /// What is replayed is flushed when memory runs out: a log may hold more than memory does.
     may_flush: bool,
 }
@@ -32,6 +34,7 @@ impl<'a, H: Host> Replay<'a, H> {
             introducer,
             live,
             parts: Vec::new(),
+            died: Died::new(),
             may_flush,
         }
     }
@@ -45,7 +48,11 @@ impl<'a, H: Host> Replay<'a, H> {
     /// Adds an entry. With `passes_over`, one whose rows the parts have already is left out: a repair meets
     /// such.
     pub(crate) fn add(&mut self, entry: LogEntry<H::Columns>, passes_over: bool) -> Result<()> {
-        let (first_id, batch) = read_header(&entry.header, entry.columns)?;
+        let Logged {
+            first_id,
+            batch,
+            died,
+        } = read_header(&entry.header, entry.columns)?;
         let least = self.least_id();
         if passes_over && first_id < least {
             return Ok(());
@@ -58,12 +65,18 @@ impl<'a, H: Host> Replay<'a, H> {
             )));
         };
         if self.may_flush && check_memory(&**self.host, checked.size_bytes).is_err() {
-            self.hand_over();
+            self.hand_over()?;
             self.introducer.flush(self.host, self.live)?;
         }
         let number = self.introducer.take_part_number();
         let part = batch::part::write(self.host, &self.live.facets, number, first_id, &checked)?;
+        let rows = checked.keys.len() as u64;
         self.introducer.replayed(number, end, entry.next_position);
+        self.introducer
+            .count(self.live, entry.next_position, rows, died.len() as u64);
+        for arrival in died {
+            self.died.entry(arrival).or_insert(entry.next_position);
+        }
         self.parts.push(Arc::new(part));
         self.fold()
     }
@@ -84,16 +97,18 @@ impl<'a, H: Host> Replay<'a, H> {
     }
 
     /// Puts what was replayed at the end of the part list.
-    fn hand_over(&mut self) {
+    fn hand_over(&mut self) -> Result<()> {
         if self.parts.is_empty() {
-            return;
+            return Ok(());
         }
         self.introducer.append_replayed(self.live, &mut self.parts);
+        let died = std::mem::take(&mut self.died);
+        self.introducer.let_die(self.host, self.live, &died)
     }
 
     /// Completes the replay.
-    pub(crate) fn finish(mut self) {
-        self.hand_over();
+    pub(crate) fn finish(mut self) -> Result<()> {
+        self.hand_over()
     }
 }
 
@@ -115,8 +130,7 @@ pub(crate) fn run<H: Host>(
         replay.add(entry, false).map_err(at)?;
         position = next;
     }
-    replay.finish();
-    Ok(())
+    replay.finish()
 }
 
 /// A reader whose snapshot is not the newest any more tries again; for everybody else it is damage.

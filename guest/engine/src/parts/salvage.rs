@@ -44,7 +44,7 @@ pub(crate) fn do_job<H: Host>(
         return Ok(done(0, 0, damage, true));
     }
     let part = live.input(job.id, *number)?;
-    let damage = verify::findings(&**host, &live.facets, part, true)?;
+    let damage = verify::findings(&**host, live, part, true)?;
     let Some(mut damage) = damage else {
         let text = format!("{} is not damaged any more", part.path());
         return Err(Error::invalid(text));

@@ -2,16 +2,20 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Form, Host, Medium};
+use crate::part::dead::chunk::ChunkFile;
+use crate::part::dead::record::ChunkText;
+use crate::part::dead::{DeadRows, Deaths, PartDead};
 use crate::part::facet::Facets;
 use crate::part::layout::{PARTS, part_number};
 use crate::part::loss::Quarantined;
-use crate::part::name::PartName;
+use crate::part::name::{DeadName, PartName};
 use crate::parts::fences::{Fences, Tombstone, is_tombstone};
-use crate::seal::{DROPS, FACETS, ONE_FILE, TERMS, seal, unseal};
+use crate::seal::{DEAD_ROWS, DROPS, FACETS, ONE_FILE, TERMS, seal, unseal};
 use crate::term::{is_none, text};
 use serde::{Deserialize, Serialize};
 use sidx_log::Term;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The object that holds the options of the index and marks its existence.
 pub const INDEX_OBJECT: &str = "index.json";
@@ -98,12 +102,27 @@ pub(crate) struct Snapshot {
     /// Parts that earlier epochs name and that were not removed yet; none in snapshots that do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) left: Option<Vec<LeftPart>>,
+    /// Rows of the parts that died by entries of the log before its position.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) dead: Vec<DeadOfPart>,
+    /// What facets count, by their names, as of the log position.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) counters: BTreeMap<String, u64>,
     /// Parts that failed their checks and were set aside.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) quarantined: Vec<Quarantined>,
 }
 
-/// A part that left the list: who has pinned an epoch that names it may read it.
+/// The files with the dead rows of a part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DeadOfPart {
+    /// Its name.
+    pub(crate) part: String,
+    /// In the order of the blocks that they are about.
+    pub(crate) files: Vec<ChunkText>,
+}
+
+/// A part, or a file with dead rows, that left the list: who has pinned an epoch that names it may read it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LeftPart {
     /// Its name.
@@ -129,6 +148,7 @@ impl Snapshot {
     pub(crate) fn sealed(&self) -> Result<Vec<u8>> {
         let mut requires = vec![TERMS];
         requires.extend(self.dropped.then_some(DROPS));
+        requires.extend((!self.dead.is_empty()).then_some(DEAD_ROWS));
         let left = self.left.iter().flatten().map(|left| &left.part);
         let set_aside = self.quarantined.iter().map(|lost| &lost.part);
         let is_file = |name: &String| PartName::parse(name).is_some_and(|it| it.form == Form::File);
@@ -282,7 +302,54 @@ impl Snapshot {
             };
             return Err(Error::corrupt(format!("part {} {problem}", name.number)));
         }
+        self.check_dead()
+    }
+
+    /// Refuses files of dead rows that can't be those of its parts.
+    fn check_dead(&self) -> Result<()> {
+        let mut parts = BTreeSet::new();
+        for dead in &self.dead {
+            let part = PartName::parse(&dead.part);
+            let part = part.filter(|_| self.parts.contains(&dead.part) && parts.insert(&dead.part));
+            let files: Option<Vec<ChunkFile>> = dead.files.iter().map(ChunkText::file).collect();
+            let (Some(part), Some(files)) = (part, files) else {
+                let text = format!("it has dead rows of {:?}, under no such names", dead.part);
+                return Err(Error::corrupt(text));
+            };
+            let fits = |file: &ChunkFile| {
+                let name = file.name;
+                let is_known = name.serial < self.next_part && name.term <= self.term;
+                name.part == part.number && is_known && file.rows > 0
+            };
+            let ascend = |pair: &[ChunkFile]| matches!(pair, [one, two] if one.number < two.number);
+            if files.is_empty() || !files.iter().all(fits) || !files.windows(2).all(ascend) {
+                let text = format!("its files of dead rows of {} are not in order", dead.part);
+                return Err(Error::corrupt(text));
+            }
+        }
         Ok(())
+    }
+
+    /// The first epoch that names each of its files of dead rows.
+    pub(crate) fn dead_since(&self) -> BTreeMap<DeadName, u64> {
+        let files = self.dead.iter().flat_map(|dead| &dead.files);
+        files
+            .filter_map(|file| Some((DeadName::parse(&file.file)?, file.since)))
+            .collect()
+    }
+
+    /// What is dead of its parts.
+    pub(crate) fn deaths<H: Host>(&self, host: &Arc<H>) -> Deaths<H> {
+        let mut deaths = Deaths::default();
+        for dead in &self.dead {
+            let files: Vec<ChunkFile> = dead.files.iter().filter_map(ChunkText::file).collect();
+            if let Some(part) = PartName::parse(&dead.part) {
+                let stored = DeadRows::of_files(host, &files, None);
+                let now = stored.clone();
+                deaths.set(part.number, PartDead { stored, now });
+            }
+        }
+        deaths
     }
 
     /// The term under an epoch, of a snapshot or a tombstone; none where nothing can be read.

@@ -4,7 +4,6 @@ use crate::error::Result;
 use crate::host::{Form, Host, Medium};
 use crate::part::Part;
 use crate::part::PartList;
-use crate::part::facet::Facets;
 use crate::part::manifest::FileEntry;
 use crate::parts::salvage;
 use crate::parts::takeover;
@@ -24,7 +23,7 @@ pub(crate) fn run<H: Host>(
     for number in parts {
         host.check()?;
         found.extend(match live.part(*number) {
-            Some(part) => of_part(host, &live.facets, part, pages)?,
+            Some(part) => of_part(host, live, part, pages)?,
             None => live.unreadable_damage(*number),
         });
     }
@@ -37,11 +36,11 @@ pub(crate) fn run<H: Host>(
 /// What is wrong with a part; none when nothing is.
 fn of_part<H: Host>(
     host: &Arc<H>,
-    facets: &Facets<H>,
+    live: &PartList<H>,
     part: &Part<H>,
     pages: bool,
 ) -> Result<Option<Damage>> {
-    let Some(mut damage) = verify::findings(&**host, facets, part, pages)? else {
+    let Some(mut damage) = verify::findings(&**host, live, part, pages)? else {
         return Ok(None);
     };
     damage.lost = match part.medium() {
@@ -75,7 +74,16 @@ pub(crate) fn files<H: Host>(live: &PartList<H>) -> Vec<PartFile> {
                 checksum: file.checksum(),
             }
         };
-        manifest.files.iter().map(of_file).collect()
+        let dead = live.deaths.of(part.number());
+        let dead = dead.iter().flat_map(|dead| dead.stored.chunks());
+        let dead = dead.map(|chunk| PartFile {
+            part: part.number(),
+            path: chunk.path(),
+            section: None,
+            size_bytes: chunk.file.size_bytes,
+            checksum: chunk.file.checksum,
+        });
+        manifest.files.iter().map(of_file).chain(dead).collect()
     };
     durable.flat_map(of_part).collect()
 }

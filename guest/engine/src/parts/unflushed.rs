@@ -15,6 +15,8 @@ const FLUSH_BYTES: u64 = 128 << 10;
 /// Files that a flush makes beside those of columns: five of the part, its folder, its manifest and what that
 /// is made from, the snapshot likewise, segments of the log; and again for a flush that is under way.
 const FLUSH_FILES: u64 = 32;
+/// Bytes that a file with dead rows takes in the store beside its own, and in the snapshot.
+const DEAD_BYTES: u64 = 4 << 10;
 /// Bytes that a snapshot takes for each part, and for each region in which rows were lost.
 const LISTED_BYTES: u64 = 128;
 const REGION_BYTES: u64 = 256;
@@ -74,13 +76,17 @@ impl Unflushed {
             regions + (lost.part.len() + lost.reason.len()) as u64
         });
         let snapshot = lost.sum::<u64>() + live.parts.len() as u64 * LISTED_BYTES;
+        let (dead_files, _) = live.deaths.in_memory();
         let bytes = output_bytes(live.memory_bytes())
+            .saturating_add(dead_files * DEAD_BYTES)
             .saturating_add(column_bytes(self.count, form))
             .saturating_add(FLUSH_BYTES)
             .saturating_add(snapshot);
         FlushNeed {
             bytes,
-            files: column_files(self.count, form).saturating_add(FLUSH_FILES),
+            files: column_files(self.count, form)
+                .saturating_add(FLUSH_FILES)
+                .saturating_add(dead_files),
         }
     }
 }

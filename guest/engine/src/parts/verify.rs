@@ -4,10 +4,12 @@ mod part;
 mod tags;
 
 use self::part::Finding;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, OrDamage, Result};
 use crate::host::{Host, Medium};
 use crate::part::Part;
 use crate::part::PartList;
+use crate::part::dead::PartDead;
+use crate::part::dead::chunk::DeadChunk;
 use crate::part::facet::Facets;
 use crate::part::name::label_of;
 use crate::parts::takeover;
@@ -32,7 +34,7 @@ struct Report {
 
 /// What was checked.
 #[derive(Default, Serialize)]
-struct Seen {
+pub(crate) struct Seen {
     files: u64,
     blocks: u64,
     rows: u64,
@@ -76,6 +78,12 @@ pub(crate) fn report<H: Host>(host: &Arc<H>, live: &PartList<H>) -> Result<Strin
             .into_iter()
             .map(|finding| finding.error.message().to_owned())
             .collect();
+        let dead = live.deaths.of(part.number());
+        found.extend(
+            dead_damage(part, dead, &mut seen)?
+                .into_iter()
+                .map(|finding| finding.error.message().to_owned()),
+        );
         if last_id.is_some_and(|last| last >= part.summary().first_id) {
             found.push("its element ids are not above those of the part before it".to_owned());
         }
@@ -106,13 +114,22 @@ pub(crate) fn report<H: Host>(host: &Arc<H>, live: &PartList<H>) -> Result<Strin
 /// `pages` all content is read, else the sizes of files are compared.
 pub(crate) fn findings<H: Host>(
     host: &H,
-    facets: &Facets<H>,
+    live: &PartList<H>,
     part: &Part<H>,
     pages: bool,
 ) -> Result<Option<types::Damage>> {
+    let dead = live.deaths.of(part.number());
     let found = match pages {
-        true => part_damage(host, facets, part)?,
-        false => part::outline(host, part)?,
+        true => {
+            let mut found = part_damage(host, &live.facets, part)?;
+            found.extend(dead_damage(part, dead, &mut Seen::default())?);
+            found
+        }
+        false => {
+            let mut found = part::outline(host, part)?;
+            found.extend(dead_outline(dead)?);
+            found
+        }
     };
     if found.is_empty() {
         return Ok(None);
@@ -134,6 +151,58 @@ pub(crate) fn findings<H: Host>(
         }
     }
     Ok(Some(damage))
+}
+
+/// What is wrong with what is known of the dead rows of a part.
+pub(crate) fn dead_damage<H: Host>(
+    part: &Part<H>,
+    dead: Option<&PartDead<H>>,
+    seen: &mut Seen,
+) -> Result<Vec<Finding>> {
+    let mut damage = Vec::new();
+    let Some(dead) = dead else {
+        return Ok(damage);
+    };
+    for chunk in dead.stored.chunks() {
+        seen.files += 1;
+        note(&mut damage, chunk, chunk.check())?;
+    }
+    for rows in [&dead.stored, &dead.now] {
+        let found = rows.ordinals(part).or_damage()?;
+        let count = rows.rows();
+        match found {
+            Ok(found) if found.len() as u64 == count => {}
+            Ok(found) => damage.push(Finding {
+                file: None,
+                error: Error::corrupt(format!("{} rows are dead of {count}", found.len())),
+            }),
+            // Told above where a file is not as it was written.
+            Err(error) if damage.is_empty() => damage.push(Finding { file: None, error }),
+            Err(_) => {}
+        }
+    }
+    Ok(damage)
+}
+
+/// The same as far as the sizes of files tell.
+fn dead_outline<H: Host>(dead: Option<&PartDead<H>>) -> Result<Vec<Finding>> {
+    let mut damage = Vec::new();
+    for chunk in dead.iter().flat_map(|dead| dead.stored.chunks()) {
+        note(&mut damage, chunk, chunk.check_size())?;
+    }
+    Ok(damage)
+}
+
+fn note<H: Host>(
+    damage: &mut Vec<Finding>,
+    chunk: &DeadChunk<H>,
+    checked: Result<()>,
+) -> Result<()> {
+    if let Err(error) = checked.or_damage()? {
+        let file = Some(chunk.file.name.to_string());
+        damage.push(Finding { file, error });
+    }
+    Ok(())
 }
 
 /// Everything that is wrong with a part; nothing for a sound one.

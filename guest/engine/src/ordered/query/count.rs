@@ -31,9 +31,10 @@ pub(crate) fn count<H: Host>(
     live: &Arc<PartList<H>>,
     spec: QuerySpec,
 ) -> Result<Counted> {
-    let text = spec.filter.as_deref();
-    let filter = text.map(|text| BoundFilter::parse(&**host, live, text));
-    let filter = filter.transpose()?;
+    let filter = match spec.filter.as_deref() {
+        Some(text) => Some(BoundFilter::parse(&**host, live, text)?),
+        None => BoundFilter::of_live_rows(&**host, live)?,
+    };
     run(host, live, spec, filter, None)
 }
 

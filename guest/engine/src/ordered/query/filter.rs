@@ -6,7 +6,7 @@ use super::explain::Explain;
 use crate::error::{OrDamage, Result};
 use crate::expression::{Expression, parse};
 use crate::filter::Verdict;
-use crate::host::Host;
+use crate::host::{ABSENT, Host};
 use crate::ordered::predicate::{Judged, Places, Predicate};
 use crate::part::block::BlockPlace;
 use crate::part::dictionary::Slices;
@@ -19,12 +19,12 @@ use std::sync::{Arc, OnceLock};
 /// A filter, compiled, with what is known of each part of a list.
 pub(crate) struct BoundFilter<H: Host> {
     pub(crate) predicate: Predicate<H>,
-    parts: PerPart<FilteredPart>,
+    parts: PerPart<FilteredPart<H>>,
 }
 
 /// What is known of a part.
-struct FilteredPart {
-    places: Places,
+struct FilteredPart<H: Host> {
+    places: Places<H>,
     /// What its manifest says.
     verdict: Verdict,
     /// What postings say, looked up when the part is first read.
@@ -38,11 +38,23 @@ pub(super) struct JudgedFrame(Vec<AtomicU8>);
 
 impl<H: Host> BoundFilter<H> {
     pub(crate) fn parse(host: &H, live: &PartList<H>, text: &str) -> Result<Arc<Self>> {
-        Self::bind(host, live, &parse(text)?)
+        Self::bind(host, live, Some(&parse(text)?))
     }
 
-    pub(crate) fn bind(host: &H, live: &PartList<H>, filter: &Expression) -> Result<Arc<Self>> {
-        let predicate = Predicate::bind(host, filter, &live.parts)?;
+    /// What rows that are not dead pass; none where no row is dead.
+    pub(crate) fn of_live_rows(host: &H, live: &PartList<H>) -> Result<Option<Arc<Self>>> {
+        match live.deaths.is_empty() {
+            true => Ok(None),
+            false => Self::bind(host, live, None).map(Some),
+        }
+    }
+
+    pub(crate) fn bind(
+        host: &H,
+        live: &PartList<H>,
+        filter: Option<&Expression>,
+    ) -> Result<Arc<Self>> {
+        let predicate = Predicate::bind(host, filter, live)?;
         let parts = live.parts.iter().map(|part| FilteredPart {
             places: predicate.places(part),
             verdict: predicate.judge_part(part),
@@ -122,7 +134,10 @@ impl<H: Host> BoundFilter<H> {
     ) -> Result<()> {
         if let Some(known) = self.parts.get(rank) {
             for place in &known.places {
-                out.push(part.page_of(frame, block, *place)?);
+                out.push(match place {
+                    Some(place) => place.page(part, frame, block)?,
+                    None => ABSENT,
+                });
             }
         }
         Ok(())

@@ -32,6 +32,8 @@ pub struct PreparedQuery<H: Host> {
     version: Option<u64>,
     /// The filter with values of its parameters, the newest last.
     filters: Vec<(Vec<Literal>, Arc<BoundFilter<H>>)>,
+    /// Where there is no filter and rows are dead.
+    alive: Option<Arc<BoundFilter<H>>>,
     projection: Option<Arc<Projection>>,
 }
 
@@ -59,6 +61,7 @@ impl<H: Host> PreparedQuery<H> {
             values: Vec::new(),
             version: None,
             filters: Vec::new(),
+            alive: None,
             projection: None,
         })
     }
@@ -139,12 +142,14 @@ impl<H: Host> PreparedQuery<H> {
     fn forget_other_lists(&mut self, live: &PartList<H>) {
         if self.version != Some(live.version) {
             self.filters.clear();
+            self.alive = None;
             self.projection = None;
             self.version = Some(live.version);
         }
     }
 
-    /// The filter with values of its parameters, bound to the part list; none where there is no filter.
+    /// The filter with values of its parameters, bound to the part list; none where there is no filter, and
+    /// no row is dead.
     fn bound(
         &mut self,
         host: &H,
@@ -158,7 +163,12 @@ impl<H: Host> PreparedQuery<H> {
                     let text = format!("{values} values for a query without parameters");
                     Err(Error::invalid(text))
                 }
-                _ => Ok(None),
+                _ => {
+                    if self.alive.is_none() {
+                        self.alive = BoundFilter::of_live_rows(host, live)?;
+                    }
+                    Ok(self.alive.clone())
+                }
             };
         };
         let values = match values {
@@ -170,7 +180,7 @@ impl<H: Host> PreparedQuery<H> {
         let bound = match known {
             Some((_, bound)) => Arc::clone(bound),
             None => {
-                let bound = BoundFilter::bind(host, live, &filter.bind(wanted)?)?;
+                let bound = BoundFilter::bind(host, live, Some(&filter.bind(wanted)?))?;
                 if self.filters.len() >= KEPT {
                     self.filters.remove(0);
                 }

@@ -36,6 +36,8 @@ pub(crate) struct Queries<H: Host> {
     /// Version of the part list that the rest is about.
     version: u64,
     filters: Vec<(String, Arc<BoundFilter<H>>)>,
+    /// For queries without a filter, where rows are dead.
+    alive: Option<Arc<BoundFilter<H>>>,
     projections: Vec<((bool, Wanted), Arc<Projection>)>,
     candidates: Candidates,
     /// What the last query in key order did, but for what the host found for one that needed no cursor: it is
@@ -48,6 +50,7 @@ impl<H: Host> Default for Queries<H> {
         Self {
             version: 0,
             filters: Vec::new(),
+            alive: None,
             projections: Vec::new(),
             candidates: Candidates::default(),
             explain: Explain::default(),
@@ -263,12 +266,13 @@ impl<H: Host> Queries<H> {
     fn forget_other_lists(&mut self, live: &PartList<H>) {
         if self.version != live.version {
             self.filters.clear();
+            self.alive = None;
             self.projections.clear();
             self.version = live.version;
         }
     }
 
-    /// The filter of a query, bound to the part list; none when it has none.
+    /// The filter of a query, bound to the part list; none when it has none, and no row is dead.
     fn bound(
         &mut self,
         host: &H,
@@ -276,7 +280,10 @@ impl<H: Host> Queries<H> {
         spec: &QuerySpec,
     ) -> Result<Option<Arc<BoundFilter<H>>>> {
         let Some(text) = &spec.filter else {
-            return Ok(None);
+            if self.alive.is_none() {
+                self.alive = BoundFilter::of_live_rows(host, live)?;
+            }
+            return Ok(self.alive.clone());
         };
         if let Some((_, bound)) = self.filters.iter().find(|(known, _)| known == text) {
             return Ok(Some(Arc::clone(bound)));

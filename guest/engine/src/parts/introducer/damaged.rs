@@ -1,6 +1,7 @@
 //! Parts that are damaged: jobs plan around them, and salvages put what can be read in their place.
 
 use super::Introducer;
+use super::publish::Next;
 use crate::error::{Error, Result};
 use crate::host::{Host, Medium};
 use crate::merge::outcome;
@@ -91,26 +92,28 @@ impl<H: Host> Introducer<H> {
             .ok_or_else(|| Error::invalid(format!("job {} lost its input", job.id)))?;
         let lost = lost(input, &damage, outcome.rows, outcome.dropped_rows)?;
         let output = outcome::open_salvaged(host, live, &outcome)?;
-        let mut parts = live.parts.clone();
-        parts.splice(at..=at, output);
+        let mut next = Next::of(live);
+        next.parts.splice(at..=at, output.clone());
+        let later = self.deaths_salvaged(host, live, input, &mut next, output.as_ref())?;
         let quarantined = [live.quarantined.clone(), vec![lost.clone()]].concat();
         let (version, epoch) = (live.version + 1, live.epoch + 1);
-        let published = self
-            .snapshot(epoch, &parts, self.log_position, &quarantined)
-            .publish(&**host);
+        let mut snapshot = self.snapshot(epoch, &next, self.log_position, &quarantined);
+        if let Some(left) = &mut snapshot.left {
+            // The part itself is named among what was set aside.
+            let leaving = self.leaving(live, &next, epoch).into_iter();
+            left.extend(leaving.filter(|left| left.part != lost.part));
+        }
+        let published = snapshot.publish(&**host);
         self.check_published(published)?;
-        self.note_epoch(&parts, epoch);
+        self.later = later;
         self.jobs.remove(&job.id);
         self.salvages.remove(&job.id);
         self.garbage.bury_damaged(lost, version, epoch);
         *live = Arc::new(PartList {
-            version,
-            epoch,
-            parts,
             quarantined,
-            unreadable: Vec::new(),
             ..PartList::clone(live)
         });
+        self.put_in_place(live, next, epoch);
         self.clean(&**host, live);
         self.remove_obsolete(&**host);
         Ok(())

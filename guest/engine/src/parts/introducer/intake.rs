@@ -1,6 +1,6 @@
 //! Batches on their way in: room, ids, log, parts in memory.
 
-use super::Introducer;
+use super::{Died, Introducer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, LogDurability, Medium};
 use crate::merge::fold;
@@ -13,6 +13,14 @@ use crate::parts::pressure::{Demand, Levels, check_memory, check_room};
 use crate::parts::unflushed::Unflushed;
 use crate::types::{Batch, Durability, Receipt, Written};
 use std::sync::Arc;
+
+/// A batch that was accepted, and is not in the log yet.
+struct Accepted<C> {
+    first_id: u64,
+    batch: Checked<C>,
+    /// The arrival numbers of the rows that die by it, ascending.
+    died: Vec<u64>,
+}
 
 impl<H: Host> Introducer<H> {
     /// Adds batches in order; see `index.write`.
@@ -39,9 +47,9 @@ impl<H: Host> Introducer<H> {
         let mut promised = Demand::default();
         for batch in batches {
             match self.accept(&**host, live, batch, promised) {
-                Ok((receipt, checked, demand)) => {
+                Ok((receipt, batch, demand)) => {
                     promised = demand;
-                    accepted.push((receipt.first_id, checked));
+                    accepted.push(batch);
                     receipts.push(Ok(receipt));
                 }
                 Err(error) => receipts.push(Err(error)),
@@ -52,6 +60,7 @@ impl<H: Host> Introducer<H> {
                 Ok(log_end) => {
                     let added = self.add_all(host, live, &accepted, log_end);
                     self.poison_on_error(added)?;
+                    self.intake(live).added();
                 }
                 // Nothing of it counts, and the log goes on: the batches were never here.
                 Err(error) if error.kind() == ErrorKind::ResourceExhausted => {
@@ -88,8 +97,13 @@ impl<H: Host> Introducer<H> {
         live: &PartList<H>,
         batch: Batch<H::Columns>,
         promised: Demand,
-    ) -> Result<(Receipt, Checked<H::Columns>, Demand)> {
+    ) -> Result<(Receipt, Accepted<H::Columns>, Demand)> {
         let checked = batch::check(host, batch)?;
+        if live.facets.keep_arrivals() && checked.durability == Durability::None {
+            return Err(Error::invalid(
+                "rows of this index may replace others, which its log must tell: write with os or sync",
+            ));
+        }
         let columns = self.unflushed.new_columns(&checked.names, &checked.kinds);
         let demand = promised.and(Demand::of(checked.size_bytes, columns, self.form));
         check_room(&host.usage(), self.flush_need(live), demand)?;
@@ -97,7 +111,7 @@ impl<H: Host> Introducer<H> {
             .map_err(|_| Error::invalid("the batch has more rows than 32 bits count; split it"))?;
         let next_id = self.next_id;
         let batch = checked.of_facets(next_id);
-        self.intake(live).accept(host, live, &batch)?;
+        let died = self.intake(live).accept(host, live, &batch)?;
         let receipt = Receipt {
             first_id: self.next_id,
             rows,
@@ -106,7 +120,12 @@ impl<H: Host> Introducer<H> {
             .next_id
             .checked_add(u64::from(rows))
             .ok_or_else(|| Error::invalid("element ids are used up"))?;
-        Ok((receipt, checked, demand))
+        let accepted = Accepted {
+            first_id: receipt.first_id,
+            batch: checked,
+            died,
+        };
+        Ok((receipt, accepted, demand))
     }
 
     /// What facets know of the whole index.
@@ -115,15 +134,10 @@ impl<H: Host> Introducer<H> {
     }
 
     /// Appends batches to the log, as far as they want that, and returns where it ends then.
-    fn log(
-        &self,
-        host: &H,
-        live: &PartList<H>,
-        accepted: &[(u64, Checked<H::Columns>)],
-    ) -> Result<u64> {
-        let logged: Vec<&(u64, Checked<H::Columns>)> = accepted
+    fn log(&self, host: &H, live: &PartList<H>, accepted: &[Accepted<H::Columns>]) -> Result<u64> {
+        let logged: Vec<&Accepted<H::Columns>> = accepted
             .iter()
-            .filter(|(_, batch)| batch.durability != Durability::None)
+            .filter(|it| it.batch.durability != Durability::None)
             .collect();
         if logged.is_empty() {
             let ends = self.log_ends.values().copied();
@@ -131,12 +145,12 @@ impl<H: Host> Introducer<H> {
         }
         let headers: Vec<Vec<u8>> = logged
             .iter()
-            .map(|(first_id, batch)| write_header(batch, *first_id))
+            .map(|it| write_header(&it.batch, it.first_id, &it.died))
             .collect();
-        let columns: Vec<&H::Columns> = logged.iter().map(|(_, batch)| &batch.columns).collect();
+        let columns: Vec<&H::Columns> = logged.iter().map(|it| &it.batch.columns).collect();
         let sync = logged
             .iter()
-            .any(|(_, batch)| batch.durability == Durability::Sync);
+            .any(|it| it.batch.durability == Durability::Sync);
         let durability = if sync {
             LogDurability::Sync
         } else {
@@ -151,14 +165,27 @@ impl<H: Host> Introducer<H> {
         &mut self,
         host: &Arc<H>,
         live: &mut Arc<PartList<H>>,
-        accepted: &[(u64, Checked<H::Columns>)],
+        accepted: &[Accepted<H::Columns>],
         log_end: u64,
     ) -> Result<()> {
-        for (first_id, batch) in accepted {
-            self.add(host, live, *first_id, batch, log_end)?;
+        let mut died = Died::new();
+        for one in accepted {
+            self.add(host, live, one.first_id, &one.batch, log_end)?;
+            let rows = one.batch.keys.len() as u64;
+            self.count(live, log_end, rows, one.died.len() as u64);
+            died.extend(one.died.iter().map(|arrival| (*arrival, log_end)));
         }
+        self.let_die(host, live, &died)?;
         self.fold(host, live);
         Ok(())
+    }
+
+    /// Counts a batch, whose entry of the log ends at a position, and by which so many rows died.
+    pub(crate) fn count(&mut self, live: &PartList<H>, position: u64, rows: u64, died: u64) {
+        let counts: Vec<_> = self.intake(live).counts(rows, died).collect();
+        for (name, count) in counts {
+            self.counters.add(position, name, count);
+        }
     }
 
     /// Makes a memory part of a batch and puts it at the end of the list.
@@ -190,11 +217,31 @@ impl<H: Host> Introducer<H> {
             };
             let range = free.start + range.start..free.start + range.end;
             let mut parts = live.parts.clone();
-            let inputs: Vec<u64> = { parts.splice(range, [Arc::new(part)]) }
+            let part = Arc::new(part);
+            let inputs: Vec<u64> = { parts.splice(range, [Arc::clone(&part)]) }
                 .map(|input| input.number())
                 .collect();
+            // Whatever hinders it, as before.
+            let Ok(change) = self.deaths_folded(host, live, &inputs, &part) else {
+                if let Some(end) = self.log_ends.remove(&part.number()) {
+                    let ends = inputs.iter().map(|input| (*input, end));
+                    self.log_ends.extend(ends);
+                }
+                let path = part.name().path(Medium::Memory);
+                drop(part);
+                let _ = host.remove_files(&path, Medium::Memory);
+                return;
+            };
+            self.later = change.later;
             self.garbage.bury(live, &inputs, |_| live.epoch, live.epoch);
-            self.replace(live, parts, live.epoch);
+            self.bury_dead_files(live, &change.deaths, live.epoch);
+            *live = Arc::new(PartList {
+                version: live.version + 1,
+                parts,
+                deaths: change.deaths,
+                unreadable: Vec::new(),
+                ..PartList::clone(live)
+            });
         }
     }
 

@@ -2,6 +2,7 @@
 //! closing.
 
 use super::Introducer;
+use super::publish::Next;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::part::PartList;
@@ -105,7 +106,7 @@ impl<H: Host> Introducer<H> {
             fences: Default::default(),
             ..self.snapshot(
                 live.epoch,
-                &live.parts,
+                &Next::of(live),
                 self.log_position,
                 &live.quarantined,
             )

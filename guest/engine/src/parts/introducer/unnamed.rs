@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::host::{Host, Medium};
 use crate::part::layout::PARTS;
 use crate::part::loss::Quarantined;
-use crate::part::name::PartName;
+use crate::part::name::StoredName;
 use crate::part::{Part, PartList};
 use std::sync::Arc;
 
@@ -17,22 +17,28 @@ impl<H: Host> Introducer<H> {
         self.remove_obsolete(host);
         let readers = host.find_readers()?;
         let is_read = readers.epochs.iter().any(|epoch| *epoch < live.epoch);
+        let dead = live.deaths.files();
         for entry in host.list_files(PARTS, Medium::Durable)? {
-            let Some(name) = PartName::parse(&entry) else {
+            let Some(name) = StoredName::parse(&entry) else {
                 continue;
             };
             let waits_for_quarantine = |lost: &Quarantined| lost.part == entry;
-            let is_live =
-                |part: &Arc<Part<H>>| part.name() == name && part.medium() == Medium::Durable;
-            if name.term > self.term()
-                || live.parts.iter().any(is_live)
+            let is_it = |part: &Arc<Part<H>>| {
+                StoredName::Part(part.name()) == name && part.medium() == Medium::Durable
+            };
+            let is_live = match name {
+                StoredName::Part(_) => live.parts.iter().any(is_it),
+                StoredName::Dead(name) => dead.contains_key(&name),
+            };
+            if name.term() > self.term()
+                || is_live
                 || self.is_garbage(name)
                 || live.quarantined.iter().any(waits_for_quarantine)
             {
                 continue;
             }
             // A part that some snapshot named has a number that was given by then. Others never were live.
-            let may_be_named = !self.knows_garbage() && name.number < self.next_part();
+            let may_be_named = !self.knows_garbage() && name.number() < self.next_part();
             if is_read && may_be_named {
                 self.inherit(name, live.epoch);
             } else {

@@ -7,14 +7,15 @@ use crate::host::{Host, Medium, SalvagedLog};
 use crate::ordered::batch::read_header;
 use crate::part::facet::Facets;
 use crate::part::layout::{PARTS, QUARANTINE};
-use crate::part::name::PartName;
+use crate::part::name::{PartName, StoredName};
 use crate::part::{Part, PartList};
 use crate::parts::quarantine;
 use crate::parts::recovery::first_list;
 use crate::parts::snapshot::Snapshot;
-use crate::parts::verify;
+use crate::parts::verify::{self, Seen};
 use sidx_log::Term;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a repair goes out from.
@@ -99,6 +100,7 @@ impl Basis {
             return Ok(None);
         }
         let mut parts = Vec::new();
+        let deaths = self.snapshot.deaths(host);
         for name in self.snapshot.part_names()? {
             let part = match Part::open(host, name, Medium::Durable) {
                 Ok(part) => part,
@@ -106,13 +108,15 @@ impl Basis {
                 Err(error) if error.kind().is_damage() => return Ok(None),
                 Err(error) => return Err(error),
             };
-            if !verify::part_damage(&**host, facets, &part)?.is_empty() {
+            let dead = verify::dead_damage(&part, deaths.of(name.number), &mut Seen::default())?;
+            if !dead.is_empty() || !verify::part_damage(&**host, facets, &part)?.is_empty() {
                 return Ok(None);
             }
             parts.push(Arc::new(part));
         }
         let term = self.snapshot.term;
         Ok(Some(first_list(
+            host,
             facets,
             &self.snapshot,
             term,
@@ -141,7 +145,7 @@ fn find_log_position<H: Host>(
             let Some(entry) = host.read_log(position)? else {
                 break;
             };
-            let (first_id, _) = read_header(&entry.header, entry.columns)?;
+            let first_id = read_header(&entry.header, entry.columns)?.first_id;
             if first_id >= expected {
                 snapshot.log_position = position;
                 let rows = first_id - expected;
@@ -184,11 +188,14 @@ fn made_up<H: Host>(
     let mut next_part = 0;
     for directory in [PARTS, QUARANTINE] {
         for entry in host.list_files(directory, Medium::Durable)? {
-            let Some(name) = PartName::parse(&entry) else {
+            let Some(stored) = StoredName::parse(&entry) else {
                 continue;
             };
-            next_part = next_part.max(name.number.saturating_add(1));
-            term = term.max(name.term);
+            next_part = next_part.max(stored.number().saturating_add(1));
+            term = term.max(stored.term());
+            let StoredName::Part(name) = stored else {
+                continue;
+            };
             if directory != PARTS {
                 continue;
             }
@@ -243,6 +250,9 @@ fn made_up<H: Host>(
         next_part,
         since: Vec::new(),
         left: None,
+        // Facets find out who is dead.
+        dead: Vec::new(),
+        counters: BTreeMap::new(),
         quarantined: Vec::new(),
     })
 }

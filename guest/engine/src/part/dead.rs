@@ -1,0 +1,334 @@
+//! Rows that died: those of a part that younger rows replaced, which no query returns any more and merges
+//! leave out. The part itself never changes.
+//!
+//! They are a column that no file of the part has. Each block with dead rows has a page on which they are the
+//! rows with a value; a query tests it as it tests a tag, and all that metadata tells of a tag, it tells of
+//! dead rows. The pages of 64 blocks lie in a [chunk](chunk::DeadChunk), which another replaces when more of
+//! its rows die.
+//!
+//! Of each part a list has two sets. *Stored* are the rows that died by entries of the log before the
+//! position of the snapshot, which names their files: these a merge may leave out, as nothing brings them
+//! back. *Now* are those that died since, too: their files are in memory, and after a crash the log is
+//! replayed.
+
+pub(crate) mod chunk;
+pub(crate) mod record;
+
+use self::chunk::{Bitmaps, ChunkFile, DeadBlock, DeadChunk, chunk_of, ordinals};
+use super::Part;
+use super::block::{BlockNumber, Ordinal};
+use super::name::DeadName;
+use crate::error::{Error, Result};
+use crate::host::{Host, Medium};
+use sidx_columns::Bitmap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Dead rows of a part, as chunks in the order of its blocks.
+pub(crate) struct DeadRows<H: Host>(Vec<Arc<DeadChunk<H>>>);
+
+impl<H: Host> Clone for DeadRows<H> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<H: Host> Default for DeadRows<H> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<H: Host> DeadRows<H> {
+    /// Those that files have, in the order of their numbers; known ones are shared.
+    pub(crate) fn of_files(
+        host: &Arc<H>,
+        files: &[ChunkFile],
+        known: Option<&PartDead<H>>,
+    ) -> Self {
+        let known = known.map(|known| known.stored.0.iter().chain(&known.now.0));
+        let of_file = |file: &ChunkFile| {
+            let found = known.clone().into_iter().flatten();
+            let found = found.clone().find(|chunk| chunk.file == *file).cloned();
+            found.unwrap_or_else(|| Arc::new(DeadChunk::new(host, *file)))
+        };
+        Self(files.iter().map(of_file).collect())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many.
+    pub(crate) fn rows(&self) -> u64 {
+        let rows = self.0.iter().map(|chunk| chunk.file.rows);
+        rows.fold(0, u64::saturating_add)
+    }
+
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = &Arc<DeadChunk<H>>> {
+        self.0.iter()
+    }
+
+    pub(crate) fn files(&self) -> impl ExactSizeIterator<Item = ChunkFile> + Clone {
+        self.0.iter().map(|chunk| chunk.file)
+    }
+
+    fn chunk(&self, number: u32) -> Option<&Arc<DeadChunk<H>>> {
+        let found = { &self.0 }.binary_search_by_key(&number, |chunk| chunk.file.number);
+        found.ok().and_then(|at| self.0.get(at))
+    }
+
+    /// What is dead of a block; none where nothing is.
+    pub(crate) fn block(&self, number: BlockNumber) -> Result<Option<&DeadBlock>> {
+        match self.chunk(chunk_of(number)) {
+            Some(chunk) => chunk.block(number),
+            None => Ok(None),
+        }
+    }
+
+    /// Which rows of a block are dead; none where none is.
+    pub(crate) fn bitmap(&self, number: BlockNumber) -> Result<Option<Bitmap>> {
+        let Some(chunk) = self.chunk(chunk_of(number)) else {
+            return Ok(None);
+        };
+        chunk
+            .block(number)?
+            .map(|block| chunk.bitmap(block))
+            .transpose()
+    }
+
+    /// All of them, ascending; `part` is the part that they are of.
+    pub(crate) fn ordinals(&self, part: &Part<H>) -> Result<Vec<Ordinal>> {
+        let mut found = Vec::new();
+        for chunk in &self.0 {
+            for (number, bitmap) in chunk.bitmaps()? {
+                let first = first_row(part, number, &bitmap)?;
+                found.extend(ordinals(first, &bitmap));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Those of some rows of `part` that are not among these.
+    pub(crate) fn others(&self, part: &Part<H>, rows: Vec<Ordinal>) -> Result<Vec<Ordinal>> {
+        if self.is_empty() || rows.is_empty() {
+            return Ok(rows);
+        }
+        let mut others = Vec::with_capacity(rows.len());
+        let mut known: Option<(BlockNumber, Option<Bitmap>)> = None;
+        for row in rows {
+            let (frame, place, within) = part.row(row)?;
+            let Some(open) = frame.block(place) else {
+                continue;
+            };
+            if known
+                .as_ref()
+                .is_none_or(|(number, _)| *number != open.number)
+            {
+                known = Some((open.number, self.bitmap(open.number)?));
+            }
+            let dead = known.as_ref().and_then(|(_, bitmap)| bitmap.as_ref());
+            if !dead.is_some_and(|dead| dead.get(within as usize)) {
+                others.push(row);
+            }
+        }
+        Ok(others)
+    }
+
+    /// These rows of `part`, ascending, and those of `dead`, written as new chunks under `name`s as far as
+    /// anything is new.
+    pub(crate) fn with(
+        &self,
+        host: &Arc<H>,
+        part: &Part<H>,
+        dead: &[Ordinal],
+        medium: Medium,
+        mut name: impl FnMut() -> DeadName,
+    ) -> Result<Self> {
+        let mut added: BTreeMap<u32, Bitmaps> = BTreeMap::new();
+        for row in dead {
+            let (frame, place, within) = part.row(*row)?;
+            let Some(open) = frame.block(place) else {
+                continue;
+            };
+            let chunk = added.entry(chunk_of(open.number)).or_default();
+            let rows = open.block.rows as usize;
+            let bitmap = chunk.entry(open.number);
+            bitmap
+                .or_insert_with(|| Bitmap::zeros(rows))
+                .set(within as usize);
+        }
+        let mut chunks: BTreeMap<u32, Arc<DeadChunk<H>>> = BTreeMap::new();
+        for chunk in &self.0 {
+            chunks.insert(chunk.file.number, Arc::clone(chunk));
+        }
+        for (number, mut bitmaps) in added {
+            if let Some(old) = chunks.get(&number) {
+                for (block, bitmap) in old.bitmaps()? {
+                    match bitmaps.get_mut(&block) {
+                        Some(new) if new.len() == bitmap.len() => new.or_with(&bitmap),
+                        Some(_) => return Err(misfit(part, block)),
+                        None => drop(bitmaps.insert(block, bitmap)),
+                    }
+                }
+            }
+            let chunk = DeadChunk::write(host, (number, name(), medium), &bitmaps)?;
+            chunks.insert(number, Arc::new(chunk));
+        }
+        Ok(Self(chunks.into_values().collect()))
+    }
+
+    /// Those of some chunks of these, and of the other chunks those of `others`.
+    fn choose(&self, others: &Self, is_own: impl Fn(u32) -> bool) -> Self {
+        let own = self.0.iter().filter(|chunk| is_own(chunk.file.number));
+        let rest = { others.0.iter() }.filter(|chunk| !is_own(chunk.file.number));
+        let mut chunks: Vec<_> = own.chain(rest).cloned().collect();
+        chunks.sort_unstable_by_key(|chunk| chunk.file.number);
+        Self(chunks)
+    }
+}
+
+/// The ordinal of the first row of a block, which must be as long as what is known of its dead rows.
+fn first_row<H: Host>(part: &Part<H>, number: BlockNumber, dead: &Bitmap) -> Result<Ordinal> {
+    let frames = part.frames()?;
+    let after = frames.partition_point(|entry| entry.first_block <= number);
+    let entry = after.checked_sub(1).and_then(|at| frames.get(at));
+    let entry = entry.ok_or_else(|| misfit(part, number))?;
+    let frame = part.frame(entry.number)?;
+    let open = frame.numbered(number);
+    let open = open.filter(|open| open.block.rows as usize == dead.len());
+    open.map(|open| open.block.first_row)
+        .ok_or_else(|| misfit(part, number))
+}
+
+fn misfit<H: Host>(part: &Part<H>, block: BlockNumber) -> Error {
+    Error::corrupt(format!(
+        "{}: what is known of dead rows of block {block} does not fit it",
+        part.path()
+    ))
+}
+
+/// What is dead of a part: as the snapshot has it, and as it is now.
+pub(crate) struct PartDead<H: Host> {
+    pub(crate) stored: DeadRows<H>,
+    pub(crate) now: DeadRows<H>,
+}
+
+impl<H: Host> Clone for PartDead<H> {
+    fn clone(&self) -> Self {
+        Self {
+            stored: self.stored.clone(),
+            now: self.now.clone(),
+        }
+    }
+}
+
+impl<H: Host> Default for PartDead<H> {
+    fn default() -> Self {
+        Self {
+            stored: DeadRows::default(),
+            now: DeadRows::default(),
+        }
+    }
+}
+
+impl<H: Host> PartDead<H> {
+    /// The same with other stored rows, where `later` are the rows that died since, ascending: chunks without
+    /// any of them are as they are stored.
+    pub(crate) fn with_stored(
+        &self,
+        part: &Part<H>,
+        stored: DeadRows<H>,
+        later: &[Ordinal],
+    ) -> Result<Self> {
+        let mut differing = BTreeSet::new();
+        for row in later {
+            let (frame, place, _) = part.row(*row)?;
+            differing.extend(frame.block(place).map(|open| chunk_of(open.number)));
+        }
+        let now = self.now.choose(&stored, |chunk| differing.contains(&chunk));
+        Ok(Self { stored, now })
+    }
+}
+
+/// What is dead of the parts of a list, by their numbers.
+pub(crate) struct Deaths<H: Host>(BTreeMap<u64, PartDead<H>>);
+
+impl<H: Host> Clone for Deaths<H> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<H: Host> Default for Deaths<H> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<H: Host> Deaths<H> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is dead of a part; none where nothing is.
+    pub(crate) fn of(&self, part: u64) -> Option<&PartDead<H>> {
+        self.0.get(&part)
+    }
+
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (u64, &PartDead<H>)> + Clone {
+        self.0.iter().map(|(part, dead)| (*part, dead))
+    }
+
+    /// Says what is dead of a part.
+    pub(crate) fn set(&mut self, part: u64, dead: PartDead<H>) {
+        match dead.now.is_empty() && dead.stored.is_empty() {
+            true => drop(self.0.remove(&part)),
+            false => drop(self.0.insert(part, dead)),
+        }
+    }
+
+    /// Forgets what is dead of other parts than these.
+    pub(crate) fn keep(&mut self, parts: &[Arc<Part<H>>]) {
+        self.0
+            .retain(|number, _| parts.iter().any(|part| part.number() == *number));
+    }
+
+    /// Forgets a part.
+    pub(crate) fn remove(&mut self, part: u64) -> Option<PartDead<H>> {
+        self.0.remove(&part)
+    }
+
+    /// The rows that are dead in the snapshot of some parts, which merges may leave out.
+    pub(crate) fn stored_rows(&self, parts: &[u64]) -> u64 {
+        let dead = parts.iter().filter_map(|part| self.of(*part));
+        dead.map(|dead| dead.stored.rows()).sum()
+    }
+
+    /// The rows that are dead now of some parts.
+    pub(crate) fn rows_of(&self, parts: &[u64]) -> u64 {
+        let dead = parts.iter().filter_map(|part| self.of(*part));
+        dead.map(|dead| dead.now.rows()).sum()
+    }
+
+    /// The rows that are dead now.
+    pub(crate) fn rows(&self) -> u64 {
+        self.0.values().map(|dead| dead.now.rows()).sum()
+    }
+
+    /// All files, each once.
+    pub(crate) fn files(&self) -> BTreeMap<DeadName, ChunkFile> {
+        let parts = self.0.values();
+        let files = parts.flat_map(|dead| dead.stored.files().chain(dead.now.files()));
+        files.map(|file| (file.name, file)).collect()
+    }
+
+    /// What files in memory there are, and what they take.
+    pub(crate) fn in_memory(&self) -> (u64, u64) {
+        let files = self.files().into_values();
+        let memory = files.filter(|file| file.medium == Medium::Memory);
+        memory.fold((0, 0), |(files, bytes), file| {
+            (files + 1, bytes + file.size_bytes)
+        })
+    }
+}
