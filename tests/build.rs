@@ -1,5 +1,5 @@
 //! Builds what the tests run inside WebAssembly: the component that misbehaves on demand, for
-//! `tests/isolation.rs`, the checks of the kernels and the executors, for `tests/kernels.rs` and
+//! `tests/isolation.rs`, the one with a further facet, for `tests/facets.rs`, the checks of the kernels and the executors, for `tests/kernels.rs` and
 //! `tests/executor.rs`, and the conformance component of `wit/storage`, for `tests/storage.rs`.
 
 #[path = "../host/runtime/build/component.rs"]
@@ -38,6 +38,13 @@ fn run() -> Result<()> {
     write(
         "misbehaving.wasm",
         &made(&|| component::component("sidx-hostile", &["guest/component", "tests/hostile"]))?,
+    )?;
+    write(
+        "latest.wasm",
+        &made(&|| {
+            let folders = ["guest/component", "tests/latest", "tests/latest-wasm"];
+            component::component("sidx-latest-wasm", &folders)
+        })?,
     )?;
     for name in ["kernels", "executor"] {
         let checks = made(&|| module(&format!("{name}-wasm"), None))?;

@@ -29,11 +29,23 @@ pub fn on_all_forms(test: impl Fn(Subject)) {
     test(Subject::create_with_one_file_parts(Engine::Component));
 }
 
+/// The component whose parts have the facet of `sidx-latest`; empty where it could not be built.
+const LATEST: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/latest.wasm"));
+
+/// Lets an index have the facet of `sidx-latest`, whichever engine runs it.
+pub fn latest(options: IndexBuilder) -> IndexBuilder {
+    options
+        .further_facets::<sidx_latest::Set>()
+        .component(LATEST)
+}
+
 /// An index in a store of its own.
 pub struct Subject {
     engine: Engine,
     /// Whether parts are made as one file each.
     one_file: bool,
+    /// Whether its parts have the facet of `sidx-latest`.
+    has_latest: bool,
     store: Store,
     index: Option<Index>,
     /// None for a store in memory.
@@ -44,6 +56,27 @@ impl Subject {
     /// A new, empty index in a directory.
     pub fn create(engine: Engine) -> Subject {
         Subject::in_directory(engine, false)
+    }
+
+    /// A new, empty index in which of rows with equal payloads only the latest lives.
+    pub fn create_with_latest(engine: Engine) -> Subject {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().to_str().unwrap()).unwrap();
+        Subject::with_latest(store, engine, Some(directory))
+    }
+
+    /// The same in a store.
+    pub fn with_latest(store: Store, engine: Engine, directory: Option<TempDir>) -> Subject {
+        let mut subject = Subject {
+            engine,
+            one_file: false,
+            has_latest: true,
+            store,
+            index: None,
+            directory,
+        };
+        subject.index = Some(subject.options().create().unwrap());
+        subject
     }
 
     /// The same with parts that are one file each.
@@ -66,6 +99,7 @@ impl Subject {
         let mut subject = Subject {
             engine,
             one_file,
+            has_latest: false,
             store,
             index: None,
             directory,
@@ -76,11 +110,16 @@ impl Subject {
 
     /// How this index is opened; flushes and merges happen only when a test asks for them.
     pub fn options(&self) -> IndexBuilder {
-        self.store
+        let options = self
+            .store
             .index(NAME)
             .engine(self.engine)
             .automatic_merge(false)
-            .one_file_parts(self.one_file)
+            .one_file_parts(self.one_file);
+        match self.has_latest {
+            true => latest(options),
+            false => options,
+        }
     }
 
     /// From now on parts are made in the other form. Of the index as it is opened next.
@@ -358,7 +397,9 @@ pub fn tree(path: &Path) -> Vec<(String, Vec<u8>)> {
 pub fn part_folder(index: &Path, label: &str) -> PathBuf {
     let folders = std::fs::read_dir(index.join("parts")).unwrap();
     let mut paths = folders.map(|entry| entry.unwrap().path());
-    let path = paths.find(|path| part_label(path) == label);
+    // Files with its dead rows begin as it does.
+    let is_dead = |path: &PathBuf| path.to_str().is_some_and(|path| path.contains(".dead-"));
+    let path = paths.find(|path| part_label(path) == label && !is_dead(path));
     path.unwrap_or_else(|| panic!("no part {label}"))
 }
 

@@ -20,7 +20,7 @@ struct Instance {
 thread_local! {
     /// A component has one thread and is never entered twice at once.
     static INSTANCE: RefCell<Instance> = RefCell::new(Instance {
-        index: engine::Index::new(Imports),
+        index: crate::index(),
         prepared: Vec::new(),
         outcome: None,
     });

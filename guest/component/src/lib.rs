@@ -41,3 +41,8 @@ bindings::export!(Component with_types_in bindings);
 
 /// The type that the export macro hangs the index on.
 struct Component;
+
+/// The index that an instance has.
+fn index() -> sidx_engine::Index<imports::Imports> {
+    sidx_engine::Index::new(imports::Imports)
+}

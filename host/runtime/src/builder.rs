@@ -31,6 +31,7 @@ impl Store {
             settings: Settings {
                 mode: Mode::Write,
                 engine: Engine::Component,
+                native: sidx_engine::Index::new,
                 durability: Durability::Sync,
                 budgets: Budgets {
                     page_cache_bytes: 256 << 20,
@@ -242,6 +243,14 @@ impl IndexBuilder {
     /// 4 GiB of 32 bits. A call that needs more ends with `resource-exhausted` and costs its instance.
     pub fn instance_memory_bytes(mut self, bytes: u64) -> Self {
         self.settings.sandbox.memory_bytes = bytes;
+        self
+    }
+
+    /// Lets the native engine have further facets. For tests: an index that was made so is opened so, and the
+    /// component in this library has none.
+    #[doc(hidden)]
+    pub fn further_facets<F: sidx_engine::facet::FacetSet>(mut self) -> Self {
+        self.settings.native = |session| sidx_engine::Index::with_facets(session, F::facets());
         self
     }
 

@@ -15,7 +15,7 @@ use sidx_engine::{
 };
 
 pub(crate) use self::component::ComponentInstance;
-pub(crate) use self::native::NativeInstance;
+pub(crate) use self::native::{NativeEngine, NativeInstance};
 pub(crate) use self::returned::Returned;
 pub(crate) use self::statement::Statement;
 
@@ -206,7 +206,7 @@ mod tests {
         };
         let component = ComponentInstance::start(session(), Arc::default()).unwrap();
         [
-            Box::new(NativeInstance::new(session())),
+            Box::new(NativeInstance::new(session(), sidx_engine::Index::new)),
             Box::new(component),
         ]
     }

@@ -49,7 +49,11 @@ impl Begun {
         let read_only = settings.mode == Mode::Read;
         let shared = Shared::new(Arc::clone(storage), settings.budgets, read_only);
         let sandbox = settings.sandbox.clone();
-        let pool = Pool::new(Arc::clone(&shared), settings.engine, sandbox);
+        let pool = Pool::new(
+            Arc::clone(&shared),
+            (settings.engine, settings.native),
+            sandbox,
+        );
         let writer = Writer::open(Arc::clone(&shared), Arc::clone(&pool), settings.mode)?;
         Ok(Self {
             shared,

@@ -18,7 +18,11 @@ pub(crate) fn ask<T>(
 ) -> Result<(T, bool)> {
     let shared = Shared::new(Arc::clone(place), settings.budgets, false);
     let sandbox = settings.sandbox.clone();
-    let pool = Pool::new(Arc::clone(&shared), settings.engine, sandbox);
+    let pool = Pool::new(
+        Arc::clone(&shared),
+        (settings.engine, settings.native),
+        sandbox,
+    );
     let mut instance = pool.start(true)?;
     instance.session().set_role(Role::Opener);
     let answer = call(instance.as_mut())?;

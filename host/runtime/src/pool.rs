@@ -12,7 +12,7 @@ use serde::Serialize;
 use sidx_engine::{Job, Outcome, Salvaged, View};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::instance::{ComponentInstance, Engine, Instance, NativeInstance};
+use crate::instance::{ComponentInstance, Engine, Instance, NativeEngine, NativeInstance};
 use crate::runtime::Sandbox;
 use crate::session::{CallLimits, CancelToken, Pin, Role, Session, Shared, Space};
 
@@ -23,6 +23,7 @@ const RECYCLED_BYTES: u64 = 256 << 20;
 pub(crate) struct Pool {
     shared: Arc<Shared>,
     engine: Engine,
+    native: NativeEngine,
     sandbox: Arc<Sandbox>,
     idle: Mutex<Vec<Worker>>,
     processors: usize,
@@ -56,11 +57,16 @@ struct Worker {
 }
 
 impl Pool {
-    pub(crate) fn new(shared: Arc<Shared>, engine: Engine, sandbox: Sandbox) -> Arc<Self> {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        (engine, native): (Engine, NativeEngine),
+        sandbox: Sandbox,
+    ) -> Arc<Self> {
         let processors = processors();
         Arc::new(Self {
             shared,
             engine,
+            native,
             sandbox: Arc::new(sandbox),
             idle: Mutex::default(),
             processors,
@@ -162,7 +168,7 @@ impl Pool {
         let started: Result<Box<dyn Instance>> = match self.engine {
             Engine::Component => ComponentInstance::start(session, Arc::clone(&self.sandbox))
                 .map(|instance| Box::new(instance) as _),
-            Engine::Native => Ok(Box::new(NativeInstance::new(session))),
+            Engine::Native => Ok(Box::new(NativeInstance::new(session, self.native))),
         };
         if started.is_err() {
             self.stopped();

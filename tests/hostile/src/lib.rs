@@ -56,6 +56,11 @@ bindings::export!(Misbehaving with_types_in bindings);
 /// The component that does as it should: the glue of the shipped one, compiled once more.
 struct Component;
 
+/// The index that an instance has.
+fn index() -> sidx_engine::Index<imports::Imports> {
+    sidx_engine::Index::new(imports::Imports)
+}
+
 /// The type that the export macro hangs the index on.
 pub(crate) struct Misbehaving;
 

@@ -182,6 +182,12 @@ pub trait FacetIntake<H: Host>: Send {
     }
 }
 
+/// Facets for engines over whatever host: those that an index has beside that of the ordered index.
+pub trait FacetSet {
+    /// New ones.
+    fn facets<H: Host>() -> Vec<Box<dyn Facet<H>>>;
+}
+
 /// The facets that the parts of an index have.
 pub struct Facets<H: Host>(Arc<Vec<Box<dyn Facet<H>>>>);
 

@@ -58,11 +58,13 @@ pub enum FileKind {
     TagMeta,
     /// `<tag>.tf`
     TagFilter,
+    /// That of a further facet
+    Facet,
 }
 
 impl FileKind {
     /// All kinds, in the order of the format document.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Meta,
         Self::Primary,
         Self::Keys,
@@ -71,6 +73,7 @@ impl FileKind {
         Self::TagData,
         Self::TagMeta,
         Self::TagFilter,
+        Self::Facet,
     ];
 
     /// The four bytes that name the kind in the file header.
@@ -84,6 +87,7 @@ impl FileKind {
             Self::TagData => b"tagd",
             Self::TagMeta => b"tagm",
             Self::TagFilter => b"tagf",
+            Self::Facet => b"fact",
         }
     }
 
@@ -137,9 +141,14 @@ pub(crate) fn part_number(name: &str) -> Option<u64> {
 /// The file name of a tag, without extension: everything but letters, digits, `_` and `-` is written
 /// as `%XX`, so no tag name can leave its directory or meet another file. Names that would grow past
 /// 200 bytes keep their first 150 and end in `%-` and the XXH3-128 of the whole name. A number other than 0
-/// follows behind another `%-`; see `tag_file_numbers`.
+/// follows behind another `%-`; see `tag_file_numbers`. The empty name, which no tag has, is that of the
+/// arrival numbers, whose files are called `%arrival`.
 #[must_use]
 pub fn tag_file_stem(tag: &str, number: u32) -> String {
+    if tag.is_empty() {
+        // No tag has it: a `%` is followed by digits, capitals or `-` otherwise.
+        return "%arrival".to_owned();
+    }
     let mut stem = String::with_capacity(tag.len());
     for byte in tag.bytes() {
         if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' {

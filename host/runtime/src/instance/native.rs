@@ -14,6 +14,9 @@ use super::{Dumped, Instance, Returned, Started};
 use crate::error::{Error, Result};
 use crate::session::{Columns, Session};
 
+/// Makes the native engine.
+pub(crate) type NativeEngine = fn(Session) -> Index<Session>;
+
 /// An engine in this process, without a sandbox.
 pub(crate) struct NativeInstance {
     index: Index<Session>,
@@ -24,9 +27,9 @@ pub(crate) struct NativeInstance {
 }
 
 impl NativeInstance {
-    pub(crate) fn new(session: Session) -> Self {
+    pub(crate) fn new(session: Session, make: NativeEngine) -> Self {
         Self {
-            index: Index::new(session),
+            index: make(session),
             cursors: HashMap::new(),
             dumps: HashMap::new(),
             statements: Statements::default(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sidx_engine::{Durability, Mode};
 
-use crate::instance::Engine;
+use crate::instance::{Engine, NativeEngine};
 use crate::rate::Time;
 use crate::runtime::Sandbox;
 use crate::session::Budgets;
@@ -14,6 +14,8 @@ use crate::session::Budgets;
 pub(crate) struct Settings {
     pub(crate) mode: Mode,
     pub(crate) engine: Engine,
+    /// Where it is native.
+    pub(crate) native: NativeEngine,
     pub(crate) durability: Durability,
     pub(crate) budgets: Budgets,
     pub(crate) flush_bytes: u64,

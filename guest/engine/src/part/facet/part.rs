@@ -3,6 +3,7 @@
 use super::{FacetName, FacetState};
 use crate::error::{Error, Result};
 use crate::host::{Extent, Host, PageSource};
+use crate::part::arrival;
 use crate::part::block::Ordinal;
 use crate::part::column::PAYLOAD;
 use crate::part::{Part, PartList};
@@ -118,5 +119,32 @@ impl<'a, H: Host> LiveParts<'a, H> {
         let name = self.name;
         let parts = self.list.parts.iter();
         parts.map(move |part| FacetPart::new(part, name))
+    }
+
+    /// Those of some rows of a part, ascending, that are not dead.
+    ///
+    /// # Errors
+    /// Everything that reading may bring.
+    pub fn alive(&self, part: &FacetPart<'_, H>, rows: Vec<Ordinal>) -> Result<Vec<Ordinal>> {
+        match self.list.deaths.of(part.part.number()) {
+            Some(dead) => dead.now.others(part.part, rows),
+            None => Ok(rows),
+        }
+    }
+
+    /// The arrival numbers of some rows of a part, in their order, where they are kept.
+    ///
+    /// # Errors
+    /// Everything that reading may bring.
+    pub fn arrivals(
+        &self,
+        host: &H,
+        part: &FacetPart<'_, H>,
+        rows: &[Ordinal],
+    ) -> Result<Vec<u64>> {
+        match rows.is_empty() {
+            true => Ok(Vec::new()),
+            false => arrival::of(host, part.part, rows),
+        }
     }
 }

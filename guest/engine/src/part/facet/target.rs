@@ -46,6 +46,12 @@ impl<'a, H: Host> FacetTarget<'a, H> {
         }
     }
 
+    /// The host.
+    #[must_use]
+    pub fn host(&self) -> &'a H {
+        self.host
+    }
+
     /// The file that pages go to, for what the host encodes itself.
     ///
     /// # Errors
