@@ -1,6 +1,7 @@
 //! Builds what the tests run inside WebAssembly: the component that misbehaves on demand, for
-//! `tests/isolation.rs`, the one with a further facet, for `tests/facets.rs`, the checks of the kernels and the executors, for `tests/kernels.rs` and
-//! `tests/executor.rs`, and the conformance component of `wit/storage`, for `tests/storage.rs`.
+//! `tests/isolation.rs`, the one with a further facet, for `tests/facets.rs`, the checks of the kernels and
+//! the executors, for `tests/kernels.rs` and `tests/executor.rs`, and the conformance component of
+//! `wit/storage`, for `tests/storage.rs`.
 
 #[path = "../host/runtime/build/component.rs"]
 mod component;

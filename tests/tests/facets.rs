@@ -1,5 +1,5 @@
-//! A facet that exists for tests, `sidx-latest`: of rows with equal payloads only the latest lives. Whatever is
-//! done to an index, its queries show what a map from payload to row would.
+//! A facet that exists for tests, `sidx-latest`: of rows with equal payloads only the latest lives. Whatever
+//! is done to an index, its queries show what a map from payload to row would.
 
 #![allow(
     missing_docs,

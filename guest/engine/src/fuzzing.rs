@@ -22,8 +22,8 @@ use sidx_kernels::{Program, ProgramError, ValueRange};
 
 use crate::expression::{Literal, Template, parse, parse_literal};
 use crate::filter::{ColumnFacts, Facts, Filter, Verdict};
-use crate::ordered::batch::{Checked, Logged, read_header, series_id, write_header};
-use crate::ordered::labels::{Labels, page as labels};
+use crate::ordered::batch::{Checked, Logged, read_header, write_header};
+use crate::ordered::labels::{Labels, page as labels, series_id};
 use crate::part::block::{Block, Ordinal};
 use crate::part::frame::{read_directory, read_frames, write_directory, write_frames};
 use crate::part::limits::LimitsText;

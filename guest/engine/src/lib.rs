@@ -45,9 +45,10 @@ pub use incarnation::Incarnation;
 pub use index::Index;
 pub use ordered::batch::{
     BATCH_BYTES_MAX, BATCH_PAGES_MAX, LABEL_BYTES_MAX, PAYLOAD_BYTES_MAX, TAG_BYTES_MAX,
-    TAG_NAME_BYTES_MAX, TAGS_MAX, series_id,
+    TAG_NAME_BYTES_MAX, TAGS_MAX,
 };
 pub use ordered::dump::DumpCursor;
+pub use ordered::labels::series_id;
 pub use ordered::query::{Answer, Cursor, PreparedQuery};
 pub use part::block::Ordinal;
 pub use part::facet;

@@ -138,7 +138,7 @@ pub struct Outcome {
     pub job: Job,
     /// Rows in the new part; none was made when 0.
     pub rows: u64,
-    /// Rows dropped by retention.
+    /// Rows that were left out: those that the rule drops, and those that are dead in the snapshot.
     pub dropped_rows: u64,
     /// Bytes of the new part.
     pub bytes_written: u64,

@@ -1,10 +1,11 @@
 //! A facet that exists for tests, and needs what real ones need: of rows with equal payloads only the latest
 //! lives, as of documents with equal ids.
 //!
-//! Of each part it keeps the hashes of the payloads with the ordinals of their rows, in pages of [`Entry`]s by
-//! hash. The roots are one page that lists them, a [`Directory`]. A batch asks them which older rows have a
-//! payload that it brings again: these die by it. A merge translates ordinals and reads no payload; a salvage
-//! makes new hashes of the rows that were saved. The counter in the snapshot is that of rows that died.
+//! Of each part it keeps the hashes of the payloads with the ordinals of their rows, in pages of
+//! [`Entry`]s by hash. The roots are one page that lists them, a [`Directory`]. A batch asks them which
+//! older rows have a payload that it brings again: these die by it. A merge translates ordinals and reads no
+//! payload; a salvage makes new hashes of the rows that were saved. The counter in the snapshot is that of
+//! rows that died.
 //!
 //! Nothing of the engine knows of it: it is handed over with [`Set`].
 

@@ -1,5 +1,5 @@
-//! Crashes at any call of the file system: rows that died stay dead with what took their place, and live where
-//! that is gone.
+//! Crashes at any call of the file system: rows that died stay dead with what took their place, and live
+//! where that is gone.
 //!
 //! Batches are in the log in order, so what is found after a crash must be what some first ones of them make,
 //! with all among them that were promised to survive.

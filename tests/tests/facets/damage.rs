@@ -1,5 +1,5 @@
-//! Damage of what a facet has of a part, and of what is known of dead rows: nobody is given a wrong row for it,
-//! a check tells of it, and a repair finds it out again from the rows.
+//! Damage of what a facet has of a part, and of what is known of dead rows: nobody is given a wrong row for
+//! it, a check tells of it, and a repair finds it out again from the rows.
 
 use std::fs;
 use std::path::{Path, PathBuf};

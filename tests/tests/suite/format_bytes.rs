@@ -6,6 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 use sidx_host::{Batch, ColumnType, Durability, Engine, ValueType};
+use sidx_kernels::Page;
+use sidx_tests::model::Row;
 use sidx_tests::subject::{Subject, tree};
 
 const DOCUMENT: &str = include_str!("../../../docs/format.md");
@@ -252,20 +254,30 @@ fn check_columns(entry: &mut Reader<'_>) {
 
 #[test]
 fn headers_of_files() {
-    let subject = Subject::create(Engine::Native);
-    subject.index().write(batch()).unwrap();
-    subject.flush();
+    let subjects = [
+        Subject::create(Engine::Native),
+        Subject::create_with_latest(Engine::Native),
+    ];
     let kinds = table("Every binary file begins with 16 bytes: `SIDX`, the kind as four letters");
     let version: u32 = table("# Constants")[0][1].parse().unwrap();
     let mut seen = BTreeSet::new();
-    for (path, bytes) in tree(&subject.path().join("parts")) {
+    let mut files = Vec::new();
+    for subject in &subjects {
+        subject.index().write(batch()).unwrap();
+        subject.flush();
+        files.extend(tree(&subject.path().join("parts")));
+    }
+    for (path, bytes) in files {
         let path = Path::new(&path);
         let name = path.file_name().unwrap().to_str().unwrap();
-        if name == "manifest.json" {
+        if name == "manifest.json" || name.contains(".dead-") {
             continue;
         }
         let extension = path.extension().unwrap().to_str().unwrap();
-        let names = [format!("`{name}`"), format!("`<tag>.{extension}`")];
+        let names = match name {
+            "latest.bin" => ["`<facet>.bin`".to_owned(), String::new()],
+            _ => [format!("`{name}`"), format!("`<tag>.{extension}`")],
+        };
         let row = kinds
             .iter()
             .find(|row| names.iter().any(|name| row[0] == name));
@@ -288,6 +300,86 @@ fn page(file: &[u8], extent: [u64; 5]) -> &[u8] {
     let page = &file[offset as usize..][..stored as usize];
     assert_eq!(crc32c(page), checksum);
     page
+}
+
+/// A death of rows 0 and 2 of a part: their file, what names it, and the entry of the log.
+#[test]
+fn dead_rows() {
+    let mut subject = Subject::create_with_latest(Engine::Native);
+    let row = |key: i64, payload: &str| Row::new(1, key, payload);
+    subject.write_part(&[row(1, "a"), row(2, "b"), row(3, "c")]);
+    subject.write(&[row(4, "c"), row(5, "a")]);
+    let (_, log) = tree(&subject.path().join("log")).pop().unwrap();
+    // Behind the header of the segment, the first frame, and what stands before the header of the batch.
+    let length = u32::from_le_bytes(log[88..92].try_into().unwrap()) as usize;
+    let mut header = Reader::new(&log[88 + 20 + length + 24..]);
+    assert_eq!((header.number("u8"), header.varint()), (2, 3));
+    assert_eq!(
+        (header.varint(), header.varint(), header.varint()),
+        (0, 0, 2)
+    );
+    assert_eq!(header.varint(), 2, "rows that died");
+    assert_eq!((header.varint(), header.varint()), (0, 2));
+    assert_eq!(header.number("u64"), 1);
+    subject.flush();
+    subject.leave();
+    let files = tree(&subject.path());
+    let dead = |(path, _): &&(String, Vec<u8>)| path.contains(".dead-");
+    let (path, file) = files.iter().find(dead).unwrap();
+    let name = path.rsplit('/').next().unwrap();
+    let (body, end) = file.split_at(file.len() - 12);
+    assert_eq!(&end[4..], b"deadSIDX");
+    let length = u32::from_le_bytes(end[..4].try_into().unwrap()) as usize;
+    let mut record = Reader::new(&body[body.len() - length..]);
+    assert_eq!((record.number("u8"), record.varint()), (1, 1));
+    assert_eq!((record.varint(), record.varint()), (0, 2));
+    let extent = [
+        record.varint(),
+        record.varint(),
+        record.varint(),
+        record.number("u32"),
+        record.varint(),
+    ];
+    record.end();
+    let page = Page::open(page(file, extent).to_vec().into()).unwrap();
+    assert_eq!(
+        (page.rows(), page.kind()),
+        (3, ColumnType::scalar(ValueType::Bool))
+    );
+    assert_eq!(page.present_rows().iter().collect::<Vec<_>>(), [0, 2]);
+
+    check_snapshot(&files, name, file);
+}
+
+/// What the snapshot and a manifest say of dead rows and of the facet.
+fn check_snapshot(files: &[(String, Vec<u8>)], name: &str, file: &[u8]) {
+    let newest = files
+        .iter()
+        .rfind(|(path, _)| path.ends_with(".snapshot"))
+        .unwrap();
+    let snapshot: serde_json::Value = serde_json::from_slice(&newest.1).unwrap();
+    let requires = snapshot["requires"].as_array().unwrap();
+    assert!(requires.contains(&"dead-rows".into()), "{snapshot:#}");
+    let body = &snapshot["body"];
+    assert_eq!(body["counters"], serde_json::json!({"latest": 2}));
+    let told = &body["dead"][0];
+    assert_eq!(told["part"], body["parts"][0]);
+    let told = &told["files"][0];
+    assert_eq!((&told["file"], &told["rows"]), (&name.into(), &2.into()));
+    assert_eq!(told["size_bytes"], file.len());
+    assert_eq!(told["crc32c"], format!("{:08x}", crc32c(file)));
+    assert_eq!(
+        (&told["chunk"], &told["since"]),
+        (&0.into(), &body["epoch"])
+    );
+    let manifest = files
+        .iter()
+        .find(|(path, _)| path.ends_with("manifest.json"));
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest.unwrap().1).unwrap();
+    assert!(
+        manifest["body"]["facets"]["latest"].is_array(),
+        "{manifest:#}"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 pub(crate) mod part;
 
-use super::labels::Labels;
+use super::labels::{Labels, label_conflict, series_id};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::part::column::PAYLOAD;
@@ -13,7 +13,6 @@ use crate::wire::{self, Reader, Sequence};
 use serde::{Deserialize, Serialize};
 use sidx_columns::{Bitmap, ColumnType};
 use std::collections::BTreeMap;
-use xxhash_rust::xxh3::xxh3_64;
 
 /// Longest payload, bytes.
 pub const PAYLOAD_BYTES_MAX: u32 = 16 << 20;
@@ -33,12 +32,6 @@ pub const LABEL_BYTES_MAX: usize = 64 << 10;
 /// Versions of the header of log entries: of a batch, and of one by which rows died.
 const HEADER_VERSION: u8 = 1;
 const HEADER_WITH_DEATHS: u8 = 2;
-
-/// The id of a labelled series: XXH3-64 of the label, seed 0.
-#[must_use]
-pub fn series_id(label: &str) -> u64 {
-    xxh3_64(label.as_bytes())
-}
 
 /// A batch that passed all checks that need no knowledge of the index.
 pub(crate) struct Checked<C> {
@@ -256,13 +249,6 @@ fn check_labels(labels: &[String]) -> Result<BTreeMap<u64, String>> {
         }
     }
     Ok(by_id)
-}
-
-/// Two labels with one id.
-pub(crate) fn label_conflict(id: u64, one: &str, two: &str) -> Error {
-    Error::invalid(format!(
-        "labels {one:?} and {two:?} have the same series id {id:016x}; rename one of them"
-    ))
 }
 
 /// The order of rows by (series, key), equal ones as they came.

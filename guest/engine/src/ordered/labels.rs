@@ -6,7 +6,6 @@ pub(crate) mod page;
 mod writer;
 
 use self::writer::LabelWriter;
-use super::batch::{label_conflict, series_id};
 use crate::error::{Error, OrDamage, Result};
 use crate::host::Host;
 use crate::part::facet::{
@@ -15,6 +14,7 @@ use crate::part::facet::{
 use crate::part::layout::FileKind;
 use crate::part::{Part, PartList};
 use std::collections::BTreeMap;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Labels by series id.
 pub(crate) type Labels = BTreeMap<u64, String>;
@@ -24,6 +24,19 @@ const NAME: FacetName = FacetName {
     section: "labels.bin",
     kind: FileKind::Labels,
 };
+
+/// The id of a labelled series: XXH3-64 of the label, seed 0.
+#[must_use]
+pub fn series_id(label: &str) -> u64 {
+    xxh3_64(label.as_bytes())
+}
+
+/// Two labels with one id.
+pub(crate) fn label_conflict(id: u64, one: &str, two: &str) -> Error {
+    Error::invalid(format!(
+        "labels {one:?} and {two:?} have the same series id {id:016x}; rename one of them"
+    ))
+}
 
 /// The facet of the ordered index.
 pub(crate) struct Ordered;

@@ -14,31 +14,20 @@ mod intake;
 mod part;
 mod target;
 
+use super::Part;
 use super::block::Ordinal;
-use super::layout::FileKind;
-use super::{Part, PartList};
 use crate::error::Result;
 use crate::host::{Extent, Host};
-use std::any::Any;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use super::layout::FacetName;
+pub use super::reader::FacetState;
 pub(crate) use intake::Intake;
 pub use part::{FacetPart, LiveParts};
 pub(in crate::part) use target::FacetPlace;
 pub use target::FacetTarget;
-
-/// What a facet is called, and its section in a part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FacetName {
-    /// In manifests and messages.
-    pub name: &'static str,
-    /// The file of a part in a folder that holds it.
-    pub section: &'static str,
-    /// What that file begins with.
-    pub kind: FileKind,
-}
 
 /// What a part holds to answer one kind of question.
 pub trait Facet<H: Host>: Send + Sync {
@@ -152,9 +141,6 @@ pub struct FacetMade {
     /// Something of it could not be read of a damaged part, and is lost.
     pub is_lossy: bool,
 }
-
-/// What an instance keeps of a facet of a part.
-pub type FacetState = Box<dyn Any + Send + Sync>;
 
 /// What a facet knows of the whole index while somebody writes: it belongs to the one who does.
 pub trait FacetIntake<H: Host>: Send {
@@ -304,12 +290,5 @@ impl<'a, H: Host> FacetWriters<'a, H> {
             })
         };
         self.writers.into_iter().map(finish).collect()
-    }
-}
-
-impl<H: Host> PartList<H> {
-    /// The parts as a facet sees them.
-    pub(crate) fn of_facet(&self, name: FacetName) -> LiveParts<'_, H> {
-        LiveParts::new(self, name)
     }
 }

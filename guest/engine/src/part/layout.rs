@@ -103,6 +103,17 @@ impl FileKind {
     }
 }
 
+/// What a facet is called, and its section in a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FacetName {
+    /// In manifests and messages.
+    pub name: &'static str,
+    /// The file of a part in a folder that holds it.
+    pub section: &'static str,
+    /// What that file begins with.
+    pub kind: FileKind,
+}
+
 /// A file of a part that is gone is damage. As `not-found` it would pass for an index that does not exist.
 pub(crate) fn gone(error: Error) -> Error {
     match error.kind() {

@@ -4,7 +4,7 @@ use super::Part;
 use super::dead::chunk::ChunkFile;
 use super::dead::record::{self, ChunkRecord};
 use super::dead::{DeadRows, Deaths, PartDead};
-use super::facet::Facets;
+use super::facet::{FacetName, Facets, LiveParts};
 use super::layout::MANIFEST;
 use super::loss::Quarantined;
 use super::name::PartName;
@@ -117,6 +117,11 @@ impl<H: Host> PartList<H> {
 
     pub(crate) fn get(&self, rank: Rank) -> Option<&Arc<Part<H>>> {
         self.parts.get(rank.0 as usize)
+    }
+
+    /// The parts as a facet sees them.
+    pub(crate) fn of_facet(&self, name: FacetName) -> LiveParts<'_, H> {
+        LiveParts::new(&self.parts, &self.deaths, name)
     }
 
     /// The parts with their ranks.

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+pub use facets::FacetState;
 pub(in crate::part) use facets::PartFacet;
 pub(crate) use tags::Shared;
 use tags::TagFiles;

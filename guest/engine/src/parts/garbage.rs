@@ -90,8 +90,8 @@ impl Garbage {
         }));
     }
 
-    /// Notes files of dead rows that leave the list with a version, and with an epoch; `since` tells the first
-    /// epoch that names one.
+    /// Notes files of dead rows that leave the list with a version, and with an epoch; `since` tells the
+    /// first epoch that names one.
     pub(crate) fn bury_dead(
         &mut self,
         files: impl IntoIterator<Item = ChunkFile>,

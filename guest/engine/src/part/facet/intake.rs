@@ -1,9 +1,8 @@
 //! All facets of an index, and a batch on its way in.
 
-use super::{FacetIntake, FacetName, Facets, NewBatch};
+use super::{FacetIntake, FacetName, Facets, LiveParts, NewBatch};
 use crate::error::Result;
 use crate::host::Host;
-use crate::part::PartList;
 
 /// What the facets of an index know of it as a whole. It belongs to who writes the index.
 pub(crate) struct Intake<H: Host>(Vec<(FacetName, Box<dyn FacetIntake<H>>)>);
@@ -14,17 +13,20 @@ impl<H: Host> Intake<H> {
         Self(facets.map(|it| (it.name(), it.intake())).collect())
     }
 
-    /// Lets all facets look at a batch before it is logged: the arrival numbers of rows that die by it,
-    /// ascending.
-    pub(crate) fn accept(
+    /// Lets all facets look at a batch before it is logged, each at the parts as `live` gives it them: the
+    /// arrival numbers of rows that die by it, ascending.
+    pub(crate) fn accept<'l>(
         &mut self,
         host: &H,
-        live: &PartList<H>,
+        live: impl Fn(FacetName) -> LiveParts<'l, H>,
         batch: &NewBatch<'_, H>,
-    ) -> Result<Vec<u64>> {
+    ) -> Result<Vec<u64>>
+    where
+        H: 'l,
+    {
         let mut died = Vec::new();
         for (name, facet) in &mut self.0 {
-            died.extend(facet.accept(host, &live.of_facet(*name), batch)?);
+            died.extend(facet.accept(host, &live(*name), batch)?);
         }
         died.sort_unstable();
         died.dedup();

@@ -3,11 +3,13 @@
 use super::{FacetName, FacetState};
 use crate::error::{Error, Result};
 use crate::host::{Extent, Host, PageSource};
+use crate::part::Part;
 use crate::part::arrival;
 use crate::part::block::Ordinal;
 use crate::part::column::PAYLOAD;
-use crate::part::{Part, PartList};
+use crate::part::dead::Deaths;
 use sidx_columns::Column;
+use std::sync::Arc;
 
 /// A part as a facet reads it.
 pub struct FacetPart<'a, H: Host> {
@@ -105,19 +107,24 @@ impl<'a, H: Host> FacetPart<'a, H> {
 
 /// The parts of an index as a facet reads them, in order of age.
 pub struct LiveParts<'a, H: Host> {
-    pub(crate) list: &'a PartList<H>,
+    pub(crate) parts: &'a [Arc<Part<H>>],
+    deaths: &'a Deaths<H>,
     name: FacetName,
 }
 
 impl<'a, H: Host> LiveParts<'a, H> {
-    pub(crate) fn new(list: &'a PartList<H>, name: FacetName) -> Self {
-        Self { list, name }
+    pub(crate) fn new(parts: &'a [Arc<Part<H>>], deaths: &'a Deaths<H>, name: FacetName) -> Self {
+        Self {
+            parts,
+            deaths,
+            name,
+        }
     }
 
     /// The parts.
     pub fn parts(&self) -> impl Iterator<Item = FacetPart<'a, H>> {
         let name = self.name;
-        let parts = self.list.parts.iter();
+        let parts = self.parts.iter();
         parts.map(move |part| FacetPart::new(part, name))
     }
 
@@ -126,7 +133,7 @@ impl<'a, H: Host> LiveParts<'a, H> {
     /// # Errors
     /// Everything that reading may bring.
     pub fn alive(&self, part: &FacetPart<'_, H>, rows: Vec<Ordinal>) -> Result<Vec<Ordinal>> {
-        match self.list.deaths.of(part.part.number()) {
+        match self.deaths.of(part.part.number()) {
             Some(dead) => dead.now.others(part.part, rows),
             None => Ok(rows),
         }

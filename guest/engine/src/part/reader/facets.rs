@@ -4,8 +4,12 @@
 use super::Part;
 use crate::error::Result;
 use crate::host::{Extent, Host, Medium};
-use crate::part::facet::{FacetName, FacetState};
+use crate::part::layout::FacetName;
+use std::any::Any;
 use std::sync::OnceLock;
+
+/// What an instance keeps of a facet of a part.
+pub type FacetState = Box<dyn Any + Send + Sync>;
 
 /// What a part has of a facet.
 pub(in crate::part) struct PartFacet {

@@ -3,8 +3,8 @@
 //!
 //! A snapshot has only those that died by entries before its log position: the row that took the place of
 //! another must not be lost where that other one is not. The later ones are kept here until a flush comes by
-//! them. A merge leaves out only what the snapshot has; of what else is dead in its inputs, some may be in its
-//! output, and are looked for there.
+//! them. A merge leaves out only what the snapshot has; what else is dead in its inputs is in its output, and
+//! is looked for there.
 
 use super::Introducer;
 use super::publish::Next;
@@ -368,7 +368,8 @@ fn check_left_out<H: Host>(
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "job {}: {missing} rows were left out, {stored} of them are dead in the snapshot and {later} died since",
+        "job {}: {missing} rows were left out, {stored} of which are dead in the snapshot and {later} died \
+         since",
         job.id
     )))
 }

@@ -111,7 +111,8 @@ impl<H: Host> Introducer<H> {
             .map_err(|_| Error::invalid("the batch has more rows than 32 bits count; split it"))?;
         let next_id = self.next_id;
         let batch = checked.of_facets(next_id);
-        let died = self.intake(live).accept(host, live, &batch)?;
+        let parts = |name| live.of_facet(name);
+        let died = self.intake(live).accept(host, parts, &batch)?;
         let receipt = Receipt {
             first_id: self.next_id,
             rows,

@@ -15,7 +15,6 @@ use crate::parts::snapshot::Snapshot;
 use crate::parts::verify::{self, Seen};
 use sidx_log::Term;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a repair goes out from.
@@ -175,55 +174,75 @@ fn missing_rows(first: u64, end: u64) -> LostEntries {
     }
 }
 
+/// The parts that are there, whoever made them.
+struct Present {
+    /// Those that can be read, the best of each that overlap first: whether it is damaged, its term, how many
+    /// ids it has, its name, its first and last id.
+    found: Vec<(
+        bool,
+        Reverse<Term>,
+        Reverse<u64>,
+        Reverse<PartName>,
+        u64,
+        u64,
+    )>,
+    unreadable: Vec<PartName>,
+    next_part: u64,
+    /// Above all of theirs, or the same.
+    term: Term,
+}
+
+impl Present {
+    fn find<H: Host>(host: &Arc<H>, facets: &Facets<H>, term: Term) -> Result<Self> {
+        let mut present = Self {
+            found: Vec::new(),
+            unreadable: Vec::new(),
+            next_part: 0,
+            term,
+        };
+        for directory in [PARTS, QUARANTINE] {
+            for entry in host.list_files(directory, Medium::Durable)? {
+                let Some(stored) = StoredName::parse(&entry) else {
+                    continue;
+                };
+                present.next_part = present.next_part.max(stored.number().saturating_add(1));
+                present.term = present.term.max(stored.term());
+                if let (StoredName::Part(name), PARTS) = (stored, directory) {
+                    present.add(host, facets, name)?;
+                }
+            }
+        }
+        present.found.sort_unstable();
+        Ok(present)
+    }
+
+    fn add<H: Host>(&mut self, host: &Arc<H>, facets: &Facets<H>, name: PartName) -> Result<()> {
+        let part = match Part::open(host, name, Medium::Durable) {
+            Ok(part) => part,
+            // Never finished: its manifest is written last.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                self.unreadable.push(name);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let is_damaged = !verify::part_damage(&**host, facets, &part)?.is_empty();
+        let (first, last) = (part.summary().first_id, part.summary().last_id);
+        let (term, name) = (Reverse(name.term), Reverse(name));
+        let ids = Reverse(last - first);
+        self.found.push((is_damaged, term, ids, name, first, last));
+        Ok(())
+    }
+}
+
 /// A snapshot of the parts that are there. Where one covers the element ids of others it was merged from
 /// them; of those that overlap sound ones are taken before damaged ones, those of a later term before earlier
 /// ones, and then the one with most ids.
-fn made_up<H: Host>(
-    host: &Arc<H>,
-    facets: &Facets<H>,
-    epoch: u64,
-    mut term: Term,
-) -> Result<Snapshot> {
-    let (mut found, mut unreadable) = (Vec::new(), Vec::new());
-    let mut next_part = 0;
-    for directory in [PARTS, QUARANTINE] {
-        for entry in host.list_files(directory, Medium::Durable)? {
-            let Some(stored) = StoredName::parse(&entry) else {
-                continue;
-            };
-            next_part = next_part.max(stored.number().saturating_add(1));
-            term = term.max(stored.term());
-            let StoredName::Part(name) = stored else {
-                continue;
-            };
-            if directory != PARTS {
-                continue;
-            }
-            let part = match Part::open(host, name, Medium::Durable) {
-                Ok(part) => part,
-                // Never finished: its manifest is written last.
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    unreadable.push(name);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let is_sound = verify::part_damage(&**host, facets, &part)?.is_empty();
-            let (first, last) = (part.summary().first_id, part.summary().last_id);
-            found.push((
-                !is_sound,
-                Reverse(name.term),
-                Reverse(last - first),
-                Reverse(name),
-                first,
-                last,
-            ));
-        }
-    }
-    found.sort_unstable();
+fn made_up<H: Host>(host: &Arc<H>, facets: &Facets<H>, epoch: u64, term: Term) -> Result<Snapshot> {
+    let present = Present::find(host, facets, term)?;
     let mut taken: Vec<(u64, u64, PartName)> = Vec::new();
-    for (.., Reverse(name), first, last) in found {
+    for (.., Reverse(name), first, last) in present.found {
         let overlaps = |(from, to, _): &(u64, u64, _)| *from <= last && first <= *to;
         if !taken.iter().any(overlaps) {
             taken.push((first, last, name));
@@ -232,10 +251,8 @@ fn made_up<H: Host>(
     taken.sort_unstable();
     Ok(Snapshot {
         epoch,
-        term,
-        closed: false,
+        term: present.term,
         unsealed: true,
-        dropped: false,
         // Which names must stay taken nobody knows any more.
         fences: Snapshot::epochs(&**host)?.into_iter().collect(),
         next_element_id: taken.last().map_or(0, |(_, last, _)| last + 1),
@@ -243,16 +260,11 @@ fn made_up<H: Host>(
         parts: taken
             .into_iter()
             .map(|(_, _, name)| name)
-            .chain(unreadable)
+            .chain(present.unreadable)
             .map(|name| name.to_string())
             .collect(),
-        log_position: 0,
-        next_part,
-        since: Vec::new(),
-        left: None,
+        next_part: present.next_part,
         // Facets find out who is dead.
-        dead: Vec::new(),
-        counters: BTreeMap::new(),
-        quarantined: Vec::new(),
+        ..Snapshot::default()
     })
 }
