@@ -53,9 +53,14 @@ pub(crate) fn part_name(number: u64) -> String {
 /// The part that a file of the store belongs to.
 fn part_of(path: &str) -> Option<(u64, &str)> {
     let path = path.strip_prefix("parts/")?;
-    let (part, file) = path.split_once('/').unwrap_or((path, MANIFEST));
+    let alone = if path.contains(".dead-") {
+        path
+    } else {
+        MANIFEST
+    };
+    let (part, file) = path.split_once('/').unwrap_or((path, alone));
     // Behind the number is the term of the writer that made it, and how it is stored. A section of a part
-    // that is one file is called by a path below it.
+    // that is one file is called by a path below it. A file with its dead rows lies beside it.
     let number = part.split(['-', '.']).next()?;
     Some((u64::from_str_radix(number, 16).ok()?, file))
 }
@@ -195,6 +200,9 @@ mod tests {
         assert_eq!(damages.list()[0].lost, Some(Vec::new()));
         damages.note_file("parts/000000000000000c-00ff.part", "it is gone");
         assert_eq!(damages.list()[2].files, ["manifest.json"]);
+        let dead = "000000000000000c-00ff.dead-0000000000000001";
+        damages.note_file(&format!("parts/{dead}"), "it is cut");
+        assert_eq!(damages.list()[2].files, ["manifest.json", dead]);
         damages.keep(&[11, 12]);
         assert!(damages.has(11) && !damages.has(10));
         damages.forget([11, 12]);

@@ -128,7 +128,7 @@ pub struct Counters {
     pub merges: u64,
     /// Rows that they wrote.
     pub merged_rows: u64,
-    /// Rows that retention dropped.
+    /// Rows that they left out: those that retention dropped, and dead ones.
     pub dropped_rows: u64,
     /// Parts that retention dropped without writing anything in their place.
     pub dropped_parts: u64,

@@ -300,7 +300,11 @@ impl<H: Host> FacetWriter<H> for Writer<'_, H> {
 
 /// The payloads of batches that are in no part yet, each with its latest row.
 #[derive(Default)]
-struct Incoming(BTreeMap<Vec<u8>, u64>);
+struct Incoming {
+    kept: BTreeMap<Vec<u8>, u64>,
+    /// Those of the batch that was looked at last.
+    new: BTreeMap<Vec<u8>, u64>,
+}
 
 impl<H: Host> FacetIntake<H> for Incoming {
     fn accept(
@@ -310,22 +314,29 @@ impl<H: Host> FacetIntake<H> for Incoming {
         batch: &NewBatch<'_, H>,
     ) -> Result<Vec<u64>> {
         let column = host.read_column(batch.columns, 0)?;
+        self.new.clear();
         let mut died = Vec::new();
         for (payload, arrival) in payloads(&column)?.zip(batch.first_arrival..) {
-            match self.0.insert(payload.to_vec(), arrival) {
-                Some(before) => died.push(before),
+            let known = self.new.get(payload).or_else(|| self.kept.get(payload));
+            match known {
+                Some(before) => died.push(*before),
                 None => died.extend(older(host, live, payload)?),
             }
+            self.new.insert(payload.to_vec(), arrival);
         }
         Ok(died)
     }
 
+    fn keep(&mut self) {
+        self.kept.append(&mut self.new);
+    }
+
     fn added(&mut self) {
-        self.0.clear();
+        self.kept.clear();
     }
 
     fn forget(&mut self) {
-        self.0.clear();
+        self.kept.clear();
     }
 
     fn counts(&self, _rows: u64, died: u64) -> u64 {

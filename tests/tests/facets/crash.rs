@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use sidx_host::storage::DirectoryStore;
 use sidx_host::{Durability, Engine, Index, Result, Store};
 use sidx_tests::model::Row;
-use sidx_tests::simulated_disk::{Crash, SimulatedDisk};
+use sidx_tests::simulated_disk::{Crash, Fault, SimulatedDisk};
 use sidx_tests::subject::{NAME, batch, latest};
 
 use super::latest::{Latest, all_of, counted};
@@ -132,6 +132,33 @@ impl Life {
         (0..count).map(row).collect()
     }
 
+    /// Lives on with calls that fail, one or all from some on, and opens the index again.
+    fn suffer(&mut self, random: &mut SmallRng) {
+        let fault = [Fault::Io, Fault::NoSpace, Fault::ShortWrite][random.random_range(0..3)];
+        let call = self.disk.calls() + random.random_range(1..200);
+        self.disk.fail_at(call, fault, random.random());
+        for _ in 0..random.random_range(1..30) {
+            let before = self.batches.len();
+            // What fails may be there or not, and is judged when it is opened again.
+            if self.step(random).is_err() {
+                self.index = None;
+                self.after_kill = self.after_kill.min(before);
+                break;
+            }
+        }
+        self.disk.calm();
+        self.index = None;
+        self.open()
+            .unwrap_or_else(|error| panic!("after {fault:?}: {error}"));
+        let count = self.judge(self.after_kill).unwrap();
+        self.batches.truncate(count);
+        self.after_kill = count;
+        self.after_power = self.after_power.min(count);
+        let report = self.index.as_ref().unwrap().verify().unwrap();
+        assert_eq!(report["ok"], true, "{fault:?}: {report:#}");
+        self.assert_clean();
+    }
+
     /// Starts the next machine after the end of the last, and finds out what is left.
     fn recover(&mut self, random: &mut SmallRng) {
         for attempt in 0.. {
@@ -205,6 +232,9 @@ fn live(seed: u64, engine: Engine) {
         life.disk.record();
     }
     for _ in 0..CRASHES {
+        if random.random_bool(0.3) {
+            life.suffer(&mut random);
+        }
         let distance = 1 << random.random_range(0..10);
         life.disk
             .crash_at(life.disk.calls() + random.random_range(1..=distance));

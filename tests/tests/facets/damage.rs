@@ -30,15 +30,16 @@ fn filled(engine: Engine) -> Pair {
     pair
 }
 
-/// Flips a bit in the middle of a file, or cuts it, or removes it.
+/// Flips a bit in the first third of a file, or near its end where records are, or cuts it, or removes it.
 #[derive(Clone, Copy, Debug)]
 enum Harm {
     Flip,
+    FlipRecord,
     Cut,
     Remove,
 }
 
-const HARMS: [Harm; 3] = [Harm::Flip, Harm::Cut, Harm::Remove];
+const HARMS: [Harm; 4] = [Harm::Flip, Harm::FlipRecord, Harm::Cut, Harm::Remove];
 
 fn harm(path: &Path, harm: Harm) {
     let bytes = fs::read(path).unwrap();
@@ -47,6 +48,15 @@ fn harm(path: &Path, harm: Harm) {
             let mut bytes = bytes;
             let middle = bytes.len() / 3;
             bytes[middle] ^= 0x20;
+            fs::write(path, bytes).unwrap();
+        }
+        Harm::FlipRecord => {
+            let mut bytes = bytes;
+            let length = u32::from_le_bytes(bytes[bytes.len() - 12..][..4].try_into().unwrap());
+            // The number of the first block of a file with dead rows; somewhere in another.
+            let back = 12 + (length as usize).min(bytes.len() / 2) - 2;
+            let at = bytes.len() - back;
+            bytes[at] ^= 1;
             fs::write(path, bytes).unwrap();
         }
         Harm::Cut => fs::write(path, &bytes[..bytes.len() / 2]).unwrap(),
@@ -102,6 +112,97 @@ fn who_cannot_tell_which_rows_are_dead_gives_none_and_a_repair_finds_them_out_ag
         pair.subject.merge_all();
         pair.assert();
     });
+}
+
+#[test]
+fn a_row_of_a_damaged_part_may_die_without_stopping_anything_else() {
+    on_both(|engine, what| {
+        let mut pair = filled(engine);
+        // The log has it that more rows of the first part died.
+        pair.write(&rows(2_160, 25));
+        let path = pair.dead_files().remove(0);
+        pair.subject.leave();
+        harm(&path, what);
+        for _ in 0..2 {
+            pair.subject.enter();
+            let error = error_of(pair.subject.ask().keys(..1_000));
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{what:?}: {error}");
+            assert_eq!(keys_of(pair.subject.ask().keys(1_000..2_000)).len(), 150);
+            pair.subject.leave();
+        }
+        pair.subject.enter();
+        // A batch that lets none of its rows die is taken; the flush makes room whatever is damaged.
+        pair.write(&[Row::new(1, 5_000, "another").tag("n", 1)]);
+        pair.subject.flush();
+        let error = error_of(pair.subject.ask().keys(..1_000));
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{what:?}: {error}");
+        pair.subject.reopen();
+        let report = pair.subject.index().verify().unwrap();
+        assert_eq!(report["ok"], false, "{report:#}");
+        let report = pair.subject.index().salvage().unwrap();
+        assert_eq!(report.parts.len(), 1, "{report:?}");
+        assert_shows(pair.subject.index(), &pair.wanted);
+        pair.subject.reopen();
+        assert_shows(pair.subject.index(), &pair.wanted);
+        pair.subject.merge_all();
+        assert_shows(pair.subject.index(), &pair.wanted);
+    });
+}
+
+#[test]
+fn a_batch_that_is_refused_leaves_nothing_behind() {
+    on_both(|engine, what| {
+        let mut pair = filled(engine);
+        let part = first_part(&pair);
+        pair.subject.leave();
+        let kept = fs::read(part.join("latest.bin")).unwrap();
+        harm(&part.join("latest.bin"), what);
+        pair.subject.enter();
+        let again = [Row::new(1, 50, "payload 200").tag("n", 2)];
+        let refused = pair.subject.write_with(&again, sidx_host::Durability::Os);
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Corrupt, "{what:?}");
+        fs::write(part.join("latest.bin"), kept).unwrap();
+        // What the facet saw of the batch is not what it knows of the next one, which has its numbers.
+        for rows in [&[Row::new(1, 51, "new").tag("n", 0)][..], &again] {
+            if pair
+                .subject
+                .write_with(rows, sidx_host::Durability::Os)
+                .is_ok()
+            {
+                pair.wanted.write(rows);
+            }
+            assert_shows(pair.subject.index(), &pair.wanted);
+        }
+    });
+}
+
+#[test]
+fn rows_whose_successors_are_lost_do_not_come_back() {
+    for engine in [Engine::Native, Engine::Component] {
+        let mut pair = filled(engine);
+        // Rows of the second part die, too, so that it has dead rows of its own.
+        pair.write(&rows(2_200, 20));
+        pair.subject.flush();
+        assert_eq!(pair.dead_files().len(), 2);
+        let label = pair.subject.parts("file")[1]["part"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let part = sidx_tests::subject::part_folder(&pair.subject.path(), &label);
+        pair.subject.leave();
+        spoil(&part.join("keys.bin"));
+        let report = pair.subject.options().repair(false).unwrap();
+        assert_eq!(report["ok"], false);
+        pair.subject.enter();
+        // All of the second part is lost; what its rows had replaced stays dead.
+        let found = { pair.subject.ask().payload(true).allow_partial() }
+            .run()
+            .unwrap();
+        let found = sidx_tests::subject::read(found).unwrap();
+        let wanted = pair.wanted.all();
+        assert!(found.iter().all(|row| wanted.contains(row)));
+        assert_eq!(found.len(), wanted.len() - 130);
+    }
 }
 
 #[test]

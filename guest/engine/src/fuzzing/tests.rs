@@ -134,6 +134,7 @@ fn documents() {
             part: 1,
             stored: vec![dead(5, Medium::Durable)],
             now: vec![dead(301, Medium::Memory)],
+            unplaced: vec![77],
         }],
         quarantined: body.quarantined,
     };

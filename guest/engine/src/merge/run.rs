@@ -2,7 +2,7 @@
 //!
 //! Only keys and row numbers enter the component; payloads and tags are gathered from the pages of the
 //! inputs and encoded by the host, a block at a time. Memory is bounded by one block per input and one
-//! block of output.
+//! block of output, and by what facets keep of their inputs.
 
 use super::input::{Head, Input, Retain};
 use super::output::Output;

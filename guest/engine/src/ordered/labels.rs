@@ -12,6 +12,7 @@ use crate::part::facet::{
     Facet, FacetIntake, FacetName, FacetPart, FacetWriter, LiveParts, NewBatch, Origin,
 };
 use crate::part::layout::FileKind;
+use crate::part::manifest::ORDERED;
 use crate::part::{Part, PartList};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
@@ -20,7 +21,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub(crate) type Labels = BTreeMap<u64, String>;
 
 const NAME: FacetName = FacetName {
-    name: "ordered",
+    name: ORDERED,
     section: "labels.bin",
     kind: FileKind::Labels,
 };
@@ -64,12 +65,18 @@ impl<H: Host> Facet<H> for Ordered {
     }
 
     fn intake(&self) -> Box<dyn FacetIntake<H>> {
-        Box::new(KnownLabels(None))
+        Box::new(KnownLabels::default())
     }
 }
 
-/// Labels of all series, read when the first labelled batch comes.
-struct KnownLabels(Option<Labels>);
+/// What is known of labels while somebody writes.
+#[derive(Default)]
+struct KnownLabels {
+    /// Those of all series, read when the first labelled batch comes.
+    all: Option<Labels>,
+    /// Those of the batch that was looked at last.
+    new: Labels,
+}
 
 impl<H: Host> FacetIntake<H> for KnownLabels {
     /// Refuses labels that meet another one under the same id.
@@ -79,18 +86,19 @@ impl<H: Host> FacetIntake<H> for KnownLabels {
         live: &LiveParts<'_, H>,
         batch: &NewBatch<'_, H>,
     ) -> Result<Vec<u64>> {
+        self.new.clear();
         if batch.labels.is_empty() {
             return Ok(Vec::new());
         }
-        if self.0.is_none() {
+        if self.all.is_none() {
             let mut all = Labels::new();
             for part in live.parts() {
                 // Damaged labels of one part must not refuse the rows of all others.
                 all.extend(readable(part.part)?.0);
             }
-            self.0 = Some(all);
+            self.all = Some(all);
         }
-        let known = self.0.get_or_insert_default();
+        let known = self.all.get_or_insert_default();
         for (id, label) in batch.labels {
             if let Some(other) = known.get(id)
                 && other != label
@@ -98,12 +106,19 @@ impl<H: Host> FacetIntake<H> for KnownLabels {
                 return Err(label_conflict(*id, other, label));
             }
         }
-        known.extend(batch.labels.iter().map(|(id, label)| (*id, label.clone())));
+        self.new.clone_from(batch.labels);
         Ok(Vec::new())
     }
 
+    fn keep(&mut self) {
+        let new = std::mem::take(&mut self.new);
+        if let Some(all) = &mut self.all {
+            all.extend(new);
+        }
+    }
+
     fn forget(&mut self) {
-        self.0 = None;
+        self.all = None;
     }
 }
 

@@ -7,7 +7,7 @@ use crate::host::{ABSENT, Host};
 use crate::part::arrival;
 use crate::part::block::BlockPlace;
 use crate::part::dead::chunk::DeadBlock;
-use crate::part::dead::{DeadRows, Deaths};
+use crate::part::dead::{Deaths, PartDead};
 use crate::part::dictionary::Slices;
 use crate::part::reader::{Frame, OpenTagPage, TagFrame};
 use crate::part::{ColumnPlace, Part, PartList};
@@ -33,7 +33,8 @@ pub(crate) type Places<H> = Vec<Option<SlotPlace<H>>>;
 #[derive(Clone)]
 pub(crate) enum SlotPlace<H: Host> {
     Column(ColumnPlace),
-    Dead(DeadRows<H>),
+    /// Of the part with a number.
+    Dead(u64, PartDead<H>),
 }
 
 /// Metadata of what the slots are about in one frame.
@@ -52,10 +53,16 @@ impl<H: Host> SlotPlace<H> {
     pub(crate) fn page(&self, part: &Part<H>, frame: &Frame, block: BlockPlace) -> Result<u32> {
         match self {
             Self::Column(place) => part.page_of(frame, block, Some(*place)),
-            Self::Dead(dead) => match frame.block(block) {
-                Some(open) => Ok(dead.block(open.number)?.map_or(ABSENT, |dead| dead.page)),
-                None => Ok(ABSENT),
-            },
+            Self::Dead(number, dead) => {
+                dead.check_placed(*number)?;
+                match frame.block(block) {
+                    Some(open) => {
+                        let found = dead.now.block(open.number)?;
+                        Ok(found.map_or(ABSENT, |dead| dead.page))
+                    }
+                    None => Ok(ABSENT),
+                }
+            }
         }
     }
 
@@ -64,9 +71,10 @@ impl<H: Host> SlotPlace<H> {
             Self::Column(place) => {
                 SlotFrame::Column(part.tag_frame(frame, place.tag)?, place.column)
             }
-            Self::Dead(dead) => {
+            Self::Dead(number, dead) => {
+                dead.check_placed(*number)?;
                 let blocks = frame.blocks.iter();
-                let dead = blocks.map(|open| Ok(dead.block(open.number)?.copied()));
+                let dead = blocks.map(|open| Ok(dead.now.block(open.number)?.copied()));
                 SlotFrame::Dead(dead.collect::<Result<_>>()?)
             }
         })
@@ -138,7 +146,7 @@ impl<H: Host> Predicate<H> {
         });
         let dead = (columns.len()..self.filter.slot_count()).map(|_| {
             let dead = self.deaths.of(part.number());
-            dead.map(|dead| SlotPlace::Dead(dead.now.clone()))
+            dead.map(|dead| SlotPlace::Dead(part.number(), dead.clone()))
         });
         columns.chain(dead).collect()
     }
@@ -373,7 +381,7 @@ impl<H: Host> Facts for PartFacts<'_, H> {
         let Predicate { filter, deaths, .. } = self.predicate;
         if filter.is_dead(slot) {
             let dead = deaths.of(self.part.number())?;
-            return Some(dead_facts(dead.now.rows()));
+            return Some(dead_facts(dead.rows()));
         }
         let slot = filter.slots().get(slot)?;
         let column = self.part.column(&slot.name, slot.kind)?;

@@ -12,17 +12,25 @@
 //! replayed.
 
 pub(crate) mod chunk;
+mod deaths;
 pub(crate) mod record;
+
+pub(crate) use self::deaths::Deaths;
 
 use self::chunk::{Bitmaps, ChunkFile, DeadBlock, DeadChunk, chunk_of, ordinals};
 use super::Part;
 use super::block::{BlockNumber, Ordinal};
+use super::layout::part_label;
 use super::name::DeadName;
 use crate::error::{Error, Result};
 use crate::host::{Host, Medium};
 use sidx_columns::Bitmap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// What a chunk takes beside its pages, and the page of a block, at most.
+const CHUNK_BYTES: u64 = 1 << 10;
+const BLOCK_BYTES: u64 = 1 << 10 | 128;
 
 /// Dead rows of a part, as chunks in the order of its blocks.
 pub(crate) struct DeadRows<H: Host>(Vec<Arc<DeadChunk<H>>>);
@@ -46,11 +54,14 @@ impl<H: Host> DeadRows<H> {
         files: &[ChunkFile],
         known: Option<&PartDead<H>>,
     ) -> Self {
-        let known = known.map(|known| known.stored.0.iter().chain(&known.now.0));
+        let known = known.iter().flat_map(|known| known.chunks());
+        let known: BTreeMap<DeadName, _> = known.map(|chunk| (chunk.file.name, chunk)).collect();
         let of_file = |file: &ChunkFile| {
-            let found = known.clone().into_iter().flatten();
-            let found = found.clone().find(|chunk| chunk.file == *file).cloned();
-            found.unwrap_or_else(|| Arc::new(DeadChunk::new(host, *file)))
+            let found = known.get(&file.name).filter(|chunk| chunk.file == *file);
+            found.map_or_else(
+                || Arc::new(DeadChunk::new(host, *file)),
+                |chunk| Arc::clone(chunk),
+            )
         };
         Self(files.iter().map(of_file).collect())
     }
@@ -135,6 +146,51 @@ impl<H: Host> DeadRows<H> {
         Ok(others)
     }
 
+    /// Those of `part`, ascending, that are not among some stored earlier.
+    pub(crate) fn ordinals_beyond(&self, part: &Part<H>, earlier: &Self) -> Result<Vec<Ordinal>> {
+        let mut found = Vec::new();
+        for chunk in &self.0 {
+            let before = earlier.chunk(chunk.file.number);
+            if before.is_some_and(|before| before.file == chunk.file) {
+                continue;
+            }
+            for (number, mut bitmap) in chunk.bitmaps()? {
+                let first = first_row(part, number, &bitmap)?;
+                if let Some(mut known) = earlier.bitmap(number)? {
+                    if known.len() != bitmap.len() {
+                        return Err(misfit(part, number));
+                    }
+                    known.invert();
+                    bitmap.and_with(&known);
+                }
+                found.extend(ordinals(first, &bitmap));
+            }
+        }
+        Ok(found)
+    }
+
+    /// What the files take that [`with`](Self::with) would make, at most: their bytes, and how many there
+    /// are. Reads all that it would read.
+    pub(crate) fn cost(&self, part: &Part<H>, dead: &[Ordinal]) -> Result<(u64, u64)> {
+        let mut blocks: BTreeMap<u32, BTreeSet<BlockNumber>> = BTreeMap::new();
+        for row in dead {
+            let (frame, place, _) = part.row(*row)?;
+            if let Some(open) = frame.block(place) {
+                let chunk = blocks.entry(chunk_of(open.number)).or_default();
+                chunk.insert(open.number);
+            }
+        }
+        let mut bytes = 0;
+        for (number, blocks) in &blocks {
+            bytes += CHUNK_BYTES + BLOCK_BYTES * blocks.len() as u64;
+            if let Some(old) = self.chunk(*number) {
+                old.bitmaps()?;
+                bytes += old.file.size_bytes;
+            }
+        }
+        Ok((bytes, blocks.len() as u64))
+    }
+
     /// These rows of `part`, ascending, and those of `dead`, written as new chunks under `name`s as far as
     /// anything is new.
     pub(crate) fn with(
@@ -188,6 +244,15 @@ impl<H: Host> DeadRows<H> {
     }
 }
 
+/// The rows that are dead of a block of a part.
+pub(crate) fn rows_of<H: Host>(
+    part: &Part<H>,
+    number: BlockNumber,
+    dead: &Bitmap,
+) -> Result<Vec<Ordinal>> {
+    Ok(ordinals(first_row(part, number, dead)?, dead).collect())
+}
+
 /// The ordinal of the first row of a block, which must be as long as what is known of its dead rows.
 fn first_row<H: Host>(part: &Part<H>, number: BlockNumber, dead: &Bitmap) -> Result<Ordinal> {
     let frames = part.frames()?;
@@ -212,6 +277,9 @@ fn misfit<H: Host>(part: &Part<H>, block: BlockNumber) -> Error {
 pub(crate) struct PartDead<H: Host> {
     pub(crate) stored: DeadRows<H>,
     pub(crate) now: DeadRows<H>,
+    /// Arrival numbers of rows that died, and of which damage of the part, or of a file with its dead rows,
+    /// keeps from being known where they are: as long as there are any, nobody reads its rows.
+    pub(crate) unplaced: Vec<u64>,
 }
 
 impl<H: Host> Clone for PartDead<H> {
@@ -219,6 +287,7 @@ impl<H: Host> Clone for PartDead<H> {
         Self {
             stored: self.stored.clone(),
             now: self.now.clone(),
+            unplaced: self.unplaced.clone(),
         }
     }
 }
@@ -228,11 +297,53 @@ impl<H: Host> Default for PartDead<H> {
         Self {
             stored: DeadRows::default(),
             now: DeadRows::default(),
+            unplaced: Vec::new(),
         }
     }
 }
 
 impl<H: Host> PartDead<H> {
+    /// The same rows stored and now.
+    pub(crate) fn of_stored(stored: DeadRows<H>) -> Self {
+        Self {
+            now: stored.clone(),
+            stored,
+            unplaced: Vec::new(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.stored.is_empty() && self.now.is_empty() && self.unplaced.is_empty()
+    }
+
+    /// All chunks, those twice that are the same stored and now.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = &Arc<DeadChunk<H>>> {
+        self.stored.0.iter().chain(&self.now.0)
+    }
+
+    /// How many rows are dead now.
+    pub(crate) fn rows(&self) -> u64 {
+        self.now.rows().saturating_add(self.unplaced.len() as u64)
+    }
+
+    /// Notes rows that died without its being known where they are.
+    pub(crate) fn unplace(&mut self, arrivals: impl IntoIterator<Item = u64>) {
+        self.unplaced.extend(arrivals);
+        self.unplaced.sort_unstable();
+        self.unplaced.dedup();
+    }
+
+    /// Fails with `corrupt` where it is not known of all dead rows where they are.
+    pub(crate) fn check_placed(&self, number: u64) -> Result<()> {
+        match self.unplaced.len() {
+            0 => Ok(()),
+            count => Err(Error::corrupt(format!(
+                "{}: {count} rows died, and damage keeps from being known which; salvage it, or repair the index",
+                part_label(number)
+            ))),
+        }
+    }
+
     /// The same with other stored rows, where `later` are the rows that died since, ascending: chunks without
     /// any of them are as they are stored.
     pub(crate) fn with_stored(
@@ -247,88 +358,10 @@ impl<H: Host> PartDead<H> {
             differing.extend(frame.block(place).map(|open| chunk_of(open.number)));
         }
         let now = self.now.choose(&stored, |chunk| differing.contains(&chunk));
-        Ok(Self { stored, now })
-    }
-}
-
-/// What is dead of the parts of a list, by their numbers.
-pub(crate) struct Deaths<H: Host>(BTreeMap<u64, PartDead<H>>);
-
-impl<H: Host> Clone for Deaths<H> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<H: Host> Default for Deaths<H> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<H: Host> Deaths<H> {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// What is dead of a part; none where nothing is.
-    pub(crate) fn of(&self, part: u64) -> Option<&PartDead<H>> {
-        self.0.get(&part)
-    }
-
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (u64, &PartDead<H>)> + Clone {
-        self.0.iter().map(|(part, dead)| (*part, dead))
-    }
-
-    /// Says what is dead of a part.
-    pub(crate) fn set(&mut self, part: u64, dead: PartDead<H>) {
-        match dead.now.is_empty() && dead.stored.is_empty() {
-            true => drop(self.0.remove(&part)),
-            false => drop(self.0.insert(part, dead)),
-        }
-    }
-
-    /// Forgets what is dead of other parts than these.
-    pub(crate) fn keep(&mut self, parts: &[Arc<Part<H>>]) {
-        self.0
-            .retain(|number, _| parts.iter().any(|part| part.number() == *number));
-    }
-
-    /// Forgets a part.
-    pub(crate) fn remove(&mut self, part: u64) -> Option<PartDead<H>> {
-        self.0.remove(&part)
-    }
-
-    /// The rows that are dead in the snapshot of some parts, which merges may leave out.
-    pub(crate) fn stored_rows(&self, parts: &[u64]) -> u64 {
-        let dead = parts.iter().filter_map(|part| self.of(*part));
-        dead.map(|dead| dead.stored.rows()).sum()
-    }
-
-    /// The rows that are dead now of some parts.
-    pub(crate) fn rows_of(&self, parts: &[u64]) -> u64 {
-        let dead = parts.iter().filter_map(|part| self.of(*part));
-        dead.map(|dead| dead.now.rows()).sum()
-    }
-
-    /// The rows that are dead now.
-    pub(crate) fn rows(&self) -> u64 {
-        self.0.values().map(|dead| dead.now.rows()).sum()
-    }
-
-    /// All files, each once.
-    pub(crate) fn files(&self) -> BTreeMap<DeadName, ChunkFile> {
-        let parts = self.0.values();
-        let files = parts.flat_map(|dead| dead.stored.files().chain(dead.now.files()));
-        files.map(|file| (file.name, file)).collect()
-    }
-
-    /// What files in memory there are, and what they take.
-    pub(crate) fn in_memory(&self) -> (u64, u64) {
-        let files = self.files().into_values();
-        let memory = files.filter(|file| file.medium == Medium::Memory);
-        memory.fold((0, 0), |(files, bytes), file| {
-            (files + 1, bytes + file.size_bytes)
+        Ok(Self {
+            stored,
+            now,
+            unplaced: self.unplaced.clone(),
         })
     }
 }

@@ -145,7 +145,9 @@ pub struct FacetMade {
 /// What a facet knows of the whole index while somebody writes: it belongs to the one who does.
 pub trait FacetIntake<H: Host>: Send {
     /// Looks at a batch before it is logged: the arrival numbers of rows that die by it, older ones and some
-    /// of its own. Batches of one write come one after the other before any of them is in a part.
+    /// of its own. Batches of one write come one after the other before any of them is in a part. What it
+    /// learns of the batch counts from [`FacetIntake::keep`] on: the batch may yet be refused, and then the
+    /// next one begins with the same arrival number.
     ///
     /// # Errors
     /// `invalid-argument` for a batch that is refused.
@@ -156,13 +158,17 @@ pub trait FacetIntake<H: Host>: Send {
         batch: &NewBatch<'_, H>,
     ) -> Result<Vec<u64>>;
 
-    /// The batches that were accepted are in parts.
+    /// The batch that it looked at last will be logged.
+    fn keep(&mut self);
+
+    /// The batches that were kept are in parts.
     fn added(&mut self) {}
 
-    /// Batches that were accepted were never logged.
+    /// Batches that were kept were never logged.
     fn forget(&mut self);
 
-    /// By how much its counter in the snapshot grows with a batch of so many rows by which others died.
+    /// By how much its counter in the snapshot grows with a batch of so many rows by which others died. Only
+    /// where arrival numbers are kept: other indexes take rows that no log has.
     fn counts(&self, _rows: u64, _died: u64) -> u64 {
         0
     }

@@ -145,6 +145,7 @@ impl<H: Host> PartList<H> {
                     part,
                     stored: dead.stored.files().collect(),
                     now: dead.now.files().collect(),
+                    unplaced: dead.unplaced.clone(),
                 })
                 .collect(),
             quarantined: self.quarantined.clone(),
@@ -183,13 +184,14 @@ impl<H: Host> PartList<H> {
             }
         }
         let mut deaths = Deaths::default();
-        for PartDeadFiles { part, stored, now } in &names.dead {
-            let known = known.deaths.of(*part);
-            let dead = PartDead {
-                stored: DeadRows::of_files(host, stored, known),
-                now: DeadRows::of_files(host, now, known),
+        for dead in names.dead {
+            let known = known.deaths.of(dead.part);
+            let of_part = PartDead {
+                stored: DeadRows::of_files(host, &dead.stored, known),
+                now: DeadRows::of_files(host, &dead.now, known),
+                unplaced: dead.unplaced,
             };
-            deaths.set(*part, dead);
+            deaths.set(dead.part, of_part);
         }
         Ok(Self {
             facets: known.facets.clone(),
@@ -276,6 +278,8 @@ pub(crate) struct PartDeadFiles {
     pub(crate) part: u64,
     pub(crate) stored: Vec<ChunkFile>,
     pub(crate) now: Vec<ChunkFile>,
+    /// Arrival numbers of others.
+    pub(crate) unplaced: Vec<u64>,
 }
 
 /// A view as bytes.
@@ -299,7 +303,7 @@ enum PartRecord {
 }
 
 /// What is dead of a part, as it is read.
-type DeadRecord = record::PartRecord<Vec<ChunkRecord>, Vec<ChunkRecord>>;
+type DeadRecord = record::PartRecord<Vec<ChunkRecord>, Vec<ChunkRecord>, Vec<u64>>;
 
 impl PartNames {
     pub(crate) fn write(&self) -> Vec<u8> {
@@ -324,6 +328,7 @@ impl PartNames {
                 part: dead.part,
                 stored: Sequence(dead.stored.iter().copied().map(ChunkRecord::from)),
                 now: Sequence(dead.now.iter().copied().map(ChunkRecord::from)),
+                unplaced: Sequence(dead.unplaced.iter()),
             })),
             quarantined: Bytes(&quarantined),
         })
@@ -365,6 +370,7 @@ impl PartNames {
                 part: dead.part,
                 stored: files(dead.stored),
                 now: files(dead.now),
+                unplaced: dead.unplaced,
             }
         });
         Ok(Self {
@@ -417,6 +423,7 @@ mod tests {
                 part: 2,
                 stored: vec![file(7, Medium::Durable)],
                 now: vec![file(8, Medium::Memory)],
+                unplaced: vec![3, u64::MAX],
             }],
             quarantined: vec![Quarantined {
                 part: "log".to_owned(),

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use sidx_columns::ColumnType;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The facet of the ordered index.
+pub(crate) const ORDERED: &str = "ordered";
 /// Largest manifest that is read.
 const MANIFEST_BYTES_MAX: u64 = footer::METADATA_BYTES_MAX as u64;
 /// Bytes from the end of a part in one file that are read at first: most manifests are shorter.
@@ -45,6 +47,9 @@ pub(crate) struct Manifest {
     /// The roots of each facet that has any, by its name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) facets: BTreeMap<String, Vec<ExtentText>>,
+    /// Those of the ordered index, as manifests had them before there were facets; only read.
+    #[serde(default, skip_serializing)]
+    pub(super) labels: Vec<ExtentText>,
     pub(crate) tags: Vec<TagEntry>,
     pub(crate) files: Vec<FileEntry>,
 }
@@ -203,7 +208,11 @@ impl Manifest {
         };
         host.close_file(file);
         let (size, bytes) = bytes?;
-        let manifest: Self = unseal(&bytes, &path)?;
+        let mut manifest: Self = unseal(&bytes, &path)?;
+        let labels = std::mem::take(&mut manifest.labels);
+        if !labels.is_empty() {
+            manifest.facets.insert(ORDERED.to_owned(), labels);
+        }
         if let Some(size) = size {
             let metadata = bytes.len() as u64 + u64::from(footer::FOOTER_BYTES);
             let sections = manifest.size_bytes();

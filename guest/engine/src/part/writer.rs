@@ -266,6 +266,7 @@ impl<'h, H: Host> PartWriter<'h, H> {
             raw_bytes: self.raw_bytes,
             meta: meta.into(),
             facets,
+            labels: Vec::new(),
             tags,
             files,
         })?;

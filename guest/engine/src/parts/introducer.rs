@@ -18,6 +18,7 @@ use crate::merge::retention;
 use crate::merge::space::space_bytes;
 use crate::part::Part;
 use crate::part::PartList;
+use crate::part::dead::Deaths;
 use crate::part::facet::Intake;
 use crate::part::name::{DeadName, PartName, StoredName};
 use crate::parts::fences::Fences;
@@ -33,7 +34,6 @@ use std::sync::Arc;
 use self::counters::Counters;
 pub(crate) use self::deaths::Died;
 use self::deaths::LaterDeath;
-use self::publish::Next;
 
 /// What only the writer of an index knows.
 pub(crate) struct Introducer<H: Host> {
@@ -62,6 +62,10 @@ pub(crate) struct Introducer<H: Host> {
     dead_since: BTreeMap<DeadName, u64>,
     /// Rows that died by entries of the log behind the position of the snapshot.
     later: Vec<LaterDeath>,
+    /// What was dead in the snapshot when a job was planned.
+    bases: BTreeMap<u64, Deaths<H>>,
+    /// Files with dead rows of a change that is not done yet.
+    made_dead: Vec<(DeadName, Medium)>,
     counters: Counters,
     garbage: Garbage,
     /// There are no other parts that left the list and are still there.
@@ -98,6 +102,8 @@ impl<H: Host> Introducer<H> {
                 .collect(),
             dead_since: snapshot.dead_since(),
             later: Vec::new(),
+            bases: BTreeMap::new(),
+            made_dead: Vec::new(),
             counters: Counters::of(&snapshot.counters),
             garbage: Garbage::of(snapshot.left.as_deref().unwrap_or_default()),
             knows_garbage: snapshot.left.is_some(),
@@ -268,6 +274,7 @@ impl<H: Host> Introducer<H> {
         };
         self.next_job += 1;
         self.jobs.insert(job.id, job.clone());
+        self.bases.insert(job.id, live.deaths.clone());
         job
     }
 
@@ -301,20 +308,18 @@ impl<H: Host> Introducer<H> {
             .max()
             .copied();
         let log_position = self.log_position.max(log_end.unwrap_or(0));
-        let at = (parts.as_slice(), log_position);
-        let change = self.deaths_after(host, live, job, output.as_ref(), at)?;
-        let deaths = change.deaths;
-        let next = Next { parts, deaths };
+        let made = (job, output.as_ref());
+        let next = self.deaths_after(host, live, made, parts, log_position)?;
         let epoch = live.epoch + 1;
         let published = self.publish(host, live, &next, log_position);
-        self.check_published(published)?;
-        self.later = change.later;
+        self.check_published_dead(&**host, published)?;
         let since = |part| self.since.get(&part).copied().unwrap_or_default();
         self.garbage.bury(live, &job.inputs, since, epoch);
         for input in &job.inputs {
             self.log_ends.remove(input);
         }
         self.jobs.remove(&job.id);
+        self.bases.remove(&job.id);
         if job.flush {
             self.unflushed = Unflushed::of(&next.parts);
         }
@@ -346,6 +351,7 @@ impl<H: Host> Introducer<H> {
     pub(crate) fn abandon(&mut self, host: &H, job: &Job) -> Result<()> {
         // After a publish that failed in doubt, the newest snapshot may name the output.
         let planned = self.jobs.remove(&job.id);
+        self.bases.remove(&job.id);
         self.salvages.remove(&job.id);
         // What is removed is what was planned: the caller might name a live part.
         let (Some(job), None) = (planned, &self.poisoned) else {

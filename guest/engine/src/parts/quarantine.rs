@@ -4,12 +4,12 @@ use crate::error::{ErrorKind, Result};
 use crate::host::{Codec, Host, Medium};
 use crate::part::layout::{PARTS, QUARANTINE};
 use crate::part::loss::Quarantined;
-use crate::part::name::PartName;
+use crate::part::name::StoredName;
 
-/// Moves the parts of a list aside that are still in their place. Nothing happens to those that were
+/// Moves the parts of a list, and files with dead rows, aside that are still in their place. Nothing happens to those that were
 /// moved before, so it may be called on every opening.
 pub(crate) fn set_aside<H: Host>(host: &H, parts: &[Quarantined]) -> Result<()> {
-    let named = |part: &&Quarantined| PartName::parse(&part.part).is_some();
+    let named = |part: &&Quarantined| StoredName::parse(&part.part).is_some();
     let mut known: Option<Vec<String>> = None;
     for part in parts.iter().filter(named) {
         let known = match &mut known {

@@ -98,6 +98,7 @@ fn recover<H: Host>(host: &Arc<H>, facets: &Facets<H>, claim: &Claim) -> Result<
     // A power loss may have taken entries that were only handed to the operating system but whose
     // rows a flush has made durable: the log must go on behind the snapshot's position, never below.
     host.drop_log_before(introducer.log_position())?;
+    introducer.place_again(host, &mut live)?;
     replay::run(host, &mut introducer, &mut live, true)?;
     Ok(Recovered {
         live,
@@ -171,6 +172,7 @@ fn read_snapshot<H: Host>(
         damaged,
     } = open_parts(host, snapshot, to_write)?;
     let mut live = first_list(host, facets, snapshot, introducer.term(), parts, lost);
+    introducer.place_again(host, &mut live)?;
     replay::run(host, &mut introducer, &mut live, false)?;
     Ok(Recovered {
         live,

@@ -4,7 +4,7 @@
 mod basis;
 
 use self::basis::{Basis, LostEntries};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, OrDamage, Result};
 use crate::host::{Host, Medium, SalvagedLog};
 use crate::ordered::labels;
 use crate::part::Part;
@@ -12,6 +12,7 @@ use crate::part::PartList;
 use crate::part::facet::Facets;
 use crate::part::layout::{PARTS, QUARANTINE, part_label};
 use crate::part::loss::Quarantined;
+use crate::part::manifest::Manifest;
 use crate::part::name::{PartName, label_of};
 use crate::parts::introducer::Introducer;
 use crate::parts::quarantine;
@@ -111,27 +112,40 @@ fn mend<H: Host>(
     // Parts that are replaced here leave the list as well, and what is published first does not say so.
     introducer.know_garbage(false);
     let mut quarantined = snapshot.quarantined.clone();
-    let mut parts = Vec::new();
+    let (mut parts, mut replaced) = (Vec::new(), Vec::new());
+    let deaths = snapshot.deaths(host);
     for name in snapshot.part_names()? {
         let checked = check_part(host, facets, name, &mut introducer, &mut report)?;
+        if let (Some(old), Some(part)) = (checked.old, &checked.part)
+            && let Some(dead) = deaths.of(old.number())
+        {
+            replaced.push((old, dead.clone(), part.number()));
+        }
         parts.extend(checked.part);
         quarantined.extend(checked.lost);
     }
-    // What was saved of a part has its rows elsewhere, and a snapshot that was made up knows of none.
-    let is_there = |name: &String| parts.iter().any(|part| part.name().to_string() == *name);
-    let mut lost_deaths =
-        basis.log_needed_from.is_none() || !snapshot.dead.iter().all(|dead| is_there(&dead.part));
     let log_end = host.log_end()?;
     let lost_entries = lost_of_log(&log, introducer.log_position(), log_end, &mut report);
     let lost_entries = lost_entries.or_else(|| basis.missing_rows.clone());
     let mut live = first_list(host, facets, &snapshot, term, parts, Vec::new());
-    lost_deaths |= check_deaths(&live, &mut report)?;
-    if lost_deaths {
-        introducer.find_dead_again(host, &mut live)?;
+    let damaged = check_deaths(&live, &mut report)?;
+    let is_lost = facets.keep_arrivals() && basis.log_needed_from.is_none();
+    if is_lost {
+        let (problem, action) = (
+            "the snapshot that named them is gone",
+            "found out again from the rows of all parts; what facets count begins anew",
+        );
+        report.found("dead rows", problem, action);
+    }
+    if is_lost || !replaced.is_empty() || !damaged.is_empty() {
+        let unreadable: Vec<u64> = damaged.iter().map(|(part, _)| *part).collect();
+        introducer.repair_deaths(host, &mut live, &replaced, (&unreadable, is_lost))?;
     }
     if !report.damage.is_empty() {
         introducer.publish_quarantine(host, &mut live, quarantined)?;
         quarantine::set_aside(&**host, &live.quarantined)?;
+        let damaged: Vec<Quarantined> = damaged.into_iter().flat_map(|(_, files)| files).collect();
+        quarantine::set_aside(&**host, &damaged)?;
         introducer.clean_parts(&**host, &live);
         introducer.remove_unnamed(&**host, &live)?;
         repair_log(host, &mut introducer, &mut live, &log, lost_entries)?;
@@ -210,6 +224,7 @@ fn repair_settings<H: Host>(host: &H, facets: &Facets<H>, report: &mut Report) -
             Err(error) => error,
         },
     };
+    check_facets(host, facets)?;
     let settings = Settings::new(facets).sealed()?;
     match &object {
         None => host.put_object_if_absent(INDEX_OBJECT, &settings)?,
@@ -223,10 +238,34 @@ fn repair_settings<H: Host>(host: &H, facets: &Facets<H>, report: &mut Report) -
     Ok(())
 }
 
+/// Refuses an index whose parts have facets that this program does not: it would be told that it has none.
+fn check_facets<H: Host>(host: &H, facets: &Facets<H>) -> Result<()> {
+    for entry in host.list_files(PARTS, Medium::Durable)? {
+        let Some(name) = PartName::parse(&entry) else {
+            continue;
+        };
+        let Ok(manifest) = Manifest::read(host, name).or_damage()? else {
+            continue;
+        };
+        let is_known = |found: &&String| facets.iter().any(|it| it.name().name == **found);
+        if let Some(unknown) = manifest.facets.keys().find(|found| !is_known(found)) {
+            let text = format!(
+                "part {}: it has the facet {unknown:?}, which this program does not know; repair the index \
+                 with the program that made it",
+                part_label(name.number)
+            );
+            return Err(Error::new(ErrorKind::UnsupportedVersion, text));
+        }
+    }
+    Ok(())
+}
+
 /// A part that may stay or be replaced, and what is lost.
 struct CheckedPart<H: Host> {
     part: Option<Arc<Part<H>>>,
     lost: Option<Quarantined>,
+    /// The damaged part that it takes the place of.
+    old: Option<Part<H>>,
 }
 
 fn check_part<H: Host>(
@@ -250,14 +289,18 @@ fn check_part<H: Host>(
             return Ok(CheckedPart {
                 part: None,
                 lost: Some(lost),
+                old: None,
             });
         }
         Err(error) => return Err(error),
     };
     let damage = verify::part_damage(&**host, facets, &part)?;
     let Some(first) = damage.first() else {
-        let part = Some(Arc::new(part));
-        return Ok(CheckedPart { part, lost: None });
+        return Ok(CheckedPart {
+            part: Some(Arc::new(part)),
+            lost: None,
+            old: None,
+        });
     };
     let output = PartName {
         number: introducer.take_part_number(),
@@ -265,7 +308,8 @@ fn check_part<H: Host>(
         // What is saved keeps its form.
         form: name.form,
     };
-    let salvaged = salvage::run(&**host, facets, &part.without_filters(), output)?;
+    let old = part.without_filters();
+    let salvaged = salvage::run(&**host, facets, &old, output)?;
     let saved = salvaged.output.map_or(0, |output| output.rows);
     report.saved_rows += saved;
     let action = match (saved > 0, salvaged.lost.is_empty(), salvaged.is_lossy) {
@@ -289,21 +333,37 @@ fn check_part<H: Host>(
     Ok(CheckedPart {
         part,
         lost: Some(lost),
+        old: Some(old),
     })
 }
 
-/// Whether what is known of the dead rows of any part is damaged.
-fn check_deaths<H: Host>(live: &PartList<H>, report: &mut Report) -> Result<bool> {
-    let mut is_damaged = false;
+/// The parts of which it cannot be read which rows are dead, each with the files that are damaged.
+fn check_deaths<H: Host>(
+    live: &PartList<H>,
+    report: &mut Report,
+) -> Result<Vec<(u64, Vec<Quarantined>)>> {
+    let mut damaged = Vec::new();
     for part in &live.parts {
         let dead = live.deaths.of(part.number());
-        for found in verify::dead_damage(part, dead, &mut verify::Seen::default())? {
-            let action = "found out again from the rows of all parts";
-            report.found(part.label(), found.error, action);
-            is_damaged = true;
+        let found = verify::dead_damage(part, dead, &mut verify::Seen::default())?;
+        let action = "set aside; found out again from the rows of all parts, so that rows may be back whose \
+             younger ones are lost";
+        let files = found.iter().filter_map(|finding| {
+            Some(Quarantined {
+                part: finding.file.clone()?,
+                reason: finding.error.to_string(),
+                lost: Vec::new(),
+            })
+        });
+        let files: Vec<Quarantined> = files.collect();
+        for finding in &found {
+            report.found(part.label(), &finding.error, action);
+        }
+        if !found.is_empty() {
+            damaged.push((part.number(), files));
         }
     }
-    Ok(is_damaged)
+    Ok(damaged)
 }
 
 /// What is damaged of the log, and which entries are lost that no part holds.

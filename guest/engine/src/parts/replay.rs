@@ -9,6 +9,9 @@ use crate::parts::introducer::{Died, Introducer};
 use crate::parts::pressure::check_memory;
 use std::sync::Arc;
 
+/// Memory that a row takes which died by an entry, at most about.
+const DEAD_ROW_BYTES: u64 = 2 << 10;
+
 /// Entries on their way into the part list. Nobody sees them before all are there, so what is folded goes
 /// at once, and the list is changed once, however many entries there are.
 pub(crate) struct Replay<'a, H: Host> {
@@ -64,7 +67,10 @@ impl<'a, H: Host> Replay<'a, H> {
                 "log: an entry begins with element id {first_id}, at least {least} was expected"
             )));
         };
-        if self.may_flush && check_memory(&**self.host, checked.size_bytes).is_err() {
+        // Of each row that died a page may have to be written anew.
+        let dead_bytes = (self.died.len() + died.len()) as u64 * DEAD_ROW_BYTES;
+        let needed_bytes = checked.size_bytes.saturating_add(dead_bytes);
+        if self.may_flush && check_memory(&**self.host, needed_bytes).is_err() {
             self.hand_over()?;
             self.introducer.flush(self.host, self.live)?;
         }
@@ -103,7 +109,7 @@ impl<'a, H: Host> Replay<'a, H> {
         }
         self.introducer.append_replayed(self.live, &mut self.parts);
         let died = std::mem::take(&mut self.died);
-        self.introducer.let_die(self.host, self.live, &died)
+        self.introducer.let_die_again(self.host, self.live, &died)
     }
 
     /// Completes the replay.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Form, Host, Medium};
-use crate::part::dead::chunk::ChunkFile;
+use crate::part::dead::chunk::{CHUNK_ROWS, ChunkFile};
 use crate::part::dead::record::ChunkText;
 use crate::part::dead::{DeadRows, Deaths, PartDead};
 use crate::part::facet::Facets;
@@ -120,6 +120,9 @@ pub(crate) struct DeadOfPart {
     pub(crate) part: String,
     /// In the order of the blocks that they are about.
     pub(crate) files: Vec<ChunkText>,
+    /// Arrival numbers of further ones, ascending, that were not in any file when it was published.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unplaced: Vec<u64>,
 }
 
 /// A part, or a file with dead rows, that left the list: who has pinned an epoch that names it may read it.
@@ -319,10 +322,13 @@ impl Snapshot {
             let fits = |file: &ChunkFile| {
                 let name = file.name;
                 let is_known = name.serial < self.next_part && name.term <= self.term;
-                name.part == part.number && is_known && file.rows > 0
+                let rows = 1..=CHUNK_ROWS;
+                name.part == part.number && is_known && rows.contains(&file.rows)
             };
             let ascend = |pair: &[ChunkFile]| matches!(pair, [one, two] if one.number < two.number);
-            if files.is_empty() || !files.iter().all(fits) || !files.windows(2).all(ascend) {
+            let is_empty = files.is_empty() && dead.unplaced.is_empty();
+            let is_sorted = dead.unplaced.is_sorted_by(|one, two| one < two);
+            if is_empty || !is_sorted || !files.iter().all(fits) || !files.windows(2).all(ascend) {
                 let text = format!("its files of dead rows of {} are not in order", dead.part);
                 return Err(Error::corrupt(text));
             }
@@ -345,8 +351,9 @@ impl Snapshot {
             let files: Vec<ChunkFile> = dead.files.iter().filter_map(ChunkText::file).collect();
             if let Some(part) = PartName::parse(&dead.part) {
                 let stored = DeadRows::of_files(host, &files, None);
-                let now = stored.clone();
-                deaths.set(part.number, PartDead { stored, now });
+                let mut of_part = PartDead::of_stored(stored);
+                of_part.unplace(dead.unplaced.iter().copied());
+                deaths.set(part.number, of_part);
             }
         }
         deaths

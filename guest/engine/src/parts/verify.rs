@@ -163,6 +163,9 @@ pub(crate) fn dead_damage<H: Host>(
     let Some(dead) = dead else {
         return Ok(damage);
     };
+    if let Err(error) = dead.check_placed(part.number()) {
+        damage.push(Finding { file: None, error });
+    }
     for chunk in dead.stored.chunks() {
         seen.files += 1;
         note(&mut damage, chunk, chunk.check())?;

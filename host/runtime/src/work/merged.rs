@@ -9,7 +9,7 @@ pub struct Merged {
     pub parts: u64,
     /// Rows written to them.
     pub rows: u64,
-    /// Rows that retention dropped.
+    /// Rows that were left out: those that retention dropped, and dead ones.
     pub dropped_rows: u64,
     /// Bytes written.
     pub bytes_written: u64,

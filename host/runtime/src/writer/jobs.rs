@@ -217,7 +217,7 @@ impl Writer {
 
     /// Puts the outcome of a job into the part list. An outcome that is refused, because the instance
     /// that did the job did it wrong, or because the medium has no room for the snapshot, changes nothing.
-    fn introduce(&self, outcome: Outcome, space: &Space) -> Result<Outcome> {
+    fn introduce(&self, outcome: Outcome, space: &Arc<Space>) -> Result<Outcome> {
         let introduced = outcome.clone();
         let is_flush = outcome.job.flush;
         self.introduce_as(space, |introducer| {
@@ -230,20 +230,26 @@ impl Writer {
 
     fn introduce_as(
         &self,
-        space: &Space,
+        space: &Arc<Space>,
         introduce: impl FnOnce(&mut dyn Instance) -> Result<View>,
     ) -> Result<()> {
-        let refused = self.change(|introducer| match introduce(introducer) {
-            Ok(view) => {
-                // Before another batch is looked at: what was flushed is no longer in memory.
-                space.settle();
-                Ok((None, view))
+        let refused = self.change(|introducer| {
+            // What is known of dead rows is written now, as a part of the job.
+            introducer.session().set_space(Some(Arc::clone(space)));
+            let introduced = introduce(introducer);
+            introducer.session().set_space(None);
+            match introduced {
+                Ok(view) => {
+                    // Before another batch is looked at: what was flushed is no longer in memory.
+                    space.settle();
+                    Ok((None, view))
+                }
+                Err(error) if changes_nothing(error.kind()) && introducer.is_usable() => {
+                    let view = self.shared.views.newest();
+                    Ok((Some(error), View::clone(&view)))
+                }
+                Err(error) => Err(error),
             }
-            Err(error) if changes_nothing(error.kind()) && introducer.is_usable() => {
-                let view = self.shared.views.newest();
-                Ok((Some(error), View::clone(&view)))
-            }
-            Err(error) => Err(error),
         })?;
         refused.map_or(Ok(()), Err)
     }

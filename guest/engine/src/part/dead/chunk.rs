@@ -11,11 +11,14 @@ use crate::host::{Codec, Extent, Host, Medium};
 use crate::wire::{self, Reader, Sequence};
 use sidx_columns::{Bitmap, Column, ColumnType, ValueType, Values};
 use sidx_kernels::{Page, encode_unfiltered};
+use sidx_log::checksum::crc32c;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 /// Blocks of one file.
 pub(crate) const CHUNK_BLOCKS: u32 = 64;
+/// Most rows of one file.
+pub(crate) const CHUNK_ROWS: u64 = CHUNK_BLOCKS as u64 * BLOCK_ROWS as u64;
 /// Bytes from the end of the file that are read at first: more than its record has.
 const FIRST_READ_BYTES: u32 = 4 << 10;
 /// Version of the record.
@@ -249,12 +252,19 @@ fn encode(dead: &Bitmap) -> Result<Vec<u8>> {
 }
 
 fn write_record(records: &[(u32, u32, ExtentRecord)]) -> Vec<u8> {
-    wire::write(&(VERSION, Sequence(records.iter())))
+    let mut record = wire::write(&(VERSION, Sequence(records.iter())));
+    let checksum = crc32c(&record);
+    record.extend_from_slice(&checksum.to_le_bytes());
+    record
 }
 
 /// Reads what [`write_record`] wrote of the chunk with a number: ascending blocks of it, with dead rows.
 fn read_record(bytes: &[u8], number: u32) -> Result<Vec<(u32, u32, ExtentRecord)>> {
+    let (bytes, checksum) = bytes.split_last_chunk::<4>().unwrap_or((bytes, &[0; 4]));
     let mut reader = Reader::new(bytes, "record of dead rows");
+    if crc32c(bytes) != u32::from_le_bytes(*checksum) {
+        return Err(reader.fault("its checksum is that of other bytes"));
+    }
     let version: u8 = reader.read()?;
     if version != VERSION {
         return Err(reader.fault(&format!("version {version}")));
@@ -312,8 +322,14 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(read(&bytes[..cut], 1).is_err());
         }
-        for damaged in wire::with_huge_numbers(&bytes) {
-            let _ = read(&damaged, 1);
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(read(&damaged, 1).is_err(), "{at}");
+        }
+        for damaged in wire::with_huge_numbers(&bytes[..bytes.len() - 4]) {
+            let sealed = [&damaged[..], &crc32c(&damaged).to_le_bytes()].concat();
+            let _ = read(&sealed, 1);
         }
         for wrong in [
             vec![],

@@ -8,11 +8,12 @@ use sidx_log::Term;
 
 /// What is dead of a part, in a view.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct PartRecord<S, N> {
+pub(crate) struct PartRecord<S, N, U> {
     /// Its number.
     pub(crate) part: u64,
     pub(crate) stored: S,
     pub(crate) now: N,
+    pub(crate) unplaced: U,
 }
 
 /// A chunk in a view.

@@ -33,12 +33,17 @@ impl<H: Host> Intake<H> {
         Ok(died)
     }
 
-    /// The batches that were accepted are in parts.
+    /// The batch that they looked at last will be logged.
+    pub(crate) fn keep(&mut self) {
+        self.0.iter_mut().for_each(|(_, facet)| facet.keep());
+    }
+
+    /// The batches that were kept are in parts.
     pub(crate) fn added(&mut self) {
         self.0.iter_mut().for_each(|(_, facet)| facet.added());
     }
 
-    /// Batches that were accepted were never logged.
+    /// Batches that were kept were never logged.
     pub(crate) fn forget(&mut self) {
         self.0.iter_mut().for_each(|(_, facet)| facet.forget());
     }

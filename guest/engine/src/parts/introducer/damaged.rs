@@ -92,9 +92,10 @@ impl<H: Host> Introducer<H> {
             .ok_or_else(|| Error::invalid(format!("job {} lost its input", job.id)))?;
         let lost = lost(input, &damage, outcome.rows, outcome.dropped_rows)?;
         let output = outcome::open_salvaged(host, live, &outcome)?;
-        let mut next = Next::of(live);
+        let mut next = Next::of(live, self.later.clone());
         next.parts.splice(at..=at, output.clone());
-        let later = self.deaths_salvaged(host, live, input, &mut next, output.as_ref())?;
+        self.deaths_salvaged(host, live, (input, output.as_ref()), &mut next)
+            .map_err(|error| self.give_up_dead(&**host, job, error))?;
         let quarantined = [live.quarantined.clone(), vec![lost.clone()]].concat();
         let (version, epoch) = (live.version + 1, live.epoch + 1);
         let mut snapshot = self.snapshot(epoch, &next, self.log_position, &quarantined);
@@ -104,8 +105,7 @@ impl<H: Host> Introducer<H> {
             left.extend(leaving.filter(|left| left.part != lost.part));
         }
         let published = snapshot.publish(&**host);
-        self.check_published(published)?;
-        self.later = later;
+        self.check_published_dead(&**host, published)?;
         self.jobs.remove(&job.id);
         self.salvages.remove(&job.id);
         self.garbage.bury_damaged(lost, version, epoch);

@@ -1,5 +1,6 @@
 //! Batches on their way in: room, ids, log, parts in memory.
 
+use super::deaths::Located;
 use super::{Died, Introducer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, LogDurability, Medium};
@@ -20,6 +21,8 @@ struct Accepted<C> {
     batch: Checked<C>,
     /// The arrival numbers of the rows that die by it, ascending.
     died: Vec<u64>,
+    /// Where those of them are that were there before.
+    located: Located,
 }
 
 impl<H: Host> Introducer<H> {
@@ -46,7 +49,7 @@ impl<H: Host> Introducer<H> {
         let mut accepted = Vec::new();
         let mut promised = Demand::default();
         for batch in batches {
-            match self.accept(&**host, live, batch, promised) {
+            match self.accept(&**host, live, batch, (promised, first_id)) {
                 Ok((receipt, batch, demand)) => {
                     promised = demand;
                     accepted.push(batch);
@@ -58,7 +61,7 @@ impl<H: Host> Introducer<H> {
         if !accepted.is_empty() {
             match self.log(&**host, live, &accepted) {
                 Ok(log_end) => {
-                    let added = self.add_all(host, live, &accepted, log_end);
+                    let added = self.add_all(host, live, accepted, log_end);
                     self.poison_on_error(added)?;
                     self.intake(live).added();
                 }
@@ -90,13 +93,13 @@ impl<H: Host> Introducer<H> {
     }
 
     /// Checks a batch and gives it its ids. `promised` is what batches of the same call need, which is
-    /// returned with what this one needs.
+    /// returned with what this one needs; rows from `first_new` on are theirs.
     fn accept(
         &mut self,
         host: &H,
         live: &PartList<H>,
         batch: Batch<H::Columns>,
-        promised: Demand,
+        (promised, first_new): (Demand, u64),
     ) -> Result<(Receipt, Accepted<H::Columns>, Demand)> {
         let checked = batch::check(host, batch)?;
         if live.facets.keep_arrivals() && checked.durability == Durability::None {
@@ -110,21 +113,26 @@ impl<H: Host> Introducer<H> {
         let rows = u32::try_from(checked.keys.len())
             .map_err(|_| Error::invalid("the batch has more rows than 32 bits count; split it"))?;
         let next_id = self.next_id;
-        let batch = checked.of_facets(next_id);
+        let end = next_id.checked_add(u64::from(rows));
+        let end = end.ok_or_else(|| Error::invalid("element ids are used up"))?;
         let parts = |name| live.of_facet(name);
+        let batch = checked.of_facets(next_id);
         let died = self.intake(live).accept(host, parts, &batch)?;
+        let older = died.partition_point(|arrival| *arrival < first_new);
+        let located = Located::find(host, live, died.get(..older).unwrap_or_default())?;
+        let demand = demand.and(located.demand);
+        check_room(&host.usage(), self.flush_need(live), demand)?;
+        self.intake(live).keep();
         let receipt = Receipt {
             first_id: self.next_id,
             rows,
         };
-        self.next_id = self
-            .next_id
-            .checked_add(u64::from(rows))
-            .ok_or_else(|| Error::invalid("element ids are used up"))?;
+        self.next_id = end;
         let accepted = Accepted {
             first_id: receipt.first_id,
             batch: checked,
             died,
+            located,
         };
         Ok((receipt, accepted, demand))
     }
@@ -166,23 +174,28 @@ impl<H: Host> Introducer<H> {
         &mut self,
         host: &Arc<H>,
         live: &mut Arc<PartList<H>>,
-        accepted: &[Accepted<H::Columns>],
+        accepted: Vec<Accepted<H::Columns>>,
         log_end: u64,
     ) -> Result<()> {
-        let mut died = Died::new();
+        let (mut died, mut located) = (Died::new(), Located::default());
+        let first_new = accepted.first().map_or(u64::MAX, |first| first.first_id);
         for one in accepted {
             self.add(host, live, one.first_id, &one.batch, log_end)?;
             let rows = one.batch.keys.len() as u64;
             self.count(live, log_end, rows, one.died.len() as u64);
             died.extend(one.died.iter().map(|arrival| (*arrival, log_end)));
+            located.add(one.located);
         }
-        self.let_die(host, live, &died)?;
+        self.let_die(host, live, (located, first_new), &died)?;
         self.fold(host, live);
         Ok(())
     }
 
     /// Counts a batch, whose entry of the log ends at a position, and by which so many rows died.
     pub(crate) fn count(&mut self, live: &PartList<H>, position: u64, rows: u64, died: u64) {
+        if !live.facets.keep_arrivals() {
+            return;
+        }
         let counts: Vec<_> = self.intake(live).counts(rows, died).collect();
         for (name, count) in counts {
             self.counters.add(position, name, count);
@@ -223,7 +236,8 @@ impl<H: Host> Introducer<H> {
                 .map(|input| input.number())
                 .collect();
             // Whatever hinders it, as before.
-            let Ok(change) = self.deaths_folded(host, live, &inputs, &part) else {
+            let folded = self.deaths_folded(host, live, &inputs, &part, parts);
+            let Ok(next) = folded else {
                 if let Some(end) = self.log_ends.remove(&part.number()) {
                     let ends = inputs.iter().map(|input| (*input, end));
                     self.log_ends.extend(ends);
@@ -233,16 +247,8 @@ impl<H: Host> Introducer<H> {
                 let _ = host.remove_files(&path, Medium::Memory);
                 return;
             };
-            self.later = change.later;
             self.garbage.bury(live, &inputs, |_| live.epoch, live.epoch);
-            self.bury_dead_files(live, &change.deaths, live.epoch);
-            *live = Arc::new(PartList {
-                version: live.version + 1,
-                parts,
-                deaths: change.deaths,
-                unreadable: Vec::new(),
-                ..PartList::clone(live)
-            });
+            self.put_in_memory(live, next);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Snapshots on their way out: the part list as the next epoch.
 
 use super::Introducer;
+use super::deaths::LaterDeath;
 use crate::error::{ErrorKind, Result};
 use crate::host::{Host, Medium};
 use crate::part::dead::Deaths;
@@ -9,20 +10,24 @@ use crate::part::loss::Quarantined;
 use crate::part::name::DeadName;
 use crate::part::{Part, PartList};
 use crate::parts::snapshot::{DeadOfPart, LeftPart, Snapshot};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The parts of the next epoch, and what is dead of them.
 pub(crate) struct Next<H: Host> {
     pub(crate) parts: Vec<Arc<Part<H>>>,
     pub(crate) deaths: Deaths<H>,
+    /// Rows that died, and are in no file of the store as such.
+    pub(super) later: Vec<LaterDeath>,
 }
 
 impl<H: Host> Next<H> {
     /// Those of a list.
-    pub(crate) fn of(live: &PartList<H>) -> Self {
+    pub(super) fn of(live: &PartList<H>, later: Vec<LaterDeath>) -> Self {
         Self {
             parts: live.parts.clone(),
             deaths: live.deaths.clone(),
+            later,
         }
     }
 
@@ -40,6 +45,15 @@ impl<H: Host> Introducer<H> {
             Err(error) if error.kind() == ErrorKind::ResourceExhausted => Err(error),
             published => self.poison_on_error(published),
         }
+    }
+
+    /// The same for a list with files of dead rows of its own: they go where it is sure that nobody names them.
+    pub(super) fn check_published_dead<T>(&mut self, host: &H, published: Result<T>) -> Result<T> {
+        let checked = self.check_published(published);
+        if self.poisoned.is_none() && checked.is_err() {
+            self.undo_dead(host);
+        }
+        checked
     }
 
     /// Makes a list durable as the next epoch, which has absorbed the log up to a position.
@@ -71,10 +85,8 @@ impl<H: Host> Introducer<H> {
             since: self.since.get(&part.number()).copied().unwrap_or_default(),
             until: epoch,
         });
-        let stay = next.deaths.files();
-        let dead = live.deaths.files().into_values();
+        let dead = live.deaths.files_beside(&next.deaths).into_iter();
         let dead = dead.filter(|file| file.medium == Medium::Durable);
-        let dead = dead.filter(|file| !stay.contains_key(&file.name));
         let dead = dead.map(|file| LeftPart {
             part: file.name.to_string(),
             since: self.dead_since(file.name),
@@ -125,30 +137,42 @@ impl<H: Host> Introducer<H> {
             log_position,
             next_element_id: self.next_id,
             next_part: self.next_part,
-            dead: self.stored_dead(epoch, next),
+            dead: self.stored_dead(epoch, next, log_position),
             counters: self.counters.at(log_position),
             quarantined: quarantined.to_vec(),
         }
     }
 
-    fn stored_dead(&self, epoch: u64, next: &Next<H>) -> Vec<DeadOfPart> {
+    fn stored_dead(&self, epoch: u64, next: &Next<H>, log_position: u64) -> Vec<DeadOfPart> {
         let of_part = |part: &Arc<Part<H>>| {
             let dead = next.deaths.of(part.number())?;
             let since = |name| self.dead_since.get(&name).copied().unwrap_or(epoch);
             let files = dead.stored.files();
-            let files = files.map(|file| ChunkText::new(file, since(file.name)));
-            (files.len() > 0).then(|| DeadOfPart {
+            let later = { next.later.iter() }.filter(|later| later.part() == part.number());
+            // Those that the log still has are found again with its entries.
+            let in_log = later.clone().filter_map(|it| it.not_absorbed(log_position));
+            let in_log: BTreeSet<u64> = in_log.collect();
+            let unplaced = dead.unplaced.iter().copied();
+            let unplaced = unplaced.filter(|arrival| !in_log.contains(arrival));
+            let unplaced = unplaced.chain(later.filter_map(|it| it.absorbed(log_position)));
+            let dead = DeadOfPart {
                 part: part.name().to_string(),
-                files: files.collect(),
-            })
+                files: files
+                    .map(|file| ChunkText::new(file, since(file.name)))
+                    .collect(),
+                unplaced: unplaced.collect::<BTreeSet<u64>>().into_iter().collect(),
+            };
+            (!dead.files.is_empty() || !dead.unplaced.is_empty()).then_some(dead)
         };
         next.files().filter_map(of_part).collect()
     }
 
     /// Puts a list in place of another one as an epoch that was published, and notes what left it.
     pub(super) fn put_in_place(&mut self, live: &mut Arc<PartList<H>>, next: Next<H>, epoch: u64) {
+        self.made_dead.clear();
         self.bury_dead_files(live, &next.deaths, epoch);
         self.note_epoch(&next, epoch);
+        self.later = next.later;
         *live = Arc::new(PartList {
             version: live.version + 1,
             epoch,
@@ -160,16 +184,23 @@ impl<H: Host> Introducer<H> {
         });
     }
 
+    /// The same of a list that differs in memory only.
+    pub(super) fn put_in_memory(&mut self, live: &mut Arc<PartList<H>>, next: Next<H>) {
+        self.made_dead.clear();
+        self.bury_dead_files(live, &next.deaths, live.epoch);
+        self.later = next.later;
+        *live = Arc::new(PartList {
+            version: live.version + 1,
+            parts: next.parts,
+            deaths: next.deaths,
+            unreadable: Vec::new(),
+            ..PartList::clone(live)
+        });
+    }
+
     /// Notes files of dead rows that a list has, and its next version, of an epoch, does not.
     pub(super) fn bury_dead_files(&mut self, live: &PartList<H>, next: &Deaths<H>, epoch: u64) {
-        if live.deaths.is_empty() {
-            return;
-        }
-        let stay = next.files();
-        let files = live.deaths.files().into_values();
-        let gone: Vec<_> = { files }
-            .filter(|file| !stay.contains_key(&file.name))
-            .collect();
+        let gone = live.deaths.files_beside(next);
         let dead_since = &self.dead_since;
         let since = |name| dead_since.get(&name).copied().unwrap_or_default();
         self.garbage.bury_dead(gone, live.version + 1, since, epoch);
@@ -189,7 +220,7 @@ impl<H: Host> Introducer<H> {
             unreadable: Vec::new(),
             ..PartList::clone(live)
         });
-        let next = Next::of(live);
+        let next = Next::of(live, self.later.clone());
         self.publish(host, live, &next, self.log_position)?;
         self.put_in_place(live, next, epoch + 1);
         self.clean(&**host, live);

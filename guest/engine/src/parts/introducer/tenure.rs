@@ -106,7 +106,7 @@ impl<H: Host> Introducer<H> {
             fences: Default::default(),
             ..self.snapshot(
                 live.epoch,
-                &Next::of(live),
+                &Next::of(live, self.later.clone()),
                 self.log_position,
                 &live.quarantined,
             )

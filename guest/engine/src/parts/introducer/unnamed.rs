@@ -5,8 +5,9 @@ use crate::error::Result;
 use crate::host::{Host, Medium};
 use crate::part::layout::PARTS;
 use crate::part::loss::Quarantined;
-use crate::part::name::StoredName;
+use crate::part::name::{PartName, StoredName};
 use crate::part::{Part, PartList};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl<H: Host> Introducer<H> {
@@ -18,6 +19,13 @@ impl<H: Host> Introducer<H> {
         let readers = host.find_readers()?;
         let is_read = readers.epochs.iter().any(|epoch| *epoch < live.epoch);
         let dead = live.deaths.files();
+        // A part whose manifest cannot be read may yet be found to be sound.
+        let aside = live
+            .quarantined
+            .iter()
+            .filter_map(|lost| PartName::parse(&lost.part));
+        let aside: BTreeSet<u64> = aside.map(|name| name.number).collect();
+        let is_aside = |part: u64| aside.contains(&part);
         for entry in host.list_files(PARTS, Medium::Durable)? {
             let Some(name) = StoredName::parse(&entry) else {
                 continue;
@@ -28,7 +36,7 @@ impl<H: Host> Introducer<H> {
             };
             let is_live = match name {
                 StoredName::Part(_) => live.parts.iter().any(is_it),
-                StoredName::Dead(name) => dead.contains_key(&name),
+                StoredName::Dead(name) => dead.contains_key(&name) || is_aside(name.part),
             };
             if name.term() > self.term()
                 || is_live

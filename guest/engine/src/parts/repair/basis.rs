@@ -174,18 +174,20 @@ fn missing_rows(first: u64, end: u64) -> LostEntries {
     }
 }
 
+/// A part that is there: whether it is damaged, its term, how many ids it has, its name, its first and last id.
+type Candidate = (
+    bool,
+    Reverse<Term>,
+    Reverse<u64>,
+    Reverse<PartName>,
+    u64,
+    u64,
+);
+
 /// The parts that are there, whoever made them.
 struct Present {
-    /// Those that can be read, the best of each that overlap first: whether it is damaged, its term, how many
-    /// ids it has, its name, its first and last id.
-    found: Vec<(
-        bool,
-        Reverse<Term>,
-        Reverse<u64>,
-        Reverse<PartName>,
-        u64,
-        u64,
-    )>,
+    /// Those that can be read, the best of each that overlap first.
+    found: Vec<Candidate>,
     unreadable: Vec<PartName>,
     next_part: u64,
     /// Above all of theirs, or the same.
