@@ -282,3 +282,15 @@ fn no_crash_brings_a_row_back_or_takes_two() {
 fn no_crash_brings_a_row_back_or_takes_two_through_the_component() {
     live_often(Engine::Component, 6);
 }
+
+/// Tells what happened on the disk of a failed life that recorded it.
+impl Drop for Life {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.disk
+                .journal()
+                .iter()
+                .for_each(|line| eprintln!("{line}"));
+        }
+    }
+}

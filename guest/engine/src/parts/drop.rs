@@ -12,7 +12,7 @@ use crate::part::name::StoredName;
 use crate::parts::fences::Fences;
 use crate::parts::snapshot::Snapshot;
 use crate::parts::superseded::Superseded;
-use crate::parts::takeover::{self, is_newest};
+use crate::parts::takeover::{self, LogEnd, is_newest};
 use sidx_log::Term;
 use std::collections::BTreeMap;
 
@@ -84,7 +84,7 @@ fn claim_damaged<H: Host>(host: &H, before: &Snapshot, term: Term) -> Result<Opt
         Err(error) if is_overtaken(&error) => Ok(None),
         Err(error) => {
             // Nothing was acknowledged.
-            let _ = takeover::close(host, claim.epoch, term, false);
+            let _ = takeover::close(host, claim.epoch, term, LogEnd::Failed);
             Err(error)
         }
     }
@@ -116,7 +116,7 @@ fn drop_claimed<H: Host>(host: &H, claim: &Snapshot) -> Result<bool> {
         published => {
             if published.is_err() {
                 // Nothing was acknowledged.
-                let _ = takeover::close(host, claim.epoch, claim.term, true);
+                let _ = takeover::close(host, claim.epoch, claim.term, LogEnd::Ended);
             }
             published.map(|()| true)
         }

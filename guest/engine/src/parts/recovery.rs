@@ -13,7 +13,7 @@ use crate::parts::introducer::Introducer;
 use crate::parts::quarantine;
 use crate::parts::replay::{self, given_up};
 use crate::parts::snapshot::{INDEX_OBJECT, Settings, Snapshot};
-use crate::parts::takeover::{self, Claim, is_newest};
+use crate::parts::takeover::{self, Claim, LogEnd, is_newest};
 use crate::seal::unseal;
 use crate::types::Region;
 use crate::types::{DamagedFile, Mode};
@@ -51,7 +51,7 @@ fn open_to_write<H: Host>(host: &Arc<H>, facets: &Facets<H>) -> Result<Recovered
             recover(host, facets, &claim).or_else(|error| {
                 let term = claim.snapshot.term;
                 // Nobody was answered.
-                let _ = takeover::close_newest(&**host, term, true);
+                let _ = takeover::close_newest(&**host, term, LogEnd::Ended);
                 match error.kind() {
                     ErrorKind::ResourceExhausted => open_pending(host, facets),
                     _ => Err(takeover::explained(&**host, term, error)),

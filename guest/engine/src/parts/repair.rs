@@ -20,7 +20,7 @@ use crate::parts::recovery::first_list;
 use crate::parts::replay::Replay;
 use crate::parts::salvage;
 use crate::parts::snapshot::{INDEX_OBJECT, Settings, Snapshot};
-use crate::parts::takeover;
+use crate::parts::takeover::{self, LogEnd};
 use crate::parts::verify;
 use crate::seal::unseal;
 use crate::types::Region;
@@ -86,7 +86,11 @@ pub(crate) fn run<H: Host>(host: &Arc<H>, facets: &Facets<H>, accept_loss: bool)
     let term = takeover::next_term(&**host, &basis.snapshot)?;
     let mended = mend(host, facets, &basis, (term, accept_loss), report);
     // Nothing more is asked of this writer.
-    let _ = takeover::close_newest(&**host, term, mended.is_ok());
+    let log = match mended.is_ok() {
+        true => LogEnd::Ended,
+        false => LogEnd::Failed,
+    };
+    let _ = takeover::close_newest(&**host, term, log);
     mended.map_err(|error| takeover::explained(&**host, term, error))
 }
 

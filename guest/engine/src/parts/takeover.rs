@@ -91,7 +91,7 @@ pub(crate) fn claim<H: Host>(host: &H, before: &Snapshot, term: Term) -> Result<
         Err(_) if !is_newest(host, snapshot.epoch)? => Ok(None),
         Err(error) => {
             // Nothing was acknowledged: so a damaged log, opened again and again, leaves no fences.
-            let _ = close(host, snapshot.epoch, term, false);
+            let _ = close(host, snapshot.epoch, term, LogEnd::Failed);
             Err(error)
         }
     }
@@ -113,7 +113,7 @@ pub(crate) fn claim_without_log<H: Host>(
     match is_newest(host, snapshot.epoch) {
         Ok(is_newest) => Ok(is_newest.then_some(snapshot)),
         Err(error) => {
-            let _ = close(host, snapshot.epoch, term, false);
+            let _ = close(host, snapshot.epoch, term, LogEnd::NotBegun);
             Err(error)
         }
     }
@@ -179,10 +179,21 @@ pub(crate) fn check_not_overtaken<H: Host>(host: &H, term: Term) -> Result<()> {
     }
 }
 
+/// How far a writer has come with ending the log of the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogEnd {
+    Ended,
+    /// The log is as it was found.
+    NotBegun,
+    /// A sync may have failed. The next one would succeed without what that was to bring to the medium, so
+    /// that the end must be written again, though the writer before had closed the index.
+    Failed,
+}
+
 /// Gives an index back: marks the newest snapshot of a writer as that of one who asks for nothing any more.
 /// Who takes over next leaves no fence. One that had not come as far as to end the log of the writer before
 /// leaves that to the next.
-pub(crate) fn close<H: Host>(host: &H, epoch: u64, term: Term, had_ended_log: bool) -> Result<()> {
+pub(crate) fn close<H: Host>(host: &H, epoch: u64, term: Term, log: LogEnd) -> Result<()> {
     let name = Snapshot::name(epoch);
     let Some(object) = host.get_object(&name)? else {
         return Ok(());
@@ -192,13 +203,17 @@ pub(crate) fn close<H: Host>(host: &H, epoch: u64, term: Term, had_ended_log: bo
         return Ok(());
     }
     snapshot.closed = true;
-    snapshot.unsealed &= !had_ended_log;
+    snapshot.unsealed = match log {
+        LogEnd::Ended => false,
+        LogEnd::NotBegun => snapshot.unsealed,
+        LogEnd::Failed => true,
+    };
     host.swap_object(&name, &object.version, &snapshot.sealed()?)?;
     Ok(())
 }
 
 /// The same for who does not know which of its epochs is the newest.
-pub(crate) fn close_newest<H: Host>(host: &H, term: Term, had_ended_log: bool) -> Result<()> {
+pub(crate) fn close_newest<H: Host>(host: &H, term: Term, log: LogEnd) -> Result<()> {
     let newest = Snapshot::epochs(host)?.pop();
-    newest.map_or(Ok(()), |epoch| close(host, epoch, term, had_ended_log))
+    newest.map_or(Ok(()), |epoch| close(host, epoch, term, log))
 }

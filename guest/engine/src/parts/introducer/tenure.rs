@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::part::PartList;
 use crate::parts::snapshot::Snapshot;
-use crate::parts::takeover::{self, Claim};
+use crate::parts::takeover::{self, Claim, LogEnd};
 use sidx_log::Term;
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ impl<H: Host> Introducer<H> {
         match host.log_end()? == log_end.max(self.log_position) {
             true => Ok(claim),
             false => {
-                let _ = takeover::close(host, claim.snapshot.epoch, self.term, true);
+                let _ = takeover::close(host, claim.snapshot.epoch, self.term, LogEnd::Ended);
                 Err(overtaken())
             }
         }
@@ -93,7 +93,7 @@ impl<H: Host> Introducer<H> {
         self.poisoned = Some(Error::new(ErrorKind::Other, text));
         match self.is_pending {
             true => Ok(()),
-            false => takeover::close(host, live.epoch, self.term, true),
+            false => takeover::close(host, live.epoch, self.term, LogEnd::Ended),
         }
     }
 
