@@ -20,6 +20,8 @@
 mod everywhere;
 #[path = "crash/lives.rs"]
 mod lives;
+#[path = "crash/opening.rs"]
+mod opening;
 #[path = "crash/removal.rs"]
 mod removal;
 #[path = "crash/rules.rs"]
