@@ -1,11 +1,14 @@
 //! The introducer: the only code that changes the part list. It gives element ids, writes the log and
 //! memory parts, and publishes snapshots.
 
+mod carried;
 mod counters;
 mod damaged;
 mod deaths;
 mod intake;
+mod next;
 mod publish;
+mod saved;
 mod tenure;
 mod unnamed;
 
@@ -33,7 +36,7 @@ use std::sync::Arc;
 
 use self::counters::Counters;
 pub(crate) use self::deaths::Died;
-use self::deaths::LaterDeath;
+use self::next::LaterDeath;
 
 /// What only the writer of an index knows.
 pub(crate) struct Introducer<H: Host> {

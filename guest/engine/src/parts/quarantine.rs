@@ -6,8 +6,8 @@ use crate::part::layout::{PARTS, QUARANTINE};
 use crate::part::loss::Quarantined;
 use crate::part::name::StoredName;
 
-/// Moves the parts of a list, and files with dead rows, aside that are still in their place. Nothing happens to those that were
-/// moved before, so it may be called on every opening.
+/// Moves the parts of a list, and files with dead rows, aside that are still in their place. Nothing happens
+/// to those that were moved before, so it may be called on every opening.
 pub(crate) fn set_aside<H: Host>(host: &H, parts: &[Quarantined]) -> Result<()> {
     let named = |part: &&Quarantined| StoredName::parse(&part.part).is_some();
     let mut known: Option<Vec<String>> = None;

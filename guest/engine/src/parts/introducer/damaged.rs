@@ -1,7 +1,7 @@
 //! Parts that are damaged: jobs plan around them, and salvages put what can be read in their place.
 
 use super::Introducer;
-use super::publish::Next;
+use super::next::Next;
 use crate::error::{Error, Result};
 use crate::host::{Host, Medium};
 use crate::merge::outcome;

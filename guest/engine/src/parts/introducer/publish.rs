@@ -1,7 +1,7 @@
 //! Snapshots on their way out: the part list as the next epoch.
 
 use super::Introducer;
-use super::deaths::LaterDeath;
+use super::next::Next;
 use crate::error::{ErrorKind, Result};
 use crate::host::{Host, Medium};
 use crate::part::dead::Deaths;
@@ -13,30 +13,6 @@ use crate::parts::snapshot::{DeadOfPart, LeftPart, Snapshot};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The parts of the next epoch, and what is dead of them.
-pub(crate) struct Next<H: Host> {
-    pub(crate) parts: Vec<Arc<Part<H>>>,
-    pub(crate) deaths: Deaths<H>,
-    /// Rows that died, and are in no file of the store as such.
-    pub(super) later: Vec<LaterDeath>,
-}
-
-impl<H: Host> Next<H> {
-    /// Those of a list.
-    pub(super) fn of(live: &PartList<H>, later: Vec<LaterDeath>) -> Self {
-        Self {
-            parts: live.parts.clone(),
-            deaths: live.deaths.clone(),
-            later,
-        }
-    }
-
-    fn files(&self) -> impl Iterator<Item = &Arc<Part<H>>> {
-        let parts = self.parts.iter();
-        parts.filter(|part| part.medium() == Medium::Durable)
-    }
-}
-
 impl<H: Host> Introducer<H> {
     /// After a publish that failed nobody knows whether there is such a snapshot, unless the medium had no
     /// room for it: then nothing has changed.
@@ -47,7 +23,8 @@ impl<H: Host> Introducer<H> {
         }
     }
 
-    /// The same for a list with files of dead rows of its own: they go where it is sure that nobody names them.
+    /// The same for a list with files of dead rows of its own: they go where it is sure that nobody names
+    /// them.
     pub(super) fn check_published_dead<T>(&mut self, host: &H, published: Result<T>) -> Result<T> {
         let checked = self.check_published(published);
         if self.poisoned.is_none() && checked.is_err() {
@@ -148,7 +125,7 @@ impl<H: Host> Introducer<H> {
             let dead = next.deaths.of(part.number())?;
             let since = |name| self.dead_since.get(&name).copied().unwrap_or(epoch);
             let files = dead.stored.files();
-            let later = { next.later.iter() }.filter(|later| later.part() == part.number());
+            let later = { next.later.iter() }.filter(|later| later.part == part.number());
             // Those that the log still has are found again with its entries.
             let in_log = later.clone().filter_map(|it| it.not_absorbed(log_position));
             let in_log: BTreeSet<u64> = in_log.collect();

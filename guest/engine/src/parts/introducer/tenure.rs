@@ -2,7 +2,7 @@
 //! closing.
 
 use super::Introducer;
-use super::publish::Next;
+use super::next::Next;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::part::PartList;

@@ -174,7 +174,8 @@ fn missing_rows(first: u64, end: u64) -> LostEntries {
     }
 }
 
-/// A part that is there: whether it is damaged, its term, how many ids it has, its name, its first and last id.
+/// A part that is there: whether it is damaged, its term, how many ids it has, its name, its first and last
+/// id.
 type Candidate = (
     bool,
     Reverse<Term>,
