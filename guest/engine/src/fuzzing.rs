@@ -19,12 +19,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sidx_columns::{ColumnType, ValueType};
 use sidx_kernels::{Program, ProgramError, ValueRange};
+use sidx_log::checksum::crc32c;
 
 use crate::expression::{Literal, Template, parse, parse_literal};
 use crate::filter::{ColumnFacts, Facts, Filter, Verdict};
 use crate::ordered::batch::{Checked, Logged, read_header, write_header};
 use crate::ordered::labels::{Labels, page as labels, series_id};
 use crate::part::block::{Block, Ordinal};
+use crate::part::dead::chunk::{read_record, write_record};
 use crate::part::frame::{read_directory, read_frames, write_directory, write_frames};
 use crate::part::limits::LimitsText;
 use crate::part::list::PartNames;
@@ -151,6 +153,18 @@ pub fn labels(data: &[u8]) {
         labels::decode(&page, &mut again).unwrap();
     }
     assert_eq!(again, read);
+}
+
+/// The record of a file with dead rows, under a checksum that fits.
+pub fn dead_rows(data: &[u8]) {
+    let sealed = [data, &crc32c(data).to_le_bytes()[..]].concat();
+    for chunk in 0..4 {
+        let Ok(records) = read_record(&sealed, chunk) else {
+            continue;
+        };
+        let again = read_record(&write_record(&records), chunk).unwrap();
+        assert_eq!(again, records);
+    }
 }
 
 /// The header of a log entry.

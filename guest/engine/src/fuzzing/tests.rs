@@ -18,13 +18,14 @@ use crate::types::Region;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 10] = [
+const TARGETS: [Target; 11] = [
     ("manifest", manifest),
     ("snapshot", snapshot),
     ("frames", frames),
     ("blocks", blocks),
     ("tags", tags),
     ("labels", labels),
+    ("dead_rows", dead_rows),
     ("log_header", log_header),
     ("view", view),
     ("expression", expression),
@@ -84,19 +85,30 @@ fn write_seeds() {
     write("varint", "some", bytes);
 }
 
-/// Manifests and snapshots of the golden store, with and without their seal.
+/// Manifests and snapshots of the golden stores, with and without their seal.
 fn documents() {
-    let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/v1/store/golden");
-    let parts = ["0000000000000001", "0000000000000003"];
-    for part in parts {
-        let sealed = std::fs::read(store.join("parts").join(part).join("manifest.json")).unwrap();
-        let body: Manifest = unseal(&sealed, "manifest").unwrap();
-        write("manifest", &format!("sealed-{part}"), sealed);
-        write("manifest", part, serde_json::to_vec(&body).unwrap());
+    let stores = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/v1/store");
+    let mut body = Snapshot::default();
+    for name in ["latest", "golden"] {
+        for entry in std::fs::read_dir(stores.join(name).join("parts")).unwrap() {
+            let path = entry.unwrap().path();
+            let Ok(sealed) = std::fs::read(path.join("manifest.json")) else {
+                continue;
+            };
+            let label = path.file_name().unwrap().to_str().unwrap();
+            let part = format!("{name}-{}", &label[..16]);
+            let body: Manifest = unseal(&sealed, "manifest").unwrap();
+            write("manifest", &format!("sealed-{part}"), sealed);
+            write("manifest", &part, serde_json::to_vec(&body).unwrap());
+        }
+        let entries = std::fs::read_dir(stores.join(name)).unwrap();
+        let mut paths = entries.map(|entry| entry.unwrap().path());
+        let is_snapshot = |path: &PathBuf| path.extension().is_some_and(|it| it == "snapshot");
+        let sealed = std::fs::read(paths.find(is_snapshot).unwrap()).unwrap();
+        body = unseal(&sealed, "snapshot").unwrap();
+        write("snapshot", &format!("sealed-{name}"), sealed);
+        write("snapshot", name, serde_json::to_vec(&body).unwrap());
     }
-    let sealed = std::fs::read(store.join("0000000000000002.snapshot")).unwrap();
-    let mut body: Snapshot = unseal(&sealed, "snapshot").unwrap();
-    write("snapshot", "sealed", sealed);
     let reason = "manifest.json is gone".to_owned();
     let part = "0000000000000001".to_owned();
     body.quarantined.push(Quarantined {
@@ -201,6 +213,9 @@ fn records() {
         size_bytes: 0,
         durability: Durability::Sync,
     };
+    let dead = [(64, 1, EXTENT), (127, 8_192, EXTENT)];
+    let record = write_record(&dead);
+    write("dead_rows", "two", &record[..record.len() - 4]);
     write("log_header", "two", write_header(&checked, 77, &[]));
     write("log_header", "died", write_header(&checked, 77, &[3, 76]));
 }

@@ -48,7 +48,7 @@ pub(crate) struct Manifest {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) facets: BTreeMap<String, Vec<ExtentText>>,
     /// Those of the ordered index, as manifests had them before there were facets; only read.
-    #[serde(default, skip_serializing)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) labels: Vec<ExtentText>,
     pub(crate) tags: Vec<TagEntry>,
     pub(crate) files: Vec<FileEntry>,

@@ -100,7 +100,7 @@ impl<H: Host> DeadChunk<H> {
             let extents = host.append(&file, &page, &[page.len() as u32], Codec::None)?;
             let extent = extents.first().copied();
             let extent = extent.ok_or_else(|| Error::corrupt("the host returned no extent"))?;
-            records.push((block.get(), dead, ExtentRecord::from(extent)));
+            records.push((block.get(), dead, extent));
             rows += u64::from(dead);
         }
         let record = write_record(&records);
@@ -162,9 +162,9 @@ impl<H: Host> DeadChunk<H> {
                 self.file.rows, self.file.size_bytes
             )));
         }
-        let extents: Vec<Extent> = records.iter().map(|it| it.2.into()).collect();
+        let extents: Vec<Extent> = records.iter().map(|it| it.2).collect();
         let first = host.register_pages(file, &extents)?;
-        let block = |((block, rows, _), page): (&(u32, u32, ExtentRecord), u32)| DeadBlock {
+        let block = |((block, rows, _), page): (&BlockRecord, u32)| DeadBlock {
             number: BlockNumber(*block),
             rows: *rows,
             page,
@@ -251,15 +251,19 @@ fn encode(dead: &Bitmap) -> Result<Vec<u8>> {
     Ok(encoded.page)
 }
 
-fn write_record(records: &[(u32, u32, ExtentRecord)]) -> Vec<u8> {
-    let mut record = wire::write(&(VERSION, Sequence(records.iter())));
+/// What is stored of a block: its number, how many of its rows are dead, and their page.
+pub(crate) type BlockRecord = (u32, u32, Extent);
+
+pub(crate) fn write_record(records: &[BlockRecord]) -> Vec<u8> {
+    let stored = { records.iter() }.map(|it| (it.0, it.1, ExtentRecord::from(it.2)));
+    let mut record = wire::write(&(VERSION, Sequence(stored)));
     let checksum = crc32c(&record);
     record.extend_from_slice(&checksum.to_le_bytes());
     record
 }
 
 /// Reads what [`write_record`] wrote of the chunk with a number: ascending blocks of it, with dead rows.
-fn read_record(bytes: &[u8], number: u32) -> Result<Vec<(u32, u32, ExtentRecord)>> {
+pub(crate) fn read_record(bytes: &[u8], number: u32) -> Result<Vec<BlockRecord>> {
     let (bytes, checksum) = bytes.split_last_chunk::<4>().unwrap_or((bytes, &[0; 4]));
     let mut reader = Reader::new(bytes, "record of dead rows");
     if crc32c(bytes) != u32::from_le_bytes(*checksum) {
@@ -269,8 +273,10 @@ fn read_record(bytes: &[u8], number: u32) -> Result<Vec<(u32, u32, ExtentRecord)
     if version != VERSION {
         return Err(reader.fault(&format!("version {version}")));
     }
-    let records: Vec<(u32, u32, ExtentRecord)> = reader.read()?;
+    let stored: Vec<(u32, u32, ExtentRecord)> = reader.read()?;
     reader.finish()?;
+    let records = stored.into_iter().map(|it| (it.0, it.1, it.2.into()));
+    let records: Vec<BlockRecord> = records.collect();
     let mut last = None;
     for (block, rows, _) in &records {
         let fits = *rows > 0 && *rows <= BLOCK_ROWS as u32;
@@ -301,23 +307,17 @@ mod tests {
 
     #[test]
     fn records_return() {
-        let extent = |offset| {
-            ExtentRecord::from(Extent {
-                offset,
-                stored_bytes: 9,
-                raw_bytes: 9,
-                checksum: 7,
-                codec: 0,
-            })
-        };
-        let plain = |records: Vec<(u32, u32, ExtentRecord)>| -> Vec<(u32, u32, Extent)> {
-            let records = records.into_iter();
-            records.map(|it| (it.0, it.1, it.2.into())).collect()
+        let extent = |offset| Extent {
+            offset,
+            stored_bytes: 9,
+            raw_bytes: 9,
+            checksum: 7,
+            codec: 0,
         };
         let records = vec![(64, 1, extent(0)), (127, 8_192, extent(9))];
         let bytes = write_record(&records);
-        let read = |bytes: &[u8], number| read_record(bytes, number).map(plain);
-        assert_eq!(read(&bytes, 1).unwrap(), plain(records));
+        let read = read_record;
+        assert_eq!(read(&bytes, 1).unwrap(), records);
         assert!(read(&bytes, 0).is_err() && read(&bytes, 2).is_err());
         for cut in 0..bytes.len() {
             assert!(read(&bytes[..cut], 1).is_err());
