@@ -22,8 +22,10 @@ const ATTEMPTS: usize = 16;
 /// Publishes the last snapshot. False when that was done before. A damaged index is dropped like any other,
 /// but for one that a newer program wrote.
 pub(crate) fn run<H: Host>(host: &H) -> Result<bool> {
-    let mut is_damaged = false;
+    let mut is_log_damaged = false;
     for _ in 0..ATTEMPTS {
+        // Found out anew each time: what could not be read may only just have been made.
+        let mut is_unreadable = false;
         let before = match Snapshot::newest(host) {
             Ok(Some(snapshot)) if snapshot.dropped => return Ok(false),
             Ok(Some(snapshot)) => snapshot,
@@ -34,11 +36,12 @@ pub(crate) fn run<H: Host>(host: &H) -> Result<bool> {
                 if matches!(Snapshot::newest(host), Ok(Some(_))) {
                     continue;
                 }
-                is_damaged = true;
+                is_unreadable = true;
                 before
             }
         };
         let term = takeover::next_term(host, &before)?;
+        let is_damaged = is_unreadable || is_log_damaged;
         let claimed = match is_damaged {
             true => claim_damaged(host, &before, term),
             false => {
@@ -48,7 +51,7 @@ pub(crate) fn run<H: Host>(host: &H) -> Result<bool> {
         let claim = match claimed {
             // What is damaged of the log need not be read any more.
             Err(error) if error.kind() == ErrorKind::Corrupt && !is_damaged => {
-                is_damaged = true;
+                is_log_damaged = true;
                 continue;
             }
             claimed => claimed?,
