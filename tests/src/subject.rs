@@ -2,9 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
+use object_store::memory::InMemory;
 use serde_json::Value;
 use sidx_columns::OwnedValue;
+use sidx_host::storage::{BucketStore, RequestLimits, Service};
 use sidx_host::{
     Batch, Cursor, Durability, Engine, Error, Index, IndexBuilder, Receipt, Result, Rows, Series,
     Store,
@@ -23,10 +27,24 @@ pub fn on_both_engines(test: impl Fn(Subject)) {
     }
 }
 
-/// The same, and on the component with parts that are one file each.
+/// The same, and on the component with parts that are one file each, in a directory and in a bucket.
 pub fn on_all_forms(test: impl Fn(Subject)) {
+    on_all_forms_in_directories(&test);
+    test(Subject::create_in_bucket(Engine::Component));
+}
+
+/// The same without the bucket, for tests that change files themselves.
+pub fn on_all_forms_in_directories(test: impl Fn(Subject)) {
     on_both_engines(&test);
     test(Subject::create_with_one_file_parts(Engine::Component));
+}
+
+/// A store in a bucket of a service.
+pub fn bucket(service: Arc<dyn Service>) -> Store {
+    let limits = RequestLimits::default();
+    let lease = Duration::from_secs(10);
+    let store = BucketStore::new(service, "s3://bucket/a", "a", limits, lease).unwrap();
+    Store::with_backend(Arc::new(store))
 }
 
 /// The component whose parts have the facet of `sidx-latest`; empty where it could not be built.
@@ -88,6 +106,12 @@ impl Subject {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path().to_str().unwrap()).unwrap();
         Subject::within(store, engine, Some(directory), one_file)
+    }
+
+    /// A new, empty index in a bucket of a service in memory.
+    pub fn create_in_bucket(engine: Engine) -> Subject {
+        let service = Arc::new(InMemory::new());
+        Subject::within(bucket(service), engine, None, true)
     }
 
     /// A new, empty index in memory, which spares the waits for a medium.
@@ -158,7 +182,12 @@ impl Subject {
 
     /// Opens the index again after [`Subject::leave`].
     pub fn enter(&mut self) {
-        self.index = Some(self.options().open().unwrap());
+        self.enter_with(|options| options);
+    }
+
+    /// The same with other options.
+    pub fn enter_with(&mut self, change: impl FnOnce(IndexBuilder) -> IndexBuilder) {
+        self.index = Some(change(self.options()).open().unwrap());
     }
 
     /// Leaves the index without a flush and opens it again.

@@ -13,12 +13,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "bucket")]
+mod bucket;
 pub mod conformance;
 mod directory;
 mod error;
 mod memory;
 mod paths;
 
+#[cfg(feature = "bucket")]
+pub use bucket::{BucketStorage, BucketStore, RequestCounts, RequestLimits, Service};
 pub use directory::{
     Access, DirectoryStorage, DirectoryStore, FileKind, FileMetadata, FileSystem, LocalFileSystem,
     OpenFile,
@@ -78,16 +82,29 @@ pub trait Storage: Send + Sync {
     /// Where the index is, for messages: a path or an address.
     fn location(&self) -> String;
 
-    /// Starts an immutable file; directories on the way are made. `conflict` when the path exists.
-    /// Of several files under construction at one path at most one can be finished.
+    /// Starts an immutable file; directories on the way are made. `conflict` when the path exists, unless
+    /// that is left to [`finish`](NewFile::finish). Of several files under construction at one path at most
+    /// one can be finished; where the medium takes large ones in pieces this holds for those only that are
+    /// not finished at the same moment, so names of files that may be large are given to one writer each.
     fn create(&self, path: &str) -> Result<Box<dyn NewFile>>;
 
-    /// Opens a finished file, or a growing one at its present size. The bytes stay readable through
-    /// the handle when the name is removed. `not-found` when there is no such file.
+    /// Makes a whole file at once; directories on the way are made. Of any number of concurrent callers, in
+    /// any process, exactly one succeeds, and the others get `conflict`. On return the bytes are durable; the
+    /// name is after [`sync`](Self::sync) of its directory. After `resource-exhausted` there is no such file;
+    /// after any other error but `conflict` there may be, now or later.
+    fn put_file(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        let mut file = self.create(path)?;
+        file.append(bytes)?;
+        file.finish()
+    }
+
+    /// Opens a finished file, or a growing one at its present size. When the name is removed, reading through
+    /// the handle gives the bytes, or is `not-found` where the medium has no handles. `not-found` when
+    /// there is no such file.
     fn open(&self, path: &str) -> Result<Arc<dyn ReadFile>>;
 
     /// Names of files and directories directly below a directory, sorted; files under construction
-    /// are not among them. Empty when it does not exist, `conflict` when it is a file.
+    /// are not among them. Empty when it does not exist. That of a file is `conflict`, or empty.
     fn list(&self, path: &str) -> Result<Vec<String>>;
 
     /// Removes a file, or a directory with all below it. Succeeds when there is nothing. Durable on
@@ -95,25 +112,29 @@ pub trait Storage: Send + Sync {
     fn remove(&self, path: &str) -> Result<()>;
 
     /// Moves a directory or file; directories on the way to `to` are made. `not-found` when there
-    /// is nothing at `from`, `conflict` when there is something at `to`. Durable on return.
+    /// is nothing at `from`, `conflict` when there is something at `to`. Durable on return. A crash may leave
+    /// names at both ends, but every file at one at least.
     fn rename(&self, from: &str, to: &str) -> Result<()>;
 
     /// Makes the names directly below a directory, and the name of the directory itself, survive a
-    /// power loss. `not-found` when it does not exist.
+    /// power loss. Where there is none it may be `not-found`.
     fn sync(&self, path: &str) -> Result<()>;
 
     /// The bytes of an object and its version; none when it does not exist.
     fn get(&self, name: &str) -> Result<Option<(Vec<u8>, String)>>;
 
     /// Creates an object of at most 16 MiB and returns its version; `conflict` when it exists. Of
-    /// any number of concurrent callers, in any process, exactly one succeeds. Durable on return;
-    /// seen whole or not at all. After `resource-exhausted`, when the medium is full, there is no such
-    /// object; after any other error but `conflict` there may be.
+    /// any number of concurrent callers, in any process, that put different bytes exactly one succeeds.
+    /// Durable on return; seen whole or not at all. After `resource-exhausted`, when the medium is full,
+    /// there is no such object; after any other error but `conflict` there may be, now or later.
+    ///
+    /// Where answers can be lost the bytes tell whose an object is. So two that must know which of them made
+    /// it put something of their own into it.
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<String>;
 
-    /// Replaces an object that still has `version` and returns the new version, which differs even
-    /// when the bytes do not; `conflict` otherwise. Durable on return; readers see the old or the
-    /// new bytes.
+    /// Replaces an object that still has `version` and returns the new version, which is another when the
+    /// bytes are; `conflict` otherwise. Durable on return; readers see the old or the new bytes. Bytes that
+    /// were there before may have the version that they had then.
     fn compare_and_swap(&self, name: &str, version: &str, bytes: &[u8]) -> Result<String>;
 
     /// Names of objects that start with `prefix`, sorted. An empty prefix lists all.
@@ -189,6 +210,11 @@ pub trait Storage: Send + Sync {
     fn link(&self, path: &str, from: &Path) -> Result<bool> {
         let _ = (path, from);
         Ok(false)
+    }
+
+    /// Whether parts may be folders of files. Where each file is a request they are one file each.
+    fn takes_folders(&self) -> bool {
+        true
     }
 
     /// How many reads, of any files, it can serve in the time of one. More than 1 where a read takes long

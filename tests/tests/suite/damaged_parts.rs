@@ -12,7 +12,8 @@ use sidx_host::{DamagedPart, Durability, Engine, Error, ErrorKind, Index, Retent
 use sidx_tests::model::Row;
 pub(super) use sidx_tests::subject::spoil;
 use sidx_tests::subject::{
-    NAME, Subject, batch, error_of, keys_of, on_all_forms, on_both_engines, part_folder, part_label,
+    NAME, Subject, batch, error_of, keys_of, on_all_forms_in_directories, on_both_engines,
+    part_folder, part_label,
 };
 use sidx_tests::watched::{Access, WatchedStore};
 
@@ -91,7 +92,7 @@ fn assert_others_serve(subject: &Subject) {
 
 #[test]
 fn merging_everything_leaves_a_damaged_part_between_its_neighbours() {
-    on_all_forms(|mut subject| {
+    on_all_forms_in_directories(|mut subject| {
         fill(&subject);
         let spoilt = spoil_closed(&mut subject, &[(5, "data.bin")]).remove(0);
         let merged = subject.index().merge_all().unwrap();
@@ -161,7 +162,7 @@ fn merges_of_similar_parts_and_automatic_ones_go_around() {
 
 #[test]
 fn retention_works_on_the_rest() {
-    on_all_forms(|mut subject| {
+    on_all_forms_in_directories(|mut subject| {
         fill(&subject);
         spoil_closed(&mut subject, &[(5, "data.bin")]);
         let rule = |expression: &str| Retention {
@@ -294,7 +295,7 @@ fn a_missing_file_and_a_manifest_that_is_wrong_while_the_index_is_open() {
 
 #[test]
 fn two_damaged_parts_are_found_by_one_job() {
-    on_all_forms(|mut subject| {
+    on_all_forms_in_directories(|mut subject| {
         fill(&subject);
         let spoilt = spoil_closed(&mut subject, &[(3, "data.bin"), (8, "code.td")]);
         let merged = subject.index().merge_all().unwrap();
@@ -319,7 +320,7 @@ fn two_damaged_parts_are_found_by_one_job() {
 
 #[test]
 fn flushes_backups_and_checks_go_on() {
-    on_all_forms(|mut subject| {
+    on_all_forms_in_directories(|mut subject| {
         fill(&subject);
         let spoilt = spoil_closed(&mut subject, &[(5, "data.bin")]).remove(0);
         subject.write_part(&rows(PARTS));
@@ -359,7 +360,7 @@ fn a_backup_goes_on_without_a_missing_file_and_counts_it() {
 
 #[test]
 fn a_query_that_meets_damage_notes_it() {
-    on_all_forms(|mut subject| {
+    on_all_forms_in_directories(|mut subject| {
         fill(&subject);
         let spoilt = spoil_closed(&mut subject, &[(5, "data.bin")]).remove(0);
         assert!(subject.index().damaged().is_empty());
@@ -376,7 +377,7 @@ fn a_query_that_meets_damage_notes_it() {
 
 #[test]
 fn labels_that_cannot_be_read_refuse_no_rows() {
-    on_all_forms(|mut subject| {
+    on_all_forms_in_directories(|mut subject| {
         fill(&subject);
         spoil_closed(&mut subject, &[(5, "labels.bin")]);
         subject.write(&rows(PARTS));

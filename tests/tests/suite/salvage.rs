@@ -1,13 +1,13 @@
 //! Salvage of damaged parts while the index is open: what can be read is put in their place, beside readers.
 
 use sidx_host::ErrorKind;
-use sidx_tests::subject::{error_of, keys_of, on_all_forms};
+use sidx_tests::subject::{error_of, keys_of, on_all_forms_in_directories};
 
 use super::damaged_parts::{PART_ROWS, PARTS, fill, keys_of_part, name, rows, spoil_closed};
 
 #[test]
 fn what_can_be_read_is_saved_while_the_index_is_read_and_written() {
-    on_all_forms(|mut subject| {
+    on_all_forms_in_directories(|mut subject| {
         fill(&subject);
         let spoilt = spoil_closed(&mut subject, &[(5, "data.bin")]).remove(0);
         // Rows of the damaged part that lie before the damage.
@@ -64,7 +64,7 @@ fn what_can_be_read_is_saved_while_the_index_is_read_and_written() {
 
 #[test]
 fn a_salvaged_part_stays_in_its_place_for_readers_elsewhere_and_moves_when_they_are_gone() {
-    on_all_forms(|mut subject| {
+    on_all_forms_in_directories(|mut subject| {
         fill(&subject);
         let spoilt = spoil_closed(&mut subject, &[(5, "data.bin")]).remove(0);
         // As another process would: with a pin in the store.
@@ -89,7 +89,7 @@ fn a_salvaged_part_stays_in_its_place_for_readers_elsewhere_and_moves_when_they_
 
 #[test]
 fn a_salvage_that_was_cut_off_before_the_move_is_finished_by_the_next_opening() {
-    on_all_forms(|mut subject| {
+    on_all_forms_in_directories(|mut subject| {
         fill(&subject);
         let spoilt = spoil_closed(&mut subject, &[(5, "data.bin")]).remove(0);
         let cursor = subject

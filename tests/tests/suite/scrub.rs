@@ -4,13 +4,13 @@ use std::thread;
 use std::time::Duration;
 
 use sidx_host::{CancelToken, ErrorKind};
-use sidx_tests::subject::on_all_forms;
+use sidx_tests::subject::on_all_forms_in_directories;
 
 use super::damaged_parts::{PARTS, fill, name, one, part, spoil, spoil_closed};
 
 #[test]
 fn a_scrub_finds_damage_before_a_query_does() {
-    on_all_forms(|mut subject| {
+    on_all_forms_in_directories(|mut subject| {
         fill(&subject);
         let spoilt = spoil_closed(&mut subject, &[(5, "data.bin"), (7, "peer.tm")]);
         let report = subject.index().scrub().unwrap();
@@ -39,7 +39,7 @@ fn a_scrub_finds_damage_before_a_query_does() {
 
 #[test]
 fn a_scrub_in_the_background_comes_around_and_ends_with_the_index() {
-    on_all_forms(|mut subject| {
+    on_all_forms_in_directories(|mut subject| {
         fill(&subject);
         let spoilt = part(&subject, 5);
         subject.leave();

@@ -76,7 +76,10 @@ impl Shared {
             free_slots: AtomicU32::new(budgets.instances),
             pin: Mutex::new(None),
             read_only,
-            form: budgets.form,
+            form: match storage.takes_folders() {
+                true => budgets.form,
+                false => Form::File,
+            },
             storage,
         })
     }

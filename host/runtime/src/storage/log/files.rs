@@ -107,9 +107,7 @@ impl Segments for Files {
                 Ok(Some(file))
             }
             Form::Whole => {
-                let mut file = self.storage.create(&self.path(name))?;
-                file.append(bytes)?;
-                file.finish()?;
+                self.storage.put_file(&self.path(name), bytes)?;
                 // The name is there, and nobody knows whether it stays.
                 self.storage.sync(DIRECTORY).map_err(Error::in_doubt)?;
                 Ok(None)

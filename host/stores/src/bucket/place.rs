@@ -1,0 +1,317 @@
+//! The place of one index in a bucket. Files and objects are both objects of the bucket; nothing grows.
+//!
+//! ```text
+//! <prefix>/<index>/index.json           objects
+//! <prefix>/<index>/parts/<part>.part    files
+//! <prefix>/<index>/lock                 the lease of the writer
+//! <prefix>/<index>/readers/<pin>        the pins of readers
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::path::Path;
+
+use super::failure::Failure;
+use super::file::BucketFile;
+use super::probe::Probe;
+use super::requests::{Answer, Requests, Version};
+use super::threads::wait;
+use super::upload::BucketNewFile;
+use super::watch::Watch;
+use super::{lease, pins};
+use crate::error::{Error, ErrorKind, Result};
+use crate::paths::{
+    LOCK_NAME, MAX_OBJECT_BYTES, READERS_NAME, check_move, check_object_name, check_object_prefix,
+    check_object_size, check_path,
+};
+use crate::{AppendFile, Lock, LogForm, NewFile, ReadFile, Storage};
+
+/// A read takes as long whether one is under way or many.
+const READS_AT_ONCE: usize = 32;
+/// Keys that are removed or copied at the same time.
+const KEYS_AT_ONCE: usize = 16;
+
+/// One index in a bucket.
+pub struct BucketStorage {
+    pub(super) requests: Arc<Requests>,
+    pub(super) watch: Arc<Watch>,
+    pub(super) probe: Arc<Probe>,
+    /// Of everything in it, without a slash at the end.
+    pub(super) prefix: Path,
+    /// For messages.
+    pub(super) location: String,
+    pub(super) lease: Duration,
+}
+
+impl BucketStorage {
+    /// The key of a path or a name, which was checked.
+    fn key(&self, path: &str) -> Result<Path> {
+        let parsed = Path::parse(format!("{}/{path}", self.prefix));
+        parsed.map_err(|cause| Error::invalid(format!("path `{path}` is no key: {cause}")))
+    }
+
+    fn name(&self, path: &str) -> String {
+        format!("{}/{path}", self.location)
+    }
+
+    fn told<T>(&self, path: &str, answer: Answer<T>) -> Result<T> {
+        answer.map_err(|failure| Error::from(failure).at(self.name(path)))
+    }
+
+    fn at<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| error.at(&self.location))
+    }
+
+    /// Makes requests for a key and waits for them.
+    fn ask<T, F>(&self, path: &str, call: impl FnOnce(Arc<Requests>, Path) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Answer<T>> + Send + 'static,
+    {
+        let key = self.key(path)?;
+        self.told(path, wait(call(Arc::clone(&self.requests), key)))
+    }
+}
+
+impl Storage for BucketStorage {
+    fn location(&self) -> String {
+        self.location.clone()
+    }
+
+    fn create(&self, path: &str) -> Result<Box<dyn NewFile>> {
+        check_path(path)?;
+        let requests = Arc::clone(&self.requests);
+        let file = BucketNewFile::new(requests, self.key(path)?, self.name(path));
+        Ok(Box::new(file))
+    }
+
+    fn put_file(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        check_path(path)?;
+        let bytes = Bytes::copy_from_slice(bytes);
+        self.ask(path, |requests, key| async move {
+            requests.create(&key, &bytes).await.map(drop)
+        })
+    }
+
+    fn open(&self, path: &str) -> Result<Arc<dyn ReadFile>> {
+        check_path(path)?;
+        let name = self.name(path);
+        let key = self.key(path)?;
+        let requests = Arc::clone(&self.requests);
+        match wait(BucketFile::open(requests, key, name.clone())) {
+            Ok(file) => Ok(Arc::new(file)),
+            Err(failure) if failure.is_absent() => {
+                Err(Error::not_found(format!("there is no file {name}")))
+            }
+            Err(failure) => Err(Error::from(failure).at(name)),
+        }
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<String>> {
+        check_path(path)?;
+        self.ask(path, |requests, key| async move {
+            let listing = requests.list(&key).await?;
+            let objects = listing.objects.iter().map(|object| &object.key);
+            let keys = objects.chain(&listing.folders);
+            let mut names: Vec<_> = keys
+                .filter_map(|key| key.filename())
+                .map(str::to_owned)
+                .collect();
+            names.sort_unstable();
+            Ok(names)
+        })
+    }
+
+    fn remove(&self, path: &str) -> Result<()> {
+        check_path(path)?;
+        self.ask(path, |requests, key| async move {
+            let (removed, below) = tokio::join!(requests.delete(&key), requests.list_all(&key));
+            removed?;
+            delete_all(&requests, below?.into_iter().map(|it| it.key)).await
+        })
+    }
+
+    /// Copies, then removes.
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        check_move(from, to)?;
+        let target = self.key(to)?;
+        let moved = self.ask(from, |requests, source| async move {
+            move_all(&requests, &source, &target).await
+        })?;
+        match moved {
+            Moved::Done => Ok(()),
+            Moved::Nothing => {
+                let text = format!("there is no {} to move", self.name(from));
+                Err(Error::not_found(text))
+            }
+            Moved::Taken => Err(Error::conflict(format!("{} exists", self.name(to)))),
+        }
+    }
+
+    /// What is there is durable.
+    fn sync(&self, path: &str) -> Result<()> {
+        check_path(path)
+    }
+
+    fn get(&self, name: &str) -> Result<Option<(Vec<u8>, String)>> {
+        check_object_name(name)?;
+        let found = self.ask(name, |requests, key| async move {
+            requests.get(&key, MAX_OBJECT_BYTES).await
+        })?;
+        Ok(found.map(|(bytes, version)| (bytes.into(), version.into_text())))
+    }
+
+    fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<String> {
+        check_object_name(name)?;
+        check_object_size(name, bytes)?;
+        let bytes = Bytes::copy_from_slice(bytes);
+        let version = self.ask(name, |requests, key| async move {
+            requests.create(&key, &bytes).await
+        });
+        Ok(version?.into_text())
+    }
+
+    fn compare_and_swap(&self, name: &str, version: &str, bytes: &[u8]) -> Result<String> {
+        check_object_name(name)?;
+        check_object_size(name, bytes)?;
+        let (old, bytes) = (Version::parse(version), Bytes::copy_from_slice(bytes));
+        let version = self.ask(name, |requests, key| async move {
+            requests.swap(&key, &old, &bytes).await
+        });
+        Ok(version?.into_text())
+    }
+
+    fn list_objects(&self, prefix: &str) -> Result<Vec<String>> {
+        check_object_prefix(prefix)?;
+        let (requests, place) = (Arc::clone(&self.requests), self.prefix.clone());
+        let listed =
+            self.at(wait(async move { requests.list(&place).await }).map_err(Error::from))?;
+        let names = listed
+            .objects
+            .iter()
+            .filter_map(|object| object.key.filename());
+        let wanted = names.filter(|name| name.starts_with(prefix) && *name != LOCK_NAME);
+        Ok(wanted.map(str::to_owned).collect())
+    }
+
+    fn remove_object(&self, name: &str) -> Result<()> {
+        check_object_name(name)?;
+        self.ask(
+            name,
+            |requests, key| async move { requests.delete(&key).await },
+        )
+    }
+
+    fn log_form(&self) -> LogForm {
+        LogForm::Whole
+    }
+
+    fn append_file(&self, path: &str) -> Result<Box<dyn AppendFile>> {
+        check_path(path)?;
+        let text = format!("{}: no file grows in a bucket", self.name(path));
+        Err(Error::invalid(text))
+    }
+
+    /// Whoever writes takes it first, so the service is tried out here.
+    fn lock(&self) -> Result<Lock> {
+        self.probe.check()?;
+        let (requests, watch) = (Arc::clone(&self.requests), Arc::clone(&self.watch));
+        let (key, place, lease) = (self.key(LOCK_NAME)?, self.location(), self.lease);
+        let taken = wait(async move { lease::take(&requests, &watch, key, &place, lease).await });
+        Ok(Box::new(taken?))
+    }
+
+    fn has_locks(&self) -> bool {
+        false
+    }
+
+    fn pin(&self, epoch: u64) -> Result<Option<Lock>> {
+        let lease = self.lease;
+        let (requests, folder) = (Arc::clone(&self.requests), self.key(READERS_NAME)?);
+        let pinned = self.at(wait(async move {
+            pins::take(&requests, &folder, epoch, lease).await
+        }))?;
+        Ok(pinned.map(|pin| Box::new(pin) as Lock))
+    }
+
+    fn pinned_epochs(&self) -> Result<Vec<u64>> {
+        let (requests, watch) = (Arc::clone(&self.requests), Arc::clone(&self.watch));
+        let folder = self.key(READERS_NAME)?;
+        self.at(wait(
+            async move { pins::held(&requests, &watch, &folder).await },
+        ))
+    }
+
+    fn takes_folders(&self) -> bool {
+        false
+    }
+
+    fn reads_at_once(&self) -> usize {
+        READS_AT_ONCE
+    }
+
+    fn size_bytes(&self) -> Result<u64> {
+        let (requests, place) = (Arc::clone(&self.requests), self.prefix.clone());
+        let all = wait(async move { requests.list_all(&place).await });
+        let all = self.at(all.map_err(Error::from))?;
+        Ok(all.iter().map(|object| object.size_bytes).sum())
+    }
+}
+
+/// What came of a move.
+enum Moved {
+    Done,
+    Nothing,
+    Taken,
+}
+
+async fn move_all(requests: &Requests, source: &Path, target: &Path) -> Answer<Moved> {
+    let keys = keys_at(requests, source).await?;
+    if keys.is_empty() {
+        return Ok(Moved::Nothing);
+    }
+    if !keys_at(requests, target).await?.is_empty() {
+        return Ok(Moved::Taken);
+    }
+    for key in &keys {
+        let rest = key
+            .as_ref()
+            .strip_prefix(source.as_ref())
+            .unwrap_or_default();
+        let parsed = Path::parse(format!("{target}{rest}"));
+        let to = parsed.map_err(|cause| {
+            Failure::from(Error::new(
+                ErrorKind::Other,
+                format!("{target}{rest}: {cause}"),
+            ))
+        })?;
+        requests.copy(key, &to).await?;
+    }
+    delete_all(requests, keys.into_iter()).await?;
+    Ok(Moved::Done)
+}
+
+/// The key itself, if it is an object, and all below it.
+async fn keys_at(requests: &Requests, key: &Path) -> Answer<Vec<Path>> {
+    let (is_object, below) = tokio::join!(requests.exists(key), requests.list_all(key));
+    let mut keys: Vec<Path> = below?.into_iter().map(|object| object.key).collect();
+    if is_object? {
+        keys.push(key.clone());
+    }
+    Ok(keys)
+}
+
+/// Removes objects, several at the same time.
+pub(super) async fn delete_all(
+    requests: &Requests,
+    keys: impl Iterator<Item = Path>,
+) -> Answer<()> {
+    use futures_util::{StreamExt, TryStreamExt};
+    let deletes = keys.map(|key| async move { requests.delete(&key).await });
+    futures_util::stream::iter(deletes)
+        .buffer_unordered(KEYS_AT_ONCE)
+        .try_collect::<()>()
+        .await
+}

@@ -1,0 +1,107 @@
+//! Whether a service keeps to the conditions of a put. One that ignores them answers as if all were well, and
+//! lets two writers take one name: nothing may be written there.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::path::Path;
+use parking_lot::Mutex;
+
+use super::requests::{Requests, Version};
+use super::threads::wait;
+use crate::error::{Error, ErrorKind, Result};
+
+/// No object has it.
+const WRONG_TAG: &str = "00000000000000000000000000000000";
+
+/// What came of trying a service out, which is done once.
+pub(super) struct Probe {
+    requests: Arc<Requests>,
+    prefix: Path,
+    /// For messages.
+    location: String,
+    found: Mutex<Option<Result<()>>>,
+}
+
+impl Probe {
+    pub(super) fn new(requests: Arc<Requests>, prefix: Path, location: String) -> Self {
+        Self {
+            requests,
+            prefix,
+            location,
+            found: Mutex::new(None),
+        }
+    }
+
+    /// Fails unless writers can be kept apart. What could not be found out is tried again by the next who
+    /// asks.
+    pub(super) fn check(&self) -> Result<()> {
+        let mut known = self.found.lock();
+        if let Some(found) = known.as_ref() {
+            return found.clone();
+        }
+        let (requests, prefix) = (Arc::clone(&self.requests), self.prefix.clone());
+        let location = self.location.clone();
+        let found = wait(async move { check(&requests, &prefix, &location).await });
+        let is_answer = match &found {
+            Ok(()) => true,
+            Err(error) => error.kind() == ErrorKind::InvalidArgument,
+        };
+        if is_answer {
+            *known = Some(found.clone());
+        }
+        found
+    }
+}
+
+/// Tries conditions out on an object of its own below a prefix, and notes how the service wants them.
+async fn check(requests: &Requests, prefix: &Path, location: &str) -> Result<()> {
+    let name = format!("probe-{:032x}", crate::random()?);
+    let key = prefix.clone().join(name.as_str());
+    let checked = try_out(requests, &key, location).await;
+    // It is nobody's business but this one's, and empties itself of meaning.
+    let removed = requests.delete(&key).await;
+    checked?;
+    removed.map_err(|failure| Error::from(failure).at(location))
+}
+
+async fn try_out(requests: &Requests, key: &Path, location: &str) -> Result<()> {
+    let told = |failure| Error::from(failure).at(location);
+    let [one, two, three] = ["1", "2", "3"].map(|text| Bytes::from(format!("{key} {text}")));
+    let version = requests.create(key, &one).await.map_err(told)?;
+    match requests.create(key, &two).await {
+        Ok(_) => return Err(refused(location, "made an object that existed")),
+        Err(failure) if failure.is_conflict() => {}
+        Err(failure) => return Err(told(failure)),
+    }
+    match requests.swap(key, &Version::parse(WRONG_TAG), &two).await {
+        Ok(_) => {
+            let text = "replaced an object that had another version";
+            return Err(refused(location, text));
+        }
+        Err(failure) if failure.is_conflict() => {}
+        Err(failure) => return Err(told(failure)),
+    }
+    // Some compare tags without the quotes that they have in every answer.
+    for are_bare in [false, true] {
+        requests.use_bare_tags(are_bare);
+        match requests.swap(key, &version, &three).await {
+            Ok(_) => return Ok(()),
+            Err(failure) if failure.is_conflict() => {}
+            Err(failure) => return Err(told(failure)),
+        }
+    }
+    Err(refused(
+        location,
+        "did not replace an object whose version it was told",
+    ))
+}
+
+fn refused(location: &str, what: &str) -> Error {
+    let text = format!(
+        "{location}: the service cannot keep writers apart: asked to put under a condition, it {what}. sidx \
+         needs a service with conditional writes (If-None-Match and If-Match), as Amazon S3 has them; \
+         nothing was written but a probe, which is removed"
+    );
+    Error::new(ErrorKind::InvalidArgument, text)
+}

@@ -1,0 +1,202 @@
+//! Objects that say that somebody is at work, and are put anew while that is so: the lease of a writer and
+//! the pins of readers. Whoever watches one gives it up when it has not changed for as long as it says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::requests::{Requests, Version};
+use super::threads;
+use crate::error::Result;
+
+/// Renewed so many times within the time after which others give it up.
+const RENEWALS: u32 = 3;
+/// How long the end of one is waited for; it ends by itself if that takes longer.
+const END_PATIENCE: Duration = Duration::from_secs(5);
+/// Most bytes of such an object.
+pub(super) const BYTES_MAX: usize = 4096;
+
+/// The content of such an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    /// Who put it, for messages.
+    pub(super) holder: String,
+    /// 32 hex digits that no other has.
+    pub(super) nonce: String,
+    /// Counts up, so that each renewal is another object.
+    pub(super) renewals: u64,
+    /// Milliseconds without a change after which it counts no more.
+    pub(super) lease_ms: u64,
+    /// Whether its holder has given it up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) released: bool,
+}
+
+impl Mark {
+    pub(super) fn new(lease: Duration) -> Result<Self> {
+        Ok(Self {
+            holder: holder(),
+            nonce: format!("{:032x}", crate::random()?),
+            renewals: 0,
+            lease_ms: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX),
+            released: false,
+        })
+    }
+
+    /// What an object says; none when it says nothing that can be understood.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    pub(super) fn bytes(&self) -> Bytes {
+        // Strings, numbers and a truth value always have a text.
+        serde_json::to_vec(self).unwrap_or_default().into()
+    }
+}
+
+/// The machine and the process, for people.
+fn holder() -> String {
+    let system = rustix::system::uname();
+    let machine = system.nodename().to_string_lossy().into_owned();
+    format!("process {} on {machine}", std::process::id())
+}
+
+/// How a mark ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It stays and says that it was released.
+    Release,
+    /// It goes.
+    Remove,
+}
+
+/// A mark that is being renewed until this is dropped.
+pub(super) struct Renewed {
+    stop: Option<oneshot::Sender<()>>,
+    ended: Option<oneshot::Receiver<()>>,
+}
+
+struct Task {
+    requests: Arc<Requests>,
+    key: Path,
+    mark: Mark,
+    version: Version,
+    end: End,
+}
+
+impl Renewed {
+    /// Renews a mark that was just put in this version.
+    pub(super) fn begin(
+        requests: &Arc<Requests>,
+        key: Path,
+        mark: Mark,
+        version: Version,
+        end: End,
+    ) -> Result<Self> {
+        let (stop, stopped) = oneshot::channel();
+        let (ending, ended) = oneshot::channel();
+        let task = Task {
+            requests: Arc::clone(requests),
+            key,
+            mark,
+            version,
+            end,
+        };
+        threads::handle()?.spawn(async move {
+            task.run(stopped).await;
+            let _ = ending.send(());
+        });
+        Ok(Self {
+            stop: Some(stop),
+            ended: Some(ended),
+        })
+    }
+}
+
+impl Drop for Renewed {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(ended) = self.ended.take() {
+            let ended = async move {
+                let _ = ended.await;
+            };
+            threads::wait_at_most(ended, END_PATIENCE);
+        }
+    }
+}
+
+impl Task {
+    async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
+        let gap = Duration::from_millis(self.mark.lease_ms) / RENEWALS;
+        loop {
+            tokio::select! {
+                _ = &mut stopped => break,
+                () = tokio::time::sleep(gap) => {}
+            }
+            if !self.renew().await {
+                return;
+            }
+        }
+        self.finish().await;
+    }
+
+    /// False when somebody else took it for given up.
+    async fn renew(&mut self) -> bool {
+        let mark = Mark {
+            renewals: self.mark.renewals + 1,
+            ..self.mark.clone()
+        };
+        match self
+            .requests
+            .swap(&self.key, &self.version, &mark.bytes())
+            .await
+        {
+            Ok(version) => {
+                self.version = version;
+                self.mark = mark;
+                true
+            }
+            Err(failure) if failure.is_conflict() => {
+                let key = self.key.as_ref();
+                tracing::warn!(
+                    key,
+                    "was given up by others, who saw it unchanged for too long"
+                );
+                false
+            }
+            // It is still there, and may be renewed the next time.
+            Err(failure) => {
+                let error = crate::error::Error::from(failure);
+                tracing::warn!(key = self.key.as_ref(), %error, "could not be renewed");
+                true
+            }
+        }
+    }
+
+    async fn finish(self) {
+        let ended = match self.end {
+            End::Remove => self.requests.delete(&self.key).await,
+            End::Release => {
+                let mark = Mark {
+                    released: true,
+                    renewals: self.mark.renewals + 1,
+                    ..self.mark
+                };
+                let bytes = mark.bytes();
+                let swapped = self.requests.swap(&self.key, &self.version, &bytes);
+                swapped.await.map(drop)
+            }
+        };
+        // Others give it up after its time.
+        if let Err(failure) = ended {
+            let error = crate::error::Error::from(failure);
+            tracing::debug!(key = self.key.as_ref(), %error, "could not be given back");
+        }
+    }
+}

@@ -1,0 +1,523 @@
+//! Requests to the service: each is tried until it is answered or the time is up, waits for its turn, and is
+//! counted. What must not be done twice is told from what may.
+//!
+//! An answer can be lost. So a put under a condition that failed with anything but a plain refusal may have
+//! been carried out, or be carried out later: it is made again as it was, and if the name is taken then, the
+//! content tells whose it is. Whoever puts marks what it puts, so that no two put the same.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use object_store::multipart::{MultipartStore, PartId};
+use object_store::path::Path;
+use object_store::{
+    GetOptions, GetRange, GetResult, MultipartId, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
+    PutOptions, PutPayload, PutResult, UpdateVersion,
+};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::counts::{Counts, Request};
+use super::failure::{Failure, Outcome, outcome};
+use super::pace::Pace;
+
+/// What a bucket is reached through. Any store of the crate `object_store` that takes conditions and uploads
+/// in parts is one.
+pub trait Service: ObjectStore + MultipartStore {}
+
+impl<T: ObjectStore + MultipartStore> Service for T {}
+
+/// The result of a request.
+pub(super) type Answer<T> = Result<T, Failure>;
+
+/// How requests are made.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLimits {
+    /// How long a request that fails is made again, from its beginning on.
+    pub retry_timeout: Duration,
+    /// Most requests at the same time.
+    pub in_flight: usize,
+    /// Most requests a second; none for no such limit.
+    pub per_second: Option<u32>,
+}
+
+impl Default for RequestLimits {
+    fn default() -> Self {
+        Self {
+            retry_timeout: Duration::from_secs(60),
+            in_flight: 64,
+            per_second: None,
+        }
+    }
+}
+
+/// The version of an object, as the service tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Version(String);
+
+impl Version {
+    /// Services write the same tag with quotes in one answer and without in the next.
+    fn new(tag: Option<&str>, generation: Option<&str>) -> Self {
+        let tag = tag.unwrap_or_default();
+        let tag = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
+        match generation {
+            Some(generation) => Self(format!("{tag} {generation}")),
+            None => Self(tag.to_owned()),
+        }
+    }
+
+    /// The time of the last change stands for a tag where a service tells none.
+    pub(super) fn of(meta: &ObjectMeta) -> Self {
+        let changed = || meta.last_modified.timestamp_micros().to_string();
+        let tag = meta.e_tag.clone().unwrap_or_else(changed);
+        Self::new(Some(&tag), meta.version.as_deref())
+    }
+
+    pub(super) fn parse(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.0
+    }
+
+    fn condition(&self, is_bare: bool) -> UpdateVersion {
+        let (tag, generation) = match self.0.split_once(' ') {
+            Some((tag, generation)) => (tag, Some(generation.to_owned())),
+            None => (self.0.as_str(), None),
+        };
+        UpdateVersion {
+            e_tag: Some(match is_bare {
+                true => tag.to_owned(),
+                false => format!("\"{tag}\""),
+            }),
+            version: generation,
+        }
+    }
+}
+
+/// An object as it is listed.
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    pub(super) key: Path,
+    pub(super) size_bytes: u64,
+    pub(super) version: Version,
+}
+
+/// What lies directly below a prefix.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub(super) objects: Vec<Listed>,
+    /// The prefixes below it.
+    pub(super) folders: Vec<Path>,
+}
+
+/// The requests of one bucket.
+pub(super) struct Requests {
+    service: Arc<dyn Service>,
+    limits: RequestLimits,
+    turns: Semaphore,
+    pace: Pace,
+    counts: Counts,
+    /// Whether the service compares tags without the quotes that belong to them.
+    bare_tags: AtomicBool,
+}
+
+impl fmt::Debug for Requests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Requests")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Requests {
+    pub(super) fn new(service: Arc<dyn Service>, limits: RequestLimits) -> Self {
+        Self {
+            service,
+            turns: Semaphore::new(limits.in_flight.max(1)),
+            pace: Pace::new(limits.per_second),
+            limits,
+            counts: Counts::default(),
+            bare_tags: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// From now on tags are sent without quotes.
+    pub(super) fn use_bare_tags(&self, are_bare: bool) {
+        self.bare_tags.store(are_bare, Ordering::Relaxed);
+    }
+
+    // ---- reading ----
+
+    /// A whole object of at most so many bytes; none when it does not exist.
+    pub(super) async fn get(&self, key: &Path, most: usize) -> Answer<Option<(Bytes, Version)>> {
+        let asked = self.retried(Request::Get, key, || async {
+            let answer = self.service.get_opts(key, GetOptions::default()).await?;
+            if answer.meta.size > most as u64 {
+                return Ok(Err(answer.meta.size));
+            }
+            let version = Version::of(&answer.meta);
+            Ok(Ok((self.body(answer).await?, version)))
+        });
+        match asked.await {
+            Ok(Ok(found)) => Ok(Some(found)),
+            Ok(Err(size)) => Err(Failure::damage(format!(
+                "{key} has {size} bytes, no object has more than {most}"
+            ))),
+            Err(failure) if failure.is_absent() => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Bytes of an object.
+    pub(super) async fn read(&self, key: &Path, range: Range<u64>) -> Answer<Bytes> {
+        let wanted = range.end.saturating_sub(range.start);
+        let read = self.retried(Request::Get, key, || async {
+            let options = GetOptions {
+                range: Some(GetRange::Bounded(range.clone())),
+                ..GetOptions::default()
+            };
+            self.body(self.service.get_opts(key, options).await?).await
+        });
+        let bytes = read.await?;
+        if bytes.len() as u64 != wanted {
+            let given = bytes.len();
+            return Err(Failure::damage(format!(
+                "{key}: {wanted} bytes from {} on were asked for, {given} came; it was cut",
+                range.start
+            )));
+        }
+        Ok(bytes)
+    }
+
+    /// The size of an object and its last bytes, at most so many.
+    pub(super) async fn read_end(&self, key: &Path, most: u64) -> Answer<(u64, Bytes)> {
+        let asked = self.retried(Request::Get, key, || async {
+            let options = GetOptions {
+                range: Some(GetRange::Suffix(most)),
+                ..GetOptions::default()
+            };
+            let answer = self.service.get_opts(key, options).await?;
+            let size = answer.meta.size;
+            Ok((size, self.body(answer).await?))
+        });
+        match asked.await {
+            // Some serve no ends, and none serves that of an empty object.
+            Err(failure) if failure.may_be_the_range() => {
+                let size = self.size(key).await?;
+                let start = size.saturating_sub(most);
+                let end = match size {
+                    0 => Bytes::new(),
+                    _ => self.read(key, start..size).await?,
+                };
+                Ok((size, end))
+            }
+            answer => answer,
+        }
+    }
+
+    async fn size(&self, key: &Path) -> Answer<u64> {
+        let asked = self.retried(Request::Head, key, || async {
+            self.service.head(key).await.map(|meta| meta.size)
+        });
+        asked.await
+    }
+
+    /// Whether there is an object.
+    pub(super) async fn exists(&self, key: &Path) -> Answer<bool> {
+        match self.size(key).await {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.is_absent() => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// What lies directly below a prefix, in the order of keys.
+    pub(super) async fn list(&self, prefix: &Path) -> Answer<Listing> {
+        let asked = self.retried(Request::List, prefix, || async {
+            self.service.list_with_delimiter(Some(prefix)).await
+        });
+        let answer = asked.await?;
+        let mut listing = Listing {
+            objects: answer.objects.into_iter().map(listed).collect(),
+            folders: answer.common_prefixes,
+        };
+        listing
+            .objects
+            .sort_by(|one, other| one.key.cmp(&other.key));
+        listing.folders.sort();
+        Ok(listing)
+    }
+
+    /// All objects below a prefix, however deep, in the order of keys.
+    pub(super) async fn list_all(&self, prefix: &Path) -> Answer<Vec<Listed>> {
+        let asked = self.retried(Request::List, prefix, || async {
+            let mut found = Vec::new();
+            let mut stream = self.service.list(Some(prefix));
+            while let Some(object) = stream.next().await {
+                found.push(listed(object?));
+            }
+            Ok(found)
+        });
+        let mut found = asked.await?;
+        found.sort_by(|one, other| one.key.cmp(&other.key));
+        Ok(found)
+    }
+
+    /// Whether there is any object below a prefix.
+    pub(super) async fn has_any(&self, prefix: &Path) -> Answer<bool> {
+        let asked = self.retried(Request::List, prefix, || async {
+            let mut stream = self.service.list(Some(prefix));
+            stream.next().await.transpose().map(|first| first.is_some())
+        });
+        asked.await
+    }
+
+    // ---- writing ----
+
+    /// Creates an object. Of any number of callers exactly one succeeds; where it cannot be known who did,
+    /// the bytes tell.
+    pub(super) async fn create(&self, key: &Path, bytes: &Bytes) -> Answer<Version> {
+        self.put(Request::Create, key, bytes, || PutMode::Create)
+            .await
+    }
+
+    /// Replaces an object that still has a version.
+    pub(super) async fn swap(&self, key: &Path, old: &Version, bytes: &Bytes) -> Answer<Version> {
+        let mode = || PutMode::Update(old.condition(self.bare_tags.load(Ordering::Relaxed)));
+        self.put(Request::Swap, key, bytes, mode).await
+    }
+
+    async fn put(
+        &self,
+        request: Request,
+        key: &Path,
+        bytes: &Bytes,
+        mode: impl Fn() -> PutMode,
+    ) -> Answer<Version> {
+        let begun = Instant::now();
+        let mut delays = backoff().build();
+        let mut in_doubt = false;
+        loop {
+            let options = PutOptions::from(mode());
+            let payload = PutPayload::from_bytes(bytes.clone());
+            let put = self.service.put_opts(key, payload, options);
+            let cause = match self.once(request, put).await {
+                Ok(made) => {
+                    self.counts.sent(bytes.len());
+                    return Ok(version_of(&made));
+                }
+                Err(cause) => cause,
+            };
+            let failure = match outcome(&cause) {
+                // Somebody has the name, or another version: maybe this call itself, a moment ago.
+                Outcome::Definite if Failure::is_refusal(&cause) && in_doubt => {
+                    return self.whose(key, bytes, cause).await;
+                }
+                Outcome::Definite => {
+                    let failure = self.failure(request, key, cause);
+                    return Err(if in_doubt {
+                        failure.in_doubt()
+                    } else {
+                        failure
+                    });
+                }
+                Outcome::NotSent => self.failure(request, key, cause),
+                Outcome::Doubt => {
+                    in_doubt = true;
+                    self.failure(request, key, cause).in_doubt()
+                }
+            };
+            if !self.wait_again(begun, &mut delays).await {
+                return Err(if in_doubt {
+                    failure.in_doubt()
+                } else {
+                    failure
+                });
+            }
+        }
+    }
+
+    /// Tells whether an object is what a call put whose answer was lost.
+    async fn whose(
+        &self,
+        key: &Path,
+        bytes: &Bytes,
+        cause: object_store::Error,
+    ) -> Answer<Version> {
+        // A byte more than there can be makes a longer one another's.
+        match self.get(key, bytes.len().max(1)).await {
+            Ok(Some((found, version))) if found == *bytes => Ok(version),
+            Ok(Some(_)) => Err(self.failure(Request::Create, key, cause)),
+            // It was there and went, or another of that name is longer.
+            Ok(None) => Err(self.failure(Request::Create, key, cause).in_doubt()),
+            Err(failure) if failure.is_damage() => Err(self.failure(Request::Create, key, cause)),
+            Err(failure) => Err(failure.in_doubt()),
+        }
+    }
+
+    /// Removes an object; succeeds when there is none.
+    pub(super) async fn delete(&self, key: &Path) -> Answer<()> {
+        let asked = self.retried(Request::Delete, key, || self.service.delete(key));
+        match asked.await {
+            Err(failure) if failure.is_absent() => Ok(()),
+            deleted => deleted,
+        }
+    }
+
+    /// Copies an object within the bucket, over what is there.
+    pub(super) async fn copy(&self, from: &Path, to: &Path) -> Answer<()> {
+        self.retried(Request::Copy, from, || self.service.copy(from, to))
+            .await
+    }
+
+    // ---- objects in pieces ----
+
+    pub(super) async fn begin_upload(&self, key: &Path) -> Answer<MultipartId> {
+        self.retried(Request::Upload, key, || self.service.create_multipart(key))
+            .await
+    }
+
+    pub(super) async fn put_piece(
+        &self,
+        key: &Path,
+        id: &MultipartId,
+        number: usize,
+        bytes: Bytes,
+    ) -> Answer<PartId> {
+        let count = bytes.len();
+        let asked = self.retried(Request::Piece, key, || {
+            let payload = PutPayload::from_bytes(bytes.clone());
+            self.service.put_part(key, id, number, payload)
+        });
+        let part = asked.await?;
+        self.counts.sent(count);
+        Ok(part)
+    }
+
+    /// Ends an upload: its pieces become the object. Where the answer was lost, an object of that size under
+    /// that name is it: nobody else has the name.
+    pub(super) async fn end_upload(
+        &self,
+        key: &Path,
+        id: &MultipartId,
+        pieces: Vec<PartId>,
+        size_bytes: u64,
+    ) -> Answer<()> {
+        let asked = self.retried(Request::EndUpload, key, || {
+            self.service.complete_multipart(key, id, pieces.clone())
+        });
+        match asked.await {
+            Ok(_) => Ok(()),
+            Err(failure) => match self.size(key).await {
+                Ok(found) if found == size_bytes => Ok(()),
+                _ => Err(failure.in_doubt()),
+            },
+        }
+    }
+
+    pub(super) async fn abort_upload(&self, key: &Path, id: &MultipartId) -> Answer<()> {
+        self.retried(Request::Delete, key, || {
+            self.service.abort_multipart(key, id)
+        })
+        .await
+    }
+
+    // ---- each of them ----
+
+    /// Makes a request that may be made twice until it is answered.
+    async fn retried<T, F>(&self, request: Request, key: &Path, call: impl Fn() -> F) -> Answer<T>
+    where
+        F: Future<Output = object_store::Result<T>>,
+    {
+        let begun = Instant::now();
+        let mut delays = backoff().build();
+        loop {
+            let cause = match self.once(request, call()).await {
+                Ok(answer) => return Ok(answer),
+                Err(cause) => cause,
+            };
+            let is_answered = outcome(&cause) == Outcome::Definite;
+            if is_answered || !self.wait_again(begun, &mut delays).await {
+                return Err(self.failure(request, key, cause));
+            }
+        }
+    }
+
+    /// Makes a request once, in its turn.
+    async fn once<T>(
+        &self,
+        request: Request,
+        call: impl Future<Output = object_store::Result<T>>,
+    ) -> object_store::Result<T> {
+        // Never closed.
+        let _turn = self.turns.acquire().await;
+        self.pace.turn().await;
+        self.counts.made(request);
+        let answer = call.await;
+        if let Err(cause) = &answer {
+            self.counts.failed(cause);
+        }
+        answer
+    }
+
+    /// Waits before another attempt; false when the time is up.
+    async fn wait_again(
+        &self,
+        begun: Instant,
+        delays: &mut impl Iterator<Item = Duration>,
+    ) -> bool {
+        let Some(delay) = delays.next() else {
+            return false;
+        };
+        if begun.elapsed() + delay > self.limits.retry_timeout {
+            return false;
+        }
+        self.counts.retried();
+        tokio::time::sleep(delay).await;
+        true
+    }
+
+    /// The bytes of an answer.
+    async fn body(&self, answer: GetResult) -> object_store::Result<Bytes> {
+        let bytes = answer.bytes().await?;
+        self.counts.received(bytes.len());
+        Ok(bytes)
+    }
+
+    fn failure(&self, request: Request, key: &Path, cause: object_store::Error) -> Failure {
+        Failure::new(request.verb(), key.as_ref(), cause)
+    }
+}
+
+fn listed(meta: ObjectMeta) -> Listed {
+    Listed {
+        version: Version::of(&meta),
+        key: meta.location,
+        size_bytes: meta.size,
+    }
+}
+
+fn version_of(made: &PutResult) -> Version {
+    Version::new(made.e_tag.as_deref(), made.version.as_deref())
+}
+
+/// From 50 ms to 5 s, each twice the one before, with jitter, until the time of the request is up.
+fn backoff() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(5))
+        .with_jitter()
+        .without_max_times()
+}
