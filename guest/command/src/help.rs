@@ -224,4 +224,5 @@ pub(crate) const DUMP: &str = r#"Example:
   sidx dump ./store --index delays > rows.ndjson
 
 Each line is a row as `sidx query` prints it, with "part" and "row" (its ordinal in the part) in
-front. `sidx ingest --format ndjson` reads the lines back and ignores these two."#;
+front. `sidx ingest --format ndjson` reads the lines back and ignores these two. Rows that are dead, in an
+index that has any, are among them."#;

@@ -4,7 +4,7 @@ use serde::Serialize;
 use sidx_engine::Region;
 
 use crate::damage::part_name;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::open::Open;
 use crate::session::CallLimits;
 use crate::work::Operation;
@@ -49,17 +49,34 @@ pub struct SalvagedPart {
 pub(crate) fn run(index: &Open, limits: &CallLimits) -> Result<SalvageReport> {
     let damages = &index.shared().damages;
     let mut report = SalvageReport::default();
-    for part in damages.numbers() {
-        limits.check()?;
-        if !is_damaged(index, limits, part)? {
-            continue;
+    loop {
+        let before = report.parts.len();
+        let mut refused = None;
+        for part in damages.numbers() {
+            limits.check()?;
+            match of_part(index, limits, part, &mut report) {
+                // Maybe what it needs to know is in another damaged part.
+                Err(error) if error.kind() == ErrorKind::InvalidArgument => refused = Some(error),
+                salvaged => salvaged?,
+            }
         }
-        let mut task = index.work().begin(Operation::Salvage);
-        let salvaged = index.writer().salvage(part, limits.clone(), &task);
-        task.end(salvaged.as_ref().map(drop));
-        let Some(salvaged) = salvaged? else {
-            continue;
-        };
+        match refused {
+            None => return Ok(report),
+            Some(error) if report.parts.len() == before => return Err(error),
+            Some(_) => {}
+        }
+    }
+}
+
+fn of_part(index: &Open, limits: &CallLimits, part: u64, report: &mut SalvageReport) -> Result<()> {
+    let damages = &index.shared().damages;
+    if !is_damaged(index, limits, part)? {
+        return Ok(());
+    }
+    let mut task = index.work().begin(Operation::Salvage);
+    let salvaged = index.writer().salvage(part, limits.clone(), &task);
+    task.end(salvaged.as_ref().map(drop));
+    if let Some(salvaged) = salvaged? {
         damages.forget([part]);
         let outcome = &salvaged.outcome;
         report.parts.push(SalvagedPart {
@@ -72,7 +89,7 @@ pub(crate) fn run(index: &Open, limits: &CallLimits) -> Result<SalvageReport> {
             reasons: salvaged.damage.reasons,
         });
     }
-    Ok(report)
+    Ok(())
 }
 
 /// Looks once more: what a single query met may have been a fault on the way.

@@ -129,9 +129,13 @@ impl Pass<'_> {
                     self.index.work().failed(Operation::Scrub, &error);
                 }
                 Found::Damaged(error) => {
-                    // A merge may have replaced the part and removed the file.
-                    if !self.files()?.iter().any(|live| live.part == part) {
+                    // A merge may have replaced the part, or a flush one file of it, and removed that.
+                    let live = self.files()?;
+                    if !live.iter().any(|live| live.part == part) {
                         return Ok(());
+                    }
+                    if !live.iter().any(|live| name_of(live) == name_of(file)) {
+                        continue;
                     }
                     is_sound = false;
                     self.note(file, &error);

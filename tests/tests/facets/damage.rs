@@ -115,6 +115,31 @@ fn who_cannot_tell_which_rows_are_dead_gives_none_and_a_repair_finds_them_out_ag
 }
 
 #[test]
+fn a_flush_needs_no_stored_file_for_what_it_knows_in_memory() {
+    for engine in [Engine::Native, Engine::Component] {
+        let mut pair = filled(engine);
+        let path = pair.dead_files().remove(0);
+        pair.subject.leave();
+        pair.subject
+            .enter_with(|options| options.page_cache_bytes(0));
+        // All rows of the first part are dead by now, as memory has it.
+        pair.write(&rows(2_000, 400));
+        harm(&path, Harm::Flip);
+        assert_shows(pair.subject.index(), &pair.wanted);
+        pair.subject.flush();
+        pair.assert();
+        pair.write(&[Row::new(1, 5_000, "another").tag("n", 1)]);
+        pair.subject.flush();
+        pair.assert();
+        pair.subject.reopen();
+        pair.assert();
+        assert_eq!(pair.subject.index().verify().unwrap()["ok"], true);
+        pair.subject.merge_all();
+        pair.assert();
+    }
+}
+
+#[test]
 fn a_row_of_a_damaged_part_may_die_without_stopping_anything_else() {
     on_both(|engine, what| {
         let mut pair = filled(engine);

@@ -1,10 +1,13 @@
 //! Rows that die, step by step, on both engines.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use sidx_host::{Durability, Engine, ErrorKind, Retention, Store};
+use sidx_host::{Durability, Engine, ErrorKind, Index, Retention, Store};
 use sidx_tests::model::Row;
 use sidx_tests::subject::{NAME, Subject, batch, keys_of, latest};
+use sidx_tests::watched::WatchedStore;
 
 use super::latest::{Latest, all_of, assert_shows, counted};
 
@@ -344,4 +347,39 @@ fn nobody_sees_the_column_of_arrival_numbers() {
             assert_eq!(part["tags"].as_array().unwrap().len(), 1, "{part}");
         }
     });
+}
+
+/// A scrub reads files of which the next flush may remove some.
+#[test]
+fn a_scrub_takes_no_file_for_damaged_that_another_took_the_place_of() {
+    for engine in [Engine::Native, Engine::Component] {
+        let index: Arc<OnceLock<Index>> = Arc::default();
+        let (is_scrubbed, is_replaced) = (Arc::new(AtomicBool::new(false)), AtomicBool::new(false));
+        let watch = {
+            let (index, is_scrubbed) = (Arc::clone(&index), Arc::clone(&is_scrubbed));
+            move |_, path: &str| {
+                let is_first = is_scrubbed.load(Ordering::Relaxed) && path.starts_with("parts/");
+                if is_first && !is_replaced.swap(true, Ordering::Relaxed) {
+                    let index = index.get().expect("it is open");
+                    for first in [2_000, 3_000] {
+                        index.write(batch(&rows(first, 10, 500))?)?;
+                        index.flush()?;
+                    }
+                }
+                Ok(())
+            }
+        };
+        let store = WatchedStore::memory(Arc::new(watch));
+        let options = || latest(store.index(NAME).engine(engine).automatic_merge(false));
+        let index = index.get_or_init(|| options().create().unwrap());
+        for first in [0, 1_000] {
+            index.write(batch(&rows(first, 300, 500)).unwrap()).unwrap();
+            index.flush().unwrap();
+        }
+        is_scrubbed.store(true, Ordering::Relaxed);
+        let report = index.scrub().unwrap();
+        assert!(report.files > 0, "{report:?}");
+        assert!(report.damaged.is_empty(), "{report:?}");
+        assert_eq!(index.verify().unwrap()["ok"], true);
+    }
 }

@@ -381,7 +381,12 @@ impl<H: Host> Facts for PartFacts<'_, H> {
         let Predicate { filter, deaths, .. } = self.predicate;
         if filter.is_dead(slot) {
             let dead = deaths.of(self.part.number())?;
-            return Some(dead_facts(dead.rows()));
+            // Where it is not known who is dead nothing may follow from how many: more than there are rows is
+            // neither all of them nor none.
+            return Some(dead_facts(match dead.unplaced.is_empty() {
+                true => dead.now.rows(),
+                false => u64::MAX,
+            }));
         }
         let slot = filter.slots().get(slot)?;
         let column = self.part.column(&slot.name, slot.kind)?;

@@ -234,6 +234,49 @@ impl<H: Host> DeadRows<H> {
         Ok(Self(chunks.into_values().collect()))
     }
 
+    /// These, but that the chunks in which `rows` of `part` are have all that is dead `now` except `later`,
+    /// which ascend; written as new chunks under `name`s. What these have of such a chunk is not read.
+    pub(crate) fn renewed(
+        &self,
+        host: &Arc<H>,
+        part: &Part<H>,
+        (rows, now, later): (&[Ordinal], &Self, &[Ordinal]),
+        mut name: impl FnMut() -> DeadName,
+    ) -> Result<Self> {
+        let mut added = BTreeSet::new();
+        for row in rows {
+            let (frame, place, _) = part.row(*row)?;
+            added.extend(frame.block(place).map(|open| chunk_of(open.number)));
+        }
+        let mut without: BTreeMap<BlockNumber, Vec<u32>> = BTreeMap::new();
+        for row in later {
+            let (frame, place, within) = part.row(*row)?;
+            if let Some(open) = frame.block(place) {
+                without.entry(open.number).or_default().push(within);
+            }
+        }
+        let kept = { self.0.iter() }.filter(|chunk| !added.contains(&chunk.file.number));
+        let mut chunks: Vec<_> = kept.cloned().collect();
+        for number in added {
+            let chunk = now.chunk(number).ok_or_else(|| {
+                let text = "rows that died are not among those that are dead";
+                Error::corrupt(text).at(part.path())
+            })?;
+            let mut bitmaps = chunk.bitmaps()?;
+            for (block, bitmap) in &mut bitmaps {
+                let rows = without.get(block).into_iter().flatten();
+                rows.for_each(|row| bitmap.clear(*row as usize));
+            }
+            bitmaps.retain(|_, bitmap| bitmap.count() > 0);
+            if !bitmaps.is_empty() {
+                let name = (number, name(), Medium::Durable);
+                chunks.push(Arc::new(DeadChunk::write(host, name, &bitmaps)?));
+            }
+        }
+        chunks.sort_unstable_by_key(|chunk| chunk.file.number);
+        Ok(Self(chunks))
+    }
+
     /// Those of some chunks of these, and of the other chunks those of `others`.
     fn choose(&self, others: &Self, is_own: impl Fn(u32) -> bool) -> Self {
         let own = self.0.iter().filter(|chunk| is_own(chunk.file.number));
@@ -345,7 +388,7 @@ impl<H: Host> PartDead<H> {
     }
 
     /// The same with other stored rows, where `later` are the rows that died since, ascending: chunks without
-    /// any of them are as they are stored.
+    /// any of them are as they are stored, unless more is known of them.
     pub(crate) fn with_stored(
         &self,
         part: &Part<H>,
@@ -356,6 +399,14 @@ impl<H: Host> PartDead<H> {
         for row in later {
             let (frame, place, _) = part.row(*row)?;
             differing.extend(frame.block(place).map(|open| chunk_of(open.number)));
+        }
+        if !self.unplaced.is_empty() {
+            // What is dead now may be all that is left of what was stored.
+            let changed = { self.now.0.iter() }.filter(|chunk| {
+                let stored = self.stored.chunk(chunk.file.number);
+                stored.is_none_or(|stored| stored.file != chunk.file)
+            });
+            differing.extend(changed.map(|chunk| chunk.file.number));
         }
         let now = self.now.choose(&stored, |chunk| differing.contains(&chunk));
         Ok(Self {

@@ -41,7 +41,7 @@ pub(crate) fn run<H: Host>(host: &H) -> Result<bool> {
             }
         };
         let term = takeover::next_term(host, &before)?;
-        let is_damaged = is_unreadable || is_log_damaged;
+        let is_damaged = is_unreadable || std::mem::take(&mut is_log_damaged);
         let claimed = match is_damaged {
             true => claim_damaged(host, &before, term),
             false => {

@@ -146,10 +146,11 @@ fn mend<H: Host>(
         introducer.repair_deaths(host, &mut live, &replaced, (&unreadable, is_lost))?;
     }
     if !report.damage.is_empty() {
-        introducer.publish_quarantine(host, &mut live, quarantined)?;
-        quarantine::set_aside(&**host, &live.quarantined)?;
+        // No snapshot lists files with dead rows that were set aside, so nothing else would keep these.
         let damaged: Vec<Quarantined> = damaged.into_iter().flat_map(|(_, files)| files).collect();
         quarantine::set_aside(&**host, &damaged)?;
+        introducer.publish_quarantine(host, &mut live, quarantined)?;
+        quarantine::set_aside(&**host, &live.quarantined)?;
         introducer.clean_parts(&**host, &live);
         introducer.remove_unnamed(&**host, &live)?;
         repair_log(host, &mut introducer, &mut live, &log, lost_entries)?;

@@ -13,6 +13,8 @@ pub(super) struct LabelWriter<'a, H: Host> {
     known: Labels,
     /// Parts beside those that may know labels which they lack.
     advisers: Vec<FacetPart<'a, H>>,
+    /// All parts beside those, whose rows may need labels that they lack.
+    others: Vec<FacetPart<'a, H>>,
     is_lossy: bool,
 }
 
@@ -22,6 +24,7 @@ impl<'a, H: Host> LabelWriter<'a, H> {
             kept: Labels::new(),
             known: Labels::new(),
             advisers: Vec::new(),
+            others: Vec::new(),
             is_lossy: false,
         };
         match origin {
@@ -44,6 +47,7 @@ impl<'a, H: Host> LabelWriter<'a, H> {
             self.known
                 .extend(labels.iter().map(|(id, label)| (*id, label.clone())));
         }
+        self.others = others.to_vec();
         // A series may have been written by its number only. A part so comes to know the labels of all its
         // series, as far as there are any, and older parts can be dropped without taking them along.
         for part in others.iter().filter(|_| is_bare) {
@@ -53,6 +57,21 @@ impl<'a, H: Host> LabelWriter<'a, H> {
             }
         }
         Ok(())
+    }
+
+    /// Keeps the labels of series of which no row was written, because all died, where rows elsewhere that
+    /// were written by their number may need them. What cannot be read may.
+    fn keep_for_others(&mut self) {
+        if self.known.is_empty() {
+            return;
+        }
+        let is_bare = |part: &FacetPart<'_, H>| {
+            let labels = of(part.part).map(|labels| labels.len() as u64);
+            labels.map_or(true, |labels| labels < part.part.summary().series)
+        };
+        if self.others.iter().any(is_bare) {
+            self.kept.append(&mut self.known);
+        }
     }
 
     /// Takes the labels of written series over, so that dropped series lose theirs.
@@ -79,7 +98,8 @@ impl<H: Host> FacetWriter<H> for LabelWriter<'_, H> {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, target: &FacetTarget<'_, H>) -> Result<FacetMade> {
+    fn finish(mut self: Box<Self>, target: &FacetTarget<'_, H>) -> Result<FacetMade> {
+        self.keep_for_others();
         let mut roots = Vec::new();
         for page in page::encode(&self.kept) {
             roots.push(target.append(&page)?);

@@ -131,11 +131,14 @@ impl<'a, H: Host> LiveParts<'a, H> {
     /// Those of some rows of a part, ascending, that are not dead.
     ///
     /// # Errors
-    /// Everything that reading may bring.
+    /// Everything that reading may bring; `corrupt` where damage keeps from being known who is dead.
     pub fn alive(&self, part: &FacetPart<'_, H>, rows: Vec<Ordinal>) -> Result<Vec<Ordinal>> {
         match self.deaths.of(part.part.number()) {
-            Some(dead) => dead.now.others(part.part, rows),
-            None => Ok(rows),
+            Some(dead) if !rows.is_empty() => {
+                dead.check_placed(part.part.number())?;
+                dead.now.others(part.part, rows)
+            }
+            _ => Ok(rows),
         }
     }
 

@@ -11,8 +11,17 @@ use crate::part::block::Ordinal;
 use crate::part::dead::{DeadRows, Deaths, PartDead, chunk};
 use crate::part::{Part, PartList};
 use crate::types::Job;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Rows that are to be dead in the output of a job, by their arrival numbers.
+#[derive(Default)]
+pub(super) struct Dying {
+    /// Each with the position of the log behind its death, and none where a snapshot has it.
+    pub(super) rows: BTreeMap<u64, Option<u64>>,
+    /// Those of them that may be no rows at all, as nobody could look for them.
+    pub(super) unplaced: BTreeSet<u64>,
+}
 
 /// What was found in the output of a job of rows that are dead in its inputs.
 pub(super) struct Carried {
@@ -21,17 +30,28 @@ pub(super) struct Carried {
     missing_later: u64,
 }
 
+impl Carried {
+    /// The count that a row belongs to which died at a position.
+    fn missing(&mut self, position: Option<u64>) -> &mut u64 {
+        match position {
+            Some(_) => &mut self.missing_later,
+            None => &mut self.missing_stored,
+        }
+    }
+}
+
 impl<H: Host> Introducer<H> {
     /// The arrival numbers of rows of some parts that are dead now and were not in the snapshot that a job
-    /// began with, each with the position of the log behind it, and none where a snapshot has it.
+    /// began with.
     fn dead_arrivals(
         &self,
         host: &H,
         live: &PartList<H>,
         parts: &[u64],
         base: &Deaths<H>,
-    ) -> Result<BTreeMap<u64, Option<u64>>> {
+    ) -> Result<Dying> {
         let mut found = BTreeMap::new();
+        let mut unplaced = BTreeSet::new();
         for number in parts {
             let (Some(part), Some(dead)) = (live.part(*number), live.deaths.of(*number)) else {
                 continue;
@@ -44,15 +64,21 @@ impl<H: Host> Introducer<H> {
                 true => Vec::new(),
                 false => arrival::of(host, part, &rows)?,
             };
+            unplaced.extend({ dead.unplaced.iter() }.filter(|arrival| !placed.contains(arrival)));
             let arrivals = placed.iter().chain(&dead.unplaced);
             found.extend(arrivals.map(|arrival| (*arrival, None)));
         }
         for later in { self.later.iter() }.filter(|later| parts.contains(&later.part)) {
             if let Some(position) = found.get_mut(&later.arrival) {
-                *position = Some(later.position);
+                // The first death of a row is the one that counts.
+                let first = position.map_or(later.position, |known: u64| known.min(later.position));
+                *position = Some(first);
             }
         }
-        Ok(found)
+        Ok(Dying {
+            rows: found,
+            unplaced,
+        })
     }
 
     /// What becomes of dead rows when the output of a job, if it has one, takes the place of its inputs, and
@@ -118,16 +144,19 @@ impl<H: Host> Introducer<H> {
         &mut self,
         host: &Arc<H>,
         output: &Arc<Part<H>>,
-        dead: &BTreeMap<u64, Option<u64>>,
+        dead: &Dying,
         log_position: u64,
         next: &mut Next<H>,
     ) -> Result<Carried> {
-        let later = dead.values().flatten().count() as u64;
+        let placed = { dead.rows.iter() }.filter(|(arrival, _)| !dead.unplaced.contains(arrival));
         let mut carried = Carried {
-            missing_stored: dead.len() as u64 - later,
-            missing_later: later,
+            missing_stored: 0,
+            missing_later: 0,
         };
-        let arrivals: Vec<u64> = dead.keys().copied().collect();
+        for (_, position) in placed {
+            *carried.missing(*position) += 1;
+        }
+        let arrivals: Vec<u64> = dead.rows.keys().copied().collect();
         let rows = arrival::find(&**host, output, &arrivals)?;
         let found = match rows.is_empty() {
             true => Vec::new(),
@@ -135,12 +164,11 @@ impl<H: Host> Introducer<H> {
         };
         let mut stored = Vec::new();
         for (row, arrival) in rows.iter().zip(found) {
-            let position = dead.get(&arrival).copied().flatten();
-            let missing = match position {
-                Some(_) => &mut carried.missing_later,
-                None => &mut carried.missing_stored,
-            };
-            *missing = missing.saturating_sub(1);
+            let position = dead.rows.get(&arrival).copied().flatten();
+            if !dead.unplaced.contains(&arrival) {
+                let missing = carried.missing(position);
+                *missing = missing.saturating_sub(1);
+            }
             match position.filter(|position| *position > log_position) {
                 Some(position) => next.later.push(LaterDeath {
                     position,
@@ -205,8 +233,10 @@ impl<H: Host> Introducer<H> {
             rows
         };
         let mut dead = next.deaths.of(number).cloned().unwrap_or_default();
-        let stored = self.more_dead(host, part, &dead.stored, &rows(&absorbed), Medium::Durable);
-        let stored = stored.and_then(|stored| dead.with_stored(part, stored, &rows(&others)));
+        let (absorbed_rows, other_rows) = (rows(&absorbed), rows(&others));
+        // What is dead now has all of it, in memory: a stored file that is damaged costs nothing.
+        let stored = self.renewed_dead(host, part, &dead, (&absorbed_rows, &other_rows));
+        let stored = stored.and_then(|stored| dead.with_stored(part, stored, &other_rows));
         match stored.or_damage()? {
             Ok(stored) => dead = stored,
             // A flush makes room for others, whatever is damaged.
@@ -251,14 +281,14 @@ impl<H: Host> Introducer<H> {
     }
 }
 
-/// Damage that is met while an outcome is looked at is a reason to refuse it: nothing was changed.
+/// Whatever is met while an outcome is looked at is a reason to refuse it: nothing was changed.
 fn refused(job: &Job, error: Error) -> Error {
     match error.kind() {
-        ErrorKind::Corrupt | ErrorKind::NotFound => Error::invalid(format!(
+        ErrorKind::InvalidArgument | ErrorKind::ResourceExhausted => error,
+        _ => Error::invalid(format!(
             "job {}: what is dead in its output cannot be told: {error}",
             job.id
         )),
-        _ => error,
     }
 }
 

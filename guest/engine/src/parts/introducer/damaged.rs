@@ -108,6 +108,7 @@ impl<H: Host> Introducer<H> {
         self.check_published_dead(&**host, published)?;
         self.jobs.remove(&job.id);
         self.salvages.remove(&job.id);
+        self.bases.remove(&job.id);
         self.garbage.bury_damaged(lost, version, epoch);
         *live = Arc::new(PartList {
             quarantined,

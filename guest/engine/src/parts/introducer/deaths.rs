@@ -113,8 +113,34 @@ impl<H: Host> Introducer<H> {
         rows: &[Ordinal],
         medium: Medium,
     ) -> Result<DeadRows<H>> {
-        let number = part.number();
-        dead.with(host, part, rows, medium, || self.dead_name(number, medium))
+        let (number, made) = (part.number(), self.made_dead.len());
+        let more = dead.with(host, part, rows, medium, || self.dead_name(number, medium));
+        self.undo_on_error(&**host, made, more)
+    }
+
+    /// What the snapshot is to have of the dead rows of a part when it absorbs the deaths of some of them,
+    /// and not yet those of others; as files under new names.
+    pub(super) fn renewed_dead(
+        &mut self,
+        host: &Arc<H>,
+        part: &Part<H>,
+        dead: &PartDead<H>,
+        (rows, later): (&[Ordinal], &[Ordinal]),
+    ) -> Result<DeadRows<H>> {
+        let (number, made) = (part.number(), self.made_dead.len());
+        let name = || self.dead_name(number, Medium::Durable);
+        let renewed = { &dead.stored }.renewed(host, part, (rows, &dead.now, later), name);
+        self.undo_on_error(&**host, made, renewed)
+    }
+
+    /// Removes the files that were made from a number on where nothing came of them.
+    fn undo_on_error<T>(&mut self, host: &H, made: usize, result: Result<T>) -> Result<T> {
+        if result.is_err() {
+            let before = self.made_dead.drain(..made).collect();
+            self.undo_dead(host);
+            self.made_dead = before;
+        }
+        result
     }
 
     /// Lets rows of a part die that were found in it.

@@ -128,7 +128,10 @@ impl<H: Host> Introducer<H> {
             let later = { next.later.iter() }.filter(|later| later.part == part.number());
             // Those that the log still has are found again with its entries.
             let in_log = later.clone().filter_map(|it| it.not_absorbed(log_position));
-            let in_log: BTreeSet<u64> = in_log.collect();
+            let mut in_log: BTreeSet<u64> = in_log.collect();
+            for absorbed in later.clone().filter_map(|it| it.absorbed(log_position)) {
+                in_log.remove(&absorbed);
+            }
             let unplaced = dead.unplaced.iter().copied();
             let unplaced = unplaced.filter(|arrival| !in_log.contains(arrival));
             let unplaced = unplaced.chain(later.filter_map(|it| it.absorbed(log_position)));

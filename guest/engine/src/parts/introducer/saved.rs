@@ -1,6 +1,7 @@
 //! What becomes of dead rows when what could be saved of damaged parts takes their place.
 
 use super::Introducer;
+use super::carried::Dying;
 use super::next::Next;
 use crate::error::{Error, OrDamage, Result};
 use crate::host::Host;
@@ -27,14 +28,19 @@ impl<H: Host> Introducer<H> {
         let (Some(had), Some(output)) = (live.deaths.of(number), output) else {
             return Ok(());
         };
-        let stored = match readable_arrivals(&**host, input, &had.now)? {
-            Some(arrivals) => arrivals,
-            None => found_dead(host, live, &next.parts)?,
-        };
-        let stored = stored.iter().chain(&had.unplaced);
-        let mut dead: BTreeMap<u64, Option<u64>> = stored.map(|arrival| (*arrival, None)).collect();
+        let Readable {
+            mut arrivals,
+            is_all,
+        } = readable_arrivals(&**host, input, &had.now)?;
+        if !is_all {
+            arrivals.extend(within(input, &found_dead(host, live, &next.parts)?));
+        }
+        arrivals.extend(&had.unplaced);
+        let mut dead = of_snapshot(arrivals);
         for later in { self.later.iter() }.filter(|later| later.part == number) {
-            dead.insert(later.arrival, Some(later.position));
+            let known = dead.rows.entry(later.arrival).or_default();
+            let first = known.map_or(later.position, |known| known.min(later.position));
+            *known = Some(first);
         }
         self.carry(host, output, &dead, self.log_position, next)?;
         chunk::sync(&**host)
@@ -51,20 +57,23 @@ impl<H: Host> Introducer<H> {
         (unreadable, is_lost): (&[u64], bool),
     ) -> Result<()> {
         let mut next = Next::of(live, Vec::new());
-        let mut found: Option<Vec<u64>> = None;
+        let mut found: Option<Arc<Vec<u64>>> = None;
         let mut find = |next: &Next<H>| match &found {
-            Some(found) => Ok(found.clone()),
+            Some(found) => Ok(Arc::clone(found)),
             None => {
-                let new = found_dead(host, live, &next.parts)?;
-                Ok::<_, Error>(found.insert(new).clone())
+                let new = Arc::new(found_dead(host, live, &next.parts)?);
+                Ok::<_, Error>(Arc::clone(found.insert(new)))
             }
         };
         let mut wanted: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
         for (old, dead, output) in replaced {
-            let mut arrivals = match readable_arrivals(&**host, old, &dead.stored)? {
-                Some(arrivals) => arrivals,
-                None => find(&next)?,
-            };
+            let Readable {
+                mut arrivals,
+                is_all,
+            } = readable_arrivals(&**host, old, &dead.stored)?;
+            if !is_all {
+                arrivals.extend(within(old, &find(&next)?));
+            }
             arrivals.extend(&dead.unplaced);
             wanted.insert(*output, arrivals);
         }
@@ -74,24 +83,19 @@ impl<H: Host> Introducer<H> {
             let has_unplaced =
                 { next.deaths.of(number) }.is_some_and(|dead| !dead.unplaced.is_empty());
             if is_lost || has_unplaced || unreadable.contains(&number) {
-                let mut arrivals = find(&next)?;
-                arrivals.extend(
-                    next.deaths
-                        .of(number)
-                        .iter()
-                        .flat_map(|dead| &dead.unplaced),
-                );
+                let mut arrivals = within(part, &find(&next)?).to_vec();
+                // Facets do not know of rows that were to be dead without a younger one.
+                if let Some(dead) = next.deaths.of(number) {
+                    arrivals.extend(readable_arrivals(&**host, part, &dead.stored)?.arrivals);
+                    arrivals.extend(&dead.unplaced);
+                }
                 wanted.insert(number, arrivals);
             }
         }
         for part in &parts {
-            if let Some(mut arrivals) = wanted.remove(&part.number()) {
-                arrivals.sort_unstable();
-                let dead = arrivals
-                    .into_iter()
-                    .map(|arrival| (arrival, None))
-                    .collect();
+            if let Some(arrivals) = wanted.remove(&part.number()) {
                 next.deaths.remove(part.number());
+                let dead = of_snapshot(arrivals);
                 self.carry(host, part, &dead, self.log_position, &mut next)?;
             }
         }
@@ -107,30 +111,53 @@ impl<H: Host> Introducer<H> {
     }
 }
 
-/// The arrival numbers of dead rows of a damaged part, as far as they can be read; none where it cannot be
-/// read which rows are dead.
-fn readable_arrivals<H: Host>(
-    host: &H,
-    part: &Part<H>,
-    dead: &DeadRows<H>,
-) -> Result<Option<Vec<u64>>> {
-    let mut found = Vec::new();
+/// Those of some arrival numbers, which ascend, that a part may have.
+fn within<'a, H: Host>(part: &Part<H>, arrivals: &'a [u64]) -> &'a [u64] {
+    let summary = part.summary();
+    let from = arrivals.partition_point(|arrival| *arrival < summary.first_id);
+    let end = arrivals.partition_point(|arrival| *arrival <= summary.last_id);
+    arrivals.get(from..end).unwrap_or_default()
+}
+
+/// Rows that the snapshot is to have.
+fn of_snapshot(arrivals: Vec<u64>) -> Dying {
+    Dying {
+        rows: { arrivals.into_iter() }
+            .map(|arrival| (arrival, None))
+            .collect(),
+        ..Dying::default()
+    }
+}
+
+/// What can be read of who is dead.
+struct Readable {
+    arrivals: Vec<u64>,
+    /// Whether that is all.
+    is_all: bool,
+}
+
+/// The arrival numbers of dead rows of a part, damaged or not, as far as they can be read.
+fn readable_arrivals<H: Host>(host: &H, part: &Part<H>, dead: &DeadRows<H>) -> Result<Readable> {
+    let mut readable = Readable {
+        arrivals: Vec::new(),
+        is_all: true,
+    };
     for chunk in dead.chunks() {
         let Ok(bitmaps) = chunk.bitmaps().or_damage()? else {
-            return Ok(None);
+            readable.is_all = false;
+            continue;
         };
         for (number, bitmap) in bitmaps {
-            // What cannot be read of the part was not saved either.
-            if let Ok(rows) = rows_of(part, number, &bitmap).or_damage()? {
-                found.extend(
-                    arrival::of(host, part, &rows)
-                        .or_damage()?
-                        .unwrap_or_default(),
-                );
+            let rows = rows_of(part, number, &bitmap);
+            let found = rows.and_then(|rows| arrival::of(host, part, &rows));
+            match found.or_damage()? {
+                Ok(found) => readable.arrivals.extend(found),
+                // Whoever saved the rows of the block may have been able to read it.
+                Err(_) => readable.is_all = false,
             }
         }
     }
-    Ok(Some(found))
+    Ok(readable)
 }
 
 /// What all facets find out from some parts, ascending.

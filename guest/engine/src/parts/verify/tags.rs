@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::host::{ABSENT, Host};
+use crate::part::arrival::is_tag;
 use crate::part::block::BlockNumber;
 use crate::part::dictionary::slice_of;
 use crate::part::limits::union;
@@ -24,6 +25,23 @@ pub(super) struct TagCheck<'a, H: Host> {
 struct SharedCheck {
     dictionary: SharedDictionary,
     lists: Vec<Page>,
+}
+
+/// Each row has its arrival number, one of those of the part.
+fn check_arrivals<H: Host>(part: &Part<H>, values: &Column) -> Result<()> {
+    let summary = part.summary();
+    let own = summary.first_id..=summary.last_id;
+    let Values::Int(found) = values.values() else {
+        return Err(Error::corrupt("arrival numbers are no numbers"));
+    };
+    let are_own = found.iter().all(|it| own.contains(&it.cast_unsigned()));
+    match are_own && values.present_count() == values.rows() {
+        true => Ok(()),
+        false => Err(Error::corrupt(format!(
+            "some rows have no arrival number, or one outside of {} to {}",
+            summary.first_id, summary.last_id
+        ))),
+    }
 }
 
 impl<'a, H: Host> TagCheck<'a, H> {
@@ -66,6 +84,9 @@ impl<'a, H: Host> TagCheck<'a, H> {
                 return Err(Error::corrupt(format!(
                     "tag {name:?} has a value of {longest} bytes, more than the manifest says"
                 )));
+            }
+            if !is_tag(name) {
+                check_arrivals(self.part, &values)?;
             }
             *present += u64::from(stats.present);
             *limits = union(limits, &stats.range);
