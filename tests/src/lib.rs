@@ -5,6 +5,7 @@
 //! * [`expression`] says what a filter means, row by row.
 //! * [`model`] answers queries by sorting everything.
 //! * [`generate`] makes rows and queries.
+//! * [`service`] is an object service that answers, and fails, as S3 does.
 //! * [`simulated_disk`] is a disk that loses power, and calls that fail.
 //! * [`ledger`] says what an index must, and may, hold after a crash.
 //! * [`trial`] is an index on such a disk with its ledger.
@@ -29,6 +30,7 @@ pub mod fuzzing;
 pub mod generate;
 pub mod ledger;
 pub mod model;
+pub mod service;
 pub mod simulated_disk;
 pub mod sleepers;
 pub mod subject;

@@ -57,6 +57,14 @@ impl Storage for Ungrowing {
         self.0.open(path)
     }
 
+    fn has_locks(&self) -> bool {
+        self.0.has_locks()
+    }
+
+    fn takes_folders(&self) -> bool {
+        self.0.takes_folders()
+    }
+
     fn list(&self, path: &str) -> Result<Vec<String>> {
         self.0.list(path)
     }

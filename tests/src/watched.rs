@@ -90,6 +90,14 @@ impl Storage for Watched {
         }))
     }
 
+    fn has_locks(&self) -> bool {
+        self.inner.has_locks()
+    }
+
+    fn takes_folders(&self) -> bool {
+        self.inner.takes_folders()
+    }
+
     fn list(&self, path: &str) -> Result<Vec<String>> {
         self.inner.list(path)
     }

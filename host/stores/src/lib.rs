@@ -58,8 +58,8 @@ pub trait Store: Send + Sync {
 
     /// A place. `not-found` when there is none, unless `create`, which makes an empty one (and the store, and
     /// the place above, if need be) whose name is durable on return, and so are the objects of the place
-    /// above. Takes no lock. A place that is taken by
-    /// something else, such as a file, is `conflict`.
+    /// above. Where an empty place is nothing, one below another is taken to be there. Takes no lock. A place
+    /// that is taken by something else, such as a file, is `conflict`.
     fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>>;
 
     /// Removes a place with everything in it and below; durable on return. `not-found` when there is none,

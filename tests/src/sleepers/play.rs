@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use sidx_host::storage::{MemoryStore, Store as Backend};
+use sidx_host::storage::{BucketStore, MemoryStore, RequestLimits, Store as Backend};
 use sidx_host::{ErrorKind, Store};
 
 use super::actor::{Actor, Cast, keys, options, rows};
@@ -17,6 +18,7 @@ use super::record::Record;
 use super::stage::{Director, Stage};
 use super::storage::{Died, Me, SleepyStore};
 use super::task::{Part, Task};
+use crate::service::{Faults, Service};
 use crate::subject::NAME;
 use crate::ungrowing::UngrowingStore;
 
@@ -31,20 +33,39 @@ pub enum Log {
     Growing,
     /// In an object for each commit.
     Whole,
+    /// The same in a bucket, of a service that loses answers and does things late.
+    Bucket,
 }
 
 impl Log {
-    /// Both.
-    pub const ALL: [Log; 2] = [Log::Growing, Log::Whole];
+    /// All.
+    pub const ALL: [Log; 3] = [Log::Growing, Log::Whole, Log::Bucket];
 
-    /// An empty store in memory with such logs.
-    pub fn store(self) -> Arc<dyn Backend> {
+    /// An empty store in memory with such logs; from the seed come the faults of a service.
+    pub fn store(self, seed: u64) -> Arc<dyn Backend> {
         let store = Arc::new(MemoryStore::new());
         match self {
             Log::Growing => store,
             Log::Whole => Arc::new(UngrowingStore(store)),
+            Log::Bucket => Arc::new(bucket(seed)),
         }
     }
+}
+
+/// A store in a bucket. Every request is answered in the end.
+fn bucket(seed: u64) -> BucketStore {
+    let service = Service::new(seed);
+    let client = service.client("all");
+    let limits = RequestLimits {
+        retry_delay: Duration::from_nanos(1),
+        ..RequestLimits::default()
+    };
+    // Nobody is as slow as that.
+    let lease = Duration::from_secs(600);
+    let store = BucketStore::new(client, "s3://bucket", "", limits, lease).expect("a store");
+    let faults = Faults::passing(0.004).with_late_after(1..=40);
+    service.set_faults("all", faults);
+    store
 }
 
 /// What came of a run.
@@ -83,7 +104,11 @@ impl Played {
 /// Plays a random run. The same seed is the same run. In every third one calls fail.
 pub fn play_random(seed: u64, locks: Locks) -> Played {
     let mut random = SmallRng::seed_from_u64(seed);
-    let log = Log::ALL[random.random_range(0..2)];
+    let log = match (random.random_range(0..2), seed % 5) {
+        (_, 0) => Log::Bucket,
+        (0, _) => Log::Growing,
+        _ => Log::Whole,
+    };
     let is_made = random.random_bool(0.8);
     let cast = random_cast(&mut random, locks);
     let chance = Chance::new(random.random(), cast.len(), seed % 3 == 2);
@@ -108,7 +133,7 @@ pub fn play(
     director: Box<dyn Director>,
     bits: u64,
 ) -> Played {
-    let store = log.store();
+    let store = log.store(bits);
     if is_made {
         let made = options(&alone(&store, bits)).create();
         drop(made.expect("nobody else is there"));

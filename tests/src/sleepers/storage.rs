@@ -164,6 +164,15 @@ impl Storage for Sleepy {
         }))
     }
 
+    fn put_file(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        let put = || self.inner.put_file(path, bytes);
+        self.me.call(Verb::Finish, path, put)
+    }
+
+    fn takes_folders(&self) -> bool {
+        self.inner.takes_folders()
+    }
+
     fn list(&self, path: &str) -> Result<Vec<String>> {
         self.me.call(Verb::List, path, || self.inner.list(path))
     }

@@ -138,6 +138,14 @@ impl Storage for OrderedStorage {
         self.inner.open(path)
     }
 
+    fn has_locks(&self) -> bool {
+        self.inner.has_locks()
+    }
+
+    fn takes_folders(&self) -> bool {
+        self.inner.takes_folders()
+    }
+
     fn list(&self, path: &str) -> Result<Vec<String>> {
         self.inner.list(path)
     }

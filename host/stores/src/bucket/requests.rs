@@ -27,6 +27,9 @@ use super::counts::{Counts, Request};
 use super::failure::{Failure, Outcome, outcome};
 use super::pace::Pace;
 
+/// Longest wait before a request is made again.
+const DELAY_MAX: Duration = Duration::from_secs(5);
+
 /// What a bucket is reached through. Any store of the crate `object_store` that takes conditions and uploads
 /// in parts is one.
 pub trait Service: ObjectStore + MultipartStore {}
@@ -41,6 +44,8 @@ pub(super) type Answer<T> = Result<T, Failure>;
 pub struct RequestLimits {
     /// How long a request that fails is made again, from its beginning on.
     pub retry_timeout: Duration,
+    /// How long is waited before it is made again; each time twice as long, and 5 s at most, with jitter.
+    pub retry_delay: Duration,
     /// Most requests at the same time.
     pub in_flight: usize,
     /// Most requests a second; none for no such limit.
@@ -51,6 +56,7 @@ impl Default for RequestLimits {
     fn default() -> Self {
         Self {
             retry_timeout: Duration::from_secs(60),
+            retry_delay: Duration::from_millis(50),
             in_flight: 64,
             per_second: None,
         }
@@ -307,7 +313,7 @@ impl Requests {
         mode: impl Fn() -> PutMode,
     ) -> Answer<Version> {
         let begun = Instant::now();
-        let mut delays = backoff().build();
+        let mut delays = self.delays();
         let mut in_doubt = false;
         loop {
             let options = PutOptions::from(mode());
@@ -442,7 +448,7 @@ impl Requests {
         F: Future<Output = object_store::Result<T>>,
     {
         let begun = Instant::now();
-        let mut delays = backoff().build();
+        let mut delays = self.delays();
         loop {
             let cause = match self.once(request, call()).await {
                 Ok(answer) => return Ok(answer),
@@ -470,6 +476,15 @@ impl Requests {
             self.counts.failed(cause);
         }
         answer
+    }
+
+    fn delays(&self) -> impl Iterator<Item = Duration> + use<> {
+        ExponentialBuilder::default()
+            .with_min_delay(self.limits.retry_delay)
+            .with_max_delay(DELAY_MAX)
+            .with_jitter()
+            .without_max_times()
+            .build()
     }
 
     /// Waits before another attempt; false when the time is up.
@@ -511,13 +526,4 @@ fn listed(meta: ObjectMeta) -> Listed {
 
 fn version_of(made: &PutResult) -> Version {
     Version::new(made.e_tag.as_deref(), made.version.as_deref())
-}
-
-/// From 50 ms to 5 s, each twice the one before, with jitter, until the time of the request is up.
-fn backoff() -> ExponentialBuilder {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(5))
-        .with_jitter()
-        .without_max_times()
 }

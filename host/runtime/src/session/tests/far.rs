@@ -114,6 +114,14 @@ impl Storage for FarStorage {
         self.storage.create(path)
     }
 
+    fn has_locks(&self) -> bool {
+        self.storage.has_locks()
+    }
+
+    fn takes_folders(&self) -> bool {
+        self.storage.takes_folders()
+    }
+
     fn list(&self, path: &str) -> Result<Vec<String>> {
         self.storage.list(path)
     }
