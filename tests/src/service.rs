@@ -1,8 +1,8 @@
 //! A simulated object service that behaves and fails as S3 does, for tests of code that must cope with it.
 //!
-//! All clients of a service see the same objects, at once and in one order. What goes wrong is drawn from a seed
-//! and depends on nothing but the name of a client and the number of its request. Errors come in the kinds and
-//! with the texts of the S3 client of `object_store` with its own retries turned off.
+//! All clients of a service see the same objects, at once and in one order. What goes wrong is drawn from a
+//! seed and depends on nothing but the name of a client and the number of its request. Errors come in the
+//! kinds and with the texts of the S3 client of `object_store` with its own retries turned off.
 
 mod call;
 mod client;
@@ -13,6 +13,7 @@ mod gate;
 mod journal;
 mod latency;
 mod listing;
+mod numbered;
 mod request;
 mod shared;
 mod source;
@@ -98,8 +99,8 @@ impl Service {
 
     // ---- late effects ----
 
-    /// Lets everything happen that was asked for and is late, in the order in which it was asked for or is due.
-    /// Tells how much that was.
+    /// Lets everything happen that was asked for and is late, in the order in which it was asked for or is
+    /// due. Tells how much that was.
     pub fn land_late(&self) -> usize {
         self.shared.state.lock().land_all()
     }
@@ -121,8 +122,8 @@ impl Service {
         self.shared.state.lock().recorder.journal().clone()
     }
 
-    /// The same, and begins a new journal. Requests that have not ended stay as running in the old one, and no
-    /// chain of the new one continues them.
+    /// The same, and begins a new journal. Requests that have not ended stay as running in the old one, and
+    /// no chain of the new one continues them.
     pub fn take_journal(&self) -> Journal {
         self.shared.state.lock().recorder.take()
     }
@@ -156,8 +157,8 @@ impl Service {
         self.shared.state.lock().objects.remove(key).is_some()
     }
 
-    /// Changes the bytes of an object and nothing else, neither its tag nor its time, as a medium does that decays.
-    /// Tells whether there is such an object. `change` must not call the service.
+    /// Changes the bytes of an object and nothing else, neither its tag nor its time, as a medium does that
+    /// decays. Tells whether there is such an object. `change` must not call the service.
     pub fn corrupt(&self, key: &str, change: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut state = self.shared.state.lock();
         let Some(object) = state.objects.get_mut(key) else {

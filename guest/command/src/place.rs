@@ -140,15 +140,6 @@ impl<'d, D: Database> Place<'d, D> {
 
 /// Checks what kind of place STORE names; touches nothing.
 fn check_store(database: &impl Database, store: &str) -> Result<(), Failure> {
-    if let Some((scheme, _)) = store.split_once("://")
-        && !store.starts_with("file:")
-    {
-        let message = format!("STORE {store}: {scheme}:// is not supported by this version");
-        return Err(Failure::usage(
-            message,
-            "name a directory or a file:/// URL",
-        ));
-    }
     if store.starts_with("memory:") {
         let message = "STORE memory: a store in memory ends with the command";
         return Err(Failure::usage(

@@ -32,8 +32,11 @@ impl database::Store for Store {
     type Index = Index;
 
     fn exists(&self) -> Result<bool> {
-        let path = self.0.location();
-        let path = Path::new(&path);
+        // A bucket without objects is as good as one with some; whether it is there the service tells.
+        let Some(path) = self.0.local_path() else {
+            return Ok(true);
+        };
+        let path = path.as_path();
         match fs::metadata(path) {
             Err(cause) if cause.kind() == Io::NotFound && !path.is_symlink() => Ok(false),
             // What else is in the way the library tells.
@@ -45,8 +48,10 @@ impl database::Store for Store {
     }
 
     fn absence(&self, index: &str) -> Absence {
-        let location = self.0.location();
-        let location = Path::new(&location);
+        let Some(location) = self.0.local_path() else {
+            return Absence::Nothing;
+        };
+        let location = location.as_path();
         let folder = location.join(index);
         if is_index(location) {
             let name = location.file_name().unwrap_or_default();

@@ -212,8 +212,8 @@ fn usage() {
             "unit",
         ),
         (
-            &["query", "s3://bucket/x", "--index", "i"][..],
-            "not supported by this version",
+            &["query", "ftp://bucket/x", "--index", "i"][..],
+            "`ftp://` stores are not supported",
         ),
         (
             &[

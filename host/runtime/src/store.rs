@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::incarnation;
 use crate::storage::{self, DirectoryStore, MemoryStore};
 
-/// Where indexes live: a directory or memory. Clones are the same store.
+/// Where indexes live: a directory, a bucket or memory. Clones are the same store.
 ///
 /// ```
 /// # fn main() -> sidx_host::Result<()> {
@@ -37,9 +37,16 @@ impl Store {
     /// The store at a location: a path, `file:///path` or `file:/path` with `%XX` escapes, or `memory:` for a
     /// new and empty one in memory. A directory is made when the first index in it is.
     ///
+    /// With the feature `bucket`, also `s3://bucket/prefix`, `gs://bucket/prefix` or
+    /// `az://container/prefix`, of which the last two are untested. How that is reached, and with which
+    /// credentials, the environment says, as it does to other programs; see
+    /// [`BucketOptions::from_environment`](storage::BucketOptions) and [`bucket`](Self::bucket). Nothing is
+    /// asked of the service yet.
+    ///
     /// # Errors
     /// `invalid-argument` for another scheme, or a `file:` address of another machine or without a `/` in
-    /// front of the path. A directory whose name begins with `file:` is `./file:name`.
+    /// front of the path. A directory whose name begins with `file:` is `./file:name`. What is wrong with the
+    /// address or the settings of a bucket.
     pub fn open(location: &str) -> Result<Self> {
         if location == "memory:" {
             return Ok(Self::memory());
@@ -50,13 +57,7 @@ impl Store {
         }
         let path = match location.split_once("://") {
             None => PathBuf::from(location),
-            Some((scheme, _)) => {
-                let text = format!(
-                    "`{location}`: `{scheme}://` stores are not supported; give a path, \
-                     `file:///path` or `memory:`"
-                );
-                return Err(Error::invalid(text));
-            }
+            Some((scheme, _)) => return Self::addressed(location, scheme),
         };
         if path.as_os_str().is_empty() {
             return Err(Error::invalid(
@@ -64,6 +65,34 @@ impl Store {
             ));
         }
         Ok(Self::with_backend(Arc::new(DirectoryStore::new(path))))
+    }
+
+    #[cfg(feature = "bucket")]
+    fn addressed(location: &str, scheme: &str) -> Result<Self> {
+        match scheme {
+            "s3" | "gs" | "az" => {
+                let options = storage::BucketOptions::from_environment()?;
+                Self::bucket(location, &options)
+            }
+            _ => Err(unsupported(location, scheme, "`s3://bucket/prefix`, ")),
+        }
+    }
+
+    #[cfg(not(feature = "bucket"))]
+    fn addressed(location: &str, scheme: &str) -> Result<Self> {
+        Err(unsupported(location, scheme, ""))
+    }
+
+    /// The store in a bucket at an address, reached as options say.
+    ///
+    /// # Errors
+    /// `invalid-argument` for another address, or options that do not fit together; `not-found` and `io` for
+    /// files with profiles or certificates that cannot be read.
+    #[cfg(feature = "bucket")]
+    pub fn bucket(address: &str, options: &storage::BucketOptions) -> Result<Self> {
+        let address = storage::Address::parse(address)?;
+        let store = storage::BucketStore::open(&address, options)?;
+        Ok(Self::with_backend(Arc::new(store)))
     }
 
     /// A new and empty store in memory.
@@ -86,6 +115,12 @@ impl Store {
     #[must_use]
     pub fn location(&self) -> String {
         self.backend.location()
+    }
+
+    /// The folder that it is, whether or not that exists; none for a bucket or memory.
+    #[must_use]
+    pub fn local_path(&self) -> Option<PathBuf> {
+        self.backend.local_path()
     }
 
     /// The names of all indexes, sorted; also of those that are damaged.
@@ -121,6 +156,12 @@ impl fmt::Debug for Store {
             .field("location", &self.location())
             .finish()
     }
+}
+
+fn unsupported(location: &str, scheme: &str, buckets: &str) -> Error {
+    Error::invalid(format!(
+        "`{location}`: `{scheme}://` stores are not supported; give a path, `file:///path`, {buckets}or `memory:`"
+    ))
 }
 
 /// The path of a `file:` location, of which `address` is what follows the scheme.
@@ -180,7 +221,8 @@ mod tests {
             "file://",
             "file:x://y",
             "",
-            "s3://bucket/x",
+            "s3:///x",
+            "ftp://bucket/x",
             "file://host/x",
             "file:///a%2",
             "file:///a%zz",

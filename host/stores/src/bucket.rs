@@ -18,7 +18,9 @@ use crate::error::{Error, Result};
 use crate::paths::{LOCK_NAME, check_index_name, check_place, is_incarnation};
 use crate::{Storage, Store};
 
+mod advice;
 mod answer;
+mod connection;
 mod counts;
 mod failure;
 mod file;
@@ -29,15 +31,20 @@ mod place;
 mod probe;
 mod renewal;
 mod requests;
+mod service;
 #[cfg(test)]
 mod tests;
 mod threads;
 mod upload;
 mod watch;
 
+pub use connection::address::{Address, Scheme};
+pub use connection::endpoint::{Endpoint, Proxy};
+pub use connection::options::{BucketOptions, CustomerKey, Keys, ProfileFiles, Secret, Sse};
 pub use counts::RequestCounts;
 pub use place::BucketStorage;
-pub use requests::{RequestLimits, Service};
+pub use requests::RequestLimits;
+pub use service::Service;
 
 /// Places of indexes that are looked at at the same time.
 const PLACES_AT_ONCE: usize = 16;
@@ -53,6 +60,23 @@ pub struct BucketStore {
 }
 
 impl BucketStore {
+    /// The store at an address, reached as options say. Nothing is asked of the service before it is needed.
+    ///
+    /// # Errors
+    /// `invalid-argument` for options that do not fit together, `not-found` and `io` for files with
+    /// profiles or certificates that cannot be read.
+    pub fn open(address: &Address, options: &BucketOptions) -> Result<Self> {
+        let service = connection::connect(address, options)?;
+        let limits = RequestLimits {
+            retry_timeout: options.retry_timeout,
+            in_flight: options.requests_in_flight,
+            per_second: options.requests_per_second,
+            ..RequestLimits::default()
+        };
+        let location = address.to_string();
+        Self::new(service, &location, &address.prefix, limits, options.lease)
+    }
+
     /// The store of a service below a prefix, which may be empty. `location` is for messages. Nothing is
     /// asked of the service before it is needed.
     ///

@@ -81,6 +81,10 @@ impl Store for DirectoryStore {
         self.root.display().to_string()
     }
 
+    fn local_path(&self) -> Option<PathBuf> {
+        Some(self.root.clone())
+    }
+
     fn index_names(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in disk::entries(self.fs.as_ref(), &self.root)? {

@@ -22,7 +22,10 @@ mod memory;
 mod paths;
 
 #[cfg(feature = "bucket")]
-pub use bucket::{BucketStorage, BucketStore, RequestCounts, RequestLimits, Service};
+pub use bucket::{
+    Address, BucketOptions, BucketStorage, BucketStore, CustomerKey, Endpoint, Keys, ProfileFiles,
+    Proxy, RequestCounts, RequestLimits, Scheme, Secret, Service, Sse,
+};
 pub use directory::{
     Access, DirectoryStorage, DirectoryStore, FileKind, FileMetadata, FileSystem, LocalFileSystem,
     OpenFile,
@@ -48,6 +51,11 @@ pub type Lock = Box<dyn Send + Sync>;
 pub trait Store: Send + Sync {
     /// Where the store is, for messages: a path or an address.
     fn location(&self) -> String;
+
+    /// Where the store lies in the local file system; none when it lies nowhere there.
+    fn local_path(&self) -> Option<PathBuf> {
+        None
+    }
 
     /// The names of the places that may be those of indexes, sorted: that have an object `index.json`, or
     /// one whose name ends in `.incarnation`. Empty when the store itself does not exist yet.

@@ -31,15 +31,6 @@ pub(super) struct Call {
     bytes_out: u64,
 }
 
-/// What a request starts with.
-pub(super) struct Start {
-    pub(super) request: Request,
-    pub(super) draw: Draw,
-    pub(super) latency: Latency,
-    pub(super) hook: Option<Hook>,
-    pub(super) place: Place,
-}
-
 impl Call {
     /// Announces a request and sends it with its bytes.
     pub(super) async fn begin(
@@ -159,8 +150,8 @@ impl Call {
         }
     }
 
-    /// Looks something up and answers it, unless the fault of the request is that it fails. A cut answer is whole
-    /// here.
+    /// Looks something up and answers it, unless the fault of the request is that it fails. A cut answer is
+    /// whole here.
     pub(super) async fn read<T>(
         &mut self,
         look: impl FnOnce(&State) -> Result<T, Failure>,

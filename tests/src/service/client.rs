@@ -19,10 +19,10 @@ use super::effect::{Applied, Condition, Effect, Refusal, quoted};
 use super::failure::{Failure, generic, not_deleted};
 use super::faults::Fault;
 use super::listing::{Ask, From, page};
+use super::numbered::PartUpload;
 use super::request::Kind;
 use super::shared::Shared;
 use super::state::Object;
-use super::upload::PartUpload;
 
 /// Most keys of one deletion, as S3 has it.
 const KEYS_PER_DELETION: usize = 1_000;
@@ -178,7 +178,7 @@ impl ObjectStore for Client {
     ) -> Result<Box<dyn MultipartUpload>> {
         let upload = self.begin_upload(location, opts).await?;
         Ok(Box::new(PartUpload::new(
-            self.clone(),
+            Arc::new(self.clone()),
             location.clone(),
             upload,
         )))

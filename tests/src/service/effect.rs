@@ -148,8 +148,8 @@ pub(super) fn tag_of(bytes: &[u8]) -> String {
     format!("{:016x}{:016x}", half(0), half(1))
 }
 
-/// The tag of an object made of parts, without quotes. It tells how many there were, and is not that of the same
-/// bytes put at once.
+/// The tag of an object made of parts, without quotes. It tells how many there were, and is not that of the
+/// same bytes put at once.
 pub(super) fn tag_of_parts<'a>(tags: impl Iterator<Item = &'a str>) -> String {
     let tags: Vec<&str> = tags.collect();
     format!("{}-{}", tag_of(tags.concat().as_bytes()), tags.len())

@@ -1,9 +1,10 @@
-//! How failures look to a client: as they come out of the S3 client of `object_store`, with the same kinds and
-//! the same texts, so that code that tells failures apart by either is tested with what it will meet.
+//! How failures look to a client: as they come out of the S3 client of `object_store`, with the same kinds
+//! and the same texts, so that code that tells failures apart by either is tested with what it will meet.
 //!
 //! Some of that is not what one would expect. An answer to HEAD has no body, so a missing bucket looks like a
 //! missing key. A listing knows no kinds of errors. A swap in a missing bucket is a condition that does not
-//! hold, and 409 is an object that exists. What the connection died of is only told by the sources of an error.
+//! hold, and 409 is an object that exists. What the connection died of is only told by the sources of an
+//! error.
 
 use std::error::Error as StdError;
 

@@ -35,8 +35,8 @@ pub enum Fault {
     /// It happens twice at once, and the client sees the second answer: that of a library below the client
     /// which asks again by itself. A create of a free key says that the key is taken.
     Resent,
-    /// The answer is cut: a get and a page of a listing end with an error, a deletion deletes the first half of
-    /// the keys and reports an error for each of the others.
+    /// The answer is cut: a get and a page of a listing end with an error, a deletion deletes the first
+    /// half of the keys and reports an error for each of the others.
     HalfAnswer,
     /// 409 for a conditional put, nothing happened.
     Conflict,
@@ -98,7 +98,8 @@ impl Faults {
     }
 
     /// Every fault that a client should outlive by asking again, each with this chance. Not among them are
-    /// `Denied` and `NoBucket`, which are answers, and `Resent`, which needs a library that asks again by itself.
+    /// `Denied` and `NoBucket`, which are answers, and `Resent`, which needs a library that asks again by
+    /// itself.
     pub fn passing(chance: f64) -> Self {
         let is_passing =
             |fault: &Fault| !matches!(fault, Fault::Denied | Fault::NoBucket | Fault::Resent);
@@ -137,8 +138,8 @@ impl Faults {
         self
     }
 
-    /// What befalls a request. It depends on nothing but the seed, the client and the number of the request, so
-    /// that other clients do not change it.
+    /// What befalls a request. It depends on nothing but the seed, the client and the number of the
+    /// request, so that other clients do not change it.
     pub(super) fn draw(&self, seed: u64, client: &str, number: u64, kind: Kind) -> Draw {
         let mut hasher = DefaultHasher::new();
         (seed, client, number).hash(&mut hasher);

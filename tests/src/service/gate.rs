@@ -22,8 +22,8 @@ pub type Hook = Arc<dyn Fn(&Request) -> Step + Send + Sync>;
 pub enum Step {
     /// As drawn.
     Pass,
-    /// With this fault in place of the drawn one, or as if none were drawn if the fault makes no sense for the
-    /// kind of request.
+    /// With this fault in place of the drawn one, or as if none were drawn if the fault makes no sense for
+    /// the kind of request.
     Fault(Fault),
     /// Without any fault.
     Succeed,

@@ -33,7 +33,8 @@ pub struct Entry {
     pub bytes_in: u64,
     /// Bytes of content that were answered.
     pub bytes_out: u64,
-    /// How many requests of the client had to end one after another before this one could end, itself included.
+    /// How many requests of the client had to end one after another before this one could end, itself
+    /// included.
     pub wave: u64,
 }
 

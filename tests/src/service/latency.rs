@@ -10,8 +10,8 @@ pub(super) const CHUNK_BYTES: usize = 64 << 10;
 /// How far away the service is for a client. The default is no distance at all, which needs no runtime.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
-    /// From the last byte of a request to the first of its answer. Half of it passes before the service acts and
-    /// half after.
+    /// From the last byte of a request to the first of its answer. Half of it passes before the service
+    /// acts and half after.
     pub first_byte: Duration,
     /// How fast bytes go, in each direction, for all requests of the client together; none for at once.
     pub bytes_per_second: Option<u64>,

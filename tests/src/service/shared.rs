@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::call::Start;
-use super::faults::Faults;
+use super::faults::{Draw, Faults};
 use super::gate::Hook;
+use super::journal::Place;
 use super::latency::{Latency, Link};
 use super::request::{Kind, Request};
 use super::state::State;
@@ -28,6 +28,15 @@ pub(super) struct Settings {
     requests: u64,
     link_in: Link,
     link_out: Link,
+}
+
+/// What a request starts with.
+pub(super) struct Start {
+    pub(super) request: Request,
+    pub(super) draw: Draw,
+    pub(super) latency: Latency,
+    pub(super) hook: Option<Hook>,
+    pub(super) place: Place,
 }
 
 /// Where bytes go, as the service sees it.

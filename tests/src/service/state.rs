@@ -20,8 +20,8 @@ pub struct Quirks {
     pub ignores_conditions: bool,
     /// A copy that must not find an object overwrites it.
     pub copies_overwrite: bool,
-    /// The end of an upload that has ended before is answered as the first time, not with 404. S3 has been seen
-    /// to do either.
+    /// The end of an upload that has ended before is answered as the first time, not with 404. S3 has been
+    /// seen to do either.
     pub remembers_completed: bool,
     /// Fewest bytes of every part but the last. S3 wants 5 MiB.
     pub smallest_part_bytes: usize,

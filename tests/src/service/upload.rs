@@ -1,15 +1,10 @@
 //! A client's view of uploads in parts.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
-use object_store::{
-    MultipartId, MultipartUpload, PutMultipartOptions, PutPayload, PutResult, Result, UploadPart,
-};
-use parking_lot::Mutex;
+use object_store::{MultipartId, PutMultipartOptions, PutPayload, PutResult, Result};
 
 use super::client::{Client, put_result};
 use super::effect::Effect;
@@ -87,64 +82,5 @@ impl MultipartStore for Client {
             upload: id.clone(),
         };
         self.write(effect).await.map(drop)
-    }
-}
-
-/// An upload that numbers its parts itself.
-#[derive(Debug)]
-pub(super) struct PartUpload {
-    client: Client,
-    path: Path,
-    upload: MultipartId,
-    /// Parts that were handed in.
-    handed_in: usize,
-    /// Parts that have arrived, with their numbers.
-    arrived: Arc<Mutex<Vec<(usize, PartId)>>>,
-}
-
-impl PartUpload {
-    pub(super) fn new(client: Client, path: Path, upload: MultipartId) -> Self {
-        Self {
-            client,
-            path,
-            upload,
-            handed_in: 0,
-            arrived: Arc::default(),
-        }
-    }
-}
-
-#[async_trait]
-impl MultipartUpload for PartUpload {
-    fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        let number = self.handed_in;
-        self.handed_in += 1;
-        let (client, path, upload) = (self.client.clone(), self.path.clone(), self.upload.clone());
-        let arrived = Arc::clone(&self.arrived);
-        Box::pin(async move {
-            let part = client.put_part(&path, &upload, number, data).await?;
-            arrived.lock().push((number, part));
-            Ok(())
-        })
-    }
-
-    /// Fails if not all parts have arrived, and also the second time: as in the S3 client of `object_store`, the
-    /// parts are known once only.
-    async fn complete(&mut self) -> Result<PutResult> {
-        let parts = {
-            let mut arrived = self.arrived.lock();
-            if arrived.len() != self.handed_in {
-                return Err(generic("Missing part"));
-            }
-            arrived.sort_unstable_by_key(|(number, _)| *number);
-            arrived.drain(..).map(|(_, part)| part).collect()
-        };
-        self.client
-            .complete_multipart(&self.path, &self.upload, parts)
-            .await
-    }
-
-    async fn abort(&mut self) -> Result<()> {
-        self.client.abort_multipart(&self.path, &self.upload).await
     }
 }

@@ -85,8 +85,8 @@ impl Uploads {
         Ok(applied)
     }
 
-    /// Ends an upload with the parts that are named, which are taken in order from the first on. Parts that are
-    /// not named are dropped. If it is refused the upload stays.
+    /// Ends an upload with the parts that are named, which are taken in order from the first on. Parts that
+    /// are not named are dropped. If it is refused the upload stays.
     pub(super) fn complete(
         &mut self,
         key: &str,

@@ -392,9 +392,9 @@ fn a_backup_is_a_store_of_its_own() {
         store: linked,
     };
     assert_eq!(linked.keys(&[]), [1, 2]);
-    sidx(&["backup", "s3://x/y", "--index", "i", "z"]).expect(2);
-    place.run("backup", &["s3://bucket/x"]).expect(3);
-    linked.run("backup", &["s3://bucket/x"]).expect(2);
+    sidx(&["backup", "ftp://x/y", "--index", "i", "z"]).expect(2);
+    place.run("backup", &["ftp://bucket/x"]).expect(3);
+    linked.run("backup", &["ftp://bucket/x"]).expect(2);
 }
 
 #[test]

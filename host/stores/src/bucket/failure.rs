@@ -2,7 +2,8 @@
 
 use crate::error::{Error, ErrorKind};
 
-use super::answer::told;
+use super::advice::told;
+use super::answer::code;
 pub(super) use super::answer::{Outcome, outcome, status};
 
 /// What the maker of a request needs to know.
@@ -33,13 +34,19 @@ impl Failure {
     pub(super) fn new(verb: &str, key: &str, cause: object_store::Error) -> Self {
         use object_store::Error as Store;
         let kind = match &cause {
-            Store::NotFound { .. } if is_no_bucket(&cause) => Cause::Other,
+            _ if code(&cause).as_deref() == Some("NoSuchBucket") => Cause::Other,
             Store::NotFound { .. } => Cause::Absent,
             _ if Self::is_refusal(&cause) => Cause::Refused,
             Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => Cause::Forbidden,
             Store::NotSupported { .. } | Store::NotImplemented { .. } => Cause::NotServed,
-            _ if status(&cause) == Some(416) || is_empty_range(&cause) => Cause::NotServed,
-            _ => Cause::Other,
+            // Listings fail without a kind.
+            _ => match status(&cause) {
+                Some(401 | 403) => Cause::Forbidden,
+                Some(404) => Cause::Absent,
+                Some(416) => Cause::NotServed,
+                _ if is_empty_range(&cause) => Cause::NotServed,
+                _ => Cause::Other,
+            },
         };
         Self {
             error: told(verb, key, cause),
@@ -118,10 +125,6 @@ impl From<Error> for Failure {
             cause: Cause::Other,
         }
     }
-}
-
-fn is_no_bucket(cause: &object_store::Error) -> bool {
-    super::answer::code(cause).as_deref() == Some("NoSuchBucket")
 }
 
 /// What the store in memory of the library says of the end of nothing.

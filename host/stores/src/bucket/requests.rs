@@ -14,11 +14,11 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use object_store::multipart::{MultipartStore, PartId};
+use object_store::multipart::PartId;
 use object_store::path::Path;
 use object_store::{
-    GetOptions, GetRange, GetResult, MultipartId, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
-    PutOptions, PutPayload, PutResult, UpdateVersion,
+    GetOptions, GetRange, GetResult, MultipartId, ObjectMeta, ObjectStoreExt, PutMode, PutOptions,
+    PutPayload, PutResult, UpdateVersion,
 };
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -26,15 +26,10 @@ use tokio::time::Instant;
 use super::counts::{Counts, Request};
 use super::failure::{Failure, Outcome, outcome};
 use super::pace::Pace;
+use super::service::Service;
 
 /// Longest wait before a request is made again.
 const DELAY_MAX: Duration = Duration::from_secs(5);
-
-/// What a bucket is reached through. Any store of the crate `object_store` that takes conditions and uploads
-/// in parts is one.
-pub trait Service: ObjectStore + MultipartStore {}
-
-impl<T: ObjectStore + MultipartStore> Service for T {}
 
 /// The result of a request.
 pub(super) type Answer<T> = Result<T, Failure>;
