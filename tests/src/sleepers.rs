@@ -10,6 +10,7 @@
 //! * [`storage`] is the storage that an actor has.
 //! * [`record`] is what was written, refused and shown: the judge; [`removals`] what was dropped.
 //! * [`task`] is what an actor is told to do, and [`actor`] does it, on the index as any program would.
+//! * [`pins`] are those of readers, where they are renewed and can be given up.
 //! * [`casting`] draws casts of actors.
 //! * [`play`] is a whole run, to the judgement at its end.
 
@@ -17,6 +18,7 @@ pub mod actor;
 pub mod casting;
 pub mod director;
 pub mod failure;
+pub mod pins;
 pub mod play;
 pub mod record;
 pub mod removals;

@@ -30,6 +30,7 @@ mod suite {
     mod damaged_parts;
     mod explain;
     mod fencing;
+    mod following;
     mod format_bytes;
     mod format_document;
     mod full_medium;

@@ -105,6 +105,14 @@ pub struct Target {
     pub(crate) index: String,
 }
 
+/// How long a command that writes waits for another one.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct WaitArguments {
+    /// Wait so long for another writer to close the index [default: fail at once]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) wait: Option<Duration>,
+}
+
 /// How much of the store and its medium a command that writes may take, and how it takes it.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct RoomArguments {
@@ -171,6 +179,9 @@ pub struct IngestArguments {
     /// Budgets.
     #[command(flatten)]
     pub(crate) room: RoomArguments,
+    /// Others.
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
 }
 
 /// `sidx flush`
@@ -182,6 +193,9 @@ pub struct FlushArguments {
     /// Budgets.
     #[command(flatten)]
     pub(crate) room: RoomArguments,
+    /// Others.
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
 }
 
 /// `sidx query`
@@ -260,6 +274,9 @@ pub struct MergeArguments {
     /// Budgets.
     #[command(flatten)]
     pub(crate) room: RoomArguments,
+    /// Others.
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
 }
 
 /// `sidx retain`
@@ -278,6 +295,9 @@ pub struct RetainArguments {
     /// Tell what would be dropped, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Others.
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
     /// Output format [default: table on a terminal, else ndjson]
     #[arg(long, value_enum)]
     pub(crate) format: Option<ReportFormat>,
@@ -314,6 +334,9 @@ pub struct DropArguments {
     /// Do not ask; needed where there is no terminal to ask on
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Others.
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
 }
 
 /// `sidx repair`
@@ -325,6 +348,9 @@ pub struct RepairArguments {
     /// Take what is lost for gone: queries no longer fail because of it
     #[arg(long)]
     pub(crate) accept_loss: bool,
+    /// Others.
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
     /// Output format [default: table on a terminal, else json]
     #[arg(long, value_enum)]
     pub(crate) format: Option<ReportFormat>,

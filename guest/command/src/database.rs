@@ -8,6 +8,7 @@ mod query;
 mod report;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use sidx_columns::Column;
@@ -52,14 +53,15 @@ pub trait Store {
     /// Opens an index for writing; makes it, and the store, when they do not exist.
     ///
     /// # Errors
-    /// `conflict` while another writer has it open, `corrupt`, and those of the medium.
-    fn create(&self, index: &str, room: Room) -> Result<Self::Index>;
+    /// `conflict` while another writer has it open and longer than is to be waited for that, `corrupt`, and those of
+    /// the medium.
+    fn create(&self, index: &str, room: Room, wait: Duration) -> Result<Self::Index>;
 
     /// Opens an index for maintenance: nothing is merged unless that is asked for.
     ///
     /// # Errors
     /// `not-found`, and those of [`create`](Self::create).
-    fn open(&self, index: &str, room: Room) -> Result<Self::Index>;
+    fn open(&self, index: &str, room: Room, wait: Duration) -> Result<Self::Index>;
 
     /// Opens an index for reading: no lock is taken and nothing is changed.
     ///
@@ -72,13 +74,13 @@ pub trait Store {
     ///
     /// # Errors
     /// `not-found`, `conflict`, and those of the medium.
-    fn repair(&self, index: &str, accept_loss: bool) -> Result<Value>;
+    fn repair(&self, index: &str, accept_loss: bool, wait: Duration) -> Result<Value>;
 
     /// Removes an index with everything in it, and returns the bytes that it took.
     ///
     /// # Errors
     /// `not-found`, `conflict`, and those of the medium.
-    fn remove(&self, index: &str) -> Result<u64>;
+    fn remove(&self, index: &str, wait: Duration) -> Result<u64>;
 }
 
 /// An index that is open.

@@ -61,7 +61,8 @@ pub(crate) fn repair(
     database: &impl Database,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let report = Place::of(database, &arguments.target)?.repair(arguments.accept_loss)?;
+    let place = Place::of(database, &arguments.target)?.waiting(arguments.wait);
+    let report = place.repair(arguments.accept_loss)?;
     let format = format(arguments.format, console, ReportFormat::Json);
     let gist = repair_gist(&arguments.target.index, &report);
     print(&report, Some(gist), format, console)?;

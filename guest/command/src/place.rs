@@ -1,9 +1,11 @@
 //! STORE and --index: finding an index, or telling which ones there are.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use sidx_engine::ErrorKind;
 
-use crate::arguments::{RoomArguments, Target};
+use crate::arguments::{RoomArguments, Target, WaitArguments};
 use crate::database::{
     Absence, BackupReport, Database, Error, Index as _, Result as Found, Room, Store,
 };
@@ -18,6 +20,7 @@ pub(crate) struct Place<'d, D> {
     store: String,
     index: String,
     room: Room,
+    wait: Duration,
 }
 
 impl<'d, D: Database> Place<'d, D> {
@@ -29,6 +32,7 @@ impl<'d, D: Database> Place<'d, D> {
             store: store.to_owned(),
             index: index.to_owned(),
             room: Room::default(),
+            wait: Duration::ZERO,
         })
     }
 
@@ -52,15 +56,21 @@ impl<'d, D: Database> Place<'d, D> {
         Place { room, ..self }
     }
 
+    /// The same place for who waits for other writers.
+    pub(crate) fn waiting(self, wait: WaitArguments) -> Self {
+        let wait = wait.wait.unwrap_or_default();
+        Place { wait, ..self }
+    }
+
     /// Opens the index for writing; makes store and index when they do not exist.
     pub(crate) fn create(&self) -> Result<IndexOf<D>, Failure> {
         let store = self.database.store(&self.store)?;
-        Ok(store.create(&self.index, self.room)?)
+        Ok(store.create(&self.index, self.room, self.wait)?)
     }
 
     /// Opens an index that exists, for maintenance: nothing is merged unless that is asked for.
     pub(crate) fn open(&self) -> Result<IndexOf<D>, Failure> {
-        self.existing(|store| store.open(&self.index, self.room))
+        self.existing(|store| store.open(&self.index, self.room, self.wait))
     }
 
     /// Opens an index that exists, for reading: no lock is taken and nothing is changed.
@@ -70,12 +80,12 @@ impl<'d, D: Database> Place<'d, D> {
 
     /// Repairs an index that exists and returns the report.
     pub(crate) fn repair(&self, accept_loss: bool) -> Result<Value, Failure> {
-        self.existing(|store| store.repair(&self.index, accept_loss))
+        self.existing(|store| store.repair(&self.index, accept_loss, self.wait))
     }
 
     /// Removes an index that exists and returns the bytes that it took.
     pub(crate) fn remove(&self) -> Result<u64, Failure> {
-        self.existing(|store| store.remove(&self.index))
+        self.existing(|store| store.remove(&self.index, self.wait))
     }
 
     /// Copies an index to this place.

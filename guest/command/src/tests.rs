@@ -5,6 +5,7 @@ use std::fs;
 use std::ops::RangeBounds;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser as _;
 use serde_json::{Value, json};
@@ -63,12 +64,12 @@ impl Store for Kept {
         Ok(vec!["i".to_owned()])
     }
 
-    fn create(&self, index: &str, room: Room) -> Result<Kept> {
+    fn create(&self, index: &str, room: Room, wait: Duration) -> Result<Kept> {
         *self.exists.borrow_mut() = true;
-        self.open(index, room)
+        self.open(index, room, wait)
     }
 
-    fn open(&self, index: &str, _room: Room) -> Result<Kept> {
+    fn open(&self, index: &str, _room: Room, _wait: Duration) -> Result<Kept> {
         self.read(index)
     }
 
@@ -79,11 +80,11 @@ impl Store for Kept {
         }
     }
 
-    fn repair(&self, _index: &str, _accept_loss: bool) -> Result<Value> {
+    fn repair(&self, _index: &str, _accept_loss: bool, _wait: Duration) -> Result<Value> {
         unasked()
     }
 
-    fn remove(&self, _index: &str) -> Result<u64> {
+    fn remove(&self, _index: &str, _wait: Duration) -> Result<u64> {
         unasked()
     }
 }

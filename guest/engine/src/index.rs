@@ -13,6 +13,7 @@ use crate::part::name::PartName;
 use crate::parts::contents;
 use crate::parts::describe;
 use crate::parts::drop;
+use crate::parts::following::{self, Look};
 use crate::parts::introducer::Introducer;
 use crate::parts::recovery;
 use crate::parts::repair;
@@ -35,6 +36,8 @@ pub struct Index<H: Host> {
     live: Arc<PartList<H>>,
     introducer: Option<Introducer<H>>,
     read_only: bool,
+    /// A refresh failed, and nobody knows how far it came.
+    is_behind: bool,
     queries: Queries<H>,
 }
 
@@ -57,6 +60,7 @@ impl<H: Host> Index<H> {
             live: Arc::new(PartList::empty(facets)),
             introducer: None,
             read_only: true,
+            is_behind: false,
             queries: Queries::default(),
         }
     }
@@ -78,6 +82,26 @@ impl<H: Host> Index<H> {
             view,
             damaged: recovered.damaged,
         })
+    }
+
+    /// `index.refresh`
+    pub fn refresh(&mut self, epochs: bool) -> Result<Opened> {
+        let introducer = match &mut self.introducer {
+            Some(introducer) if self.read_only => introducer,
+            _ => {
+                let text = "this instance did not open the index to read it";
+                return Err(Error::invalid(text));
+            }
+        };
+        let look = match (std::mem::replace(&mut self.is_behind, true), epochs) {
+            (true, _) => Look::Anew,
+            (false, true) => Look::Epochs,
+            (false, false) => Look::Log,
+        };
+        let damaged = following::run(&self.host, introducer, &mut self.live, look)?;
+        self.is_behind = false;
+        let view = introducer.view(&self.live);
+        Ok(Opened { view, damaged })
     }
 
     /// `index.repair`
@@ -194,8 +218,8 @@ impl<H: Host> Index<H> {
 
     /// `index.collect`
     pub fn collect(&mut self) -> Result<()> {
-        let (host, _, introducer) = self.writer()?;
-        introducer.remove_obsolete(&**host);
+        let (host, live, introducer) = self.writer()?;
+        introducer.remove_obsolete(&**host, live);
         Ok(())
     }
 

@@ -57,7 +57,7 @@ pub use part::layout::{
     FileKind, PAYLOAD_PAGE_BYTES, tag_file_stem,
 };
 pub use parts::pressure::Levels;
-pub use parts::snapshot::INDEX_OBJECT;
+pub use parts::snapshot::{INDEX_OBJECT, epoch_of_object};
 pub use seal::FORMAT_VERSION;
 pub use timestamp::{TimestampError, format_timestamp, parse_timestamp};
 pub use types::*;

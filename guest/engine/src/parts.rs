@@ -8,6 +8,7 @@ pub(crate) mod contents;
 pub(crate) mod describe;
 pub(crate) mod drop;
 mod fences;
+pub(crate) mod following;
 mod garbage;
 pub(crate) mod introducer;
 pub(crate) mod pressure;

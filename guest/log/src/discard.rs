@@ -34,6 +34,7 @@ impl<S: Segments> Log<S> {
             self.begin_anew(position)?;
         }
         self.needed_from = self.needed_from.max(position);
+        self.opened.clear();
         for name in std::mem::take(&mut self.superfluous) {
             self.medium.remove(name)?;
         }

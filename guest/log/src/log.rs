@@ -8,6 +8,7 @@ use crate::header;
 use crate::read_ahead::ReadAhead;
 use crate::segment::{MAX_POSITION, Segment};
 use crate::segments::{Name, Reader, Segments};
+use crate::survey::Readers;
 use crate::term::Term;
 
 /// A growing segment that has this many bytes of frames is followed by a new one: 64 MiB.
@@ -95,6 +96,8 @@ pub struct Log<S: Segments> {
     pub(crate) tail: Option<S::Tail>,
     /// The segment read last.
     pub(crate) reading: Option<(Name, ReadAhead<S::Reader>)>,
+    /// Segments that were opened, were made whole, and were not read yet.
+    pub(crate) opened: Readers<S>,
     /// Position after the last entry.
     pub(crate) end: u64,
     /// Bytes behind it, when the log was opened, that are no whole entry.
@@ -148,6 +151,15 @@ impl<S: Segments> Log<S> {
             from: self.needed_from,
             torn_bytes: self.torn_bytes,
         }
+    }
+
+    /// Segments that have entries from a position on: commits, where they are made whole.
+    pub fn commits_from(&self, position: u64) -> usize {
+        let behind = |segment: &&Segment| segment.end > position;
+        let segments = self.segments.iter().rev().take_while(behind);
+        segments
+            .filter(|segment| segment.end > segment.first)
+            .count()
     }
 
     /// The position after the last entry; 0 for a new log.
@@ -242,6 +254,13 @@ impl<S: Segments> Log<S> {
         })
     }
 
+    fn take_opened(&mut self, name: Name) -> Result<S::Reader, S::Error> {
+        match self.opened.iter().position(|(opened, _)| *opened == name) {
+            Some(at) => Ok(self.opened.remove(at).1),
+            None => Ok(self.medium.open(name)?),
+        }
+    }
+
     /// The segment open for reading, at a size that covers what it holds now.
     fn reader(&mut self, segment: &Segment) -> Result<&ReadAhead<S::Reader>, S::Error> {
         let wanted = segment.offset_of(segment.end);
@@ -251,7 +270,7 @@ impl<S: Segments> Log<S> {
         let open = match self.reading.take().filter(is_open) {
             Some(open) => open,
             None => {
-                let file = ReadAhead::new(self.medium.open(segment.name)?, wanted);
+                let file = ReadAhead::new(self.take_opened(segment.name)?, wanted);
                 if !header::is_same(&file, segment)? {
                     let (place, first) = (self.medium.place(segment.name), segment.first);
                     return Err(Error::GivenUp(format!(

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind as Io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use sidx_columns::Column;
@@ -73,26 +74,28 @@ impl database::Store for Store {
         self.0.index_names().map_err(told)
     }
 
-    fn create(&self, index: &str, room: Room) -> Result<Index> {
-        let index = within(self.0.index(index), room);
+    fn create(&self, index: &str, room: Room, wait: Duration) -> Result<Index> {
+        let index = within(self.0.index(index), room).lock_wait(wait);
         index.create().map(Index).map_err(told)
     }
 
-    fn open(&self, index: &str, room: Room) -> Result<Index> {
+    fn open(&self, index: &str, room: Room, wait: Duration) -> Result<Index> {
         let index = within(self.0.index(index), room).automatic_merge(false);
-        index.open().map(Index).map_err(told)
+        { index.lock_wait(wait) }.open().map(Index).map_err(told)
     }
 
     fn read(&self, index: &str) -> Result<Index> {
         self.0.index(index).read_only().map(Index).map_err(told)
     }
 
-    fn repair(&self, index: &str, accept_loss: bool) -> Result<Value> {
-        self.0.index(index).repair(accept_loss).map_err(told)
+    fn repair(&self, index: &str, accept_loss: bool, wait: Duration) -> Result<Value> {
+        let index = self.0.index(index).lock_wait(wait);
+        index.repair(accept_loss).map_err(told)
     }
 
-    fn remove(&self, index: &str) -> Result<u64> {
-        self.0.remove_index(index).map_err(told)
+    fn remove(&self, index: &str, wait: Duration) -> Result<u64> {
+        let index = self.0.index(index).lock_wait(wait);
+        index.remove().map_err(told)
     }
 }
 

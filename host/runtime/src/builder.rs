@@ -17,6 +17,7 @@ use crate::removal;
 use crate::repair;
 use crate::runtime::{GuestComponent, Sandbox};
 use crate::session::Budgets;
+use crate::staleness::Staleness;
 use crate::store::Store;
 
 /// How often an index is made again that others drop meanwhile.
@@ -44,6 +45,8 @@ impl Store {
                 flush_bytes: 64 << 20,
                 automatic_merge: true,
                 background: true,
+                lock_wait: Duration::ZERO,
+                staleness: Staleness::default(),
                 query: QueryLimits::default(),
                 max_queries: u32::MAX,
                 write_bytes_per_second: None,
@@ -157,6 +160,23 @@ impl IndexBuilder {
         self.flush_bytes(u64::MAX)
             .automatic_merge(false)
             .background(false)
+    }
+
+    /// How long to wait, where the index is to be written, repaired or dropped, for another writer to close it:
+    /// not at all by default. In a bucket, where a writer that ended without closing it leaves a lease behind,
+    /// twice the time of a lease is enough to be let in when nobody is at work; see
+    /// [`BucketOptions::lease`](crate::storage::BucketOptions).
+    pub fn lock_wait(mut self, time: Duration) -> Self {
+        self.settings.lock_wait = time;
+        self
+    }
+
+    /// How old what queries read of an index may be that is opened with [`read_only`](Self::read_only): at most
+    /// a second by default. A query that cannot look at the store for that fails, with `not-found` when the
+    /// index was dropped; with [`Staleness::Opened`] none looks. Cursors go on with what they began with.
+    pub fn staleness(mut self, staleness: Staleness) -> Self {
+        self.settings.staleness = staleness;
+        self
     }
 
     /// Instances of the engine that may run at once: one for writes, one for each open cursor, and one more
@@ -327,9 +347,10 @@ impl IndexBuilder {
         removal::run(self.store.backend(), &self.name, &self.settings)
     }
 
-    /// Opens the index for reading, as it is now: its newest snapshot and its log. Takes no lock and
-    /// changes no data; a writer may be at work, here or in another process, and leaves what is read here
-    /// in its place until this is closed. On a medium that cannot be written to it takes no note of that.
+    /// Opens the index for reading: its newest snapshot and its log, and later ones as
+    /// [`staleness`](Self::staleness) says. Takes no lock and changes no data; a writer may be at work, here or
+    /// in another process, and leaves what is read here in its place until it is not read any more. On a
+    /// medium that cannot be written to it takes no note of that.
     ///
     /// # Errors
     /// As [`open`](Self::open), but for those of a lock that is held.

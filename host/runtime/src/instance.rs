@@ -86,6 +86,7 @@ pub(crate) trait Instance: Send {
     fn memory_bytes(&self) -> u64;
 
     fn open(&mut self, mode: Mode) -> Result<Opened>;
+    fn refresh(&mut self, epochs: bool) -> Result<Opened>;
     fn repair(&mut self, accept_loss: bool) -> Result<String>;
     /// False when it was dropped before.
     fn drop_index(&mut self) -> Result<bool>;

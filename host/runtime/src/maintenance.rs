@@ -219,7 +219,7 @@ impl Maintenance {
     /// # Errors
     /// As [`Index::dump`](crate::Index::dump), `deadline-exceeded`, `cancelled`.
     pub fn dump(self) -> Result<Dump> {
-        let mut task = self.index.begin_query(Operation::Dump)?;
+        let mut task = self.index.begin_query(Operation::Dump, &self.limits())?;
         match self.index.pool().lease(self.limits()) {
             Ok(lease) => Dump::start(self.index, lease, task),
             Err(error) => {

@@ -6,6 +6,7 @@ use sidx_engine::INDEX_OBJECT;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::incarnation::Name;
+use crate::lock;
 use crate::open::Settings;
 use crate::opener;
 use crate::storage::{Storage, Store};
@@ -37,7 +38,7 @@ pub(crate) fn run(store: &dyn Store, name: &str, settings: &Settings) -> Result<
         }
         Err(error) => return Err(error),
     };
-    let lock = place.lock()?;
+    let lock = lock::take(place.as_ref(), settings.lock_wait)?;
     let before = place.size_bytes()?;
     let is_first = match opener::ask(&place, settings, |instance| instance.drop_index()) {
         // There is no room to note it. Nobody is at work while the lock is held.

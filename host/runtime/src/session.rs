@@ -17,6 +17,7 @@ mod memory;
 mod memory_files;
 mod new_file;
 mod pages;
+mod pinned;
 mod shared;
 mod source;
 mod step;

@@ -170,19 +170,35 @@ impl Garbage {
         }
     }
 
-    /// Removes the parts that nobody can need. Those that cannot be removed are tried again next time.
-    pub(crate) fn remove<H: Host>(&mut self, host: &H, fences: &Fences) {
-        let Some(newest) = self.parts.iter().map(|part| part.epoch).max() else {
+    /// Takes over what lies in memory of another one, and leaves the rest.
+    pub(crate) fn take_memory(&mut self, other: &mut Self) {
+        let taken = other
+            .parts
+            .extract_if(.., |part| part.medium == Medium::Memory);
+        self.parts.extend(taken);
+    }
+
+    /// Removes what lies in memory and nobody can need; the rest is the writer's.
+    pub(crate) fn remove_memory<H: Host>(&mut self, host: &H) {
+        let Ok(Readers { version, .. }) = host.find_readers() else {
             return;
         };
+        self.parts.retain(|part| {
+            let go = || host.remove_files(&part.name.path(part.medium), part.medium);
+            part.medium == Medium::Durable || part.version > version || go().is_err()
+        });
+    }
+
+    /// Removes the parts that nobody can need. Those that cannot be removed are tried again next time. Returns
+    /// who reads, if that had to be asked.
+    pub(crate) fn remove<H: Host>(&mut self, host: &H, fences: &Fences) -> Option<Readers> {
+        let newest = self.parts.iter().map(|part| part.epoch).max()?;
         if newest > self.first_epoch {
             self.forget_snapshots(host, newest, fences);
         }
         // Asked after the snapshots are gone: who begins later finds them missing. Who cannot be asked
         // may be reading.
-        let Ok(readers) = host.find_readers() else {
-            return;
-        };
+        let readers = host.find_readers().ok()?;
         let first_epoch = self.first_epoch;
         self.parts.retain(|part| {
             let go = || match &part.damaged {
@@ -191,6 +207,7 @@ impl Garbage {
             };
             part.is_needed(&readers, first_epoch) || go().is_err()
         });
+        Some(readers)
     }
 }
 

@@ -135,6 +135,11 @@ pub(crate) struct LeftPart {
     pub(crate) until: u64,
 }
 
+/// The epoch of the snapshot, or of the tombstone of one, that an object of this name is; none for other names.
+pub fn epoch_of_object(name: &str) -> Option<u64> {
+    part_number(name.strip_suffix(EXTENSION)?)
+}
+
 fn no_snapshot() -> Error {
     Error::corrupt(
         "the index has no snapshot (<epoch>.snapshot), which says what it holds; restore it from a \
@@ -374,8 +379,8 @@ impl Snapshot {
     /// Epochs of the stored snapshots, ascending.
     pub(crate) fn epochs<H: Host>(host: &H) -> Result<Vec<u64>> {
         let names = host.list_objects("")?;
-        let epoch = |name: &String| part_number(name.strip_suffix(EXTENSION)?);
-        let mut epochs: Vec<u64> = names.iter().filter_map(epoch).collect();
+        let epochs = names.iter().filter_map(|name| epoch_of_object(name));
+        let mut epochs: Vec<u64> = epochs.collect();
         epochs.sort_unstable();
         Ok(epochs)
     }

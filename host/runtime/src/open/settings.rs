@@ -8,6 +8,7 @@ use crate::instance::{Engine, NativeEngine};
 use crate::rate::Time;
 use crate::runtime::Sandbox;
 use crate::session::Budgets;
+use crate::staleness::Staleness;
 
 /// What the caller chose for an index.
 #[derive(Clone, Debug)]
@@ -21,6 +22,9 @@ pub(crate) struct Settings {
     pub(crate) flush_bytes: u64,
     pub(crate) automatic_merge: bool,
     pub(crate) background: bool,
+    /// How long who writes waits for another one to let go.
+    pub(crate) lock_wait: Duration,
+    pub(crate) staleness: Staleness,
     pub(crate) query: QueryLimits,
     pub(crate) max_queries: u32,
     pub(crate) write_bytes_per_second: Option<u64>,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use parking_lot::Mutex;
 use sidx_engine::host::{Form, Usage};
 use sidx_engine::{Levels, View};
 use sidx_executor::OpenPage;
@@ -13,11 +12,12 @@ use super::log::IndexLog;
 use super::medium::MediumUse;
 use super::memory::MemoryBudget;
 use super::memory_files::MemoryFiles;
+use super::pinned::Pinned;
 use super::source::OpenFiles;
 use super::views::Views;
 use crate::damage::Damages;
 use crate::page_cache::PageCache;
-use crate::storage::{Lock, Storage};
+use crate::storage::Storage;
 use crate::work::{Scrubs, Work};
 
 /// Sizes, and the form of parts, that the caller chose.
@@ -48,8 +48,8 @@ pub(crate) struct Shared {
     pub(crate) scrubs: Scrubs,
     /// Instances that may still be started.
     pub(crate) free_slots: AtomicU32,
-    /// The epoch that this index keeps in the store while it reads.
-    pin: Mutex<Option<(u64, Option<Lock>)>>,
+    /// What it keeps in the store while it is only read.
+    pub(crate) pinned: Arc<Pinned>,
     /// Nothing in the store is changed.
     pub(crate) read_only: bool,
     /// In which form parts are made.
@@ -74,7 +74,7 @@ impl Shared {
                 budgets.min_free_bytes,
             ),
             free_slots: AtomicU32::new(budgets.instances),
-            pin: Mutex::new(None),
+            pinned: Pinned::new(Arc::clone(&storage), read_only),
             read_only,
             form: match storage.takes_folders() {
                 true => budgets.form,
@@ -84,33 +84,10 @@ impl Shared {
         })
     }
 
-    /// Keeps the parts of an epoch in the store until the index is closed, or another epoch is pinned.
-    pub(crate) fn pin_epoch(&self, epoch: u64) -> crate::Result<()> {
-        let mut pin = self.pin.lock();
-        if pin.as_ref().is_some_and(|(pinned, _)| *pinned == epoch) {
-            return Ok(());
-        }
-        let lock = self.storage.pin(epoch)?;
-        if lock.is_none() {
-            let place = self.storage.location();
-            tracing::debug!(
-                place,
-                "nothing can be pinned here; a writer may remove what is read"
-            );
-        }
-        *pin = Some((epoch, lock));
-        Ok(())
-    }
-
-    /// Whether a writer may remove what is read here, because nothing could be pinned.
-    pub(crate) fn reads_unprotected(&self) -> bool {
-        matches!(self.pin.lock().as_ref(), Some((_, None)))
-    }
-
     /// Makes a view the newest, with what it says of the next flush.
     pub(crate) fn publish(&self, view: View) -> crate::Result<()> {
         let need = view.flush_need;
-        self.views.publish(view)?;
+        self.views.publish(view, self.pinned.kept())?;
         self.disk.set_flush_need(need);
         Ok(())
     }

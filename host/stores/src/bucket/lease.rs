@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::path::Path;
+use tokio::time::Instant;
 
 use super::renewal::{BYTES_MAX, End, Mark, Renewed};
 use super::requests::{Answer, Requests, Version};
@@ -29,13 +30,14 @@ pub(super) async fn take(
     lease: Duration,
 ) -> Result<Renewed> {
     let mark = Mark::new(lease)?;
+    let begun = Instant::now();
     let put = match look(requests, watch, &key, lease).await? {
         Found::None => requests.create(&key, &mark.bytes()).await,
         Found::Free(version) => requests.swap(&key, &version, &mark.bytes()).await,
         Found::Held(holder, left) => return Err(held(place, &holder, left)),
     };
     match put {
-        Ok(version) => Renewed::begin(requests, key, mark, version, End::Release),
+        Ok(version) => Renewed::begin(requests, key, (mark, begun), version, End::Release),
         Err(failure) if failure.is_conflict() => {
             let text = format!(
                 "another writer has just taken the lease of {place}; try again, or open read-only"

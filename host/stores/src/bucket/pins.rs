@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::path::Path;
+use tokio::time::Instant;
 
 use super::renewal::{End, Mark, Renewed};
 use super::requests::Requests;
@@ -26,8 +27,9 @@ pub(super) async fn take(
     let mark = Mark::new(lease)?;
     let name = format!("{epoch:016x}-{}-{}", mark.lease_ms, mark.nonce);
     let key = folder.clone().join(name.as_str());
+    let begun = Instant::now();
     match requests.create(&key, &mark.bytes()).await {
-        Ok(version) => Renewed::begin(requests, key, mark, version, End::Remove).map(Some),
+        Ok(version) => Renewed::begin(requests, key, (mark, begun), version, End::Remove).map(Some),
         Err(failure) if failure.is_forbidden() => Ok(None),
         Err(failure) => Err(failure.into()),
     }

@@ -30,6 +30,8 @@ use crate::{AppendFile, Lock, LogForm, NewFile, ReadFile, Storage};
 
 /// A read takes as long whether one is under way or many.
 const READS_AT_ONCE: usize = 32;
+/// Files that are opened at the same time; more requests wait for their turn.
+const FILES_AT_ONCE: usize = 256;
 /// Keys that are removed or copied at the same time.
 const KEYS_AT_ONCE: usize = 16;
 
@@ -102,11 +104,33 @@ impl Storage for BucketStorage {
         let requests = Arc::clone(&self.requests);
         match wait(BucketFile::open(requests, key, name.clone())) {
             Ok(file) => Ok(Arc::new(file)),
-            Err(failure) if failure.is_absent() => {
-                Err(Error::not_found(format!("there is no file {name}")))
-            }
-            Err(failure) => Err(Error::from(failure).at(name)),
+            Err(failure) => Err(told_of_file(failure, name)),
         }
+    }
+
+    fn open_all(&self, paths: &[String]) -> Vec<Result<Arc<dyn ReadFile>>> {
+        use futures_util::{StreamExt, stream};
+        let keyed = paths.iter().map(|path| {
+            check_path(path)?;
+            Ok((self.key(path)?, self.name(path)))
+        });
+        let keyed: Vec<Result<(Path, String)>> = keyed.collect();
+        let requests = Arc::clone(&self.requests);
+        let opened = wait(async move {
+            let opens = keyed.into_iter().map(|keyed| {
+                let requests = Arc::clone(&requests);
+                async move {
+                    let (key, name) = keyed?;
+                    let opened = BucketFile::open_whole(requests, key, name.clone()).await;
+                    opened
+                        .map(|file| Arc::new(file) as Arc<dyn ReadFile>)
+                        .map_err(|failure| told_of_file(failure, name))
+                }
+            });
+            let opened: Vec<_> = stream::iter(opens).buffered(FILES_AT_ONCE).collect().await;
+            Ok::<_, Error>(opened)
+        });
+        opened.unwrap_or_else(|error| paths.iter().map(|_| Err(error.clone())).collect())
     }
 
     fn list(&self, path: &str) -> Result<Vec<String>> {
@@ -257,6 +281,13 @@ impl Storage for BucketStorage {
         let all = wait(async move { requests.list_all(&place).await });
         let all = self.at(all.map_err(Error::from))?;
         Ok(all.iter().map(|object| object.size_bytes).sum())
+    }
+}
+
+fn told_of_file(failure: Failure, name: String) -> Error {
+    match failure.is_absent() {
+        true => Error::not_found(format!("there is no file {name}")),
+        false => Error::from(failure).at(name),
     }
 }
 
