@@ -34,6 +34,7 @@ mod suite {
     mod format_bytes;
     mod format_document;
     mod full_medium;
+    mod garbage;
     mod golden;
     mod group_commit;
     mod health;

@@ -59,6 +59,9 @@ pub enum Command {
     /// Remove an index with everything in it
     #[command(after_help = help::DROP)]
     Drop(DropArguments),
+    /// Tell what of an index lies in its store and nothing needs, or remove it
+    #[command(after_help = help::GC)]
+    Gc(GcArguments),
     /// List the parts of an index
     #[command(after_help = help::PARTS)]
     Parts(InspectArguments),
@@ -78,6 +81,7 @@ impl Command {
     pub fn changes(&self) -> bool {
         match self {
             Self::Retain(arguments) => !arguments.dry_run,
+            Self::Gc(arguments) => arguments.apply,
             Self::Ingest(_)
             | Self::Flush(_)
             | Self::Merge(_)
@@ -337,6 +341,23 @@ pub struct DropArguments {
     /// Others.
     #[command(flatten)]
     pub(crate) wait: WaitArguments,
+}
+
+/// `sidx gc`
+#[derive(Args, Debug)]
+pub struct GcArguments {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Remove it; without, nothing is changed
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Others.
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
+    /// Output format [default: table on a terminal, else json]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<ReportFormat>,
 }
 
 /// `sidx repair`

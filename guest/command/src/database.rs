@@ -53,8 +53,8 @@ pub trait Store {
     /// Opens an index for writing; makes it, and the store, when they do not exist.
     ///
     /// # Errors
-    /// `conflict` while another writer has it open and longer than is to be waited for that, `corrupt`, and those of
-    /// the medium.
+    /// `conflict` while another writer has it open and longer than is to be waited for that, `corrupt`,
+    /// and those of the medium.
     fn create(&self, index: &str, room: Room, wait: Duration) -> Result<Self::Index>;
 
     /// Opens an index for maintenance: nothing is merged unless that is asked for.
@@ -75,6 +75,13 @@ pub trait Store {
     /// # Errors
     /// `not-found`, `conflict`, and those of the medium.
     fn repair(&self, index: &str, accept_loss: bool, wait: Duration) -> Result<Value>;
+
+    /// What of an index lies in the store and nothing needs, as a JSON object of lists of names; or
+    /// removes what can go of it, waiting for other writers at most so long, and returns what is gone.
+    ///
+    /// # Errors
+    /// `not-found`, `conflict`, and those of the medium.
+    fn garbage(&self, index: &str, apply: Option<Duration>) -> Result<Value>;
 
     /// Removes an index with everything in it, and returns the bytes that it took.
     ///

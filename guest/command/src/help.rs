@@ -197,6 +197,18 @@ back: take a `sidx backup` first.
 A drop that is interrupted leaves the whole index, or none and files that the next drop of the name
 removes. A handful of small files stay for ever: they keep out a writer that may only sleep."#;
 
+/// `sidx gc`
+pub(crate) const GC: &str = r#"Examples:
+  sidx gc s3://bucket/prefix --index delays
+  sidx gc s3://bucket/prefix --index delays --apply
+
+A writer removes what it replaces, and each command that writes what those before it left. This tells what
+is there nevertheless: what readers have kept, what a writer left that died, and copies and drops that did
+not come to their end. Prints one JSON object: `parts`, `snapshots`, `copies` and `dropped` are names in the
+store, `pinned_epochs` what readers hold. With --apply what can go is removed, and the object has what is
+gone. An index that is open for writing is left to its writer (exit code 4), which looks every minute in a
+bucket. Pins of readers that died are given up after their time, so what they kept goes the second time."#;
+
 /// `sidx parts`
 pub(crate) const PARTS: &str = r#"Examples:
   sidx parts ./store --index delays

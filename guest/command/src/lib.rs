@@ -66,6 +66,7 @@ pub fn run(
         Command::Stats(arguments) => inspect::stats(arguments, database, console),
         Command::Indexes(arguments) => indexes::list(arguments, database, console),
         Command::Drop(arguments) => indexes::drop(arguments, database, console),
+        Command::Gc(arguments) => inspect::gc(arguments, database, console),
         Command::Backup(arguments) => maintain::backup(arguments, database, console),
         Command::Dump(arguments) => inspect::dump(arguments, database, console),
     }

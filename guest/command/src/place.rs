@@ -83,6 +83,11 @@ impl<'d, D: Database> Place<'d, D> {
         self.existing(|store| store.repair(&self.index, accept_loss, self.wait))
     }
 
+    /// What of an index that exists is there and not needed, or what of that was removed.
+    pub(crate) fn garbage(&self, apply: bool) -> Result<Value, Failure> {
+        self.existing(|store| store.garbage(&self.index, apply.then_some(self.wait)))
+    }
+
     /// Removes an index that exists and returns the bytes that it took.
     pub(crate) fn remove(&self) -> Result<u64, Failure> {
         self.existing(|store| store.remove(&self.index, self.wait))

@@ -84,6 +84,10 @@ impl Store for Kept {
         unasked()
     }
 
+    fn garbage(&self, _index: &str, _apply: Option<Duration>) -> Result<Value> {
+        unasked()
+    }
+
     fn remove(&self, _index: &str, _wait: Duration) -> Result<u64> {
         unasked()
     }

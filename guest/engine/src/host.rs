@@ -107,6 +107,8 @@ pub struct SalvagedLog {
 pub struct Readers {
     /// The oldest view version that is read in this process.
     pub version: u64,
+    /// Files in the store that left the list after this version stay for a while.
+    pub settled: u64,
     /// The epochs that are read in any process, ascending.
     pub epochs: Vec<u64>,
 }

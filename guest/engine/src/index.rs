@@ -15,6 +15,7 @@ use crate::parts::describe;
 use crate::parts::drop;
 use crate::parts::following::{self, Look};
 use crate::parts::introducer::Introducer;
+use crate::parts::leftovers;
 use crate::parts::recovery;
 use crate::parts::repair;
 use crate::parts::salvage;
@@ -408,6 +409,7 @@ impl<H: Host> Index<H> {
         match subject {
             Subject::Parts => describe::parts(&self.live),
             Subject::Stats => describe::stats(&*self.host, &self.live, self.introducer.as_ref()),
+            Subject::Leftovers => leftovers::of(&*self.host, &self.live),
         }
     }
 }

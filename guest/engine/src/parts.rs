@@ -11,6 +11,7 @@ mod fences;
 pub(crate) mod following;
 mod garbage;
 pub(crate) mod introducer;
+pub(crate) mod leftovers;
 pub(crate) mod pressure;
 mod quarantine;
 pub(crate) mod recovery;

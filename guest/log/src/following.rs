@@ -8,8 +8,8 @@ use crate::segment::{self, Segment};
 use crate::segments::{Form, Name, Reader, Segments};
 
 impl<S: Segments> Log<S> {
-    /// Looks for entries that came after the end, and takes them in. False when the log is not the one that it
-    /// was any more, or may not be: then it is to be opened anew, and nothing has changed.
+    /// Looks for entries that came after the end, and takes them in. False when the log is not the one
+    /// that it was any more, or may not be: then it is to be opened anew, and nothing has changed.
     ///
     /// Where segments are made whole it asks for the next name, and for the one after each that is there: one
     /// look when nothing came. That there is none says that nothing came only as long as nobody gives up what

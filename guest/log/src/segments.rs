@@ -62,7 +62,8 @@ pub trait Segments {
     /// Opens a segment at its present size. [`Gone`](crate::Fault::Gone) when there is none.
     fn open(&self, name: Name) -> Result<Self::Reader, Self::Error>;
 
-    /// Opens several segments, all of which are about to be read whole: at the same time, where each takes long.
+    /// Opens several segments, all of which are about to be read whole: at the same time, where each takes
+    /// long.
     fn open_all(&self, names: &[Name]) -> Result<Vec<Self::Reader>, Self::Error> {
         names.iter().map(|name| self.open(*name)).collect()
     }

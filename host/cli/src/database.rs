@@ -93,6 +93,19 @@ impl database::Store for Store {
         index.repair(accept_loss).map_err(told)
     }
 
+    fn garbage(&self, index: &str, apply: Option<Duration>) -> Result<Value> {
+        let index = self.0.index(index);
+        let report = match apply {
+            Some(wait) => index.lock_wait(wait).collect_garbage(),
+            None => index.garbage(),
+        };
+        let report = report.map_err(told)?;
+        serde_json::to_value(&report).map_err(|cause| {
+            let text = format!("the report is no JSON: {cause}");
+            told(sidx_host::Error::new(sidx_host::ErrorKind::Other, text))
+        })
+    }
+
     fn remove(&self, index: &str, wait: Duration) -> Result<u64> {
         let index = self.0.index(index).lock_wait(wait);
         index.remove().map_err(told)

@@ -8,6 +8,7 @@ use sidx_engine::host::Form;
 use sidx_engine::{Durability, Mode};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::garbage::{self, GarbageReport};
 use crate::incarnation;
 use crate::index::Index;
 use crate::instance::Engine;
@@ -41,6 +42,7 @@ impl Store {
                     min_free_bytes: None,
                     instances: 256,
                     form: Form::Folder,
+                    removal_grace: None,
                 },
                 flush_bytes: 64 << 20,
                 automatic_merge: true,
@@ -133,6 +135,14 @@ impl IndexBuilder {
         self
     }
 
+    /// How long parts that a merge replaced stay in the store for readers that could pin nothing, because
+    /// they may not write there: a minute by default where pins are renewed, as in a bucket, and not at
+    /// all elsewhere. What an index leaves when it is closed goes with the next opening for writing.
+    pub fn removal_grace(mut self, time: Duration) -> Self {
+        self.settings.budgets.removal_grace = Some(time);
+        self
+    }
+
     /// Whether a flush is followed by the merges that are worth it; yes by default.
     pub fn automatic_merge(mut self, automatic: bool) -> Self {
         self.settings.automatic_merge = automatic;
@@ -162,18 +172,19 @@ impl IndexBuilder {
             .background(false)
     }
 
-    /// How long to wait, where the index is to be written, repaired or dropped, for another writer to close it:
-    /// not at all by default. In a bucket, where a writer that ended without closing it leaves a lease behind,
-    /// twice the time of a lease is enough to be let in when nobody is at work; see
+    /// How long to wait, where the index is to be written, repaired or dropped, for another writer to
+    /// close it: not at all by default. In a bucket, where a writer that ended without closing it leaves a
+    /// lease behind, twice the time of a lease is enough to be let in when nobody is at work; see
     /// [`BucketOptions::lease`](crate::storage::BucketOptions).
     pub fn lock_wait(mut self, time: Duration) -> Self {
         self.settings.lock_wait = time;
         self
     }
 
-    /// How old what queries read of an index may be that is opened with [`read_only`](Self::read_only): at most
-    /// a second by default. A query that cannot look at the store for that fails, with `not-found` when the
-    /// index was dropped; with [`Staleness::Opened`] none looks. Cursors go on with what they began with.
+    /// How old what queries read of an index may be that is opened with [`read_only`](Self::read_only): at
+    /// most a second by default. A query that cannot look at the store for that fails, with `not-found`
+    /// when the index was dropped; with [`Staleness::Opened`] none looks. Cursors go on with what they
+    /// began with.
     pub fn staleness(mut self, staleness: Staleness) -> Self {
         self.settings.staleness = staleness;
         self
@@ -347,10 +358,30 @@ impl IndexBuilder {
         removal::run(self.store.backend(), &self.name, &self.settings)
     }
 
+    /// What of the index lies in its store that nothing needs but readers, if anybody. Changes nothing.
+    /// Some listings, and the cost of opening it to read.
+    ///
+    /// # Errors
+    /// As [`read_only`](Self::read_only).
+    pub fn garbage(self) -> Result<GarbageReport> {
+        garbage::look(self.store.backend(), &self.name, &self.settings)
+    }
+
+    /// Removes what of that can go, and returns what is gone: opens the index for writing, as that removes
+    /// what no snapshot and no reader needs, and closes it; removes what copies and drops left that did
+    /// not come to their end. Never a fence, a seal, or a name that is not one of ours.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open): `conflict` while it is open for writing, as whoever writes it removes what it
+    /// can by itself.
+    pub fn collect_garbage(self) -> Result<GarbageReport> {
+        garbage::collect(self.store.backend(), &self.name, &self.settings)
+    }
+
     /// Opens the index for reading: its newest snapshot and its log, and later ones as
-    /// [`staleness`](Self::staleness) says. Takes no lock and changes no data; a writer may be at work, here or
-    /// in another process, and leaves what is read here in its place until it is not read any more. On a
-    /// medium that cannot be written to it takes no note of that.
+    /// [`staleness`](Self::staleness) says. Takes no lock and changes no data; a writer may be at work,
+    /// here or in another process, and leaves what is read here in its place until it is not read any
+    /// more. On a medium that cannot be written to it takes no note of that.
     ///
     /// # Errors
     /// As [`open`](Self::open), but for those of a lock that is held.

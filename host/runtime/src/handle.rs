@@ -18,8 +18,8 @@ const OVERDUE_FLUSHES: u64 = 4;
 /// Where there is little room left, rows are flushed from this part of the threshold on.
 const EARLY_FLUSHES: u64 = 4;
 
-/// Where each commit is an object of its own, rows are flushed from so many of them on, or so many bytes, so that
-/// opening stays bounded.
+/// Where each commit is an object of its own, rows are flushed from so many of them on, or so many bytes,
+/// so that opening stays bounded.
 const LOG_OBJECTS: usize = 256;
 const LOG_BYTES: u64 = 16 << 20;
 
@@ -40,6 +40,13 @@ impl Handle {
             && let Err(error) = threads.scrub_always(&open, Rate::new(bytes))
         {
             tracing::warn!(index = open.name(), %error, "no thread for scrubs");
+        }
+        if let Some(threads) = threads
+            .as_ref()
+            .filter(|_| !open.is_read_only() && !open.shared().storage.has_locks())
+            && let Err(error) = threads.collect_always(&open)
+        {
+            tracing::warn!(index = open.name(), %error, "no thread to collect what nobody needs");
         }
         Self { threads, open }
     }

@@ -1,5 +1,6 @@
 //! An open index: the state that everything which works with one holds.
 
+mod follower;
 mod settings;
 mod upkeep;
 

@@ -143,7 +143,7 @@ pub(crate) fn is_dropped(place: &Arc<dyn Storage>, settings: &Settings) -> bool 
 }
 
 /// The same for all that were dropped under a name. One whose last snapshot is damaged keeps its files.
-fn clear_earlier(looked: &Name<'_>, name: &str, settings: &Settings) -> Result<()> {
+pub(crate) fn clear_earlier(looked: &Name<'_>, name: &str, settings: &Settings) -> Result<()> {
     for place in looked.dropped_places()? {
         match clear(&place, name, settings) {
             Err(error)

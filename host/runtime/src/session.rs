@@ -18,6 +18,7 @@ mod memory_files;
 mod new_file;
 mod pages;
 mod pinned;
+mod settling;
 mod shared;
 mod source;
 mod step;

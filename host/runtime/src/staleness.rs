@@ -4,11 +4,6 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::error::Result;
-use crate::open::Open;
-use crate::session::CallLimits;
-use crate::storage::LogForm;
-
 /// How old what a query reads of an index may be that was opened with
 /// [`read_only`](crate::IndexBuilder::read_only).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,20 +26,16 @@ impl Default for Staleness {
     }
 }
 
-/// After so long a reader looks for newer snapshots whatever its pin says, so that what it keeps in the store
-/// does not become old.
-const PIN_MOVES: Duration = Duration::from_secs(10);
-
 /// When a reader looked last.
 pub(crate) struct Looks {
-    state: Mutex<State>,
+    pub(crate) state: Mutex<State>,
 }
 
-struct State {
+pub(crate) struct State {
     /// When the last look began that came to its end.
-    looked: Instant,
+    pub(crate) looked: Instant,
     /// The same of one for snapshots.
-    looked_for_epochs: Instant,
+    pub(crate) looked_for_epochs: Instant,
 }
 
 impl Looks {
@@ -62,44 +53,12 @@ impl Looks {
 
 impl Staleness {
     /// Whether what was seen at a time is new enough for who asks now.
-    fn bears(self, seen: Instant, now: Instant) -> bool {
+    pub(crate) fn bears(self, seen: Instant, now: Instant) -> bool {
         match self {
             Self::Latest => seen >= now,
             Self::AtMost(age) => now.saturating_duration_since(seen) <= age,
             Self::Opened => true,
         }
-    }
-}
-
-impl Open {
-    /// Before a query: brings what is read up to date, as far as the index was opened for that.
-    pub(crate) fn keep_up(&self, limits: &CallLimits) -> Result<()> {
-        let staleness = self.settings().staleness;
-        if !self.is_read_only() || staleness == Staleness::Opened {
-            return Ok(());
-        }
-        let asked = Instant::now();
-        let mut state = limits.wait_for(&self.looks().state)?;
-        if staleness.bears(state.looked, asked) {
-            return Ok(());
-        }
-        let begun = Instant::now();
-        let shared = self.shared();
-        let is_old = begun.saturating_duration_since(state.looked_for_epochs) >= PIN_MOVES;
-        // Only where commits have names that a pin keeps taken one look at the next is enough.
-        let mut epochs = is_old
-            || shared.storage.log_form() == LogForm::Growing
-            || shared.pinned.is_impossible();
-        self.writer().refresh(limits, epochs)?;
-        if !epochs && !shared.pinned.is_held() {
-            epochs = true;
-            self.writer().refresh(limits, epochs)?;
-        }
-        state.looked = begun;
-        if epochs {
-            state.looked_for_epochs = begun;
-        }
-        Ok(())
     }
 }
 

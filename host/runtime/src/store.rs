@@ -107,7 +107,9 @@ impl Store {
         Self { backend }
     }
 
-    pub(crate) fn backend(&self) -> &dyn storage::Store {
+    /// What it lies on.
+    #[must_use]
+    pub fn backend(&self) -> &dyn storage::Store {
         self.backend.as_ref()
     }
 

@@ -22,7 +22,8 @@ use crate::storage::LogForm;
 const MAX_BATCHES: usize = 256;
 /// Most rows in one call, except that one batch is always taken.
 const MAX_ROWS: usize = 1 << 20;
-/// Most bytes that are written together where each commit is an object, except that one batch is always taken.
+/// Most bytes that are written together where each commit is an object, except that one batch is always
+/// taken.
 const MAX_OBJECT_BYTES: usize = 16 << 20;
 /// Who waits in the queue and may give up looks this often whether to.
 const QUEUE_SLICE: Duration = Duration::from_millis(5);

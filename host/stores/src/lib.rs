@@ -123,8 +123,8 @@ pub trait Storage: Send + Sync {
     /// there is no such file.
     fn open(&self, path: &str) -> Result<Arc<dyn ReadFile>>;
 
-    /// As [`open`](Self::open) for several files, all of which are about to be read whole: at the same time where
-    /// each takes long. One answer for each, in order.
+    /// As [`open`](Self::open) for several files, all of which are about to be read whole: at the same
+    /// time where each takes long. One answer for each, in order.
     fn open_all(&self, paths: &[String]) -> Vec<Result<Arc<dyn ReadFile>>> {
         paths.iter().map(|path| self.open(path)).collect()
     }

@@ -1,5 +1,5 @@
-//! Pins as hosts without locks have them: renewed by whoever holds one whenever it is awake, and given up when a
-//! writer has seen one unchanged for so many steps of all.
+//! Pins as hosts without locks have them: renewed by whoever holds one whenever it is awake, and given up
+//! when a writer has seen one unchanged for so many steps of all.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 

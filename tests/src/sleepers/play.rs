@@ -141,8 +141,8 @@ pub fn play_script_with_pins(
     play(log, true, cast, script, (seed, Some(patience)))
 }
 
-/// Plays a cast on an index that was made before, or is made by who comes first, with random bits, and the steps
-/// after which pins that were not renewed are given up, if they are.
+/// Plays a cast on an index that was made before, or is made by who comes first, with random bits, and the
+/// steps after which pins that were not renewed are given up, if they are.
 pub fn play(
     log: Log,
     is_made: bool,

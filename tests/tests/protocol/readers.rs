@@ -157,8 +157,8 @@ fn a_follower_sleeps_before_each_of_its_steps_while_the_log_is_cleaned() {
     }
 }
 
-/// Where pins are renewed and a reader sleeps for longer than they last, it is told that what it read is gone, or
-/// reads the right rows; never damage.
+/// Where pins are renewed and a reader sleeps for longer than they last, it is told that what it read is
+/// gone, or reads the right rows; never damage.
 #[test]
 fn a_reader_sleeps_past_the_time_of_its_pin() {
     let tasks = [

@@ -170,8 +170,8 @@ fn whatever_the_writer_does_a_follower_sees_all_of_it() {
     }
 }
 
-/// In a bucket a query that reads the latest makes one request when nothing came, and one for each commit that
-/// did.
+/// In a bucket a query that reads the latest makes one request when nothing came, and one for each commit
+/// that did.
 #[test]
 fn the_latest_costs_one_request() {
     let limits = RequestLimits::default();

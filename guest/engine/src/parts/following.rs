@@ -1,6 +1,6 @@
-//! A reader that follows a writer in another process: new entries of the log become parts in memory, as they do
-//! when an index is opened, and a newer snapshot takes the place of the one that was read. Parts that both
-//! have stay open, and whoever reads an older list goes on with it.
+//! A reader that follows a writer in another process: new entries of the log become parts in memory, as
+//! they do when an index is opened, and a newer snapshot takes the place of the one that was read. Parts
+//! that both have stay open, and whoever reads an older list goes on with it.
 
 use crate::error::Result;
 use crate::host::Host;

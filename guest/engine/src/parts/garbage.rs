@@ -44,7 +44,7 @@ impl GarbagePart {
     fn is_needed(&self, readers: &Readers, first_epoch: u64) -> bool {
         let named = self.since..self.epoch;
         let is_pinned = readers.epochs.iter().any(|epoch| named.contains(epoch));
-        let by_epoch = is_pinned || self.epoch > first_epoch;
+        let by_epoch = is_pinned || self.epoch > first_epoch || self.version > readers.settled;
         self.version > readers.version || (self.medium == Medium::Durable && by_epoch)
     }
 }
@@ -189,8 +189,8 @@ impl Garbage {
         });
     }
 
-    /// Removes the parts that nobody can need. Those that cannot be removed are tried again next time. Returns
-    /// who reads, if that had to be asked.
+    /// Removes the parts that nobody can need. Those that cannot be removed are tried again next time.
+    /// Returns who reads, if that had to be asked.
     pub(crate) fn remove<H: Host>(&mut self, host: &H, fences: &Fences) -> Option<Readers> {
         let newest = self.parts.iter().map(|part| part.epoch).max()?;
         if newest > self.first_epoch {
@@ -227,7 +227,13 @@ mod tests {
             damaged: None,
         };
         let epochs = epochs.to_vec();
-        part.is_needed(&Readers { version, epochs }, 5)
+        let settled = u64::MAX;
+        let readers = Readers {
+            version,
+            settled,
+            epochs,
+        };
+        part.is_needed(&readers, 5)
     }
 
     #[test]
@@ -258,11 +264,15 @@ mod tests {
             memory_bytes: 0,
             damaged: None,
         };
-        let nobody = Readers {
+        let nobody = |settled| Readers {
             version: u64::MAX,
+            settled,
             epochs: Vec::new(),
         };
-        assert!(part.is_needed(&nobody, 4));
-        assert!(!part.is_needed(&nobody, 5));
+        assert!(part.is_needed(&nobody(u64::MAX), 4));
+        assert!(!part.is_needed(&nobody(u64::MAX), 5));
+        // It has only just left the list.
+        assert!(part.is_needed(&nobody(9), 5));
+        assert!(!part.is_needed(&nobody(10), 5));
     }
 }

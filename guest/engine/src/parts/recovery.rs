@@ -269,8 +269,8 @@ struct OpenedParts<H: Host> {
 
 /// Opens the parts of a snapshot. One with a damaged file stays in the list, as one does that is damaged
 /// while it is open: queries that do not need the file are answered, jobs go around it, and a repair or a
-/// salvage can still save its rows. Without a manifest nothing can be read of a part. Those that are known are
-/// as they were.
+/// salvage can still save its rows. Without a manifest nothing can be read of a part. Those that are known
+/// are as they were.
 fn open_parts<H: Host>(
     host: &Arc<H>,
     snapshot: &Snapshot,

@@ -135,7 +135,8 @@ pub(crate) struct LeftPart {
     pub(crate) until: u64,
 }
 
-/// The epoch of the snapshot, or of the tombstone of one, that an object of this name is; none for other names.
+/// The epoch of the snapshot, or of the tombstone of one, that an object of this name is; none for other
+/// names.
 pub fn epoch_of_object(name: &str) -> Option<u64> {
     part_number(name.strip_suffix(EXTENSION)?)
 }

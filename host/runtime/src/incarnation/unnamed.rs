@@ -17,6 +17,13 @@ pub(crate) struct Unnamed {
     storage: Arc<dyn Storage>,
 }
 
+impl Unnamed {
+    /// Its name below that of the index.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+}
+
 impl Name<'_> {
     /// The places of copies that did not come to their end, with whether everything of an index is there.
     pub(crate) fn unnamed(&self) -> Result<Vec<(Unnamed, bool)>> {

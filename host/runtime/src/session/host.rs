@@ -553,7 +553,11 @@ impl Host for Session {
             true => Vec::new(),
             false => self.shared.storage.pinned_epochs()?,
         };
-        Ok(Readers { version, epochs })
+        Ok(Readers {
+            version,
+            settled: self.shared.settling.settled(),
+            epochs,
+        })
     }
 
     fn pin_epoch(&self, epoch: u64) -> Result<()> {

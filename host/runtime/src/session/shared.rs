@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 use sidx_engine::host::{Form, Usage};
 use sidx_engine::{Levels, View};
@@ -13,6 +14,7 @@ use super::medium::MediumUse;
 use super::memory::MemoryBudget;
 use super::memory_files::MemoryFiles;
 use super::pinned::Pinned;
+use super::settling::Settling;
 use super::source::OpenFiles;
 use super::views::Views;
 use crate::damage::Damages;
@@ -31,7 +33,12 @@ pub(crate) struct Budgets {
     pub(crate) instances: u32,
     /// Of the parts that are made.
     pub(crate) form: Form,
+    /// How long files that left the part list stay; none for the usual time.
+    pub(crate) removal_grace: Option<Duration>,
 }
+
+/// How long files that left the part list stay where readers may be at work that can pin nothing.
+const REMOVAL_GRACE: Duration = Duration::from_secs(60);
 
 /// The state of an open index outside its instances.
 pub(crate) struct Shared {
@@ -46,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) work: Arc<Work>,
     pub(crate) damages: Damages,
     pub(crate) scrubs: Scrubs,
+    pub(crate) settling: Settling,
     /// Instances that may still be started.
     pub(crate) free_slots: AtomicU32,
     /// What it keeps in the store while it is only read.
@@ -68,6 +76,11 @@ impl Shared {
             work: Arc::default(),
             damages: Damages::default(),
             scrubs: Scrubs::default(),
+            settling: Settling::new(match (budgets.removal_grace, storage.has_locks()) {
+                (Some(grace), _) => grace,
+                (None, true) => Duration::ZERO,
+                (None, false) => REMOVAL_GRACE,
+            }),
             disk: DiskUse::new(
                 Arc::clone(&storage),
                 budgets.disk_bytes,
@@ -87,7 +100,9 @@ impl Shared {
     /// Makes a view the newest, with what it says of the next flush.
     pub(crate) fn publish(&self, view: View) -> crate::Result<()> {
         let need = view.flush_need;
+        let version = view.version;
         self.views.publish(view, self.pinned.kept())?;
+        self.settling.note(version);
         self.disk.set_flush_need(need);
         Ok(())
     }

@@ -84,9 +84,9 @@ pub(super) struct Renewed {
     ended: Option<oneshot::Receiver<()>>,
 }
 
-/// Until when nobody can take a mark for given up: for as long as it says from when the request began that put
-/// it. Whoever watches it saw it then at the earliest, and waits for as long. Once that time has passed before
-/// the next one was answered, somebody may have looked in between, and it counts no more.
+/// Until when nobody can take a mark for given up: for as long as it says from when the request began that
+/// put it. Whoever watches it saw it then at the earliest, and waits for as long. Once that time has
+/// passed before the next one was answered, somebody may have looked in between, and it counts no more.
 struct HeldUntil(Mutex<Instant>);
 
 impl HeldUntil {

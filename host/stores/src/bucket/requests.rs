@@ -28,6 +28,8 @@ use super::failure::{Failure, Outcome, outcome};
 use super::pace::Pace;
 use super::service::Service;
 
+/// How long the first answer is waited for, at most.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// Longest wait before a request is made again.
 const DELAY_MAX: Duration = Duration::from_secs(5);
 
@@ -128,6 +130,8 @@ pub(super) struct Requests {
     counts: Counts,
     /// Whether the service compares tags without the quotes that belong to them.
     bare_tags: AtomicBool,
+    /// Whether the service has ever given an answer that was none of trouble.
+    was_answered: AtomicBool,
 }
 
 impl fmt::Debug for Requests {
@@ -147,6 +151,7 @@ impl Requests {
             limits,
             counts: Counts::default(),
             bare_tags: AtomicBool::new(false),
+            was_answered: AtomicBool::new(false),
         }
     }
 
@@ -467,8 +472,14 @@ impl Requests {
         self.pace.turn().await;
         self.counts.made(request);
         let answer = call.await;
-        if let Err(cause) = &answer {
-            self.counts.failed(cause);
+        match &answer {
+            Err(cause) => {
+                self.counts.failed(cause);
+                if outcome(cause) == Outcome::Definite {
+                    self.was_answered.store(true, Ordering::Relaxed);
+                }
+            }
+            Ok(_) => self.was_answered.store(true, Ordering::Relaxed),
         }
         answer
     }
@@ -491,7 +502,12 @@ impl Requests {
         let Some(delay) = delays.next() else {
             return false;
         };
-        if begun.elapsed() + delay > self.limits.retry_timeout {
+        // Where nothing was ever answered, an address is wrong more often than a service is away.
+        let most = match self.was_answered.load(Ordering::Relaxed) {
+            true => self.limits.retry_timeout,
+            false => self.limits.retry_timeout.min(FIRST_ANSWER),
+        };
+        if begun.elapsed() + delay > most {
             return false;
         }
         self.counts.retried();
