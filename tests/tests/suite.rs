@@ -43,6 +43,7 @@ mod suite {
     mod log_states;
     mod manual;
     mod one_file;
+    mod opening;
     mod partial;
     mod prepared;
     mod pressure;

@@ -69,13 +69,18 @@ impl<'a> Name<'a> {
     /// The same for who is about to write there: what says so is durable, whoever put it.
     pub(crate) fn place_to_write(&self) -> Result<Option<Arc<dyn Storage>>> {
         let place = self.place()?;
-        if let (Some(Incarnation::Below(below)), Some(_)) = (&self.last, &place) {
+        if let (Some(Incarnation::Below(below)), Some(_)) = (&self.last, &place)
+            && self.root.below(below).is_none()
+        {
             return self.store.open_index(&self.path(below), true).map(Some);
         }
         Ok(place)
     }
 
     fn below(&self, place: &str) -> Result<Arc<dyn Storage>> {
+        if let Some(below) = self.root.below(place) {
+            return Ok(below);
+        }
         let opened = self.store.open_index(&self.path(place), false);
         opened.map_err(|error| match error.kind() {
             ErrorKind::NotFound => {

@@ -169,6 +169,13 @@ pub trait Storage: Send + Sync {
     /// Removes an object; succeeds when it does not exist. Durable on return.
     fn remove_object(&self, name: &str) -> Result<()>;
 
+    /// The place of an incarnation below this one, which is that of the name of an index, where that is
+    /// taken to be there without a look; none for where the [`Store`] has it.
+    fn below(&self, place: &str) -> Option<Arc<dyn Storage>> {
+        let _ = place;
+        None
+    }
+
     /// Whether files can grow here; always the same. Where they cannot, each commit of the log is a file of
     /// its own.
     fn log_form(&self) -> LogForm {

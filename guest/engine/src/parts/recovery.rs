@@ -148,11 +148,8 @@ fn open_newest<H: Host>(
         }
         let snapshot = Snapshot::current(&**host)?;
         let introducer = begin(&snapshot)?;
+        // Looked for once, at the end: a snapshot that is the newest then was so since it was pinned.
         let is_newest = || is_newest(&**host, snapshot.epoch);
-        if !is_newest()? && attempt < READ_ATTEMPTS {
-            attempt += 1;
-            continue;
-        }
         let recovered = host
             .open_log(snapshot.log_position, snapshot.awaited())
             .map_err(given_up)

@@ -281,6 +281,30 @@ impl Requests {
         Ok(found)
     }
 
+    /// The same of at most so many; none where there are more.
+    pub(super) async fn list_some(
+        &self,
+        prefix: &Path,
+        most: usize,
+    ) -> Answer<Option<Vec<Listed>>> {
+        let asked = self.retried(Request::List, prefix, || async {
+            let mut found = Vec::new();
+            let mut stream = self.service.list(Some(prefix));
+            while let Some(object) = stream.next().await {
+                found.push(listed(object?));
+                if found.len() > most {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(found))
+        });
+        let mut found = asked.await?;
+        if let Some(found) = &mut found {
+            found.sort_by(|one, other| one.key.cmp(&other.key));
+        }
+        Ok(found)
+    }
+
     /// Whether there is any object below a prefix.
     pub(super) async fn has_any(&self, prefix: &Path) -> Answer<bool> {
         let asked = self.retried(Request::List, prefix, || async {
