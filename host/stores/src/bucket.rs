@@ -36,6 +36,7 @@ mod service;
 mod tests;
 mod threads;
 mod upload;
+mod version;
 mod watch;
 
 pub use connection::address::{Address, Scheme};
@@ -129,7 +130,7 @@ impl BucketStore {
     }
 
     fn told<T>(&self, answer: Answer<T>) -> Result<T> {
-        answer.map_err(|failure| Error::from(failure).at(&self.location))
+        answer.map_err(|failure| failure.of_store().at(&self.location))
     }
 
     fn is_there(&self, name: &str) -> Result<bool> {
