@@ -163,8 +163,8 @@ pub(crate) fn explained<H: Host>(host: &H, term: Term, error: Error) -> Error {
     }
 }
 
-/// The same of who reads a part list, and may have slept over what its writer did since: a part that is gone and
-/// that the newest snapshot does not name was removed by that writer, to whom a pin was lost.
+/// The same of who reads a part list, and may have slept over what its writer did since: a part that is gone
+/// and that the newest snapshot does not name was removed by that writer, who had given a pin up.
 pub(crate) fn explained_of<H: Host>(host: &H, live: &PartList<H>, error: Error) -> Error {
     let error = explained(host, live.term, error);
     if !error.kind().is_damage() {

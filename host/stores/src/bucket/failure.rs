@@ -142,7 +142,8 @@ impl From<Error> for Failure {
     }
 }
 
-/// What the store in memory of the library, and services that tell impossible ranges, say of the end of nothing.
+/// What the store in memory of the library says of the end of nothing, and services that tell impossible
+/// ranges.
 fn is_empty_range(cause: &object_store::Error) -> bool {
     let object_store::Error::Generic { source, .. } = cause else {
         return false;
