@@ -150,7 +150,7 @@ impl<H: Host> Index<H> {
     /// What another writer may have removed by now is no damage. For what cursors say, too, which know
     /// nothing of writers.
     pub fn explained<T>(&self, result: Result<T>) -> Result<T> {
-        result.map_err(|error| takeover::explained(&*self.host, self.live.term, error))
+        result.map_err(|error| takeover::explained_of(&*self.host, &self.live, error))
     }
 
     /// `index.close`

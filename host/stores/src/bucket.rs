@@ -38,6 +38,7 @@ mod service;
 mod tests;
 mod threads;
 mod upload;
+mod version;
 mod watch;
 
 pub use connection::address::{Address, Scheme};
@@ -132,7 +133,7 @@ impl BucketStore {
     }
 
     fn told<T>(&self, answer: Answer<T>) -> Result<T> {
-        answer.map_err(|failure| Error::from(failure).at(&self.location))
+        answer.map_err(|failure| failure.of_store().at(&self.location))
     }
 
     /// What lies below the name of an index, and whether anything does.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::renewal::{End, Mark, Renewed};
 use super::requests::Requests;
 use super::watch::Watch;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// No reader is waited for longer than this, whatever its pin says.
 const LEASE_MAX: Duration = Duration::from_secs(3600);
@@ -31,7 +31,10 @@ pub(super) async fn take(
     match requests.create(&key, &mark.bytes()).await {
         Ok(version) => Renewed::begin(requests, key, (mark, begun), version, End::Remove).map(Some),
         Err(failure) if failure.is_forbidden() => Ok(None),
-        Err(failure) => Err(failure.into()),
+        Err(failure) => match Error::from(failure) {
+            full if full.kind() == ErrorKind::ResourceExhausted => Ok(None),
+            error => Err(error),
+        },
     }
 }
 
