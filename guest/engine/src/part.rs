@@ -5,7 +5,7 @@
 //! tag, and one of each [`facet`]. The sections are files of a folder, or lie in one file
 //! that ends with the manifest and a [`footer`]; a part in [`memory`] is such a file too, with a record of
 //! its pages in place of sections. The [`writer`] makes them, as a [`draft`] in either form, and the
-//! [`reader`] opens them; what is known of a part whatever its form is its [`summary`]. [`layout`] names
+//! [`reader`] opens them, and [`copied`] says how they become the other form; what is known of a part whatever its form is its [`summary`]. [`layout`] names
 //! sections and numbers. The parts of an index are a [`list`], and of a damaged one some rows may be a
 //! [`loss`].
 //!
@@ -17,6 +17,7 @@
 pub(crate) mod arrival;
 pub(crate) mod block;
 pub(crate) mod column;
+pub(crate) mod copied;
 pub(crate) mod cut;
 pub(crate) mod dead;
 pub(crate) mod dictionary;

@@ -147,6 +147,11 @@ impl Snapshot {
         format!("{epoch:016x}{EXTENSION}")
     }
 
+    /// The epoch in the name of an object; none of others.
+    pub(crate) fn epoch_of(object: &str) -> Option<u64> {
+        part_number(object.strip_suffix(EXTENSION)?)
+    }
+
     /// The snapshot as it is stored, with the features that whoever reads it must know.
     pub(crate) fn sealed(&self) -> Result<Vec<u8>> {
         let mut requires = vec![TERMS];
@@ -374,8 +379,8 @@ impl Snapshot {
     /// Epochs of the stored snapshots, ascending.
     pub(crate) fn epochs<H: Host>(host: &H) -> Result<Vec<u64>> {
         let names = host.list_objects("")?;
-        let epoch = |name: &String| part_number(name.strip_suffix(EXTENSION)?);
-        let mut epochs: Vec<u64> = names.iter().filter_map(epoch).collect();
+        let epochs = names.iter().filter_map(|name| Self::epoch_of(name));
+        let mut epochs: Vec<u64> = epochs.collect();
         epochs.sort_unstable();
         Ok(epochs)
     }
