@@ -1,5 +1,6 @@
 //! A part as a copy has it, in either form: which bytes of which files make each of its files, and what they
-//! must be. Sections keep their bytes; only the manifest says where they lie. Nothing is read or written here.
+//! must be. Sections keep their bytes; only the manifest says where they lie. Nothing is read or written
+//! here.
 
 use super::footer;
 use super::manifest::{FileEntry, Manifest};
@@ -78,6 +79,12 @@ impl PartToCopy {
         parsed.ok_or_else(|| Error::corrupt(format!("{name:?} is not a part name")))
     }
 
+    /// Its whole name.
+    #[must_use]
+    pub fn name(self) -> String {
+        self.0.to_string()
+    }
+
     /// How it is stored.
     #[must_use]
     pub fn form(self) -> Form {
@@ -99,8 +106,8 @@ impl PartToCopy {
         }
     }
 
-    /// Where the manifest stands in that file: its offset and length. `last` are the last 12 bytes of the file,
-    /// or fewer of a shorter one.
+    /// Where the manifest stands in that file: its offset and length. `last` are the last 12 bytes of the
+    /// file, or fewer of a shorter one.
     ///
     /// # Errors
     /// `corrupt` when it cannot be there.
@@ -126,11 +133,11 @@ impl PartToCopy {
         Ok((offset, length))
     }
 
-    /// What its copy in this form is made of. `manifest` are the bytes of the manifest, `file_bytes` is the size
-    /// of the file that they stand in.
+    /// What its copy in this form is made of. `manifest` are the bytes of the manifest, `file_bytes` is the
+    /// size of the file that they stand in.
     ///
-    /// A part that keeps its form keeps all bytes. Made one file, sections lie one behind the other in the order
-    /// of the manifest: as they would where they were written so, if none has more than 256 KiB.
+    /// A part that keeps its form keeps all bytes. Made one file, sections lie one behind the other in the
+    /// order of the manifest: as they would where they were written so, if none has more than 256 KiB.
     ///
     /// # Errors
     /// `corrupt`, `unsupported-version`.
@@ -193,7 +200,8 @@ impl PartToCopy {
         }
     }
 
-    /// All pieces of all sections: of a folder each file, of one file its chunks in the order in which they lie.
+    /// All pieces of all sections: of a folder each file, of one file its chunks in the order in which they
+    /// lie.
     fn pieces(self, manifest: &Manifest) -> Result<Vec<CopiedPiece>> {
         let mut pieces = Vec::new();
         for (section, file) in manifest.files.iter().enumerate() {

@@ -211,8 +211,8 @@ impl Manifest {
         Self::parse(name, &bytes, size)
     }
 
-    /// What the bytes of the manifest of a part say. `file_bytes` is the size of the file that it ends, where the
-    /// part is one.
+    /// What the bytes of the manifest of a part say. `file_bytes` is the size of the file that it ends, where
+    /// the part is one.
     pub(super) fn parse(name: PartName, bytes: &[u8], file_bytes: Option<u64>) -> Result<Self> {
         let path = Self::path(name);
         let mut manifest: Self = unseal(bytes, &path)?;
