@@ -27,6 +27,7 @@ mod suite {
     mod boundary;
     mod budgets;
     mod concurrency;
+    mod copies;
     mod damaged_parts;
     mod explain;
     mod fencing;
@@ -39,6 +40,7 @@ mod suite {
     mod group_commit;
     mod health;
     mod incarnations;
+    mod interrupted_copies;
     mod large_values;
     mod log_states;
     mod manual;

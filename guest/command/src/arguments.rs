@@ -71,6 +71,9 @@ pub enum Command {
     /// Copy an index to another store
     #[command(after_help = help::BACKUP)]
     Backup(BackupArguments),
+    /// Copy indexes to a store of any kind, comparing every byte; goes on where it was stopped
+    #[command(after_help = help::COPY)]
+    Copy(CopyArguments),
     /// Print every physical row with its part and row ordinal, unsorted
     #[command(after_help = help::DUMP)]
     Dump(DumpArguments),
@@ -87,7 +90,8 @@ impl Command {
             | Self::Merge(_)
             | Self::Repair(_)
             | Self::Drop(_)
-            | Self::Backup(_) => true,
+            | Self::Backup(_)
+            | Self::Copy(_) => true,
             Self::Query(_)
             | Self::Verify(_)
             | Self::Indexes(_)
@@ -383,9 +387,28 @@ pub struct BackupArguments {
     /// Where.
     #[command(flatten)]
     pub(crate) target: Target,
-    /// The store that the copy goes to, under the same name: a directory, or a file: URL of one
+    /// The store that the copy goes to, under the same name: a directory, a file: URL of one, or an address
+    /// of a bucket
     #[arg(value_name = "DEST", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) dest: String,
+}
+
+/// `sidx copy`
+#[derive(Args, Debug)]
+pub struct CopyArguments {
+    /// The store to copy from: a directory, a file: URL of one, or an address of a bucket
+    #[arg(value_name = "SRC-STORE", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) source: String,
+    /// The store to copy to, likewise; made when it does not exist
+    #[arg(value_name = "DST-STORE", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) dest: String,
+    /// Index to copy [default: all]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) index: Option<String>,
+    /// Name of the copy [default: that of the index]
+    #[arg(long, value_name = "NAME", requires = "index")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) to: Option<String>,
 }
 
 /// `sidx dump`

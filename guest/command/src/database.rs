@@ -16,7 +16,7 @@ use sidx_engine::{Counted, Durability, Retention};
 
 pub use error::{Error, Result};
 pub use query::{Order, Parameter, Query};
-pub use report::{BackupReport, DamagedPart, Merged, RetentionPreview};
+pub use report::{BackupReport, CopyReport, DamagedPart, Merged, RetentionPreview};
 
 /// Where stores are.
 pub trait Database {
@@ -150,6 +150,14 @@ pub trait Index: Sized {
     /// # Errors
     /// `conflict` when there is one of that name, and those of both media.
     fn backup(&self, store: &Self::Store, name: &str) -> Result<BackupReport>;
+
+    /// Copies the index to a store, under a name, comparing every byte; goes on where an earlier copy of the
+    /// same index was stopped.
+    ///
+    /// # Errors
+    /// `corrupt` when a file is damaged, `conflict` when there is another index of that name, and those of
+    /// both media.
+    fn copy_to(&self, store: &Self::Store, name: &str) -> Result<CopyReport>;
 
     /// The parts that are known to be damaged.
     fn damaged(&self) -> Vec<DamagedPart>;

@@ -7,7 +7,7 @@ use sidx_engine::ErrorKind;
 
 use crate::arguments::{RoomArguments, Target, WaitArguments};
 use crate::database::{
-    Absence, BackupReport, Database, Error, Index as _, Result as Found, Room, Store,
+    Absence, BackupReport, CopyReport, Database, Error, Index as _, Result as Found, Room, Store,
 };
 use crate::exit::{Code, Failure};
 
@@ -96,6 +96,11 @@ impl<'d, D: Database> Place<'d, D> {
     /// Copies an index to this place.
     pub(crate) fn receive(&self, index: &IndexOf<D>) -> Result<BackupReport, Failure> {
         Ok(index.backup(&self.database.store(&self.store)?, &self.index)?)
+    }
+
+    /// Copies an index to this place, comparing every byte.
+    pub(crate) fn receive_compared(&self, index: &IndexOf<D>) -> Result<CopyReport, Failure> {
+        Ok(index.copy_to(&self.database.store(&self.store)?, &self.index)?)
     }
 
     fn existing<T>(&self, open: impl FnOnce(&D::Store) -> Found<T>) -> Result<T, Failure> {

@@ -15,8 +15,8 @@ use sidx_engine::{Counted, Durability, ErrorKind, Retention, series_id};
 use crate::arguments::Arguments;
 use crate::console::Console;
 use crate::database::{
-    Absence, BackupReport, Cursor, DamagedPart, Database, Dumped, Error, Index, Merged, Parameter,
-    Pieces, Query, Result, RetentionPreview, Room, Rows, Store,
+    Absence, BackupReport, CopyReport, Cursor, DamagedPart, Database, Dumped, Error, Index, Merged,
+    Parameter, Pieces, Query, Result, RetentionPreview, Room, Rows, Store,
 };
 use crate::driver::InTurn;
 use crate::exit::Failure;
@@ -135,6 +135,10 @@ impl Index for Kept {
     }
 
     fn backup(&self, _store: &Kept, _name: &str) -> Result<BackupReport> {
+        unasked()
+    }
+
+    fn copy_to(&self, _store: &Kept, _name: &str) -> Result<CopyReport> {
         unasked()
     }
 

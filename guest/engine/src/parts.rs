@@ -5,6 +5,7 @@
 //! [`recovery`] opens an index, [`repair`] makes one of what a damaged one still holds.
 
 pub(crate) mod contents;
+pub(crate) mod copied;
 pub(crate) mod describe;
 pub(crate) mod drop;
 mod fences;

@@ -137,6 +137,11 @@ impl<S: Segments> Log<S> {
         self.term
     }
 
+    /// The highest term of a segment; none where there is no segment that has one.
+    pub fn head_term(&self) -> Option<Term> {
+        self.head_term
+    }
+
     /// Whether an opening with this term, or a higher one, had begun a segment, and so ended the log of
     /// those before it. A reader waits for that of its snapshot: until then an earlier writer may go on.
     /// Of what was written before there were terms there is nothing to wait for.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::Value;
 use sidx_columns::Column;
 use sidx_command::database::{
-    Absence, BackupReport, DamagedPart, Dumped, Error, Merged, Order, Parameter, Pieces, Query,
-    Result, RetentionPreview, Room,
+    Absence, BackupReport, CopyReport, DamagedPart, Dumped, Error, Merged, Order, Parameter,
+    Pieces, Query, Result, RetentionPreview, Room,
 };
 use sidx_command::{Failure, database};
 use sidx_host::{BoundQuery, Counted, Durability, IndexBuilder, PreparedQuery, Retention};
@@ -200,6 +200,18 @@ impl database::Index for Index {
             copied_bytes: report.copied_bytes,
             log_entries: report.log_entries,
             missing_files: report.missing_files,
+        })
+    }
+
+    fn copy_to(&self, store: &Store, name: &str) -> Result<CopyReport> {
+        let report = self.0.copy_to(&store.0, name).map_err(told)?;
+        Ok(CopyReport {
+            already_there: report.already_there,
+            files: report.files,
+            kept_files: report.kept_files,
+            kept_bytes: report.kept_bytes,
+            copied_bytes: report.copied_bytes,
+            log_entries: report.log_entries,
         })
     }
 

@@ -10,10 +10,14 @@ use crate::storage::{Storage, Store};
 mod mend;
 mod unnamed;
 
+pub(crate) use unnamed::Unnamed;
+
 /// How often a name is looked at again because others make and drop an index under it.
 const ATTEMPTS: usize = 16;
 /// Object in the place of a copy until that has a name.
 pub(crate) const UNFINISHED_COPY: &str = "copy.unfinished";
+/// Object in a copy that says of what it is one.
+pub(crate) const COPY_SOURCE: &str = "copy.source";
 /// Directories of an index that has rows.
 pub(crate) const ROWS: [&str; 2] = ["parts", "log"];
 

@@ -30,9 +30,9 @@
 mod activity;
 mod background;
 mod backoff;
-mod backup;
 mod batch;
 mod builder;
+mod copy;
 mod cursor;
 mod damage;
 mod delivery;
@@ -76,9 +76,9 @@ mod work;
 mod write;
 mod writer;
 
-pub use backup::BackupReport;
 pub use batch::{Batch, RowBuilder, Series};
 pub use builder::IndexBuilder;
+pub use copy::{BackupReport, CopyReport};
 pub use cursor::{Cursor, RowIter};
 pub use damage::DamagedPart;
 pub use dump::Dump;

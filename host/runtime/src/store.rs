@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::copy::CopyReport;
 use crate::error::{Error, Result};
 use crate::incarnation;
 use crate::storage::{self, DirectoryStore, MemoryStore};
@@ -141,6 +142,16 @@ impl Store {
     /// `io`, `corrupt`, `unsupported-version`.
     pub fn was_dropped(&self, name: &str) -> Result<bool> {
         incarnation::was_dropped(self.backend(), name)
+    }
+
+    /// Copies an index to another store under a name, while others may read and write it: opens it for
+    /// reading, with the options of the library, and calls [`Index::copy_to`](crate::Index::copy_to). Rows of
+    /// durability `none` that were not flushed are not in the copy.
+    ///
+    /// # Errors
+    /// `not-found`, and those of [`Index::copy_to`](crate::Index::copy_to).
+    pub fn copy_index(&self, name: &str, target: &Self, to: &str) -> Result<CopyReport> {
+        self.index(name).read_only()?.copy_to(target, to)
     }
 
     /// Drops an index with everything in it; see [`IndexBuilder::remove`](crate::IndexBuilder::remove).

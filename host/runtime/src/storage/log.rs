@@ -124,6 +124,11 @@ impl Log {
         self.0.term()
     }
 
+    /// The highest term of a segment; none where there is no segment that has one.
+    pub fn head_term(&self) -> Option<Term> {
+        self.0.head_term()
+    }
+
     /// Whether an opening with this term, or a higher one, had begun a segment, and so ended the log of
     /// those before it.
     pub fn has_segment_of(&self, term: Term) -> bool {
