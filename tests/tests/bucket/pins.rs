@@ -83,7 +83,7 @@ fn a_reader_that_is_not_heard_of_is_given_up_and_sees_no_wrong_row() {
         .run()
         .unwrap();
     let some = begun.next().unwrap().unwrap();
-    assert!(some.len() > 0);
+    assert!(!some.is_empty());
     let gate = Gate::new(|request| request.kind == Kind::Swap && request.key.contains("/readers/"));
     place.service.set_hook("reader", Some(gate.hook()));
     let before = place.keys("/parts/");
