@@ -28,7 +28,7 @@ use crate::storage::{Storage, Store};
 use crate::work::Task;
 use making::{Making, Outcome};
 use marker::Origin;
-use place::{Found, Place, holds_nothing};
+use place::{Place, holds_nothing};
 
 /// What a backup consists of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -141,13 +141,10 @@ fn copy(
     // What an earlier copy left is given up at most once.
     for _ in 0..2 {
         let found = place::find(target, name, index.settings(), origin.as_ref())?;
-        let mut place = match found {
-            Found::Place(place) => place,
-            Found::There => {
-                let mut report = Report::default();
-                report.copy.already_there = true;
-                return Ok(report);
-            }
+        let Some(mut place) = found else {
+            let mut report = Report::default();
+            report.copy.already_there = true;
+            return Ok(report);
         };
         let made = Making::new(index, &mut place, origin.as_ref(), limits, task).run();
         match made {

@@ -272,8 +272,11 @@ mod tests {
     use crate::error::ErrorKind;
     use sidx_log::Term;
 
+    /// Name and size of a section, and offset and size of its chunks.
+    type Lies<'a> = (&'a str, u64, &'a [(u64, u64)]);
+
     /// A part of one row, whose sections have these names, sizes and chunks.
-    fn manifest(name: PartName, sections: &[(&str, u64, &[(u64, u64)])]) -> Manifest {
+    fn manifest(name: PartName, sections: &[Lies<'_>]) -> Manifest {
         let chunk = |(offset, size_bytes): &(u64, u64)| Chunk {
             offset: *offset,
             size_bytes: *size_bytes,
@@ -341,8 +344,7 @@ mod tests {
             .map(|it| (it.source, it.offset))
             .collect();
         assert_eq!(sources, [(0, 0), (1, 0)]);
-        let expected: &[(&str, u64, &[(u64, u64)])] =
-            &[("data.bin", 70, &[(0, 70)]), ("meta.bin", 30, &[(70, 30)])];
+        let expected: &[Lies<'_>] = &[("data.bin", 70, &[(0, 70)]), ("meta.bin", 30, &[(70, 30)])];
         let expected = manifest(name(Form::File), expected);
         let end = footer::end(footer::Kind::Part, expected.sealed().unwrap()).unwrap();
         assert_eq!(file.end, end);
@@ -358,7 +360,7 @@ mod tests {
 
     #[test]
     fn chunks_are_copied_in_the_order_in_which_they_lie_and_nowhere_else() {
-        let lies: &[(&str, u64, &[(u64, u64)])] = &[
+        let lies: &[Lies<'_>] = &[
             ("data.bin", 60, &[(0, 40), (70, 20)]),
             ("meta.bin", 30, &[(40, 30)]),
         ];
@@ -378,8 +380,7 @@ mod tests {
             [(70, 20), (0, 40)],
             [(0, 40), (u64::MAX, 20)],
         ] {
-            let lies: &[(&str, u64, &[(u64, u64)])] =
-                &[("data.bin", 60, &wrong), ("meta.bin", 30, &[(40, 30)])];
+            let lies: &[Lies<'_>] = &[("data.bin", 60, &wrong), ("meta.bin", 30, &[(40, 30)])];
             let part = manifest(name(Form::File), lies);
             for form in [Form::File, Form::Folder] {
                 let error = copied(&part, Form::File, form).unwrap_err();

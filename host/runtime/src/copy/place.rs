@@ -9,14 +9,6 @@ use crate::open::Settings;
 use crate::removal;
 use crate::storage::{Lock, Storage, Store};
 
-/// What there is under the name of a copy.
-pub(super) enum Found<'a> {
-    /// A whole copy of the same index.
-    There,
-    /// A place to make it in.
-    Place(Place<'a>),
-}
-
 /// The place of a copy that has no name yet.
 pub(super) struct Place<'a> {
     store: &'a dyn Store,
@@ -31,13 +23,13 @@ pub(super) struct Place<'a> {
 }
 
 /// Looks at a name. A copy of `origin` goes on where an earlier one of the same stopped; any other copy that
-/// was interrupted is cleared away.
+/// was interrupted is cleared away. None where a whole copy of the same is there.
 pub(super) fn find<'a>(
     target: &'a dyn Store,
     name: &'a str,
     settings: &Settings,
     origin: Option<&Origin>,
-) -> Result<Found<'a>> {
+) -> Result<Option<Place<'a>>> {
     let taken = |what: &str| {
         Error::conflict(format!(
             "there is {what} `{name}` already; choose another store for the copy"
@@ -48,7 +40,7 @@ pub(super) fn find<'a>(
         // Who dropped it may not have come as far as to note that.
         if !removal::is_dropped(&place, settings) {
             return match origin.is_some() && source_of(place.as_ref())?.as_ref() == origin {
-                true => Ok(Found::There),
+                true => Ok(None),
                 false => Err(taken("an index")),
             };
         }
@@ -67,7 +59,7 @@ pub(super) fn find<'a>(
     let copies = unnamed.iter().map(|(unnamed, _)| unnamed);
     for unnamed in copies.clone() {
         if let Some(new) = taken_up(&looked, unnamed, origin)? {
-            return Place::take_up(target, looked, new, origin).map(Found::Place);
+            return Place::take_up(target, looked, new, origin).map(Some);
         }
     }
     for unnamed in copies {
@@ -76,7 +68,7 @@ pub(super) fn find<'a>(
     if !unnamed.is_empty() {
         looked = Name::look(target, name, true)?;
     }
-    Place::begin(target, looked, origin).map(Found::Place)
+    Place::begin(target, looked, origin).map(Some)
 }
 
 /// Whether neither an index nor anything of one is in a place.
