@@ -307,13 +307,7 @@ fn a_copy_to_a_service_that_fails_comes_to_its_end_in_the_end() {
         let service = Service::new(seed);
         service.set_faults("copier", Faults::passing(0.02));
         let target = bucket(service.client("copier"));
-        let copied = (0..20).find_map(|_| match reader.copy_to(&store(&target), NAME) {
-            Ok(report) => Some(report),
-            Err(error) => {
-                eprintln!("seed {seed}: {error}");
-                None
-            }
-        });
+        let copied = (0..20).find_map(|_| reader.copy_to(&store(&target), NAME).ok());
         copied.unwrap_or_else(|| panic!("seed {seed}: never"));
         service.set_faults("copier", Faults::none());
         service.land_late();
