@@ -35,8 +35,9 @@ impl<S: Segments> Log<S> {
         }
         self.needed_from = self.needed_from.max(position);
         self.opened.clear();
-        for name in std::mem::take(&mut self.superfluous) {
+        while let Some(name) = self.superfluous.first().copied() {
             self.medium.remove(name)?;
+            self.superfluous.remove(0);
         }
         while let [oldest, _, ..] = self.segments.as_slice() {
             if oldest.end > position {

@@ -1,7 +1,7 @@
 //! How an index in a store is opened.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sidx_engine::host::Form;
@@ -47,6 +47,7 @@ impl Store {
                 flush_bytes: 64 << 20,
                 automatic_merge: true,
                 background: true,
+                asked: None,
                 lock_wait: Duration::ZERO,
                 staleness: Staleness::default(),
                 query: QueryLimits::default(),
@@ -391,6 +392,7 @@ impl IndexBuilder {
 
     fn open_as(mut self, mode: Mode) -> Result<Index> {
         self.settings.mode = mode;
+        self.settings.asked = Some(Instant::now());
         // A threshold that the memory budget never lets a write reach would refuse writes for ever;
         // the greatest number means that the caller flushes.
         if self.settings.flush_bytes < u64::MAX {

@@ -82,7 +82,7 @@ impl Open {
         settings: Settings,
     ) -> Result<Arc<Self>> {
         let read_only = settings.mode == Mode::Read;
-        let looks = Looks::since(Instant::now());
+        let looks = Looks::since(settings.asked.unwrap_or_else(Instant::now));
         // Looked for before the lock is taken, so that a folder which is no index stays as it is.
         if settings.mode != Mode::Create && storage.get(INDEX_OBJECT)?.is_none() {
             let text = format!("index `{name}` does not exist; create it by writing to it");

@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Staleness {
-    /// Every write that was acknowledged when the query begins is seen. Costs a look at the store for each
-    /// query: in a bucket one request; in a directory some listings.
+    /// Every write that was acknowledged when the query begins is seen, of durability `os` or `sync`:
+    /// others are with the next look for snapshots, and so is what a retention, a repair and a drop have
+    /// done. Costs a look at the store for each query: in a bucket one request; in a directory some listings.
     Latest,
     /// A write that was acknowledged at least this long before the query begins is seen. The first query
     /// after that time looks at the store as for [`Latest`](Self::Latest), and the others do not.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sidx_host::storage::{BucketStore, RequestLimits};
-use sidx_host::{Engine, Index, IndexBuilder, Result, Store};
+use sidx_host::{Engine, Index, IndexBuilder, Result, Staleness, Store};
 use sidx_tests::model::Row;
 use sidx_tests::service::{Entry, Fault, Faults, Kind, Request, Service, Step};
 use sidx_tests::subject::{NAME, batch, keys_of};
@@ -103,6 +103,8 @@ pub(crate) fn options(store: &Store, engine: Engine) -> IndexBuilder {
         .engine(engine)
         .automatic_merge(false)
         .background(false)
+        .staleness(Staleness::Opened)
+        .removal_grace(Duration::ZERO)
 }
 
 pub(crate) fn row(key: i64) -> Row {

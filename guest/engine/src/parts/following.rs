@@ -41,16 +41,29 @@ pub(crate) fn run<H: Host>(
         Look::Epochs => is_newest(&**host, live.epoch),
         Look::Anew => Ok(false),
     };
+    let first_number = introducer.next_part();
     let mut next = Arc::clone(live);
-    // Whoever took over meanwhile may have left out entries that were read.
-    let is_current =
-        is_newest(&next)? && read_on(host, introducer, &mut next)? && is_newest(&next)?;
-    let damaged = match is_current {
-        true => Vec::new(),
-        false => go_over(host, introducer, &mut next)?,
+    let mut bring = || {
+        // Whoever took over meanwhile may have left out entries that were read.
+        let is_current =
+            is_newest(&next)? && read_on(host, introducer, &mut next)? && is_newest(&next)?;
+        match is_current {
+            true => Ok(Vec::new()),
+            false => go_over(host, introducer, &mut next),
+        }
     };
-    *live = next;
-    Ok(damaged)
+    let brought = bring();
+    match brought {
+        Ok(damaged) => {
+            *live = next;
+            Ok(damaged)
+        }
+        Err(error) => {
+            drop(next);
+            recovery::forget_replayed(&**host, first_number)?;
+            Err(error)
+        }
+    }
 }
 
 /// Adds what came to the log. False when that must be read anew; nothing has changed then.

@@ -1,6 +1,6 @@
 //! How an index is opened.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sidx_engine::{Durability, Mode};
 
@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) flush_bytes: u64,
     pub(crate) automatic_merge: bool,
     pub(crate) background: bool,
+    /// When the opening began, where that was before the place was looked for.
+    pub(crate) asked: Option<Instant>,
     /// How long who writes waits for another one to let go.
     pub(crate) lock_wait: Duration,
     pub(crate) staleness: Staleness,

@@ -33,15 +33,16 @@ impl Settling {
             return;
         }
         let mut published = self.published.lock();
-        // One that comes soon after another is taken for published later: files stay longer then, not
+        // One that comes soon after another takes the place of those in between: files stay longer then, not
         // shorter.
-        let is_soon =
-            |(time, _): &(Instant, u64)| now.saturating_duration_since(*time) < self.grace / STEPS;
-        if published.len() > 1
-            && let Some(last) = published.back_mut().filter(|last| is_soon(last))
-        {
-            *last = (now.max(last.0), version);
-            return;
+        let before = published
+            .len()
+            .checked_sub(2)
+            .and_then(|at| published.get(at));
+        let is_soon = before
+            .is_some_and(|(time, _)| now.saturating_duration_since(*time) < self.grace / STEPS);
+        if is_soon {
+            published.pop_back();
         }
         published.push_back((now, version));
     }

@@ -58,6 +58,14 @@ impl Ahead {
         };
         let is_there = !listed.is_empty();
         let wanted = begin_with(root, &listed);
+        if is_there
+            && !wanted
+                .iter()
+                .any(|key| key.filename() == Some("index.json"))
+        {
+            // No index, or one that was made while it was listed.
+            return Ok((Self::default(), true));
+        }
         let read = wanted.into_iter().map(|key| async move {
             let found = requests.get(&key, MAX_OBJECT_BYTES).await?;
             Answer::Ok((key, found))
@@ -87,7 +95,7 @@ impl Ahead {
     pub(super) async fn read_files(&self, requests: &Arc<Requests>, place: &Path, name: &str) {
         let (log, parts) = {
             let state = self.state.lock();
-            let Some(listed) = &state.listed else {
+            let Some(listed) = state.listed.as_ref().filter(|_| !state.is_pinned) else {
                 return;
             };
             let log = below(listed, &place.clone().join("log"));

@@ -63,6 +63,7 @@ pub(super) async fn check_free(
 }
 
 async fn look(requests: &Requests, watch: &Watch, key: &Path, lease: Duration) -> Answer<Found> {
+    let asked = Instant::now();
     let Some((bytes, version)) = requests.get(key, BYTES_MAX).await? else {
         return Ok(Found::None);
     };
@@ -70,7 +71,7 @@ async fn look(requests: &Requests, watch: &Watch, key: &Path, lease: Duration) -
     if mark.as_ref().is_some_and(|mark| mark.released) {
         return Ok(Found::Free(version));
     }
-    let unchanged = watch.see(key.as_ref(), &version.clone().into_text());
+    let unchanged = watch.see(key.as_ref(), &version.clone().into_text(), asked);
     // What cannot be read is nobody's who keeps to this, and gets the usual time.
     let (holder, stated) = match mark {
         Some(mark) => (mark.holder, Duration::from_millis(mark.lease_ms)),

@@ -24,7 +24,7 @@ pub(super) async fn take(
     epoch: u64,
     lease: Duration,
 ) -> Result<Option<Renewed>> {
-    let mark = Mark::new(lease)?;
+    let mark = Mark::new(lease.min(LEASE_MAX))?;
     let name = format!("{epoch:016x}-{}-{}", mark.lease_ms, mark.nonce);
     let key = folder.clone().join(name.as_str());
     let begun = Instant::now();
@@ -44,6 +44,7 @@ pub(super) async fn held(
     watch: &Watch,
     folder: &Path,
 ) -> Result<Vec<u64>> {
+    let asked = Instant::now();
     let listing = requests.list(folder).await?;
     let mut epochs = BTreeSet::new();
     for object in &listing.objects {
@@ -51,7 +52,7 @@ pub(super) async fn held(
             continue;
         };
         let version = object.version.clone().into_text();
-        if watch.see(object.key.as_ref(), &version) < lease {
+        if watch.see(object.key.as_ref(), &version, asked) < lease {
             epochs.insert(epoch);
         } else {
             requests.delete(&object.key).await?;
