@@ -45,6 +45,48 @@ pub enum Step {
     Close,
 }
 
+/// Does a step that changes how rows lie, or which are there, and adds none; nothing for any other.
+pub fn rearrange(index: &Index, ledger: &mut Ledger, step: Step) -> Result<()> {
+    match step {
+        Step::Flush => {
+            index.flush()?;
+            ledger.flushed();
+        }
+        Step::Merge => drop(index.merge()?),
+        Step::MergeAll => {
+            index.merge_all()?;
+            ledger.flushed();
+        }
+        Step::Drop(below) => {
+            ledger.begin_drop(below);
+            index.retain(Retention {
+                drop_where: None,
+                drop_below: Some(below),
+            })?;
+            ledger.dropped();
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// How durable a batch is to be.
+pub fn random_durability(random: &mut SmallRng) -> Durability {
+    match random.random_range(0..10) {
+        0..4 => Durability::Sync,
+        4..8 => Durability::Os,
+        _ => Durability::None,
+    }
+}
+
+/// How many rows a batch has: few, most times.
+pub fn random_count(random: &mut SmallRng) -> u32 {
+    match random.random_range(0..10) {
+        0 => random.random_range(20..80),
+        _ => random.random_range(1..5),
+    }
+}
+
 /// How the index is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
@@ -210,22 +252,8 @@ impl Trial {
                 }
                 written?;
             }
-            Step::Flush => {
-                index.flush()?;
-                self.ledger.flushed();
-            }
-            Step::Merge => drop(index.merge()?),
-            Step::MergeAll => {
-                index.merge_all()?;
-                self.ledger.flushed();
-            }
-            Step::Drop(below) => {
-                self.ledger.begin_drop(below);
-                index.retain(Retention {
-                    drop_where: None,
-                    drop_below: Some(below),
-                })?;
-                self.ledger.dropped();
+            Step::Flush | Step::Merge | Step::MergeAll | Step::Drop(_) => {
+                rearrange(&index, &mut self.ledger, step)?;
             }
             Step::Read => {
                 let found = all_rows(&index)?;

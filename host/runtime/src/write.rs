@@ -8,7 +8,7 @@ use crate::batch::Batch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::Handle;
 use crate::session::{CallLimits, CancelToken, Columns};
-use crate::writer::{Acknowledged, unwritten};
+use crate::writer::{Acknowledged, raw_bytes, unwritten};
 
 /// A write that is being put together; [`Index::writing`](crate::Index::writing) begins one, and
 /// [`Index::write`](crate::Index::write) is short for one without limits.
@@ -144,9 +144,4 @@ fn is_stop(error: &Error) -> bool {
         error.kind(),
         ErrorKind::Cancelled | ErrorKind::DeadlineExceeded
     )
-}
-
-/// Bytes of a batch in memory: its columns, and 16 for the series and key of each row.
-fn raw_bytes(batch: &sidx_engine::Batch<Columns>) -> u64 {
-    batch.columns.size_bytes() + 16 * batch.keys.len() as u64
 }

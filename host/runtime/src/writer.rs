@@ -83,7 +83,10 @@ impl Writer {
             queue: Queue::new(Limits {
                 items: MAX_BATCHES,
                 weights: [MAX_ROWS, group_bytes],
-                weigh: |batch| [batch.keys.len(), bytes_of(batch)],
+                weigh: |batch| {
+                    let bytes = usize::try_from(raw_bytes(batch)).unwrap_or(usize::MAX);
+                    [batch.keys.len(), bytes]
+                },
             }),
             congestion: Congestion::new(),
         })
@@ -232,10 +235,10 @@ impl Writer {
     }
 }
 
-/// Bytes of a batch in the log, about.
-fn bytes_of(batch: &Batch<Columns>) -> usize {
-    let bytes = batch.columns.size_bytes() + 16 * batch.keys.len() as u64;
-    usize::try_from(bytes).unwrap_or(usize::MAX)
+/// Bytes of a batch in memory, and about those in the log: its columns, and 16 for the series and key of
+/// each row.
+pub(crate) fn raw_bytes(batch: &Batch<Columns>) -> u64 {
+    batch.columns.size_bytes() + 16 * batch.keys.len() as u64
 }
 
 /// A caller in the queue of writers.

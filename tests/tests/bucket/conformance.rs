@@ -70,10 +70,10 @@ fn each_fault_by_itself_breaks_no_rule() {
     }
 }
 
-#[test]
-fn a_service_that_compares_bare_tags_or_serves_no_ends_or_has_small_pages_keeps_to_the_rules() {
+/// A service that compares tags without their quotes, and one that serves no ends of objects.
+fn of_tags_and_ends() -> [Quirks; 2] {
     let usual = Quirks::default;
-    let all = [
+    [
         Quirks {
             bare_etags: true,
             ..usual()
@@ -82,12 +82,16 @@ fn a_service_that_compares_bare_tags_or_serves_no_ends_or_has_small_pages_keeps_
             refuses_suffixes: true,
             ..usual()
         },
-        Quirks {
-            keys_per_page: 2,
-            ..usual()
-        },
-    ];
-    for quirks in all {
+    ]
+}
+
+#[test]
+fn a_service_that_compares_bare_tags_or_serves_no_ends_or_has_small_pages_keeps_to_the_rules() {
+    let small_pages = Quirks {
+        keys_per_page: 2,
+        ..Quirks::default()
+    };
+    for quirks in of_tags_and_ends().into_iter().chain([small_pages]) {
         check(1, &quirks, &Faults::none());
         check(2, &quirks, &Faults::passing(0.01).with_late_after(1..=1));
     }
@@ -95,18 +99,7 @@ fn a_service_that_compares_bare_tags_or_serves_no_ends_or_has_small_pages_keeps_
 
 #[test]
 fn an_index_lives_on_a_service_that_compares_bare_tags_or_serves_no_ends() {
-    let usual = Quirks::default;
-    let all = [
-        Quirks {
-            bare_etags: true,
-            ..usual()
-        },
-        Quirks {
-            refuses_suffixes: true,
-            ..usual()
-        },
-    ];
-    for quirks in all {
+    for quirks in of_tags_and_ends() {
         let place = Place::new();
         place.service.set_quirks(quirks);
         let index = place.options("one").create().unwrap();

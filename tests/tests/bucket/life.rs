@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use rand::Rng;
 use rand::rngs::SmallRng;
-use sidx_host::{
-    Durability, Engine, Error, ErrorKind, Index, IndexBuilder, Result, Retention, Store,
-};
+use sidx_host::{Durability, Engine, Error, ErrorKind, Index, IndexBuilder, Result, Store};
 use sidx_tests::ledger::Ledger;
 use sidx_tests::model::{Found, Query};
 use sidx_tests::simulated_disk::Crash;
 use sidx_tests::subject::{ask, batch, read};
-use sidx_tests::trial::{Step, random_query, random_row};
+use sidx_tests::trial::{
+    Step, random_count, random_durability, random_query, random_row, rearrange,
+};
 
 use super::place::options;
 
@@ -111,22 +111,8 @@ impl<'a, W: World> Life<'a, W> {
         let index = self.index.clone().expect("it is open");
         match step {
             Step::Write(count, durability) => self.write(&index, count, durability, random)?,
-            Step::Flush => {
-                index.flush()?;
-                self.ledger.flushed();
-            }
-            Step::Merge => drop(index.merge()?),
-            Step::MergeAll => {
-                index.merge_all()?;
-                self.ledger.flushed();
-            }
-            Step::Drop(below) => {
-                self.ledger.begin_drop(below);
-                index.retain(Retention {
-                    drop_where: None,
-                    drop_below: Some(below),
-                })?;
-                self.ledger.dropped();
+            Step::Flush | Step::Merge | Step::MergeAll | Step::Drop(_) => {
+                rearrange(&index, &mut self.ledger, step)?;
             }
             Step::Read | Step::Backup => {
                 let found = all_rows(&index)?;
@@ -279,19 +265,9 @@ fn assert_passing(error: &Error) {
 
 /// What is done next.
 pub(crate) fn random_step(random: &mut SmallRng) -> Step {
-    let durability = match random.random_range(0..10) {
-        0..4 => Durability::Sync,
-        4..8 => Durability::Os,
-        _ => Durability::None,
-    };
+    let durability = random_durability(random);
     match random.random_range(0..100) {
-        0..50 => {
-            let rows = match random.random_range(0..10) {
-                0 => random.random_range(20..80),
-                _ => random.random_range(1..5),
-            };
-            Step::Write(rows, durability)
-        }
+        0..50 => Step::Write(random_count(random), durability),
         50..62 => Step::Flush,
         62..68 => Step::Merge,
         68..74 => Step::MergeAll,

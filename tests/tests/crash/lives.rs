@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use sidx_host::Engine;
 use sidx_host::storage::log::LogForm;
-use sidx_host::{Durability, Engine};
 use sidx_tests::simulated_disk::{Crash, SimulatedDisk};
-use sidx_tests::trial::{Setup, Step, Trial};
+use sidx_tests::trial::{Setup, Step, Trial, random_count, random_durability};
 
 /// Crash points of a life.
 const CRASHES: u64 = 5;
@@ -24,19 +24,9 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 fn random_step(random: &mut SmallRng) -> Step {
-    let durability = match random.random_range(0..10) {
-        0..4 => Durability::Sync,
-        4..8 => Durability::Os,
-        _ => Durability::None,
-    };
+    let durability = random_durability(random);
     match random.random_range(0..100) {
-        0..50 => {
-            let rows = match random.random_range(0..10) {
-                0 => random.random_range(20..80),
-                _ => random.random_range(1..5),
-            };
-            Step::Write(rows, durability)
-        }
+        0..50 => Step::Write(random_count(random), durability),
         50..64 => Step::Flush,
         64..69 => Step::Merge,
         69..74 => Step::MergeAll,

@@ -7,7 +7,7 @@ use super::dead::{DeadRows, Deaths, PartDead};
 use super::facet::{FacetName, Facets, LiveParts};
 use super::layout::MANIFEST;
 use super::loss::Quarantined;
-use super::name::PartName;
+use super::name::{DeadName, PartName, StoredName};
 use crate::error::{Error, Result};
 use crate::host::{Form, Host, Medium};
 use crate::types::Region;
@@ -15,6 +15,7 @@ use crate::types::{Damage, FlushNeed, View};
 use crate::wire::{self, Bytes, Reader, Sequence};
 use serde::{Deserialize, Serialize};
 use sidx_log::Term;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The place of a part in a list. Lists are in order of age: of rows that are equal in series and key, those
@@ -257,6 +258,24 @@ impl<H: Host> PartList<H> {
     pub(crate) fn stored(&self, name: PartName) -> Option<&Arc<Part<H>>> {
         let is_it = |part: &&Arc<Part<H>>| part.name() == name && part.medium() == Medium::Durable;
         self.parts.iter().find(is_it)
+    }
+
+    /// Whether it needs what lies under a name in the store, where `dead` are its files of dead rows: its own
+    /// parts and files, those that were set aside and are still in their place, and which rows of these are
+    /// dead, as they may yet be found to be sound.
+    pub(crate) fn needs(&self, name: StoredName, dead: &BTreeMap<DeadName, ChunkFile>) -> bool {
+        let entry = name.to_string();
+        let mut missing = self.missing();
+        match name {
+            _ if self.missing().any(|lost| lost.part == entry) => true,
+            StoredName::Part(name) => self.stored(name).is_some(),
+            StoredName::Dead(name) => {
+                let is_of = |lost: &Quarantined| {
+                    PartName::parse(&lost.part).is_some_and(|part| part.number == name.part)
+                };
+                dead.contains_key(&name) || missing.any(is_of)
+            }
+        }
     }
 
     /// The part with a number.

@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium};
 use crate::part::PartList;
 use crate::part::layout::PARTS;
-use crate::part::name::{PartName, StoredName};
+use crate::part::name::StoredName;
 use crate::parts::fences::is_tombstone;
 use crate::parts::snapshot::Snapshot;
 use serde::Serialize;
@@ -25,22 +25,11 @@ pub(crate) fn of<H: Host>(host: &H, live: &PartList<H>) -> Result<String> {
         snapshots: Vec::new(),
     };
     let dead = live.deaths.files();
-    let is_aside = |entry: &str| live.missing().any(|lost| lost.part == entry);
-    let of_aside = |number: u64| {
-        let aside = live
-            .missing()
-            .filter_map(|lost| PartName::parse(&lost.part));
-        aside.into_iter().any(|part| part.number == number)
-    };
     for entry in host.list_files(PARTS, Medium::Durable)? {
         let Some(name) = StoredName::parse(&entry) else {
             continue;
         };
-        let is_live = match name {
-            StoredName::Part(name) => live.stored(name).is_some(),
-            StoredName::Dead(name) => dead.contains_key(&name) || of_aside(name.part),
-        };
-        if !is_live && !is_aside(&entry) && name.term() <= live.term {
+        if name.term() <= live.term && !live.needs(name, &dead) {
             left.parts.push(entry);
         }
     }

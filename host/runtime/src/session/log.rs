@@ -1,7 +1,7 @@
 //! The write-ahead log as the engine sees it: a header of its own and columns.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -28,6 +28,8 @@ pub(crate) struct IndexLog {
     /// beside the log so that asking waits for no sync.
     end: AtomicU64,
     needed_from: AtomicU64,
+    /// Commits that are in no file part yet, where each is an object of its own; likewise.
+    commits: AtomicUsize,
 }
 
 impl IndexLog {
@@ -37,6 +39,7 @@ impl IndexLog {
             log: Mutex::new(None),
             end: AtomicU64::new(0),
             needed_from: AtomicU64::new(u64::MAX),
+            commits: AtomicUsize::new(0),
         }
     }
 
@@ -91,6 +94,16 @@ impl IndexLog {
     fn opened(&self, log: &Log, needed_from: u64) {
         self.end.store(log.end(), Ordering::Relaxed);
         self.needed_from.store(needed_from, Ordering::Relaxed);
+        self.note_commits(log);
+    }
+
+    /// Counts the commits behind what is absorbed; nothing where files grow.
+    fn note_commits(&self, log: &Log) {
+        if self.storage.log_form() == LogForm::Whole {
+            let needed_from = self.needed_from.load(Ordering::Relaxed);
+            let commits = log.commits_from(needed_from);
+            self.commits.store(commits, Ordering::Relaxed);
+        }
     }
 
     fn with_log<T>(&self, call: impl FnOnce(&mut Log) -> crate::Result<T>) -> Result<T> {
@@ -130,6 +143,7 @@ impl IndexLog {
             let before = log.end();
             log.limit_segments(segment_bytes);
             let end = log.append(&entries, durability)?;
+            self.note_commits(log);
             Ok((end, end.saturating_sub(before)))
         })
     }
@@ -197,23 +211,19 @@ impl IndexLog {
             } else {
                 kept_from
             };
-            match up_to {
-                0 => Ok(()),
-                _ => log.drop_before(up_to),
+            if up_to > 0 {
+                log.drop_before(up_to)?;
             }
-        })?;
-        self.needed_from.store(position, Ordering::Relaxed);
-        Ok(())
+            self.needed_from.store(position, Ordering::Relaxed);
+            self.note_commits(log);
+            Ok(())
+        })
     }
 
-    /// Commits that are in no file part yet, where each is an object of its own; none where files grow.
+    /// Commits that are in no file part yet, where each is an object of its own; none where files grow. Waits
+    /// for nothing.
     pub(crate) fn backlog_objects(&self) -> usize {
-        if self.storage.log_form() == LogForm::Growing {
-            return 0;
-        }
-        let needed_from = self.needed_from.load(Ordering::Relaxed);
-        let slot = self.log.lock();
-        { slot.as_ref() }.map_or(0, |log| log.commits_from(needed_from))
+        self.commits.load(Ordering::Relaxed)
     }
 
     /// Bytes of entries that are in no file part yet. Waits for nothing.

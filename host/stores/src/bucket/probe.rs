@@ -91,18 +91,13 @@ async fn try_out(requests: &Requests, key: &Path, location: &str) -> Result<()> 
             _ => return Err(told(failure)),
         },
     }
+    let replaced = || refused(location, "replaced an object that had another version");
     match requests.swap(key, &Version::parse(WRONG_TAG), &three).await {
-        Ok(_) => Err(refused(
-            location,
-            "replaced an object that had another version",
-        )),
+        Ok(_) => Err(replaced()),
         Err(failure) if failure.is_conflict() => Ok(()),
         Err(failure) => match requests.get(key, CONTENT_BYTES).await {
             Ok(Some((found, _))) if found == two => Ok(()),
-            Ok(Some((found, _))) if found == three => Err(refused(
-                location,
-                "replaced an object that had another version",
-            )),
+            Ok(Some((found, _))) if found == three => Err(replaced()),
             _ => Err(told(failure)),
         },
     }

@@ -14,11 +14,10 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use object_store::multipart::PartId;
 use object_store::path::Path;
 use object_store::{
-    GetOptions, GetRange, GetResult, MultipartId, ObjectMeta, ObjectStoreExt, PutMode, PutOptions,
-    PutPayload, PutResult,
+    GetOptions, GetRange, GetResult, ObjectMeta, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+    PutResult,
 };
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -28,6 +27,8 @@ use super::failure::{Failure, Outcome, outcome};
 use super::pace::Pace;
 use super::service::Service;
 pub(super) use super::version::Version;
+
+mod pieces;
 
 /// How long the first answer is waited for, at most.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
@@ -224,17 +225,8 @@ impl Requests {
 
     /// All objects below a prefix, however deep, in the order of keys.
     pub(super) async fn list_all(&self, prefix: &Path) -> Answer<Vec<Listed>> {
-        let asked = self.retried(Request::List, prefix, || async {
-            let mut found = Vec::new();
-            let mut stream = self.service.list(Some(prefix));
-            while let Some(object) = stream.next().await {
-                found.push(listed(object?));
-            }
-            Ok(found)
-        });
-        let mut found = asked.await?;
-        found.sort_by(|one, other| one.key.cmp(&other.key));
-        Ok(found)
+        let found = self.list_some(prefix, usize::MAX).await?;
+        Ok(found.unwrap_or_default())
     }
 
     /// The same of at most so many; none where there are more.
@@ -401,58 +393,6 @@ impl Requests {
     pub(super) async fn copy(&self, from: &Path, to: &Path) -> Answer<()> {
         self.retried(Request::Copy, from, || self.service.copy(from, to))
             .await
-    }
-
-    // ---- objects in pieces ----
-
-    pub(super) async fn begin_upload(&self, key: &Path) -> Answer<MultipartId> {
-        self.retried(Request::Upload, key, || self.service.create_multipart(key))
-            .await
-    }
-
-    pub(super) async fn put_piece(
-        &self,
-        key: &Path,
-        id: &MultipartId,
-        number: usize,
-        bytes: Bytes,
-    ) -> Answer<PartId> {
-        let count = bytes.len();
-        let asked = self.retried(Request::Piece, key, || {
-            let payload = PutPayload::from_bytes(bytes.clone());
-            self.service.put_part(key, id, number, payload)
-        });
-        let part = asked.await?;
-        self.counts.sent(count);
-        Ok(part)
-    }
-
-    /// Ends an upload: its pieces become the object. Where the answer was lost, an object of that size under
-    /// that name is it: nobody else has the name.
-    pub(super) async fn end_upload(
-        &self,
-        key: &Path,
-        id: &MultipartId,
-        pieces: Vec<PartId>,
-        size_bytes: u64,
-    ) -> Answer<()> {
-        let asked = self.retried(Request::EndUpload, key, || {
-            self.service.complete_multipart(key, id, pieces.clone())
-        });
-        match asked.await {
-            Ok(_) => Ok(()),
-            Err(failure) => match self.size(key).await {
-                Ok(found) if found == size_bytes => Ok(()),
-                _ => Err(failure.in_doubt()),
-            },
-        }
-    }
-
-    pub(super) async fn abort_upload(&self, key: &Path, id: &MultipartId) -> Answer<()> {
-        self.retried(Request::Delete, key, || {
-            self.service.abort_multipart(key, id)
-        })
-        .await
     }
 
     // ---- each of them ----

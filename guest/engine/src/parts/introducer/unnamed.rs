@@ -3,12 +3,9 @@
 use super::Introducer;
 use crate::error::Result;
 use crate::host::{Host, Medium};
+use crate::part::PartList;
 use crate::part::layout::PARTS;
-use crate::part::loss::Quarantined;
-use crate::part::name::{PartName, StoredName};
-use crate::part::{Part, PartList};
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use crate::part::name::StoredName;
 
 impl<H: Host> Introducer<H> {
     /// Removes folders and files of parts that the snapshot does not name: what a crash left of flushes and
@@ -19,30 +16,11 @@ impl<H: Host> Introducer<H> {
         let readers = host.find_readers()?;
         let is_read = readers.epochs.iter().any(|epoch| *epoch < live.epoch);
         let dead = live.deaths.files();
-        // A part whose manifest cannot be read may yet be found to be sound.
-        let aside = live
-            .quarantined
-            .iter()
-            .filter_map(|lost| PartName::parse(&lost.part));
-        let aside: BTreeSet<u64> = aside.map(|name| name.number).collect();
-        let is_aside = |part: u64| aside.contains(&part);
         for entry in host.list_files(PARTS, Medium::Durable)? {
             let Some(name) = StoredName::parse(&entry) else {
                 continue;
             };
-            let waits_for_quarantine = |lost: &Quarantined| lost.part == entry;
-            let is_it = |part: &Arc<Part<H>>| {
-                StoredName::Part(part.name()) == name && part.medium() == Medium::Durable
-            };
-            let is_live = match name {
-                StoredName::Part(_) => live.parts.iter().any(is_it),
-                StoredName::Dead(name) => dead.contains_key(&name) || is_aside(name.part),
-            };
-            if name.term() > self.term()
-                || is_live
-                || self.is_garbage(name)
-                || live.quarantined.iter().any(waits_for_quarantine)
-            {
+            if name.term() > self.term() || live.needs(name, &dead) || self.is_garbage(name) {
                 continue;
             }
             // A part that some snapshot named has a number that was given by then. Others never were live.
