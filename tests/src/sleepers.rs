@@ -8,12 +8,16 @@
 //! * [`failure`] tells how calls fail.
 //! * [`director`] has directors: chance, and scripts.
 //! * [`storage`] is the storage that an actor has.
-//! * [`record`] is what was written, refused and shown: the judge; [`removals`] what was dropped.
-//! * [`task`] is what an actor is told to do, and [`actor`] does it, on the index as any program would.
+//! * [`record`] is what was written, refused and shown: the judge; [`removals`] what was dropped, and
+//!   [`branches`] what was branched.
+//! * [`task`] is what an actor is told to do, and [`actor`] does it, on the index as any program would, and
+//!   [`brancher`] on branches of it.
 //! * [`casting`] draws casts of actors.
 //! * [`play`] is a whole run, to the judgement at its end.
 
 pub mod actor;
+pub mod brancher;
+pub mod branches;
 pub mod casting;
 pub mod director;
 pub mod failure;

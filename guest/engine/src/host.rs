@@ -24,6 +24,13 @@ pub enum Medium {
     Durable,
 }
 
+impl Medium {
+    /// Whether it is the store.
+    pub(crate) fn is_durable(self) -> bool {
+        self == Self::Durable
+    }
+}
+
 /// A finished file, or a finished section of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSummary {
@@ -581,4 +588,6 @@ pub trait Host {
     fn find_readers(&self) -> Result<Readers>;
     /// `limits.pin-epoch`
     fn pin_epoch(&self, epoch: u64) -> Result<()>;
+    /// `limits.release-lender`
+    fn release_lender(&self, place: &str) -> Result<()>;
 }

@@ -13,6 +13,7 @@ use sidx_engine::{Contents, Mode};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::incarnation::{Name, ROWS, UNFINISHED_COPY};
+use crate::lenders::Lenders;
 use crate::open::{Open, Settings};
 use crate::removal;
 use crate::session::{CallLimits, Pin};
@@ -47,6 +48,8 @@ pub struct BackupReport {
 /// The place of a copy, while it is being made.
 struct Copy<'a> {
     from: Arc<dyn Storage>,
+    /// Where its files lie; none where only the log is copied.
+    lenders: Option<&'a Lenders>,
     to: Arc<dyn Storage>,
     limits: &'a CallLimits,
     task: &'a Task,
@@ -98,11 +101,13 @@ fn copy(
     limits: &CallLimits,
     task: &Task,
 ) -> Result<BackupReport> {
-    let looked = free_name(target, name, index.settings())?;
+    let advice = "choose another store for the copy";
+    let looked = free_name(target, name, index.settings(), advice)?;
     let new = looked.new_place()?;
     let made = new.storage.lock().and_then(|lock| {
         let mut copy = Copy {
             from: Arc::clone(&index.shared().storage),
+            lenders: Some(&index.shared().lenders),
             to: Arc::clone(&new.storage),
             limits,
             task,
@@ -156,12 +161,13 @@ fn is_inside(inner: &str, outer: &str) -> bool {
 }
 
 /// A name under which no index is, after what interrupted copies left under it was cleared away.
-fn free_name<'a>(target: &'a dyn Store, name: &'a str, settings: &Settings) -> Result<Name<'a>> {
-    let taken = |what: &str| {
-        Error::conflict(format!(
-            "there is {what} `{name}` already; choose another store for the copy"
-        ))
-    };
+pub(crate) fn free_name<'a>(
+    target: &'a dyn Store,
+    name: &'a str,
+    settings: &Settings,
+    advice: &str,
+) -> Result<Name<'a>> {
+    let taken = |what: &str| Error::conflict(format!("there is {what} `{name}` already; {advice}"));
     let mut looked = Name::look(target, name, true)?;
     if let Some(place) = looked.place()? {
         // Who dropped it may not have come as far as to note that.
@@ -199,7 +205,7 @@ fn holds_nothing(place: &dyn Storage) -> Result<bool> {
 }
 
 /// The same, with everything below.
-fn is_bare(target: &dyn Store, name: &str, root: &dyn Storage) -> Result<bool> {
+pub(crate) fn is_bare(target: &dyn Store, name: &str, root: &dyn Storage) -> Result<bool> {
     Ok(holds_nothing(root)? && target.places_below(name)?.is_empty())
 }
 
@@ -326,7 +332,12 @@ impl Copy<'_> {
 
     fn copy_file(&mut self, path: &str) -> Result<()> {
         self.limits.check()?;
-        let linked = match self.from.local_path(path) {
+        let lender = match self.lenders {
+            Some(lenders) => lenders.lender_of(path)?,
+            None => None,
+        };
+        let from = lender.as_ref().unwrap_or(&self.from);
+        let linked = match from.local_path(path) {
             Some(local) => self.to.link(path, &local)?,
             None => false,
         };
@@ -334,7 +345,7 @@ impl Copy<'_> {
             self.report.linked_files += 1;
             return Ok(());
         }
-        let from = self.from.open(path)?;
+        let from = from.open(path)?;
         let mut to = self.to.create(path)?;
         let (size, mut offset) = (from.size(), 0);
         let mut buffer = Vec::new();
@@ -397,6 +408,27 @@ impl Copy<'_> {
         self.report.copied_bytes += bytes;
         self.task.add_bytes(bytes);
     }
+}
+
+/// Copies the log of an index alone. Returns how many entries that are; `not-found` when they are gone.
+pub(crate) fn copy_log(
+    (from, to): (&Arc<dyn Storage>, &Arc<dyn Storage>),
+    contents: &Contents,
+    limits: &CallLimits,
+    task: &Task,
+) -> Result<u64> {
+    let mut copy = Copy {
+        from: Arc::clone(from),
+        lenders: None,
+        to: Arc::clone(to),
+        limits,
+        task,
+        report: BackupReport::default(),
+        missing: BTreeSet::new(),
+        gone: None,
+    };
+    copy.copy_log(contents)?;
+    Ok(copy.report.log_entries)
 }
 
 /// Appends entries, after which the log must end where it does in the original.

@@ -75,6 +75,15 @@ impl<'a> Name<'a> {
         Ok(place)
     }
 
+    /// What the store calls that place.
+    pub(crate) fn place_path(&self) -> Option<String> {
+        match &self.last {
+            None | Some(Incarnation::Dropped) => None,
+            Some(Incarnation::Here) => Some(self.name.to_owned()),
+            Some(Incarnation::Below(place)) => Some(self.path(place)),
+        }
+    }
+
     fn below(&self, place: &str) -> Result<Arc<dyn Storage>> {
         let opened = self.store.open_index(&self.path(place), false);
         opened.map_err(|error| match error.kind() {
@@ -171,6 +180,11 @@ pub(crate) struct NewPlace {
 }
 
 impl NewPlace {
+    /// What the store calls it.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Removes it.
     pub(crate) fn remove(&self, store: &dyn Store) -> Result<()> {
         match store.remove_index(&self.path) {

@@ -47,7 +47,12 @@ struct Begun {
 impl Begun {
     fn new(storage: &Arc<dyn Storage>, settings: &Settings) -> Result<Self> {
         let read_only = settings.mode == Mode::Read;
-        let shared = Shared::new(Arc::clone(storage), settings.budgets, read_only);
+        let shared = Shared::new(
+            Arc::clone(storage),
+            Some(settings.store.shared_backend()),
+            settings.budgets,
+            read_only,
+        );
         let sandbox = settings.sandbox.clone();
         let pool = Pool::new(
             Arc::clone(&shared),

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use sidx_host::{Durability, Engine, Error, ErrorKind, Index, IndexBuilder, Retention, Store};
 
+use super::brancher::OwnBranch;
 use super::record::{Fate, Horizon, Record, Ticket, fate_of};
 use super::removals::Answer;
 use super::stage::{Stage, Verb};
@@ -33,8 +34,13 @@ impl Cast {
 
 /// How the index in a store is opened: nothing happens by itself.
 pub fn options(store: &Store) -> IndexBuilder {
+    options_of(store, NAME)
+}
+
+/// The same for another index.
+pub fn options_of(store: &Store, name: &str) -> IndexBuilder {
     store
-        .index(NAME)
+        .index(name)
         .engine(Engine::Native)
         .page_cache_bytes(1 << 20)
         .manual()
@@ -59,13 +65,16 @@ struct Opened {
 }
 
 /// How often a reader lists the log before it takes who is taking over for dead.
-const LOOKS: u64 = 32;
+pub(super) const LOOKS: u64 = 32;
 
 /// An actor at work.
 pub struct Actor<'a> {
-    cast: &'a Cast,
-    me: Me,
-    part: &'a Part,
+    pub(super) cast: &'a Cast,
+    pub(super) me: Me,
+    pub(super) part: &'a Part,
+    /// The branch that it made last, and how many it made.
+    pub(super) branch: Option<OwnBranch>,
+    pub(super) branches: u32,
     opened: Option<Opened>,
     /// Tasks that it still goes on with after an error.
     patience: u32,
@@ -74,7 +83,7 @@ pub struct Actor<'a> {
 }
 
 /// What is wrong with an index, or nothing.
-type Verdict = Result<(), String>;
+pub(super) type Verdict = Result<(), String>;
 
 impl<'a> Actor<'a> {
     /// The actor of this number.
@@ -83,6 +92,8 @@ impl<'a> Actor<'a> {
             cast,
             me: Me::new(Arc::clone(&cast.stage), number),
             part,
+            branch: None,
+            branches: 0,
             opened: None,
             patience: part.patience,
             failures_before: 0,
@@ -129,6 +140,12 @@ impl<'a> Actor<'a> {
             Task::Repair => self.repair(),
             Task::Remove => self.remove(),
             Task::Lose => self.lose(),
+            Task::Branch => {
+                self.failures_before = self.failures();
+                self.branch = None;
+                self.make_branch(None)
+            }
+            Task::OnBranch(deed) => self.on_branch(deed),
             Task::Pause => {
                 self.me.pause(Verb::Pause);
                 Ok(())
@@ -136,16 +153,16 @@ impl<'a> Actor<'a> {
         }
     }
 
-    fn note(&self, text: String) {
+    pub(super) fn note(&self, text: String) {
         self.me.stage().note(self.me.number(), text);
     }
 
     /// Whether its process has ended: what it would learn now, nobody learns.
-    fn is_dead(&self) -> bool {
+    pub(super) fn is_dead(&self) -> bool {
         self.me.stage().is_dead(self.me.number())
     }
 
-    fn store(&self, forgets: bool) -> Store {
+    pub(super) fn store(&self, forgets: bool) -> Store {
         Store::with_backend(Arc::new(SleepyStore {
             inner: Arc::clone(&self.cast.store),
             takes_lock: self.part.takes_lock,
@@ -155,7 +172,7 @@ impl<'a> Actor<'a> {
     }
 
     /// Notes an error. Damage is never one of them, as nothing was damaged, nor a fault of ours.
-    fn judge_error(&mut self, task: &str, error: &Error) -> Verdict {
+    pub(super) fn judge_error(&mut self, task: &str, error: &Error) -> Verdict {
         if self.is_dead() {
             return Ok(());
         }
@@ -220,7 +237,7 @@ impl<'a> Actor<'a> {
         self.me.stage().failures_of(self.me.number())
     }
 
-    fn looks(&self) -> u64 {
+    pub(super) fn looks(&self) -> u64 {
         self.me.stage().looks_of(self.me.number())
     }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use sidx_host::{Error, ErrorKind};
 
+use super::branches::Branched;
 use super::removals::{Answer, Life, Moment, Removals, Span};
 use crate::model::{Found, Row};
 
@@ -50,6 +51,8 @@ pub struct Record {
     begun: u64,
     closed: u64,
     removals: Removals,
+    /// All branches that were begun.
+    pub branches: Vec<Branched>,
     /// Events so far.
     now: Moment,
 }
@@ -241,7 +244,7 @@ impl Record {
     }
 
     /// Each row once, and as it was submitted.
-    fn keys_of(&self, found: &[Found]) -> Result<BTreeSet<i64>, String> {
+    pub(super) fn keys_of(&self, found: &[Found]) -> Result<BTreeSet<i64>, String> {
         let mut keys = BTreeSet::new();
         for row in found {
             let batches = self.batches.iter();

@@ -6,6 +6,7 @@ use crate::part::PartList;
 use crate::part::dead::chunk::ChunkFile;
 use crate::part::loss::Quarantined;
 use crate::part::name::{DeadName, PartName, StoredName};
+use crate::parts::borrowed::Borrowed;
 use crate::parts::fences::Fences;
 use crate::parts::quarantine;
 use crate::parts::snapshot::LeftPart;
@@ -113,9 +114,14 @@ impl Garbage {
         }));
     }
 
-    /// Notes a file part that was damaged and is to be kept in the quarantine; version and epoch are the
-    /// first that lack it.
-    pub(crate) fn bury_damaged(&mut self, lost: Quarantined, version: u64, epoch: u64) {
+    /// Notes a file part that was damaged and is to be kept in the quarantine, or where it lies if it is
+    /// borrowed; version and epoch are the first that lack it.
+    pub(crate) fn bury_damaged(
+        &mut self,
+        lost: Quarantined,
+        (version, epoch): (u64, u64),
+        is_borrowed: bool,
+    ) {
         if let Some(name) = PartName::parse(&lost.part) {
             self.parts.push(GarbagePart {
                 name: StoredName::Part(name),
@@ -125,7 +131,7 @@ impl Garbage {
                 since: 0,
                 epoch,
                 memory_bytes: 0,
-                damaged: Some(lost),
+                damaged: (!is_borrowed).then_some(lost),
             });
         }
     }
@@ -170,8 +176,9 @@ impl Garbage {
         }
     }
 
-    /// Removes the parts that nobody can need. Those that cannot be removed are tried again next time.
-    pub(crate) fn remove<H: Host>(&mut self, host: &H, fences: &Fences) {
+    /// Removes the parts that nobody can need. Those that cannot be removed are tried again next time. Files
+    /// that are borrowed stay where they are, and are forgotten.
+    pub(crate) fn remove<H: Host>(&mut self, host: &H, fences: &Fences, borrowed: &mut Borrowed) {
         let Some(newest) = self.parts.iter().map(|part| part.epoch).max() else {
             return;
         };
@@ -184,13 +191,20 @@ impl Garbage {
             return;
         };
         let first_epoch = self.first_epoch;
+        let mut given_back = Vec::new();
         self.parts.retain(|part| {
+            if part.medium.is_durable() && borrowed.has(part.name) {
+                let is_needed = part.is_needed(&readers, first_epoch);
+                given_back.extend((!is_needed).then_some(part.name));
+                return is_needed;
+            }
             let go = || match &part.damaged {
                 Some(lost) => quarantine::set_aside(host, std::slice::from_ref(lost)),
                 None => host.remove_files(&part.name.path(part.medium), part.medium),
             };
             part.is_needed(&readers, first_epoch) || go().is_err()
         });
+        borrowed.forget(&given_back);
     }
 }
 

@@ -75,12 +75,13 @@ fn open_pending<H: Host>(host: &Arc<H>, facets: &Facets<H>) -> Result<Recovered<
 /// What a crash left is removed, what has no manifest is set aside, the log is replayed.
 fn recover<H: Host>(host: &Arc<H>, facets: &Facets<H>, claim: &Claim) -> Result<Recovered<H>> {
     let snapshot = &claim.snapshot;
+    let mut introducer = Introducer::of_claim(claim);
+    introducer.know_borrowed(&**host, snapshot)?;
     let OpenedParts {
         parts,
         lost,
         damaged,
     } = open_parts(host, snapshot, true)?;
-    let mut introducer = Introducer::of_claim(claim);
     let mut live = first_list(host, facets, snapshot, introducer.term(), parts, Vec::new());
     if !lost.is_empty() {
         let all = [live.quarantined.clone(), lost].concat();
@@ -166,6 +167,7 @@ fn read_snapshot<H: Host>(
     mut introducer: Introducer<H>,
     to_write: bool,
 ) -> Result<Recovered<H>> {
+    introducer.know_borrowed(&**host, snapshot)?;
     let OpenedParts {
         parts,
         lost,

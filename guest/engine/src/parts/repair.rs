@@ -4,6 +4,7 @@
 mod basis;
 
 use self::basis::{Basis, LostEntries};
+use crate::branch::BranchPin;
 use crate::error::{Error, ErrorKind, OrDamage, Result};
 use crate::host::{Host, Medium, SalvagedLog};
 use crate::ordered::labels;
@@ -113,6 +114,7 @@ fn mend<H: Host>(
         return Err(overtaken());
     }
     let mut introducer = Introducer::new(&snapshot);
+    introducer.know_borrowed(&**host, &snapshot)?;
     // Parts that are replaced here leave the list as well, and what is published first does not say so.
     introducer.know_garbage(false);
     let mut quarantined = snapshot.quarantined.clone();
@@ -128,6 +130,9 @@ fn mend<H: Host>(
         parts.extend(checked.part);
         quarantined.extend(checked.lost);
     }
+    // What branches share stays where it is: they can read what is not damaged of it. What waits for the
+    // quarantine goes there when they are gone.
+    let is_branched = !BranchPin::among(&host.list_objects("")?).is_empty();
     let log_end = host.log_end()?;
     let lost_entries = lost_of_log(&log, introducer.log_position(), log_end, &mut report);
     let lost_entries = lost_entries.or_else(|| basis.missing_rows.clone());
@@ -148,16 +153,24 @@ fn mend<H: Host>(
     if !report.damage.is_empty() {
         // No snapshot lists files with dead rows that were set aside, so nothing else would keep these.
         let damaged: Vec<Quarantined> = damaged.into_iter().flat_map(|(_, files)| files).collect();
-        quarantine::set_aside(&**host, &damaged)?;
+        match is_branched {
+            true => introducer.leave(&damaged, live.epoch),
+            false => quarantine::set_aside(&**host, &damaged)?,
+        }
         introducer.publish_quarantine(host, &mut live, quarantined)?;
-        quarantine::set_aside(&**host, &live.quarantined)?;
+        if !is_branched {
+            quarantine::set_aside(&**host, &live.quarantined)?;
+        }
         introducer.clean_parts(&**host, &live);
         introducer.remove_unnamed(&**host, &live)?;
         repair_log(host, &mut introducer, &mut live, &log, lost_entries)?;
     }
     if accept_loss && !live.quarantined.is_empty() {
         // What a salvage has left in its place for readers: nothing would know of it any more.
-        quarantine::set_aside(&**host, &live.quarantined)?;
+        match is_branched {
+            true => introducer.leave(&live.quarantined, live.epoch),
+            false => quarantine::set_aside(&**host, &live.quarantined)?,
+        }
         report.accepted = losses(&live);
         introducer.publish_quarantine(host, &mut live, Vec::new())?;
         introducer.clean_parts(&**host, &live);

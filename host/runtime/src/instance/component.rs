@@ -329,7 +329,7 @@ mod tests {
             instances: 1,
             form: Form::Folder,
         };
-        let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);
+        let shared = Shared::new(Arc::new(MemoryStorage::new("x")), None, budgets, false);
         let mut instance =
             ComponentInstance::start(Session::new(shared, true), Arc::default()).unwrap();
         instance.open(Mode::Create).unwrap();

@@ -8,10 +8,13 @@ use crate::instance::{Engine, NativeEngine};
 use crate::rate::Time;
 use crate::runtime::Sandbox;
 use crate::session::Budgets;
+use crate::store::Store;
 
 /// What the caller chose for an index.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    /// Where the index lies, and others beside it.
+    pub(crate) store: Store,
     pub(crate) mode: Mode,
     pub(crate) engine: Engine,
     /// Where it is native.

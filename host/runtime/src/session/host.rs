@@ -19,6 +19,7 @@ use super::authority::{check_engine_object, check_engine_path, check_file_path};
 use super::{Columns, Filter, Found, NewDictionary, NewFile, Session};
 use sidx_log::{Term, checksum};
 
+use crate::lenders;
 use crate::storage::{check_object_name, check_object_size};
 
 /// Most bytes of one raw read, which must fit a list of the component model.
@@ -82,10 +83,7 @@ impl Host for Session {
         check_engine_path(path)?;
         let source = match self.shared.memory_files.get(path) {
             Some(source) => source,
-            None => self
-                .shared
-                .open_files
-                .open(self.shared.storage.as_ref(), path)?,
+            None => self.shared.open_files.open(&self.shared.lenders, path)?,
         };
         self.handles.lock().add_file(source)
     }
@@ -544,7 +542,7 @@ impl Host for Session {
         } else {
             self.shared.views.oldest()
         };
-        let epochs = self.shared.storage.pinned_epochs()?;
+        let epochs = lenders::pinned_epochs(self.shared.storage.as_ref())?;
         Ok(Readers { version, epochs })
     }
 
@@ -552,6 +550,12 @@ impl Host for Session {
         let _crossing = self.activity.crossing();
         self.check_pin()?;
         Ok(self.shared.pin_epoch(epoch)?)
+    }
+
+    fn release_lender(&self, place: &str) -> Result<()> {
+        let _crossing = self.activity.crossing();
+        self.check_change("limits.release-lender")?;
+        Ok(self.shared.lenders.release(place)?)
     }
 }
 

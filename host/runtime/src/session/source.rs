@@ -11,8 +11,9 @@ use sidx_engine::{Error, Result};
 
 use super::chunks::Chunks;
 use super::memory::MemoryFile;
+use crate::lenders::Lenders;
 use crate::page_cache::PageKey;
-use crate::storage::{ReadFile, Storage};
+use crate::storage::ReadFile;
 
 /// Files that nobody uses are closed when more than this many are open, or more than twice as many as are
 /// in use.
@@ -159,12 +160,12 @@ impl KeptFiles {
 
 impl OpenFiles {
     /// Opens a file, or returns it when it is open already.
-    pub(crate) fn open(&self, storage: &dyn Storage, path: &str) -> Result<Arc<SourceFile>> {
+    pub(crate) fn open(&self, lenders: &Lenders, path: &str) -> Result<Arc<SourceFile>> {
         if let Some(file) = self.files.lock().by_path.get(path) {
             return Ok(Arc::clone(file));
         }
         // Opened without the lock, as a store may be far away. Of two that open at once the first stays.
-        let opened = SourceFile::stored(path, storage.open(path)?);
+        let opened = SourceFile::stored(path, lenders.open(path)?);
         let mut files = self.files.lock();
         if let Some(file) = files.by_path.get(path) {
             return Ok(Arc::clone(file));
