@@ -10,6 +10,7 @@
 //! * [`storage`] is the storage that an actor has.
 //! * [`record`] is what was written, refused and shown: the judge; [`removals`] what was dropped, and
 //!   [`branches`] what was branched.
+//! * [`cast`] is what all actors share.
 //! * [`task`] is what an actor is told to do, and [`actor`] does it, on the index as any program would, and
 //!   [`brancher`] on branches of it.
 //! * [`casting`] draws casts of actors.
@@ -18,6 +19,7 @@
 pub mod actor;
 pub mod brancher;
 pub mod branches;
+pub mod cast;
 pub mod casting;
 pub mod director;
 pub mod failure;

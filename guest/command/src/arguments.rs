@@ -68,6 +68,9 @@ pub enum Command {
     /// Copy an index to another store
     #[command(after_help = help::BACKUP)]
     Backup(BackupArguments),
+    /// Make a second index that begins as one is now, and shares its parts
+    #[command(after_help = help::BRANCH)]
+    Branch(BranchArguments),
     /// Print every physical row with its part and row ordinal, unsorted
     #[command(after_help = help::DUMP)]
     Dump(DumpArguments),
@@ -83,7 +86,8 @@ impl Command {
             | Self::Merge(_)
             | Self::Repair(_)
             | Self::Drop(_)
-            | Self::Backup(_) => true,
+            | Self::Backup(_)
+            | Self::Branch(_) => true,
             Self::Query(_)
             | Self::Verify(_)
             | Self::Indexes(_)
@@ -339,6 +343,17 @@ pub struct BackupArguments {
     /// The store that the copy goes to, under the same name: a directory, or a file: URL of one
     #[arg(value_name = "DEST", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) dest: String,
+}
+
+/// `sidx branch`
+#[derive(Args, Debug)]
+pub struct BranchArguments {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// The name of the new index, in the same store
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) to: String,
 }
 
 /// `sidx dump`

@@ -219,6 +219,16 @@ restore, open the copy, or back it up to where it is needed. Prints one JSON lin
 missing in the index ("missing_files") and parts that were set aside as damaged are not in the copy:
 the exit code is 5 then, and everything else is copied."#;
 
+/// `sidx branch`
+pub(crate) const BRANCH: &str = r#"Examples:
+  sidx branch ./store --index delays --to trial
+  sidx merge ./store --index trial --all
+
+The branch has what was acknowledged when the command began, also while another process writes the
+index, and is an index like any other from then on: neither shows anything of what becomes of the other.
+No part is copied. Those that both share stay in the place of the first one until the branch has merged or
+dropped them, and until then that one can't be dropped. Prints one JSON line."#;
+
 /// `sidx dump`
 pub(crate) const DUMP: &str = r#"Example:
   sidx dump ./store --index delays > rows.ndjson

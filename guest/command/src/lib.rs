@@ -67,6 +67,7 @@ pub fn run(
         Command::Indexes(arguments) => indexes::list(arguments, database, console),
         Command::Drop(arguments) => indexes::drop(arguments, database, console),
         Command::Backup(arguments) => maintain::backup(arguments, database, console),
+        Command::Branch(arguments) => maintain::branch(arguments, database, console),
         Command::Dump(arguments) => inspect::dump(arguments, database, console),
     }
 }

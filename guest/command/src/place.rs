@@ -5,7 +5,7 @@ use sidx_engine::ErrorKind;
 
 use crate::arguments::{RoomArguments, Target};
 use crate::database::{
-    Absence, BackupReport, Database, Error, Index as _, Result as Found, Room, Store,
+    Absence, BackupReport, BranchReport, Database, Error, Index as _, Result as Found, Room, Store,
 };
 use crate::exit::{Code, Failure};
 
@@ -76,6 +76,11 @@ impl<'d, D: Database> Place<'d, D> {
     /// Removes an index that exists and returns the bytes that it took.
     pub(crate) fn remove(&self) -> Result<u64, Failure> {
         self.existing(|store| store.remove(&self.index))
+    }
+
+    /// Makes a branch of an index that exists.
+    pub(crate) fn branch(&self, name: &str) -> Result<BranchReport, Failure> {
+        self.existing(|store| store.branch(&self.index, name))
     }
 
     /// Copies an index to this place.

@@ -1,9 +1,9 @@
 //! Branches: indexes that began as another one of the same store was, and share its parts.
 //!
-//! A branch has a place of its own, as every index does, and names parts that lie in the places of others, its
-//! lenders. Two objects, which only hosts write, keep that together: `branch.json` in the place of the branch
-//! says which files lie where, and a pin in the place of each lender keeps them there. The name of a pin says
-//! all that a writer must know, so that one listing tells, and damage of its content changes nothing.
+//! A branch has a place of its own, as every index does, and names parts that lie in the places of others,
+//! its lenders. Two objects, which only hosts write, keep that together: `branch.json` in the place of the
+//! branch says which files lie where, and a pin in the place of each lender keeps them there. The name of a
+//! pin says all that a writer must know: one listing tells, and damage of its content changes nothing.
 
 use crate::error::{Error, Result};
 use crate::part::layout::{part_label, part_number};

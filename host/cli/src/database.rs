@@ -8,8 +8,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use sidx_columns::Column;
 use sidx_command::database::{
-    Absence, BackupReport, DamagedPart, Dumped, Error, Merged, Order, Parameter, Pieces, Query,
-    Result, RetentionPreview, Room,
+    Absence, BackupReport, BranchReport, DamagedPart, Dumped, Error, Merged, Order, Parameter,
+    Pieces, Query, Result, RetentionPreview, Room,
 };
 use sidx_command::{Failure, database};
 use sidx_host::{BoundQuery, Counted, Durability, IndexBuilder, PreparedQuery, Retention};
@@ -93,6 +93,15 @@ impl database::Store for Store {
 
     fn remove(&self, index: &str) -> Result<u64> {
         self.0.remove_index(index).map_err(told)
+    }
+
+    fn branch(&self, index: &str, name: &str) -> Result<BranchReport> {
+        let report = self.0.branch(index, name).map_err(told)?;
+        Ok(BranchReport {
+            epoch: report.epoch,
+            shared_files: report.shared_files,
+            log_entries: report.log_entries,
+        })
     }
 }
 

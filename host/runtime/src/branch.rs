@@ -254,7 +254,7 @@ impl Making<'_> {
         match storage.put_if_absent(&pin.name(), &pin.document(names)?) {
             // That of an attempt before.
             Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
-            put => Ok(put.map(drop)?),
+            put => put.map(drop),
         }
     }
 
@@ -269,7 +269,7 @@ impl Making<'_> {
                     "the index was being dropped, or cleared of branches that are not there; try again",
                 )),
             },
-            put => Ok(put.map(drop)?),
+            put => put.map(drop),
         }
     }
 

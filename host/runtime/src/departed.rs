@@ -8,9 +8,9 @@ use crate::open::Settings;
 use crate::opener;
 use crate::storage::{Storage, Store};
 
-/// Lets branches of the index in a place go that are not there: that were dropped and cleared away, that never
-/// came to be, or that share nothing of it any more and died before they could say so. Returns how many.
-/// A branch that is at work is left alone, and so is one of which it cannot be told.
+/// Lets branches of the index in a place go that are not there: that were dropped and cleared away, that
+/// never came to be, or that share nothing of it any more and died before they could say so. Returns how
+/// many. A branch that is at work is left alone, and so is one of which it cannot be told.
 pub(crate) fn release(
     store: &dyn Store,
     path: &str,
@@ -48,7 +48,7 @@ fn is_over(store: &dyn Store, lender: &str, branch: &str, settings: &Settings) -
     if snapshots()?.is_empty() {
         match storage.put_if_absent(&first, &bytes) {
             // It came to be just now.
-            Err(error) if error.kind() != ErrorKind::Conflict => return Err(error.into()),
+            Err(error) if error.kind() != ErrorKind::Conflict => return Err(error),
             _ => {}
         }
     }

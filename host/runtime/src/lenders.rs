@@ -1,5 +1,6 @@
 //! The places in which files of a branch lie, and the pins that keep them there; see [`sidx_engine::Branch`].
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use sidx_engine::{BRANCH_OBJECT, Branch, BranchPin};
@@ -11,6 +12,16 @@ use crate::storage::{ReadFile, Storage, Store, check_place};
 const PARTS: &str = "parts/";
 /// How often what a branch shares is noted again because another one was faster.
 const ATTEMPTS: usize = 16;
+
+/// The store around an index, in which other places lie beside it.
+#[derive(Clone)]
+pub(crate) struct Beside(pub(crate) Arc<dyn Store>);
+
+impl fmt::Debug for Beside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Beside").field(&self.0.location()).finish()
+    }
+}
 
 /// Where the files of an index lie: in its place, or in one of those that it shares parts of.
 pub(crate) struct Lenders {
@@ -34,16 +45,16 @@ impl Lenders {
     pub(crate) fn open(&self, path: &str) -> Result<Arc<dyn ReadFile>> {
         let branch = self.branch.get();
         if let Some(place) = branch.and_then(|branch| branch.lender_of(name_of(path)?)) {
-            return Ok(self.lender(place)?.open(path)?);
+            return self.lender(place)?.open(path);
         }
         match self.own.open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound && branch.is_none() => {
                 match self.lender_of(path)? {
-                    Some(lender) => Ok(lender.open(path)?),
+                    Some(lender) => lender.open(path),
                     None => Err(error),
                 }
             }
-            opened => Ok(opened?),
+            opened => opened,
         }
     }
 

@@ -49,7 +49,7 @@ impl Begun {
         let read_only = settings.mode == Mode::Read;
         let shared = Shared::new(
             Arc::clone(storage),
-            Some(settings.store.shared_backend()),
+            Some(Arc::clone(&settings.beside.0)),
             settings.budgets,
             read_only,
         );

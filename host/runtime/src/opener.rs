@@ -18,7 +18,7 @@ pub(crate) fn ask<T>(
 ) -> Result<(T, bool)> {
     let shared = Shared::new(
         Arc::clone(place),
-        Some(settings.store.shared_backend()),
+        Some(Arc::clone(&settings.beside.0)),
         settings.budgets,
         false,
     );

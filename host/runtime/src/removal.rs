@@ -154,7 +154,7 @@ pub(crate) fn clear(place: &Arc<dyn Storage>, name: &str, settings: &Settings) -
         return Ok(());
     }
     // What it shared of others may go there.
-    Lenders::new(Arc::clone(place), Some(settings.store.shared_backend())).release_all()?;
+    Lenders::new(Arc::clone(place), Some(Arc::clone(&settings.beside.0))).release_all()?;
     place.remove_object(BRANCH_OBJECT)?;
     for directory in ["parts", "quarantine"] {
         place.remove(directory)?;

@@ -154,7 +154,8 @@ impl Store {
         self.index(name).remove()
     }
 
-    /// Makes a second index that begins as one is now; see [`IndexBuilder::branch`](crate::IndexBuilder::branch).
+    /// Makes a second index that begins as one is now; see
+    /// [`IndexBuilder::branch`](crate::IndexBuilder::branch).
     ///
     /// ```
     /// # fn main() -> sidx_host::Result<()> {

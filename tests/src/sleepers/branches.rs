@@ -68,39 +68,47 @@ impl Branched {
     }
 }
 
-impl Record {
+/// All branches of a run.
+#[derive(Default)]
+pub struct Branches {
+    /// Those that were begun.
+    pub all: Vec<Branched>,
+}
+
+impl Branches {
     /// Judges what a branch shows. What it began with is found out the first time: that is what the index may
     /// have shown to a reader while it was made, or exactly what the branch had of which it was made.
-    pub fn judge_branch(
+    pub fn judge(
         &mut self,
+        record: &mut Record,
         number: Number,
         found: &[Found],
         is_sure: bool,
     ) -> Result<(), String> {
-        let keys = self.keys_of(found)?;
-        if self.branches[number].base.is_none() {
-            let own = self.branches[number].own.clone();
+        let keys = record.keys_of(found)?;
+        if self.all[number].base.is_none() {
+            let own = self.all[number].own.clone();
             let is_own = |row: &&Found| own.iter().any(|(batch, _)| batch.contains(&row.key));
             let base: Vec<Found> = found.iter().filter(|row| !is_own(row)).cloned().collect();
-            if let Some(horizon) = self.branches[number].horizon.take() {
-                let judged = self.judge(&horizon, &[], &base, is_sure);
-                judged.map_err(|what| format!("branch {}: {what}", self.branches[number].name))?;
-                self.branches[number].horizon = Some(horizon);
+            if let Some(horizon) = self.all[number].horizon.take() {
+                let judged = record.judge(&horizon, &[], &base, is_sure);
+                judged.map_err(|what| format!("branch {}: {what}", self.all[number].name))?;
+                self.all[number].horizon = Some(horizon);
             }
-            self.branches[number].base = Some(base.iter().map(|row| row.key).collect());
+            self.all[number].base = Some(base.iter().map(|row| row.key).collect());
         }
-        self.branches[number].judge(keys)
+        self.all[number].judge(keys)
     }
 
     /// A branch is about to be made of the index, or of another branch.
-    pub fn begin_branch(&mut self, name: String, of: Option<Number>) -> Number {
+    pub fn begin(&mut self, record: &mut Record, name: String, of: Option<Number>) -> Number {
         let branch = match of {
             None => {
-                let horizon = self.horizon();
+                let horizon = record.horizon();
                 Branched::begun(name, Some(horizon))
             }
             Some(of) => {
-                let of = &self.branches[of];
+                let of = &self.all[of];
                 Branched {
                     base: of.base.clone(),
                     own: of.own.clone(),
@@ -108,16 +116,16 @@ impl Record {
                 }
             }
         };
-        self.branches.push(branch);
-        self.branches.len() - 1
+        self.all.push(branch);
+        self.all.len() - 1
     }
 
     /// It was made, or was not.
-    pub fn end_branch(&mut self, number: Number, fate: Fate) {
-        self.branches[number].there = fate;
-        if let Some(mut horizon) = self.branches[number].horizon.take() {
-            self.settle(&mut horizon);
-            self.branches[number].horizon = Some(horizon);
+    pub fn end(&mut self, record: &mut Record, number: Number, fate: Fate) {
+        self.all[number].there = fate;
+        if let Some(mut horizon) = self.all[number].horizon.take() {
+            record.settle(&mut horizon);
+            self.all[number].horizon = Some(horizon);
         }
     }
 }

@@ -11,7 +11,8 @@ use rand::{Rng, SeedableRng};
 use sidx_host::storage::{BucketStore, MemoryStore, RequestLimits, Store as Backend};
 use sidx_host::{ErrorKind, Store};
 
-use super::actor::{Actor, Cast, keys, options, options_of, rows};
+use super::actor::Actor;
+use super::cast::{Cast, keys, options, options_of, rows};
 use super::casting::{Locks, random_brancher, random_cast};
 use super::director::{Chance, Script, Until};
 use super::record::{Fate, Record};
@@ -146,6 +147,7 @@ pub fn play(
         store,
         stage: Arc::new(Stage::new(names, director, bits)),
         record: Mutex::new(Record::default()),
+        branches: Mutex::default(),
         may_be_missing: !is_made || parts.iter().any(|part| part.tasks.contains(&Task::Remove)),
     };
     perform(&cast, parts);
@@ -214,11 +216,12 @@ fn perform(cast: &Cast, parts: &[Part]) {
 /// What branches show when all have come to their end, and whether everything can be dropped then.
 fn judge_branches(cast: &Cast, bits: u64) -> Result<(), String> {
     let store = alone(&cast.store, bits.rotate_left(1));
-    let count = cast.record().branches.len();
+    let branches = || cast.branches.lock().unwrap();
+    let count = branches().all.len();
     for number in (0..count).rev() {
         let (name, there) = {
-            let record = cast.record();
-            let branch = &record.branches[number];
+            let branches = branches();
+            let branch = &branches.all[number];
             (branch.name.clone(), branch.there)
         };
         let told = |error: sidx_host::Error| format!("{name}: {error}");
@@ -237,16 +240,15 @@ fn judge_branches(cast: &Cast, bits: u64) -> Result<(), String> {
                 (opened, _) => opened.map_err(told)?,
             };
             let found = rows(&index).map_err(told)?;
-            cast.record().judge_branch(number, &found, true)?;
+            branches().judge(&mut cast.record(), number, &found, true)?;
             let report = index.verify().map_err(told)?;
             if report["ok"] != true {
                 return Err(format!("{name}: {report:#}"));
             }
         }
     }
-    let names = cast
-        .record()
-        .branches
+    let names = branches()
+        .all
         .iter()
         .map(|it| it.name.clone())
         .rev()

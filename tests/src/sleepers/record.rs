@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use sidx_host::{Error, ErrorKind};
 
-use super::branches::Branched;
 use super::removals::{Answer, Life, Moment, Removals, Span};
 use crate::model::{Found, Row};
 
@@ -51,8 +50,6 @@ pub struct Record {
     begun: u64,
     closed: u64,
     removals: Removals,
-    /// All branches that were begun.
-    pub branches: Vec<Branched>,
     /// Events so far.
     now: Moment,
 }

@@ -96,8 +96,8 @@ fn a_branch_begins_as_the_index_is_and_both_go_on_by_themselves() {
     });
 }
 
-/// Parts that the index merges or drops stay for the branch, in this process and the next, and what the branch
-/// merges takes nothing from the index.
+/// Parts that the index merges or drops stay for the branch, in this process and the next, and what the
+/// branch merges takes nothing from the index.
 #[test]
 fn what_one_merges_or_drops_stays_for_the_other() {
     on_all_forms(|mut subject| {
@@ -284,8 +284,7 @@ fn rows_of_every_durability_but_none_are_in_it() {
     });
 }
 
-/// A damaged part that is shared is set aside by each for itself, where it lies: nobody takes it from the
-/// other.
+/// A damaged part that is shared is set aside by each for itself, where it lies.
 #[test]
 fn damage_of_a_shared_part_is_repaired_by_each_for_itself() {
     on_both_engines(|mut subject| {
@@ -361,6 +360,63 @@ fn a_branch_that_lost_its_snapshot_is_made_up_with_what_it_shares() {
     });
 }
 
+/// What says where the parts of a branch lie is made up from the pins that it has there.
+#[test]
+fn a_branch_that_lost_its_object_finds_its_parts_again() {
+    on_both_engines(|mut subject| {
+        fill(&subject);
+        make(&subject, NAME, BRANCH);
+        let branch = open(&subject, BRANCH);
+        write_part(&branch, 25..30);
+        make(&subject, BRANCH, "leaf");
+        drop(branch);
+        subject.leave();
+        for name in [BRANCH, "leaf"] {
+            let root = subject.path().parent().unwrap().join(name);
+            let below = fs::read_dir(root).unwrap().map(|it| it.unwrap().path());
+            let objects = below.map(|place| place.join("branch.json"));
+            let object = objects.into_iter().find(|path| path.exists()).unwrap();
+            let whole = fs::read(&object).unwrap();
+            for damaged in [None, Some(&whole[..whole.len() / 2])] {
+                match damaged {
+                    None => fs::remove_file(&object).unwrap(),
+                    Some(bytes) => fs::write(&object, bytes).unwrap(),
+                }
+                for error in [
+                    options(&subject, name).open().unwrap_err(),
+                    options(&subject, name).read_only().unwrap_err(),
+                ] {
+                    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+                    assert!(error.message().contains("branch.json"), "{error}");
+                }
+                let report = options(&subject, name).repair(false).unwrap();
+                assert_eq!(report["damage"][0]["what"], "branch.json", "{report:#}");
+                assert_eq!(report["damage"].as_array().unwrap().len(), 1, "{report:#}");
+                assert_eq!(fs::read(&object).unwrap(), whole);
+                check_closed(&subject, name, 0..30);
+            }
+        }
+    });
+}
+
+/// A reader of the branch has pinned nothing in the index, and needs nothing there but the pin of the branch.
+#[test]
+fn a_reader_of_a_branch_keeps_what_that_shares() {
+    on_all_forms(|mut subject| {
+        fill(&subject);
+        make(&subject, NAME, BRANCH);
+        let reader = options(&subject, BRANCH).read_only().unwrap();
+        subject.merge_all();
+        subject.reopen();
+        let branch = open(&subject, BRANCH);
+        branch.merge_all().unwrap();
+        write_part(&branch, 25..26);
+        subject.reopen();
+        check(&reader, 0..25);
+        check(&branch, 0..26);
+    });
+}
+
 /// Whoever died over a branch leaves pins; they keep nobody from dropping the index.
 #[test]
 fn pins_of_a_branch_that_never_came_to_be_keep_nobody_from_a_drop() {
@@ -394,7 +450,7 @@ fn pins_of_a_branch_that_never_came_to_be_keep_nobody_from_a_drop() {
 fn dead_rows_are_shared_and_rows_die_for_one_only() {
     let store: fn() -> Subject = || Subject::create_with_latest(sidx_host::Engine::Native);
     let mut subject = store();
-    let row = |key, payload: &str| Row::new(1, key, payload.to_owned());
+    let row = |key, payload: &str| Row::new(1, key, payload).tag("n", "a tag of some length");
     subject.write_part(&[row(1, "a"), row(2, "b"), row(3, "c")]);
     subject.write_part(&[row(4, "a")]);
     let latest = |name: &str| sidx_tests::subject::latest(options(&subject, name));

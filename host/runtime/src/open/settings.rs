@@ -5,16 +5,16 @@ use std::time::Duration;
 use sidx_engine::{Durability, Mode};
 
 use crate::instance::{Engine, NativeEngine};
+use crate::lenders::Beside;
 use crate::rate::Time;
 use crate::runtime::Sandbox;
 use crate::session::Budgets;
-use crate::store::Store;
 
 /// What the caller chose for an index.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// Where the index lies, and others beside it.
-    pub(crate) store: Store,
+    pub(crate) beside: Beside,
     pub(crate) mode: Mode,
     pub(crate) engine: Engine,
     /// Where it is native.
