@@ -179,9 +179,9 @@ mod tests {
         assert!(error.message().contains("the feature `forks`"), "{error}");
         let text = String::from_utf8(bytes).unwrap();
         for damaged in [
-            text.replace("branches", "branched"),
-            text.replace("\"branches\",", ""),
-            text.replace("\"requires\":[\"branches\",\"x\\n\"],", ""),
+            text.replace("forks", "forkz"),
+            text.replace("\"forks\",", ""),
+            text.replace("\"requires\":[\"forks\",\"x\\n\"],", ""),
             text.replace("\"requires\"", "\"Requires\""),
         ] {
             assert_ne!(damaged, text);
