@@ -13,6 +13,7 @@
 //! * [`cast`] is what all actors share.
 //! * [`task`] is what an actor is told to do, and [`actor`] does it, on the index as any program would, and
 //!   [`brancher`] on branches of it.
+//! * [`pins`] are those of readers, where they are renewed and can be given up.
 //! * [`casting`] draws casts of actors.
 //! * [`play`] is a whole run, to the judgement at its end.
 
@@ -23,6 +24,7 @@ pub mod cast;
 pub mod casting;
 pub mod director;
 pub mod failure;
+pub mod pins;
 pub mod play;
 pub mod record;
 pub mod removals;

@@ -11,7 +11,7 @@ use sidx_columns::OwnedValue;
 use sidx_host::storage::{BucketStore, RequestLimits, Service};
 use sidx_host::{
     Batch, Cursor, Durability, Engine, Error, Index, IndexBuilder, Receipt, Result, Rows, Series,
-    Store,
+    Staleness, Store,
 };
 use tempfile::TempDir;
 
@@ -132,13 +132,15 @@ impl Subject {
         subject
     }
 
-    /// How this index is opened; flushes and merges happen only when a test asks for them.
+    /// How this index is opened; flushes and merges happen only when a test asks for them, and who only reads
+    /// goes on with what there was.
     pub fn options(&self) -> IndexBuilder {
         let options = self
             .store
             .index(NAME)
             .engine(self.engine)
             .automatic_merge(false)
+            .staleness(Staleness::Opened)
             .one_file_parts(self.one_file);
         match self.has_latest {
             true => latest(options),

@@ -312,24 +312,11 @@ impl Trial {
     }
 
     fn make_rows(&mut self, count: u32, random: &mut SmallRng) -> Vec<Row> {
-        let row = |number: u64| {
-            let key = random.random_range(0..12);
-            let row = Row::new(random.random_range(0..3), key, format!("payload {number}"));
-            let row = match random.random_range(0..4) {
-                0 => row.of("first label"),
-                1 => row.of("second label"),
-                _ => row,
-            };
-            let row = row.tag("n", i64::from(random.random_range(0..5u8)));
-            match random.random_range(0..3) {
-                0 => row.tag("text", ["x", "yy", "zzz"][random.random_range(0..3)]),
-                1 => row.tag("half", random.random_range(0..9) as f64 / 2.0),
-                _ => row,
-            }
-        };
         let first = self.rows;
         self.rows += u64::from(count);
-        (first..self.rows).map(row).collect()
+        (first..self.rows)
+            .map(|number| random_row(number, random))
+            .collect()
     }
 
     /// Ends the machine and everybody on it, and starts the next.
@@ -392,7 +379,25 @@ fn all_rows(index: &Index) -> Result<Vec<Found>> {
     read(ask(index, &Query::default()).run()?)
 }
 
-fn random_query(random: &mut SmallRng) -> Query {
+/// A row whose payload has its number, so that no other has the same.
+pub fn random_row(number: u64, random: &mut SmallRng) -> Row {
+    let key = random.random_range(0..12);
+    let row = Row::new(random.random_range(0..3), key, format!("payload {number}"));
+    let row = match random.random_range(0..4) {
+        0 => row.of("first label"),
+        1 => row.of("second label"),
+        _ => row,
+    };
+    let row = row.tag("n", i64::from(random.random_range(0..5u8)));
+    match random.random_range(0..3) {
+        0 => row.tag("text", ["x", "yy", "zzz"][random.random_range(0..3)]),
+        1 => row.tag("half", random.random_range(0..9) as f64 / 2.0),
+        _ => row,
+    }
+}
+
+/// A query of such rows.
+pub fn random_query(random: &mut SmallRng) -> Query {
     let bound = |random: &mut SmallRng| match random.random_range(0..3) {
         0 => Bound::Unbounded,
         1 => Bound::Included(random.random_range(0..12)),

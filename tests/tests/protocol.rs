@@ -36,7 +36,7 @@ mod writers;
 
 use sidx_host::Durability;
 use sidx_tests::sleepers::director::Until;
-use sidx_tests::sleepers::play::{Log, Played, play_script};
+use sidx_tests::sleepers::play::{Log, Played, play_script, play_script_with_pins};
 use sidx_tests::sleepers::stage::Verb;
 use sidx_tests::sleepers::task::{Part, Task};
 
@@ -123,6 +123,27 @@ fn sweep(
             return;
         }
         at += stride;
+    }
+}
+
+/// As [`sweep`], where pins that were not renewed for so many steps are given up, of either kind of log.
+fn sweep_with_pins(
+    what: &str,
+    cast: &[Part],
+    sleeper: usize,
+    patience: u64,
+    script: impl Fn(u64) -> Vec<(usize, Until)>,
+) {
+    for log in [Log::Growing, Log::Whole] {
+        let mut at = 1;
+        loop {
+            let played = play_script_with_pins(log, cast, script(at), at, patience);
+            let what = format!("{what}, {log:?} log, asleep before step {at}");
+            if played.expect(&what).steps_of[sleeper] < at {
+                break;
+            }
+            at += 1;
+        }
     }
 }
 

@@ -59,6 +59,9 @@ pub enum Command {
     /// Remove an index with everything in it
     #[command(after_help = help::DROP)]
     Drop(DropArguments),
+    /// Tell what of an index lies in its store and nothing needs, or remove it
+    #[command(after_help = help::GC)]
+    Gc(GcArguments),
     /// List the parts of an index
     #[command(after_help = help::PARTS)]
     Parts(InspectArguments),
@@ -68,6 +71,9 @@ pub enum Command {
     /// Copy an index to another store
     #[command(after_help = help::BACKUP)]
     Backup(BackupArguments),
+    /// Copy indexes to a store of any kind, comparing every byte; goes on where it was stopped
+    #[command(after_help = help::COPY)]
+    Copy(CopyArguments),
     /// Make a second index that begins as one is now, and shares its parts
     #[command(after_help = help::BRANCH)]
     Branch(BranchArguments),
@@ -81,12 +87,14 @@ impl Command {
     pub fn changes(&self) -> bool {
         match self {
             Self::Retain(arguments) => !arguments.dry_run,
+            Self::Gc(arguments) => arguments.apply,
             Self::Ingest(_)
             | Self::Flush(_)
             | Self::Merge(_)
             | Self::Repair(_)
             | Self::Drop(_)
             | Self::Backup(_)
+            | Self::Copy(_)
             | Self::Branch(_) => true,
             Self::Query(_)
             | Self::Verify(_)
@@ -107,6 +115,14 @@ pub struct Target {
     /// Index in the store
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) index: String,
+}
+
+/// How long a command that writes waits for another one.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct WaitArguments {
+    /// Wait so long for another writer to close the index [default: fail at once]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) wait: Option<Duration>,
 }
 
 /// How much of the store and its medium a command that writes may take, and how it takes it.
@@ -175,6 +191,9 @@ pub struct IngestArguments {
     /// Budgets.
     #[command(flatten)]
     pub(crate) room: RoomArguments,
+    /// Others.
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
 }
 
 /// `sidx flush`
@@ -186,6 +205,9 @@ pub struct FlushArguments {
     /// Budgets.
     #[command(flatten)]
     pub(crate) room: RoomArguments,
+    /// Others.
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
 }
 
 /// `sidx query`
@@ -264,6 +286,9 @@ pub struct MergeArguments {
     /// Budgets.
     #[command(flatten)]
     pub(crate) room: RoomArguments,
+    /// Others.
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
 }
 
 /// `sidx retain`
@@ -282,6 +307,9 @@ pub struct RetainArguments {
     /// Tell what would be dropped, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Others.
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
     /// Output format [default: table on a terminal, else ndjson]
     #[arg(long, value_enum)]
     pub(crate) format: Option<ReportFormat>,
@@ -318,6 +346,26 @@ pub struct DropArguments {
     /// Do not ask; needed where there is no terminal to ask on
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Others.
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
+}
+
+/// `sidx gc`
+#[derive(Args, Debug)]
+pub struct GcArguments {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Remove it; without, nothing is changed
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Others.
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
+    /// Output format [default: table on a terminal, else json]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<ReportFormat>,
 }
 
 /// `sidx repair`
@@ -329,6 +377,9 @@ pub struct RepairArguments {
     /// Take what is lost for gone: queries no longer fail because of it
     #[arg(long)]
     pub(crate) accept_loss: bool,
+    /// Others.
+    #[command(flatten)]
+    pub(crate) wait: WaitArguments,
     /// Output format [default: table on a terminal, else json]
     #[arg(long, value_enum)]
     pub(crate) format: Option<ReportFormat>,
@@ -340,9 +391,28 @@ pub struct BackupArguments {
     /// Where.
     #[command(flatten)]
     pub(crate) target: Target,
-    /// The store that the copy goes to, under the same name: a directory, or a file: URL of one
+    /// The store that the copy goes to, under the same name: a directory, a file: URL of one, or an address
+    /// of a bucket
     #[arg(value_name = "DEST", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) dest: String,
+}
+
+/// `sidx copy`
+#[derive(Args, Debug)]
+pub struct CopyArguments {
+    /// The store to copy from: a directory, a file: URL of one, or an address of a bucket
+    #[arg(value_name = "SRC-STORE", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) source: String,
+    /// The store to copy to, likewise; made when it does not exist
+    #[arg(value_name = "DST-STORE", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) dest: String,
+    /// Index to copy [default: all]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) index: Option<String>,
+    /// Name of the copy [default: that of the index]
+    #[arg(long, value_name = "NAME", requires = "index")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) to: Option<String>,
 }
 
 /// `sidx branch`

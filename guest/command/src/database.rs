@@ -8,6 +8,7 @@ mod query;
 mod report;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use sidx_columns::Column;
@@ -15,7 +16,7 @@ use sidx_engine::{Counted, Durability, Retention};
 
 pub use error::{Error, Result};
 pub use query::{Order, Parameter, Query};
-pub use report::{BackupReport, BranchReport, DamagedPart, Merged, RetentionPreview};
+pub use report::{BackupReport, BranchReport, CopyReport, DamagedPart, Merged, RetentionPreview};
 
 /// Where stores are.
 pub trait Database {
@@ -52,14 +53,15 @@ pub trait Store {
     /// Opens an index for writing; makes it, and the store, when they do not exist.
     ///
     /// # Errors
-    /// `conflict` while another writer has it open, `corrupt`, and those of the medium.
-    fn create(&self, index: &str, room: Room) -> Result<Self::Index>;
+    /// `conflict` while another writer has it open and longer than is to be waited for that, `corrupt`,
+    /// and those of the medium.
+    fn create(&self, index: &str, room: Room, wait: Duration) -> Result<Self::Index>;
 
     /// Opens an index for maintenance: nothing is merged unless that is asked for.
     ///
     /// # Errors
     /// `not-found`, and those of [`create`](Self::create).
-    fn open(&self, index: &str, room: Room) -> Result<Self::Index>;
+    fn open(&self, index: &str, room: Room, wait: Duration) -> Result<Self::Index>;
 
     /// Opens an index for reading: no lock is taken and nothing is changed.
     ///
@@ -72,13 +74,20 @@ pub trait Store {
     ///
     /// # Errors
     /// `not-found`, `conflict`, and those of the medium.
-    fn repair(&self, index: &str, accept_loss: bool) -> Result<Value>;
+    fn repair(&self, index: &str, accept_loss: bool, wait: Duration) -> Result<Value>;
+
+    /// What of an index lies in the store and nothing needs, as a JSON object of lists of names; or
+    /// removes what can go of it, waiting for other writers at most so long, and returns what is gone.
+    ///
+    /// # Errors
+    /// `not-found`, `conflict`, and those of the medium.
+    fn garbage(&self, index: &str, apply: Option<Duration>) -> Result<Value>;
 
     /// Removes an index with everything in it, and returns the bytes that it took.
     ///
     /// # Errors
     /// `not-found`, `conflict`, and those of the medium.
-    fn remove(&self, index: &str) -> Result<u64>;
+    fn remove(&self, index: &str, wait: Duration) -> Result<u64>;
 
     /// Makes a second index that begins as one is now, and shares its parts.
     ///
@@ -147,6 +156,14 @@ pub trait Index: Sized {
     /// # Errors
     /// `conflict` when there is one of that name, and those of both media.
     fn backup(&self, store: &Self::Store, name: &str) -> Result<BackupReport>;
+
+    /// Copies the index to a store, under a name, comparing every byte; goes on where an earlier copy of the
+    /// same index was stopped.
+    ///
+    /// # Errors
+    /// `corrupt` when a file is damaged, `conflict` when there is another index of that name, and those of
+    /// both media.
+    fn copy_to(&self, store: &Self::Store, name: &str) -> Result<CopyReport>;
 
     /// The parts that are known to be damaged.
     fn damaged(&self) -> Vec<DamagedPart>;

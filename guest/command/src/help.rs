@@ -197,6 +197,19 @@ back: take a `sidx backup` first.
 A drop that is interrupted leaves the whole index, or none and files that the next drop of the name
 removes. A handful of small files stay for ever: they keep out a writer that may only sleep."#;
 
+/// `sidx gc`
+pub(crate) const GC: &str = r#"Examples:
+  sidx gc s3://bucket/prefix --index delays
+  sidx gc s3://bucket/prefix --index delays --apply
+
+A writer removes what it replaces, and each command that writes what those before it left. This tells what
+is there nevertheless: what readers have kept, what a writer left that died, and copies and drops that did
+not come to their end. Prints one JSON object: `parts`, `snapshots`, `copies` and `dropped` are names in the
+store, `pinned_epochs` what readers and branches hold. With --apply what can go is removed, and the object
+has what is gone. An index that is open for writing is left to its writer (exit code 4), which looks every
+minute in a bucket. Pins of readers that died are given up after their time, so what they kept goes the
+second time."#;
+
 /// `sidx parts`
 pub(crate) const PARTS: &str = r#"Examples:
   sidx parts ./store --index delays
@@ -212,12 +225,37 @@ pub(crate) const BACKUP: &str = r#"Examples:
   sidx backup ./store --index delays /mnt/backup
   sidx query /mnt/backup --index delays --limit 3
 
-The copy holds what was acknowledged when the command began, also while another process writes the
-index. Files are hard links where DEST is on the same file system. There must be no index of that
+STORE and DEST are directories or buckets. The copy holds what was acknowledged when the command
+began, also while another process writes the index. Files are hard links where DEST is on the same
+file system. There must be no index of that
 name in DEST. A copy that was interrupted is no index, and the next backup clears it away. To
 restore, open the copy, or back it up to where it is needed. Prints one JSON line. Files that are
 missing in the index ("missing_files") and parts that were set aside as damaged are not in the copy:
 the exit code is 5 then, and everything else is copied."#;
+
+/// `sidx copy`
+pub(crate) const COPY: &str = r#"Examples:
+  sidx copy ./store s3://bucket/prefix
+  sidx copy s3://bucket/prefix ./store --index delays
+  sidx copy ./store ./store --index delays --to delays-of-may
+
+Copies one index, or all, between any two stores, without decoding anything, also while another
+process writes them. Every file is compared with what was written as it passes; `sidx verify` checks
+the copy once more. Prints one JSON line for each index when it is whole.
+
+The first error ends it. The same command goes on where one was stopped, by an error, a signal or the
+end of the machine: files that are there ("kept_files") are not copied again, and an index that is
+there whole is left as it is ("already_there"), also where its original was written to since: drop it
+to copy it anew. An index of that name which is no copy of this one is a conflict. Until a copy is
+whole there is no index of its name. After a kill the service of a bucket keeps others off the place
+for a lease, some seconds.
+
+A damaged file ends it with exit code 5: `sidx repair` the index first, or take a `sidx backup`, which
+takes it as it is. Parts that were set aside ("quarantined") are not in the copy, as they are not in
+the index; what is lost is known to both.
+
+In a bucket each part is one file, and from a bucket to a directory a folder of files; between two
+directories, or two buckets, parts keep their form."#;
 
 /// `sidx branch`
 pub(crate) const BRANCH: &str = r#"Examples:

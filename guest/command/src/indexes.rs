@@ -86,7 +86,7 @@ pub(crate) fn drop(
             "--yes drops it without asking",
         ));
     }
-    let place = Place::of(database, &arguments.target)?;
+    let place = Place::of(database, &arguments.target)?.waiting(arguments.wait);
     let rows = match rows_of(place.read()) {
         // Maybe a removal broke off, whose rest goes now; the library says what else there may be.
         Err(failure) if arguments.yes && failure.code() == Some(Code::NotFound) => None,

@@ -48,7 +48,7 @@ pub(crate) fn run(
     let started = Moment::now();
     let mapping = Mapping::new(arguments)?;
     let place = Place::new(database, &arguments.store, &arguments.index)?;
-    let place = place.with_room(arguments.room);
+    let place = place.with_room(arguments.room).waiting(arguments.wait);
     driver.listen().map_err(|error| {
         let message = format!("signals cannot be listened for: {error}");
         Failure::new(Code::Other, message, "run it again")

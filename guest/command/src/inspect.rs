@@ -5,7 +5,7 @@ pub(crate) mod report;
 use serde_json::Value;
 
 use crate::arguments::{
-    DumpArguments, DumpFormat, InspectArguments, RepairArguments, ReportFormat,
+    DumpArguments, DumpFormat, GcArguments, InspectArguments, RepairArguments, ReportFormat,
 };
 use crate::console::Console;
 use crate::database::{Database, Index};
@@ -61,7 +61,8 @@ pub(crate) fn repair(
     database: &impl Database,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let report = Place::of(database, &arguments.target)?.repair(arguments.accept_loss)?;
+    let place = Place::of(database, &arguments.target)?.waiting(arguments.wait);
+    let report = place.repair(arguments.accept_loss)?;
     let format = format(arguments.format, console, ReportFormat::Json);
     let gist = repair_gist(&arguments.target.index, &report);
     print(&report, Some(gist), format, console)?;
@@ -70,6 +71,19 @@ pub(crate) fn repair(
     } else {
         Err(Failure::Reported(Code::Corrupt))
     }
+}
+
+/// Tells what nothing needs, or removes it.
+pub(crate) fn gc(
+    arguments: &GcArguments,
+    database: &impl Database,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let place = Place::of(database, &arguments.target)?.waiting(arguments.wait);
+    let report = place.garbage(arguments.apply)?;
+    let format = format(arguments.format, console, ReportFormat::Json);
+    let gist = gc_gist(arguments, &report);
+    print(&report, Some(gist), format, console)
 }
 
 /// Prints every physical row.
@@ -118,6 +132,32 @@ fn stats_gist(index: &str, stats: &Value) -> String {
         size(number("/health/disk/used_bytes")),
         text("/health/pressure").unwrap_or("unknown"),
     )
+}
+
+fn gc_gist(arguments: &GcArguments, report: &Value) -> String {
+    let of = |name| members(report, name);
+    let found = [
+        counted(of("parts"), "part"),
+        counted(of("snapshots"), "snapshot"),
+        counted(of("copies"), "interrupted backup"),
+        counted(of("dropped"), "dropped place"),
+    ];
+    let found = format!(
+        "{} and {}",
+        found.get(..3).unwrap_or_default().join(", "),
+        found.get(3).map_or("", String::as_str)
+    );
+    let index = &arguments.target.index;
+    let pins = match of("pinned_epochs") {
+        0 => String::new(),
+        _ => " Readers or branches keep some of it.".to_owned(),
+    };
+    match arguments.apply {
+        true => format!("Index {index}: {found} were removed."),
+        false => format!(
+            "Index {index}: {found} are there that the index does not need.{pins} --apply removes what can go."
+        ),
+    }
 }
 
 fn verify_gist(index: &str, report: &Value) -> String {

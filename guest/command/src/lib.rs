@@ -9,12 +9,13 @@
 //! * `moment`, `database`: the clock, and what commands ask of indexes. `exit`: failures, exit codes and how
 //!   they are told.
 //! * `arguments` with `help`; `console`, where a command prints; `output`, rows in three formats.
-//! * `place`: STORE and --index. `query`, `inspect`, `maintain`, `indexes`, `ingest`: the commands.
+//! * `place`: STORE and --index. `query`, `inspect`, `maintain`, `copies`, `indexes`, `ingest`: the commands.
 
 #![forbid(unsafe_code)]
 
 pub mod arguments;
 mod console;
+mod copies;
 pub mod database;
 mod exit;
 mod help;
@@ -66,7 +67,9 @@ pub fn run(
         Command::Stats(arguments) => inspect::stats(arguments, database, console),
         Command::Indexes(arguments) => indexes::list(arguments, database, console),
         Command::Drop(arguments) => indexes::drop(arguments, database, console),
+        Command::Gc(arguments) => inspect::gc(arguments, database, console),
         Command::Backup(arguments) => maintain::backup(arguments, database, console),
+        Command::Copy(arguments) => copies::run(arguments, database, console),
         Command::Branch(arguments) => maintain::branch(arguments, database, console),
         Command::Dump(arguments) => inspect::dump(arguments, database, console),
     }

@@ -21,8 +21,8 @@ pub(crate) fn flush(
     database: &impl Database,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let FlushArguments { target, room } = arguments;
-    let place = Place::of(database, target)?.with_room(*room);
+    let FlushArguments { target, room, wait } = arguments;
+    let place = Place::of(database, target)?.with_room(*room).waiting(*wait);
     maintain(&place, console, "flush", Index::flush)
 }
 
@@ -32,8 +32,10 @@ pub(crate) fn merge(
     database: &impl Database,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let MergeArguments { target, room, .. } = arguments;
-    let place = Place::of(database, target)?.with_room(*room);
+    let MergeArguments {
+        target, room, wait, ..
+    } = arguments;
+    let place = Place::of(database, target)?.with_room(*room).waiting(*wait);
     maintain(&place, console, "merge", |index| {
         if arguments.all {
             return index.merge_all();
@@ -67,7 +69,7 @@ pub(crate) fn retain(
         let message = format!("--where: a retention takes no parameters, such as ${name}");
         return Err(Failure::usage(message, "write the value in its place"));
     }
-    let place = Place::of(database, &arguments.target)?;
+    let place = Place::of(database, &arguments.target)?.waiting(arguments.wait);
     let rule = Retention {
         drop_where: arguments.filter.clone(),
         drop_below: arguments.below,

@@ -1,11 +1,14 @@
 //! STORE and --index: finding an index, or telling which ones there are.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use sidx_engine::ErrorKind;
 
-use crate::arguments::{RoomArguments, Target};
+use crate::arguments::{RoomArguments, Target, WaitArguments};
 use crate::database::{
-    Absence, BackupReport, BranchReport, Database, Error, Index as _, Result as Found, Room, Store,
+    Absence, BackupReport, BranchReport, CopyReport, Database, Error, Index as _, Result as Found,
+    Room, Store,
 };
 use crate::exit::{Code, Failure};
 
@@ -18,6 +21,7 @@ pub(crate) struct Place<'d, D> {
     store: String,
     index: String,
     room: Room,
+    wait: Duration,
 }
 
 impl<'d, D: Database> Place<'d, D> {
@@ -29,6 +33,7 @@ impl<'d, D: Database> Place<'d, D> {
             store: store.to_owned(),
             index: index.to_owned(),
             room: Room::default(),
+            wait: Duration::ZERO,
         })
     }
 
@@ -52,15 +57,21 @@ impl<'d, D: Database> Place<'d, D> {
         Place { room, ..self }
     }
 
+    /// The same place for who waits for other writers.
+    pub(crate) fn waiting(self, wait: WaitArguments) -> Self {
+        let wait = wait.wait.unwrap_or_default();
+        Place { wait, ..self }
+    }
+
     /// Opens the index for writing; makes store and index when they do not exist.
     pub(crate) fn create(&self) -> Result<IndexOf<D>, Failure> {
         let store = self.database.store(&self.store)?;
-        Ok(store.create(&self.index, self.room)?)
+        Ok(store.create(&self.index, self.room, self.wait)?)
     }
 
     /// Opens an index that exists, for maintenance: nothing is merged unless that is asked for.
     pub(crate) fn open(&self) -> Result<IndexOf<D>, Failure> {
-        self.existing(|store| store.open(&self.index, self.room))
+        self.existing(|store| store.open(&self.index, self.room, self.wait))
     }
 
     /// Opens an index that exists, for reading: no lock is taken and nothing is changed.
@@ -70,12 +81,17 @@ impl<'d, D: Database> Place<'d, D> {
 
     /// Repairs an index that exists and returns the report.
     pub(crate) fn repair(&self, accept_loss: bool) -> Result<Value, Failure> {
-        self.existing(|store| store.repair(&self.index, accept_loss))
+        self.existing(|store| store.repair(&self.index, accept_loss, self.wait))
+    }
+
+    /// What of an index that exists is there and not needed, or what of that was removed.
+    pub(crate) fn garbage(&self, apply: bool) -> Result<Value, Failure> {
+        self.existing(|store| store.garbage(&self.index, apply.then_some(self.wait)))
     }
 
     /// Removes an index that exists and returns the bytes that it took.
     pub(crate) fn remove(&self) -> Result<u64, Failure> {
-        self.existing(|store| store.remove(&self.index))
+        self.existing(|store| store.remove(&self.index, self.wait))
     }
 
     /// Makes a branch of an index that exists.
@@ -86,6 +102,11 @@ impl<'d, D: Database> Place<'d, D> {
     /// Copies an index to this place.
     pub(crate) fn receive(&self, index: &IndexOf<D>) -> Result<BackupReport, Failure> {
         Ok(index.backup(&self.database.store(&self.store)?, &self.index)?)
+    }
+
+    /// Copies an index to this place, comparing every byte.
+    pub(crate) fn receive_compared(&self, index: &IndexOf<D>) -> Result<CopyReport, Failure> {
+        Ok(index.copy_to(&self.database.store(&self.store)?, &self.index)?)
     }
 
     fn existing<T>(&self, open: impl FnOnce(&D::Store) -> Found<T>) -> Result<T, Failure> {

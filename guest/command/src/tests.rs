@@ -5,6 +5,7 @@ use std::fs;
 use std::ops::RangeBounds;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser as _;
 use serde_json::{Value, json};
@@ -14,8 +15,8 @@ use sidx_engine::{Counted, Durability, ErrorKind, Retention, series_id};
 use crate::arguments::Arguments;
 use crate::console::Console;
 use crate::database::{
-    Absence, BackupReport, BranchReport, Cursor, DamagedPart, Database, Dumped, Error, Index,
-    Merged, Parameter, Pieces, Query, Result, RetentionPreview, Room, Rows, Store,
+    Absence, BackupReport, BranchReport, CopyReport, Cursor, DamagedPart, Database, Dumped, Error,
+    Index, Merged, Parameter, Pieces, Query, Result, RetentionPreview, Room, Rows, Store,
 };
 use crate::driver::InTurn;
 use crate::exit::Failure;
@@ -63,12 +64,12 @@ impl Store for Kept {
         Ok(vec!["i".to_owned()])
     }
 
-    fn create(&self, index: &str, room: Room) -> Result<Kept> {
+    fn create(&self, index: &str, room: Room, wait: Duration) -> Result<Kept> {
         *self.exists.borrow_mut() = true;
-        self.open(index, room)
+        self.open(index, room, wait)
     }
 
-    fn open(&self, index: &str, _room: Room) -> Result<Kept> {
+    fn open(&self, index: &str, _room: Room, _wait: Duration) -> Result<Kept> {
         self.read(index)
     }
 
@@ -79,11 +80,15 @@ impl Store for Kept {
         }
     }
 
-    fn repair(&self, _index: &str, _accept_loss: bool) -> Result<Value> {
+    fn repair(&self, _index: &str, _accept_loss: bool, _wait: Duration) -> Result<Value> {
         unasked()
     }
 
-    fn remove(&self, _index: &str) -> Result<u64> {
+    fn garbage(&self, _index: &str, _apply: Option<Duration>) -> Result<Value> {
+        unasked()
+    }
+
+    fn remove(&self, _index: &str, _wait: Duration) -> Result<u64> {
         unasked()
     }
 
@@ -134,6 +139,10 @@ impl Index for Kept {
     }
 
     fn backup(&self, _store: &Kept, _name: &str) -> Result<BackupReport> {
+        unasked()
+    }
+
+    fn copy_to(&self, _store: &Kept, _name: &str) -> Result<CopyReport> {
         unasked()
     }
 

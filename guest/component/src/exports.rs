@@ -167,6 +167,10 @@ impl wit::Guest for Component {
         with_index(|index| index.open(to_engine::mode(mode))).map(from_engine::opened)
     }
 
+    fn refresh(epochs: bool) -> Result<wit::Opened, wit::Error> {
+        with_index(|index| index.refresh(epochs)).map(from_engine::opened)
+    }
+
     fn repair(accept_loss: bool) -> Result<String, wit::Error> {
         with_index(|index| index.repair(accept_loss))
     }

@@ -172,8 +172,12 @@ impl Host for Imports {
         Ok(entry.map(to_engine::log_entry))
     }
 
-    fn drop_log_before(&self, position: u64) -> Result<()> {
-        log::drop_before(position).map_err(to_engine::error)
+    fn drop_log_before(&self, position: u64, kept_from: u64) -> Result<()> {
+        log::drop_before(position, kept_from).map_err(to_engine::error)
+    }
+
+    fn follow_log(&self) -> Result<bool> {
+        log::follow().map_err(to_engine::error)
     }
 
     fn open_log(&self, position: u64, awaited: Option<Term>) -> Result<()> {

@@ -112,7 +112,9 @@ pub(crate) fn usage(budgets: limits::Budgets) -> Usage {
 pub(crate) fn readers(readers: limits::Readers) -> host::Readers {
     host::Readers {
         version: readers.version,
+        settled: readers.settled,
         epochs: readers.epochs,
+        branches: readers.branches,
     }
 }
 
@@ -466,5 +468,6 @@ pub(crate) fn subject(subject: wit::Subject) -> engine::Subject {
     match subject {
         wit::Subject::Parts => engine::Subject::Parts,
         wit::Subject::Stats => engine::Subject::Stats,
+        wit::Subject::Leftovers => engine::Subject::Leftovers,
     }
 }

@@ -114,8 +114,12 @@ pub struct SalvagedLog {
 pub struct Readers {
     /// The oldest view version that is read in this process.
     pub version: u64,
+    /// Files in the store that left the list after this version stay for a while.
+    pub settled: u64,
     /// The epochs that are read in any process, ascending.
     pub epochs: Vec<u64>,
+    /// Those whose files branches share, likewise. They have what they need of the log.
+    pub branches: Vec<u64>,
 }
 
 /// Budgets; see `limits.usage`.
@@ -463,6 +467,8 @@ pub trait Host {
     fn log_end(&self) -> Result<u64>;
     /// `log.open`
     fn open_log(&self, position: u64, awaited: Option<Term>) -> Result<()>;
+    /// `log.follow`
+    fn follow_log(&self) -> Result<bool>;
     /// `log.take-over`; whether only the name of the next epoch tells that another writer has taken over
     fn take_over_log(&self, position: u64, term: Term, fence: bool) -> Result<bool>;
     /// `log.nonce`
@@ -470,7 +476,7 @@ pub trait Host {
     /// `log.read`
     fn read_log(&self, position: u64) -> Result<Option<LogEntry<Self::Columns>>>;
     /// `log.drop-before`
-    fn drop_log_before(&self, position: u64) -> Result<()>;
+    fn drop_log_before(&self, position: u64, kept_from: u64) -> Result<()>;
     /// `log.salvage`
     fn salvage_log(&self, needed_from: Option<u64>, term: Option<Term>) -> Result<SalvagedLog>;
 

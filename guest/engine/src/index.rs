@@ -13,7 +13,9 @@ use crate::part::name::PartName;
 use crate::parts::contents;
 use crate::parts::describe;
 use crate::parts::drop;
+use crate::parts::following::{self, Look};
 use crate::parts::introducer::Introducer;
+use crate::parts::leftovers;
 use crate::parts::recovery;
 use crate::parts::repair;
 use crate::parts::salvage;
@@ -36,6 +38,8 @@ pub struct Index<H: Host> {
     live: Arc<PartList<H>>,
     introducer: Option<Introducer<H>>,
     read_only: bool,
+    /// A refresh failed, and nobody knows how far it came.
+    is_behind: bool,
     queries: Queries<H>,
 }
 
@@ -58,6 +62,7 @@ impl<H: Host> Index<H> {
             live: Arc::new(PartList::empty(facets)),
             introducer: None,
             read_only: true,
+            is_behind: false,
             queries: Queries::default(),
         }
     }
@@ -79,6 +84,26 @@ impl<H: Host> Index<H> {
             view,
             damaged: recovered.damaged,
         })
+    }
+
+    /// `index.refresh`
+    pub fn refresh(&mut self, epochs: bool) -> Result<Opened> {
+        let introducer = match &mut self.introducer {
+            Some(introducer) if self.read_only => introducer,
+            _ => {
+                let text = "this instance did not open the index to read it";
+                return Err(Error::invalid(text));
+            }
+        };
+        let look = match (std::mem::replace(&mut self.is_behind, true), epochs) {
+            (true, _) => Look::Anew,
+            (false, true) => Look::Epochs,
+            (false, false) => Look::Log,
+        };
+        let damaged = following::run(&self.host, introducer, &mut self.live, look)?;
+        self.is_behind = false;
+        let view = introducer.view(&self.live);
+        Ok(Opened { view, damaged })
     }
 
     /// `index.repair`
@@ -126,7 +151,7 @@ impl<H: Host> Index<H> {
     /// What another writer may have removed by now is no damage. For what cursors say, too, which know
     /// nothing of writers.
     pub fn explained<T>(&self, result: Result<T>) -> Result<T> {
-        result.map_err(|error| takeover::explained(&*self.host, self.live.term, error))
+        result.map_err(|error| takeover::explained_of(&*self.host, &self.live, error))
     }
 
     /// `index.close`
@@ -195,8 +220,8 @@ impl<H: Host> Index<H> {
 
     /// `index.collect`
     pub fn collect(&mut self) -> Result<()> {
-        let (host, _, introducer) = self.writer()?;
-        introducer.remove_obsolete(&**host);
+        let (host, live, introducer) = self.writer()?;
+        introducer.remove_obsolete(&**host, live);
         Ok(())
     }
 
@@ -393,6 +418,7 @@ impl<H: Host> Index<H> {
         match subject {
             Subject::Parts => describe::parts(&self.live),
             Subject::Stats => describe::stats(&*self.host, &self.live, self.introducer.as_ref()),
+            Subject::Leftovers => leftovers::of(&*self.host, &self.live),
         }
     }
 }

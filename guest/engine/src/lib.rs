@@ -53,13 +53,15 @@ pub use ordered::dump::DumpCursor;
 pub use ordered::labels::series_id;
 pub use ordered::query::{Answer, Cursor, PreparedQuery};
 pub use part::block::Ordinal;
+pub use part::copied::{CopiedFile, CopiedPart, CopiedPiece, CopiedSection, PartToCopy};
 pub use part::facet;
 pub use part::layout::{
     BLOCK_PAYLOAD_BYTES, BLOCK_ROWS, BLOCK_TAG_BYTES, FILE_HEADER_BYTES, FILE_MAGIC, FRAME_BYTES,
     FileKind, PAYLOAD_PAGE_BYTES, tag_file_stem,
 };
+pub use parts::copied::SnapshotToCopy;
 pub use parts::pressure::Levels;
-pub use parts::snapshot::{INDEX_OBJECT, is_snapshot, unborn};
+pub use parts::snapshot::{INDEX_OBJECT, epoch_of_object, unborn};
 pub use seal::FORMAT_VERSION;
 pub use timestamp::{TimestampError, format_timestamp, parse_timestamp};
 pub use types::*;

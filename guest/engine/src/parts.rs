@@ -6,11 +6,14 @@
 
 mod borrowed;
 pub(crate) mod contents;
+pub(crate) mod copied;
 pub(crate) mod describe;
 pub(crate) mod drop;
 mod fences;
+pub(crate) mod following;
 mod garbage;
 pub(crate) mod introducer;
+pub(crate) mod leftovers;
 pub(crate) mod pressure;
 mod quarantine;
 pub(crate) mod recovery;

@@ -473,6 +473,8 @@ pub enum Subject {
     Parts,
     /// Counters and sizes.
     Stats,
+    /// What lies in the store and the newest snapshot does not need.
+    Leftovers,
 }
 
 #[cfg(test)]

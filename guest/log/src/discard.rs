@@ -34,8 +34,10 @@ impl<S: Segments> Log<S> {
             self.begin_anew(position)?;
         }
         self.needed_from = self.needed_from.max(position);
-        for name in std::mem::take(&mut self.superfluous) {
+        self.opened.clear();
+        while let Some(name) = self.superfluous.first().copied() {
             self.medium.remove(name)?;
+            self.superfluous.remove(0);
         }
         while let [oldest, _, ..] = self.segments.as_slice() {
             if oldest.end > position {

@@ -203,7 +203,15 @@ pub(crate) struct Opened<R> {
 
 /// Opens a segment and looks at its header; the frames are not looked at.
 pub(crate) fn open<S: Segments>(medium: &S, name: Name) -> Result<Opened<S::Reader>, S::Error> {
-    let reader = medium.open(name)?;
+    read(medium, name, medium.open(name)?)
+}
+
+/// The same of one that is open.
+pub(crate) fn read<S: Segments>(
+    medium: &S,
+    name: Name,
+    reader: S::Reader,
+) -> Result<Opened<S::Reader>, S::Error> {
     let form = medium.form();
     // The name of one that grows tells its version; of others only the header does.
     let wanted = match (form, name.term) {

@@ -13,8 +13,8 @@
 //! * `survey` is what all segments together are: opening, checking and salvaging agree on it; `chain` which
 //!   of them count.
 //! * `recovery` is where a log ends after a crash.
-//! * `log` reads, `opening` opens and takes over, `commit` appends, `discard` gives up what is not needed any
-//!   more.
+//! * `log` reads, `opening` opens and takes over, `following` reads on, `commit` appends, `discard` gives up
+//!   what is not needed any more.
 //! * `memory` is a medium of objects, in memory.
 
 #![forbid(unsafe_code)]
@@ -25,6 +25,7 @@ pub mod checksum;
 mod commit;
 mod discard;
 mod error;
+mod following;
 mod frame;
 mod header;
 mod log;

@@ -8,6 +8,7 @@ use crate::header;
 use crate::read_ahead::ReadAhead;
 use crate::segment::{MAX_POSITION, Segment};
 use crate::segments::{Name, Reader, Segments};
+use crate::survey::Readers;
 use crate::term::Term;
 
 /// A growing segment that has this many bytes of frames is followed by a new one: 64 MiB.
@@ -95,6 +96,8 @@ pub struct Log<S: Segments> {
     pub(crate) tail: Option<S::Tail>,
     /// The segment read last.
     pub(crate) reading: Option<(Name, ReadAhead<S::Reader>)>,
+    /// Segments that were opened, were made whole, and were not read yet.
+    pub(crate) opened: Readers<S>,
     /// Position after the last entry.
     pub(crate) end: u64,
     /// Bytes behind it, when the log was opened, that are no whole entry.
@@ -134,6 +137,11 @@ impl<S: Segments> Log<S> {
         self.term
     }
 
+    /// The highest term of a segment; none where there is no segment that has one.
+    pub fn head_term(&self) -> Option<Term> {
+        self.head_term
+    }
+
     /// Whether an opening with this term, or a higher one, had begun a segment, and so ended the log of
     /// those before it. A reader waits for that of its snapshot: until then an earlier writer may go on.
     /// Of what was written before there were terms there is nothing to wait for.
@@ -148,6 +156,15 @@ impl<S: Segments> Log<S> {
             from: self.needed_from,
             torn_bytes: self.torn_bytes,
         }
+    }
+
+    /// Segments that have entries from a position on: commits, where they are made whole.
+    pub fn commits_from(&self, position: u64) -> usize {
+        let behind = |segment: &&Segment| segment.end > position;
+        let segments = self.segments.iter().rev().take_while(behind);
+        segments
+            .filter(|segment| segment.end > segment.first)
+            .count()
     }
 
     /// The position after the last entry; 0 for a new log.
@@ -242,6 +259,13 @@ impl<S: Segments> Log<S> {
         })
     }
 
+    fn take_opened(&mut self, name: Name) -> Result<S::Reader, S::Error> {
+        match self.opened.iter().position(|(opened, _)| *opened == name) {
+            Some(at) => Ok(self.opened.remove(at).1),
+            None => Ok(self.medium.open(name)?),
+        }
+    }
+
     /// The segment open for reading, at a size that covers what it holds now.
     fn reader(&mut self, segment: &Segment) -> Result<&ReadAhead<S::Reader>, S::Error> {
         let wanted = segment.offset_of(segment.end);
@@ -251,7 +275,7 @@ impl<S: Segments> Log<S> {
         let open = match self.reading.take().filter(is_open) {
             Some(open) => open,
             None => {
-                let file = ReadAhead::new(self.medium.open(segment.name)?, wanted);
+                let file = ReadAhead::new(self.take_opened(segment.name)?, wanted);
                 if !header::is_same(&file, segment)? {
                     let (place, first) = (self.medium.place(segment.name), segment.first);
                     return Err(Error::GivenUp(format!(

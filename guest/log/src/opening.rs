@@ -11,7 +11,7 @@ use crate::header::{self, Header};
 use crate::log::{Access, Cut, Log, SEGMENT_BYTES, State, check_position};
 use crate::segment::Segment;
 use crate::segments::{Form, Name, Segments, Tail};
-use crate::survey::{self, Survey};
+use crate::survey::{self, Readers, Survey};
 use crate::term::Term;
 
 /// How often a writer looks again when another has changed what it had found.
@@ -44,10 +44,10 @@ impl<S: Segments> Log<S> {
         let is_reader = access == Access::Read;
         let mut log = Self::unopened(medium, access, needed_from)?;
         for _ in 0..OPENING_ATTEMPTS {
-            let survey = survey::survey(&log.medium, needed_from)?;
+            let (survey, readers) = survey::survey(&log.medium, needed_from)?;
             log.check_newest(&survey)?;
             survey.check_sound(is_reader)?;
-            log.adopt(survey);
+            log.adopt(survey, readers);
             if is_reader || log.begin_own()? {
                 return Ok(log);
             }
@@ -67,14 +67,14 @@ impl<S: Segments> Log<S> {
         let is_reader = access == Access::Read;
         let mut log = Self::unopened(medium, access, needed_from)?;
         for _ in 0..OPENING_ATTEMPTS {
-            let survey = survey::survey(&log.medium, needed_from)?;
+            let (survey, readers) = survey::survey(&log.medium, needed_from)?;
             log.check_newest(&survey)?;
             let report = match check::salvage(&log.medium, &survey, needed_from.unwrap_or(0)) {
                 // A writer has given it up meanwhile.
                 Err(error) if error.fault() == Some(Fault::Gone) => continue,
                 report => report?,
             };
-            log.adopt(survey);
+            log.adopt(survey, readers);
             if !report.damage.is_empty() {
                 // Positions are never used again, whatever was at them.
                 let ends = log.segments.iter().map(|segment| segment.end);
@@ -110,6 +110,7 @@ impl<S: Segments> Log<S> {
             head_term: None,
             tail: None,
             reading: None,
+            opened: Readers::<S>::new(),
             end: 0,
             torn_bytes: 0,
             durable: 0,
@@ -144,7 +145,12 @@ impl<S: Segments> Log<S> {
     }
 
     /// Goes on from what was found.
-    fn adopt(&mut self, survey: Survey) {
+    fn adopt(&mut self, survey: Survey, readers: Readers<S>) {
+        let counts = |name: &Name| survey.segments.iter().any(|it| it.name == *name);
+        self.opened = readers
+            .into_iter()
+            .filter(|(name, _)| counts(name))
+            .collect();
         self.end = survey.end;
         self.torn_bytes = survey.torn_bytes;
         self.is_detached = survey.is_detached;

@@ -62,6 +62,12 @@ pub trait Segments {
     /// Opens a segment at its present size. [`Gone`](crate::Fault::Gone) when there is none.
     fn open(&self, name: Name) -> Result<Self::Reader, Self::Error>;
 
+    /// Opens several segments, all of which are about to be read whole: at the same time, where each takes
+    /// long.
+    fn open_all(&self, names: &[Name]) -> Result<Vec<Self::Reader>, Self::Error> {
+        names.iter().map(|name| self.open(*name)).collect()
+    }
+
     /// Makes a segment that begins with some bytes: all of it, where they do not grow. On return they and
     /// the name are on the medium. Where segments grow, what the interrupted making of one has left under
     /// the name gives way, and the tail is returned; nobody else makes one of that name.

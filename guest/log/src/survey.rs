@@ -63,6 +63,9 @@ pub(crate) enum DamageKind {
     Start,
 }
 
+/// Segments that were opened, in the order of their names.
+pub(crate) type Readers<S> = Vec<(Name, <S as Segments>::Reader)>;
+
 /// Looks at all segments of a log. Entries before `needed_from` are absorbed; when that is not known, the
 /// log begins with its first segment. Frames are read of the newest segment only, and only where it grows:
 /// one that was made whole is not torn.
@@ -71,7 +74,7 @@ pub(crate) enum DamageKind {
 pub(crate) fn survey<S: Segments>(
     medium: &S,
     needed_from: Option<u64>,
-) -> Result<Survey, S::Error> {
+) -> Result<(Survey, Readers<S>), S::Error> {
     let mut attempt = 1;
     loop {
         let listed = medium.list()?;
@@ -86,7 +89,7 @@ pub(crate) fn survey<S: Segments>(
                 }
                 let survey = judge(medium, &files, needed_from)?;
                 if !survey.was_cut || attempt == LISTING_ATTEMPTS {
-                    return Ok(survey);
+                    return Ok((survey, readers(medium, files)));
                 }
                 attempt += 1;
             }
@@ -94,16 +97,27 @@ pub(crate) fn survey<S: Segments>(
     }
 }
 
+/// What was made whole stays open: to open it may take as long as to read it.
+fn readers<S: Segments>(medium: &S, files: Vec<Found<S::Reader>>) -> Readers<S> {
+    match medium.form() {
+        Form::Growing => Vec::new(),
+        Form::Whole => files
+            .into_iter()
+            .map(|file| (file.name, file.reader))
+            .collect(),
+    }
+}
+
 fn read_headers<S: Segments>(
     medium: &S,
     names: &[Name],
 ) -> Result<Vec<Found<S::Reader>>, S::Error> {
-    let read = |name: &Name| {
+    let read = |(name, reader): (&Name, S::Reader)| {
         let Opened {
             reader,
             header,
             header_bytes,
-        } = header::open(medium, *name)?;
+        } = header::read(medium, *name, reader)?;
         let first = match header {
             Header::Good(Fields { first, .. }) => first,
             // The name of one that grows says it; for others see below.
@@ -117,7 +131,8 @@ fn read_headers<S: Segments>(
             header_bytes,
         })
     };
-    names.iter().map(read).collect()
+    let readers = medium.open_all(names)?;
+    names.iter().zip(readers).map(read).collect()
 }
 
 /// Of a segment that was made whole only its header says where it begins. One whose header cannot be read

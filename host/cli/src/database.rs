@@ -4,12 +4,13 @@ use std::fs;
 use std::io::ErrorKind as Io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use sidx_columns::Column;
 use sidx_command::database::{
-    Absence, BackupReport, BranchReport, DamagedPart, Dumped, Error, Merged, Order, Parameter,
-    Pieces, Query, Result, RetentionPreview, Room,
+    Absence, BackupReport, BranchReport, CopyReport, DamagedPart, Dumped, Error, Merged, Order,
+    Parameter, Pieces, Query, Result, RetentionPreview, Room,
 };
 use sidx_command::{Failure, database};
 use sidx_host::{BoundQuery, Counted, Durability, IndexBuilder, PreparedQuery, Retention};
@@ -73,26 +74,41 @@ impl database::Store for Store {
         self.0.index_names().map_err(told)
     }
 
-    fn create(&self, index: &str, room: Room) -> Result<Index> {
-        let index = within(self.0.index(index), room);
+    fn create(&self, index: &str, room: Room, wait: Duration) -> Result<Index> {
+        let index = within(self.0.index(index), room).lock_wait(wait);
         index.create().map(Index).map_err(told)
     }
 
-    fn open(&self, index: &str, room: Room) -> Result<Index> {
+    fn open(&self, index: &str, room: Room, wait: Duration) -> Result<Index> {
         let index = within(self.0.index(index), room).automatic_merge(false);
-        index.open().map(Index).map_err(told)
+        { index.lock_wait(wait) }.open().map(Index).map_err(told)
     }
 
     fn read(&self, index: &str) -> Result<Index> {
         self.0.index(index).read_only().map(Index).map_err(told)
     }
 
-    fn repair(&self, index: &str, accept_loss: bool) -> Result<Value> {
-        self.0.index(index).repair(accept_loss).map_err(told)
+    fn repair(&self, index: &str, accept_loss: bool, wait: Duration) -> Result<Value> {
+        let index = self.0.index(index).lock_wait(wait);
+        index.repair(accept_loss).map_err(told)
     }
 
-    fn remove(&self, index: &str) -> Result<u64> {
-        self.0.remove_index(index).map_err(told)
+    fn garbage(&self, index: &str, apply: Option<Duration>) -> Result<Value> {
+        let index = self.0.index(index);
+        let report = match apply {
+            Some(wait) => index.lock_wait(wait).collect_garbage(),
+            None => index.garbage(),
+        };
+        let report = report.map_err(told)?;
+        serde_json::to_value(&report).map_err(|cause| {
+            let text = format!("the report is no JSON: {cause}");
+            told(sidx_host::Error::new(sidx_host::ErrorKind::Other, text))
+        })
+    }
+
+    fn remove(&self, index: &str, wait: Duration) -> Result<u64> {
+        let index = self.0.index(index).lock_wait(wait);
+        index.remove().map_err(told)
     }
 
     fn branch(&self, index: &str, name: &str) -> Result<BranchReport> {
@@ -193,6 +209,18 @@ impl database::Index for Index {
             copied_bytes: report.copied_bytes,
             log_entries: report.log_entries,
             missing_files: report.missing_files,
+        })
+    }
+
+    fn copy_to(&self, store: &Store, name: &str) -> Result<CopyReport> {
+        let report = self.0.copy_to(&store.0, name).map_err(told)?;
+        Ok(CopyReport {
+            already_there: report.already_there,
+            files: report.files,
+            kept_files: report.kept_files,
+            kept_bytes: report.kept_bytes,
+            copied_bytes: report.copied_bytes,
+            log_entries: report.log_entries,
         })
     }
 

@@ -18,6 +18,8 @@ use tempfile::TempDir;
 
 #[path = "command_line/bench.rs"]
 mod bench;
+#[path = "command_line/copies.rs"]
+mod copies;
 #[path = "command_line/first_day.rs"]
 mod first_day;
 #[path = "command_line/full_medium.rs"]
@@ -187,7 +189,7 @@ fn usage() {
     );
     for command in [
         "ingest", "query", "flush", "merge", "verify", "indexes", "drop", "parts", "stats",
-        "backup", "dump", "bench",
+        "backup", "copy", "dump", "bench",
     ] {
         let run = sidx(&["help", command]).expect(0);
         assert!(run.out.contains("Example"), "{}", run.out);

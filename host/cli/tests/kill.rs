@@ -14,6 +14,7 @@
 )]
 
 mod random_stops;
+mod real_bucket;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,9 +22,10 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use random_stops::{Dice, number};
+use real_bucket::{LEASE_TEXT, Real};
 use serde_json::Value;
 use sidx_host::{Engine, Index, Store};
 use tempfile::TempDir;
@@ -33,10 +35,12 @@ const INDEX: &str = "i";
 const KILLS_PER_STORE: u32 = 20;
 /// Rows with the same key: their order shows the order of arrival.
 const ROWS_PER_KEY: u64 = 64;
+/// No lease is as long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A store, and what must be in it.
 struct Place {
-    directory: TempDir,
+    home: Home,
     /// Rows that are there for sure: all rows are numbered, from 0.
     rows: u64,
 }
@@ -56,18 +60,42 @@ struct Struck {
     acknowledged_rows: u64,
 }
 
+/// Where a store is.
+enum Home {
+    Directory(TempDir),
+    Bucket(Real),
+}
+
 impl Place {
     fn new() -> Place {
         let directory = tempfile::tempdir().expect("a directory");
-        Place { directory, rows: 0 }
+        Place {
+            home: Home::Directory(directory),
+            rows: 0,
+        }
     }
 
     fn store(&self) -> PathBuf {
-        self.directory.path().join("store")
+        match &self.home {
+            Home::Directory(directory) => directory.path().join("store"),
+            Home::Bucket(real) => PathBuf::from(&real.address),
+        }
+    }
+
+    fn open(&self) -> Store {
+        match &self.home {
+            Home::Directory(_) => Store::open(self.store().to_str().expect("UTF-8")),
+            Home::Bucket(real) => Ok(real.store()),
+        }
+        .expect("a place")
     }
 
     fn command(&self, name: &str) -> Command {
-        random_stops::command(name, &self.store())
+        let mut command = random_stops::command(name, &self.store());
+        if matches!(self.home, Home::Bucket(_)) {
+            command.env("SIDX_S3_LEASE", LEASE_TEXT);
+        }
+        command
     }
 
     /// Kills an ingest of `rows` rows; without a number of rows there is no end of them.
@@ -130,13 +158,20 @@ impl Place {
     /// Opens the index for writing, as the next user of it would.
     fn reopen(&self, struck: &mut Struck) -> Index {
         struck.unnamed_parts += u32::from(self.has_unnamed_part());
-        Store::open(self.store().to_str().expect("UTF-8"))
-            .expect("a place")
-            .index(INDEX)
-            .engine(Engine::Native)
-            .automatic_merge(false)
-            .create()
-            .expect("a kill leaves nothing that stops the next writer")
+        let store = self.open();
+        let begun = Instant::now();
+        loop {
+            let index = store.index(INDEX).engine(Engine::Native);
+            match index.automatic_merge(false).create() {
+                // Who was killed holds it no longer than it says.
+                Err(error) if error.message().contains("lease") && begun.elapsed() < PATIENCE => {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                opened => {
+                    return opened.expect("a kill leaves nothing that stops the next writer");
+                }
+            }
+        }
     }
 
     /// Checks all rows and files, and returns the number of rows.
@@ -224,12 +259,28 @@ fn acknowledged(out: &[u8]) -> u64 {
 #[test]
 fn acknowledged_rows_survive_kills() {
     let kills = number("SIDX_KILLS", 10) as u32;
+    kill_often(kills, || Some(Place::new()));
+}
+
+/// On a service that the environment names, see `real_bucket`.
+#[test]
+fn acknowledged_rows_in_a_bucket_survive_kills() {
+    let kills = number("SIDX_KILLS", 8) as u32;
+    kill_often(kills, || {
+        let home = Home::Bucket(Real::find("kills")?);
+        Some(Place { home, rows: 0 })
+    });
+}
+
+fn kill_often(kills: u32, new: impl Fn() -> Option<Place>) {
     let mut dice = Dice(number("SIDX_KILL_SEED", 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    let mut place = Place::new();
+    let Some(mut place) = new() else {
+        return;
+    };
     let mut struck = Struck::default();
     for kill in 0..kills {
         if kill % KILLS_PER_STORE == KILLS_PER_STORE - 1 {
-            place = Place::new();
+            place = new().expect("there was one");
         }
         // The first kill of a store makes the index, so that there is one to flush.
         match if place.rows == 0 { 0 } else { dice.below(6) } {

@@ -1,5 +1,6 @@
-//! Two processes that write one index at the same time, because the lock between them was taken
-//! away, and are stopped, woken up and killed at random moments; readers look on.
+//! Processes that write one index at the same time, because the lock between them was taken away, and are
+//! stopped, woken up and killed at random moments; readers look on. Two of them in a directory, sixteen in a
+//! bucket, some of which keep to the lease.
 //!
 //! Nothing that was acknowledged may be lost, nothing may be there twice, nothing that a reader was
 //! shown may be gone in the end, of all batches only whole ones may be there, and a full check must
@@ -7,7 +8,7 @@
 //!
 //! `SIDX_RIVALS_SECONDS=60` for longer than the default, `SIDX_RIVALS_SEED=N` for other moments.
 //! `SIDX_RIVALS_LOCK=1` leaves the lock where it is: what fails then is not the doing of a second
-//! writer.
+//! writer. `SIDX_RACE_SECONDS=600` for a longer race in the bucket, which needs a service, see `real_bucket`.
 
 #![allow(
     clippy::expect_used,
@@ -20,7 +21,10 @@
 
 #[path = "rivals/process.rs"]
 mod process;
+#[path = "rivals/race.rs"]
+mod race;
 mod random_stops;
+mod real_bucket;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -34,6 +38,7 @@ use std::time::{Duration, Instant};
 
 use process::{CONFLICT, Process, feed, listen, payload_of};
 use random_stops::{Dice, number};
+use real_bucket::{LEASE, LEASE_TEXT, Real};
 use sidx_host::{Engine, ErrorKind, Index, IndexBuilder, Store};
 use tempfile::TempDir;
 
@@ -64,9 +69,15 @@ struct Load {
     shown: AtomicU64,
 }
 
-/// The directory, and what was done to it.
+/// Where the store is.
+enum Ground {
+    Directory(TempDir),
+    Bucket(Real),
+}
+
+/// The place, and what was done to it.
 struct Arena {
-    directory: TempDir,
+    ground: Ground,
     end: Instant,
     has_lock: bool,
     has_failed: AtomicBool,
@@ -89,10 +100,9 @@ impl Drop for Arena {
 }
 
 impl Arena {
-    fn new() -> Arena {
-        let seconds = number("SIDX_RIVALS_SECONDS", 6);
+    fn new(ground: Ground, seconds: u64) -> Arena {
         Arena {
-            directory: tempfile::tempdir().expect("a directory"),
+            ground,
             end: Instant::now() + Duration::from_secs(seconds),
             has_lock: number("SIDX_RIVALS_LOCK", 0) > 0,
             has_failed: AtomicBool::new(false),
@@ -116,11 +126,18 @@ impl Arena {
     }
 
     fn store(&self) -> PathBuf {
-        self.directory.path().join("store")
+        match &self.ground {
+            Ground::Directory(directory) => directory.path().join("store"),
+            Ground::Bucket(real) => PathBuf::from(&real.address),
+        }
     }
 
     fn options(&self) -> IndexBuilder {
-        let store = Store::open(self.store().to_str().expect("UTF-8")).expect("a place");
+        let store = match &self.ground {
+            Ground::Directory(_) => Store::open(self.store().to_str().expect("UTF-8")),
+            Ground::Bucket(real) => Ok(real.store()),
+        };
+        let store = store.expect("a place");
         store.index(INDEX).engine(Engine::Native).manual()
     }
 
@@ -136,13 +153,18 @@ impl Arena {
     }
 
     fn command(&self, name: &str) -> Command {
-        random_stops::command(name, &self.store())
+        let mut command = random_stops::command(name, &self.store());
+        command.env("SIDX_S3_LEASE", LEASE_TEXT);
+        command
     }
 
     /// Takes the lock away: who holds it holds a file without a name from now on.
     fn unlock(&self) {
         if self.has_lock {
             return;
+        }
+        if let Ground::Bucket(real) = &self.ground {
+            return real.unlock();
         }
         let mut folders = vec![self.store().join(INDEX)];
         while let Some(folder) = folders.pop() {
@@ -155,13 +177,20 @@ impl Arena {
         }
     }
 
+    /// Of those in a bucket half keep to the lease.
+    fn unlock_as_drawn(&self, dice: &mut Dice) {
+        if matches!(self.ground, Ground::Directory(_)) || dice.below(2) == 0 {
+            self.unlock();
+        }
+    }
+
     /// One process after another, each without a lock.
     fn rival(&self, writer: u64, dice: &mut Dice) {
         let mut round = 0;
         while !self.is_over() {
             round += 1;
             let name = format!("w{writer}.{round}");
-            match dice.below(8) {
+            match dice.below(if self.is_bucket() { 4 } else { 8 }) {
                 0 => self.maintain(&name, dice, &["flush"]),
                 1 => self.maintain(&name, dice, &["merge", "--all"]),
                 _ => self.load(&name, dice),
@@ -172,7 +201,7 @@ impl Arena {
     fn maintain(&self, name: &str, dice: &mut Dice, arguments: &[&str]) {
         let mut command = self.command(arguments[0]);
         command.args(["--index", INDEX]).args(&arguments[1..]);
-        self.unlock();
+        self.unlock_as_drawn(dice);
         self.note(format!("{name}: {arguments:?}"));
         let mut process = Process::start(self, name, command);
         process.disturb(dice);
@@ -200,14 +229,16 @@ impl Arena {
             .args(["--batch", &load.batch.to_string()])
             .args(["--durability", durability])
             .stdin(Stdio::piped());
-        self.unlock();
+        self.unlock_as_drawn(dice);
         self.note(format!("{name}: a load, {durability}"));
         let mut process = Process::start(self, name, command);
         let is_fed = AtomicBool::new(true);
+        // Each commit in a bucket is an object, which every opening reads until it is flushed.
+        let pause = Duration::from_millis(if self.is_bucket() { 100 } else { 2 });
         let ended = thread::scope(|scope| {
             let stdin = process.child.stdin.take().expect("a pipe");
             let stdout = process.child.stdout.take().expect("a pipe");
-            scope.spawn(|| feed(&load, stdin, &is_fed));
+            scope.spawn(|| feed(&load, stdin, &is_fed, pause));
             let listening = scope.spawn(|| listen(&load, stdout));
             process.disturb(dice);
             is_fed.store(false, Ordering::SeqCst);
@@ -240,8 +271,16 @@ impl Arena {
             self.count("a reader: ok".to_owned());
             // A reader that stays sees the same.
             for _ in 0..=dice.below(2) {
-                let found = rows(&index);
-                self.judge(&needed, &found, "a reader");
+                match rows(&index) {
+                    Ok(found) => self.judge(&needed, &found, "a reader"),
+                    // Its pin may be given up on a machine that is too busy to renew it.
+                    Err(error) => {
+                        self.note(format!("a reader: {error}"));
+                        self.count(format!("a reader's rows: {}", error.kind().name()));
+                        let is_bucket = matches!(self.ground, Ground::Bucket(_));
+                        assert!(is_bucket && error.kind() == ErrorKind::Conflict, "{error}");
+                    }
+                }
                 dice.sleep(40);
             }
         }
@@ -287,14 +326,13 @@ impl Arena {
         let loads = self.acknowledged();
         for round in 0..3 {
             let who = ["a reader in the end", "a writer in the end"][round % 2];
-            let opened = match round {
-                1 => self.options().open(),
-                _ => self.options().read_only(),
+            let index = match round {
+                1 => self.open_in_the_end(),
+                _ => self.options().read_only().expect("it opens"),
             };
-            let index = opened.expect("it opens");
             let report = index.verify().expect("a report");
             assert_eq!(report["ok"], true, "{who}: {report:#}");
-            let found = rows(&index);
+            let found = rows(&index).expect("all rows");
             self.judge(&loads, &found, who);
             for (load, acknowledged) in &loads {
                 let there = found.get(&load.series).copied().unwrap_or(0);
@@ -310,10 +348,10 @@ impl Arena {
 }
 
 /// How many rows each series has, which are those that were sent first, each once.
-fn rows(index: &Index) -> BTreeMap<String, u64> {
+fn rows(index: &Index) -> sidx_host::Result<BTreeMap<String, u64>> {
     let mut keys: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
-    for row in index.query().run().expect("a cursor").rows() {
-        let row = row.expect("a row");
+    for row in index.query().run()?.rows() {
+        let row = row?;
         let series = row.label.expect("a label").to_string();
         let payload = row.payload.unwrap_or_default();
         assert_eq!(
@@ -333,22 +371,28 @@ fn rows(index: &Index) -> BTreeMap<String, u64> {
         );
         (series, count)
     });
-    counted.collect()
+    Ok(counted.collect())
 }
 
 #[test]
 fn two_processes_without_a_lock_lose_nothing() {
     let seed = number("SIDX_RIVALS_SEED", 1);
     println!("SIDX_RIVALS_SEED={seed}");
-    let arena = Arena::new();
+    let directory = tempfile::tempdir().expect("a directory");
+    let seconds = number("SIDX_RIVALS_SECONDS", 6);
+    let arena = Arena::new(Ground::Directory(directory), seconds);
+    run(&arena, WRITERS, seed);
+}
+
+/// Lets processes write until the time is up, and judges what is there then.
+fn run(arena: &Arena, writers: u64, seed: u64) {
     drop(arena.options().create().expect("a new index"));
     thread::scope(|scope| {
-        let arena = &arena;
-        for writer in 0..WRITERS {
-            let mut dice = Dice::new(seed * 4 + writer);
+        for writer in 0..writers {
+            let mut dice = Dice::new(seed * (writers + 2) + writer);
             scope.spawn(move || arena.act(|arena| arena.rival(writer, &mut dice)));
         }
-        let mut dice = Dice::new(seed * 4 + WRITERS);
+        let mut dice = Dice::new(seed * (writers + 2) + writers);
         scope.spawn(move || arena.act(|arena| arena.watch(&mut dice)));
     });
     arena.judge_end();

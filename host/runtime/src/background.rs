@@ -1,5 +1,6 @@
 //! Flushes and merges that writes ask for, on threads of their own: one that flushes and one that merges, so
-//! that a flush waits for no merge; and one that scrubs, if that is wanted. A thread starts when it is first
+//! that a flush waits for no merge; one that scrubs, if that is wanted; and one that removes what waited for
+//! readers, where nothing tells when they end. A thread starts when it is first
 //! needed.
 
 use std::io;
@@ -14,6 +15,9 @@ use crate::rate::Rate;
 use crate::scrub;
 use crate::session::{CallLimits, CancelToken};
 
+/// Where readers give their pins up without a word, and files stay for a while, so often is looked whether
+/// some can go. Without any that wait this asks for nothing.
+const COLLECTS_EVERY: Duration = Duration::from_secs(60);
 /// How long a scrub that could not go on waits before it begins anew.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
 
@@ -23,6 +27,7 @@ pub(crate) struct Background {
     flusher: Worker,
     merger: Worker,
     scrubber: Worker,
+    collector: Worker,
     /// Stops what is being done.
     cancel: CancelToken,
 }
@@ -59,6 +64,11 @@ impl Stopper {
         self.0.scrub_always(index, rate)
     }
 
+    /// Removes what nobody needs any more from time to time, until the index is closed.
+    pub(crate) fn collect_always(&self, index: &Arc<Open>) -> io::Result<()> {
+        self.0.collect_always(index)
+    }
+
     /// Merges what is worth it soon; an error when there can be no thread for that.
     pub(crate) fn merge_soon(&self, index: &Arc<Open>) -> io::Result<()> {
         self.0.merge_soon(index)
@@ -71,6 +81,7 @@ impl Drop for Stopper {
         self.0.flusher.stop();
         self.0.merger.stop();
         self.0.scrubber.stop();
+        self.0.collector.stop();
     }
 }
 
@@ -125,6 +136,21 @@ impl Background {
         };
         let mut state = self.scrubber.state.lock();
         let name = "sidx-scrub".to_owned();
+        state.thread = Some(thread::Builder::new().name(name).spawn(run)?);
+        Ok(())
+    }
+
+    fn collect_always(self: &Arc<Self>, index: &Arc<Open>) -> io::Result<()> {
+        let (background, index) = (Arc::clone(self), Arc::clone(index));
+        let run = move || {
+            while background.collector.rest(COLLECTS_EVERY) {
+                if let Err(error) = index.writer().consult(|introducer| introducer.collect()) {
+                    tracing::debug!(index = index.name(), %error, "nothing was collected");
+                }
+            }
+        };
+        let mut state = self.collector.state.lock();
+        let name = "sidx-collect".to_owned();
         state.thread = Some(thread::Builder::new().name(name).spawn(run)?);
         Ok(())
     }

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use sidx_engine::{BRANCH_OBJECT, Branch, BranchContents, BranchPin, Mode};
 
-use crate::backup;
+use crate::copy::{self, Place};
 use crate::error::{Error, ErrorKind, Result};
-use crate::incarnation::{Name, NewPlace, UNFINISHED_COPY};
+use crate::incarnation::Name;
 use crate::lenders::{self, Lenders};
 use crate::open::{Open, Settings};
 use crate::session::CallLimits;
-use crate::storage::{Storage, Store};
+use crate::storage::{Storage, Store, log};
 use crate::work::Operation;
 
 /// How often it begins anew because the index changed meanwhile.
@@ -42,10 +42,12 @@ struct Making<'a> {
     /// Of the index that it begins from.
     place: String,
     storage: Arc<dyn Storage>,
-    new: &'a NewPlace,
+    new: &'a Place<'a>,
     settings: &'a Settings,
     /// The places in which it may have pins.
     pinned: BTreeMap<String, Arc<dyn Storage>>,
+    /// A log was begun in the new place.
+    has_log: bool,
     /// Something of the branch itself is there: there is no other attempt.
     has_begun: bool,
 }
@@ -63,7 +65,7 @@ pub(crate) fn run(
     let made = make(store, source, target, settings);
     made.map_err(|error| {
         // The place itself may have been made just now.
-        if backup::is_bare(store, target, root.as_ref()).unwrap_or(false) {
+        if copy::is_bare(store, target, root.as_ref()).unwrap_or(false) {
             let _ = store.remove_index(target);
         }
         error.at(format_args!("branch `{target}` of `{source}`"))
@@ -76,17 +78,27 @@ fn make(
     target: &str,
     settings: &Settings,
 ) -> Result<BranchReport> {
+    for _ in 0..ATTEMPTS {
+        if let Some(report) = make_in_place(store, source, target, settings)? {
+            return Ok(report);
+        }
+    }
+    Err(unsteady())
+}
+
+/// Makes it in a new place. None where that is to be done in another one.
+fn make_in_place(
+    store: &dyn Store,
+    source: &str,
+    target: &str,
+    settings: &Settings,
+) -> Result<Option<BranchReport>> {
     let from = Name::look(store, source, false)?;
     let (Some(place), Some(storage)) = (from.place_path(), from.place()?) else {
         return Err(Error::not_found(format!("index `{source}` does not exist")));
     };
-    let looked = backup::free_name(
-        store,
-        target,
-        settings,
-        "choose another name for the branch",
-    )?;
-    let new = looked.new_place()?;
+    let advice = "choose another name for the branch";
+    let new = copy::free_place(store, target, settings, advice)?;
     let mut making = Making {
         store,
         source,
@@ -95,44 +107,50 @@ fn make(
         new: &new,
         settings,
         pinned: BTreeMap::new(),
+        has_log: false,
         has_begun: false,
     };
-    let made = new.storage.lock().and_then(|lock| {
-        let marker = b"a branch in this place has no name yet\n";
-        new.storage.put_if_absent(UNFINISHED_COPY, marker)?;
-        Ok((making.run()?, lock))
-    });
-    let (published, is_known) = match made {
-        Err(error) => (Err(error), true),
-        Ok((report, lock)) => {
-            let published = looked.publish(&new);
-            if published.is_ok()
-                && let Err(error) = new.storage.remove_object(UNFINISHED_COPY)
-            {
-                let place = new.storage.location();
-                tracing::warn!(place, %error, "the marker of a finished branch could not be removed");
-            }
-            drop(lock);
+    let made = making.run();
+    let pinned = making.pinned;
+    let (made, is_known) = match made {
+        Ok(Some(report)) => {
+            let published = new.publish();
             let kind = published.as_ref().err().map(Error::kind);
             let known = [ErrorKind::Conflict, ErrorKind::ResourceExhausted];
             let is_known = kind.is_none_or(|kind| known.contains(&kind));
-            (published.map(|()| report), is_known)
+            (published.map(|()| Some(report)), is_known)
         }
+        made => (made, true),
     };
     // Where nobody knows whether it is named, it stays.
-    if published.is_err()
-        && is_known
-        && let Err(error) = making.undo()
-    {
-        let place = new.storage.location();
-        tracing::warn!(place, %error, "an interrupted branch left files behind");
+    if !matches!(made, Ok(Some(_))) && is_known {
+        let location = new.storage().location();
+        if let Err(error) = undo(new, &pinned) {
+            tracing::warn!(place = location, %error, "an interrupted branch left files behind");
+        }
     }
-    published
+    made
+}
+
+/// Removes what is there of a branch that has no name. The pins go last: nobody may find it without.
+fn undo(new: Place<'_>, pinned: &BTreeMap<String, Arc<dyn Storage>>) -> Result<()> {
+    let path = new.path().to_owned();
+    new.remove()?;
+    unpin(pinned, &path)
+}
+
+fn unpin(pinned: &BTreeMap<String, Arc<dyn Storage>>, path: &str) -> Result<()> {
+    { pinned.values() }.try_for_each(|storage| lenders::unpin(storage.as_ref(), path))
+}
+
+fn unsteady() -> Error {
+    Error::conflict("the index changed again and again; try again")
 }
 
 impl Making<'_> {
-    fn run(&mut self) -> Result<BranchReport> {
-        let mut last = Error::conflict("the index changed again and again; try again");
+    /// None where another attempt needs another place.
+    fn run(&mut self) -> Result<Option<BranchReport>> {
+        let mut last = unsteady();
         for _ in 0..ATTEMPTS {
             match self.attempt() {
                 // The index, or its log, is another by now.
@@ -145,8 +163,12 @@ impl Making<'_> {
                     {
                         return Err(Error::conflict("the index was dropped meanwhile"));
                     }
+                    // What was put of the log may come once more where requests can be late.
+                    if self.has_log && !self.new.storage().has_locks() {
+                        return Ok(None);
+                    }
                 }
-                attempted => return attempted,
+                attempted => return attempted.map(Some),
             }
         }
         Err(last)
@@ -170,8 +192,11 @@ impl Making<'_> {
         ask()?;
         let mut task = reader.work().begin(Operation::Backup);
         let limits = CallLimits::default();
-        let copied = backup::copy_log(
-            (&self.storage, &self.new.storage),
+        if std::mem::replace(&mut self.has_log, true) {
+            self.new.storage().remove(log::DIRECTORY)?;
+        }
+        let copied = copy::copy_log(
+            (&self.storage, self.new.storage()),
             &contents,
             &limits,
             &task,
@@ -261,7 +286,7 @@ impl Making<'_> {
     /// Puts an object of the branch itself. `conflict` when it was given up for dead, as who drops the index
     /// may do.
     fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let storage = &self.new.storage;
+        let storage = self.new.storage();
         match storage.put_if_absent(name, bytes) {
             Err(error) if error.kind() == ErrorKind::Conflict => match storage.get(name)? {
                 Some((found, _)) if found == bytes => Ok(()),
@@ -274,17 +299,9 @@ impl Making<'_> {
     }
 
     fn unpin(&mut self) -> Result<()> {
-        for storage in self.pinned.values() {
-            lenders::unpin(storage.as_ref(), self.new.path())?;
-        }
+        unpin(&self.pinned, self.new.path())?;
         self.pinned.clear();
         Ok(())
-    }
-
-    /// Removes what is there of a branch that has no name. The pins go last: nobody may find it without.
-    fn undo(&mut self) -> Result<()> {
-        self.new.remove(self.store)?;
-        self.unpin()
     }
 }
 

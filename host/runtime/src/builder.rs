@@ -1,7 +1,7 @@
 //! How an index in a store is opened.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sidx_engine::host::Form;
@@ -9,6 +9,7 @@ use sidx_engine::{Durability, Mode};
 
 use crate::branch::{self, BranchReport};
 use crate::error::{Error, ErrorKind, Result};
+use crate::garbage::{self, GarbageReport};
 use crate::incarnation;
 use crate::index::Index;
 use crate::instance::Engine;
@@ -19,6 +20,7 @@ use crate::removal;
 use crate::repair;
 use crate::runtime::{GuestComponent, Sandbox};
 use crate::session::Budgets;
+use crate::staleness::Staleness;
 use crate::store::Store;
 
 /// How often an index is made again that others drop meanwhile.
@@ -43,10 +45,14 @@ impl Store {
                     min_free_bytes: None,
                     instances: 256,
                     form: Form::Folder,
+                    removal_grace: None,
                 },
                 flush_bytes: 64 << 20,
                 automatic_merge: true,
                 background: true,
+                asked: None,
+                lock_wait: Duration::ZERO,
+                staleness: Staleness::default(),
                 query: QueryLimits::default(),
                 max_queries: u32::MAX,
                 write_bytes_per_second: None,
@@ -133,6 +139,14 @@ impl IndexBuilder {
         self
     }
 
+    /// How long parts that a merge replaced stay in the store for readers that could pin nothing, because
+    /// they may not write there: a minute by default where pins are renewed, as in a bucket, and not at
+    /// all elsewhere. What an index leaves when it is closed goes with the next opening for writing.
+    pub fn removal_grace(mut self, time: Duration) -> Self {
+        self.settings.budgets.removal_grace = Some(time);
+        self
+    }
+
     /// Whether a flush is followed by the merges that are worth it; yes by default.
     pub fn automatic_merge(mut self, automatic: bool) -> Self {
         self.settings.automatic_merge = automatic;
@@ -160,6 +174,24 @@ impl IndexBuilder {
         self.flush_bytes(u64::MAX)
             .automatic_merge(false)
             .background(false)
+    }
+
+    /// How long to wait, where the index is to be written, repaired or dropped, for another writer to
+    /// close it: not at all by default. In a bucket, where a writer that ended without closing it leaves a
+    /// lease behind, twice the time of a lease is enough to be let in when nobody is at work; see
+    /// [`BucketOptions::lease`](crate::storage::BucketOptions).
+    pub fn lock_wait(mut self, time: Duration) -> Self {
+        self.settings.lock_wait = time;
+        self
+    }
+
+    /// How old what queries read of an index may be that is opened with [`read_only`](Self::read_only): at
+    /// most a second by default. A query that cannot look at the store for that fails, with `not-found`
+    /// when the index was dropped; with [`Staleness::Opened`] none looks. Cursors go on with what they
+    /// began with.
+    pub fn staleness(mut self, staleness: Staleness) -> Self {
+        self.settings.staleness = staleness;
+        self
     }
 
     /// Instances of the engine that may run at once: one for writes, one for each open cursor, and one more
@@ -350,9 +382,30 @@ impl IndexBuilder {
         branch::run(self.store.backend(), &self.name, name, &self.settings)
     }
 
-    /// Opens the index for reading, as it is now: its newest snapshot and its log. Takes no lock and
-    /// changes no data; a writer may be at work, here or in another process, and leaves what is read here
-    /// in its place until this is closed. On a medium that cannot be written to it takes no note of that.
+    /// What of the index lies in its store that nothing needs but readers, if anybody. Changes nothing.
+    /// Some listings, and the cost of opening it to read.
+    ///
+    /// # Errors
+    /// As [`read_only`](Self::read_only).
+    pub fn garbage(self) -> Result<GarbageReport> {
+        garbage::look(self.store.backend(), &self.name, &self.settings)
+    }
+
+    /// Removes what of that can go, and returns what is gone: opens the index for writing, as that removes
+    /// what no snapshot and no reader needs, and closes it; removes what copies and drops left that did
+    /// not come to their end. Never a fence, a seal, or a name that is not one of ours.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open): `conflict` while it is open for writing, as whoever writes it removes what it
+    /// can by itself.
+    pub fn collect_garbage(self) -> Result<GarbageReport> {
+        garbage::collect(self.store.backend(), &self.name, &self.settings)
+    }
+
+    /// Opens the index for reading: its newest snapshot and its log, and later ones as
+    /// [`staleness`](Self::staleness) says. Takes no lock and changes no data; a writer may be at work,
+    /// here or in another process, and leaves what is read here in its place until it is not read any
+    /// more. On a medium that cannot be written to it takes no note of that.
     ///
     /// # Errors
     /// As [`open`](Self::open), but for those of a lock that is held.
@@ -362,6 +415,7 @@ impl IndexBuilder {
 
     fn open_as(mut self, mode: Mode) -> Result<Index> {
         self.settings.mode = mode;
+        self.settings.asked = Some(Instant::now());
         // A threshold that the memory budget never lets a write reach would refuse writes for ever;
         // the greatest number means that the caller flushes.
         if self.settings.flush_bytes < u64::MAX {

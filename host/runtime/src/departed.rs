@@ -1,6 +1,6 @@
 //! Branches that are not there any more, and whose pins are.
 
-use sidx_engine::{BRANCH_OBJECT, Branch, is_snapshot, unborn};
+use sidx_engine::{BRANCH_OBJECT, Branch, epoch_of_object, unborn};
 
 use crate::error::{ErrorKind, Result};
 use crate::lenders;
@@ -37,7 +37,7 @@ fn is_over(store: &dyn Store, lender: &str, branch: &str, settings: &Settings) -
     };
     let snapshots = || -> Result<Vec<String>> {
         let mut objects = storage.list_objects("")?;
-        objects.retain(|object| is_snapshot(object));
+        objects.retain(|object| epoch_of_object(object).is_some());
         Ok(objects)
     };
     let (first, bytes) = unborn()?;

@@ -18,6 +18,11 @@ const OVERDUE_FLUSHES: u64 = 4;
 /// Where there is little room left, rows are flushed from this part of the threshold on.
 const EARLY_FLUSHES: u64 = 4;
 
+/// Where each commit is an object of its own, rows are flushed from so many of them on, or so many bytes,
+/// so that opening stays bounded.
+const LOG_OBJECTS: usize = 256;
+const LOG_BYTES: u64 = 16 << 20;
+
 /// A handle of an open index. The index stays open, and its threads go on, as long as there is one.
 #[derive(Clone)]
 pub(crate) struct Handle {
@@ -35,6 +40,13 @@ impl Handle {
             && let Err(error) = threads.scrub_always(&open, Rate::new(bytes))
         {
             tracing::warn!(index = open.name(), %error, "no thread for scrubs");
+        }
+        if let Some(threads) = threads
+            .as_ref()
+            .filter(|_| !open.is_read_only() && !open.shared().storage.has_locks())
+            && let Err(error) = threads.collect_always(&open)
+        {
+            tracing::warn!(index = open.name(), %error, "no thread to collect what nobody needs");
         }
         Self { threads, open }
     }
@@ -57,7 +69,16 @@ impl Handle {
         let settings = self.settings();
         let overdue = self.flush_threshold_bytes().saturating_mul(OVERDUE_FLUSHES);
         let overdue = overdue.min(settings.budgets.memory_bytes / 4 * 3);
-        self.flushes_by_itself() && self.writer().congestion().memory_bytes() >= overdue
+        let is_overdue = self.writer().congestion().memory_bytes() >= overdue;
+        self.flushes_by_itself() && (is_overdue || self.is_log_long(OVERDUE_FLUSHES))
+    }
+
+    /// Whether the log is so many times as long as one that is to be flushed, where that is bounded.
+    fn is_log_long(&self, times: u64) -> bool {
+        let log = &self.shared().log;
+        let objects = log.backlog_objects() as u64;
+        let is_long = objects >= LOG_OBJECTS as u64 * times;
+        is_long || (objects > 0 && log.backlog_bytes() >= LOG_BYTES * times)
     }
 
     /// Flushes before a write, or waits for the flush that runs, when memory fills up faster than it is
@@ -108,7 +129,7 @@ impl Handle {
             }
             bytes => bytes,
         };
-        if memory_bytes < threshold {
+        if memory_bytes < threshold && !self.is_log_long(1) {
             return;
         }
         if let Some(threads) = &self.threads {

@@ -170,7 +170,7 @@ impl Health {
         Self {
             index: index.name().to_owned(),
             read_only: index.is_read_only(),
-            reads_unprotected: shared.reads_unprotected(),
+            reads_unprotected: shared.pinned.is_impossible(),
             durability: settings.durability,
             pressure: levels.highest(),
             memory: Budget::new(memory.used(), memory.allowed(), levels.memory),

@@ -10,10 +10,14 @@ use crate::storage::{Storage, Store};
 mod mend;
 mod unnamed;
 
+pub(crate) use unnamed::Unnamed;
+
 /// How often a name is looked at again because others make and drop an index under it.
 const ATTEMPTS: usize = 16;
 /// Object in the place of a copy until that has a name.
 pub(crate) const UNFINISHED_COPY: &str = "copy.unfinished";
+/// Object in a copy that says of what it is one.
+pub(crate) const COPY_SOURCE: &str = "copy.source";
 /// Directories of an index that has rows.
 pub(crate) const ROWS: [&str; 2] = ["parts", "log"];
 
@@ -69,7 +73,9 @@ impl<'a> Name<'a> {
     /// The same for who is about to write there: what says so is durable, whoever put it.
     pub(crate) fn place_to_write(&self) -> Result<Option<Arc<dyn Storage>>> {
         let place = self.place()?;
-        if let (Some(Incarnation::Below(below)), Some(_)) = (&self.last, &place) {
+        if let (Some(Incarnation::Below(below)), Some(_)) = (&self.last, &place)
+            && self.root.below(below).is_none()
+        {
             return self.store.open_index(&self.path(below), true).map(Some);
         }
         Ok(place)
@@ -85,6 +91,9 @@ impl<'a> Name<'a> {
     }
 
     fn below(&self, place: &str) -> Result<Arc<dyn Storage>> {
+        if let Some(below) = self.root.below(place) {
+            return Ok(below);
+        }
         let opened = self.store.open_index(&self.path(place), false);
         opened.map_err(|error| match error.kind() {
             ErrorKind::NotFound => {

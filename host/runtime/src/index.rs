@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use sidx_engine::{Durability, Receipt, Retention, Subject};
 
-use crate::backup::BackupReport;
 use crate::batch::Batch;
+use crate::copy::{BackupReport, CopyReport};
 use crate::damage::DamagedPart;
 use crate::dump::Dump;
 use crate::error::Result;
@@ -82,8 +82,8 @@ impl Index {
         Write::new(self.handle.clone())
     }
 
-    /// Starts to put a flush, merge, retention, salvage, scrub, check, dump or backup together that may be
-    /// stopped.
+    /// Starts to put a flush, merge, retention, salvage, scrub, check, dump, backup or copy together that may
+    /// be stopped.
     pub fn maintain(&self) -> Maintenance {
         Maintenance::new(self.handle.clone())
     }
@@ -320,6 +320,45 @@ impl Index {
     /// copied is removed, at the latest by the next backup to the same place.
     pub fn backup(&self, target: &Store, name: &str) -> Result<BackupReport> {
         self.maintain().backup(target, name)
+    }
+
+    /// Copies the index to another store under a name that is free there, and compares every file with what
+    /// was written: for moving an index to another kind of store, such as a bucket. Nothing is decoded or
+    /// compressed anew. Parts become one file each for a store that takes no folders, and folders for one
+    /// that does from one that does not; else they stay as they are. What is in the copy is as for
+    /// [`backup`](Self::backup), but that nothing is linked, and that damage ends the copy.
+    ///
+    /// A copy that was interrupted, by an error, a token or the end of the process, is no index. The next
+    /// copy of the same index to the same name goes on with it: files that are there are not copied again,
+    /// also where the index was written to meanwhile. An index of the name that is such a copy is left as it
+    /// is, also where its original was written to since: [`already_there`](CopyReport::already_there). Which
+    /// index is the same is told by where it lies; of those in memory, by the name alone.
+    ///
+    /// A file is copied in chunks of 1 MiB, or of 4 MiB from a bucket; from or to a bucket up to 8 files at
+    /// the same time, of which 2 may be large. It takes some 100 MiB of memory then.
+    ///
+    /// ```
+    /// # fn main() -> sidx_host::Result<()> {
+    /// use sidx_host::{Batch, Store};
+    ///
+    /// let index = Store::memory().index("delays").create()?;
+    /// let mut batch = Batch::new();
+    /// batch.row("UA", 42).add()?;
+    /// index.write(batch)?;
+    /// let other = Store::memory();
+    /// index.copy_to(&other, "delays")?;
+    /// assert_eq!(other.index("delays").open()?.query().count()?, 1);
+    /// assert!(index.copy_to(&other, "delays")?.already_there);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// `corrupt`, which names the file, when one is damaged or gone; `conflict` when the name is taken by
+    /// another index, or another copy is being made there (in a bucket also for the time of a lease after one
+    /// was killed); `resource-exhausted` when the other store is full; those of a read and of a flush. What
+    /// was copied until then stays for the next copy, or until the name is dropped.
+    pub fn copy_to(&self, target: &Store, name: &str) -> Result<CopyReport> {
+        self.maintain().copy_to(target, name)
     }
 
     /// Flushes what is in memory and lets go of this handle.

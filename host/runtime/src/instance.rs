@@ -87,6 +87,7 @@ pub(crate) trait Instance: Send {
     fn memory_bytes(&self) -> u64;
 
     fn open(&mut self, mode: Mode) -> Result<Opened>;
+    fn refresh(&mut self, epochs: bool) -> Result<Opened>;
     fn repair(&mut self, accept_loss: bool) -> Result<String>;
     /// False when it was dropped before.
     fn drop_index(&mut self) -> Result<bool>;
@@ -202,6 +203,7 @@ mod tests {
                 min_free_bytes: None,
                 instances: 1,
                 form: Form::Folder,
+                removal_grace: None,
             };
             let shared = Shared::new(Arc::new(MemoryStorage::new("x")), None, budgets, false);
             Session::new(shared, true)

@@ -1,6 +1,7 @@
 //! The places in which files of a branch lie, and the pins that keep them there; see [`sidx_engine::Branch`].
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use sidx_engine::{BRANCH_OBJECT, Branch, BranchPin};
@@ -56,6 +57,17 @@ impl Lenders {
             }
             opened => opened,
         }
+    }
+
+    /// The path of a file in a directory of this machine, wherever it lies.
+    pub(crate) fn local_path(&self, path: &str) -> Result<Option<PathBuf>> {
+        let lender = self.lender_of(path)?;
+        Ok(lender.as_ref().unwrap_or(&self.own).local_path(path))
+    }
+
+    /// Reads that are best made at the same time; lenders are in the same store.
+    pub(crate) fn reads_at_once(&self) -> usize {
+        self.own.reads_at_once()
     }
 
     /// The place of a file that lies in another one.
@@ -159,11 +171,20 @@ pub(crate) fn unpin(place: &dyn Storage, branch: &str) -> Result<()> {
     Ok(())
 }
 
-/// The epochs that readers and branches have pinned in a place, ascending and each once.
+/// The epochs that branches have pinned in a place, ascending and each once.
+pub(crate) fn branch_epochs(place: &dyn Storage) -> Result<Vec<u64>> {
+    let pins = pins(place)?;
+    Ok(sorted(pins.iter().map(|pin| pin.epoch).collect()))
+}
+
+/// The epochs that readers and branches have pinned in a place, likewise.
 pub(crate) fn pinned_epochs(place: &dyn Storage) -> Result<Vec<u64>> {
-    let mut epochs = place.pinned_epochs()?;
-    epochs.extend(pins(place)?.iter().map(|pin| pin.epoch));
+    let epochs = [place.pinned_epochs()?, branch_epochs(place)?];
+    Ok(sorted(epochs.concat()))
+}
+
+fn sorted(mut epochs: Vec<u64>) -> Vec<u64> {
     epochs.sort_unstable();
     epochs.dedup();
-    Ok(epochs)
+    epochs
 }

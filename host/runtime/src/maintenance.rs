@@ -1,4 +1,4 @@
-//! Long work on an index that may be stopped: flushes, merges, salvages, checks, dumps, backups.
+//! Long work on an index that may be stopped: flushes, merges, salvages, checks, dumps, backups and copies.
 //! Retention has a file of its own.
 
 use std::collections::BTreeSet;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sidx_engine::Choice;
 
-use crate::backup::{self, BackupReport};
+use crate::copy::{self, BackupReport, CopyReport, Kind, Report};
 use crate::damage::part_name;
 use crate::dump::Dump;
 use crate::error::Result;
@@ -21,7 +21,7 @@ use crate::storage::log::LogReport;
 use crate::store::Store;
 use crate::work::{Merged, Operation, Task};
 
-/// A flush, merge, retention, salvage, scrub, check, dump or backup that is being put together;
+/// A flush, merge, retention, salvage, scrub, check, dump, backup or copy that is being put together;
 /// [`Index::maintain`](crate::Index::maintain) begins one, and the methods of the same names on
 /// [`Index`](crate::Index) are short for one without limits.
 ///
@@ -204,12 +204,29 @@ impl Maintenance {
     /// # Errors
     /// As [`Index::backup`](crate::Index::backup), `deadline-exceeded`, `cancelled`.
     pub fn backup(self, target: &Store, name: &str) -> Result<BackupReport> {
+        self.run_copy(target, name, Kind::Backup).map(Into::into)
+    }
+
+    /// As [`Index::copy_to`](crate::Index::copy_to). Stopped, it leaves no index in the other store, and the
+    /// next one goes on where it stopped.
+    ///
+    /// # Errors
+    /// As [`Index::copy_to`](crate::Index::copy_to), `deadline-exceeded`, `cancelled`.
+    pub fn copy_to(self, target: &Store, name: &str) -> Result<CopyReport> {
+        self.run_copy(target, name, Kind::Copy)
+            .map(|report| report.copy)
+    }
+
+    fn run_copy(self, target: &Store, name: &str, kind: Kind) -> Result<Report> {
         let limits = self.limits();
         if !self.index.is_read_only() {
             self.index.flush(&limits)?;
         }
-        let mut task = self.index.work().begin(Operation::Backup);
-        let report = backup::run(&self.index, target.backend(), name, &limits, &task);
+        let mut task = self.index.work().begin(match kind {
+            Kind::Backup => Operation::Backup,
+            Kind::Copy => Operation::Copy,
+        });
+        let report = copy::run(&self.index, target.backend(), name, kind, &limits, &task);
         task.end(report.as_ref().map(drop));
         report
     }
@@ -219,7 +236,7 @@ impl Maintenance {
     /// # Errors
     /// As [`Index::dump`](crate::Index::dump), `deadline-exceeded`, `cancelled`.
     pub fn dump(self) -> Result<Dump> {
-        let mut task = self.index.begin_query(Operation::Dump)?;
+        let mut task = self.index.begin_query(Operation::Dump, &self.limits())?;
         match self.index.pool().lease(self.limits()) {
             Ok(lease) => Dump::start(self.index, lease, task),
             Err(error) => {

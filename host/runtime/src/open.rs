@@ -1,9 +1,11 @@
 //! An open index: the state that everything which works with one holds.
 
+mod follower;
 mod settings;
 mod upkeep;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use sidx_engine::{INDEX_OBJECT, Mode};
@@ -13,9 +15,11 @@ pub(crate) use self::settings::{QueryLimits, Settings};
 use crate::backoff::Backoff;
 use crate::error::{Error, Result};
 use crate::labels::Labels;
+use crate::lock;
 use crate::pool::{Lease, Pool};
 use crate::rate::Rate;
 use crate::session::{CallLimits, Shared};
+use crate::staleness::Looks;
 use crate::storage::{Lock, Storage};
 use crate::work::{Operation, Task, Work};
 use crate::writer::Writer;
@@ -33,6 +37,7 @@ pub(crate) struct Open {
     merge_rate: Option<Arc<Rate>>,
     /// Merges that nobody asked for pause after failures.
     backoff: Backoff,
+    looks: Looks,
     /// Dropped last: nobody else may write before everything above is gone.
     _lock: Option<Lock>,
 }
@@ -82,6 +87,7 @@ impl Open {
         settings: Settings,
     ) -> Result<Arc<Self>> {
         let read_only = settings.mode == Mode::Read;
+        let looks = Looks::since(settings.asked.unwrap_or_else(Instant::now));
         // Looked for before the lock is taken, so that a folder which is no index stays as it is.
         if settings.mode != Mode::Create && storage.get(INDEX_OBJECT)?.is_none() {
             let text = format!("index `{name}` does not exist; create it by writing to it");
@@ -90,7 +96,7 @@ impl Open {
         let lock = if read_only {
             None
         } else {
-            Some(storage.lock()?)
+            Some(lock::take(storage.as_ref(), settings.lock_wait)?)
         };
         // Before a claim that others may follow: what a successor begins is not to be cleared away.
         let unfinished = match read_only {
@@ -128,6 +134,7 @@ impl Open {
             merge_rate: rate(settings.merge_bytes_per_second),
             backoff: Backoff::new(settings.time.clone()),
             settings,
+            looks,
             _lock: lock,
         }))
     }
@@ -182,6 +189,10 @@ impl Open {
         &self.backoff
     }
 
+    pub(crate) fn looks(&self) -> &Looks {
+        &self.looks
+    }
+
     pub(crate) fn work(&self) -> &Arc<Work> {
         &self.shared.work
     }
@@ -190,10 +201,19 @@ impl Open {
         Arc::clone(&self.labels)
     }
 
-    /// Notes a query, count or dump, unless there are too many.
-    pub(crate) fn begin_query(&self, operation: Operation) -> Result<Task> {
-        self.work()
-            .begin_query(operation, self.settings.max_queries)
+    /// Notes a query, count or dump, unless there are too many, and sees to it that what it reads is new
+    /// enough.
+    pub(crate) fn begin_query(&self, operation: Operation, limits: &CallLimits) -> Result<Task> {
+        let mut task = self
+            .work()
+            .begin_query(operation, self.settings.max_queries)?;
+        match self.keep_up(limits) {
+            Ok(()) => Ok(task),
+            Err(error) => {
+                task.end(Err(&error));
+                Err(error)
+            }
+        }
     }
 
     /// An instance for what has no limits of its own.

@@ -8,6 +8,7 @@ use crate::departed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::incarnation::Name;
 use crate::lenders::{self, Lenders};
+use crate::lock;
 use crate::open::Settings;
 use crate::opener;
 use crate::storage::{Storage, Store};
@@ -39,7 +40,7 @@ pub(crate) fn run(store: &dyn Store, name: &str, settings: &Settings) -> Result<
         }
         Err(error) => return Err(error),
     };
-    let lock = place.lock()?;
+    let lock = lock::take(place.as_ref(), settings.lock_wait)?;
     let before = place.size_bytes()?;
     let path = looked.place_path().unwrap_or_default();
     let is_first = match drop_index(store, &path, &place, settings) {
@@ -170,7 +171,7 @@ pub(crate) fn is_dropped(place: &Arc<dyn Storage>, settings: &Settings) -> bool 
 }
 
 /// The same for all that were dropped under a name. One whose last snapshot is damaged keeps its files.
-fn clear_earlier(looked: &Name<'_>, name: &str, settings: &Settings) -> Result<()> {
+pub(crate) fn clear_earlier(looked: &Name<'_>, name: &str, settings: &Settings) -> Result<()> {
     for place in looked.dropped_places()? {
         match clear(&place, name, settings) {
             Err(error)

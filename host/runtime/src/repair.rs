@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::incarnation::{self, Name};
 use crate::instance::parse_report;
 use crate::lenders;
+use crate::lock;
 use crate::open::Settings;
 use crate::opener;
 use crate::storage::{Storage, Store};
@@ -54,7 +55,7 @@ fn run_at(
     settings: &Settings,
     accept_loss: bool,
 ) -> Result<Value> {
-    let _lock = storage.lock()?;
+    let _lock = lock::take(storage.as_ref(), settings.lock_wait)?;
     let unfinished = storage.unfinished()?;
     let (report, is_written) =
         opener::ask(&storage, settings, |instance| instance.repair(accept_loss))

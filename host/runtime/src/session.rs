@@ -17,6 +17,8 @@ mod memory;
 mod memory_files;
 mod new_file;
 mod pages;
+mod pinned;
+mod settling;
 mod shared;
 mod source;
 mod step;

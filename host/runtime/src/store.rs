@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::branch::BranchReport;
+use crate::copy::CopyReport;
 use crate::error::{Error, Result};
 use crate::incarnation;
 use crate::storage::{self, DirectoryStore, MemoryStore};
@@ -108,7 +109,9 @@ impl Store {
         Self { backend }
     }
 
-    pub(crate) fn backend(&self) -> &dyn storage::Store {
+    /// What it lies on.
+    #[must_use]
+    pub fn backend(&self) -> &dyn storage::Store {
         self.backend.as_ref()
     }
 
@@ -144,6 +147,16 @@ impl Store {
     /// `io`, `corrupt`, `unsupported-version`.
     pub fn was_dropped(&self, name: &str) -> Result<bool> {
         incarnation::was_dropped(self.backend(), name)
+    }
+
+    /// Copies an index to another store under a name, while others may read and write it: opens it for
+    /// reading, with the options of the library, and calls [`Index::copy_to`](crate::Index::copy_to). Rows of
+    /// durability `none` that were not flushed are not in the copy.
+    ///
+    /// # Errors
+    /// `not-found`, and those of [`Index::copy_to`](crate::Index::copy_to).
+    pub fn copy_index(&self, name: &str, target: &Self, to: &str) -> Result<CopyReport> {
+        self.index(name).read_only()?.copy_to(target, to)
     }
 
     /// Drops an index with everything in it; see [`IndexBuilder::remove`](crate::IndexBuilder::remove).

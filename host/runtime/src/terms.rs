@@ -45,7 +45,7 @@ impl Terms {
             true => request.shares(self.threads),
             false => 1,
         };
-        let mut task = index.begin_query(Operation::Query)?;
+        let mut task = index.begin_query(Operation::Query, &self.limits())?;
         match index.pool().lease(self.limits()) {
             Ok(lease) => Cursor::start(index, lease, task, request, shares, delivery),
             Err(error) => {
@@ -57,7 +57,7 @@ impl Terms {
 
     /// The number of its rows.
     pub(crate) fn count(&self, index: &Handle, mut request: Request) -> Result<Counted> {
-        let mut task = index.begin_query(Operation::Count)?;
+        let mut task = index.begin_query(Operation::Count, &self.limits())?;
         let (limit, max_rows) = (request.limit(), self.max_rows);
         // One row too many is enough to know.
         let most = limit.unwrap_or(u64::MAX).min(max_rows.saturating_add(1));

@@ -48,6 +48,8 @@ pub enum Operation {
     Salvage,
     /// A copy into another store.
     Backup,
+    /// A copy that is compared with what was written.
+    Copy,
     /// A batch being written; only failures of it are told.
     Write,
 }
@@ -64,7 +66,7 @@ pub struct RunningWork {
     pub running_ms: u64,
     /// Rows returned so far, or written for a flush or merge.
     pub rows: u64,
-    /// Bytes read from the store so far, or written for a flush, merge or backup.
+    /// Bytes read from the store so far, or written for a flush, merge, backup or copy.
     pub bytes: u64,
 }
 

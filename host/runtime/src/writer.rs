@@ -16,11 +16,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Instance;
 use crate::pool::Pool;
 use crate::session::{CallLimits, Columns, Role, Shared};
+use crate::storage::LogForm;
 
 /// Most batches in one call of the engine, which copies their keys and series into its memory.
 const MAX_BATCHES: usize = 256;
 /// Most rows in one call, except that one batch is always taken.
 const MAX_ROWS: usize = 1 << 20;
+/// Most bytes that are written together where each commit is an object, except that one batch is always
+/// taken.
+const MAX_OBJECT_BYTES: usize = 16 << 20;
 /// Who waits in the queue and may give up looks this often whether to.
 const QUEUE_SLICE: Duration = Duration::from_millis(5);
 
@@ -65,6 +69,10 @@ impl Writer {
             return Err(error);
         }
         instance.session().set_role(Role::Introducer);
+        let group_bytes = match shared.storage.log_form() {
+            LogForm::Growing => usize::MAX,
+            LogForm::Whole => MAX_OBJECT_BYTES,
+        };
         Ok(Self {
             shared,
             pool,
@@ -74,11 +82,29 @@ impl Writer {
             }),
             queue: Queue::new(Limits {
                 items: MAX_BATCHES,
-                weight: MAX_ROWS,
-                weigh: |batch| batch.keys.len(),
+                weights: [MAX_ROWS, group_bytes],
+                weigh: |batch| [batch.keys.len(), bytes_of(batch)],
             }),
             congestion: Congestion::new(),
         })
+    }
+
+    /// Brings an index that is only read up to date, and publishes the view that comes of it; see
+    /// `index.refresh`.
+    pub(crate) fn refresh(&self, limits: &CallLimits, epochs: bool) -> Result<()> {
+        let opened = self.consult_within(limits, |instance| {
+            instance.session().set_role(Role::Opener);
+            let refreshed = instance.refresh(epochs);
+            instance.session().set_role(Role::Introducer);
+            let opened = refreshed?;
+            if opened.view.version != self.shared.views.newest_version() {
+                self.pool.try_out(&opened.view)?;
+            }
+            self.shared.publish(opened.view)?;
+            Ok(opened.damaged)
+        });
+        self.shared.damages.note_opening(&opened?);
+        Ok(())
     }
 
     /// Adds a batch, together with those of other callers. It is durable as it asked on return. A caller
@@ -204,6 +230,12 @@ impl Writer {
         }
         result
     }
+}
+
+/// Bytes of a batch in the log, about.
+fn bytes_of(batch: &Batch<Columns>) -> usize {
+    let bytes = batch.columns.size_bytes() + 16 * batch.keys.len() as u64;
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// A caller in the queue of writers.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use object_store::path::Path;
 
+use self::ahead::Ahead;
 use self::probe::Probe;
 use self::requests::{Answer, Requests};
 use self::threads::wait;
@@ -19,6 +20,7 @@ use crate::paths::{LOCK_NAME, check_index_name, check_place, is_incarnation};
 use crate::{Storage, Store};
 
 mod advice;
+mod ahead;
 mod answer;
 mod connection;
 mod counts;
@@ -36,6 +38,7 @@ mod service;
 mod tests;
 mod threads;
 mod upload;
+mod version;
 mod watch;
 
 pub use connection::address::{Address, Scheme};
@@ -117,8 +120,9 @@ impl BucketStore {
             .fold(self.prefix.clone(), |key, piece| key.join(piece))
     }
 
-    fn storage(&self, name: &str) -> BucketStorage {
+    fn storage(&self, name: &str, ahead: Arc<Ahead>) -> BucketStorage {
         BucketStorage {
+            ahead,
             requests: Arc::clone(&self.requests),
             watch: Arc::clone(&self.watch),
             probe: Arc::clone(&self.probe),
@@ -129,7 +133,15 @@ impl BucketStore {
     }
 
     fn told<T>(&self, answer: Answer<T>) -> Result<T> {
-        answer.map_err(|failure| Error::from(failure).at(&self.location))
+        answer.map_err(|failure| failure.of_store().at(&self.location))
+    }
+
+    /// What lies below the name of an index, and whether anything does.
+    fn look(&self, name: &str) -> Result<(Arc<Ahead>, bool)> {
+        let (requests, key) = (Arc::clone(&self.requests), self.key(name));
+        let looked = wait(async move { Ahead::look(&requests, &key).await });
+        self.told(looked)
+            .map(|(ahead, is_there)| (Arc::new(ahead), is_there))
     }
 
     fn is_there(&self, name: &str) -> Result<bool> {
@@ -174,14 +186,18 @@ impl Store for BucketStore {
 
     fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>> {
         check_place(name)?;
-        match create {
-            true => self.probe.check()?,
-            // One below another was made before it was named, and nobody can see that of an empty one.
-            false if name.contains('/') => {}
-            false if !self.is_there(name)? => return Err(self.absent(name)),
-            false => {}
+        if create {
+            self.probe.check()?;
         }
-        Ok(Arc::new(self.storage(name)))
+        // One below another was made before it was named, and nobody can see that of an empty one.
+        if name.contains('/') {
+            return Ok(Arc::new(self.storage(name, Arc::default())));
+        }
+        let (ahead, is_there) = self.look(name)?;
+        match is_there || create {
+            true => Ok(Arc::new(self.storage(name, ahead))),
+            false => Err(self.absent(name)),
+        }
     }
 
     fn remove_index(&self, name: &str) -> Result<()> {

@@ -30,7 +30,8 @@ pub use files::{
 pub use growing::{check_append_files, check_lock, check_size};
 pub use names::check_names;
 pub use objects::{
-    check_object_lists, check_object_races, check_object_swaps, check_objects, check_swap_races,
+    check_equal_objects, check_object_lists, check_object_races, check_object_swaps, check_objects,
+    check_swap_races,
 };
 pub use readers::{check_links, check_pins};
 pub use stores::check_store;
@@ -51,6 +52,7 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("removal", check_removal),
     ("moves", check_moves),
     ("objects", check_objects),
+    ("equal objects", check_equal_objects),
     ("object lists", check_object_lists),
     ("object swaps", check_object_swaps),
     ("object races", check_object_races),

@@ -40,7 +40,19 @@ pub use paths::{
 pub use sidx_log::Form as LogForm;
 
 /// Held while an index is written, or while a reader needs an epoch; dropping it gives that up.
-pub type Lock = Box<dyn Send + Sync>;
+pub type Lock = Box<dyn Held>;
+
+/// See [`Lock`].
+pub trait Held: Send + Sync {
+    /// Whether nobody can have taken it for given up by now. Where it must be renewed to be held, it may have
+    /// been when that failed, or its process slept, for as long as others wait for it.
+    fn is_held(&self) -> bool {
+        true
+    }
+}
+
+/// Nothing is held.
+impl Held for () {}
 
 /// Where indexes live: a directory, a bucket with a prefix, memory. It holds places by name; which of them
 /// are indexes, and which place an index is in, is told by what lies there and decided above.
@@ -111,6 +123,12 @@ pub trait Storage: Send + Sync {
     /// there is no such file.
     fn open(&self, path: &str) -> Result<Arc<dyn ReadFile>>;
 
+    /// As [`open`](Self::open) for several files, all of which are about to be read whole: at the same
+    /// time where each takes long. One answer for each, in order.
+    fn open_all(&self, paths: &[String]) -> Vec<Result<Arc<dyn ReadFile>>> {
+        paths.iter().map(|path| self.open(path)).collect()
+    }
+
     /// Names of files and directories directly below a directory, sorted; files under construction
     /// are not among them. Empty when it does not exist. That of a file is `conflict`, or empty.
     fn list(&self, path: &str) -> Result<Vec<String>>;
@@ -150,6 +168,13 @@ pub trait Storage: Send + Sync {
 
     /// Removes an object; succeeds when it does not exist. Durable on return.
     fn remove_object(&self, name: &str) -> Result<()>;
+
+    /// The place of an incarnation below this one, which is that of the name of an index, where that is
+    /// taken to be there without a look; none for where the [`Store`] has it.
+    fn below(&self, place: &str) -> Option<Arc<dyn Storage>> {
+        let _ = place;
+        None
+    }
 
     /// Whether files can grow here; always the same. Where they cannot, each commit of the log is a file of
     /// its own.

@@ -13,7 +13,7 @@ use super::paths::{
     check_index_name, check_move, check_object_name, check_object_prefix, check_object_size,
     check_path, check_place,
 };
-use super::{AppendFile, Lock, NewFile, ReadFile, Storage, Store};
+use super::{AppendFile, Held, Lock, NewFile, ReadFile, Storage, Store};
 use crate::error::{Error, Result};
 
 mod files;
@@ -375,6 +375,8 @@ impl Storage for MemoryStorage {
 
 struct MemoryLock(Arc<AtomicBool>);
 
+impl Held for MemoryLock {}
+
 impl Drop for MemoryLock {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
@@ -385,6 +387,8 @@ struct MemoryPin {
     pins: Arc<Pins>,
     epoch: u64,
 }
+
+impl Held for MemoryPin {}
 
 impl Drop for MemoryPin {
     fn drop(&mut self) {

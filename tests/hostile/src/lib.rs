@@ -94,6 +94,11 @@ impl Guest for Misbehaving {
         Component::open(mode).map(|opened| answers::opened(opened, deed))
     }
 
+    fn refresh(epochs: bool) -> Result<wit::Opened, wit::Error> {
+        let deed = deed("refresh")?;
+        Component::refresh(epochs).map(|opened| answers::opened(opened, deed))
+    }
+
     fn drop_index() -> Result<bool, wit::Error> {
         deed("drop-index")?;
         Component::drop_index()

@@ -241,7 +241,7 @@ fn changes(allowed: &mut Allowed) {
     let appended = log::append(&[b"header"], &[&empty], log::Durability::Os);
     allowed.refused("log append", appended);
     for position in [0, 1, u64::MAX >> 2, u64::MAX] {
-        allowed.refused("log drop-before", log::drop_before(position));
+        allowed.refused("log drop-before", log::drop_before(position, position));
     }
     allowed.refused("pin-epoch", limits::pin_epoch(u64::MAX));
     allowed.refused("release-lender", limits::release_lender("x"));
@@ -291,7 +291,7 @@ fn new_files(allowed: &mut Allowed) {
         "log append",
         log::append(&[b"x"], &[&empty], log::Durability::Os),
     );
-    allowed.refused("log drop-before", log::drop_before(u64::MAX));
+    allowed.refused("log drop-before", log::drop_before(u64::MAX, u64::MAX));
     for medium in [Durable, Memory] {
         allowed.refused("remove", files::remove("parts/0000000000000001", medium));
     }
@@ -390,7 +390,14 @@ fn reopen_log(allowed: &mut Allowed) {
 fn log_of_an_open_index(allowed: &mut Allowed) {
     let columns = absent_columns(0, 0);
     for position in [log::end().unwrap_or(0) + 1, u64::MAX >> 2, u64::MAX] {
-        allowed.refused("drop-before behind the end", log::drop_before(position));
+        allowed.refused(
+            "drop-before behind the end",
+            log::drop_before(position, position),
+        );
+        allowed.refused(
+            "drop-before behind the position",
+            log::drop_before(0, position),
+        );
     }
     let headers: [&[u8]; 2] = [b"x", b"y"];
     let two = log::append(&headers, &[&columns, &columns], log::Durability::Os);

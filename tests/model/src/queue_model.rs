@@ -17,8 +17,8 @@ type Seen = Arc<Mutex<Vec<Vec<u32>>>>;
 fn queue(items: usize) -> Arc<Queue<u32, Result<u32, ()>>> {
     Arc::new(Queue::new(Limits {
         items,
-        weight: 100,
-        weigh: |_| 1,
+        weights: [100, 100],
+        weigh: |_| [1, 1],
     }))
 }
 

@@ -50,7 +50,7 @@ fn explore(readers: usize, reads: usize, changes: u64, preemptions: Option<usize
     builder.preemption_bound = preemptions;
     builder.check(move || {
         let (views, parts) = (Views::new(), Arc::new(Parts::default()));
-        views.publish(view(1)).unwrap();
+        views.publish(view(1), None).unwrap();
         let readers: Vec<_> = (0..readers)
             .map(|_| {
                 let (views, parts) = (Arc::clone(&views), Arc::clone(&parts));
@@ -74,7 +74,7 @@ fn explore(readers: usize, reads: usize, changes: u64, preemptions: Option<usize
             parts.remove_dead(&views, &mut dead);
             dead.push(version - 1);
             parts.remove_dead(&views, &mut dead);
-            views.publish(view(version)).unwrap();
+            views.publish(view(version), None).unwrap();
         }
         readers
             .into_iter()

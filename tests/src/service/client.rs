@@ -188,6 +188,11 @@ impl ObjectStore for Client {
         if let Some(range) = &options.range {
             range.is_valid().map_err(generic)?;
         }
+        let is_suffix = matches!(options.range, Some(GetRange::Suffix(_)));
+        if is_suffix && self.shared.state.lock().quirks.refuses_suffixes {
+            let source = "ends of objects are not served".into();
+            return Err(Error::NotSupported { source });
+        }
         let kind = match options.head {
             true => Kind::Head,
             false => Kind::Get,

@@ -98,7 +98,8 @@ impl StdError for Cause {
 #[derive(Debug)]
 pub(super) struct RequestFailed {
     method: &'static str,
-    key: String,
+    /// What is asked of the bucket: a key, or a listing.
+    asked: String,
     cause: Cause,
 }
 
@@ -106,7 +107,10 @@ impl RequestFailed {
     pub(super) fn new(kind: Kind, key: &str, cause: Cause) -> Self {
         Self {
             method: kind.method(),
-            key: key.to_owned(),
+            asked: match kind {
+                Kind::List => format!("?list-type=2&prefix={key}"),
+                _ => format!("/{key}"),
+            },
             cause,
         }
     }
@@ -114,10 +118,14 @@ impl RequestFailed {
 
 impl fmt::Display for RequestFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, key, cause } = self;
+        let Self {
+            method,
+            asked,
+            cause,
+        } = self;
         write!(
             f,
-            "Error performing {method} https://service/bucket/{key} in 1ms - {cause}"
+            "Error performing {method} https://service/bucket{asked} in 1ms - {cause}"
         )
     }
 }

@@ -23,6 +23,8 @@ pub struct Quirks {
     /// The end of an upload that has ended before is answered as the first time, not with 404. S3 has been
     /// seen to do either.
     pub remembers_completed: bool,
+    /// Ends of objects are not served, as Azure does not.
+    pub refuses_suffixes: bool,
     /// Fewest bytes of every part but the last. S3 wants 5 MiB.
     pub smallest_part_bytes: usize,
     /// Most objects and prefixes of a page of a listing.
@@ -36,6 +38,7 @@ impl Default for Quirks {
             ignores_conditions: false,
             copies_overwrite: false,
             remembers_completed: false,
+            refuses_suffixes: false,
             smallest_part_bytes: 0,
             keys_per_page: 1_000,
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sidx_host::{Durability, Error, ErrorKind, Index, Retention, Store};
+use sidx_host::{Durability, Error, ErrorKind, Index, Retention, Staleness, Store};
 
 use super::brancher::{Brancher, Trouble};
 use super::cast::{Cast, LOOKS, keys, options, rows};
@@ -20,6 +20,8 @@ struct Opened {
     own: Vec<Ticket>,
     /// Which opening for writing it is.
     opening: Option<u64>,
+    /// It reads what is newest.
+    follows: bool,
     has_failed: bool,
     /// Whoever was taking the index over slept for longer than a reader waits, and was taken for dead: rows
     /// of the writer before, of which nobody was told that they are written, may be shown and go.
@@ -47,7 +49,7 @@ impl<'a> Actor<'a> {
     pub fn new(cast: &'a Cast, number: usize, part: &'a Part) -> Self {
         Self {
             cast,
-            me: Me::new(Arc::clone(&cast.stage), number),
+            me: Me::new(Arc::clone(&cast.stage), Arc::clone(&cast.pins), number),
             part,
             brancher: Brancher::new(cast, number, part),
             opened: None,
@@ -79,7 +81,8 @@ impl<'a> Actor<'a> {
     fn carry_out(&mut self, task: Task) -> Verdict {
         match task {
             Task::Create | Task::Open => self.open_writer(task),
-            Task::OpenReader => self.open_reader(),
+            Task::OpenReader => self.open_reader(Staleness::Opened),
+            Task::OpenFollower => self.open_reader(Staleness::Latest),
             Task::Write(count, durability) => self.write(count, durability),
             Task::Flush => self.change(task, |index| index.flush().map(drop)),
             Task::Merge => self.change(task, |index| index.merge().map(drop)),
@@ -184,6 +187,7 @@ impl<'a> Actor<'a> {
                     horizon,
                     own: Vec::new(),
                     opening: Some(opening),
+                    follows: false,
                     has_failed: false,
                     has_given_up: false,
                 });
@@ -202,11 +206,12 @@ impl<'a> Actor<'a> {
         self.me.stage().looks_of(self.me.number())
     }
 
-    fn open_reader(&mut self) -> Verdict {
+    fn open_reader(&mut self, staleness: Staleness) -> Verdict {
         self.leave()?;
         let mut horizon = self.cast.record().horizon();
         let looks = self.looks();
-        let opened = options(&self.store(true)).read_only();
+        let options = options(&self.store(true)).staleness(staleness);
+        let opened = options.read_only();
         self.cast.record().settle(&mut horizon);
         match opened {
             Ok(index) => {
@@ -216,6 +221,7 @@ impl<'a> Actor<'a> {
                     horizon,
                     own: Vec::new(),
                     opening: None,
+                    follows: staleness == Staleness::Latest,
                     has_failed: false,
                 });
                 Ok(())
@@ -302,16 +308,25 @@ impl<'a> Actor<'a> {
     }
 
     fn read(&mut self) -> Verdict {
-        let Some(opened) = &self.opened else {
+        let looks = self.looks();
+        let Some(opened) = &mut self.opened else {
             return Ok(());
         };
+        let mut fresh = self.cast.record().horizon_of_follower(&opened.horizon);
         let found = rows(&opened.index);
+        self.cast.record().settle(&mut fresh);
+        let stage = &self.cast.stage;
+        opened.has_given_up |= stage.looks_of(self.me.number()) - looks >= LOOKS;
         match found {
-            _ if self.is_dead() => Ok(()),
+            _ if stage.is_dead(self.me.number()) => Ok(()),
             Ok(found) => {
-                self.note(format!("sees {:?}", keys(&found)));
+                stage.note(self.me.number(), format!("sees {:?}", keys(&found)));
+                let horizon = match opened.follows {
+                    true => &fresh,
+                    false => &opened.horizon,
+                };
                 let mut record = self.cast.record();
-                record.judge(&opened.horizon, &opened.own, &found, !opened.has_given_up)
+                record.judge(horizon, &opened.own, &found, !opened.has_given_up)
             }
             Err(error) => self.judge_error("read", &error),
         }

@@ -43,7 +43,7 @@ impl<'a> Brancher<'a> {
     pub fn new(cast: &'a Cast, number: usize, part: &'a Part) -> Self {
         Self {
             cast,
-            me: Me::new(Arc::clone(&cast.stage), number),
+            me: Me::new(Arc::clone(&cast.stage), Arc::clone(&cast.pins), number),
             part,
             branch: None,
             count: 0,

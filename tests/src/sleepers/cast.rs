@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use sidx_host::{Engine, Index, IndexBuilder, Store};
+use sidx_host::{Engine, Index, IndexBuilder, Staleness, Store};
 
 use super::branches::Branches;
+use super::pins::Pins;
 use super::record::Record;
 use super::stage::Stage;
 use super::storage::{Me, SleepyStore};
@@ -21,6 +22,8 @@ pub struct Cast {
     pub store: Arc<dyn sidx_host::storage::Store>,
     /// Who has the turn.
     pub stage: Arc<Stage>,
+    /// What readers have pinned.
+    pub pins: Arc<Pins>,
     /// What was written, and shown.
     pub record: Mutex<Record>,
     /// What was branched.
@@ -57,6 +60,7 @@ pub fn options_of(store: &Store, name: &str) -> IndexBuilder {
         .index(name)
         .engine(Engine::Native)
         .page_cache_bytes(1 << 20)
+        .staleness(Staleness::Opened)
         .manual()
 }
 

@@ -131,7 +131,11 @@ fn random_opener(random: &mut SmallRng) -> Vec<Task> {
 fn random_reader(random: &mut SmallRng) -> Vec<Task> {
     let mut tasks = vec![Task::Pause];
     for _ in 0..random.random_range(1..5) {
-        tasks.extend([Task::OpenReader, Task::Read]);
+        tasks.push(match random.random_bool(0.5) {
+            true => Task::OpenReader,
+            false => Task::OpenFollower,
+        });
+        tasks.push(Task::Read);
         if random.random_bool(0.5) {
             tasks.extend([Task::Pause, Task::Read]);
         }

@@ -15,6 +15,7 @@ use super::actor::Actor;
 use super::cast::{Cast, keys, options, options_of, rows};
 use super::casting::{Locks, random_brancher, random_cast};
 use super::director::{Chance, Script, Until};
+use super::pins::Pins;
 use super::record::{Fate, Record};
 use super::stage::{Director, Stage};
 use super::storage::{Died, Me, SleepyStore};
@@ -117,7 +118,10 @@ pub fn play_random(seed: u64, locks: Locks) -> Played {
     cast.extend(random_brancher(&mut others, locks));
     let chance = Chance::new(random.random(), cast.len(), seed % 3 == 2);
     let bits = random.random();
-    let mut played = play(log, is_made, &cast, Box::new(chance), bits);
+    // Renewed pins, where nobody has locks that end with their process.
+    let renewed = locks == Locks::Some && seed % 4 == 1;
+    let patience = renewed.then_some(2 + seed / 4 % 40);
+    let mut played = play(log, is_made, &cast, Box::new(chance), (bits, patience));
     played
         .trace
         .insert_str(0, &format!("{log:?} log, made before: {is_made}\n"));
@@ -126,16 +130,29 @@ pub fn play_random(seed: u64, locks: Locks) -> Played {
 
 /// Plays a script on a new index; from the seed come the random bits of actors.
 pub fn play_script(log: Log, cast: &[Part], script: Vec<(usize, Until)>, seed: u64) -> Played {
-    play(log, true, cast, Box::new(Script::new(script)), seed)
+    play(log, true, cast, Box::new(Script::new(script)), (seed, None))
 }
 
-/// Plays a cast on an index that was made before, or is made by who comes first.
+/// The same where pins are given up that were not renewed for so many steps.
+pub fn play_script_with_pins(
+    log: Log,
+    cast: &[Part],
+    script: Vec<(usize, Until)>,
+    seed: u64,
+    patience: u64,
+) -> Played {
+    let script = Box::new(Script::new(script));
+    play(log, true, cast, script, (seed, Some(patience)))
+}
+
+/// Plays a cast on an index that was made before, or is made by who comes first, with random bits, and the
+/// steps after which pins that were not renewed are given up, if they are.
 pub fn play(
     log: Log,
     is_made: bool,
     parts: &[Part],
     director: Box<dyn Director>,
-    bits: u64,
+    (bits, patience): (u64, Option<u64>),
 ) -> Played {
     let store = log.store(bits);
     if is_made {
@@ -146,6 +163,7 @@ pub fn play(
     let cast = Cast {
         store,
         stage: Arc::new(Stage::new(names, director, bits)),
+        pins: Arc::new(Pins::given_up_after(patience)),
         record: Mutex::new(Record::default()),
         branches: Mutex::default(),
         may_be_missing: !is_made || parts.iter().any(|part| part.tasks.contains(&Task::Remove)),
@@ -179,7 +197,7 @@ fn alone(store: &Arc<dyn Backend>, bits: u64) -> Store {
     stage.start();
     Store::with_backend(Arc::new(SleepyStore {
         inner: Arc::clone(store),
-        me: Me::new(stage, 0),
+        me: Me::new(stage, Arc::default(), 0),
         takes_lock: false,
         forgets: false,
     }))

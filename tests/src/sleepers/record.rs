@@ -71,6 +71,25 @@ impl Horizon {
 }
 
 impl Record {
+    /// What holds for a query that begins now, of a reader that follows the writers and was opened at a
+    /// horizon. That rows or the index were dropped it need not see; nor an index that was made in the
+    /// place of a dropped one.
+    pub fn horizon_of_follower(&mut self, opened: &Horizon) -> Horizon {
+        let now = self.horizon();
+        let is_other = !self.removals.is_empty();
+        Horizon {
+            opening: Span {
+                begin: opened.opening.begin,
+                ..now.opening
+            },
+            acknowledged: match is_other {
+                true => opened.acknowledged.clone(),
+                false => now.acknowledged,
+            },
+            dropped: opened.dropped.clone(),
+        }
+    }
+
     fn tick(&mut self) -> Moment {
         self.now += 1;
         self.now

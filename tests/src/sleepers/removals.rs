@@ -53,6 +53,11 @@ pub struct Life {
 }
 
 impl Removals {
+    /// Whether none has begun.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// A drop begins. Returns which it is.
     pub fn begin(&mut self, now: Moment) -> usize {
         self.0.push(Removal {

@@ -10,6 +10,7 @@ use sidx_host::storage::log::LogForm;
 use sidx_host::storage::{AppendFile, Lock, MediumSpace, NewFile, ReadFile, Storage, Store};
 use sidx_host::{Error, ErrorKind, Result};
 
+use super::pins::Pins;
 use super::stage::{Fate, Stage, Verb};
 
 /// The content of the panic that ends the thread of an actor whose process dies.
@@ -19,13 +20,14 @@ pub struct Died;
 #[derive(Clone)]
 pub struct Me {
     stage: Arc<Stage>,
+    pins: Arc<Pins>,
     actor: usize,
 }
 
 impl Me {
     /// The actor of this number.
-    pub fn new(stage: Arc<Stage>, actor: usize) -> Self {
-        Self { stage, actor }
+    pub fn new(stage: Arc<Stage>, pins: Arc<Pins>, actor: usize) -> Self {
+        Self { stage, pins, actor }
     }
 
     /// Its stage.
@@ -60,7 +62,9 @@ impl Me {
         call: impl FnOnce() -> Result<T>,
         break_off: impl FnOnce(),
     ) -> Result<T> {
-        match self.stage.sleep(self.actor, verb, path) {
+        let fate = self.stage.sleep(self.actor, verb, path);
+        self.pins.renew(self.actor, self.stage.steps());
+        match fate {
             Fate::Lives => {
                 let result = call();
                 self.stage
@@ -273,12 +277,25 @@ impl Storage for Sleepy {
 
     fn pin(&self, epoch: u64) -> Result<Option<Lock>> {
         let name = format!("{epoch:x}");
-        self.me.call(Verb::Pin, &name, || self.inner.pin(epoch))
+        let (pins, actor) = (&self.me.pins, self.me.actor);
+        self.me.call(Verb::Pin, &name, || match pins.patience {
+            None => self.inner.pin(epoch),
+            Some(_) => Ok(Some(pins.take(
+                actor,
+                (self.inner.location(), epoch),
+                self.me.stage.steps(),
+            ))),
+        })
     }
 
     fn pinned_epochs(&self) -> Result<Vec<u64>> {
-        self.me
-            .call(Verb::Pinned, "", || self.inner.pinned_epochs())
+        let pins = &self.me.pins;
+        self.me.call(Verb::Pinned, "", || match pins.patience {
+            None => self.inner.pinned_epochs(),
+            Some(patience) => {
+                Ok(pins.held(&self.inner.location(), self.me.stage.steps(), patience))
+            }
+        })
     }
 
     fn local_path(&self, path: &str) -> Option<PathBuf> {

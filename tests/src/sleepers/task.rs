@@ -12,6 +12,8 @@ pub enum Task {
     Open,
     /// Opens for reading.
     OpenReader,
+    /// The same, and each reading sees what was acknowledged before it.
+    OpenFollower,
     /// Writes a batch of so many rows.
     Write(i64, Durability),
     /// Flushes.
@@ -86,6 +88,7 @@ impl Task {
             Self::Create
                 | Self::Open
                 | Self::OpenReader
+                | Self::OpenFollower
                 | Self::Repair
                 | Self::Remove
                 | Self::Lose

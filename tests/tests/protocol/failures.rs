@@ -129,7 +129,7 @@ fn sweep(
             ];
             let is_made = cast[BEFORE].tasks.first() != Some(&Task::Create);
             let script = Box::new(Script::new(script(lines)));
-            let played = play(log, is_made, cast, script, nth);
+            let played = play(log, is_made, cast, script, (nth, None));
             let what =
                 format!("{what}, {log:?} log, call {nth} and in all {lasts} fail: {failure:?}");
             let played = played.expect(&what);

@@ -4,7 +4,7 @@ use sidx_tests::sleepers::director::Until;
 use sidx_tests::sleepers::play::Log;
 use sidx_tests::sleepers::task::{Part, Task};
 
-use crate::{WRITE, WRITE_SYNC, part, sweep};
+use crate::{WRITE, WRITE_SYNC, part, sweep, sweep_with_pins};
 
 const WRITER: usize = 0;
 const READER: usize = 1;
@@ -96,6 +96,92 @@ fn a_reader_looks_between_an_append_and_its_acknowledgement() {
                 ]
             },
         );
+    }
+}
+
+fn follower() -> Part {
+    let tasks = [
+        Task::OpenFollower,
+        Task::Read,
+        Task::Pause,
+        Task::Read,
+        Task::Read,
+        Task::Pause,
+        Task::Read,
+    ];
+    part("reader", &tasks)
+}
+
+/// It must have seen what was acknowledged when it asks, and what it has shown must stay.
+#[test]
+fn a_follower_looks_between_an_append_and_its_acknowledgement() {
+    for log in Log::ALL {
+        let cast = [writer(), follower(), cleaner("other")];
+        sweep("a follower", log, &cast, WRITER, 1, |at| {
+            vec![
+                (READER, Until::pause()),
+                (WRITER, Until::step(at)),
+                (READER, Until::pause()),
+                (WRITER, Until::End),
+                (READER, Until::End),
+            ]
+        });
+        sweep("a follower, and others", log, &cast, WRITER, 1, |at| {
+            vec![
+                (READER, Until::pause()),
+                (WRITER, Until::step(at)),
+                (OTHER, Until::pause()),
+                (READER, Until::pause()),
+                (WRITER, Until::Death),
+                (OTHER, Until::End),
+                (READER, Until::End),
+            ]
+        });
+    }
+}
+
+#[test]
+fn a_follower_sleeps_before_each_of_its_steps_while_the_log_is_cleaned() {
+    for log in Log::ALL {
+        let cast = [cleaner("cleaner"), follower(), cleaner("other")];
+        sweep("a follower", log, &cast, READER, 1, |at| {
+            vec![
+                (WRITER, Until::pause()),
+                (READER, Until::step(at)),
+                (WRITER, Until::End),
+                (OTHER, Until::pause()),
+                (READER, Until::pause()),
+                (OTHER, Until::End),
+            ]
+        });
+    }
+}
+
+/// Where pins are renewed and a reader sleeps for longer than they last, it is told that what it read is
+/// gone, or reads the right rows; never damage.
+#[test]
+fn a_reader_sleeps_past_the_time_of_its_pin() {
+    let tasks = [
+        Task::OpenReader,
+        Task::Read,
+        Task::Pause,
+        Task::Read,
+        Task::Verify,
+        Task::Read,
+    ];
+    for reader in [part("reader", &tasks), follower()] {
+        for patience in [1, 5, 20] {
+            let cast = [cleaner("cleaner"), reader.clone(), cleaner("other")];
+            sweep_with_pins("a reader", &cast, READER, patience, |at| {
+                vec![
+                    (WRITER, Until::pause()),
+                    (READER, Until::step(at)),
+                    (WRITER, Until::End),
+                    (READER, Until::pause()),
+                    (OTHER, Until::End),
+                ]
+            });
+        }
     }
 }
 

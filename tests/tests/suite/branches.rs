@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use sidx_host::{Durability, ErrorKind, Index, IndexBuilder, Retention, Store};
+use sidx_host::{Durability, Engine, ErrorKind, Index, IndexBuilder, Retention, Staleness, Store};
 use sidx_tests::model::Row;
 use sidx_tests::subject::{NAME, Subject, batch, keys_of, on_all_forms, on_both_engines, tree};
 
@@ -17,6 +17,7 @@ fn rows(keys: std::ops::Range<i64>) -> Vec<Row> {
 fn options(subject: &Subject, name: &str) -> IndexBuilder {
     { subject.store().index(name) }
         .engine(subject.engine())
+        .staleness(Staleness::Opened)
         .manual()
 }
 
@@ -243,16 +244,32 @@ fn a_copy_of_a_branch_is_whole_by_itself() {
         let report = branch.backup(&target, "copy").unwrap();
         assert_eq!(report.missing_files, 0);
         branch.backup(subject.store(), "beside").unwrap();
+        branch.copy_to(&target, "compared").unwrap();
         drop(branch);
         subject.leave();
         options(&subject, BRANCH).remove().unwrap();
         options(&subject, NAME).remove().unwrap();
         check_closed(&subject, "beside", 0..30);
-        let copy = target.index("copy").engine(subject.engine()).manual();
-        check(&copy.open().unwrap(), 0..30);
+        for name in ["copy", "compared"] {
+            let copy = target.index(name).engine(subject.engine()).manual();
+            check(&copy.open().unwrap(), 0..30);
+        }
         // Nothing stands in the way of that one.
         options(&subject, "beside").remove().unwrap();
     });
+}
+
+/// What a branch pins are parts: it has a log of its own.
+#[test]
+fn a_branch_keeps_nothing_of_the_log() {
+    let subject = Subject::create_in_bucket(Engine::Native);
+    fill(&subject);
+    make(&subject, NAME, BRANCH);
+    (25..40).for_each(|key| write_part(subject.index(), key..key + 1));
+    let place = subject.store().backend().open_index(NAME, false).unwrap();
+    let log = place.list("log").unwrap();
+    assert!(log.len() < 5, "{log:?}");
+    check_closed(&subject, BRANCH, 0..25);
 }
 
 #[test]
@@ -427,18 +444,17 @@ fn pins_of_a_branch_that_never_came_to_be_keep_nobody_from_a_drop() {
         // As if it had died before its first snapshot.
         let pin = fs::read_dir(subject.path()).unwrap();
         let pin = pin.map(|entry| entry.unwrap().path());
-        let mut pins = pin.filter(|path| path.extension().is_some_and(|it| it == "branch"));
-        let pin = pins.next().unwrap();
+        let mut found = pin.filter(|path| path.extension().is_some_and(|it| it == "branch"));
+        let pin = found.next().unwrap();
         options(&subject, BRANCH).remove().unwrap();
         assert!(!pin.exists());
         let name = pin.file_name().unwrap().to_str().unwrap();
-        let digit = if name.contains("%2F00000001-0") {
-            '1'
-        } else {
-            '0'
-        };
+        let digit = usize::from(name.contains("%2F00000001-0"));
         let at = name.find("%2F00000001-").unwrap() + 12;
         let other = format!("{}{digit}{}", &name[..at], &name[at + 1..]);
+        fs::write(subject.path().join(&other), "x").unwrap();
+        options(&subject, NAME).collect_garbage().unwrap();
+        assert_eq!(pins(&subject, NAME), 0);
         fs::write(subject.path().join(other), "x").unwrap();
         options(&subject, NAME).remove().unwrap();
         assert!(subject.store().index_names().unwrap().is_empty());
@@ -448,7 +464,7 @@ fn pins_of_a_branch_that_never_came_to_be_keep_nobody_from_a_drop() {
 /// Rows that died before are dead in the branch, and each lets rows die for itself.
 #[test]
 fn dead_rows_are_shared_and_rows_die_for_one_only() {
-    let store: fn() -> Subject = || Subject::create_with_latest(sidx_host::Engine::Native);
+    let store: fn() -> Subject = || Subject::create_with_latest(Engine::Native);
     let mut subject = store();
     let row = |key, payload: &str| Row::new(1, key, payload).tag("n", "a tag of some length");
     subject.write_part(&[row(1, "a"), row(2, "b"), row(3, "c")]);

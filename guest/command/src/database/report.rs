@@ -57,6 +57,23 @@ pub struct BackupReport {
     pub missing_files: u64,
 }
 
+/// What a copy that was compared holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CopyReport {
+    /// It was there whole, and nothing was done; all else is 0 then.
+    pub already_there: bool,
+    /// Part files in the copy.
+    pub files: u64,
+    /// Those of them that an interrupted copy had brought.
+    pub kept_files: u64,
+    /// Their bytes.
+    pub kept_bytes: u64,
+    /// Bytes that were copied now.
+    pub copied_bytes: u64,
+    /// Writes that are in no part file yet.
+    pub log_entries: u64,
+}
+
 /// What a branch began with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BranchReport {

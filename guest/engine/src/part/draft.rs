@@ -6,7 +6,6 @@ use super::manifest::{FileEntry, Manifest};
 use super::name::PartName;
 use crate::error::{Error, Result};
 use crate::host::{Codec, Form, Host, Medium};
-use crate::seal::{NUMBERS, seal};
 
 /// A part under construction in the store. Dropping it leaves at most files that no snapshot names.
 pub(super) struct Draft<'h, H: Host> {
@@ -75,9 +74,7 @@ impl<'h, H: Host> Draft<'h, H> {
     ) -> Result<Manifest> {
         let host = self.host;
         let manifest = describe(self.sections);
-        let has_number = manifest.tags.iter().any(|tag| tag.number > 0);
-        let requires: &[&str] = if has_number { &[NUMBERS] } else { &[] };
-        let bytes = seal(&manifest, requires)?;
+        let bytes = manifest.sealed()?;
         match self.file {
             None => {
                 let length = u32::try_from(bytes.len()).map_err(|_| {

@@ -33,8 +33,16 @@ pub(super) fn append<H: Host>(
     host: &H,
     file: &H::NewFile,
     kind: Kind,
-    mut metadata: Vec<u8>,
+    metadata: Vec<u8>,
 ) -> Result<()> {
+    let end = end(kind, metadata)?;
+    // At most a footer more than the most bytes of metadata.
+    host.append(file, &end, &[end.len() as u32], Codec::None)?;
+    Ok(())
+}
+
+/// Metadata with the footer behind it.
+pub(super) fn end(kind: Kind, mut metadata: Vec<u8>) -> Result<Vec<u8>> {
     let length = u32::try_from(metadata.len()).ok();
     let length = length
         .filter(|length| *length <= METADATA_BYTES_MAX)
@@ -42,8 +50,7 @@ pub(super) fn append<H: Host>(
     metadata.extend_from_slice(&length.to_le_bytes());
     metadata.extend_from_slice(kind.code());
     metadata.extend_from_slice(FILE_MAGIC);
-    host.append(file, &metadata, &[length + FOOTER_BYTES], Codec::None)?;
-    Ok(())
+    Ok(metadata)
 }
 
 /// Reads the metadata at the end of a file, and the size of the file. One read of `expected_bytes`, and
@@ -74,8 +81,8 @@ pub(super) fn read<H: Host>(
     ))
 }
 
-/// What the footer at the end of some bytes says.
-fn metadata_length(bytes: &[u8], wanted: Kind) -> Result<u32> {
+/// How many bytes of metadata are before the footer at the end of some bytes.
+pub(super) fn metadata_length(bytes: &[u8], wanted: Kind) -> Result<u32> {
     let no_part = || {
         let name = String::from_utf8_lossy(wanted.code());
         Error::corrupt(format!("it does not end as a file of kind {name:?} does"))

@@ -253,6 +253,12 @@ impl<H: Host> PartList<H> {
         }
     }
 
+    /// The part with a name that lies in the store.
+    pub(crate) fn stored(&self, name: PartName) -> Option<&Arc<Part<H>>> {
+        let is_it = |part: &&Arc<Part<H>>| part.name() == name && part.medium() == Medium::Durable;
+        self.parts.iter().find(is_it)
+    }
+
     /// The part with a number.
     pub(crate) fn part(&self, number: u64) -> Option<&Arc<Part<H>>> {
         self.parts.iter().find(|part| part.number() == number)

@@ -10,7 +10,7 @@ use super::name::PartName;
 use super::summary::Summary;
 use crate::error::{Error, Result};
 use crate::host::{Chunk, Form, Host, Medium};
-use crate::seal::unseal;
+use crate::seal::{NUMBERS, seal, unseal};
 use serde::{Deserialize, Serialize};
 use sidx_columns::ColumnType;
 use std::collections::{BTreeMap, BTreeSet};
@@ -208,12 +208,19 @@ impl Manifest {
         };
         host.close_file(file);
         let (size, bytes) = bytes?;
-        let mut manifest: Self = unseal(&bytes, &path)?;
+        Self::parse(name, &bytes, size)
+    }
+
+    /// What the bytes of the manifest of a part say. `file_bytes` is the size of the file that it ends, where
+    /// the part is one.
+    pub(super) fn parse(name: PartName, bytes: &[u8], file_bytes: Option<u64>) -> Result<Self> {
+        let path = Self::path(name);
+        let mut manifest: Self = unseal(bytes, &path)?;
         let labels = std::mem::take(&mut manifest.labels);
         if !labels.is_empty() {
             manifest.facets.insert(ORDERED.to_owned(), labels);
         }
-        if let Some(size) = size {
+        if let Some(size) = file_bytes {
             let metadata = bytes.len() as u64 + u64::from(footer::FOOTER_BYTES);
             let sections = manifest.size_bytes();
             if sections.checked_add(metadata) != Some(size) {
@@ -226,6 +233,13 @@ impl Manifest {
             .check(name)
             .map_err(|reason| Error::corrupt(format!("{path}: {reason}")))?;
         Ok(manifest)
+    }
+
+    /// The manifest as it is stored, with the features that whoever reads it must know.
+    pub(super) fn sealed(&self) -> Result<Vec<u8>> {
+        let has_number = self.tags.iter().any(|tag| tag.number > 0);
+        let requires: &[&str] = if has_number { &[NUMBERS] } else { &[] };
+        seal(self, requires)
     }
 
     /// What is wrong with it as the manifest of a part.

@@ -84,7 +84,8 @@ fn claim_damaged<H: Host>(host: &H, before: &Snapshot, term: Term) -> Result<Opt
         if !is_newest(host, claim.epoch)? {
             return Ok(false);
         }
-        host.drop_log_before(host.log_end()?)?;
+        let end = host.log_end()?;
+        host.drop_log_before(end, end)?;
         Ok(true)
     };
     match end() {
@@ -187,7 +188,7 @@ pub(crate) fn clear<H: Host>(host: &H) -> Result<bool> {
     Superseded::default().remove_before(host, last.epoch, &last.fences)?;
     // Asked after the snapshots are gone, so that nobody can begin with one meanwhile.
     let readers = host.find_readers()?;
-    if readers.epochs.iter().any(|epoch| *epoch < last.epoch) {
+    if readers.need_before(last.epoch) {
         return Ok(false);
     }
     // Before anything that needs room.
@@ -197,7 +198,11 @@ pub(crate) fn clear<H: Host>(host: &H) -> Result<bool> {
     // Its seals stay, for the same reason as fences do. What is damaged of it goes to the quarantine first.
     let term = takeover::next_term(host, &last)?;
     let salvaged = host.salvage_log(None, Some(term));
-    match salvaged.and_then(|_| host.drop_log_before(host.log_end()?)) {
+    let end = |_| {
+        host.log_end()
+            .and_then(|end| host.drop_log_before(end, end))
+    };
+    match salvaged.and_then(end) {
         // Another one clears it too, or did.
         Err(error) if is_overtaken(&error) => {}
         given_up => given_up?,

@@ -44,8 +44,8 @@ impl GarbagePart {
     /// Whether some reader may read it, or may begin to.
     fn is_needed(&self, readers: &Readers, first_epoch: u64) -> bool {
         let named = self.since..self.epoch;
-        let is_pinned = readers.epochs.iter().any(|epoch| named.contains(epoch));
-        let by_epoch = is_pinned || self.epoch > first_epoch;
+        let is_pinned = readers.pinned().any(|epoch| named.contains(&epoch));
+        let by_epoch = is_pinned || self.epoch > first_epoch || self.version > readers.settled;
         self.version > readers.version || (self.medium == Medium::Durable && by_epoch)
     }
 }
@@ -176,20 +176,40 @@ impl Garbage {
         }
     }
 
-    /// Removes the parts that nobody can need. Those that cannot be removed are tried again next time. Files
-    /// that are borrowed stay where they are, and are forgotten.
-    pub(crate) fn remove<H: Host>(&mut self, host: &H, fences: &Fences, borrowed: &mut Borrowed) {
-        let Some(newest) = self.parts.iter().map(|part| part.epoch).max() else {
+    /// Takes over what lies in memory of another one, and leaves the rest.
+    pub(crate) fn take_memory(&mut self, other: &mut Self) {
+        let taken = other
+            .parts
+            .extract_if(.., |part| part.medium == Medium::Memory);
+        self.parts.extend(taken);
+    }
+
+    /// Removes what lies in memory and nobody can need; the rest is the writer's.
+    pub(crate) fn remove_memory<H: Host>(&mut self, host: &H) {
+        let Ok(Readers { version, .. }) = host.find_readers() else {
             return;
         };
+        self.parts.retain(|part| {
+            let go = || host.remove_files(&part.name.path(part.medium), part.medium);
+            part.medium == Medium::Durable || part.version > version || go().is_err()
+        });
+    }
+
+    /// Removes the parts that nobody can need. Those that cannot be removed are tried again next time. Files
+    /// that are borrowed stay where they are, and are forgotten. Returns who reads, if that had to be asked.
+    pub(crate) fn remove<H: Host>(
+        &mut self,
+        host: &H,
+        fences: &Fences,
+        borrowed: &mut Borrowed,
+    ) -> Option<Readers> {
+        let newest = self.parts.iter().map(|part| part.epoch).max()?;
         if newest > self.first_epoch {
             self.forget_snapshots(host, newest, fences);
         }
         // Asked after the snapshots are gone: who begins later finds them missing. Who cannot be asked
         // may be reading.
-        let Ok(readers) = host.find_readers() else {
-            return;
-        };
+        let readers = host.find_readers().ok()?;
         let first_epoch = self.first_epoch;
         let mut given_back = Vec::new();
         self.parts.retain(|part| {
@@ -205,6 +225,7 @@ impl Garbage {
             part.is_needed(&readers, first_epoch) || go().is_err()
         });
         borrowed.forget(&given_back);
+        Some(readers)
     }
 }
 
@@ -214,6 +235,13 @@ mod tests {
 
     /// Whether a part that epochs 2 to 4 and versions up to 9 have stays for readers.
     fn is_needed(medium: Medium, version: u64, epochs: &[u64]) -> bool {
+        let of_readers = is_needed_by(medium, version, (epochs, &[]));
+        assert_eq!(of_readers, is_needed_by(medium, version, (&[], epochs)));
+        of_readers
+    }
+
+    /// The same for readers and branches.
+    fn is_needed_by(medium: Medium, version: u64, (epochs, branches): (&[u64], &[u64])) -> bool {
         let part = GarbagePart {
             name: StoredName::Part(PartName::in_memory(1)),
             medium,
@@ -223,12 +251,17 @@ mod tests {
             memory_bytes: 0,
             damaged: None,
         };
-        let epochs = epochs.to_vec();
-        part.is_needed(&Readers { version, epochs }, 5)
+        let readers = Readers {
+            version,
+            settled: u64::MAX,
+            epochs: epochs.to_vec(),
+            branches: branches.to_vec(),
+        };
+        part.is_needed(&readers, 5)
     }
 
     #[test]
-    fn a_part_stays_for_readers_of_versions_and_epochs_that_name_it() {
+    fn a_part_stays_for_readers_of_versions_and_for_readers_and_branches_of_epochs_that_name_it() {
         assert!(is_needed(Medium::Durable, 9, &[]));
         assert!(!is_needed(Medium::Durable, 10, &[]));
         for epoch in [2, 3, 4] {
@@ -255,11 +288,16 @@ mod tests {
             memory_bytes: 0,
             damaged: None,
         };
-        let nobody = Readers {
+        let nobody = |settled| Readers {
             version: u64::MAX,
+            settled,
             epochs: Vec::new(),
+            branches: Vec::new(),
         };
-        assert!(part.is_needed(&nobody, 4));
-        assert!(!part.is_needed(&nobody, 5));
+        assert!(part.is_needed(&nobody(u64::MAX), 4));
+        assert!(!part.is_needed(&nobody(u64::MAX), 5));
+        // It has only just left the list.
+        assert!(part.is_needed(&nobody(9), 5));
+        assert!(!part.is_needed(&nobody(10), 5));
     }
 }

@@ -5,7 +5,9 @@ mod carried;
 mod counters;
 mod damaged;
 mod deaths;
+mod following;
 mod intake;
+mod keeping;
 mod next;
 mod publish;
 mod saved;
@@ -56,6 +58,10 @@ pub(crate) struct Introducer<H: Host> {
     next_job: u64,
     /// Log position that the durable parts have absorbed.
     log_position: u64,
+    /// The same as of each epoch that may be read, as far as that is known.
+    positions: BTreeMap<u64, u64>,
+    /// Entries before this position were given up.
+    given_up: u64,
     /// Log position after the last entry of each memory part.
     log_ends: BTreeMap<u64, u64>,
     /// Jobs that were planned and neither introduced nor abandoned.
@@ -103,6 +109,8 @@ impl<H: Host> Introducer<H> {
             next_part: snapshot.next_part,
             next_job: 1,
             log_position: snapshot.log_position,
+            positions: BTreeMap::from([(snapshot.epoch, snapshot.log_position)]),
+            given_up: 0,
             log_ends: BTreeMap::new(),
             jobs: BTreeMap::new(),
             damaged: BTreeSet::new(),
@@ -208,7 +216,7 @@ impl<H: Host> Introducer<H> {
     /// Plans to fold all memory parts into one file part.
     pub(crate) fn plan_flush(&mut self, host: &H, live: &PartList<H>) -> Result<Option<Job>> {
         self.check_alive()?;
-        self.remove_obsolete(host);
+        self.remove_obsolete(host, live);
         let range = self.free_tail(live, Medium::Memory);
         let earlier = live.parts.iter().take(range.start);
         // While an older flush is under way the younger rows wait: the log is given up in order.
@@ -227,7 +235,7 @@ impl<H: Host> Introducer<H> {
         choice: Choice,
     ) -> Result<Option<Job>> {
         self.check_alive()?;
-        self.remove_obsolete(host);
+        self.remove_obsolete(host, live);
         let mut stretches = self.stretches(live).into_iter();
         let range = match choice {
             Choice::All => stretches.find(|stretch| stretch.len() > 1),
@@ -254,7 +262,7 @@ impl<H: Host> Introducer<H> {
         steps: &[RetentionStep],
     ) -> Result<Option<Job>> {
         self.check_alive()?;
-        self.remove_obsolete(host);
+        self.remove_obsolete(host, live);
         let Some(plan) = retention::plan(host, live, rule, steps, |part| self.is_busy(part))?
         else {
             return Ok(None);
@@ -346,7 +354,7 @@ impl<H: Host> Introducer<H> {
         }
         self.put_in_place(live, next, epoch);
         self.clean(&**host, live);
-        self.remove_obsolete(&**host);
+        self.remove_obsolete(&**host, live);
         Ok(())
     }
 
@@ -354,7 +362,9 @@ impl<H: Host> Introducer<H> {
     /// goes with the next epoch or opening.
     pub(crate) fn clean(&mut self, host: &H, live: &PartList<H>) {
         self.clean_parts(host, live);
-        let _ = host.drop_log_before(self.log_position);
+        if self.must_look {
+            let _ = host.drop_log_before(self.log_position, self.log_position);
+        }
     }
 
     /// As [`clean`](Self::clean), but leaves the log.
@@ -400,15 +410,6 @@ impl<H: Host> Introducer<H> {
             unreadable: Vec::new(),
             ..PartList::clone(live)
         });
-    }
-
-    /// Removes parts that left the list and that no reader can need. Who was taken over, or has not taken
-    /// over, removes nothing.
-    pub(crate) fn remove_obsolete(&mut self, host: &H) {
-        if self.poisoned.is_none() && !self.is_pending {
-            self.garbage.remove(host, &self.fences, &mut self.borrowed);
-            self.borrowed.let_go(host);
-        }
     }
 
     /// Whether a part left the list, and waits for readers.

@@ -9,6 +9,7 @@ use crate::part::facet::Facets;
 use crate::part::layout::MEMORY_PARTS;
 use crate::part::loss::Quarantined;
 use crate::part::manifest::Manifest;
+use crate::part::name::StoredName;
 use crate::parts::introducer::Introducer;
 use crate::parts::quarantine;
 use crate::parts::replay::{self, given_up};
@@ -65,11 +66,17 @@ fn open_to_write<H: Host>(host: &Arc<H>, facets: &Facets<H>) -> Result<Recovered
 
 /// Nothing is changed, and nothing removed.
 fn open_pending<H: Host>(host: &Arc<H>, facets: &Facets<H>) -> Result<Recovered<H>> {
-    forget_replayed(&**host)?;
-    open_newest(host, facets, true, |snapshot| {
-        let term = takeover::pending_term(&**host, snapshot)?;
-        Ok(Introducer::pending(snapshot, term))
-    })
+    forget_replayed(&**host, 0)?;
+    open_newest(
+        host,
+        &PartList::empty(facets.clone()),
+        true,
+        0,
+        |snapshot| {
+            let term = takeover::pending_term(&**host, snapshot)?;
+            Ok(Introducer::pending(snapshot, term))
+        },
+    )
 }
 
 /// What a crash left is removed, what has no manifest is set aside, the log is replayed.
@@ -81,7 +88,7 @@ fn recover<H: Host>(host: &Arc<H>, facets: &Facets<H>, claim: &Claim) -> Result<
         parts,
         lost,
         damaged,
-    } = open_parts(host, snapshot, true)?;
+    } = open_parts(host, snapshot, true, &PartList::empty(facets.clone()))?;
     let mut live = first_list(host, facets, snapshot, introducer.term(), parts, Vec::new());
     if !lost.is_empty() {
         let all = [live.quarantined.clone(), lost].concat();
@@ -90,7 +97,7 @@ fn recover<H: Host>(host: &Arc<H>, facets: &Facets<H>, claim: &Claim) -> Result<
     // Before anything is removed: a crash may have kept the damaged parts from being moved, or a reader in
     // another process that still reads them where they are.
     let readers = host.find_readers()?;
-    match readers.epochs.iter().any(|epoch| *epoch < live.epoch) {
+    match readers.need_before(live.epoch) {
         true => introducer.inherit_damaged(&**host, &live)?,
         false => quarantine::set_aside(&**host, &live.quarantined)?,
     }
@@ -98,7 +105,7 @@ fn recover<H: Host>(host: &Arc<H>, facets: &Facets<H>, claim: &Claim) -> Result<
     introducer.remove_unnamed(&**host, &live)?;
     // A power loss may have taken entries that were only handed to the operating system but whose
     // rows a flush has made durable: the log must go on behind the snapshot's position, never below.
-    host.drop_log_before(introducer.log_position())?;
+    introducer.give_up_log(&**host, live.epoch, &readers)?;
     introducer.place_again(host, &mut live)?;
     replay::run(host, &mut introducer, &mut live, true)?;
     Ok(Recovered {
@@ -112,34 +119,42 @@ fn recover<H: Host>(host: &Arc<H>, facets: &Facets<H>, claim: &Claim) -> Result<
 /// the pin is set and the snapshot is still there, its parts stay; the log may still move on, and then
 /// there is a newer snapshot to begin with.
 fn open_to_read<H: Host>(host: &Arc<H>, facets: &Facets<H>) -> Result<Recovered<H>> {
-    open_newest(host, facets, false, |snapshot| {
+    open_again(host, &PartList::empty(facets.clone()), 0)
+}
+
+/// The same for who reads a list already: parts that it has are not opened anew, and what is replayed gets
+/// numbers that nothing in memory had, as it may still be read.
+pub(crate) fn open_again<H: Host>(
+    host: &Arc<H>,
+    known: &PartList<H>,
+    first_number: u64,
+) -> Result<Recovered<H>> {
+    open_newest(host, known, false, first_number, |snapshot| {
         host.pin_epoch(snapshot.epoch)?;
-        Ok(Introducer::new(snapshot))
+        Ok(Introducer::new(snapshot).numbering_from(first_number))
     })
 }
 
 fn open_newest<H: Host>(
     host: &Arc<H>,
-    facets: &Facets<H>,
+    known: &PartList<H>,
     to_write: bool,
+    first_number: u64,
     begin: impl Fn(&Snapshot) -> Result<Introducer<H>>,
 ) -> Result<Recovered<H>> {
     let (mut attempt, mut failures) = (1, 0);
     loop {
         if attempt > 1 {
-            forget_replayed(&**host)?;
+            forget_replayed(&**host, first_number)?;
         }
         let snapshot = Snapshot::current(&**host)?;
         let introducer = begin(&snapshot)?;
+        // Looked for once, at the end: a snapshot that is the newest then was so since it was pinned.
         let is_newest = || is_newest(&**host, snapshot.epoch);
-        if !is_newest()? && attempt < READ_ATTEMPTS {
-            attempt += 1;
-            continue;
-        }
         let recovered = host
             .open_log(snapshot.log_position, snapshot.awaited())
             .map_err(given_up)
-            .and_then(|()| read_snapshot(host, facets, &snapshot, introducer, to_write));
+            .and_then(|()| read_snapshot(host, known, &snapshot, introducer, to_write));
         let is_whole = recovered
             .as_ref()
             .is_ok_and(|found| found.damaged.is_empty());
@@ -152,9 +167,12 @@ fn open_newest<H: Host>(
     }
 }
 
-/// Removes what an attempt before has made of the log.
-fn forget_replayed<H: Host>(host: &H) -> Result<()> {
+/// Removes what an attempt before has made of the log, which has numbers from one on.
+pub(crate) fn forget_replayed<H: Host>(host: &H, first_number: u64) -> Result<()> {
     for name in host.list_files(MEMORY_PARTS, Medium::Memory)? {
+        if StoredName::parse(&name).is_some_and(|name| name.number() < first_number) {
+            continue;
+        }
         host.remove_files(&format!("{MEMORY_PARTS}/{name}"), Medium::Memory)?;
     }
     Ok(())
@@ -162,7 +180,7 @@ fn forget_replayed<H: Host>(host: &H) -> Result<()> {
 
 fn read_snapshot<H: Host>(
     host: &Arc<H>,
-    facets: &Facets<H>,
+    known: &PartList<H>,
     snapshot: &Snapshot,
     mut introducer: Introducer<H>,
     to_write: bool,
@@ -172,8 +190,15 @@ fn read_snapshot<H: Host>(
         parts,
         lost,
         damaged,
-    } = open_parts(host, snapshot, to_write)?;
-    let mut live = first_list(host, facets, snapshot, introducer.term(), parts, lost);
+    } = open_parts(host, snapshot, to_write, known)?;
+    let mut live = first_list(
+        host,
+        &known.facets,
+        snapshot,
+        introducer.term(),
+        parts,
+        lost,
+    );
     introducer.place_again(host, &mut live)?;
     replay::run(host, &mut introducer, &mut live, false)?;
     Ok(Recovered {
@@ -243,11 +268,13 @@ struct OpenedParts<H: Host> {
 
 /// Opens the parts of a snapshot. One with a damaged file stays in the list, as one does that is damaged
 /// while it is open: queries that do not need the file are answered, jobs go around it, and a repair or a
-/// salvage can still save its rows. Without a manifest nothing can be read of a part.
+/// salvage can still save its rows. Without a manifest nothing can be read of a part. Those that are known
+/// are as they were.
 fn open_parts<H: Host>(
     host: &Arc<H>,
     snapshot: &Snapshot,
     to_write: bool,
+    known: &PartList<H>,
 ) -> Result<OpenedParts<H>> {
     let mut opened = OpenedParts {
         parts: Vec::new(),
@@ -256,6 +283,10 @@ fn open_parts<H: Host>(
     };
     let deaths = snapshot.deaths(host);
     for name in snapshot.part_names()? {
+        if let Some(part) = known.stored(name) {
+            opened.parts.push(Arc::clone(part));
+            continue;
+        }
         match Part::open(host, name, Medium::Durable) {
             Ok(part) => {
                 opened.damaged.extend(part.damaged_files()?);

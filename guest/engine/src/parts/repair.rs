@@ -489,5 +489,5 @@ fn repair_log<H: Host>(
     }
     introducer.publish_quarantine(host, live, quarantined)?;
     introducer.clean_parts(&**host, live);
-    host.drop_log_before(end)
+    host.drop_log_before(end, end)
 }

@@ -125,7 +125,17 @@ pub(crate) fn run<H: Host>(
     live: &mut Arc<PartList<H>>,
     may_flush: bool,
 ) -> Result<()> {
-    let mut position = introducer.log_position();
+    run_from(introducer.log_position(), host, introducer, live, may_flush)
+}
+
+/// The same for what it holds from a position on.
+pub(crate) fn run_from<H: Host>(
+    mut position: u64,
+    host: &Arc<H>,
+    introducer: &mut Introducer<H>,
+    live: &mut Arc<PartList<H>>,
+    may_flush: bool,
+) -> Result<()> {
     let mut replay = Replay::new(host, introducer, live, may_flush);
     loop {
         let at = |error: Error| error.at(format_args!("log entry at {position}"));

@@ -141,6 +141,12 @@ pub(crate) struct LeftPart {
     pub(crate) until: u64,
 }
 
+/// The epoch of the snapshot, or of the tombstone of one, that an object of this name is; none for other
+/// names.
+pub fn epoch_of_object(name: &str) -> Option<u64> {
+    part_number(name.strip_suffix(EXTENSION)?)
+}
+
 fn no_snapshot() -> Error {
     Error::corrupt(
         "the index has no snapshot (<epoch>.snapshot), which says what it holds; restore it from a \
@@ -160,11 +166,6 @@ pub fn unborn() -> Result<(String, Vec<u8>)> {
         ..Snapshot::default()
     };
     Ok((Snapshot::name(0), snapshot.sealed()?))
-}
-
-/// Whether an object is a snapshot, or the tombstone of one.
-pub fn is_snapshot(object: &str) -> bool {
-    Snapshot::epoch_of(object).is_some()
 }
 
 impl Snapshot {
@@ -410,14 +411,9 @@ impl Snapshot {
     /// Epochs of the stored snapshots, ascending.
     pub(crate) fn epochs<H: Host>(host: &H) -> Result<Vec<u64>> {
         let names = host.list_objects("")?;
-        let epochs = names.iter().filter_map(|name| Self::epoch_of(name));
+        let epochs = names.iter().filter_map(|name| epoch_of_object(name));
         let mut epochs: Vec<u64> = epochs.collect();
         epochs.sort_unstable();
         Ok(epochs)
-    }
-
-    /// The epoch in the name of an object; none in that of another one.
-    pub(crate) fn epoch_of(name: &str) -> Option<u64> {
-        part_number(name.strip_suffix(EXTENSION)?)
     }
 }

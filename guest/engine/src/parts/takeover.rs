@@ -11,7 +11,9 @@
 //! A writer that is told of a later epoch after any of its steps stops and removes nothing.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::Host;
+use crate::host::{Host, Medium};
+use crate::part::PartList;
+use crate::part::layout::{PARTS, gone};
 use crate::parts::snapshot::Snapshot;
 use crate::seal::unseal;
 use sidx_log::Term;
@@ -182,6 +184,51 @@ pub(crate) fn explained<H: Host>(host: &H, term: Term, error: Error) -> Error {
             format!("{}; {}", error.message(), why.message()),
         ),
     }
+}
+
+/// The same of who reads a part list, and may have slept over what its writer did since: a part that is gone
+/// and that the newest snapshot does not name was removed by that writer, who had given a pin up.
+pub(crate) fn explained_of<H: Host>(host: &H, live: &PartList<H>, error: Error) -> Error {
+    let error = explained(host, live.term, error);
+    if !error.kind().is_damage() {
+        return error;
+    }
+    match is_left_behind(host, live) {
+        Ok(false) => gone(error),
+        Ok(true) => Error::new(
+            ErrorKind::Conflict,
+            "parts that this one reads were replaced and removed meanwhile, as its pin was given up; open it again",
+        ),
+        Err(unseen) if unseen.kind().is_damage() => gone(error),
+        Err(unseen) => Error::new(
+            ErrorKind::Io,
+            format!("whether a part was replaced and removed cannot be seen ({unseen}); try again"),
+        ),
+    }
+}
+
+/// Whether a part of a list is gone that the newest snapshot does not name any more.
+fn is_left_behind<H: Host>(host: &H, live: &PartList<H>) -> Result<bool> {
+    let Some(newest) = Snapshot::newest(host)?.filter(|newest| newest.epoch > live.epoch) else {
+        return Ok(false);
+    };
+    let durable = live
+        .parts
+        .iter()
+        .filter(|part| part.medium() == Medium::Durable);
+    let names = durable.map(|part| part.name().to_string());
+    let lost = live.unreadable.iter().map(|lost| lost.part.clone());
+    let mut replaced = names
+        .chain(lost)
+        .filter(|part| !newest.parts.contains(part));
+    let entries = host.list_files(PARTS, Medium::Durable)?;
+    let is_there = |part: &str| {
+        let mut forms = entries
+            .iter()
+            .map(|entry| entry.strip_suffix(".part").unwrap_or(entry));
+        forms.any(|name| name == part)
+    };
+    Ok(replaced.any(|part| !is_there(&part)))
 }
 
 /// Fails with `conflict` when a writer of a later term has taken the index over, and with `io` when that

@@ -28,6 +28,8 @@ struct Race<M: Medium> {
     appended: u64,
     /// How many openings made seals.
     sealed: usize,
+    /// Reads all the time, and has come up to its end.
+    follower: Log<M>,
 }
 
 impl<M: Medium> Race<M> {
@@ -77,7 +79,28 @@ impl<M: Medium> Race<M> {
         assert_eq!(self.writers[newest].end(), self.end);
     }
 
+    /// The follower sees what came since, or says that it is to be opened anew.
+    fn follow(&mut self, what: &str) {
+        // What was given up may still be there.
+        let seen = self.follower.end().max(self.needed);
+        if !self.follower.follow().expect("looked") {
+            self.follower = reader(&self.medium, self.needed);
+            return;
+        }
+        assert_eq!(self.follower.end(), self.end, "{what}: followed");
+        let later = self.kept.iter().filter(|(position, _)| *position >= seen);
+        let wanted: Vec<_> = later.map(|(_, entry)| entry.clone()).collect();
+        assert!(
+            replay(&mut self.follower, seen) == wanted,
+            "{what}: followed"
+        );
+    }
+
     fn drop_before(&mut self, random: &mut Random) {
+        // It keeps what it has not seen, where that must be asked for by name.
+        if self.medium.form() == Form::Whole {
+            self.follow("before entries are given up");
+        }
         let Some(newest) = self.writers.last_mut() else {
             return;
         };
@@ -111,8 +134,10 @@ impl<M: Medium> Race<M> {
 fn whatever_the_order_the_entries_of_the_newest_writer_count<M: Medium>() {
     for seed in 0..runs() {
         let random = &mut Random(seed);
+        let medium = M::new();
         let mut race = Race {
-            medium: M::new(),
+            follower: reader(&medium, 0),
+            medium,
             writers: Vec::new(),
             kept: Vec::new(),
             needed: 0,
@@ -136,7 +161,11 @@ fn whatever_the_order_the_entries_of_the_newest_writer_count<M: Medium>() {
                     "appended"
                 }
             };
-            race.check(&format!("seed {seed}, step {step}: {what}"));
+            let what = format!("seed {seed}, step {step}: {what}");
+            race.check(&what);
+            if random.below(3) == 0 {
+                race.follow(&what);
+            }
         }
     }
 }

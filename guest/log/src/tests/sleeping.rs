@@ -229,7 +229,10 @@ fn a_reader_does_not_take_what_a_sleeper_makes_for_what_was_given_up() {
     let open_alone = || Log::open(objects.clone(), super::writing_alone()).expect("good");
     let (mut sleeper, mut writer) = (open_alone(), open_alone());
     fill(&mut writer, 0..3, Durability::Os);
+    let mut early = reader(&objects, 0);
     let mut reader = reader(&objects, 0);
+    // Opened again for each read.
+    reader.opened.clear();
     let needed = reader.needed();
     let end = writer.end();
     writer.drop_before(end).expect("given up");
@@ -237,6 +240,8 @@ fn a_reader_does_not_take_what_a_sleeper_makes_for_what_was_given_up() {
         .append(&[(b"late", b"rows")], Durability::Os)
         .expect("nobody has sealed");
     assert!(matches!(reader.read(0), Err(Error::GivenUp(_))));
+    // What was open before is as it was.
+    assert_eq!(replay(&mut early, 0), contents(0..3));
     let report = needed.check(&objects).expect("readable");
     assert!(report.damage.is_empty(), "{:?}", report.damage);
 }

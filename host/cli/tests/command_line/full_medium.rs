@@ -122,7 +122,7 @@ fn fill_and_make_room(store: &str, flags: &[&str]) {
     assert!(full.err.contains("retention rule"), "{}", full.err);
     // What was counted is there, and one more row is not taken.
     assert_eq!(count() - before, ingested);
-    let flush = [&["flush", store, "--index", "i"][..], flags].concat();
+    let flush = [&["flush", store, "--index", "i", "--wait", "1m"][..], flags].concat();
     sidx(&flush).expect(0);
     let index = open(store);
     index

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Arena, Dice, Load};
+use super::{Arena, Dice, LEASE, Load};
 
 /// A command ends with it when another writer has taken over.
 pub(super) const CONFLICT: i32 = 4;
-/// Longer than any command takes that is not stopped.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than any command takes that is not stopped, also where sixteen of them share two processors.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// See the module.
 pub(super) struct Process<'a> {
@@ -33,6 +33,9 @@ impl<'a> Process<'a> {
 
     /// Stops it and wakes it up, a few times, and maybe kills it.
     pub(super) fn disturb(&mut self, dice: &mut Dice) {
+        if self.arena.is_bucket() {
+            return self.disturb_for_long(dice);
+        }
         dice.sleep(80);
         for _ in 0..dice.below(4) {
             self.signal("STOP");
@@ -48,6 +51,22 @@ impl<'a> Process<'a> {
         match dice.below(3) {
             0 => self.signal("KILL"),
             _ => self.signal("CONT"),
+        }
+    }
+
+    /// Of three one sleeps until its lease is long another's, and one is killed.
+    fn disturb_for_long(&mut self, dice: &mut Dice) {
+        let fate = dice.below(3);
+        dice.sleep(3_000);
+        match fate {
+            0 => {
+                self.signal("STOP");
+                thread::sleep(3 * LEASE);
+                self.signal("CONT");
+                dice.sleep(1_000);
+            }
+            1 => self.signal("KILL"),
+            _ => {}
         }
     }
 
@@ -84,17 +103,19 @@ impl<'a> Process<'a> {
         let told = err.trim();
         self.arena.note(format!("{}: {status}: {told}", self.name));
         self.arena.count(format!("a writer: {status}"));
-        let is_expected = matches!(status.code(), None | Some(0 | CONFLICT));
+        // Whether another took over cannot always be known where both ask a service.
+        let is_in_doubt = self.arena.is_bucket() && told.contains("nobody knows whether");
+        let is_expected = matches!(status.code(), None | Some(0 | CONFLICT)) || is_in_doubt;
         assert!(is_expected, "{}: {status}: {told}", self.name);
         (status, err)
     }
 }
 
 /// Sends rows until that is not wanted any more, or the pipe breaks.
-pub(super) fn feed(load: &Load, mut stdin: ChildStdin, is_fed: &AtomicBool) {
+pub(super) fn feed(load: &Load, mut stdin: ChildStdin, is_fed: &AtomicBool, pause: Duration) {
     for row in 0.. {
         if row % load.batch == 0 {
-            thread::sleep(Duration::from_millis(2));
+            thread::sleep(pause);
         }
         if !is_fed.load(Ordering::SeqCst) {
             return;

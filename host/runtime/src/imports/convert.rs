@@ -187,7 +187,9 @@ pub(super) fn budgets(usage: host::Usage) -> limits::Budgets {
 pub(super) fn readers(readers: host::Readers) -> limits::Readers {
     limits::Readers {
         version: readers.version,
+        settled: readers.settled,
         epochs: readers.epochs,
+        branches: readers.branches,
     }
 }
 

@@ -31,6 +31,10 @@ pub(super) fn link(log: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> 
             answer(opened.map_err(ImportError::from))
         },
     )?;
+    log.func_wrap("follow", |store: Store<'_>, ()| {
+        let followed = store.data().session.follow_log();
+        answer(followed.map_err(ImportError::from))
+    })?;
     log.func_wrap(
         "take-over",
         |store: Store<'_>, (position, term, fence): (u64, Term, bool)| {
@@ -51,15 +55,13 @@ pub(super) fn link(log: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> 
             )
         },
     )?;
-    log.func_wrap("drop-before", |store: Store<'_>, (position,): (u64,)| {
-        answer(
-            store
-                .data()
-                .session
-                .drop_log_before(position)
-                .map_err(Into::into),
-        )
-    })
+    log.func_wrap(
+        "drop-before",
+        |store: Store<'_>, (position, kept): (u64, u64)| {
+            let dropped = store.data().session.drop_log_before(position, kept);
+            answer(dropped.map_err(Into::into))
+        },
+    )
 }
 
 type AppendArguments = (Vec<WasmList<u8>>, Vec<Resource<Columns>>, log::Durability);

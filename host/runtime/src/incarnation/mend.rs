@@ -57,6 +57,11 @@ impl<'a> Name<'a> {
         let number = self.next_number()?;
         let object = Incarnation::object(number);
         let mut places = self.candidates(number, damaged.is_some())?.into_iter();
+        let found = self.root.get(&object)?;
+        if damaged.is_none() && found.is_some() {
+            // Somebody was just making that index, and has named it since.
+            return Ok(None);
+        }
         let (said, problem) = match (places.next(), places.next(), damaged) {
             (None, _, None) => return Ok(None),
             // Should that have been dropped, its last snapshot says so.
@@ -77,7 +82,7 @@ impl<'a> Name<'a> {
                 return Err(Error::new(ErrorKind::Corrupt, text).at(self.root.location()));
             }
         };
-        match self.root.get(&object)? {
+        match found {
             None => drop(put(self.root.as_ref(), number, &said)?),
             Some((bytes, version)) => {
                 let kept = format!("{QUARANTINE}/{object}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sidx_engine::{INDEX_OBJECT, Incarnation};
 
-use super::{Name, UNFINISHED_COPY, read};
+use super::{Name, NewPlace, UNFINISHED_COPY, read};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::Storage;
 
@@ -15,6 +15,17 @@ pub(crate) struct Unnamed {
     path: String,
     pub(super) number: u32,
     storage: Arc<dyn Storage>,
+}
+
+impl Unnamed {
+    /// Its name below that of the index.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
+    pub(crate) fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
 }
 
 impl Name<'_> {
@@ -73,6 +84,27 @@ impl Name<'_> {
             Incarnation::object(next)
         );
         Err(Error::conflict(text))
+    }
+
+    /// The place of a copy that did not come to its end, for who goes on with it. None where that can't be:
+    /// its number is not the next.
+    pub(crate) fn take_up(&self, unnamed: &Unnamed) -> Result<Option<NewPlace>> {
+        if unnamed.number != self.next_number()? {
+            return Ok(None);
+        }
+        Ok(Some(NewPlace {
+            storage: self.store.open_index(&unnamed.path, true)?,
+            place: unnamed.place.clone(),
+            path: unnamed.path.clone(),
+            number: unnamed.number,
+        }))
+    }
+
+    /// Removes a place that nothing names, and that nothing will name from now on. `conflict` when it was
+    /// named just now, or something else was.
+    pub(crate) fn give_up(&self, new: &NewPlace) -> Result<()> {
+        self.check_first(self.put_next(&Incarnation::Dropped)?)?;
+        new.remove(self.store)
     }
 
     /// Removes the place of a copy that did not come to its end. If it goes on after all, it is too late: its

@@ -328,6 +328,7 @@ mod tests {
             min_free_bytes: None,
             instances: 1,
             form: Form::Folder,
+            removal_grace: None,
         };
         let shared = Shared::new(Arc::new(MemoryStorage::new("x")), None, budgets, false);
         let mut instance =

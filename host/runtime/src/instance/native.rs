@@ -112,6 +112,10 @@ impl Instance for NativeInstance {
         Ok(self.index.open(mode)?)
     }
 
+    fn refresh(&mut self, epochs: bool) -> Result<Opened> {
+        Ok(self.index.refresh(epochs)?)
+    }
+
     fn repair(&mut self, accept_loss: bool) -> Result<String> {
         Ok(self.index.repair(accept_loss)?)
     }

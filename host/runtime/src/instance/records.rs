@@ -504,5 +504,6 @@ pub(super) fn subject(subject: engine::Subject) -> wit::Subject {
     match subject {
         engine::Subject::Parts => wit::Subject::Parts,
         engine::Subject::Stats => wit::Subject::Stats,
+        engine::Subject::Leftovers => wit::Subject::Leftovers,
     }
 }

@@ -1,6 +1,6 @@
 //! How an index is opened.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sidx_engine::{Durability, Mode};
 
@@ -9,6 +9,7 @@ use crate::lenders::Beside;
 use crate::rate::Time;
 use crate::runtime::Sandbox;
 use crate::session::Budgets;
+use crate::staleness::Staleness;
 
 /// What the caller chose for an index.
 #[derive(Clone, Debug)]
@@ -24,6 +25,11 @@ pub(crate) struct Settings {
     pub(crate) flush_bytes: u64,
     pub(crate) automatic_merge: bool,
     pub(crate) background: bool,
+    /// When the opening began, where that was before the place was looked for.
+    pub(crate) asked: Option<Instant>,
+    /// How long who writes waits for another one to let go.
+    pub(crate) lock_wait: Duration,
+    pub(crate) staleness: Staleness,
     pub(crate) query: QueryLimits,
     pub(crate) max_queries: u32,
     pub(crate) write_bytes_per_second: Option<u64>,

@@ -134,6 +134,11 @@ impl Session {
         self.require("log.open", Role::Opener)
     }
 
+    /// Whether it may read on in the log.
+    pub(super) fn check_log_following(&self) -> Result<()> {
+        self.require("log.follow", Role::Introducer)
+    }
+
     /// Whether it may end the log of others: while the index is being opened, or later if it was not done
     /// then.
     pub(super) fn check_takeover(&self, position: u64) -> Result<()> {

@@ -144,16 +144,25 @@ impl DiskUse {
                 Err(_) => self.stale.store(true, Ordering::Relaxed),
             }
         }
+        self.last_used()
+    }
+
+    /// The last figure, and what was written since.
+    fn last_used(&self) -> u64 {
         let base = self.base.load(Ordering::Relaxed);
         base.wrapping_add(self.written())
     }
 
     /// How the store is now.
     pub(crate) fn now(&self) -> StoreUse {
-        let used = self.used();
+        let medium = self.medium.now(self.written());
+        // Where nothing has a bound a write need not wait until everything was added up.
+        let used = match self.allowed == u64::MAX && medium.is_none() {
+            true => self.last_used(),
+            false => self.used(),
+        };
         let flushed = self.flushed.load(Ordering::Relaxed);
         let reserved = self.reserved.load(Ordering::Relaxed);
-        let medium = self.medium.now(self.written());
         let (medium_allowed_bytes, medium_minimum_bytes) = match medium {
             None => (u64::MAX, 0),
             Some(medium) => {

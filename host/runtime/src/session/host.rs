@@ -83,7 +83,8 @@ impl Host for Session {
         check_engine_path(path)?;
         let source = match self.shared.memory_files.get(path) {
             Some(source) => source,
-            None => self.shared.open_files.open(&self.shared.lenders, path)?,
+            None => { &self.shared.open_files }
+                .open(path, || self.shared.pinned.open(&self.shared.lenders, path))?,
         };
         self.handles.lock().add_file(source)
     }
@@ -292,10 +293,10 @@ impl Host for Session {
         self.shared.log.read(position)
     }
 
-    fn drop_log_before(&self, position: u64) -> Result<()> {
+    fn drop_log_before(&self, position: u64, kept_from: u64) -> Result<()> {
         let _crossing = self.activity.crossing();
         self.check_drop(position)?;
-        self.shared.log.drop_before(position)?;
+        self.shared.log.drop_before(position, kept_from)?;
         self.shared.disk.shrank();
         Ok(())
     }
@@ -305,6 +306,13 @@ impl Host for Session {
         self.check_call()?;
         self.check_log_opening()?;
         self.shared.log.open(position, awaited)
+    }
+
+    fn follow_log(&self) -> Result<bool> {
+        let _crossing = self.activity.crossing();
+        self.check_call()?;
+        self.check_log_following()?;
+        self.shared.log.follow()
     }
 
     fn take_over_log(&self, position: u64, term: Term, fence: bool) -> Result<bool> {
@@ -542,14 +550,26 @@ impl Host for Session {
         } else {
             self.shared.views.oldest()
         };
-        let epochs = lenders::pinned_epochs(self.shared.storage.as_ref())?;
-        Ok(Readers { version, epochs })
+        // Who only reads removes nothing that another process could read.
+        let (epochs, branches) = match self.shared.read_only {
+            true => Default::default(),
+            false => {
+                let storage = self.shared.storage.as_ref();
+                (storage.pinned_epochs()?, lenders::branch_epochs(storage)?)
+            }
+        };
+        Ok(Readers {
+            version,
+            settled: self.shared.settling.settled(),
+            epochs,
+            branches,
+        })
     }
 
     fn pin_epoch(&self, epoch: u64) -> Result<()> {
         let _crossing = self.activity.crossing();
         self.check_pin()?;
-        Ok(self.shared.pin_epoch(epoch)?)
+        Ok(self.shared.pinned.pin_epoch(epoch)?)
     }
 
     fn release_lender(&self, place: &str) -> Result<()> {

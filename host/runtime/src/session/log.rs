@@ -58,6 +58,11 @@ impl IndexLog {
         Ok(())
     }
 
+    /// Takes in what came after the end of one that is read. False when it is to be opened anew.
+    pub(crate) fn follow(&self) -> Result<bool> {
+        self.with_log(Log::follow)
+    }
+
     /// Ends it for writers before, and opens it to write from a position on. Whether only a look for the
     /// next epoch tells when another writer has done the same.
     pub(crate) fn take_over(&self, position: u64, term: Term, fence: bool) -> Result<bool> {
@@ -178,11 +183,37 @@ impl IndexLog {
         Ok(needed.check(&self.storage)?)
     }
 
-    /// Gives up the entries before a position.
-    pub(crate) fn drop_before(&self, position: u64) -> Result<()> {
-        self.with_log(|log| log.drop_before(position))?;
+    /// Notes that entries before a position are in the parts, and gives up those before another one, which is
+    /// not behind it.
+    pub(crate) fn drop_before(&self, position: u64, kept_from: u64) -> Result<()> {
+        if kept_from > position {
+            let text = format!("log.drop-before {position} gives up entries up to {kept_from}");
+            return Err(Error::invalid(text));
+        }
+        self.with_log(|log| {
+            // Positions that were absorbed are not used again, whoever reads what was before them.
+            let up_to = if log.end() < position {
+                position
+            } else {
+                kept_from
+            };
+            match up_to {
+                0 => Ok(()),
+                _ => log.drop_before(up_to),
+            }
+        })?;
         self.needed_from.store(position, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Commits that are in no file part yet, where each is an object of its own; none where files grow.
+    pub(crate) fn backlog_objects(&self) -> usize {
+        if self.storage.log_form() == LogForm::Growing {
+            return 0;
+        }
+        let needed_from = self.needed_from.load(Ordering::Relaxed);
+        let slot = self.log.lock();
+        { slot.as_ref() }.map_or(0, |log| log.commits_from(needed_from))
     }
 
     /// Bytes of entries that are in no file part yet. Waits for nothing.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use sidx_engine::host::{Form, Usage};
 use sidx_engine::{Levels, View};
 use sidx_executor::OpenPage;
@@ -13,12 +13,14 @@ use super::log::IndexLog;
 use super::medium::MediumUse;
 use super::memory::MemoryBudget;
 use super::memory_files::MemoryFiles;
+use super::pinned::Pinned;
+use super::settling::Settling;
 use super::source::OpenFiles;
 use super::views::Views;
 use crate::damage::Damages;
 use crate::lenders::Lenders;
 use crate::page_cache::PageCache;
-use crate::storage::{Lock, Storage, Store};
+use crate::storage::{Storage, Store};
 use crate::work::{Scrubs, Work};
 
 /// Sizes, and the form of parts, that the caller chose.
@@ -32,7 +34,12 @@ pub(crate) struct Budgets {
     pub(crate) instances: u32,
     /// Of the parts that are made.
     pub(crate) form: Form,
+    /// How long files that left the part list stay; none for the usual time.
+    pub(crate) removal_grace: Option<Duration>,
 }
+
+/// How long files that left the part list stay where readers may be at work that can pin nothing.
+const REMOVAL_GRACE: Duration = Duration::from_secs(60);
 
 /// The state of an open index outside its instances.
 pub(crate) struct Shared {
@@ -49,10 +56,11 @@ pub(crate) struct Shared {
     pub(crate) work: Arc<Work>,
     pub(crate) damages: Damages,
     pub(crate) scrubs: Scrubs,
+    pub(crate) settling: Settling,
     /// Instances that may still be started.
     pub(crate) free_slots: AtomicU32,
-    /// The epoch that this index keeps in the store while it reads.
-    pin: Mutex<Option<(u64, Option<Lock>)>>,
+    /// What it keeps in the store while it is only read.
+    pub(crate) pinned: Arc<Pinned>,
     /// Nothing in the store is changed.
     pub(crate) read_only: bool,
     /// In which form parts are made.
@@ -76,6 +84,11 @@ impl Shared {
             work: Arc::default(),
             damages: Damages::default(),
             scrubs: Scrubs::default(),
+            settling: Settling::new(match (budgets.removal_grace, storage.has_locks()) {
+                (Some(grace), _) => grace,
+                (None, true) => Duration::ZERO,
+                (None, false) => REMOVAL_GRACE,
+            }),
             disk: DiskUse::new(
                 Arc::clone(&storage),
                 budgets.disk_bytes,
@@ -83,7 +96,7 @@ impl Shared {
             ),
             lenders: Lenders::new(Arc::clone(&storage), store),
             free_slots: AtomicU32::new(budgets.instances),
-            pin: Mutex::new(None),
+            pinned: Pinned::new(Arc::clone(&storage), read_only),
             read_only,
             form: match storage.takes_folders() {
                 true => budgets.form,
@@ -93,33 +106,12 @@ impl Shared {
         })
     }
 
-    /// Keeps the parts of an epoch in the store until the index is closed, or another epoch is pinned.
-    pub(crate) fn pin_epoch(&self, epoch: u64) -> crate::Result<()> {
-        let mut pin = self.pin.lock();
-        if pin.as_ref().is_some_and(|(pinned, _)| *pinned == epoch) {
-            return Ok(());
-        }
-        let lock = self.storage.pin(epoch)?;
-        if lock.is_none() {
-            let place = self.storage.location();
-            tracing::debug!(
-                place,
-                "nothing can be pinned here; a writer may remove what is read"
-            );
-        }
-        *pin = Some((epoch, lock));
-        Ok(())
-    }
-
-    /// Whether a writer may remove what is read here, because nothing could be pinned.
-    pub(crate) fn reads_unprotected(&self) -> bool {
-        matches!(self.pin.lock().as_ref(), Some((_, None)))
-    }
-
     /// Makes a view the newest, with what it says of the next flush.
     pub(crate) fn publish(&self, view: View) -> crate::Result<()> {
         let need = view.flush_need;
-        self.views.publish(view)?;
+        let version = view.version;
+        self.views.publish(view, self.pinned.kept())?;
+        self.settling.note(version);
         self.disk.set_flush_need(need);
         Ok(())
     }

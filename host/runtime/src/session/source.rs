@@ -11,7 +11,6 @@ use sidx_engine::{Error, Result};
 
 use super::chunks::Chunks;
 use super::memory::MemoryFile;
-use crate::lenders::Lenders;
 use crate::page_cache::PageKey;
 use crate::storage::ReadFile;
 
@@ -160,12 +159,16 @@ impl KeptFiles {
 
 impl OpenFiles {
     /// Opens a file, or returns it when it is open already.
-    pub(crate) fn open(&self, lenders: &Lenders, path: &str) -> Result<Arc<SourceFile>> {
+    pub(crate) fn open(
+        &self,
+        path: &str,
+        open: impl FnOnce() -> crate::Result<Arc<dyn ReadFile>>,
+    ) -> Result<Arc<SourceFile>> {
         if let Some(file) = self.files.lock().by_path.get(path) {
             return Ok(Arc::clone(file));
         }
         // Opened without the lock, as a store may be far away. Of two that open at once the first stays.
-        let opened = SourceFile::stored(path, lenders.open(path)?);
+        let opened = SourceFile::stored(path, open()?);
         let mut files = self.files.lock();
         if let Some(file) = files.by_path.get(path) {
             return Ok(Arc::clone(file));

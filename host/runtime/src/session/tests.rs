@@ -23,6 +23,7 @@ fn session(memory_bytes: u64) -> Session {
         min_free_bytes: None,
         instances: 2,
         form: Form::Folder,
+        removal_grace: None,
     };
     let shared = Shared::new(Arc::new(MemoryStorage::new("x")), None, budgets, false);
     Session::new(shared, true)
@@ -282,6 +283,7 @@ fn pages_of_a_step_are_loaded_once_and_what_is_broken_is_left_to_its_use() {
         min_free_bytes: None,
         instances: 2,
         form: Form::Folder,
+        removal_grace: None,
     };
     let shared = Shared::new(Arc::new(MemoryStorage::new("x")), None, budgets, false);
     let session = Session::new(shared, true);
@@ -335,6 +337,7 @@ fn far_session(reads_at_once: usize, page_cache_bytes: u64) -> (Session, Arc<Rea
         min_free_bytes: None,
         instances: 2,
         form: Form::Folder,
+        removal_grace: None,
     };
     let shared = Shared::new(Arc::new(storage), None, budgets, false);
     (Session::new(shared, true), reads)

@@ -16,8 +16,13 @@ pub(crate) struct Views {
     state: Mutex<State>,
 }
 
+/// What must stay for as long as somebody reads a view.
+pub(crate) type Kept = Arc<dyn Send + Sync>;
+
 struct State {
     newest: Arc<View>,
+    /// Of the newest view.
+    kept: Option<Kept>,
     /// Readers by version.
     readers: BTreeMap<u64, usize>,
 }
@@ -32,6 +37,7 @@ impl Views {
         });
         let state = State {
             newest,
+            kept: None,
             readers: BTreeMap::new(),
         };
         Arc::new(Self {
@@ -47,14 +53,15 @@ impl Views {
         Pin {
             views: Arc::clone(self),
             view,
+            kept: state.kept.clone(),
         }
     }
 
-    /// Makes a view the newest.
+    /// Makes a view the newest, with what must stay for as long as it is read.
     ///
     /// A view that goes back in version or epoch, or that is another one of the same version, is refused:
     /// readers would take old parts for new, and files would be removed that they read.
-    pub(crate) fn publish(&self, view: View) -> Result<()> {
+    pub(crate) fn publish(&self, view: View, kept: Option<Kept>) -> Result<()> {
         let mut state = self.state.lock();
         let newest = &state.newest;
         let follows = view.version > newest.version && view.epoch >= newest.epoch;
@@ -66,6 +73,10 @@ impl Views {
             return Err(Error::new(ErrorKind::Other, text));
         }
         state.newest = Arc::new(view);
+        // Giving it up may take long.
+        let before = std::mem::replace(&mut state.kept, kept);
+        drop(state);
+        drop(before);
         Ok(())
     }
 
@@ -105,6 +116,8 @@ impl State {
 pub(crate) struct Pin {
     views: Arc<Views>,
     view: Arc<View>,
+    /// Goes last.
+    kept: Option<Kept>,
 }
 
 impl Pin {
@@ -119,6 +132,7 @@ impl Pin {
         Pin {
             views: Arc::clone(&self.views),
             view: Arc::clone(&self.view),
+            kept: self.kept.clone(),
         }
     }
 }
@@ -151,10 +165,10 @@ mod tests {
     #[test]
     fn the_oldest_reader_is_the_least_pinned_version() {
         let views = Views::new();
-        views.publish(view(3)).unwrap();
+        views.publish(view(3), None).unwrap();
         assert_eq!(views.oldest(), u64::MAX);
         let first = views.pin();
-        views.publish(view(5)).unwrap();
+        views.publish(view(5), None).unwrap();
         let second = views.pin();
         let third = views.pin();
         assert_eq!((first.view().version, second.view().version), (3, 5));
@@ -174,8 +188,8 @@ mod tests {
             bytes: bytes.to_vec(),
             flush_need: FlushNeed::default(),
         };
-        views.publish(at(5, 2, b"x")).unwrap();
-        views.publish(at(5, 2, b"x")).unwrap();
+        views.publish(at(5, 2, b"x"), None).unwrap();
+        views.publish(at(5, 2, b"x"), None).unwrap();
         for wrong in [
             at(4, 2, b"x"),
             at(5, 2, b"y"),
@@ -183,20 +197,20 @@ mod tests {
             at(6, 1, b"x"),
             at(u64::MAX, 2, b"x"),
         ] {
-            assert!(views.publish(wrong).is_err());
+            assert!(views.publish(wrong, None).is_err());
         }
         assert_eq!(views.newest_version(), 5);
-        views.publish(at(6, 2, b"y")).unwrap();
+        views.publish(at(6, 2, b"y"), None).unwrap();
     }
 
     #[test]
     fn the_introducer_takes_the_newest_view_for_read() {
         let views = Views::new();
         assert_eq!(views.oldest_or_newest(), u64::MAX);
-        views.publish(view(4)).unwrap();
+        views.publish(view(4), None).unwrap();
         assert_eq!((views.oldest(), views.oldest_or_newest()), (u64::MAX, 4));
         let pin = views.pin();
-        views.publish(view(6)).unwrap();
+        views.publish(view(6), None).unwrap();
         assert_eq!(views.oldest_or_newest(), 4);
         drop(pin);
         assert_eq!(views.oldest_or_newest(), 6);

@@ -112,15 +112,32 @@ impl Log {
         self.0.limit_segments(bytes);
     }
 
+    /// Takes in what came after the end of a log that was opened for reading. False when it is to be opened
+    /// anew. Where files do not grow that there is nothing new is only known as long as the writer gives
+    /// nothing up behind the end; see `sidx_log::Log::follow`.
+    pub fn follow(&mut self) -> Result<bool> {
+        self.0.follow().map_err(told)
+    }
+
     /// The term that it was opened for writing with; none of one that was opened for reading.
     pub fn term(&self) -> Option<Term> {
         self.0.term()
+    }
+
+    /// The highest term of a segment; none where there is no segment that has one.
+    pub fn head_term(&self) -> Option<Term> {
+        self.0.head_term()
     }
 
     /// Whether an opening with this term, or a higher one, had begun a segment, and so ended the log of
     /// those before it.
     pub fn has_segment_of(&self, term: Term) -> bool {
         self.0.has_segment_of(term)
+    }
+
+    /// Commits that have entries from a position on; segments, where files grow.
+    pub(crate) fn commits_from(&self, position: u64) -> usize {
+        self.0.commits_from(position)
     }
 
     /// The position after the last entry; 0 for a new log.

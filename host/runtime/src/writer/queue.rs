@@ -42,10 +42,10 @@ pub(crate) struct Queue<I, A> {
 pub(crate) struct Limits<I> {
     /// Most items.
     pub(crate) items: usize,
-    /// Most weight, except that one item is always taken.
-    pub(crate) weight: usize,
-    /// The weight of an item.
-    pub(crate) weigh: fn(&I) -> usize,
+    /// Most of either weight, except that one item is always taken.
+    pub(crate) weights: [usize; 2],
+    /// The weights of an item.
+    pub(crate) weigh: fn(&I) -> [usize; 2],
 }
 
 /// The first of the callers leads: it takes those that wait and works on them.
@@ -166,10 +166,12 @@ impl<I, A> State<I, A> {
 
     /// The items of the next round and the tickets of their callers.
     fn take(&mut self, limits: &Limits<I>) -> (Vec<u64>, Vec<I>) {
-        let mut weight = 0usize;
+        let mut taken = [0usize; 2];
         let fits = |(_, item): &&(u64, I)| {
-            weight = weight.saturating_add((limits.weigh)(item));
-            weight <= limits.weight
+            for (taken, weight) in taken.iter_mut().zip((limits.weigh)(item)) {
+                *taken = taken.saturating_add(weight);
+            }
+            { taken.iter().zip(&limits.weights) }.all(|(taken, most)| taken <= most)
         };
         let waiting = self.waiting.iter().take(limits.items);
         let count = waiting.take_while(fits).count().max(1);
@@ -183,8 +185,8 @@ mod tests {
 
     #[test]
     fn rounds_take_those_who_came_first_and_are_bounded_by_items_and_weight() {
-        let take = |weights: &[usize]| {
-            let mut state = State::<usize, ()> {
+        let take = |weights: &[[usize; 2]]| {
+            let mut state = State::<[usize; 2], ()> {
                 next_ticket: 0,
                 waiting: (0..).zip(weights.iter().copied()).collect(),
                 answers: HashMap::new(),
@@ -192,15 +194,17 @@ mod tests {
             };
             let limits = Limits {
                 items: 3,
-                weight: 10,
-                weigh: |weight| *weight,
+                weights: [10, 20],
+                weigh: |weights| *weights,
             };
             // Tickets are numbered in order of arrival.
             state.take(&limits).0
         };
-        assert_eq!(take(&[1, 1, 1, 1]), [0, 1, 2]);
-        assert_eq!(take(&[5, 5, 1]), [0, 1]);
-        assert_eq!(take(&[99, 1]), [0]);
+        assert_eq!(take(&[[1, 1]; 4]), [0, 1, 2]);
+        assert_eq!(take(&[[5, 1], [5, 1], [1, 1]]), [0, 1]);
+        assert_eq!(take(&[[1, 10], [1, 10], [1, 1]]), [0, 1]);
+        assert_eq!(take(&[[99, 1], [1, 1]]), [0]);
+        assert_eq!(take(&[[1, 99], [1, 1]]), [0]);
         assert!(take(&[]).is_empty());
     }
 }

@@ -121,6 +121,10 @@ fn by_status(error: &object_store::Error) -> Option<Reason> {
         304 => return None,
         300..=399 => elsewhere(error),
         401 | 403 => denied(error),
+        // Of a swap: somebody has removed what was to be replaced.
+        404 if matches!(error, object_store::Error::Precondition { .. }) => {
+            (ErrorKind::Conflict, "it does not exist any more".to_owned())
+        }
         404 => (ErrorKind::NotFound, "it does not exist".to_owned()),
         409 => (
             ErrorKind::Conflict,

@@ -207,7 +207,14 @@ pub(crate) fn is_about_certificate(said: &str) -> bool {
 fn is_about_range(error: &object_store::Error) -> bool {
     let text = text(error);
     let text = text.strip_prefix("Invalid range: ").unwrap_or(&text);
-    text.starts_with("Wanted range starting at ") || text.starts_with("Range started at ")
+    text.starts_with("Wanted range starting at ")
+        || text.starts_with("Range started at ")
+        || is_of_no_range(text)
+}
+
+/// Whether an answer tells bytes that no object can have: what some services say of the end of an empty one.
+pub(crate) fn is_of_no_range(text: &str) -> bool {
+    text.starts_with("Failed to parse value for CONTENT_RANGE header")
 }
 
 /// A text of others as it may be repeated: on one line, and not long.

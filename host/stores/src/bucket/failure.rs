@@ -3,14 +3,16 @@
 use crate::error::{Error, ErrorKind};
 
 use super::advice::told;
-use super::answer::code;
 pub(super) use super::answer::{Outcome, outcome, status};
+use super::answer::{code, is_of_no_range};
 
 /// What the maker of a request needs to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
     /// There is no object of that name.
     Absent,
+    /// There is no such bucket.
+    NoBucket,
     /// The name is taken, or the version is another.
     Refused,
     /// Whoever asks may not.
@@ -34,7 +36,7 @@ impl Failure {
     pub(super) fn new(verb: &str, key: &str, cause: object_store::Error) -> Self {
         use object_store::Error as Store;
         let kind = match &cause {
-            _ if code(&cause).as_deref() == Some("NoSuchBucket") => Cause::Other,
+            _ if code(&cause).as_deref() == Some("NoSuchBucket") => Cause::NoBucket,
             Store::NotFound { .. } => Cause::Absent,
             _ if Self::is_refusal(&cause) => Cause::Refused,
             Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => Cause::Forbidden,
@@ -112,9 +114,22 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// For a caller who asks for the store and not for something in it: a bucket that does not exist is
+    /// `not-found`.
+    pub(super) fn of_store(self) -> Error {
+        self.error
+    }
+}
+
+/// For a caller who asks for something in the store: that is not said to be missing, which would be damage,
+/// where the bucket is.
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        failure.error
+        match failure.cause {
+            Cause::NoBucket => Self::new(ErrorKind::Io, failure.error.message()),
+            _ => failure.error,
+        }
     }
 }
 
@@ -127,11 +142,12 @@ impl From<Error> for Failure {
     }
 }
 
-/// What the store in memory of the library says of the end of nothing.
+/// What the store in memory of the library says of the end of nothing, and services that tell impossible
+/// ranges.
 fn is_empty_range(cause: &object_store::Error) -> bool {
     let object_store::Error::Generic { source, .. } = cause else {
         return false;
     };
     let text = source.to_string();
-    text.contains("range") && text.contains("length")
+    text.contains("range") && text.contains("length") || is_of_no_range(&text)
 }

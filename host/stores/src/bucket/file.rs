@@ -14,6 +14,9 @@ use crate::{ReadFile, too_short};
 /// Bytes of the end that come with the opening.
 const END_BYTES: u64 = 64 * 1024;
 
+/// The same of one that is read whole: more of it is read as it is asked for.
+const WHOLE_BYTES: u64 = 16 << 20;
+
 pub(super) struct BucketFile {
     requests: Arc<Requests>,
     key: Path,
@@ -26,7 +29,25 @@ pub(super) struct BucketFile {
 
 impl BucketFile {
     pub(super) async fn open(requests: Arc<Requests>, key: Path, name: String) -> Answer<Self> {
-        let (size, end) = requests.read_end(&key, END_BYTES).await?;
+        Self::open_with(requests, key, name, END_BYTES).await
+    }
+
+    /// One that is about to be read whole.
+    pub(super) async fn open_whole(
+        requests: Arc<Requests>,
+        key: Path,
+        name: String,
+    ) -> Answer<Self> {
+        Self::open_with(requests, key, name, WHOLE_BYTES).await
+    }
+
+    async fn open_with(
+        requests: Arc<Requests>,
+        key: Path,
+        name: String,
+        end_bytes: u64,
+    ) -> Answer<Self> {
+        let (size, end) = requests.read_end(&key, end_bytes).await?;
         Ok(Self {
             requests,
             key,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::path::Path;
+use tokio::time::Instant;
 
 use super::renewal::{BYTES_MAX, End, Mark, Renewed};
 use super::requests::{Answer, Requests, Version};
@@ -29,13 +30,14 @@ pub(super) async fn take(
     lease: Duration,
 ) -> Result<Renewed> {
     let mark = Mark::new(lease)?;
+    let begun = Instant::now();
     let put = match look(requests, watch, &key, lease).await? {
         Found::None => requests.create(&key, &mark.bytes()).await,
         Found::Free(version) => requests.swap(&key, &version, &mark.bytes()).await,
         Found::Held(holder, left) => return Err(held(place, &holder, left)),
     };
     match put {
-        Ok(version) => Renewed::begin(requests, key, mark, version, End::Release),
+        Ok(version) => Renewed::begin(requests, key, (mark, begun), version, End::Release),
         Err(failure) if failure.is_conflict() => {
             let text = format!(
                 "another writer has just taken the lease of {place}; try again, or open read-only"
@@ -61,6 +63,7 @@ pub(super) async fn check_free(
 }
 
 async fn look(requests: &Requests, watch: &Watch, key: &Path, lease: Duration) -> Answer<Found> {
+    let asked = Instant::now();
     let Some((bytes, version)) = requests.get(key, BYTES_MAX).await? else {
         return Ok(Found::None);
     };
@@ -68,7 +71,7 @@ async fn look(requests: &Requests, watch: &Watch, key: &Path, lease: Duration) -
     if mark.as_ref().is_some_and(|mark| mark.released) {
         return Ok(Found::Free(version));
     }
-    let unchanged = watch.see(key.as_ref(), &version.clone().into_text());
+    let unchanged = watch.see(key.as_ref(), &version.clone().into_text(), asked);
     // What cannot be read is nobody's who keeps to this, and gets the usual time.
     let (holder, stated) = match mark {
         Some(mark) => (mark.holder, Duration::from_millis(mark.lease_ms)),

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::path::Path;
+use tokio::time::Instant;
 
 use super::renewal::{End, Mark, Renewed};
 use super::requests::Requests;
 use super::watch::Watch;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// No reader is waited for longer than this, whatever its pin says.
 const LEASE_MAX: Duration = Duration::from_secs(3600);
@@ -23,13 +24,17 @@ pub(super) async fn take(
     epoch: u64,
     lease: Duration,
 ) -> Result<Option<Renewed>> {
-    let mark = Mark::new(lease)?;
+    let mark = Mark::new(lease.min(LEASE_MAX))?;
     let name = format!("{epoch:016x}-{}-{}", mark.lease_ms, mark.nonce);
     let key = folder.clone().join(name.as_str());
+    let begun = Instant::now();
     match requests.create(&key, &mark.bytes()).await {
-        Ok(version) => Renewed::begin(requests, key, mark, version, End::Remove).map(Some),
+        Ok(version) => Renewed::begin(requests, key, (mark, begun), version, End::Remove).map(Some),
         Err(failure) if failure.is_forbidden() => Ok(None),
-        Err(failure) => Err(failure.into()),
+        Err(failure) => match Error::from(failure) {
+            full if full.kind() == ErrorKind::ResourceExhausted => Ok(None),
+            error => Err(error),
+        },
     }
 }
 
@@ -39,6 +44,7 @@ pub(super) async fn held(
     watch: &Watch,
     folder: &Path,
 ) -> Result<Vec<u64>> {
+    let asked = Instant::now();
     let listing = requests.list(folder).await?;
     let mut epochs = BTreeSet::new();
     for object in &listing.objects {
@@ -46,7 +52,7 @@ pub(super) async fn held(
             continue;
         };
         let version = object.version.clone().into_text();
-        if watch.see(object.key.as_ref(), &version) < lease {
+        if watch.see(object.key.as_ref(), &version, asked) < lease {
             epochs.insert(epoch);
         } else {
             requests.delete(&object.key).await?;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use object_store::path::Path;
 
+use super::ahead::{Ahead, OF_LOG, OF_PLACE};
 use super::failure::Failure;
 use super::file::BucketFile;
 use super::probe::Probe;
@@ -30,6 +31,10 @@ use crate::{AppendFile, Lock, LogForm, NewFile, ReadFile, Storage};
 
 /// A read takes as long whether one is under way or many.
 const READS_AT_ONCE: usize = 32;
+/// Files that are opened at the same time; more requests wait for their turn.
+const FILES_AT_ONCE: usize = 256;
+/// Where the log is.
+const LOG_NAME: &str = "log";
 /// Keys that are removed or copied at the same time.
 const KEYS_AT_ONCE: usize = 16;
 
@@ -38,6 +43,8 @@ pub struct BucketStorage {
     pub(super) requests: Arc<Requests>,
     pub(super) watch: Arc<Watch>,
     pub(super) probe: Arc<Probe>,
+    /// What was foreseen of an opening.
+    pub(super) ahead: Arc<Ahead>,
     /// Of everything in it, without a slash at the end.
     pub(super) prefix: Path,
     /// For messages.
@@ -82,6 +89,7 @@ impl Storage for BucketStorage {
 
     fn create(&self, path: &str) -> Result<Box<dyn NewFile>> {
         check_path(path)?;
+        self.ahead.end();
         let requests = Arc::clone(&self.requests);
         let file = BucketNewFile::new(requests, self.key(path)?, self.name(path));
         Ok(Box::new(file))
@@ -89,6 +97,7 @@ impl Storage for BucketStorage {
 
     fn put_file(&self, path: &str, bytes: &[u8]) -> Result<()> {
         check_path(path)?;
+        self.ahead.forget();
         let bytes = Bytes::copy_from_slice(bytes);
         self.ask(path, |requests, key| async move {
             requests.create(&key, &bytes).await.map(drop)
@@ -99,18 +108,66 @@ impl Storage for BucketStorage {
         check_path(path)?;
         let name = self.name(path);
         let key = self.key(path)?;
+        if let Some(file) = self.ahead.file(&key) {
+            return Ok(Arc::new(file));
+        }
         let requests = Arc::clone(&self.requests);
         match wait(BucketFile::open(requests, key, name.clone())) {
             Ok(file) => Ok(Arc::new(file)),
-            Err(failure) if failure.is_absent() => {
-                Err(Error::not_found(format!("there is no file {name}")))
-            }
-            Err(failure) => Err(Error::from(failure).at(name)),
+            Err(failure) => Err(told_of_file(failure, name)),
         }
+    }
+
+    fn open_all(&self, paths: &[String]) -> Vec<Result<Arc<dyn ReadFile>>> {
+        use futures_util::{StreamExt, stream};
+        let keyed = paths.iter().map(|path| {
+            check_path(path)?;
+            let key = self.key(path)?;
+            let foreseen = self.ahead.file(&key);
+            Ok((key, self.name(path), foreseen))
+        });
+        let keyed: Vec<Result<(Path, String, Option<BucketFile>)>> = keyed.collect();
+        let is_foreseen = |keyed: &Result<(Path, String, Option<BucketFile>)>| {
+            keyed
+                .as_ref()
+                .is_ok_and(|(_, _, foreseen)| foreseen.is_some())
+        };
+        if keyed.iter().all(is_foreseen) {
+            let files = keyed.into_iter().filter_map(|keyed| keyed.ok()?.2);
+            return files
+                .map(|file| Ok(Arc::new(file) as Arc<dyn ReadFile>))
+                .collect();
+        }
+        let requests = Arc::clone(&self.requests);
+        let opened = wait(async move {
+            let opens = keyed.into_iter().map(|keyed| {
+                let requests = Arc::clone(&requests);
+                async move {
+                    let (key, name, foreseen) = keyed?;
+                    if let Some(file) = foreseen {
+                        return Ok(Arc::new(file) as Arc<dyn ReadFile>);
+                    }
+                    let opened = BucketFile::open_whole(requests, key, name.clone()).await;
+                    opened
+                        .map(|file| Arc::new(file) as Arc<dyn ReadFile>)
+                        .map_err(|failure| told_of_file(failure, name))
+                }
+            });
+            let opened: Vec<_> = stream::iter(opens).buffered(FILES_AT_ONCE).collect().await;
+            Ok::<_, Error>(opened)
+        });
+        opened.unwrap_or_else(|error| paths.iter().map(|_| Err(error.clone())).collect())
     }
 
     fn list(&self, path: &str) -> Result<Vec<String>> {
         check_path(path)?;
+        // Only of the log is foreseen what is in a directory.
+        if path == LOG_NAME
+            && let Some(listed) = self.ahead.list(&self.key(path)?, OF_LOG)
+        {
+            let names = listed.iter().filter_map(|it| it.key.filename());
+            return Ok(names.map(str::to_owned).collect());
+        }
         self.ask(path, |requests, key| async move {
             let listing = requests.list(&key).await?;
             let objects = listing.objects.iter().map(|object| &object.key);
@@ -126,6 +183,7 @@ impl Storage for BucketStorage {
 
     fn remove(&self, path: &str) -> Result<()> {
         check_path(path)?;
+        self.ahead.forget();
         self.ask(path, |requests, key| async move {
             let (removed, below) = tokio::join!(requests.delete(&key), requests.list_all(&key));
             removed?;
@@ -136,6 +194,7 @@ impl Storage for BucketStorage {
     /// Copies, then removes.
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         check_move(from, to)?;
+        self.ahead.forget();
         let target = self.key(to)?;
         let moved = self.ask(from, |requests, source| async move {
             move_all(&requests, &source, &target).await
@@ -157,6 +216,9 @@ impl Storage for BucketStorage {
 
     fn get(&self, name: &str) -> Result<Option<(Vec<u8>, String)>> {
         check_object_name(name)?;
+        if let Some((bytes, version)) = self.ahead.object(&self.key(name)?) {
+            return Ok(Some((bytes.into(), version.into_text())));
+        }
         let found = self.ask(name, |requests, key| async move {
             requests.get(&key, MAX_OBJECT_BYTES).await
         })?;
@@ -166,6 +228,7 @@ impl Storage for BucketStorage {
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<String> {
         check_object_name(name)?;
         check_object_size(name, bytes)?;
+        self.ahead.forget();
         let bytes = Bytes::copy_from_slice(bytes);
         let version = self.ask(name, |requests, key| async move {
             requests.create(&key, &bytes).await
@@ -176,6 +239,7 @@ impl Storage for BucketStorage {
     fn compare_and_swap(&self, name: &str, version: &str, bytes: &[u8]) -> Result<String> {
         check_object_name(name)?;
         check_object_size(name, bytes)?;
+        self.ahead.forget();
         let (old, bytes) = (Version::parse(version), Bytes::copy_from_slice(bytes));
         let version = self.ask(name, |requests, key| async move {
             requests.swap(&key, &old, &bytes).await
@@ -185,23 +249,38 @@ impl Storage for BucketStorage {
 
     fn list_objects(&self, prefix: &str) -> Result<Vec<String>> {
         check_object_prefix(prefix)?;
-        let (requests, place) = (Arc::clone(&self.requests), self.prefix.clone());
-        let listed =
-            self.at(wait(async move { requests.list(&place).await }).map_err(Error::from))?;
-        let names = listed
-            .objects
-            .iter()
-            .filter_map(|object| object.key.filename());
+        let listed = match self.ahead.list(&self.prefix, OF_PLACE) {
+            Some(listed) => listed,
+            None => {
+                let (requests, place) = (Arc::clone(&self.requests), self.prefix.clone());
+                let listed = wait(async move { requests.list(&place).await });
+                self.at(listed.map_err(Error::from))?.objects
+            }
+        };
+        let names = listed.iter().filter_map(|object| object.key.filename());
         let wanted = names.filter(|name| name.starts_with(prefix) && *name != LOCK_NAME);
         Ok(wanted.map(str::to_owned).collect())
     }
 
     fn remove_object(&self, name: &str) -> Result<()> {
         check_object_name(name)?;
+        self.ahead.forget();
         self.ask(
             name,
             |requests, key| async move { requests.delete(&key).await },
         )
+    }
+
+    fn below(&self, place: &str) -> Option<Arc<dyn Storage>> {
+        Some(Arc::new(Self {
+            requests: Arc::clone(&self.requests),
+            watch: Arc::clone(&self.watch),
+            probe: Arc::clone(&self.probe),
+            ahead: Arc::clone(&self.ahead),
+            prefix: self.prefix.clone().join(place),
+            location: format!("{}/{place}", self.location),
+            lease: self.lease,
+        }))
     }
 
     fn log_form(&self) -> LogForm {
@@ -219,7 +298,14 @@ impl Storage for BucketStorage {
         self.probe.check()?;
         let (requests, watch) = (Arc::clone(&self.requests), Arc::clone(&self.watch));
         let (key, place, lease) = (self.key(LOCK_NAME)?, self.location(), self.lease);
-        let taken = wait(async move { lease::take(&requests, &watch, key, &place, lease).await });
+        let (ahead, prefix) = (Arc::clone(&self.ahead), self.prefix.clone());
+        let taken = wait(async move {
+            let (taken, ()) = tokio::join!(
+                lease::take(&requests, &watch, key, &place, lease),
+                ahead.read_files(&requests, &prefix, &place)
+            );
+            taken
+        });
         Ok(Box::new(taken?))
     }
 
@@ -230,8 +316,18 @@ impl Storage for BucketStorage {
     fn pin(&self, epoch: u64) -> Result<Option<Lock>> {
         let lease = self.lease;
         let (requests, folder) = (Arc::clone(&self.requests), self.key(READERS_NAME)?);
+        let (ahead, place, name) = (
+            Arc::clone(&self.ahead),
+            self.prefix.clone(),
+            self.location(),
+        );
         let pinned = self.at(wait(async move {
-            pins::take(&requests, &folder, epoch, lease).await
+            let (pinned, ()) = tokio::join!(
+                pins::take(&requests, &folder, epoch, lease),
+                ahead.read_files(&requests, &place, &name)
+            );
+            ahead.pinned(&place);
+            pinned
         }))?;
         Ok(pinned.map(|pin| Box::new(pin) as Lock))
     }
@@ -253,10 +349,20 @@ impl Storage for BucketStorage {
     }
 
     fn size_bytes(&self) -> Result<u64> {
+        if let Some(bytes) = self.ahead.size_bytes(&self.prefix) {
+            return Ok(bytes);
+        }
         let (requests, place) = (Arc::clone(&self.requests), self.prefix.clone());
         let all = wait(async move { requests.list_all(&place).await });
         let all = self.at(all.map_err(Error::from))?;
         Ok(all.iter().map(|object| object.size_bytes).sum())
+    }
+}
+
+fn told_of_file(failure: Failure, name: String) -> Error {
+    match failure.is_absent() {
+        true => Error::not_found(format!("there is no file {name}")),
+        false => Error::from(failure).at(name),
     }
 }
 

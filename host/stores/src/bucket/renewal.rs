@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::requests::{Requests, Version};
 use super::threads;
+use crate::Held;
 use crate::error::Result;
 
 /// Renewed so many times within the time after which others give it up.
@@ -76,11 +79,42 @@ pub(super) enum End {
 
 /// A mark that is being renewed until this is dropped.
 pub(super) struct Renewed {
+    held: Arc<HeldUntil>,
     stop: Option<oneshot::Sender<()>>,
     ended: Option<oneshot::Receiver<()>>,
 }
 
+/// Until when nobody can take a mark for given up: for as long as it says from when the request began that
+/// put it. Whoever watches it saw it then at the earliest, and waits for as long. Once that time has
+/// passed before the next one was answered, somebody may have looked in between, and it counts no more.
+struct HeldUntil(Mutex<Instant>);
+
+impl HeldUntil {
+    fn new(until: Instant) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(until)))
+    }
+
+    /// After a renewal was answered.
+    fn extend(&self, until: Instant) {
+        let mut held = self.0.lock();
+        if Instant::now() < *held {
+            *held = until;
+        }
+    }
+
+    fn end(&self) {
+        *self.0.lock() = Instant::now();
+    }
+}
+
+impl Held for Renewed {
+    fn is_held(&self) -> bool {
+        Instant::now() < *self.held.0.lock()
+    }
+}
+
 struct Task {
+    held: Arc<HeldUntil>,
     requests: Arc<Requests>,
     key: Path,
     mark: Mark,
@@ -89,17 +123,19 @@ struct Task {
 }
 
 impl Renewed {
-    /// Renews a mark that was just put in this version.
+    /// Renews a mark that was just put in this version, by a request that had begun at some time.
     pub(super) fn begin(
         requests: &Arc<Requests>,
         key: Path,
-        mark: Mark,
+        (mark, begun): (Mark, Instant),
         version: Version,
         end: End,
     ) -> Result<Self> {
+        let held = HeldUntil::new(begun + Duration::from_millis(mark.lease_ms));
         let (stop, stopped) = oneshot::channel();
         let (ending, ended) = oneshot::channel();
         let task = Task {
+            held: Arc::clone(&held),
             requests: Arc::clone(requests),
             key,
             mark,
@@ -111,6 +147,7 @@ impl Renewed {
             let _ = ending.send(());
         });
         Ok(Self {
+            held,
             stop: Some(stop),
             ended: Some(ended),
         })
@@ -152,6 +189,7 @@ impl Task {
             renewals: self.mark.renewals + 1,
             ..self.mark.clone()
         };
+        let begun = Instant::now();
         match self
             .requests
             .swap(&self.key, &self.version, &mark.bytes())
@@ -159,6 +197,8 @@ impl Task {
         {
             Ok(version) => {
                 self.version = version;
+                self.held
+                    .extend(begun + Duration::from_millis(mark.lease_ms));
                 self.mark = mark;
                 true
             }
@@ -168,6 +208,7 @@ impl Task {
                     key,
                     "was given up by others, who saw it unchanged for too long"
                 );
+                self.held.end();
                 false
             }
             // It is still there, and may be renewed the next time.

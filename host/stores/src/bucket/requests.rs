@@ -8,7 +8,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -18,7 +18,7 @@ use object_store::multipart::PartId;
 use object_store::path::Path;
 use object_store::{
     GetOptions, GetRange, GetResult, MultipartId, ObjectMeta, ObjectStoreExt, PutMode, PutOptions,
-    PutPayload, PutResult, UpdateVersion,
+    PutPayload, PutResult,
 };
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -27,9 +27,17 @@ use super::counts::{Counts, Request};
 use super::failure::{Failure, Outcome, outcome};
 use super::pace::Pace;
 use super::service::Service;
+pub(super) use super::version::Version;
 
+/// How long the first answer is waited for, at most.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// Longest wait before a request is made again.
 const DELAY_MAX: Duration = Duration::from_secs(5);
+
+/// Tags go with the quotes that belong to them, or bare, as some services compare them.
+const TAGS_UNKNOWN: u8 = 0;
+const TAGS_QUOTED: u8 = 1;
+const TAGS_BARE: u8 = 2;
 
 /// The result of a request.
 pub(super) type Answer<T> = Result<T, Failure>;
@@ -58,51 +66,6 @@ impl Default for RequestLimits {
     }
 }
 
-/// The version of an object, as the service tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Version(String);
-
-impl Version {
-    /// Services write the same tag with quotes in one answer and without in the next.
-    fn new(tag: Option<&str>, generation: Option<&str>) -> Self {
-        let tag = tag.unwrap_or_default();
-        let tag = tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"');
-        match generation {
-            Some(generation) => Self(format!("{tag} {generation}")),
-            None => Self(tag.to_owned()),
-        }
-    }
-
-    /// The time of the last change stands for a tag where a service tells none.
-    pub(super) fn of(meta: &ObjectMeta) -> Self {
-        let changed = || meta.last_modified.timestamp_micros().to_string();
-        let tag = meta.e_tag.clone().unwrap_or_else(changed);
-        Self::new(Some(&tag), meta.version.as_deref())
-    }
-
-    pub(super) fn parse(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-
-    pub(super) fn into_text(self) -> String {
-        self.0
-    }
-
-    fn condition(&self, is_bare: bool) -> UpdateVersion {
-        let (tag, generation) = match self.0.split_once(' ') {
-            Some((tag, generation)) => (tag, Some(generation.to_owned())),
-            None => (self.0.as_str(), None),
-        };
-        UpdateVersion {
-            e_tag: Some(match is_bare {
-                true => tag.to_owned(),
-                false => format!("\"{tag}\""),
-            }),
-            version: generation,
-        }
-    }
-}
-
 /// An object as it is listed.
 #[derive(Clone, Debug)]
 pub(super) struct Listed {
@@ -126,8 +89,10 @@ pub(super) struct Requests {
     turns: Semaphore,
     pace: Pace,
     counts: Counts,
-    /// Whether the service compares tags without the quotes that belong to them.
-    bare_tags: AtomicBool,
+    /// Whether the service has ever given an answer that was none of trouble.
+    was_answered: AtomicBool,
+    /// How the service wants tags, as far as that is known.
+    tags: AtomicU8,
 }
 
 impl fmt::Debug for Requests {
@@ -146,17 +111,13 @@ impl Requests {
             pace: Pace::new(limits.per_second),
             limits,
             counts: Counts::default(),
-            bare_tags: AtomicBool::new(false),
+            was_answered: AtomicBool::new(false),
+            tags: AtomicU8::new(TAGS_UNKNOWN),
         }
     }
 
     pub(super) fn counts(&self) -> &Counts {
         &self.counts
-    }
-
-    /// From now on tags are sent without quotes.
-    pub(super) fn use_bare_tags(&self, are_bare: bool) {
-        self.bare_tags.store(are_bare, Ordering::Relaxed);
     }
 
     // ---- reading ----
@@ -276,6 +237,30 @@ impl Requests {
         Ok(found)
     }
 
+    /// The same of at most so many; none where there are more.
+    pub(super) async fn list_some(
+        &self,
+        prefix: &Path,
+        most: usize,
+    ) -> Answer<Option<Vec<Listed>>> {
+        let asked = self.retried(Request::List, prefix, || async {
+            let mut found = Vec::new();
+            let mut stream = self.service.list(Some(prefix));
+            while let Some(object) = stream.next().await {
+                found.push(listed(object?));
+                if found.len() > most {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(found))
+        });
+        let mut found = asked.await?;
+        if let Some(found) = &mut found {
+            found.sort_by(|one, other| one.key.cmp(&other.key));
+        }
+        Ok(found)
+    }
+
     /// Whether there is any object below a prefix.
     pub(super) async fn has_any(&self, prefix: &Path) -> Answer<bool> {
         let asked = self.retried(Request::List, prefix, || async {
@@ -290,14 +275,39 @@ impl Requests {
     /// Creates an object. Of any number of callers exactly one succeeds; where it cannot be known who did,
     /// the bytes tell.
     pub(super) async fn create(&self, key: &Path, bytes: &Bytes) -> Answer<Version> {
-        self.put(Request::Create, key, bytes, || PutMode::Create)
+        let is_lost = |_: &Version| true;
+        self.put(Request::Create, key, bytes, || PutMode::Create, is_lost)
             .await
     }
 
-    /// Replaces an object that still has a version.
+    /// Replaces an object that still has a version. As long as it is not known how the service compares tags
+    /// a refusal tells nothing before it was asked in both ways; no tag in either form is that of another
+    /// version.
     pub(super) async fn swap(&self, key: &Path, old: &Version, bytes: &Bytes) -> Answer<Version> {
-        let mode = || PutMode::Update(old.condition(self.bare_tags.load(Ordering::Relaxed)));
-        self.put(Request::Swap, key, bytes, mode).await
+        let known = self.tags.load(Ordering::Relaxed);
+        let asked = |is_bare| {
+            let mode = move || PutMode::Update(old.condition(is_bare));
+            // What others put may lie over what this one did; not so where nothing was replaced at all.
+            let is_lost = move |found: &Version| known == TAGS_UNKNOWN && !is_bare && found == old;
+            self.put(Request::Swap, key, bytes, mode, is_lost)
+        };
+        let refused = match asked(known == TAGS_BARE).await {
+            Err(failure) if failure.is_conflict() && known == TAGS_UNKNOWN => failure,
+            answer => {
+                if answer.is_ok() && known == TAGS_UNKNOWN {
+                    self.tags.store(TAGS_QUOTED, Ordering::Relaxed);
+                }
+                return answer;
+            }
+        };
+        match asked(true).await {
+            Ok(version) => {
+                self.tags.store(TAGS_BARE, Ordering::Relaxed);
+                Ok(version)
+            }
+            Err(failure) if failure.is_conflict() => Err(refused),
+            Err(failure) => Err(failure),
+        }
     }
 
     async fn put(
@@ -306,6 +316,7 @@ impl Requests {
         key: &Path,
         bytes: &Bytes,
         mode: impl Fn() -> PutMode,
+        is_lost: impl Fn(&Version) -> bool,
     ) -> Answer<Version> {
         let begun = Instant::now();
         let mut delays = self.delays();
@@ -324,7 +335,7 @@ impl Requests {
             let failure = match outcome(&cause) {
                 // Somebody has the name, or another version: maybe this call itself, a moment ago.
                 Outcome::Definite if Failure::is_refusal(&cause) && in_doubt => {
-                    return self.whose(key, bytes, cause).await;
+                    return self.whose(request, key, bytes, cause, is_lost).await;
                 }
                 Outcome::Definite => {
                     let failure = self.failure(request, key, cause);
@@ -350,20 +361,29 @@ impl Requests {
         }
     }
 
-    /// Tells whether an object is what a call put whose answer was lost.
+    /// Tells whether an object is what a call put whose answer was lost. `is_lost` says of the version of
+    /// another's whether that proves that nothing was put.
     async fn whose(
         &self,
+        request: Request,
         key: &Path,
         bytes: &Bytes,
         cause: object_store::Error,
+        is_lost: impl Fn(&Version) -> bool,
     ) -> Answer<Version> {
         // A byte more than there can be makes a longer one another's.
         match self.get(key, bytes.len().max(1)).await {
             Ok(Some((found, version))) if found == *bytes => Ok(version),
-            Ok(Some(_)) => Err(self.failure(Request::Create, key, cause)),
-            // It was there and went, or another of that name is longer.
-            Ok(None) => Err(self.failure(Request::Create, key, cause).in_doubt()),
-            Err(failure) if failure.is_damage() => Err(self.failure(Request::Create, key, cause)),
+            Ok(Some((_, version))) if is_lost(&version) => Err(self.failure(request, key, cause)),
+            // A longer one; of that of a name which is made once nothing else need be known.
+            Err(failure) if failure.is_damage() && request == Request::Create => {
+                Err(self.failure(request, key, cause))
+            }
+            // It was there and went, or lies below what others put.
+            Ok(_) => Err(self.failure(request, key, cause).in_doubt()),
+            Err(failure) if failure.is_damage() => {
+                Err(self.failure(request, key, cause).in_doubt())
+            }
             Err(failure) => Err(failure.in_doubt()),
         }
     }
@@ -467,8 +487,14 @@ impl Requests {
         self.pace.turn().await;
         self.counts.made(request);
         let answer = call.await;
-        if let Err(cause) = &answer {
-            self.counts.failed(cause);
+        match &answer {
+            Err(cause) => {
+                self.counts.failed(cause);
+                if outcome(cause) == Outcome::Definite {
+                    self.was_answered.store(true, Ordering::Relaxed);
+                }
+            }
+            Ok(_) => self.was_answered.store(true, Ordering::Relaxed),
         }
         answer
     }
@@ -491,7 +517,12 @@ impl Requests {
         let Some(delay) = delays.next() else {
             return false;
         };
-        if begun.elapsed() + delay > self.limits.retry_timeout {
+        // Where nothing was ever answered, an address is wrong more often than a service is away.
+        let most = match self.was_answered.load(Ordering::Relaxed) {
+            true => self.limits.retry_timeout,
+            false => self.limits.retry_timeout.min(FIRST_ANSWER),
+        };
+        if begun.elapsed() + delay > most {
             return false;
         }
         self.counts.retried();

@@ -20,12 +20,13 @@ struct Seen {
 }
 
 impl Watch {
-    /// Notes the version in which a thing was found now, and returns for how long it has been the same.
-    pub(super) fn see(&self, name: &str, version: &str) -> Duration {
+    /// Notes the version in which a thing was found now, by a request that was begun at a time, and
+    /// returns for how long it has been the same at least: what an answer says may be as old as the question.
+    pub(super) fn see(&self, name: &str, version: &str, asked: Instant) -> Duration {
         let now = Instant::now();
         let mut seen = self.seen.lock();
         match seen.get_mut(name) {
-            Some(known) if known.version == version => now.duration_since(known.since),
+            Some(known) if known.version == version => asked.saturating_duration_since(known.since),
             _ => {
                 let version = version.to_owned();
                 seen.insert(
@@ -53,15 +54,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_thing_is_as_old_as_its_last_change() {
         let watch = Watch::default();
+        let see = |name, version| watch.see(name, version, Instant::now());
         let second = Duration::from_secs(1);
-        assert_eq!(watch.see("a", "1"), Duration::ZERO);
+        assert_eq!(see("a", "1"), Duration::ZERO);
         tokio::time::advance(second).await;
-        assert_eq!(watch.see("a", "1"), second);
-        assert_eq!(watch.see("b", "1"), Duration::ZERO);
+        assert_eq!(see("a", "1"), second);
+        assert_eq!(see("b", "1"), Duration::ZERO);
         tokio::time::advance(second).await;
-        assert_eq!(watch.see("a", "2"), Duration::ZERO);
-        assert_eq!(watch.see("b", "1"), second);
+        assert_eq!(see("a", "2"), Duration::ZERO);
+        assert_eq!(see("b", "1"), second);
         watch.keep_only(|name| name == "a");
-        assert_eq!(watch.see("b", "1"), Duration::ZERO);
+        assert_eq!(see("b", "1"), Duration::ZERO);
     }
 }

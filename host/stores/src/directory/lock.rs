@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::file_system::{Access, FileSystem, OpenFile};
+use crate::Held;
 use crate::error::{Error, Result};
 
 /// The lock, held.
@@ -71,6 +72,8 @@ fn held(path: &Path, file: &dyn OpenFile) -> Error {
         "{holder} holds the lock at {path}; close it or open read-only"
     ))
 }
+
+impl Held for FileLock {}
 
 impl Drop for FileLock {
     fn drop(&mut self) {

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::file_system::{Access, FileSystem, Fs, OpenFile};
 use super::{disk, is_full, lock};
+use crate::Held;
 use crate::error::{Error, Result};
 use crate::paths::READERS_NAME;
 
@@ -28,6 +29,8 @@ pub(super) struct FilePin {
     /// Locked.
     _file: Box<dyn OpenFile>,
 }
+
+impl Held for FilePin {}
 
 impl Drop for FilePin {
     fn drop(&mut self) {

@@ -52,7 +52,7 @@ impl<H: Host> Introducer<H> {
         part: u64,
     ) -> Result<Option<Job>> {
         self.check_alive()?;
-        self.remove_obsolete(host);
+        self.remove_obsolete(host, live);
         if !self.damaged.contains(&part) {
             let text = format!("part {part} is not among those that are to be avoided");
             return Err(Error::invalid(text));
@@ -118,7 +118,7 @@ impl<H: Host> Introducer<H> {
         });
         self.put_in_place(live, next, epoch);
         self.clean(&**host, live);
-        self.remove_obsolete(&**host);
+        self.remove_obsolete(&**host, live);
         Ok(())
     }
 

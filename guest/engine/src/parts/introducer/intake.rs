@@ -42,7 +42,7 @@ impl<H: Host> Introducer<H> {
             taken => taken?,
         }
         if self.garbage.is_worth_removing() {
-            self.remove_obsolete(&**host);
+            self.remove_obsolete(&**host, live);
         }
         let first_id = self.next_id;
         let mut receipts = Vec::with_capacity(batches.len());
@@ -222,7 +222,7 @@ impl<H: Host> Introducer<H> {
     }
 
     /// Folds small memory parts, so that many small batches stay cheap to read.
-    fn fold(&mut self, host: &Arc<H>, live: &mut Arc<PartList<H>>) {
+    pub(crate) fn fold(&mut self, host: &Arc<H>, live: &mut Arc<PartList<H>>) {
         loop {
             let free = self.free_tail(live, Medium::Memory);
             let tail = live.parts.get(free.clone()).unwrap_or_default();

@@ -48,6 +48,7 @@ impl<H: Host> Introducer<H> {
         }
         snapshot.publish(&**host)?;
         self.log_position = log_position;
+        self.note_position(epoch);
         self.counters.absorb(log_position);
         Ok(())
     }

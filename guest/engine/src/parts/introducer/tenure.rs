@@ -14,10 +14,12 @@ use std::sync::Arc;
 impl<H: Host> Introducer<H> {
     /// Goes on from a snapshot that was published to take the index over.
     pub(crate) fn of_claim(claim: &Claim) -> Self {
-        Self {
-            must_look: claim.must_look,
-            ..Self::new(&claim.snapshot)
-        }
+        let mut introducer = Self::new(&claim.snapshot);
+        introducer.must_look = claim.must_look;
+        // The one before has the same content.
+        let before = claim.snapshot.epoch.saturating_sub(1);
+        introducer.note_position(before);
+        introducer
     }
 
     /// Goes on from the newest snapshot without having taken over yet: with the first change, under a term.
@@ -52,6 +54,8 @@ impl<H: Host> Introducer<H> {
             term: self.term,
             ..PartList::clone(live)
         });
+        self.note_position(live.epoch.saturating_sub(1));
+        self.note_position(live.epoch);
         self.clean(&**host, live);
         self.remove_unnamed(&**host, live)
     }

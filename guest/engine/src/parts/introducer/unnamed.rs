@@ -15,9 +15,9 @@ impl<H: Host> Introducer<H> {
     /// merges, and what no reader needs any more. Names that no part can have are not ours and stay, and so
     /// do parts of a later term: who made them has taken over.
     pub(crate) fn remove_unnamed(&mut self, host: &H, live: &PartList<H>) -> Result<()> {
-        self.remove_obsolete(host);
+        self.remove_obsolete(host, live);
         let readers = host.find_readers()?;
-        let is_read = readers.epochs.iter().any(|epoch| *epoch < live.epoch);
+        let is_read = readers.need_before(live.epoch);
         let dead = live.deaths.files();
         // A part whose manifest cannot be read may yet be found to be sound.
         let aside = live

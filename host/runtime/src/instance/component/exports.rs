@@ -38,6 +38,11 @@ impl Instance for ComponentInstance {
         self.whole(records::opened(opened))
     }
 
+    fn refresh(&mut self, epochs: bool) -> Result<Opened> {
+        let opened = self.call("refresh", |index, store| index.call_refresh(store, epochs))?;
+        self.whole(records::opened(opened))
+    }
+
     fn repair(&mut self, accept_loss: bool) -> Result<String> {
         let text = self.call("repair", |index, store| {
             index.call_repair(store, accept_loss)

@@ -96,6 +96,12 @@ impl Segments for Files {
         Ok(OpenSegment(self.storage.open(&self.path(name))?))
     }
 
+    fn open_all(&self, names: &[Name]) -> Result<Vec<OpenSegment>, StorageError> {
+        let paths: Vec<String> = names.iter().map(|name| self.path(*name)).collect();
+        let opened = self.storage.open_all(&paths).into_iter();
+        opened.map(|file| Ok(OpenSegment(file?))).collect()
+    }
+
     fn begin(&self, name: Name, bytes: &[u8]) -> Result<Option<OpenTail>, StorageError> {
         match self.form {
             Form::Growing => {

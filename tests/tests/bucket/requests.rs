@@ -1,0 +1,134 @@
+//! How many requests things take, and how many of them wait for one another.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sidx_host::storage::RequestCounts;
+use sidx_host::{Durability, Engine, Index, Store};
+use sidx_tests::service::{Entry, Kind, Latency};
+use sidx_tests::subject::batch;
+
+use super::place::{LONG, Place, keys, options, row, write};
+
+/// Most requests of which each waits for the one before, to open an index for reading that its writer closed,
+/// and one with as many objects in its log as below. Four are enough for either.
+const READ_ROUNDS_MAX: u64 = 14;
+const READ_ROUNDS_OF_LOG_MAX: u64 = 526;
+/// The same for writing. Six are enough.
+const WRITE_ROUNDS_MAX: u64 = 26;
+const WRITE_ROUNDS_OF_LOG_MAX: u64 = 539;
+/// Objects in the log.
+const COMMITS: i64 = 256;
+
+/// How far away the service is: far enough that requests which need not wait for one another do not.
+const DISTANCE: Duration = Duration::from_millis(10);
+/// A busy machine makes requests late, never early: of some attempts the best counts.
+const ATTEMPTS: u64 = 3;
+
+fn difference(after: RequestCounts, before: RequestCounts) -> [u64; 4] {
+    [
+        after.reads - before.reads,
+        after.lists - before.lists,
+        after.writes - before.writes,
+        after.deletes - before.deletes,
+    ]
+}
+
+#[test]
+fn a_commit_is_one_put() {
+    for engine in [Engine::Native, Engine::Component] {
+        let place = Place::new();
+        let backend = place.backend("one", LONG);
+        let store = Store::with_backend(backend.clone());
+        let index = options(&store, engine).create().unwrap();
+        let rows = Vec::from_iter((0..100).map(row));
+        for (durability, writes) in [
+            (Durability::Sync, 1),
+            (Durability::Os, 1),
+            (Durability::None, 0),
+        ] {
+            for _ in 0..3 {
+                let before = backend.request_counts();
+                index.write_with(batch(&rows).unwrap(), durability).unwrap();
+                let made = difference(backend.request_counts(), before);
+                assert_eq!(made, [0, 0, writes, 0], "{durability:?}, {engine:?}");
+            }
+        }
+        let before = backend.request_counts();
+        assert_eq!(keys(&index).len(), 900);
+        let made = difference(backend.request_counts(), before);
+        assert_eq!(made, [0; 4], "rows in memory need no service");
+        assert_eq!(place.service.journal().count(Kind::Put), 0);
+    }
+}
+
+/// An index with so many objects in its log and some rows in a part, that nobody has open.
+fn prepared(is_closed: bool) -> Place {
+    let place = Place::new();
+    let index = place.options("first").create().unwrap();
+    write(&index, -1).unwrap();
+    index.flush().unwrap();
+    for key in 0..COMMITS {
+        write(&index, key).unwrap();
+    }
+    match is_closed {
+        true => index.close().unwrap(),
+        false => drop(index),
+    }
+    place
+}
+
+/// Opens the index from afar and says how many rounds of requests that took, and of which kinds they were.
+fn rounds(place: &Place, client: &str, read_only: bool) -> (u64, BTreeMap<Kind, u64>) {
+    let latency = Latency {
+        first_byte: DISTANCE,
+        ..Latency::default()
+    };
+    place.service.set_latency(client, latency);
+    place.service.take_journal();
+    let builder = place.options(client);
+    let index: Index = match read_only {
+        true => builder.read_only().unwrap(),
+        false => builder.open().unwrap(),
+    };
+    let journal = place.service.take_journal();
+    if std::env::var_os("SIDX_BUCKET_ROUNDS").is_some() {
+        for entry in journal.of(client) {
+            let Entry { request, wave, .. } = entry;
+            println!("{wave:>4} {:?} {}", request.kind, request.key);
+        }
+    }
+    let rows = keys(&index);
+    assert_eq!(rows.len() as i64, COMMITS + 1);
+    place.service.set_latency(client, Latency::default());
+    (journal.waves(client), journal.counts())
+}
+
+/// `SIDX_BUCKET_ROUNDS=1` prints every request with the round that it is in.
+fn fewest(is_closed: bool, read_only: bool) -> u64 {
+    let attempt = |number: u64| {
+        let place = prepared(is_closed);
+        let (rounds, counts) = rounds(&place, &format!("opens {number}"), read_only);
+        let how = if read_only { "reading" } else { "writing" };
+        let state = if is_closed { "closed" } else { "left" };
+        println!("opening for {how} of an index that was {state}: {rounds} rounds, {counts:?}");
+        rounds
+    };
+    (0..ATTEMPTS).map(attempt).min().unwrap_or(0)
+}
+
+#[test]
+fn an_opening_for_reading_has_few_rounds_of_requests() {
+    for (is_closed, most) in [(true, READ_ROUNDS_MAX), (false, READ_ROUNDS_OF_LOG_MAX)] {
+        let rounds = fewest(is_closed, true);
+        assert!(rounds <= most, "{rounds} rounds, {most} at most");
+    }
+}
+
+#[test]
+fn an_opening_for_writing_has_few_rounds_of_requests() {
+    for (is_closed, most) in [(true, WRITE_ROUNDS_MAX), (false, WRITE_ROUNDS_OF_LOG_MAX)] {
+        let rounds = fewest(is_closed, false);
+        assert!(rounds <= most, "{rounds} rounds, {most} at most");
+    }
+}
