@@ -34,7 +34,6 @@ impl<S: Segments> Log<S> {
             self.begin_anew(position)?;
         }
         self.needed_from = self.needed_from.max(position);
-        self.opened.clear();
         while let Some(name) = self.superfluous.first().copied() {
             self.medium.remove(name)?;
             self.superfluous.remove(0);
@@ -45,6 +44,8 @@ impl<S: Segments> Log<S> {
             }
             self.remove_first()?;
         }
+        let segments = &self.segments;
+        { &mut self.opened }.retain(|(name, _)| segments.iter().any(|it| it.name == *name));
         Ok(())
     }
 

@@ -69,6 +69,9 @@ fn assert_answers(subject: &Subject, model: &Model, place: &str) {
 #[test]
 fn folded_parts_hold_the_same_rows_in_the_same_order() {
     on_all_forms(|mut subject| {
+        // In a bucket so many commits are flushed.
+        subject.leave();
+        subject.enter_with(|options| options.flush_bytes(u64::MAX));
         let mut model = Model::default();
         // Sizes on both sides of what is folded; 300 batches are folded, and the folds of them as well.
         for (number, batch) in batches((0..300).map(|at| 1 + at * 13 % 17))

@@ -112,9 +112,11 @@ impl<'a, 'p> Making<'a, 'p> {
             let state = (source.contents.files.clone(), source.contents.log_position);
             match self.attempt(&source) {
                 // Entries of the log, or a part that no pin kept, are gone: newer parts hold the rows. In
-                // an index that did not change they are lost.
+                // an index that did not change they are lost. A put that landed when its object had been
+                // given up may stand where entries are gone.
                 Err(error)
-                    if error.kind() == ErrorKind::NotFound && before.as_ref() != Some(&state) =>
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt)
+                        && before.as_ref() != Some(&state) =>
                 {
                     tracing::debug!(%error, "a copy starts over");
                     before = Some(state);

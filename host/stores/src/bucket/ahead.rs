@@ -58,13 +58,10 @@ impl Ahead {
         };
         let is_there = !listed.is_empty();
         let wanted = begin_with(root, &listed);
-        if is_there
-            && !wanted
-                .iter()
-                .any(|key| key.filename() == Some("index.json"))
-        {
-            // No index, or one that was made while it was listed.
-            return Ok((Self::default(), true));
+        let is_index = |key: &Path| key.filename() == Some("index.json");
+        if !wanted.iter().any(is_index) {
+            // No index, or one that is being made: what is looked for next may be there by then.
+            return Ok((Self::default(), is_there));
         }
         let read = wanted.into_iter().map(|key| async move {
             let found = requests.get(&key, MAX_OBJECT_BYTES).await?;

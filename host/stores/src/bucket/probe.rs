@@ -55,6 +55,9 @@ impl Probe {
     }
 }
 
+/// More than what a probe holds.
+const CONTENT_BYTES: usize = 4096;
+
 /// Tries conditions out on an object of its own below a prefix, and notes how the service wants them.
 async fn check(requests: &Requests, prefix: &Path, location: &str) -> Result<()> {
     let name = format!("probe-{:032x}", crate::random()?);
@@ -82,7 +85,11 @@ async fn try_out(requests: &Requests, key: &Path, location: &str) -> Result<()> 
             let text = "did not replace an object whose version it was told";
             return Err(refused(location, text));
         }
-        Err(failure) => return Err(told(failure)),
+        // Whether it was carried out the content tells.
+        Err(failure) => match requests.get(key, CONTENT_BYTES).await {
+            Ok(Some((found, _))) if found == two => {}
+            _ => return Err(told(failure)),
+        },
     }
     match requests.swap(key, &Version::parse(WRONG_TAG), &three).await {
         Ok(_) => Err(refused(
@@ -90,7 +97,14 @@ async fn try_out(requests: &Requests, key: &Path, location: &str) -> Result<()> 
             "replaced an object that had another version",
         )),
         Err(failure) if failure.is_conflict() => Ok(()),
-        Err(failure) => Err(told(failure)),
+        Err(failure) => match requests.get(key, CONTENT_BYTES).await {
+            Ok(Some((found, _))) if found == two => Ok(()),
+            Ok(Some((found, _))) if found == three => Err(refused(
+                location,
+                "replaced an object that had another version",
+            )),
+            _ => Err(told(failure)),
+        },
     }
 }
 
