@@ -8,13 +8,19 @@
 //! * [`failure`] tells how calls fail.
 //! * [`director`] has directors: chance, and scripts.
 //! * [`storage`] is the storage that an actor has.
-//! * [`record`] is what was written, refused and shown: the judge; [`removals`] what was dropped.
-//! * [`task`] is what an actor is told to do, and [`actor`] does it, on the index as any program would.
+//! * [`record`] is what was written, refused and shown: the judge; [`removals`] what was dropped, and
+//!   [`branches`] what was branched.
+//! * [`cast`] is what all actors share.
+//! * [`task`] is what an actor is told to do, and [`actor`] does it, on the index as any program would, and
+//!   [`brancher`] on branches of it.
 //! * [`pins`] are those of readers, where they are renewed and can be given up.
 //! * [`casting`] draws casts of actors.
 //! * [`play`] is a whole run, to the judgement at its end.
 
 pub mod actor;
+pub mod brancher;
+pub mod branches;
+pub mod cast;
 pub mod casting;
 pub mod director;
 pub mod failure;

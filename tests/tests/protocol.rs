@@ -19,6 +19,8 @@
     reason = "a failed expectation here is a failed test"
 )]
 
+#[path = "protocol/branches.rs"]
+mod branches;
 #[path = "protocol/chance.rs"]
 mod chance;
 #[path = "protocol/drops.rs"]

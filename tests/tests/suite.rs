@@ -25,6 +25,7 @@ mod suite {
     mod bad_input;
     mod bad_places;
     mod boundary;
+    mod branches;
     mod budgets;
     mod concurrency;
     mod copies;

@@ -74,6 +74,9 @@ pub enum Command {
     /// Copy indexes to a store of any kind, comparing every byte; goes on where it was stopped
     #[command(after_help = help::COPY)]
     Copy(CopyArguments),
+    /// Make a second index that begins as one is now, and shares its parts
+    #[command(after_help = help::BRANCH)]
+    Branch(BranchArguments),
     /// Print every physical row with its part and row ordinal, unsorted
     #[command(after_help = help::DUMP)]
     Dump(DumpArguments),
@@ -91,7 +94,8 @@ impl Command {
             | Self::Repair(_)
             | Self::Drop(_)
             | Self::Backup(_)
-            | Self::Copy(_) => true,
+            | Self::Copy(_)
+            | Self::Branch(_) => true,
             Self::Query(_)
             | Self::Verify(_)
             | Self::Indexes(_)
@@ -409,6 +413,17 @@ pub struct CopyArguments {
     #[arg(long, value_name = "NAME", requires = "index")]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) to: Option<String>,
+}
+
+/// `sidx branch`
+#[derive(Args, Debug)]
+pub struct BranchArguments {
+    /// Where.
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// The name of the new index, in the same store
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) to: String,
 }
 
 /// `sidx dump`

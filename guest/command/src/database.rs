@@ -16,7 +16,7 @@ use sidx_engine::{Counted, Durability, Retention};
 
 pub use error::{Error, Result};
 pub use query::{Order, Parameter, Query};
-pub use report::{BackupReport, CopyReport, DamagedPart, Merged, RetentionPreview};
+pub use report::{BackupReport, BranchReport, CopyReport, DamagedPart, Merged, RetentionPreview};
 
 /// Where stores are.
 pub trait Database {
@@ -88,6 +88,12 @@ pub trait Store {
     /// # Errors
     /// `not-found`, `conflict`, and those of the medium.
     fn remove(&self, index: &str, wait: Duration) -> Result<u64>;
+
+    /// Makes a second index that begins as one is now, and shares its parts.
+    ///
+    /// # Errors
+    /// `not-found`, `conflict` when there is one of that name, and those of the medium.
+    fn branch(&self, index: &str, name: &str) -> Result<BranchReport>;
 }
 
 /// An index that is open.

@@ -205,9 +205,10 @@ pub(crate) const GC: &str = r#"Examples:
 A writer removes what it replaces, and each command that writes what those before it left. This tells what
 is there nevertheless: what readers have kept, what a writer left that died, and copies and drops that did
 not come to their end. Prints one JSON object: `parts`, `snapshots`, `copies` and `dropped` are names in the
-store, `pinned_epochs` what readers hold. With --apply what can go is removed, and the object has what is
-gone. An index that is open for writing is left to its writer (exit code 4), which looks every minute in a
-bucket. Pins of readers that died are given up after their time, so what they kept goes the second time."#;
+store, `pinned_epochs` what readers and branches hold. With --apply what can go is removed, and the object
+has what is gone. An index that is open for writing is left to its writer (exit code 4), which looks every
+minute in a bucket. Pins of readers that died are given up after their time, so what they kept goes the
+second time."#;
 
 /// `sidx parts`
 pub(crate) const PARTS: &str = r#"Examples:
@@ -255,6 +256,16 @@ the index; what is lost is known to both.
 
 In a bucket each part is one file, and from a bucket to a directory a folder of files; between two
 directories, or two buckets, parts keep their form."#;
+
+/// `sidx branch`
+pub(crate) const BRANCH: &str = r#"Examples:
+  sidx branch ./store --index delays --to trial
+  sidx merge ./store --index trial --all
+
+The branch has what was acknowledged when the command began, also while another process writes the
+index, and is an index like any other from then on: neither shows anything of what becomes of the other.
+No part is copied. Those that both share stay in the place of the first one until the branch has merged or
+dropped them, and until then that one can't be dropped. Prints one JSON line."#;
 
 /// `sidx dump`
 pub(crate) const DUMP: &str = r#"Example:

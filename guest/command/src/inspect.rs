@@ -150,7 +150,7 @@ fn gc_gist(arguments: &GcArguments, report: &Value) -> String {
     let index = &arguments.target.index;
     let pins = match of("pinned_epochs") {
         0 => String::new(),
-        _ => " Readers keep some of it.".to_owned(),
+        _ => " Readers or branches keep some of it.".to_owned(),
     };
     match arguments.apply {
         true => format!("Index {index}: {found} were removed."),

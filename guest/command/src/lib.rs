@@ -70,6 +70,7 @@ pub fn run(
         Command::Gc(arguments) => inspect::gc(arguments, database, console),
         Command::Backup(arguments) => maintain::backup(arguments, database, console),
         Command::Copy(arguments) => copies::run(arguments, database, console),
+        Command::Branch(arguments) => maintain::branch(arguments, database, console),
         Command::Dump(arguments) => inspect::dump(arguments, database, console),
     }
 }

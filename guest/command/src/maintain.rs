@@ -1,11 +1,12 @@
-//! `sidx flush`, `sidx merge`, `sidx retain` and `sidx backup`: one JSON line says what was done.
+//! `sidx flush`, `sidx merge`, `sidx retain`, `sidx backup` and `sidx branch`: one JSON line says what was
+//! done.
 
 use serde_json::{Value, json};
 use sidx_engine::Retention;
 use sidx_engine::expression::Template;
 
 use crate::arguments::{
-    BackupArguments, FlushArguments, MergeArguments, ReportFormat, RetainArguments,
+    BackupArguments, BranchArguments, FlushArguments, MergeArguments, ReportFormat, RetainArguments,
 };
 use crate::console::Console;
 use crate::database::{self, DamagedPart, Database, Index, Merged};
@@ -161,6 +162,25 @@ pub(crate) fn backup(
         format!("{missing} missing files and {parts} damaged parts are not in the copy"),
         "everything else is; `sidx verify` names them, `sidx repair` saves what can be saved",
     ))
+}
+
+/// Runs `sidx branch`. Takes no lock of the index: a writer may be at work.
+pub(crate) fn branch(
+    arguments: &BranchArguments,
+    database: &impl Database,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let started = Moment::now();
+    let report = Place::of(database, &arguments.target)?.branch(&arguments.to)?;
+    let line = json!({
+        "command": "branch",
+        "index": arguments.to,
+        "epoch": report.epoch,
+        "shared_files": report.shared_files,
+        "log_entries": report.log_entries,
+        "elapsed_ms": started.elapsed_ms(),
+    });
+    writeln!(console.out, "{line}").map_err(Failure::output)
 }
 
 /// The size of an index at one moment.

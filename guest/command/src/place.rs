@@ -7,7 +7,8 @@ use sidx_engine::ErrorKind;
 
 use crate::arguments::{RoomArguments, Target, WaitArguments};
 use crate::database::{
-    Absence, BackupReport, CopyReport, Database, Error, Index as _, Result as Found, Room, Store,
+    Absence, BackupReport, BranchReport, CopyReport, Database, Error, Index as _, Result as Found,
+    Room, Store,
 };
 use crate::exit::{Code, Failure};
 
@@ -91,6 +92,11 @@ impl<'d, D: Database> Place<'d, D> {
     /// Removes an index that exists and returns the bytes that it took.
     pub(crate) fn remove(&self) -> Result<u64, Failure> {
         self.existing(|store| store.remove(&self.index, self.wait))
+    }
+
+    /// Makes a branch of an index that exists.
+    pub(crate) fn branch(&self, name: &str) -> Result<BranchReport, Failure> {
+        self.existing(|store| store.branch(&self.index, name))
     }
 
     /// Copies an index to this place.

@@ -15,8 +15,8 @@ use sidx_engine::{Counted, Durability, ErrorKind, Retention, series_id};
 use crate::arguments::Arguments;
 use crate::console::Console;
 use crate::database::{
-    Absence, BackupReport, CopyReport, Cursor, DamagedPart, Database, Dumped, Error, Index, Merged,
-    Parameter, Pieces, Query, Result, RetentionPreview, Room, Rows, Store,
+    Absence, BackupReport, BranchReport, CopyReport, Cursor, DamagedPart, Database, Dumped, Error,
+    Index, Merged, Parameter, Pieces, Query, Result, RetentionPreview, Room, Rows, Store,
 };
 use crate::driver::InTurn;
 use crate::exit::Failure;
@@ -89,6 +89,10 @@ impl Store for Kept {
     }
 
     fn remove(&self, _index: &str, _wait: Duration) -> Result<u64> {
+        unasked()
+    }
+
+    fn branch(&self, _index: &str, _name: &str) -> Result<BranchReport> {
         unasked()
     }
 }

@@ -426,6 +426,10 @@ impl wit::Guest for Component {
         with_index(|index| index.contents()).map(from_engine::contents)
     }
 
+    fn branch(place: String) -> Result<wit::StoredBranch, wit::Error> {
+        with_index(|index| index.branch(&place)).map(from_engine::branch)
+    }
+
     fn describe(subject: wit::Subject) -> Result<String, wit::Error> {
         with_index(|index| index.describe(to_engine::subject(subject)))
     }

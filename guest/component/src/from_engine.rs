@@ -451,6 +451,14 @@ pub(crate) fn contents(contents: engine::Contents) -> wit::StoredContents {
     }
 }
 
+/// An index as a branch of it begins.
+pub(crate) fn branch(branch: engine::BranchContents) -> wit::StoredBranch {
+    wit::StoredBranch {
+        epoch: branch.epoch,
+        contents: contents(branch.contents),
+    }
+}
+
 /// Physical rows of one part.
 pub(crate) fn dumped(dumped: engine::Dumped<scan::Columns>) -> wit::Dumped {
     wit::Dumped {

@@ -381,4 +381,8 @@ impl Host for Imports {
     fn pin_epoch(&self, epoch: u64) -> Result<()> {
         limits::pin_epoch(epoch).map_err(to_engine::error)
     }
+
+    fn release_lender(&self, place: &str) -> Result<()> {
+        limits::release_lender(place).map_err(to_engine::error)
+    }
 }

@@ -114,6 +114,7 @@ pub(crate) fn readers(readers: limits::Readers) -> host::Readers {
         version: readers.version,
         settled: readers.settled,
         epochs: readers.epochs,
+        branches: readers.branches,
     }
 }
 

@@ -24,6 +24,13 @@ pub enum Medium {
     Durable,
 }
 
+impl Medium {
+    /// Whether it is the store.
+    pub(crate) fn is_durable(self) -> bool {
+        self == Self::Durable
+    }
+}
+
 /// A finished file, or a finished section of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSummary {
@@ -111,6 +118,8 @@ pub struct Readers {
     pub settled: u64,
     /// The epochs that are read in any process, ascending.
     pub epochs: Vec<u64>,
+    /// Those whose files branches share, likewise. They have what they need of the log.
+    pub branches: Vec<u64>,
 }
 
 /// Budgets; see `limits.usage`.
@@ -585,4 +594,6 @@ pub trait Host {
     fn find_readers(&self) -> Result<Readers>;
     /// `limits.pin-epoch`
     fn pin_epoch(&self, epoch: u64) -> Result<()>;
+    /// `limits.release-lender`
+    fn release_lender(&self, place: &str) -> Result<()>;
 }

@@ -23,8 +23,9 @@ use crate::parts::survey;
 use crate::parts::takeover;
 use crate::parts::verify;
 use crate::types::{
-    Batch, Choice, Contents, Counted, Damage, Execution, Job, Mode, Offered, Opened, Outcome,
-    PartFile, QuerySpec, Retention, RetentionStep, Salvaged, Share, Subject, View, Written,
+    Batch, BranchContents, Choice, Contents, Counted, Damage, Execution, Job, Mode, Offered,
+    Opened, Outcome, PartFile, QuerySpec, Retention, RetentionStep, Salvaged, Share, Subject, View,
+    Written,
 };
 use std::sync::Arc;
 
@@ -400,6 +401,14 @@ impl<H: Host> Index<H> {
     pub fn contents(&mut self) -> Result<Contents> {
         match &self.introducer {
             Some(introducer) => contents::of(&*self.host, &self.live, introducer),
+            None => Err(Error::invalid("this instance did not open the index")),
+        }
+    }
+
+    /// `index.branch`
+    pub fn branch(&mut self, place: &str) -> Result<BranchContents> {
+        match &self.introducer {
+            Some(introducer) => contents::of_branch(&*self.host, &self.live, introducer, place),
             None => Err(Error::invalid("this instance did not open the index")),
         }
     }

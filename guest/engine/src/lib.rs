@@ -20,6 +20,7 @@
 
 #![forbid(unsafe_code)]
 
+mod branch;
 pub mod error;
 pub mod expression;
 pub mod filter;
@@ -39,6 +40,7 @@ mod timestamp;
 mod types;
 mod wire;
 
+pub use branch::{BRANCH_OBJECT, Branch, BranchPin};
 pub use error::{Error, ErrorKind, Result};
 pub use host::Host;
 pub use incarnation::Incarnation;
@@ -59,7 +61,7 @@ pub use part::layout::{
 };
 pub use parts::copied::SnapshotToCopy;
 pub use parts::pressure::Levels;
-pub use parts::snapshot::{INDEX_OBJECT, epoch_of_object};
+pub use parts::snapshot::{INDEX_OBJECT, epoch_of_object, unborn};
 pub use seal::FORMAT_VERSION;
 pub use timestamp::{TimestampError, format_timestamp, parse_timestamp};
 pub use types::*;

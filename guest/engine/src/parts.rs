@@ -4,6 +4,7 @@
 //! The [`introducer`] alone changes the list, under [`pressure`]; a [`snapshot`] is the list as it is stored;
 //! [`recovery`] opens an index, [`repair`] makes one of what a damaged one still holds.
 
+mod borrowed;
 pub(crate) mod contents;
 pub(crate) mod copied;
 pub(crate) mod describe;

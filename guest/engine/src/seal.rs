@@ -12,7 +12,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Features that a document may require, by name: what changes the meaning of a document for those who do not
 /// know of it, where a new version would lock out more than it must.
-pub(crate) const FEATURES: &[&str] = &[TERMS, DROPS, ONE_FILE, NUMBERS, FACETS, DEAD_ROWS];
+pub(crate) const FEATURES: &[&str] =
+    &[TERMS, DROPS, ONE_FILE, NUMBERS, FACETS, DEAD_ROWS, BRANCHES];
 
 /// Snapshots, parts and segments of the log carry the term of their writer, and names of epochs stay taken.
 pub(crate) const TERMS: &str = "terms";
@@ -31,6 +32,9 @@ pub(crate) const FACETS: &str = "facets";
 
 /// Rows of parts may be dead.
 pub(crate) const DEAD_ROWS: &str = "dead-rows";
+
+/// Parts may lie in the places of other indexes.
+pub(crate) const BRANCHES: &str = "branches";
 
 /// The version of every file and document that this engine writes, and the newest it reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -162,7 +166,7 @@ mod tests {
     #[test]
     fn a_feature_that_is_not_known_is_named_and_a_damaged_name_is_damage() {
         let body = serde_json::value::to_raw_value(&1).unwrap();
-        let requires = vec!["branches".to_owned(), "x\n".to_owned()];
+        let requires = vec!["forks".to_owned(), "x\n".to_owned()];
         let sealed = Sealed {
             format_version: FORMAT_VERSION,
             xxh3: checksum(FORMAT_VERSION, &requires, &body),
@@ -172,15 +176,12 @@ mod tests {
         let bytes = serde_json::to_vec(&sealed).unwrap();
         let error = unseal::<u32>(&bytes, "index.json").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnsupportedVersion);
-        assert!(
-            error.message().contains("the feature `branches`"),
-            "{error}"
-        );
+        assert!(error.message().contains("the feature `forks`"), "{error}");
         let text = String::from_utf8(bytes).unwrap();
         for damaged in [
-            text.replace("branches", "branched"),
-            text.replace("\"branches\",", ""),
-            text.replace("\"requires\":[\"branches\",\"x\\n\"],", ""),
+            text.replace("forks", "forkz"),
+            text.replace("\"forks\",", ""),
+            text.replace("\"requires\":[\"forks\",\"x\\n\"],", ""),
             text.replace("\"requires\"", "\"Requires\""),
         ] {
             assert_ne!(damaged, text);

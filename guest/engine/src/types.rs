@@ -445,6 +445,15 @@ pub struct Contents {
     pub term: Term,
 }
 
+/// An index as a branch of it begins; see `index.branch`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BranchContents {
+    /// The epoch that names its files.
+    pub epoch: u64,
+    /// What the branch consists of. The files stay where they are.
+    pub contents: Contents,
+}
+
 /// Physical rows of one part.
 pub struct Dumped<C> {
     /// Part directory name.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::Value;
 use sidx_columns::Column;
 use sidx_command::database::{
-    Absence, BackupReport, CopyReport, DamagedPart, Dumped, Error, Merged, Order, Parameter,
-    Pieces, Query, Result, RetentionPreview, Room,
+    Absence, BackupReport, BranchReport, CopyReport, DamagedPart, Dumped, Error, Merged, Order,
+    Parameter, Pieces, Query, Result, RetentionPreview, Room,
 };
 use sidx_command::{Failure, database};
 use sidx_host::{BoundQuery, Counted, Durability, IndexBuilder, PreparedQuery, Retention};
@@ -109,6 +109,15 @@ impl database::Store for Store {
     fn remove(&self, index: &str, wait: Duration) -> Result<u64> {
         let index = self.0.index(index).lock_wait(wait);
         index.remove().map_err(told)
+    }
+
+    fn branch(&self, index: &str, name: &str) -> Result<BranchReport> {
+        let report = self.0.branch(index, name).map_err(told)?;
+        Ok(BranchReport {
+            epoch: report.epoch,
+            shared_files: report.shared_files,
+            log_entries: report.log_entries,
+        })
     }
 }
 

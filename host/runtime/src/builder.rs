@@ -7,11 +7,13 @@ use serde_json::Value;
 use sidx_engine::host::Form;
 use sidx_engine::{Durability, Mode};
 
+use crate::branch::{self, BranchReport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::garbage::{self, GarbageReport};
 use crate::incarnation;
 use crate::index::Index;
 use crate::instance::Engine;
+use crate::lenders::Beside;
 use crate::open::{Open, QueryLimits, Settings};
 use crate::rate::Time;
 use crate::removal;
@@ -31,6 +33,7 @@ impl Store {
             store: self.clone(),
             name: name.to_owned(),
             settings: Settings {
+                beside: Beside(self.shared_backend()),
                 mode: Mode::Write,
                 engine: Engine::Component,
                 native: sidx_engine::Index::new,
@@ -353,10 +356,30 @@ impl IndexBuilder {
     /// while the lock is held.
     ///
     /// # Errors
-    /// `not-found`; `conflict` while it is open for writing, and for a folder that is no index, which stays
-    /// as it is; `unsupported-version` for an index that a newer program wrote; `io`.
+    /// `not-found`; `conflict` while it is open for writing, while [branches](Self::branch) share its parts,
+    /// and for a folder that is no index, which stays as it is; `unsupported-version` for an index that a
+    /// newer program wrote; `io`.
     pub fn remove(self) -> Result<u64> {
         removal::run(self.store.backend(), &self.name, &self.settings)
+    }
+
+    /// Makes a second index in the same store that begins as this one is now, and is an index like any
+    /// other from then on: a branch. It shares the parts that are there, so that its making takes the time
+    /// to copy what no flush has written yet, and no room. Both are written, merged, dropped and repaired on
+    /// their own, and neither shows anything of what becomes of the other. Durable on return.
+    ///
+    /// The index may be open for writing, here or in another process: the branch has every row that was
+    /// acknowledged before the call, but for those of durability `none` that no flush has written. Parts that
+    /// it shares stay in the place of this index as long as the branch needs any of them, whatever becomes of
+    /// them here, and count there; until then this one can't be dropped.
+    ///
+    /// # Errors
+    /// `not-found`; `conflict` when there is an index of that name, or this one is about to be dropped;
+    /// `corrupt` where the newest snapshot or the log is damaged; `io`, `resource-exhausted`. There is no
+    /// branch then, unless the error is `io` and the name was being made; what is left of it is in nobody's
+    /// way.
+    pub fn branch(self, name: &str) -> Result<BranchReport> {
+        branch::run(self.store.backend(), &self.name, name, &self.settings)
     }
 
     /// What of the index lies in its store that nothing needs but readers, if anybody. Changes nothing.

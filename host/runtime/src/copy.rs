@@ -18,17 +18,21 @@ mod stream;
 mod transfer;
 
 use std::fs;
+use std::sync::Arc;
 
 use serde::Serialize;
+use sidx_engine::Contents;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::open::Open;
+use crate::open::{Open, Settings};
 use crate::session::CallLimits;
 use crate::storage::{Storage, Store};
 use crate::work::Task;
+use log::LogCopy;
 use making::{Making, Outcome};
 use marker::Origin;
-use place::{Place, holds_nothing};
+pub(crate) use place::Place;
+use place::holds_nothing;
 
 /// What a backup consists of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -140,7 +144,8 @@ fn copy(
     let origin = (kind == Kind::Copy).then(|| Origin::of(index));
     // What an earlier copy left is given up at most once.
     for _ in 0..2 {
-        let found = place::find(target, name, index.settings(), origin.as_ref())?;
+        let (settings, advice) = (index.settings(), "choose another store for the copy");
+        let found = place::find(target, name, settings, origin.as_ref(), advice)?;
         let Some(mut place) = found else {
             let mut report = Report::default();
             report.copy.already_there = true;
@@ -160,6 +165,35 @@ fn copy(
     }
     let text = "somebody else copies an index to this name at the same time; try again";
     Err(Error::conflict(text))
+}
+
+/// A place for an index that is to be made under a name, which is free, after what interrupted copies left
+/// there was cleared away. `conflict` with an advice when it is taken.
+pub(crate) fn free_place<'a>(
+    target: &'a dyn Store,
+    name: &'a str,
+    settings: &Settings,
+    advice: &str,
+) -> Result<Place<'a>> {
+    let found = place::find(target, name, settings, None, advice)?;
+    // Only a copy is found to be there.
+    found.ok_or_else(|| Error::conflict(format!("there is an index `{name}` already; {advice}")))
+}
+
+/// Copies the log of an index alone. Returns how many entries that are; `not-found` when they are gone.
+pub(crate) fn copy_log(
+    (from, to): (&Arc<dyn Storage>, &Arc<dyn Storage>),
+    contents: &Contents,
+    limits: &CallLimits,
+    task: &Task,
+) -> Result<u64> {
+    let log = LogCopy {
+        from,
+        to,
+        limits,
+        count: &|bytes| task.add_bytes(bytes),
+    };
+    Ok(log.make(contents)?.entries)
 }
 
 /// Gives a whole copy its name.
@@ -196,6 +230,6 @@ fn is_inside(inner: &str, outer: &str) -> bool {
 }
 
 /// Whether neither an index nor anything of one is in a place or below.
-fn is_bare(target: &dyn Store, name: &str, root: &dyn Storage) -> Result<bool> {
+pub(crate) fn is_bare(target: &dyn Store, name: &str, root: &dyn Storage) -> Result<bool> {
     Ok(holds_nothing(root)? && target.places_below(name)?.is_empty())
 }

@@ -7,8 +7,10 @@
 use serde::{Deserialize, Serialize};
 use sidx_engine::{Mode, Subject};
 
+use crate::departed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::incarnation::{self, Name};
+use crate::lenders;
 use crate::open::{Open, Settings};
 use crate::removal;
 use crate::storage::Store;
@@ -25,7 +27,7 @@ pub struct GarbageReport {
     pub copies: Vec<String>,
     /// Places of indexes of this name that were dropped while somebody read them.
     pub dropped: Vec<String>,
-    /// Epochs that readers have pinned, which keep parts where they are.
+    /// Epochs that readers and branches have pinned, which keep parts where they are.
     pub pinned_epochs: Vec<u64>,
 }
 
@@ -75,7 +77,7 @@ pub(crate) fn look(store: &dyn Store, name: &str, settings: &Settings) -> Result
         return Ok(report);
     };
     // Before this reader pins one itself.
-    report.pinned_epochs = place.pinned_epochs()?;
+    report.pinned_epochs = lenders::pinned_epochs(place.as_ref())?;
     let mut settings = settings.clone();
     settings.mode = Mode::Read;
     settings.scrub_bytes_per_second = None;
@@ -105,7 +107,8 @@ pub(crate) fn collect(store: &dyn Store, name: &str, settings: &Settings) -> Res
         }
     }
     removal::clear_earlier(&looked, name, settings)?;
-    if looked.place()?.is_some() {
+    if let (Some(path), Some(place)) = (looked.place_path(), looked.place()?) {
+        departed::release(store, &path, place.as_ref(), settings)?;
         let place = incarnation::existing(store, name, true)?;
         let mut settings = settings.clone();
         settings.mode = Mode::Write;

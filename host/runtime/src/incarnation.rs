@@ -81,6 +81,15 @@ impl<'a> Name<'a> {
         Ok(place)
     }
 
+    /// What the store calls that place.
+    pub(crate) fn place_path(&self) -> Option<String> {
+        match &self.last {
+            None | Some(Incarnation::Dropped) => None,
+            Some(Incarnation::Here) => Some(self.name.to_owned()),
+            Some(Incarnation::Below(place)) => Some(self.path(place)),
+        }
+    }
+
     fn below(&self, place: &str) -> Result<Arc<dyn Storage>> {
         if let Some(below) = self.root.below(place) {
             return Ok(below);
@@ -180,6 +189,11 @@ pub(crate) struct NewPlace {
 }
 
 impl NewPlace {
+    /// What the store calls it.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Removes it.
     pub(crate) fn remove(&self, store: &dyn Store) -> Result<()> {
         match store.remove_index(&self.path) {
@@ -335,6 +349,11 @@ fn put(root: &dyn Storage, number: u32, incarnation: &Incarnation) -> Result<boo
             match root.compare_and_swap(&object, &version, &bytes) {
                 // Somebody else has done the same.
                 Err(error) if error.kind() == ErrorKind::Conflict => Ok(true),
+                // It is there: that there is no room must not say that it is not.
+                Err(error) if error.kind() == ErrorKind::ResourceExhausted => {
+                    let text = format!("{object} is there, and maybe not to stay ({error})");
+                    Err(Error::new(ErrorKind::Io, text))
+                }
                 swapped => swapped.map(|_| true),
             }
         }

@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sidx_engine::{
-    Batch, Choice, Contents, Counted, Damage, Execution, Job, Mode, Offered, Opened, Outcome,
-    PartFile, QuerySpec, Rest, Retention, RetentionStep, Salvaged, Share, Subject, View, Written,
+    Batch, BranchContents, Choice, Contents, Counted, Damage, Execution, Job, Mode, Offered,
+    Opened, Outcome, PartFile, QuerySpec, Rest, Retention, RetentionStep, Salvaged, Share, Subject,
+    View, Written,
 };
 
 pub(crate) use self::component::ComponentInstance;
@@ -170,6 +171,7 @@ pub(crate) trait Instance: Send {
     fn close_dump(&mut self, cursor: u64);
     fn verify(&mut self) -> Result<String>;
     fn contents(&mut self) -> Result<Contents>;
+    fn branch(&mut self, place: &str) -> Result<BranchContents>;
     fn describe(&mut self, subject: Subject) -> Result<String>;
 }
 
@@ -203,7 +205,7 @@ mod tests {
                 form: Form::Folder,
                 removal_grace: None,
             };
-            let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);
+            let shared = Shared::new(Arc::new(MemoryStorage::new("x")), None, budgets, false);
             Session::new(shared, true)
         };
         let component = ComponentInstance::start(session(), Arc::default()).unwrap();

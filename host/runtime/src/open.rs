@@ -52,7 +52,12 @@ struct Begun {
 impl Begun {
     fn new(storage: &Arc<dyn Storage>, settings: &Settings) -> Result<Self> {
         let read_only = settings.mode == Mode::Read;
-        let shared = Shared::new(Arc::clone(storage), settings.budgets, read_only);
+        let shared = Shared::new(
+            Arc::clone(storage),
+            Some(Arc::clone(&settings.beside.0)),
+            settings.budgets,
+            read_only,
+        );
         let sandbox = settings.sandbox.clone();
         let pool = Pool::new(
             Arc::clone(&shared),

@@ -16,7 +16,12 @@ pub(crate) fn ask<T>(
     settings: &Settings,
     call: impl FnOnce(&mut dyn Instance) -> Result<T>,
 ) -> Result<(T, bool)> {
-    let shared = Shared::new(Arc::clone(place), settings.budgets, false);
+    let shared = Shared::new(
+        Arc::clone(place),
+        Some(Arc::clone(&settings.beside.0)),
+        settings.budgets,
+        false,
+    );
     let sandbox = settings.sandbox.clone();
     let pool = Pool::new(
         Arc::clone(&shared),

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use sidx_engine::INDEX_OBJECT;
+use sidx_engine::{BRANCH_OBJECT, INDEX_OBJECT};
 
+use crate::departed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::incarnation::Name;
+use crate::lenders::{self, Lenders};
 use crate::lock;
 use crate::open::Settings;
 use crate::opener;
@@ -40,19 +42,20 @@ pub(crate) fn run(store: &dyn Store, name: &str, settings: &Settings) -> Result<
     };
     let lock = lock::take(place.as_ref(), settings.lock_wait)?;
     let before = place.size_bytes()?;
-    let is_first = match opener::ask(&place, settings, |instance| instance.drop_index()) {
+    let path = looked.place_path().unwrap_or_default();
+    let is_first = match drop_index(store, &path, &place, settings) {
         // There is no room to note it. Nobody is at work while the lock is held.
-        Err(error) if error.kind() == ErrorKind::ResourceExhausted && place.has_locks() => {
+        Err(error)
+            if error.kind() == ErrorKind::ResourceExhausted
+                && place.has_locks()
+                && lenders::pins(place.as_ref())?.is_empty() =>
+        {
             // One in the place of the name has that lock itself.
             let is_here = place.location() == looked.root().location();
             let _kept = (!is_here).then_some(lock);
             return store.remove_index(name).map(|()| before);
         }
-        dropped => {
-            dropped
-                .map_err(|error| error.at(format_args!("index `{name}`")))?
-                .0
-        }
+        dropped => dropped.map_err(|error| error.at(format_args!("index `{name}`")))?,
     };
     // Decided: whatever fails from here on must not be taken for a drop that did not happen.
     let rest = remove_dropped(store, &looked, &place, name, settings);
@@ -67,6 +70,28 @@ pub(crate) fn run(store: &dyn Store, name: &str, settings: &Settings) -> Result<
         true => Ok(before.saturating_sub(place.size_bytes().unwrap_or(0))),
         false => Err(absent(store, name)),
     }
+}
+
+/// Publishes the last snapshot of an index; whether it is the first to do so. Branches that are not there any
+/// more are no reason to refuse it.
+fn drop_index(
+    store: &dyn Store,
+    path: &str,
+    place: &Arc<dyn Storage>,
+    settings: &Settings,
+) -> Result<bool> {
+    let ask = || opener::ask(place, settings, |instance| instance.drop_index());
+    let dropped = match ask() {
+        Err(error) if error.kind() == ErrorKind::Conflict => {
+            let released = departed::release(store, path, place.as_ref(), settings);
+            match released {
+                Ok(released) if released > 0 => ask()?,
+                _ => return Err(error),
+            }
+        }
+        asked => asked?,
+    };
+    Ok(dropped.0)
 }
 
 /// Notes that an index was dropped, and removes its files, and those of others before it.
@@ -129,6 +154,9 @@ pub(crate) fn clear(place: &Arc<dyn Storage>, name: &str, settings: &Settings) -
         );
         return Ok(());
     }
+    // What it shared of others may go there.
+    Lenders::new(Arc::clone(place), Some(Arc::clone(&settings.beside.0))).release_all()?;
+    place.remove_object(BRANCH_OBJECT)?;
     for directory in ["parts", "quarantine"] {
         place.remove(directory)?;
     }

@@ -234,7 +234,7 @@ impl Pass<'_> {
         let source = match source {
             Some(source) => source,
             None => {
-                let opened = self.index.shared().storage.open(&file.path)?;
+                let opened = self.index.shared().lenders.open(&file.path)?;
                 source.insert(Source::new(file, opened)?)
             }
         };

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::branch::BranchReport;
 use crate::copy::CopyReport;
 use crate::error::{Error, Result};
 use crate::incarnation;
@@ -114,6 +115,10 @@ impl Store {
         self.backend.as_ref()
     }
 
+    pub(crate) fn shared_backend(&self) -> Arc<dyn storage::Store> {
+        Arc::clone(&self.backend)
+    }
+
     /// Where it is, for messages.
     #[must_use]
     pub fn location(&self) -> String {
@@ -160,6 +165,31 @@ impl Store {
     /// Those of [`IndexBuilder::remove`](crate::IndexBuilder::remove).
     pub fn remove_index(&self, name: &str) -> Result<u64> {
         self.index(name).remove()
+    }
+
+    /// Makes a second index that begins as one is now; see
+    /// [`IndexBuilder::branch`](crate::IndexBuilder::branch).
+    ///
+    /// ```
+    /// # fn main() -> sidx_host::Result<()> {
+    /// use sidx_host::{Batch, Store};
+    ///
+    /// let store = Store::memory();
+    /// let index = store.index("delays").create()?;
+    /// let mut batch = Batch::new();
+    /// batch.row("UA", 42).add()?;
+    /// index.write(batch.clone())?;
+    /// store.branch("delays", "trial")?;
+    /// let trial = store.index("trial").open()?;
+    /// trial.write(batch)?;
+    /// assert_eq!((trial.query().count()?, index.query().count()?), (2, 1));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`IndexBuilder::branch`](crate::IndexBuilder::branch).
+    pub fn branch(&self, source: &str, target: &str) -> Result<BranchReport> {
+        self.index(source).branch(target)
     }
 }
 

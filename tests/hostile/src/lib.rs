@@ -260,6 +260,14 @@ impl Guest for Misbehaving {
         Component::contents().map(|contents| answers::contents(contents, deed))
     }
 
+    fn branch(place: String) -> Result<wit::StoredBranch, wit::Error> {
+        let deed = deed("branch")?;
+        Component::branch(place).map(|branch| wit::StoredBranch {
+            contents: answers::contents(branch.contents, deed),
+            ..branch
+        })
+    }
+
     fn prepare(query: wit::QuerySpec) -> Result<u32, wit::Error> {
         let deed = deed("prepare")?;
         Component::prepare(query).map(|number| answers::number(number, deed))

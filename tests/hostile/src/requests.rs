@@ -244,6 +244,7 @@ fn changes(allowed: &mut Allowed) {
         allowed.refused("log drop-before", log::drop_before(position, position));
     }
     allowed.refused("pin-epoch", limits::pin_epoch(u64::MAX));
+    allowed.refused("release-lender", limits::release_lender("x"));
     reopen_log(allowed);
     let _ = limits::find_readers();
 }

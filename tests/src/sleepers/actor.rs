@@ -1,55 +1,17 @@
 //! What actors do: open the index as any program would, change it, read it, leave it.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
-use sidx_host::{
-    Durability, Engine, Error, ErrorKind, Index, IndexBuilder, Retention, Staleness, Store,
-};
+use sidx_host::{Durability, Error, ErrorKind, Index, Retention, Staleness, Store};
 
-use super::pins::Pins;
-use super::record::{Fate, Horizon, Record, Ticket, fate_of};
+use super::brancher::{Brancher, Trouble};
+use super::cast::{Cast, LOOKS, keys, options, rows};
+use super::record::{Fate, Horizon, Ticket, fate_of};
 use super::removals::Answer;
-use super::stage::{Stage, Verb};
-use super::storage::{Me, SleepyStore};
+use super::stage::Verb;
+use super::storage::Me;
 use super::task::{Part, Task};
-use crate::model::{Found, Query};
-use crate::subject::{NAME, ask, batch, read};
-
-/// What all actors of a run share.
-pub struct Cast {
-    /// Where the index lives.
-    pub store: Arc<dyn sidx_host::storage::Store>,
-    /// Who has the turn.
-    pub stage: Arc<Stage>,
-    /// What readers have pinned.
-    pub pins: Arc<Pins>,
-    /// What was written, and shown.
-    pub record: Mutex<Record>,
-    /// The index may not exist yet.
-    pub may_be_missing: bool,
-}
-
-impl Cast {
-    /// The record; nobody holds it over a call of the index.
-    pub fn record(&self) -> MutexGuard<'_, Record> {
-        self.record.lock().unwrap()
-    }
-}
-
-/// How the index in a store is opened: nothing happens by itself.
-pub fn options(store: &Store) -> IndexBuilder {
-    store
-        .index(NAME)
-        .engine(Engine::Native)
-        .page_cache_bytes(1 << 20)
-        .staleness(Staleness::Opened)
-        .manual()
-}
-
-/// Every row of an index.
-pub fn rows(index: &Index) -> sidx_host::Result<Vec<Found>> {
-    read(ask(index, &Query::default()).run()?)
-}
+use crate::subject::{NAME, batch};
 
 /// An index that an actor has open.
 struct Opened {
@@ -66,14 +28,12 @@ struct Opened {
     has_given_up: bool,
 }
 
-/// How often a reader lists the log before it takes who is taking over for dead.
-const LOOKS: u64 = 32;
-
 /// An actor at work.
 pub struct Actor<'a> {
     cast: &'a Cast,
     me: Me,
     part: &'a Part,
+    brancher: Brancher<'a>,
     opened: Option<Opened>,
     /// Tasks that it still goes on with after an error.
     patience: u32,
@@ -91,6 +51,7 @@ impl<'a> Actor<'a> {
             cast,
             me: Me::new(Arc::clone(&cast.stage), Arc::clone(&cast.pins), number),
             part,
+            brancher: Brancher::new(cast, number, part),
             opened: None,
             patience: part.patience,
             failures_before: 0,
@@ -138,6 +99,14 @@ impl<'a> Actor<'a> {
             Task::Repair => self.repair(),
             Task::Remove => self.remove(),
             Task::Lose => self.lose(),
+            Task::Branch => {
+                let branched = self.brancher.branch();
+                self.judge_branched(branched)
+            }
+            Task::OnBranch(deed) => {
+                let done = self.brancher.carry_out(deed);
+                self.judge_branched(done)
+            }
             Task::Pause => {
                 self.me.pause(Verb::Pause);
                 Ok(())
@@ -155,12 +124,15 @@ impl<'a> Actor<'a> {
     }
 
     fn store(&self, forgets: bool) -> Store {
-        Store::with_backend(Arc::new(SleepyStore {
-            inner: Arc::clone(&self.cast.store),
-            takes_lock: self.part.takes_lock,
-            forgets,
-            me: self.me.clone(),
-        }))
+        self.cast.store_of(&self.me, self.part, forgets)
+    }
+
+    fn judge_branched(&mut self, done: Result<(), Trouble>) -> Verdict {
+        match done {
+            Ok(()) => Ok(()),
+            Err(Trouble::Wrong(what)) => Err(what),
+            Err(Trouble::Failed(task, error)) => self.judge_error(&task, &error),
+        }
     }
 
     /// Notes an error. Damage is never one of them, as nothing was damaged, nor a fault of ours.
@@ -476,9 +448,4 @@ impl<'a> Actor<'a> {
 fn is_of_settings(report: &serde_json::Value) -> bool {
     let damage = report["damage"].as_array();
     damage.is_some_and(|all| all.iter().all(|found| found["what"] == "index.json"))
-}
-
-/// The keys of rows.
-pub fn keys(found: &[Found]) -> Vec<i64> {
-    found.iter().map(|row| row.key).collect()
 }

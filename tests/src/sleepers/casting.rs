@@ -4,7 +4,7 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 use sidx_host::Durability;
 
-use super::task::{Part, Task};
+use super::task::{Deed, Part, Task};
 
 /// Who takes the lock of a writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,35 @@ pub fn random_cast(random: &mut SmallRng, locks: Locks) -> Vec<Part> {
         });
     }
     cast
+}
+
+/// Whoever makes branches in a run, if anybody does.
+pub fn random_brancher(random: &mut SmallRng, locks: Locks) -> Option<Part> {
+    if !random.random_bool(0.3) {
+        return None;
+    }
+    let mut tasks = vec![Task::Pause];
+    for _ in 0..random.random_range(1..3) {
+        tasks.push(Task::Branch);
+        for _ in 0..random.random_range(1..9) {
+            tasks.push(match random.random_range(0..100) {
+                0..22 => Task::OnBranch(Deed::Write(random.random_range(1..4))),
+                22..40 => Task::OnBranch(Deed::Flush),
+                40..55 => Task::OnBranch(Deed::MergeAll),
+                55..72 => Task::OnBranch(Deed::Read),
+                72..82 => Task::OnBranch(Deed::Leave),
+                82..88 => Task::OnBranch(Deed::Branch),
+                88..92 => Task::OnBranch(Deed::Remove),
+                _ => Task::Pause,
+            });
+        }
+    }
+    Some(Part {
+        name: "brancher".to_owned(),
+        tasks,
+        patience: 3,
+        takes_lock: locks == Locks::All,
+    })
 }
 
 fn random_write(random: &mut SmallRng) -> Task {

@@ -17,6 +17,8 @@ pub struct Pins {
 struct Pin {
     number: u64,
     actor: usize,
+    /// Of the storage.
+    place: String,
     epoch: u64,
     /// The step of its last renewal.
     renewed: u64,
@@ -56,13 +58,14 @@ impl Pins {
         }
     }
 
-    /// Takes a pin.
-    pub fn take(self: &Arc<Self>, actor: usize, epoch: u64, now: u64) -> Lock {
+    /// Takes a pin in a place.
+    pub fn take(self: &Arc<Self>, actor: usize, (place, epoch): (String, u64), now: u64) -> Lock {
         let mut made = self.made.lock().unwrap();
         *made += 1;
         self.all().push(Pin {
             number: *made,
             actor,
+            place,
             epoch,
             renewed: now,
             is_lost: false,
@@ -73,13 +76,13 @@ impl Pins {
         })
     }
 
-    /// The epochs that are pinned, as a writer sees it at a step. What it gives up stays so.
-    pub fn held(&self, now: u64, patience: u64) -> Vec<u64> {
+    /// The epochs that are pinned in a place, as a writer sees it at a step. What it gives up stays so.
+    pub fn held(&self, place: &str, now: u64, patience: u64) -> Vec<u64> {
         let mut all = self.all();
-        for pin in all.iter_mut() {
+        for pin in all.iter_mut().filter(|pin| pin.place == place) {
             pin.is_lost |= !pin.is_alive(now, patience);
         }
-        let held = all.iter().filter(|pin| !pin.is_lost);
+        let held = all.iter().filter(|pin| pin.place == place && !pin.is_lost);
         let mut epochs: Vec<u64> = held.map(|pin| pin.epoch).collect();
         epochs.sort_unstable();
         epochs.dedup();

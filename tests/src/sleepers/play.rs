@@ -11,11 +11,12 @@ use rand::{Rng, SeedableRng};
 use sidx_host::storage::{BucketStore, MemoryStore, RequestLimits, Store as Backend};
 use sidx_host::{ErrorKind, Store};
 
-use super::actor::{Actor, Cast, keys, options, rows};
-use super::casting::{Locks, random_cast};
+use super::actor::Actor;
+use super::cast::{Cast, keys, options, options_of, rows};
+use super::casting::{Locks, random_brancher, random_cast};
 use super::director::{Chance, Script, Until};
 use super::pins::Pins;
-use super::record::Record;
+use super::record::{Fate, Record};
 use super::stage::{Director, Stage};
 use super::storage::{Died, Me, SleepyStore};
 use super::task::{Part, Task};
@@ -111,7 +112,10 @@ pub fn play_random(seed: u64, locks: Locks) -> Played {
         _ => Log::Whole,
     };
     let is_made = random.random_bool(0.8);
-    let cast = random_cast(&mut random, locks);
+    let mut cast = random_cast(&mut random, locks);
+    // Numbers of their own, so that all else of a run is as it is without.
+    let mut others = SmallRng::seed_from_u64(!seed);
+    cast.extend(random_brancher(&mut others, locks));
     let chance = Chance::new(random.random(), cast.len(), seed % 3 == 2);
     let bits = random.random();
     // Renewed pins, where nobody has locks that end with their process.
@@ -161,12 +165,14 @@ pub fn play(
         stage: Arc::new(Stage::new(names, director, bits)),
         pins: Arc::new(Pins::given_up_after(patience)),
         record: Mutex::new(Record::default()),
+        branches: Mutex::default(),
         may_be_missing: !is_made || parts.iter().any(|part| part.tasks.contains(&Task::Remove)),
     };
     perform(&cast, parts);
     let mut snapshots = 0;
     if cast.stage.failure().is_none() {
-        match judge_end(&cast, bits) {
+        let judged = judge_end(&cast, bits);
+        match judged.and_then(|count| judge_branches(&cast, bits).map(|()| count)) {
             Ok(count) => snapshots = count,
             Err(what) => cast.stage.fail(format!("in the end: {what}")),
         }
@@ -223,6 +229,79 @@ fn perform(cast: &Cast, parts: &[Part]) {
         }
         cast.stage.start();
     });
+}
+
+/// What branches show when all have come to their end, and whether everything can be dropped then.
+fn judge_branches(cast: &Cast, bits: u64) -> Result<(), String> {
+    let store = alone(&cast.store, bits.rotate_left(1));
+    let branches = || cast.branches.lock().unwrap();
+    let count = branches().all.len();
+    for number in (0..count).rev() {
+        let (name, there) = {
+            let branches = branches();
+            let branch = &branches.all[number];
+            (branch.name.clone(), branch.there)
+        };
+        let told = |error: sidx_host::Error| format!("{name}: {error}");
+        for opens in [false, true, false] {
+            let opened = match opens {
+                true => options_of(&store, &name).open(),
+                false => options_of(&store, &name).read_only(),
+            };
+            let index = match (opened, there) {
+                (Err(error), Fate::Unknown | Fate::Refused)
+                    if error.kind() == ErrorKind::NotFound =>
+                {
+                    break;
+                }
+                (Ok(_), Fate::Refused) => return Err(format!("{name} is there")),
+                (opened, _) => opened.map_err(told)?,
+            };
+            let found = rows(&index).map_err(told)?;
+            branches().judge(&mut cast.record(), number, &found, true)?;
+            let report = index.verify().map_err(told)?;
+            if report["ok"] != true {
+                return Err(format!("{name}: {report:#}"));
+            }
+        }
+    }
+    let names = branches()
+        .all
+        .iter()
+        .map(|it| it.name.clone())
+        .rev()
+        .collect::<Vec<_>>();
+    for name in names
+        .iter()
+        .map(String::as_str)
+        .chain([NAME])
+        .filter(|_| count > 0)
+    {
+        match options_of(&store, name).remove() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // Who made a branch died before it had a place.
+            Err(error) if error.message().contains("holds no index") => {}
+            Err(error) => {
+                // In a bucket a reader may have died, or the answer to its going was lost.
+                let mut left = names.iter().map(|name| pinned_places(&cast.store, name));
+                if !left.any(|pinned| pinned > 0) {
+                    return Err(format!("drop {name}: {error}"));
+                }
+            }
+            Ok(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// In how many places of a name readers are at work, or may be.
+fn pinned_places(store: &Arc<dyn Backend>, name: &str) -> usize {
+    let below = store.places_below(name).unwrap_or_default();
+    let pinned = below.iter().filter(|below| {
+        let place = store.open_index(&format!("{name}/{below}"), false);
+        place.is_ok_and(|place| place.pinned_epochs().is_ok_and(|epochs| !epochs.is_empty()))
+    });
+    pinned.count()
 }
 
 /// What is there when all have come to their end, for a reader, for a writer, and for a reader

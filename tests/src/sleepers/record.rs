@@ -260,7 +260,7 @@ impl Record {
     }
 
     /// Each row once, and as it was submitted.
-    fn keys_of(&self, found: &[Found]) -> Result<BTreeSet<i64>, String> {
+    pub(super) fn keys_of(&self, found: &[Found]) -> Result<BTreeSet<i64>, String> {
         let mut keys = BTreeSet::new();
         for row in found {
             let batches = self.batches.iter();

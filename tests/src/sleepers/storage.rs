@@ -280,7 +280,11 @@ impl Storage for Sleepy {
         let (pins, actor) = (&self.me.pins, self.me.actor);
         self.me.call(Verb::Pin, &name, || match pins.patience {
             None => self.inner.pin(epoch),
-            Some(_) => Ok(Some(pins.take(actor, epoch, self.me.stage.steps()))),
+            Some(_) => Ok(Some(pins.take(
+                actor,
+                (self.inner.location(), epoch),
+                self.me.stage.steps(),
+            ))),
         })
     }
 
@@ -288,7 +292,9 @@ impl Storage for Sleepy {
         let pins = &self.me.pins;
         self.me.call(Verb::Pinned, "", || match pins.patience {
             None => self.inner.pinned_epochs(),
-            Some(patience) => Ok(pins.held(self.me.stage.steps(), patience)),
+            Some(patience) => {
+                Ok(pins.held(&self.inner.location(), self.me.stage.steps(), patience))
+            }
         })
     }
 

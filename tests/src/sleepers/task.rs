@@ -40,8 +40,31 @@ pub enum Task {
     Remove,
     /// Loses `index.json`, as damage at rest does.
     Lose,
+    /// Makes a branch of the index.
+    Branch,
+    /// Does something with the branch that it made last.
+    OnBranch(Deed),
     /// Sleeps.
     Pause,
+}
+
+/// What is done with a branch, by who made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Writes a batch of so many rows.
+    Write(i64),
+    /// Flushes.
+    Flush,
+    /// Merges everything.
+    MergeAll,
+    /// Reads everything as another process would, and checks it.
+    Read,
+    /// Lets go of it; the next deed opens it again.
+    Leave,
+    /// Makes a branch of it, and goes on with that one.
+    Branch,
+    /// Drops it.
+    Remove,
 }
 
 /// An actor of a run.
@@ -69,6 +92,8 @@ impl Task {
                 | Self::Repair
                 | Self::Remove
                 | Self::Lose
+                | Self::Branch
+                | Self::OnBranch(_)
                 | Self::Pause
         )
     }

@@ -74,6 +74,17 @@ pub struct CopyReport {
     pub log_entries: u64,
 }
 
+/// What a branch began with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BranchReport {
+    /// The epoch of the index that it was made of.
+    pub epoch: u64,
+    /// Parts, and files with dead rows, that both have.
+    pub shared_files: u64,
+    /// Writes that are in no part file yet.
+    pub log_entries: u64,
+}
+
 /// A part that is damaged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DamagedPart {

@@ -1,13 +1,36 @@
 //! Everything durable that makes up an index: what a backup copies.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium};
 use crate::part::PartList;
 use crate::parts::introducer::Introducer;
 use crate::parts::snapshot::{INDEX_OBJECT, Snapshot};
 use crate::parts::takeover;
-use crate::types::Contents;
+use crate::types::{BranchContents, Contents};
 use sidx_log::Term;
+
+/// What a branch of an index in a place begins with; see `index.branch`. `conflict` when there is a newer
+/// epoch, or somebody is about to drop the index.
+pub(crate) fn of_branch<H: Host>(
+    host: &H,
+    live: &PartList<H>,
+    introducer: &Introducer<H>,
+    place: &str,
+) -> Result<BranchContents> {
+    let mut contents = of(host, live, introducer)?;
+    if !takeover::is_newest(host, live.epoch)? {
+        let text = "there is a newer epoch by now; open the index again";
+        return Err(Error::new(ErrorKind::Conflict, text));
+    }
+    let snapshot = introducer.branched(live, place, contents.term)?;
+    if let Some(first) = contents.objects.first_mut() {
+        *first = (Snapshot::name(snapshot.epoch), snapshot.sealed()?);
+    }
+    Ok(BranchContents {
+        epoch: live.epoch,
+        contents,
+    })
+}
 
 /// The durable contents of a part list; see `index.contents`. Reads `index.json` and nothing else.
 pub(crate) fn of<H: Host>(

@@ -5,6 +5,7 @@
 //! later finds it gone. Who took it over in between is faster, and has it back. The name of that epoch stays,
 //! with those of the fences; everything else goes when nobody reads it.
 
+use crate::branch::BranchPin;
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, Medium};
 use crate::part::layout::{PARTS, QUARANTINE};
@@ -14,7 +15,7 @@ use crate::parts::snapshot::Snapshot;
 use crate::parts::superseded::Superseded;
 use crate::parts::takeover::{self, LogEnd, is_newest};
 use sidx_log::Term;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How often the last epoch is published again because a writer was faster.
 const ATTEMPTS: usize = 16;
@@ -42,11 +43,15 @@ pub(crate) fn run<H: Host>(host: &H) -> Result<bool> {
         };
         let term = takeover::next_term(host, &before)?;
         let is_damaged = is_unreadable || std::mem::take(&mut is_log_damaged);
+        if is_damaged {
+            // What stands for it from here on has less. No branch can begin with one that is damaged.
+            check_branches(host)?;
+        }
         let claimed = match is_damaged {
             true => claim_damaged(host, &before, term),
-            false => {
-                takeover::claim(host, &before, term).map(|claim| claim.map(|claim| claim.snapshot))
-            }
+            false => takeover::claim_to_drop(host, &before, term)
+                .and_then(|claim| claim.map_or(Ok(None), |claim| takeover::end_log(host, claim)))
+                .map(|claim| claim.map(|claim| claim.snapshot)),
         };
         let claim = match claimed {
             // What is damaged of the log need not be read any more.
@@ -70,7 +75,7 @@ pub(crate) fn run<H: Host>(host: &H) -> Result<bool> {
 
 /// As [`takeover::claim`], whatever the log is like; nothing of it is kept.
 fn claim_damaged<H: Host>(host: &H, before: &Snapshot, term: Term) -> Result<Option<Snapshot>> {
-    let Some(claim) = takeover::claim_without_log(host, before, term)? else {
+    let Some(claim) = takeover::claim_to_drop(host, before, term)? else {
         return Ok(None);
     };
     let end = || -> Result<bool> {
@@ -101,8 +106,15 @@ fn is_overtaken(error: &Error) -> bool {
 
 /// The last step, by who has taken the index over. False when another writer was faster.
 fn drop_claimed<H: Host>(host: &H, claim: &Snapshot) -> Result<bool> {
+    // Whoever has pinned the index for a branch, and looked whether it is about to be dropped before it was,
+    // is among them.
+    if let Err(error) = check_branches(host) {
+        let _ = takeover::close(host, claim.epoch, claim.term, LogEnd::Ended);
+        return Err(error);
+    }
     let last = Snapshot {
         epoch: claim.epoch + 1,
+        dropping: false,
         dropped: true,
         // Nothing is asked of whoever drops an index.
         closed: true,
@@ -113,6 +125,7 @@ fn drop_claimed<H: Host>(host: &H, claim: &Snapshot) -> Result<bool> {
         dead: Vec::new(),
         counters: BTreeMap::new(),
         quarantined: Vec::new(),
+        borrows: Vec::new(),
         ..claim.clone()
     };
     match last.publish(host) {
@@ -125,6 +138,22 @@ fn drop_claimed<H: Host>(host: &H, claim: &Snapshot) -> Result<bool> {
             published.map(|()| true)
         }
     }
+}
+
+/// `conflict` when branches share parts of the index.
+fn check_branches<H: Host>(host: &H) -> Result<()> {
+    let pins = BranchPin::among(&host.list_objects("")?);
+    let name = |pin: &BranchPin| pin.place.split('/').next().unwrap_or_default().to_owned();
+    let names: BTreeSet<String> = pins.iter().map(name).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = names.into_iter().collect();
+    let text = format!(
+        "branches share its parts, so nothing was dropped: drop {} first",
+        names.join(", ")
+    );
+    Err(Error::new(ErrorKind::Conflict, text))
 }
 
 /// What stands for the newest snapshot of an index of which none can be read: of the highest epoch, and of
@@ -159,7 +188,7 @@ pub(crate) fn clear<H: Host>(host: &H) -> Result<bool> {
     Superseded::default().remove_before(host, last.epoch, &last.fences)?;
     // Asked after the snapshots are gone, so that nobody can begin with one meanwhile.
     let readers = host.find_readers()?;
-    if readers.epochs.iter().any(|epoch| *epoch < last.epoch) {
+    if readers.need_before(last.epoch) {
         return Ok(false);
     }
     // Before anything that needs room.

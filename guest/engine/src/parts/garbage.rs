@@ -6,6 +6,7 @@ use crate::part::PartList;
 use crate::part::dead::chunk::ChunkFile;
 use crate::part::loss::Quarantined;
 use crate::part::name::{DeadName, PartName, StoredName};
+use crate::parts::borrowed::Borrowed;
 use crate::parts::fences::Fences;
 use crate::parts::quarantine;
 use crate::parts::snapshot::LeftPart;
@@ -43,7 +44,7 @@ impl GarbagePart {
     /// Whether some reader may read it, or may begin to.
     fn is_needed(&self, readers: &Readers, first_epoch: u64) -> bool {
         let named = self.since..self.epoch;
-        let is_pinned = readers.epochs.iter().any(|epoch| named.contains(epoch));
+        let is_pinned = readers.pinned().any(|epoch| named.contains(&epoch));
         let by_epoch = is_pinned || self.epoch > first_epoch || self.version > readers.settled;
         self.version > readers.version || (self.medium == Medium::Durable && by_epoch)
     }
@@ -113,9 +114,14 @@ impl Garbage {
         }));
     }
 
-    /// Notes a file part that was damaged and is to be kept in the quarantine; version and epoch are the
-    /// first that lack it.
-    pub(crate) fn bury_damaged(&mut self, lost: Quarantined, version: u64, epoch: u64) {
+    /// Notes a file part that was damaged and is to be kept in the quarantine, or where it lies if it is
+    /// borrowed; version and epoch are the first that lack it.
+    pub(crate) fn bury_damaged(
+        &mut self,
+        lost: Quarantined,
+        (version, epoch): (u64, u64),
+        is_borrowed: bool,
+    ) {
         if let Some(name) = PartName::parse(&lost.part) {
             self.parts.push(GarbagePart {
                 name: StoredName::Part(name),
@@ -125,7 +131,7 @@ impl Garbage {
                 since: 0,
                 epoch,
                 memory_bytes: 0,
-                damaged: Some(lost),
+                damaged: (!is_borrowed).then_some(lost),
             });
         }
     }
@@ -189,9 +195,14 @@ impl Garbage {
         });
     }
 
-    /// Removes the parts that nobody can need. Those that cannot be removed are tried again next time.
-    /// Returns who reads, if that had to be asked.
-    pub(crate) fn remove<H: Host>(&mut self, host: &H, fences: &Fences) -> Option<Readers> {
+    /// Removes the parts that nobody can need. Those that cannot be removed are tried again next time. Files
+    /// that are borrowed stay where they are, and are forgotten. Returns who reads, if that had to be asked.
+    pub(crate) fn remove<H: Host>(
+        &mut self,
+        host: &H,
+        fences: &Fences,
+        borrowed: &mut Borrowed,
+    ) -> Option<Readers> {
         let newest = self.parts.iter().map(|part| part.epoch).max()?;
         if newest > self.first_epoch {
             self.forget_snapshots(host, newest, fences);
@@ -200,13 +211,20 @@ impl Garbage {
         // may be reading.
         let readers = host.find_readers().ok()?;
         let first_epoch = self.first_epoch;
+        let mut given_back = Vec::new();
         self.parts.retain(|part| {
+            if part.medium.is_durable() && borrowed.has(part.name) {
+                let is_needed = part.is_needed(&readers, first_epoch);
+                given_back.extend((!is_needed).then_some(part.name));
+                return is_needed;
+            }
             let go = || match &part.damaged {
                 Some(lost) => quarantine::set_aside(host, std::slice::from_ref(lost)),
                 None => host.remove_files(&part.name.path(part.medium), part.medium),
             };
             part.is_needed(&readers, first_epoch) || go().is_err()
         });
+        borrowed.forget(&given_back);
         Some(readers)
     }
 }
@@ -217,6 +235,13 @@ mod tests {
 
     /// Whether a part that epochs 2 to 4 and versions up to 9 have stays for readers.
     fn is_needed(medium: Medium, version: u64, epochs: &[u64]) -> bool {
+        let of_readers = is_needed_by(medium, version, (epochs, &[]));
+        assert_eq!(of_readers, is_needed_by(medium, version, (&[], epochs)));
+        of_readers
+    }
+
+    /// The same for readers and branches.
+    fn is_needed_by(medium: Medium, version: u64, (epochs, branches): (&[u64], &[u64])) -> bool {
         let part = GarbagePart {
             name: StoredName::Part(PartName::in_memory(1)),
             medium,
@@ -226,18 +251,17 @@ mod tests {
             memory_bytes: 0,
             damaged: None,
         };
-        let epochs = epochs.to_vec();
-        let settled = u64::MAX;
         let readers = Readers {
             version,
-            settled,
-            epochs,
+            settled: u64::MAX,
+            epochs: epochs.to_vec(),
+            branches: branches.to_vec(),
         };
         part.is_needed(&readers, 5)
     }
 
     #[test]
-    fn a_part_stays_for_readers_of_versions_and_epochs_that_name_it() {
+    fn a_part_stays_for_readers_of_versions_and_for_readers_and_branches_of_epochs_that_name_it() {
         assert!(is_needed(Medium::Durable, 9, &[]));
         assert!(!is_needed(Medium::Durable, 10, &[]));
         for epoch in [2, 3, 4] {
@@ -268,6 +292,7 @@ mod tests {
             version: u64::MAX,
             settled,
             epochs: Vec::new(),
+            branches: Vec::new(),
         };
         assert!(part.is_needed(&nobody(u64::MAX), 4));
         assert!(!part.is_needed(&nobody(u64::MAX), 5));

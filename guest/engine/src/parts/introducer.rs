@@ -25,7 +25,9 @@ use crate::part::Part;
 use crate::part::PartList;
 use crate::part::dead::Deaths;
 use crate::part::facet::Intake;
+use crate::part::loss::Quarantined;
 use crate::part::name::{DeadName, PartName, StoredName};
+use crate::parts::borrowed::Borrowed;
 use crate::parts::fences::Fences;
 use crate::parts::garbage::Garbage;
 use crate::parts::pressure::merge_bytes;
@@ -44,6 +46,8 @@ use self::next::LaterDeath;
 pub(crate) struct Introducer<H: Host> {
     /// Its own, or when it only reads that of the writer that published the snapshot.
     term: Term,
+    /// The snapshot that it goes on from says that somebody is about to drop the index.
+    is_dropping: bool,
     fences: Fences,
     /// See [`Claim::must_look`](crate::parts::takeover::Claim).
     must_look: bool,
@@ -77,6 +81,8 @@ pub(crate) struct Introducer<H: Host> {
     made_dead: Vec<(DeadName, Medium)>,
     counters: Counters,
     garbage: Garbage,
+    /// What of all that lies in the places of other indexes.
+    borrowed: Borrowed,
     /// There are no other parts that left the list and are still there.
     knows_garbage: bool,
     unflushed: Unflushed,
@@ -95,6 +101,7 @@ impl<H: Host> Introducer<H> {
         let since = names.zip(&snapshot.since);
         Self {
             term: snapshot.term,
+            is_dropping: snapshot.dropping,
             fences: snapshot.fences.clone(),
             must_look: false,
             is_pending: false,
@@ -117,12 +124,23 @@ impl<H: Host> Introducer<H> {
             made_dead: Vec::new(),
             counters: Counters::of(&snapshot.counters),
             garbage: Garbage::of(snapshot.left.as_deref().unwrap_or_default()),
+            borrowed: Borrowed::default(),
             knows_garbage: snapshot.left.is_some(),
             unflushed: Unflushed::default(),
             form: Form::default(),
             intake: None,
             poisoned: None,
         }
+    }
+
+    /// Finds out what the index borrows, before any of its parts is opened.
+    pub(crate) fn know_borrowed(&mut self, host: &H, snapshot: &Snapshot) -> Result<()> {
+        let (borrowed, unlisted) = Borrowed::of(host, snapshot)?;
+        for name in unlisted {
+            self.inherit(name, snapshot.epoch);
+        }
+        self.borrowed = borrowed;
+        Ok(())
     }
 
     pub(crate) fn next_id(&self) -> u64 {
@@ -403,6 +421,14 @@ impl<H: Host> Introducer<H> {
     /// before this one, as nobody says which name it.
     pub(crate) fn inherit(&mut self, name: StoredName, epoch: u64) {
         self.garbage.inherit(name, 0, epoch);
+    }
+
+    /// Notes what was set aside and stays in its place, as branches read it there: it goes when they have
+    /// gone.
+    pub(crate) fn leave(&mut self, lost: &[Quarantined], epoch: u64) {
+        for name in { lost.iter() }.filter_map(|lost| StoredName::parse(&lost.part)) {
+            self.inherit(name, epoch);
+        }
     }
 
     /// Whether all parts are known that left the list and are still there.

@@ -82,12 +82,13 @@ fn open_pending<H: Host>(host: &Arc<H>, facets: &Facets<H>) -> Result<Recovered<
 /// What a crash left is removed, what has no manifest is set aside, the log is replayed.
 fn recover<H: Host>(host: &Arc<H>, facets: &Facets<H>, claim: &Claim) -> Result<Recovered<H>> {
     let snapshot = &claim.snapshot;
+    let mut introducer = Introducer::of_claim(claim);
+    introducer.know_borrowed(&**host, snapshot)?;
     let OpenedParts {
         parts,
         lost,
         damaged,
     } = open_parts(host, snapshot, true, &PartList::empty(facets.clone()))?;
-    let mut introducer = Introducer::of_claim(claim);
     let mut live = first_list(host, facets, snapshot, introducer.term(), parts, Vec::new());
     if !lost.is_empty() {
         let all = [live.quarantined.clone(), lost].concat();
@@ -96,7 +97,7 @@ fn recover<H: Host>(host: &Arc<H>, facets: &Facets<H>, claim: &Claim) -> Result<
     // Before anything is removed: a crash may have kept the damaged parts from being moved, or a reader in
     // another process that still reads them where they are.
     let readers = host.find_readers()?;
-    match readers.epochs.iter().any(|epoch| *epoch < live.epoch) {
+    match readers.need_before(live.epoch) {
         true => introducer.inherit_damaged(&**host, &live)?,
         false => quarantine::set_aside(&**host, &live.quarantined)?,
     }
@@ -184,6 +185,7 @@ fn read_snapshot<H: Host>(
     mut introducer: Introducer<H>,
     to_write: bool,
 ) -> Result<Recovered<H>> {
+    introducer.know_borrowed(&**host, snapshot)?;
     let OpenedParts {
         parts,
         lost,

@@ -4,11 +4,13 @@
 mod basis;
 
 use self::basis::{Basis, LostEntries};
+use crate::branch::BranchPin;
 use crate::error::{Error, ErrorKind, OrDamage, Result};
 use crate::host::{Host, Medium, SalvagedLog};
 use crate::ordered::labels;
 use crate::part::Part;
 use crate::part::PartList;
+use crate::part::dead::PartDead;
 use crate::part::facet::Facets;
 use crate::part::layout::{PARTS, QUARANTINE, part_label};
 use crate::part::loss::Quarantined;
@@ -113,21 +115,14 @@ fn mend<H: Host>(
         return Err(overtaken());
     }
     let mut introducer = Introducer::new(&snapshot);
+    introducer.know_borrowed(&**host, &snapshot)?;
     // Parts that are replaced here leave the list as well, and what is published first does not say so.
     introducer.know_garbage(false);
-    let mut quarantined = snapshot.quarantined.clone();
-    let (mut parts, mut replaced) = (Vec::new(), Vec::new());
-    let deaths = snapshot.deaths(host);
-    for name in snapshot.part_names()? {
-        let checked = check_part(host, facets, name, &mut introducer, &mut report)?;
-        if let (Some(old), Some(part)) = (checked.old, &checked.part)
-            && let Some(dead) = deaths.of(old.number())
-        {
-            replaced.push((old, dead.clone(), part.number()));
-        }
-        parts.extend(checked.part);
-        quarantined.extend(checked.lost);
-    }
+    let CheckedParts {
+        parts,
+        quarantined,
+        replaced,
+    } = check_parts(host, facets, &snapshot, &mut introducer, &mut report)?;
     let log_end = host.log_end()?;
     let lost_entries = lost_of_log(&log, introducer.log_position(), log_end, &mut report);
     let lost_entries = lost_entries.or_else(|| basis.missing_rows.clone());
@@ -148,21 +143,43 @@ fn mend<H: Host>(
     if !report.damage.is_empty() {
         // No snapshot lists files with dead rows that were set aside, so nothing else would keep these.
         let damaged: Vec<Quarantined> = damaged.into_iter().flat_map(|(_, files)| files).collect();
-        quarantine::set_aside(&**host, &damaged)?;
+        put_aside(&**host, &mut introducer, &live, &damaged)?;
         introducer.publish_quarantine(host, &mut live, quarantined)?;
-        quarantine::set_aside(&**host, &live.quarantined)?;
+        if !has_branches(&**host)? {
+            quarantine::set_aside(&**host, &live.quarantined)?;
+        }
         introducer.clean_parts(&**host, &live);
         introducer.remove_unnamed(&**host, &live)?;
         repair_log(host, &mut introducer, &mut live, &log, lost_entries)?;
     }
     if accept_loss && !live.quarantined.is_empty() {
         // What a salvage has left in its place for readers: nothing would know of it any more.
-        quarantine::set_aside(&**host, &live.quarantined)?;
+        put_aside(&**host, &mut introducer, &live, &live.quarantined)?;
         report.accepted = losses(&live);
         introducer.publish_quarantine(host, &mut live, Vec::new())?;
         introducer.clean_parts(&**host, &live);
     }
     report.finish(&live)
+}
+
+/// Whether branches share parts of the index. Those stay where they are: branches can read what is not
+/// damaged of them. What waits for the quarantine goes there when they are gone.
+fn has_branches<H: Host>(host: &H) -> Result<bool> {
+    Ok(!BranchPin::among(&host.list_objects("")?).is_empty())
+}
+
+/// Moves to the quarantine what no snapshot will name as set aside, or leaves it until branches are gone.
+fn put_aside<H: Host>(
+    host: &H,
+    introducer: &mut Introducer<H>,
+    live: &PartList<H>,
+    lost: &[Quarantined],
+) -> Result<()> {
+    match has_branches(host)? {
+        true => introducer.leave(lost, live.epoch),
+        false => quarantine::set_aside(host, lost)?,
+    }
+    Ok(())
 }
 
 /// What is lost of a part list, region by region.
@@ -271,6 +288,41 @@ struct CheckedPart<H: Host> {
     lost: Option<Quarantined>,
     /// The damaged part that it takes the place of.
     old: Option<Part<H>>,
+}
+
+/// The parts of a snapshot, or what takes their place.
+struct CheckedParts<H: Host> {
+    parts: Vec<Arc<Part<H>>>,
+    /// What was set aside, before and now.
+    quarantined: Vec<Quarantined>,
+    /// Damaged parts with dead rows, with those and the numbers of what took their places.
+    replaced: Vec<(Part<H>, PartDead<H>, u64)>,
+}
+
+fn check_parts<H: Host>(
+    host: &Arc<H>,
+    facets: &Facets<H>,
+    snapshot: &Snapshot,
+    introducer: &mut Introducer<H>,
+    report: &mut Report,
+) -> Result<CheckedParts<H>> {
+    let mut all = CheckedParts {
+        parts: Vec::new(),
+        quarantined: snapshot.quarantined.clone(),
+        replaced: Vec::new(),
+    };
+    let deaths = snapshot.deaths(host);
+    for name in snapshot.part_names()? {
+        let checked = check_part(host, facets, name, introducer, report)?;
+        if let (Some(old), Some(part)) = (checked.old, &checked.part)
+            && let Some(dead) = deaths.of(old.number())
+        {
+            all.replaced.push((old, dead.clone(), part.number()));
+        }
+        all.parts.extend(checked.part);
+        all.quarantined.extend(checked.lost);
+    }
+    Ok(all)
 }
 
 fn check_part<H: Host>(

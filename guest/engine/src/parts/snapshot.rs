@@ -8,9 +8,9 @@ use crate::part::dead::{DeadRows, Deaths, PartDead};
 use crate::part::facet::Facets;
 use crate::part::layout::{PARTS, part_number};
 use crate::part::loss::Quarantined;
-use crate::part::name::{DeadName, PartName};
+use crate::part::name::{DeadName, PartName, StoredName};
 use crate::parts::fences::{Fences, Tombstone, is_tombstone};
-use crate::seal::{DEAD_ROWS, DROPS, FACETS, ONE_FILE, TERMS, seal, unseal};
+use crate::seal::{BRANCHES, DEAD_ROWS, DROPS, FACETS, ONE_FILE, TERMS, seal, unseal};
 use crate::term::{is_none, text};
 use serde::{Deserialize, Serialize};
 use sidx_log::Term;
@@ -86,6 +86,9 @@ pub(crate) struct Snapshot {
     /// The index was dropped: this is its last snapshot.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) dropped: bool,
+    /// Somebody is about to drop the index: no branch may begin with this snapshot.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) dropping: bool,
     /// Epochs whose names stay taken; see [`Fences`].
     #[serde(default, skip_serializing_if = "Fences::is_empty")]
     pub(crate) fences: Fences,
@@ -111,6 +114,9 @@ pub(crate) struct Snapshot {
     /// Parts that failed their checks and were set aside.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) quarantined: Vec<Quarantined>,
+    /// Places of other indexes in which some of its files lie, ascending; `branch.json` says which.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) borrows: Vec<String>,
 }
 
 /// The files with the dead rows of a part.
@@ -148,6 +154,20 @@ fn no_snapshot() -> Error {
     )
 }
 
+/// The snapshot that whoever clears up after a branch that never came to be puts in its place, with its name:
+/// the branch's own first one finds the name taken then.
+///
+/// # Errors
+/// None that can be expected.
+pub fn unborn() -> Result<(String, Vec<u8>)> {
+    let snapshot = Snapshot {
+        dropped: true,
+        closed: true,
+        ..Snapshot::default()
+    };
+    Ok((Snapshot::name(0), snapshot.sealed()?))
+}
+
 impl Snapshot {
     pub(crate) fn name(epoch: u64) -> String {
         format!("{epoch:016x}{EXTENSION}")
@@ -158,6 +178,7 @@ impl Snapshot {
         let mut requires = vec![TERMS];
         requires.extend(self.dropped.then_some(DROPS));
         requires.extend((!self.dead.is_empty()).then_some(DEAD_ROWS));
+        requires.extend((!self.borrows.is_empty()).then_some(BRANCHES));
         let left = self.left.iter().flatten().map(|left| &left.part);
         let set_aside = self.quarantined.iter().map(|lost| &lost.part);
         let is_file = |name: &String| PartName::parse(name).is_some_and(|it| it.form == Form::File);
@@ -263,6 +284,7 @@ impl Snapshot {
             epoch,
             term,
             closed: false,
+            dropping: false,
             // Whoever came in between may not have come as far as the log.
             unsealed: self.unsealed || !self.closed,
             fences,
@@ -274,6 +296,15 @@ impl Snapshot {
     /// still be appended and left out.
     pub(crate) fn awaited(&self) -> Option<Term> {
         (self.unsealed && !self.closed).then_some(self.term)
+    }
+
+    /// The names of all its files that are there, also of those that left its list.
+    pub(crate) fn stored_names(&self) -> BTreeSet<StoredName> {
+        let left = self.left.iter().flatten().map(|left| &left.part);
+        let dead = self.dead.iter().flat_map(|dead| &dead.files);
+        let dead = dead.map(|chunk| &chunk.file);
+        let names = self.parts.iter().chain(left).chain(dead);
+        names.filter_map(|name| StoredName::parse(name)).collect()
     }
 
     /// The names of the parts.

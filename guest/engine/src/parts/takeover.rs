@@ -75,9 +75,15 @@ fn term_after<H: Host>(host: &H, before: Term) -> Result<Term> {
 /// was claimed stays where it is, as its name may keep a writer out that sleeps, and goes with the next
 /// epoch.
 pub(crate) fn claim<H: Host>(host: &H, before: &Snapshot, term: Term) -> Result<Option<Claim>> {
-    let Some(snapshot) = claim_without_log(host, before, term)? else {
-        return Ok(None);
-    };
+    match claim_without_log(host, before, term)? {
+        Some(snapshot) => end_log(host, snapshot),
+        None => Ok(None),
+    }
+}
+
+/// Steps 3 and 4, from a claim.
+pub(crate) fn end_log<H: Host>(host: &H, snapshot: Snapshot) -> Result<Option<Claim>> {
+    let term = snapshot.term;
     let ended = host
         .take_over_log(snapshot.log_position, term, snapshot.unsealed)
         .and_then(|must_look| Ok((must_look, is_newest(host, snapshot.epoch)?)));
@@ -105,7 +111,24 @@ pub(crate) fn claim_without_log<H: Host>(
     before: &Snapshot,
     term: Term,
 ) -> Result<Option<Snapshot>> {
-    let snapshot = before.taken_over(term);
+    publish_claim(host, before.taken_over(term))
+}
+
+/// The same with the mark that keeps branches from beginning.
+pub(crate) fn claim_to_drop<H: Host>(
+    host: &H,
+    before: &Snapshot,
+    term: Term,
+) -> Result<Option<Snapshot>> {
+    let snapshot = Snapshot {
+        dropping: true,
+        ..before.taken_over(term)
+    };
+    publish_claim(host, snapshot)
+}
+
+fn publish_claim<H: Host>(host: &H, snapshot: Snapshot) -> Result<Option<Snapshot>> {
+    let term = snapshot.term;
     match snapshot.publish(host) {
         Err(error) if error.kind() == ErrorKind::Conflict => return Ok(None),
         published => published?,
@@ -250,6 +273,7 @@ pub(crate) fn close<H: Host>(host: &H, epoch: u64, term: Term, log: LogEnd) -> R
         return Ok(());
     }
     snapshot.closed = true;
+    snapshot.dropping = false;
     snapshot.unsealed = match log {
         LogEnd::Ended => false,
         LogEnd::NotBegun => snapshot.unsealed,

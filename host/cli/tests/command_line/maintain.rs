@@ -98,6 +98,34 @@ fn maintenance_says_what_it_did() {
 }
 
 #[test]
+fn a_branch_goes_on_by_itself_and_holds_its_index() {
+    let place = Place::new();
+    place.load(row(0).as_bytes(), &[]).expect(0);
+    let made = place.run("branch", &["--to", "trial"]).expect(0).last();
+    assert_eq!(
+        (&made["command"], &made["index"], &made["shared_files"]),
+        (&"branch".into(), &"trial".into(), &1.into())
+    );
+    place.load(row(1).as_bytes(), &[]).expect(0);
+    let rows = |name: &str| {
+        let indexes = sidx(&["indexes", &place.store]).expect(0).out;
+        let lines = indexes
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"));
+        let line = lines.into_iter().find(|line: &Value| line["index"] == name);
+        line.expect("it is there")["rows"].clone()
+    };
+    assert_eq!((rows("trial"), rows("i")), (1.into(), 2.into()));
+    place.run("branch", &["--to", "trial"]).expect(4);
+    place.run("branch", &["--to", "a/b"]).expect(2);
+    let refused = place.run("drop", &["--yes"]).expect(4);
+    assert!(refused.err.contains("drop trial first"), "{}", refused.err);
+    sidx(&["drop", &place.store, "--index", "trial", "--yes"]).expect(0);
+    place.run("drop", &["--yes"]).expect(0);
+    place.run("branch", &["--to", "trial"]).expect(3);
+}
+
+#[test]
 fn retention_tells_first_what_it_drops_and_then_drops_it() {
     let place = Place::new();
     // Three parts of ten rows: a load ends with a flush.

@@ -172,7 +172,7 @@ impl<'a, 'p> Making<'a, 'p> {
         let (name, bytes) = { contents.objects.first() }
             .ok_or_else(|| Error::corrupt("the engine names no snapshot to copy"))?;
         let snapshot = SnapshotToCopy::read(name, bytes)?;
-        let sides = (self.from.as_ref(), self.to.as_ref());
+        let sides = (&self.index.shared().lenders, self.to.as_ref());
         let transfer = Transfer::new(sides, self.manner, self.limits, self.task, &self.brought);
         transfer.run(&snapshot, &contents.files)?;
         let Some(log) = self.copy_log(contents)? else {

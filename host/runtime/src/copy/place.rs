@@ -9,8 +9,8 @@ use crate::open::Settings;
 use crate::removal;
 use crate::storage::{Lock, Storage, Store};
 
-/// The place of a copy that has no name yet.
-pub(super) struct Place<'a> {
+/// The place of a copy, or of another index that is being made, which has no name yet.
+pub(crate) struct Place<'a> {
     store: &'a dyn Store,
     looked: Name<'a>,
     new: NewPlace,
@@ -23,18 +23,16 @@ pub(super) struct Place<'a> {
 }
 
 /// Looks at a name. A copy of `origin` goes on where an earlier one of the same stopped; any other copy that
-/// was interrupted is cleared away. None where a whole copy of the same is there.
+/// was interrupted is cleared away. None where a whole copy of the same is there. `conflict` with an advice
+/// when the name is taken.
 pub(super) fn find<'a>(
     target: &'a dyn Store,
     name: &'a str,
     settings: &Settings,
     origin: Option<&Origin>,
+    advice: &str,
 ) -> Result<Option<Place<'a>>> {
-    let taken = |what: &str| {
-        Error::conflict(format!(
-            "there is {what} `{name}` already; choose another store for the copy"
-        ))
-    };
+    let taken = |what: &str| Error::conflict(format!("there is {what} `{name}` already; {advice}"));
     let mut looked = Name::look(target, name, true)?;
     if let Some(place) = looked.place()? {
         // Who dropped it may not have come as far as to note that.
@@ -199,7 +197,12 @@ impl<'a> Place<'a> {
         Ok(())
     }
 
-    pub(super) fn storage(&self) -> &Arc<dyn Storage> {
+    /// What the store calls it.
+    pub(crate) fn path(&self) -> &str {
+        self.new.path()
+    }
+
+    pub(crate) fn storage(&self) -> &Arc<dyn Storage> {
         &self.new.storage
     }
 
@@ -213,7 +216,7 @@ impl<'a> Place<'a> {
     }
 
     /// Makes what is there the index of its name. `conflict` when another one was faster.
-    pub(super) fn publish(&self) -> Result<()> {
+    pub(crate) fn publish(&self) -> Result<()> {
         self.looked.publish(&self.new)?;
         if let Err(error) = self.new.storage.remove_object(UNFINISHED_COPY) {
             // It has a name, whatever becomes of the marker.
@@ -224,7 +227,7 @@ impl<'a> Place<'a> {
     }
 
     /// Removes it while nothing names it.
-    pub(super) fn remove(self) -> Result<()> {
+    pub(crate) fn remove(self) -> Result<()> {
         drop(self.lock);
         self.new.remove(self.store)
     }

@@ -7,7 +7,8 @@ use sidx_engine::{CopiedFile, CopiedPart, CopiedPiece};
 use sidx_log::checksum;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::{ReadFile, Storage};
+use crate::lenders::Lenders;
+use crate::storage::ReadFile;
 
 /// Bytes read at a time; between two the copy may be stopped.
 const CHUNK_BYTES: u64 = 1 << 20;
@@ -15,7 +16,7 @@ const CHUNK_BYTES: u64 = 1 << 20;
 const FAR_CHUNK_BYTES: u64 = 4 << 20;
 
 /// How much to read at a time.
-pub(super) fn chunk_bytes(from: &dyn Storage) -> u64 {
+pub(super) fn chunk_bytes(from: &Lenders) -> u64 {
     match from.reads_at_once() {
         0 | 1 => CHUNK_BYTES,
         _ => FAR_CHUNK_BYTES,
@@ -24,7 +25,7 @@ pub(super) fn chunk_bytes(from: &dyn Storage) -> u64 {
 
 /// Reads what files of a part are made of.
 pub(super) struct Stream<'a> {
-    from: &'a dyn Storage,
+    from: &'a Lenders,
     part: &'a CopiedPart,
     is_strict: bool,
     buffer: &'a mut Vec<u8>,
@@ -46,7 +47,7 @@ struct Run<'p> {
 
 impl<'a> Stream<'a> {
     pub(super) fn new(
-        from: &'a dyn Storage,
+        from: &'a Lenders,
         part: &'a CopiedPart,
         is_strict: bool,
         buffer: &'a mut Vec<u8>,

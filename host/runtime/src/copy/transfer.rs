@@ -11,6 +11,7 @@ use sidx_engine::{CopiedFile, CopiedPart, PartToCopy, SnapshotToCopy};
 
 use super::stream::Stream;
 use crate::error::{Error, ErrorKind, Result};
+use crate::lenders::Lenders;
 use crate::session::CallLimits;
 use crate::storage::Storage;
 use crate::work::Task;
@@ -59,7 +60,7 @@ pub(super) struct Brought {
 
 /// Both sides of a copy.
 pub(super) struct Transfer<'a> {
-    pub(super) from: &'a dyn Storage,
+    pub(super) from: &'a Lenders,
     pub(super) to: &'a dyn Storage,
     pub(super) manner: Manner,
     pub(super) limits: &'a CallLimits,
@@ -116,7 +117,7 @@ impl Job {
 
 impl<'a> Transfer<'a> {
     pub(super) fn new(
-        (from, to): (&'a dyn Storage, &'a dyn Storage),
+        (from, to): (&'a Lenders, &'a dyn Storage),
         manner: Manner,
         limits: &'a CallLimits,
         task: &'a Task,
@@ -369,7 +370,7 @@ impl<'a> Transfer<'a> {
     /// Takes a file as it is, without a look at what it is.
     fn copy_plain(&self, path: &str, buffer: &mut Vec<u8>) -> Result<()> {
         let gone = |error| self.note_gone(path, error);
-        if let Some(local) = self.from.local_path(path)
+        if let Some(local) = self.from.local_path(path)?
             && self.to.link(path, &local).map_err(gone)?
         {
             self.brought().linked_files += 1;

@@ -189,6 +189,7 @@ pub(super) fn readers(readers: host::Readers) -> limits::Readers {
         version: readers.version,
         settled: readers.settled,
         epochs: readers.epochs,
+        branches: readers.branches,
     }
 }
 

@@ -63,4 +63,8 @@ impl limits::Host for State {
     fn pin_epoch(&mut self, epoch: u64) -> Result<(), ImportError> {
         Ok(self.session.pin_epoch(epoch)?)
     }
+
+    fn release_lender(&mut self, place: String) -> Result<(), ImportError> {
+        Ok(self.session.release_lender(&place)?)
+    }
 }

@@ -330,7 +330,7 @@ mod tests {
             form: Form::Folder,
             removal_grace: None,
         };
-        let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);
+        let shared = Shared::new(Arc::new(MemoryStorage::new("x")), None, budgets, false);
         let mut instance =
             ComponentInstance::start(Session::new(shared, true), Arc::default()).unwrap();
         instance.open(Mode::Create).unwrap();

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sidx_engine::{
-    Answer, Batch, Choice, Contents, Counted, Cursor, Damage, DumpCursor, Execution, Index, Job,
-    Mode, Offered, Opened, Outcome, PartFile, PreparedQuery, QuerySpec, Rest, Retention,
-    RetentionStep, Salvaged, Share, Subject, View, Written,
+    Answer, Batch, BranchContents, Choice, Contents, Counted, Cursor, Damage, DumpCursor,
+    Execution, Index, Job, Mode, Offered, Opened, Outcome, PartFile, PreparedQuery, QuerySpec,
+    Rest, Retention, RetentionStep, Salvaged, Share, Subject, View, Written,
 };
 
 use super::statement::{Prepared, Statement, Statements};
@@ -354,6 +354,10 @@ impl Instance for NativeInstance {
 
     fn contents(&mut self) -> Result<Contents> {
         Ok(self.index.contents()?)
+    }
+
+    fn branch(&mut self, place: &str) -> Result<BranchContents> {
+        Ok(self.index.branch(place)?)
     }
 
     fn describe(&mut self, subject: Subject) -> Result<String> {

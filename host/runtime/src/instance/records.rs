@@ -469,6 +469,14 @@ pub(super) fn contents(contents: wit::StoredContents) -> Result<engine::Contents
     })
 }
 
+/// What a branch begins with, likewise.
+pub(super) fn branch(branch: wit::StoredBranch) -> Result<engine::BranchContents> {
+    Ok(engine::BranchContents {
+        epoch: branch.epoch,
+        contents: contents(branch.contents)?,
+    })
+}
+
 /// A text that the component made, such as a report.
 pub(super) fn text(text: String) -> Result<String> {
     let size = text.len();

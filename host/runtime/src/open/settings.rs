@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use sidx_engine::{Durability, Mode};
 
 use crate::instance::{Engine, NativeEngine};
+use crate::lenders::Beside;
 use crate::rate::Time;
 use crate::runtime::Sandbox;
 use crate::session::Budgets;
@@ -13,6 +14,8 @@ use crate::staleness::Staleness;
 /// What the caller chose for an index.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    /// Where the index lies, and others beside it.
+    pub(crate) beside: Beside,
     pub(crate) mode: Mode,
     pub(crate) engine: Engine,
     /// Where it is native.

@@ -7,7 +7,7 @@
 use std::sync::atomic::Ordering;
 
 use sidx_engine::host::Medium;
-use sidx_engine::{Error, INDEX_OBJECT, Result};
+use sidx_engine::{BranchPin, Error, INDEX_OBJECT, Result};
 
 use super::Session;
 use crate::storage::check_path;
@@ -196,9 +196,13 @@ pub(super) fn check_file_path(path: &str) -> Result<()> {
     Ok(())
 }
 
-/// Checks the name of an object that is changed: not that of the log's directory. The storage checks the
-/// rest.
+/// Checks the name of an object that is changed: not that of the log's directory, nor of one that keeps a
+/// branch and its lenders together. The storage checks the rest.
 pub(super) fn check_engine_object(name: &str) -> Result<()> {
+    if BranchPin::is_of_branches(name) {
+        let text = format!("object name `{name}`: what branches share is noted by the host");
+        return Err(Error::invalid(text));
+    }
     if name == LOG_DIRECTORY {
         let text = format!("object name `{name}` is that of the log");
         return Err(Error::invalid(text));

@@ -19,6 +19,7 @@ use super::authority::{check_engine_object, check_engine_path, check_file_path};
 use super::{Columns, Filter, Found, NewDictionary, NewFile, Session};
 use sidx_log::{Term, checksum};
 
+use crate::lenders;
 use crate::storage::{check_object_name, check_object_size};
 
 /// Most bytes of one raw read, which must fit a list of the component model.
@@ -82,7 +83,8 @@ impl Host for Session {
         check_engine_path(path)?;
         let source = match self.shared.memory_files.get(path) {
             Some(source) => source,
-            None => { &self.shared.open_files }.open(path, || self.shared.pinned.open(path))?,
+            None => { &self.shared.open_files }
+                .open(path, || self.shared.pinned.open(&self.shared.lenders, path))?,
         };
         self.handles.lock().add_file(source)
     }
@@ -549,14 +551,18 @@ impl Host for Session {
             self.shared.views.oldest()
         };
         // Who only reads removes nothing that another process could read.
-        let epochs = match self.shared.read_only {
-            true => Vec::new(),
-            false => self.shared.storage.pinned_epochs()?,
+        let (epochs, branches) = match self.shared.read_only {
+            true => Default::default(),
+            false => {
+                let storage = self.shared.storage.as_ref();
+                (storage.pinned_epochs()?, lenders::branch_epochs(storage)?)
+            }
         };
         Ok(Readers {
             version,
             settled: self.shared.settling.settled(),
             epochs,
+            branches,
         })
     }
 
@@ -564,6 +570,12 @@ impl Host for Session {
         let _crossing = self.activity.crossing();
         self.check_pin()?;
         Ok(self.shared.pinned.pin_epoch(epoch)?)
+    }
+
+    fn release_lender(&self, place: &str) -> Result<()> {
+        let _crossing = self.activity.crossing();
+        self.check_change("limits.release-lender")?;
+        Ok(self.shared.lenders.release(place)?)
     }
 }
 

@@ -7,6 +7,7 @@ use sidx_engine::{ErrorKind, epoch_of_object};
 
 use super::views::Kept;
 use crate::error::{Error, Result};
+use crate::lenders::Lenders;
 use crate::storage::{Lock, ReadFile, Storage};
 
 /// What a reader has pinned.
@@ -81,12 +82,13 @@ impl Pinned {
         newest.as_ref().map(|pin| Arc::clone(pin) as Kept)
     }
 
-    /// Opens a file of the index.
-    pub(crate) fn open(self: &Arc<Self>, path: &str) -> Result<Arc<dyn ReadFile>> {
-        let opened = self
-            .storage
-            .open(path)
-            .map_err(|error| self.explained(error))?;
+    /// Opens a file of the index, wherever it lies.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        lenders: &Lenders,
+        path: &str,
+    ) -> Result<Arc<dyn ReadFile>> {
+        let opened = lenders.open(path).map_err(|error| self.explained(error))?;
         if !self.is_reader {
             return Ok(opened);
         }

@@ -18,8 +18,9 @@ use super::settling::Settling;
 use super::source::OpenFiles;
 use super::views::Views;
 use crate::damage::Damages;
+use crate::lenders::Lenders;
 use crate::page_cache::PageCache;
-use crate::storage::Storage;
+use crate::storage::{Storage, Store};
 use crate::work::{Scrubs, Work};
 
 /// Sizes, and the form of parts, that the caller chose.
@@ -43,6 +44,8 @@ const REMOVAL_GRACE: Duration = Duration::from_secs(60);
 /// The state of an open index outside its instances.
 pub(crate) struct Shared {
     pub(crate) storage: Arc<dyn Storage>,
+    /// Where its files lie.
+    pub(crate) lenders: Lenders,
     pub(crate) memory_files: MemoryFiles,
     pub(crate) memory: Arc<MemoryBudget>,
     pub(crate) open_files: OpenFiles,
@@ -65,7 +68,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(storage: Arc<dyn Storage>, budgets: Budgets, read_only: bool) -> Arc<Self> {
+    pub(crate) fn new(
+        storage: Arc<dyn Storage>,
+        store: Option<Arc<dyn Store>>,
+        budgets: Budgets,
+        read_only: bool,
+    ) -> Arc<Self> {
         Arc::new(Self {
             memory_files: MemoryFiles::default(),
             memory: MemoryBudget::new(budgets.memory_bytes),
@@ -86,6 +94,7 @@ impl Shared {
                 budgets.disk_bytes,
                 budgets.min_free_bytes,
             ),
+            lenders: Lenders::new(Arc::clone(&storage), store),
             free_slots: AtomicU32::new(budgets.instances),
             pinned: Pinned::new(Arc::clone(&storage), read_only),
             read_only,

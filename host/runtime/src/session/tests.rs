@@ -25,7 +25,7 @@ fn session(memory_bytes: u64) -> Session {
         form: Form::Folder,
         removal_grace: None,
     };
-    let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);
+    let shared = Shared::new(Arc::new(MemoryStorage::new("x")), None, budgets, false);
     Session::new(shared, true)
 }
 
@@ -285,7 +285,7 @@ fn pages_of_a_step_are_loaded_once_and_what_is_broken_is_left_to_its_use() {
         form: Form::Folder,
         removal_grace: None,
     };
-    let shared = Shared::new(Arc::new(MemoryStorage::new("x")), budgets, false);
+    let shared = Shared::new(Arc::new(MemoryStorage::new("x")), None, budgets, false);
     let session = Session::new(shared, true);
     let file = session.create_file("parts/1/x", Medium::Durable).unwrap();
     let mut pieces: Vec<Extent> = (0..5i64)
@@ -339,7 +339,7 @@ fn far_session(reads_at_once: usize, page_cache_bytes: u64) -> (Session, Arc<Rea
         form: Form::Folder,
         removal_grace: None,
     };
-    let shared = Shared::new(Arc::new(storage), budgets, false);
+    let shared = Shared::new(Arc::new(storage), None, budgets, false);
     (Session::new(shared, true), reads)
 }
 

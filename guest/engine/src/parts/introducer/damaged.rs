@@ -9,6 +9,7 @@ use crate::part::Part;
 use crate::part::PartList;
 use crate::part::layout::PARTS;
 use crate::part::loss::Quarantined;
+use crate::part::name::StoredName;
 use crate::parts::quarantine;
 use crate::types::Region;
 use crate::types::{Damage, Job, Salvaged};
@@ -98,18 +99,19 @@ impl<H: Host> Introducer<H> {
             .map_err(|error| self.give_up_dead(&**host, job, error))?;
         let quarantined = [live.quarantined.clone(), vec![lost.clone()]].concat();
         let (version, epoch) = (live.version + 1, live.epoch + 1);
+        let is_borrowed = self.borrowed.has(StoredName::Part(input.name()));
         let mut snapshot = self.snapshot(epoch, &next, self.log_position, &quarantined);
         if let Some(left) = &mut snapshot.left {
-            // The part itself is named among what was set aside.
+            // The part itself is named among what was set aside, where it is moved.
             let leaving = self.leaving(live, &next, epoch).into_iter();
-            left.extend(leaving.filter(|left| left.part != lost.part));
+            left.extend(leaving.filter(|left| left.part != lost.part || is_borrowed));
         }
         let published = snapshot.publish(&**host);
         self.check_published_dead(&**host, published)?;
         self.jobs.remove(&job.id);
         self.salvages.remove(&job.id);
         self.bases.remove(&job.id);
-        self.garbage.bury_damaged(lost, version, epoch);
+        { &mut self.garbage }.bury_damaged(lost, (version, epoch), is_borrowed);
         *live = Arc::new(PartList {
             quarantined,
             ..PartList::clone(live)
@@ -130,7 +132,7 @@ impl<H: Host> Introducer<H> {
             .cloned()
             .partition(|lost| present.contains(&lost.part));
         for lost in wait {
-            self.garbage.bury_damaged(lost, 0, live.epoch);
+            { &mut self.garbage }.bury_damaged(lost, (0, live.epoch), false);
         }
         quarantine::set_aside(host, &moved)
     }

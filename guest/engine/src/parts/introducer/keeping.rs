@@ -5,6 +5,18 @@ use crate::error::Result;
 use crate::host::{Host, Readers};
 use crate::part::PartList;
 
+impl Readers {
+    /// The epochs whose files somebody needs.
+    pub(crate) fn pinned(&self) -> impl Iterator<Item = u64> {
+        self.epochs.iter().chain(&self.branches).copied()
+    }
+
+    /// Whether somebody needs files of an epoch before one.
+    pub(crate) fn need_before(&self, epoch: u64) -> bool {
+        self.pinned().any(|pinned| pinned < epoch)
+    }
+}
+
 impl<H: Host> Introducer<H> {
     /// Removes parts that left the list, and entries of the log, that no reader can need. Who was taken over,
     /// or has not taken over, removes nothing.
@@ -12,7 +24,8 @@ impl<H: Host> Introducer<H> {
         if self.poisoned.is_some() || self.is_pending {
             return;
         }
-        let found = self.garbage.remove(host, &self.fences);
+        let found = self.garbage.remove(host, &self.fences, &mut self.borrowed);
+        self.borrowed.let_go(host);
         if self.given_up < self.log_position && !self.must_look {
             // Asked after the snapshots of earlier epochs are gone; who cannot be asked may be reading.
             let readers = found.or_else(|| host.find_readers().ok());
@@ -35,7 +48,7 @@ impl<H: Host> Introducer<H> {
         Ok(())
     }
 
-    /// The position from which on readers may need the log.
+    /// The position from which on readers may need the log. Branches have taken what they need of it.
     fn kept_from(&mut self, epoch: u64, readers: &Readers) -> u64 {
         let pinned = || {
             readers

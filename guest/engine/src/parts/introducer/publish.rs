@@ -105,6 +105,7 @@ impl<H: Host> Introducer<H> {
             term: self.term,
             closed: false,
             unsealed: false,
+            dropping: false,
             dropped: false,
             fences: self.fences.clone(),
             parts: next.files().map(|part| part.name().to_string()).collect(),
@@ -118,6 +119,7 @@ impl<H: Host> Introducer<H> {
             dead: self.stored_dead(epoch, next, log_position),
             counters: self.counters.at(log_position),
             quarantined: quarantined.to_vec(),
+            borrows: self.borrowed.places(),
         }
     }
 

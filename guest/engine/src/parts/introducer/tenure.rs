@@ -101,13 +101,36 @@ impl<H: Host> Introducer<H> {
         }
     }
 
+    /// The newest snapshot of a part list as a branch of the index in a place begins with it, under a term.
+    /// `conflict` when the index is about to be dropped.
+    pub(crate) fn branched(&self, live: &PartList<H>, place: &str, term: Term) -> Result<Snapshot> {
+        if self.is_dropping {
+            let text = "somebody is about to drop the index, or tried to; where that is over, open it for \
+                 writing and close it, then branch from it again";
+            return Err(Error::new(ErrorKind::Conflict, text));
+        }
+        let mut snapshot = Snapshot {
+            epoch: 0,
+            left: Some(Vec::new()),
+            borrows: self.borrowed.places_of(live, place),
+            ..self.copied(live, term)
+        };
+        // There were no epochs before.
+        snapshot.since.fill(0);
+        for file in snapshot.dead.iter_mut().flat_map(|dead| &mut dead.files) {
+            file.since = 0;
+        }
+        Ok(snapshot)
+    }
+
     /// The newest snapshot of a part list as a copy of the index begins with it: nobody writes there, and
-    /// nobody who sleeps ever did. Its log is written under a term.
+    /// nobody who sleeps ever did, and all files are its own. Its log is written under a term.
     pub(crate) fn copied(&self, live: &PartList<H>, term: Term) -> Snapshot {
         Snapshot {
             term,
             closed: true,
             fences: Default::default(),
+            borrows: Vec::new(),
             ..self.snapshot(
                 live.epoch,
                 &Next::of(live, self.later.clone()),

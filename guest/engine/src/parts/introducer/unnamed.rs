@@ -14,7 +14,7 @@ impl<H: Host> Introducer<H> {
     pub(crate) fn remove_unnamed(&mut self, host: &H, live: &PartList<H>) -> Result<()> {
         self.remove_obsolete(host, live);
         let readers = host.find_readers()?;
-        let is_read = readers.epochs.iter().any(|epoch| *epoch < live.epoch);
+        let is_read = readers.need_before(live.epoch);
         let dead = live.deaths.files();
         for entry in host.list_files(PARTS, Medium::Durable)? {
             let Some(name) = StoredName::parse(&entry) else {

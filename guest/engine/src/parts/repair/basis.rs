@@ -9,6 +9,7 @@ use crate::part::facet::Facets;
 use crate::part::layout::{PARTS, QUARANTINE};
 use crate::part::name::{PartName, StoredName};
 use crate::part::{Part, PartList};
+use crate::parts::borrowed;
 use crate::parts::quarantine;
 use crate::parts::recovery::first_list;
 use crate::parts::snapshot::Snapshot;
@@ -193,6 +194,8 @@ struct Present {
     next_part: u64,
     /// Above all of theirs, or the same.
     term: Term,
+    /// Where those lie that are borrowed.
+    lenders: Vec<String>,
 }
 
 impl Present {
@@ -202,29 +205,50 @@ impl Present {
             unreadable: Vec::new(),
             next_part: 0,
             term,
+            lenders: Vec::new(),
         };
         for directory in [PARTS, QUARANTINE] {
             for entry in host.list_files(directory, Medium::Durable)? {
                 let Some(stored) = StoredName::parse(&entry) else {
                     continue;
                 };
-                present.next_part = present.next_part.max(stored.number().saturating_add(1));
-                present.term = present.term.max(stored.term());
+                present.note(stored);
                 if let (StoredName::Part(name), PARTS) = (stored, directory) {
-                    present.add(host, facets, name)?;
+                    present.add(host, facets, name, false)?;
                 }
+            }
+        }
+        let (lenders, borrowed) = borrowed::all(&**host)?;
+        present.lenders = lenders;
+        for stored in borrowed {
+            present.note(stored);
+            if let StoredName::Part(name) = stored {
+                present.add(host, facets, name, true)?;
             }
         }
         present.found.sort_unstable();
         Ok(present)
     }
 
-    fn add<H: Host>(&mut self, host: &Arc<H>, facets: &Facets<H>, name: PartName) -> Result<()> {
+    fn note(&mut self, stored: StoredName) {
+        self.next_part = self.next_part.max(stored.number().saturating_add(1));
+        self.term = self.term.max(stored.term());
+    }
+
+    fn add<H: Host>(
+        &mut self,
+        host: &Arc<H>,
+        facets: &Facets<H>,
+        name: PartName,
+        is_borrowed: bool,
+    ) -> Result<()> {
         let part = match Part::open(host, name, Medium::Durable) {
             Ok(part) => part,
-            // Never finished: its manifest is written last.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
+            // Never finished: its manifest is written last. What is borrowed was.
+            Err(error) if error.kind() == ErrorKind::NotFound && !is_borrowed => return Ok(()),
+            Err(error)
+                if error.kind().is_damage() && error.kind() != ErrorKind::UnsupportedVersion =>
+            {
                 self.unreadable.push(name);
                 return Ok(());
             }
@@ -267,6 +291,7 @@ fn made_up<H: Host>(host: &Arc<H>, facets: &Facets<H>, epoch: u64, term: Term) -
             .map(|name| name.to_string())
             .collect(),
         next_part: present.next_part,
+        borrows: present.lenders,
         // Facets find out who is dead.
         ..Snapshot::default()
     })

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use sidx_engine::{
-    Batch, Choice, Contents, Counted, Damage, Execution, Job, Mode, Offered, Opened, Outcome,
-    PartFile, QuerySpec, Retention, RetentionStep, Salvaged, Share, Subject, View, Written,
+    Batch, BranchContents, Choice, Contents, Counted, Damage, Execution, Job, Mode, Offered,
+    Opened, Outcome, PartFile, QuerySpec, Retention, RetentionStep, Salvaged, Share, Subject, View,
+    Written,
 };
 
 use super::{ComponentInstance, Open, most_rows, unknown};
@@ -405,6 +406,11 @@ impl Instance for ComponentInstance {
     fn contents(&mut self) -> Result<Contents> {
         let contents = self.call("contents", |index, store| index.call_contents(store))?;
         self.whole(records::contents(contents))
+    }
+
+    fn branch(&mut self, place: &str) -> Result<BranchContents> {
+        let branch = self.call("branch", |index, store| index.call_branch(store, place))?;
+        self.whole(records::branch(branch))
     }
 
     fn describe(&mut self, subject: Subject) -> Result<String> {
