@@ -33,6 +33,8 @@ mod lives;
 mod pins;
 #[path = "bucket/place.rs"]
 mod place;
+#[path = "bucket/quarantine.rs"]
+mod quarantine;
 #[path = "bucket/real.rs"]
 mod real;
 #[path = "bucket/requests.rs"]

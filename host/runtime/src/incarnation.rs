@@ -36,7 +36,15 @@ pub(crate) struct Name<'a> {
 impl<'a> Name<'a> {
     /// Looks at a name. `not-found` when it has no place in the store, unless `create`, which makes one.
     pub(crate) fn look(store: &'a dyn Store, name: &'a str, create: bool) -> Result<Self> {
-        let root = store.open_index(name, create)?;
+        Self::of(store, name, store.open_index(name, create)?)
+    }
+
+    /// The same for who is about to open the index for writing.
+    fn look_to_write(store: &'a dyn Store, name: &'a str, create: bool) -> Result<Self> {
+        Self::of(store, name, store.open_index_to_write(name, create)?)
+    }
+
+    fn of(store: &'a dyn Store, name: &'a str, root: Arc<dyn Storage>) -> Result<Self> {
         let number = last_number(root.as_ref())?;
         let last = match number {
             0 => root.get(INDEX_OBJECT)?.map(|_| Incarnation::Here),
@@ -227,10 +235,17 @@ pub(crate) fn was_dropped(store: &dyn Store, name: &str) -> Result<bool> {
 
 /// The place of an index that is there, to write there or only to read.
 pub(crate) fn existing(store: &dyn Store, name: &str, to_write: bool) -> Result<Arc<dyn Storage>> {
-    let looked = Name::look(store, name, false)?;
-    let place = match to_write {
-        true => looked.place_to_write()?,
-        false => looked.place()?,
+    let (looked, place) = match to_write {
+        true => {
+            let looked = Name::look_to_write(store, name, false)?;
+            let place = looked.place_to_write()?;
+            (looked, place)
+        }
+        false => {
+            let looked = Name::look(store, name, false)?;
+            let place = looked.place()?;
+            (looked, place)
+        }
     };
     if let Some(place) = place {
         return Ok(place);
@@ -265,7 +280,7 @@ pub(crate) fn unmarked(store: &dyn Store, name: &str) -> Result<Arc<dyn Storage>
 /// The place of an index that is there, or is to be made.
 pub(crate) fn to_create(store: &dyn Store, name: &str) -> Result<Arc<dyn Storage>> {
     for _ in 0..ATTEMPTS {
-        let looked = Name::look(store, name, true)?;
+        let looked = Name::look_to_write(store, name, true)?;
         if let Some(place) = looked.place_to_write()? {
             match check_whole(place.as_ref()) {
                 // Maybe because it is being dropped.

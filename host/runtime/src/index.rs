@@ -100,6 +100,22 @@ impl Index {
         self.maintain().flush()
     }
 
+    /// Removes what was replaced or left by a writer before and nobody needs any more, as far as that can be
+    /// done now. Flushes and merges do that too, and with [`background`](crate::IndexBuilder::background),
+    /// the default, a thread does each minute.
+    /// [`IndexBuilder::collect_garbage`](crate::IndexBuilder::collect_garbage) does it for an index that
+    /// nobody has open for writing.
+    ///
+    /// # Errors
+    /// `invalid-argument` for one that was opened read-only. What cannot be removed is no error, and is tried
+    /// again the next time.
+    pub fn collect_garbage(&self) -> Result<()> {
+        self.handle.check_writable()?;
+        self.handle
+            .writer()
+            .consult(|introducer| introducer.collect())
+    }
+
     /// Merges parts of similar size until nothing is worth merging. Queries and writes go on meanwhile.
     /// One merge runs at a time; others wait for it. A damaged part stays where it is,
     /// and is counted in [`Merged::left_out`].

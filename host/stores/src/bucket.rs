@@ -11,6 +11,7 @@ use std::time::Duration;
 use object_store::path::Path;
 
 use self::ahead::Ahead;
+use self::lease::Lease;
 use self::probe::Probe;
 use self::requests::{Answer, Requests};
 use self::threads::wait;
@@ -31,6 +32,7 @@ mod pace;
 mod pins;
 mod place;
 mod probe;
+mod rename;
 mod renewal;
 mod requests;
 mod service;
@@ -136,12 +138,49 @@ impl BucketStore {
         answer.map_err(|failure| failure.of_store().at(&self.location))
     }
 
-    /// What lies below the name of an index, and whether anything does.
-    fn look(&self, name: &str) -> Result<(Arc<Ahead>, bool)> {
+    fn lease(&self, name: &str) -> Lease {
+        Lease {
+            requests: Arc::clone(&self.requests),
+            watch: Arc::clone(&self.watch),
+            key: self.key(name).join(LOCK_NAME),
+            place: format!("{}/{name}", self.location),
+            time: self.lease,
+        }
+    }
+
+    /// The place of a name. Who is about to write there has the service tried out at the same time, as
+    /// `create` has, and needs the answer to that here.
+    fn place(&self, name: &str, to_write: bool, create: bool) -> Result<Arc<dyn Storage>> {
+        check_place(name)?;
+        let probe = Arc::clone(&self.probe);
+        // One below another was made before it was named, and nobody can see that of an empty one.
+        if name.contains('/') {
+            if create {
+                wait(async move { probe.check().await })?;
+            }
+            return Ok(Arc::new(self.storage(name, Arc::default())));
+        }
+        let ahead = Arc::new(Ahead::default());
+        let looks = Arc::clone(&ahead);
         let (requests, key) = (Arc::clone(&self.requests), self.key(name));
-        let looked = wait(async move { Ahead::look(&requests, &key).await });
-        self.told(looked)
-            .map(|(ahead, is_there)| (Arc::new(ahead), is_there))
+        let lease = to_write.then(|| self.lease(name));
+        let (looked, probed) = wait(async move {
+            let probed = async {
+                match to_write || create {
+                    true => probe.check().await,
+                    false => Ok(()),
+                }
+            };
+            let answers = tokio::join!(looks.look(&requests, &key, lease), probed);
+            Ok::<_, Error>(answers)
+        })?;
+        if create {
+            probed?;
+        }
+        match self.told(looked)? || create {
+            true => Ok(Arc::new(self.storage(name, ahead))),
+            false => Err(self.absent(name)),
+        }
     }
 
     fn is_there(&self, name: &str) -> Result<bool> {
@@ -185,19 +224,11 @@ impl Store for BucketStore {
     }
 
     fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>> {
-        check_place(name)?;
-        if create {
-            self.probe.check()?;
-        }
-        // One below another was made before it was named, and nobody can see that of an empty one.
-        if name.contains('/') {
-            return Ok(Arc::new(self.storage(name, Arc::default())));
-        }
-        let (ahead, is_there) = self.look(name)?;
-        match is_there || create {
-            true => Ok(Arc::new(self.storage(name, ahead))),
-            false => Err(self.absent(name)),
-        }
+        self.place(name, false, create)
+    }
+
+    fn open_index_to_write(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>> {
+        self.place(name, true, create)
     }
 
     fn remove_index(&self, name: &str) -> Result<()> {
@@ -205,14 +236,14 @@ impl Store for BucketStore {
         if !self.is_there(name)? {
             return Err(self.absent(name));
         }
-        let (requests, watch) = (Arc::clone(&self.requests), Arc::clone(&self.watch));
-        let (key, lease) = (self.key(name), self.lease);
-        let place = format!("{}/{name}", self.location);
+        let (requests, key) = (Arc::clone(&self.requests), self.key(name));
+        let lease = self.lease(name);
         wait(async move {
-            let lock = key.clone().join(LOCK_NAME);
-            lease::check_free(&requests, &watch, &lock, &place, lease).await?;
+            lease.check_free().await?;
             let all = requests.list_all(&key).await?;
-            place::delete_all(&requests, all.into_iter().map(|it| it.key)).await?;
+            requests
+                .delete_all(all.into_iter().map(|it| it.key))
+                .await?;
             Ok(())
         })
     }

@@ -82,6 +82,12 @@ pub trait Store: Send + Sync {
     /// that is taken by something else, such as a file, is `conflict`.
     fn open_index(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>>;
 
+    /// The same for who is about to take the [lock](Storage::lock) there: what that needs may be asked for
+    /// ahead, and the lock taken if it is free.
+    fn open_index_to_write(&self, name: &str, create: bool) -> Result<Arc<dyn Storage>> {
+        self.open_index(name, create)
+    }
+
     /// Removes a place with everything in it and below; durable on return. `not-found` when there is none,
     /// `conflict` while a writer holds its lock. Readers that have files open may go on reading them, and
     /// whoever still has the place does not bring it back.

@@ -93,6 +93,7 @@ fn what_was_replaced_stays_for_its_time() {
         assert_eq!(subject.options().garbage().unwrap().parts.len(), 2);
         subject.leave();
         subject.enter_with(|options| options.removal_grace(grace));
+        subject.index().collect_garbage().unwrap();
         assert_eq!(
             subject.options().garbage().unwrap().parts.len(),
             0,

@@ -85,6 +85,8 @@ pub(crate) struct Introducer<H: Host> {
     borrowed: Borrowed,
     /// There are no other parts that left the list and are still there.
     knows_garbage: bool,
+    /// What those before it left is still there: the opening did not wait for its removal.
+    is_untidy: bool,
     unflushed: Unflushed,
     /// Of the parts that are made.
     form: Form,
@@ -126,6 +128,7 @@ impl<H: Host> Introducer<H> {
             garbage: Garbage::of(snapshot.left.as_deref().unwrap_or_default()),
             borrowed: Borrowed::default(),
             knows_garbage: snapshot.left.is_some(),
+            is_untidy: false,
             unflushed: Unflushed::default(),
             form: Form::default(),
             intake: None,
@@ -362,7 +365,7 @@ impl<H: Host> Introducer<H> {
     /// goes with the next epoch or opening.
     pub(crate) fn clean(&mut self, host: &H, live: &PartList<H>) {
         self.clean_parts(host, live);
-        if self.must_look {
+        if !self.asks_by_request() {
             let _ = host.drop_log_before(self.log_position, self.log_position);
         }
     }

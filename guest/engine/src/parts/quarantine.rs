@@ -1,14 +1,24 @@
 //! `quarantine/`: damaged files, untouched, each with the reason beside it.
 
 use crate::error::{ErrorKind, Result};
-use crate::host::{Codec, Host, Medium};
+use crate::host::{Codec, Form, Host, Medium};
 use crate::part::layout::{PARTS, QUARANTINE};
 use crate::part::loss::Quarantined;
 use crate::part::name::StoredName;
 
 /// Moves the parts of a list, and files with dead rows, aside that are still in their place. Nothing happens
-/// to those that were moved before, so it may be called on every opening.
+/// to those that were moved before, so it may be called on every opening. Where a move would be a copy, which
+/// nobody should have to wait for, they stay where they are: the snapshot that names them keeps them there.
 pub(crate) fn set_aside<H: Host>(host: &H, parts: &[Quarantined]) -> Result<()> {
+    aside(host, parts, host.part_form() == Form::Folder)
+}
+
+/// The same of what no snapshot will name any more, which is moved everywhere.
+pub(crate) fn move_aside<H: Host>(host: &H, parts: &[Quarantined]) -> Result<()> {
+    aside(host, parts, true)
+}
+
+fn aside<H: Host>(host: &H, parts: &[Quarantined], is_moved: bool) -> Result<()> {
     let named = |part: &&Quarantined| StoredName::parse(&part.part).is_some();
     let mut known: Option<Vec<String>> = None;
     for part in parts.iter().filter(named) {
@@ -17,7 +27,7 @@ pub(crate) fn set_aside<H: Host>(host: &H, parts: &[Quarantined]) -> Result<()> 
             None => known.insert(host.list_files(QUARANTINE, Medium::Durable)?),
         };
         let to = format!("{QUARANTINE}/{}", part.part);
-        if !known.contains(&part.part) {
+        if is_moved && !known.contains(&part.part) {
             match host.rename_files(&format!("{PARTS}/{}", part.part), &to) {
                 Ok(()) => {}
                 // Its whole directory is what is missing.

@@ -96,16 +96,16 @@ fn recover<H: Host>(host: &Arc<H>, facets: &Facets<H>, claim: &Claim) -> Result<
     }
     // Before anything is removed: a crash may have kept the damaged parts from being moved, or a reader in
     // another process that still reads them where they are.
-    let readers = host.find_readers()?;
-    match readers.need_before(live.epoch) {
-        true => introducer.inherit_damaged(&**host, &live)?,
-        false => quarantine::set_aside(&**host, &live.quarantined)?,
+    if !live.quarantined.is_empty() {
+        match host.find_readers()?.need_before(live.epoch) {
+            true => introducer.inherit_damaged(&**host, &live)?,
+            false => quarantine::set_aside(&**host, &live.quarantined)?,
+        }
     }
-    introducer.clean_parts(&**host, &live);
-    introducer.remove_unnamed(&**host, &live)?;
+    introducer.tidy(&**host, &live)?;
     // A power loss may have taken entries that were only handed to the operating system but whose
     // rows a flush has made durable: the log must go on behind the snapshot's position, never below.
-    introducer.give_up_log(&**host, live.epoch, &readers)?;
+    introducer.give_up_log(&**host, live.epoch, None)?;
     introducer.place_again(host, &mut live)?;
     replay::run(host, &mut introducer, &mut live, true)?;
     Ok(Recovered {

@@ -177,7 +177,7 @@ fn put_aside<H: Host>(
 ) -> Result<()> {
     match has_branches(host)? {
         true => introducer.leave(lost, live.epoch),
-        false => quarantine::set_aside(host, lost)?,
+        false => quarantine::move_aside(host, lost)?,
     }
     Ok(())
 }

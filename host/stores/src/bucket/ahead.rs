@@ -15,7 +15,10 @@ use object_store::path::Path;
 use parking_lot::Mutex;
 
 use super::file::BucketFile;
+use super::lease::Lease;
+use super::renewal::Renewed;
 use super::requests::{Answer, Listed, Requests, Version};
+use crate::Held;
 use crate::paths::{MAX_OBJECT_BYTES, is_incarnation};
 
 /// Most objects of an index that are foreseen; of more nothing is.
@@ -26,6 +29,8 @@ const LOG_BYTES_MAX: u64 = 32 << 20;
 const PARTS_MAX: usize = 64;
 /// Requests of one step.
 const AT_ONCE: usize = 512;
+/// How the names of snapshots end.
+const SNAPSHOT: &str = ".snapshot";
 /// How often a listing of a place is given: the last object of a name, and the newest snapshot, are found
 /// in one each.
 pub(super) const OF_PLACE: u32 = 2;
@@ -48,44 +53,87 @@ struct State {
     files: BTreeMap<String, BucketFile>,
     /// An opening has pinned what it reads: it came as far as it could with what was foreseen.
     is_pinned: bool,
+    /// The lease of a place, taken for who is about to ask for it.
+    lease: Option<(Path, Renewed)>,
+    /// How far an opening for writing has come.
+    tenure: Tenure,
+}
+
+/// How far an opening for writing has come in its place, as far as foresight goes: when it has put its
+/// claim it looks at the place, and then at the log.
+#[derive(Default)]
+enum Tenure {
+    #[default]
+    None,
+    /// It holds the lease.
+    Leased(Path),
+    /// It has put a snapshot.
+    Claimed(Path),
+    /// The log was listed with the place.
+    Looked(Vec<Listed>),
 }
 
 impl Ahead {
-    /// Looks at everything below the name of an index, and whether there is anything.
-    pub(super) async fn look(requests: &Arc<Requests>, root: &Path) -> Answer<(Self, bool)> {
-        let Some(listed) = requests.list_some(root, KEYS_MAX).await? else {
-            return Ok((Self::default(), true));
+    /// Looks at everything below the name of an index, and whether there is anything. For who is about to
+    /// write there, whose lease of the name itself is given, it takes the lease of the place that it will
+    /// ask for, and reads the files of that already.
+    pub(super) async fn look(
+        &self,
+        requests: &Arc<Requests>,
+        root: &Path,
+        lease: Option<Lease>,
+    ) -> Answer<bool> {
+        let early = async {
+            match &lease {
+                Some(lease) => Some(lease.look().await),
+                None => None,
+            }
+        };
+        let (listed, found) = tokio::join!(requests.list_some(root, KEYS_MAX), early);
+        let Some(listed) = listed? else {
+            return Ok(true);
         };
         let is_there = !listed.is_empty();
-        let wanted = begin_with(root, &listed);
+        let (place, wanted) = begin_with(root, &listed);
         let is_index = |key: &Path| key.filename() == Some("index.json");
         if !wanted.iter().any(is_index) {
             // No index, or one that is being made: what is looked for next may be there by then.
-            return Ok((Self::default(), is_there));
+            return Ok(is_there);
         }
-        let read = wanted.into_iter().map(|key| async move {
-            let found = requests.get(&key, MAX_OBJECT_BYTES).await?;
-            Answer::Ok((key, found))
-        });
-        let mut objects = BTreeMap::new();
-        for read in stream::iter(read)
-            .buffered(AT_ONCE)
-            .collect::<Vec<_>>()
-            .await
-        {
-            match read? {
-                (key, Some(found)) => drop(objects.insert(key.to_string(), found)),
-                // Others are at work: everything is asked when it is needed.
-                (_, None) => return Ok((Self::default(), is_there)),
+        self.state.lock().listed = Some(listed);
+        let is_to_write = lease.is_some();
+        let leased = async {
+            let lease = lease?;
+            let (lease, found) = match place == *root {
+                true => (lease, found?),
+                false => {
+                    let lease = lease.below(&place);
+                    let found = lease.look().await;
+                    (lease, found)
+                }
+            };
+            // Who asks for it is told why it is not there.
+            lease.take_found(found.ok()?).await.ok()
+        };
+        let files = async {
+            if is_to_write {
+                let name = place.as_ref();
+                self.read_files(requests, &place, name).await;
+            }
+        };
+        let (objects, (), leased) = tokio::join!(read_all(requests, wanted), files, leased);
+        let mut state = self.state.lock();
+        state.lease = leased.map(|lease| (place.clone(), lease));
+        match objects {
+            Ok(Some(objects)) => state.objects = objects,
+            // Others are at work: everything is asked when it is needed.
+            Ok(None) => state.listed = None,
+            Err(failure) => {
+                state.listed = None;
+                return Err(failure);
             }
         }
-        let state = State {
-            listed: Some(listed),
-            objects,
-            ..State::default()
-        };
-        let state = Mutex::new(state);
-        Ok((Self { state }, is_there))
+        Ok(is_there)
     }
 
     /// Reads the log and the ends of parts in a place, as far as they were seen there.
@@ -180,12 +228,82 @@ impl Ahead {
         let mut state = self.state.lock();
         state.listed = None;
         state.objects.clear();
+        if let Tenure::Looked(_) = state.tenure {
+            state.tenure = Tenure::None;
+        }
     }
 
     /// The opening is over: files are written.
     pub(super) fn end(&self) {
-        *self.state.lock() = State::default();
+        // A lease is given back by who lets go of it, which takes a while.
+        let over = std::mem::take(&mut *self.state.lock());
+        drop(over);
     }
+
+    /// The lease of a place, if it was taken and is held still; its files are read already.
+    pub(super) fn lease(&self, place: &Path) -> Option<Renewed> {
+        let taken = self.state.lock().lease.take();
+        let (leased, lease) = taken?;
+        (leased == *place && lease.is_held()).then_some(lease)
+    }
+
+    /// Who opens a place holds its lease.
+    pub(super) fn leased(&self, place: &Path) {
+        self.state.lock().tenure = Tenure::Leased(place.clone());
+    }
+
+    /// An object was put in a place, or may have been: the first snapshot of who holds the lease is its
+    /// claim.
+    pub(super) fn put(&self, place: &Path, name: &str) {
+        let mut state = self.state.lock();
+        if matches!(&state.tenure, Tenure::Leased(leased) if leased == place)
+            && name.ends_with(SNAPSHOT)
+        {
+            state.tenure = Tenure::Claimed(place.clone());
+        }
+    }
+
+    /// Whether a look at a place is that after a claim, which one at the log follows.
+    pub(super) fn is_claimed(&self, place: &Path) -> bool {
+        matches!(&self.state.lock().tenure, Tenure::Claimed(claimed) if claimed == place)
+    }
+
+    /// The log was listed with the place after a claim.
+    pub(super) fn looked(&self, log: Vec<Listed>) {
+        self.state.lock().tenure = Tenure::Looked(log);
+    }
+
+    /// What was listed of the log then; once.
+    pub(super) fn log(&self) -> Option<Vec<Listed>> {
+        let mut state = self.state.lock();
+        match std::mem::take(&mut state.tenure) {
+            Tenure::Looked(log) => Some(log),
+            other => {
+                state.tenure = other;
+                None
+            }
+        }
+    }
+}
+
+/// Objects, all at the same time. None if one of them is gone.
+async fn read_all(
+    requests: &Requests,
+    wanted: Vec<Path>,
+) -> Answer<Option<BTreeMap<String, (Bytes, Version)>>> {
+    let read = wanted.into_iter().map(|key| async move {
+        let found = requests.get(&key, MAX_OBJECT_BYTES).await?;
+        Answer::Ok((key, found))
+    });
+    let read: Vec<_> = stream::iter(read).buffered(AT_ONCE).collect().await;
+    let mut objects = BTreeMap::new();
+    for read in read {
+        match read? {
+            (key, Some(found)) => drop(objects.insert(key.to_string(), found)),
+            (_, None) => return Ok(None),
+        }
+    }
+    Ok(Some(objects))
 }
 
 /// What lies right below a key.
@@ -199,8 +317,8 @@ fn below(listed: &[Listed], key: &Path) -> Vec<Listed> {
 }
 
 /// What every opening reads first: the last object that says where the index is, and of the place that it is
-/// likely to name the settings and the newest snapshot.
-fn begin_with(root: &Path, listed: &[Listed]) -> Vec<Path> {
+/// likely to name, which is told too, the settings and the newest snapshot.
+fn begin_with(root: &Path, listed: &[Listed]) -> (Path, Vec<Path>) {
     let last = |place: &Path, suffix: &str| {
         let names = below(listed, place).into_iter();
         let mut keys = names
@@ -227,6 +345,7 @@ fn begin_with(root: &Path, listed: &[Listed]) -> Vec<Path> {
         None => root.clone(),
     };
     let settings = last(&place, "/index.json");
-    let snapshot = last(&place, ".snapshot");
-    [said, settings, snapshot].into_iter().flatten().collect()
+    let snapshot = last(&place, SNAPSHOT);
+    let wanted = [said, settings, snapshot].into_iter().flatten().collect();
+    (place, wanted)
 }

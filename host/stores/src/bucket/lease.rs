@@ -11,9 +11,10 @@ use super::renewal::{BYTES_MAX, End, Mark, Renewed};
 use super::requests::{Answer, Requests, Version};
 use super::watch::Watch;
 use crate::error::{Error, Result};
+use crate::paths::LOCK_NAME;
 
 /// How a lease was found.
-enum Found {
+pub(super) enum Found {
     None,
     /// Given back, or unchanged for too long.
     Free(Version),
@@ -21,65 +22,86 @@ enum Found {
     Held(String, Duration),
 }
 
-/// Takes a lease unless somebody holds it. `place` is for messages.
-pub(super) async fn take(
-    requests: &Arc<Requests>,
-    watch: &Watch,
-    key: Path,
-    place: &str,
-    lease: Duration,
-) -> Result<Renewed> {
-    let mark = Mark::new(lease)?;
-    let begun = Instant::now();
-    let put = match look(requests, watch, &key, lease).await? {
-        Found::None => requests.create(&key, &mark.bytes()).await,
-        Found::Free(version) => requests.swap(&key, &version, &mark.bytes()).await,
-        Found::Held(holder, left) => return Err(held(place, &holder, left)),
-    };
-    match put {
-        Ok(version) => Renewed::begin(requests, key, (mark, begun), version, End::Release),
-        Err(failure) if failure.is_conflict() => {
-            let text = format!(
-                "another writer has just taken the lease of {place}; try again, or open read-only"
-            );
-            Err(Error::conflict(text))
+/// Where a lease is, and how it is taken.
+pub(super) struct Lease {
+    pub(super) requests: Arc<Requests>,
+    pub(super) watch: Arc<Watch>,
+    /// Of the object.
+    pub(super) key: Path,
+    /// For messages.
+    pub(super) place: String,
+    /// Without a renewal for so long it counts no more.
+    pub(super) time: Duration,
+}
+
+impl Lease {
+    /// That of another place.
+    pub(super) fn below(self, place: &Path) -> Self {
+        Self {
+            key: place.clone().join(LOCK_NAME),
+            place: format!("{}/{}", self.place, place.filename().unwrap_or_default()),
+            ..self
         }
-        Err(failure) => Err(failure.into()),
     }
-}
 
-/// `conflict` while somebody may hold a lease.
-pub(super) async fn check_free(
-    requests: &Requests,
-    watch: &Watch,
-    key: &Path,
-    place: &str,
-    lease: Duration,
-) -> Result<()> {
-    match look(requests, watch, key, lease).await? {
-        Found::Held(holder, left) => Err(held(place, &holder, left)),
-        _ => Ok(()),
+    /// Takes it unless somebody holds it.
+    pub(super) async fn take(&self) -> Result<Renewed> {
+        let found = self.look().await?;
+        self.take_found(found).await
     }
-}
 
-async fn look(requests: &Requests, watch: &Watch, key: &Path, lease: Duration) -> Answer<Found> {
-    let asked = Instant::now();
-    let Some((bytes, version)) = requests.get(key, BYTES_MAX).await? else {
-        return Ok(Found::None);
-    };
-    let mark = Mark::read(&bytes);
-    if mark.as_ref().is_some_and(|mark| mark.released) {
-        return Ok(Found::Free(version));
+    /// The same where it was looked for before. `conflict` too when somebody has changed it since.
+    pub(super) async fn take_found(&self, found: Found) -> Result<Renewed> {
+        let (requests, key, place) = (&self.requests, &self.key, &self.place);
+        let mark = Mark::new(self.time)?;
+        let begun = Instant::now();
+        let put = match found {
+            Found::None => requests.create(key, &mark.bytes()).await,
+            Found::Free(version) => requests.swap(key, &version, &mark.bytes()).await,
+            Found::Held(holder, left) => return Err(held(place, &holder, left)),
+        };
+        match put {
+            Ok(version) => {
+                Renewed::begin(requests, key.clone(), (mark, begun), version, End::Release)
+            }
+            Err(failure) if failure.is_conflict() => {
+                let text = format!(
+                    "another writer has just taken the lease of {place}; try again, or open read-only"
+                );
+                Err(Error::conflict(text))
+            }
+            Err(failure) => Err(failure.into()),
+        }
     }
-    let unchanged = watch.see(key.as_ref(), &version.clone().into_text(), asked);
-    // What cannot be read is nobody's who keeps to this, and gets the usual time.
-    let (holder, stated) = match mark {
-        Some(mark) => (mark.holder, Duration::from_millis(mark.lease_ms)),
-        None => ("somebody".to_owned(), lease),
-    };
-    match stated.checked_sub(unchanged) {
-        Some(left) if !left.is_zero() => Ok(Found::Held(holder, left)),
-        _ => Ok(Found::Free(version)),
+
+    /// `conflict` while somebody may hold it.
+    pub(super) async fn check_free(&self) -> Result<()> {
+        match self.look().await? {
+            Found::Held(holder, left) => Err(held(&self.place, &holder, left)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn look(&self) -> Answer<Found> {
+        let asked = Instant::now();
+        let Some((bytes, version)) = self.requests.get(&self.key, BYTES_MAX).await? else {
+            return Ok(Found::None);
+        };
+        let mark = Mark::read(&bytes);
+        if mark.as_ref().is_some_and(|mark| mark.released) {
+            return Ok(Found::Free(version));
+        }
+        let text = version.clone().into_text();
+        let unchanged = self.watch.see(self.key.as_ref(), &text, asked);
+        // What cannot be read is nobody's who keeps to this, and gets the usual time.
+        let (holder, stated) = match mark {
+            Some(mark) => (mark.holder, Duration::from_millis(mark.lease_ms)),
+            None => ("somebody".to_owned(), self.time),
+        };
+        match stated.checked_sub(unchanged) {
+            Some(left) if !left.is_zero() => Ok(Found::Held(holder, left)),
+            _ => Ok(Found::Free(version)),
+        }
     }
 }
 

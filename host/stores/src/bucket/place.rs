@@ -16,13 +16,15 @@ use object_store::path::Path;
 use super::ahead::{Ahead, OF_LOG, OF_PLACE};
 use super::failure::Failure;
 use super::file::BucketFile;
+use super::lease::Lease;
+use super::pins;
 use super::probe::Probe;
-use super::requests::{Answer, Requests, Version};
+use super::rename::Rename;
+use super::requests::{Answer, Listed, Requests, Version};
 use super::threads::wait;
 use super::upload::BucketNewFile;
 use super::watch::Watch;
-use super::{lease, pins};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::paths::{
     LOCK_NAME, MAX_OBJECT_BYTES, READERS_NAME, check_move, check_object_name, check_object_prefix,
     check_object_size, check_path,
@@ -35,8 +37,6 @@ const READS_AT_ONCE: usize = 32;
 const FILES_AT_ONCE: usize = 256;
 /// Where the log is.
 const LOG_NAME: &str = "log";
-/// Keys that are removed or copied at the same time.
-const KEYS_AT_ONCE: usize = 16;
 
 /// One index in a bucket.
 pub struct BucketStorage {
@@ -65,6 +65,19 @@ impl BucketStorage {
 
     fn told<T>(&self, path: &str, answer: Answer<T>) -> Result<T> {
         answer.map_err(|failure| Error::from(failure).at(self.name(path)))
+    }
+
+    /// The objects of a place that was claimed, and at the same time its log, for who goes on to that.
+    fn list_claimed(&self) -> Result<Vec<Listed>> {
+        let (requests, place) = (Arc::clone(&self.requests), self.prefix.clone());
+        let log = self.key(LOG_NAME)?;
+        let listed = wait(async move {
+            let (place, log) = tokio::join!(requests.list(&place), requests.list(&log));
+            Answer::Ok((place?, log?))
+        });
+        let (place, log) = self.at(listed.map_err(Error::from))?;
+        self.ahead.looked(log.objects);
+        Ok(place.objects)
     }
 
     fn at<T>(&self, result: Result<T>) -> Result<T> {
@@ -162,8 +175,9 @@ impl Storage for BucketStorage {
     fn list(&self, path: &str) -> Result<Vec<String>> {
         check_path(path)?;
         // Only of the log is foreseen what is in a directory.
+        let key = self.key(path)?;
         if path == LOG_NAME
-            && let Some(listed) = self.ahead.list(&self.key(path)?, OF_LOG)
+            && let Some(listed) = { self.ahead.log() }.or_else(|| self.ahead.list(&key, OF_LOG))
         {
             let names = listed.iter().filter_map(|it| it.key.filename());
             return Ok(names.map(str::to_owned).collect());
@@ -187,7 +201,9 @@ impl Storage for BucketStorage {
         self.ask(path, |requests, key| async move {
             let (removed, below) = tokio::join!(requests.delete(&key), requests.list_all(&key));
             removed?;
-            delete_all(&requests, below?.into_iter().map(|it| it.key)).await
+            requests
+                .delete_all(below?.into_iter().map(|it| it.key))
+                .await
         })
     }
 
@@ -195,18 +211,12 @@ impl Storage for BucketStorage {
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         check_move(from, to)?;
         self.ahead.forget();
-        let target = self.key(to)?;
-        let moved = self.ask(from, |requests, source| async move {
-            move_all(&requests, &source, &target).await
-        })?;
-        match moved {
-            Moved::Done => Ok(()),
-            Moved::Nothing => {
-                let text = format!("there is no {} to move", self.name(from));
-                Err(Error::not_found(text))
-            }
-            Moved::Taken => Err(Error::conflict(format!("{} exists", self.name(to)))),
-        }
+        let rename = Rename {
+            requests: &self.requests,
+            source: (self.key(from)?, self.name(from)),
+            target: (self.key(to)?, self.name(to)),
+        };
+        rename.run()
     }
 
     /// What is there is durable.
@@ -233,6 +243,7 @@ impl Storage for BucketStorage {
         let version = self.ask(name, |requests, key| async move {
             requests.create(&key, &bytes).await
         });
+        self.ahead.put(&self.prefix, name);
         Ok(version?.into_text())
     }
 
@@ -251,6 +262,7 @@ impl Storage for BucketStorage {
         check_object_prefix(prefix)?;
         let listed = match self.ahead.list(&self.prefix, OF_PLACE) {
             Some(listed) => listed,
+            None if self.ahead.is_claimed(&self.prefix) => self.list_claimed()?,
             None => {
                 let (requests, place) = (Arc::clone(&self.requests), self.prefix.clone());
                 let listed = wait(async move { requests.list(&place).await });
@@ -295,18 +307,28 @@ impl Storage for BucketStorage {
 
     /// Whoever writes takes it first, so the service is tried out here.
     fn lock(&self) -> Result<Lock> {
-        self.probe.check()?;
-        let (requests, watch) = (Arc::clone(&self.requests), Arc::clone(&self.watch));
-        let (key, place, lease) = (self.key(LOCK_NAME)?, self.location(), self.lease);
-        let (ahead, prefix) = (Arc::clone(&self.ahead), self.prefix.clone());
-        let taken = wait(async move {
-            let (taken, ()) = tokio::join!(
-                lease::take(&requests, &watch, key, &place, lease),
-                ahead.read_files(&requests, &prefix, &place)
-            );
-            taken
-        });
-        Ok(Box::new(taken?))
+        let probe = Arc::clone(&self.probe);
+        wait(async move { probe.check().await })?;
+        let taken = match self.ahead.lease(&self.prefix) {
+            Some(taken) => taken,
+            None => {
+                let lease = Lease {
+                    requests: Arc::clone(&self.requests),
+                    watch: Arc::clone(&self.watch),
+                    key: self.key(LOCK_NAME)?,
+                    place: self.location(),
+                    time: self.lease,
+                };
+                let (ahead, prefix) = (Arc::clone(&self.ahead), self.prefix.clone());
+                wait(async move {
+                    let (requests, place) = (&lease.requests, &lease.place);
+                    let files = ahead.read_files(requests, &prefix, place);
+                    tokio::join!(lease.take(), files).0
+                })?
+            }
+        };
+        self.ahead.leased(&self.prefix);
+        Ok(Box::new(taken))
     }
 
     fn has_locks(&self) -> bool {
@@ -364,60 +386,4 @@ fn told_of_file(failure: Failure, name: String) -> Error {
         true => Error::not_found(format!("there is no file {name}")),
         false => Error::from(failure).at(name),
     }
-}
-
-/// What came of a move.
-enum Moved {
-    Done,
-    Nothing,
-    Taken,
-}
-
-async fn move_all(requests: &Requests, source: &Path, target: &Path) -> Answer<Moved> {
-    let keys = keys_at(requests, source).await?;
-    if keys.is_empty() {
-        return Ok(Moved::Nothing);
-    }
-    if !keys_at(requests, target).await?.is_empty() {
-        return Ok(Moved::Taken);
-    }
-    for key in &keys {
-        let rest = key
-            .as_ref()
-            .strip_prefix(source.as_ref())
-            .unwrap_or_default();
-        let parsed = Path::parse(format!("{target}{rest}"));
-        let to = parsed.map_err(|cause| {
-            Failure::from(Error::new(
-                ErrorKind::Other,
-                format!("{target}{rest}: {cause}"),
-            ))
-        })?;
-        requests.copy(key, &to).await?;
-    }
-    delete_all(requests, keys.into_iter()).await?;
-    Ok(Moved::Done)
-}
-
-/// The key itself, if it is an object, and all below it.
-async fn keys_at(requests: &Requests, key: &Path) -> Answer<Vec<Path>> {
-    let (is_object, below) = tokio::join!(requests.exists(key), requests.list_all(key));
-    let mut keys: Vec<Path> = below?.into_iter().map(|object| object.key).collect();
-    if is_object? {
-        keys.push(key.clone());
-    }
-    Ok(keys)
-}
-
-/// Removes objects, several at the same time.
-pub(super) async fn delete_all(
-    requests: &Requests,
-    keys: impl Iterator<Item = Path>,
-) -> Answer<()> {
-    use futures_util::{StreamExt, TryStreamExt};
-    let deletes = keys.map(|key| async move { requests.delete(&key).await });
-    futures_util::stream::iter(deletes)
-        .buffer_unordered(KEYS_AT_ONCE)
-        .try_collect::<()>()
-        .await
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use parking_lot::Mutex;
+use tokio::sync::Mutex;
 
 use super::failure::Failure;
 use super::requests::{Requests, Version};
-use super::threads::wait;
+use super::threads;
 use crate::error::{Error, ErrorKind, Result};
 
 /// No object has it.
@@ -36,14 +36,12 @@ impl Probe {
 
     /// Fails unless writers can be kept apart. What could not be found out is tried again by the next who
     /// asks.
-    pub(super) fn check(&self) -> Result<()> {
-        let mut known = self.found.lock();
+    pub(super) async fn check(&self) -> Result<()> {
+        let mut known = self.found.lock().await;
         if let Some(found) = known.as_ref() {
             return found.clone();
         }
-        let (requests, prefix) = (Arc::clone(&self.requests), self.prefix.clone());
-        let location = self.location.clone();
-        let found = wait(async move { check(&requests, &prefix, &location).await });
+        let found = check(&self.requests, &self.prefix, &self.location).await;
         let is_answer = match &found {
             Ok(()) => true,
             Err(error) => error.kind() == ErrorKind::InvalidArgument,
@@ -58,46 +56,94 @@ impl Probe {
 /// More than what a probe holds.
 const CONTENT_BYTES: usize = 4096;
 
-/// Tries conditions out on an object of its own below a prefix, and notes how the service wants them.
-async fn check(requests: &Requests, prefix: &Path, location: &str) -> Result<()> {
-    let name = format!("probe-{:032x}", crate::random()?);
-    let key = prefix.clone().join(name.as_str());
-    let checked = try_out(requests, &key, location).await;
+/// Tries conditions out on an object of its own below a prefix, and notes how the service wants them. Three
+/// rounds of requests, of which the last, that removes the object, nobody waits for.
+async fn check(requests: &Arc<Requests>, prefix: &Path, location: &str) -> Result<()> {
+    let key = prefix.clone().join(name()?.as_str());
+    // That an object may be removed shows with one that is not there.
+    let other = prefix.clone().join(name()?.as_str());
+    let [one, ..] = contents(&key);
+    let (created, removed) = tokio::join!(requests.create(&key, &one), requests.delete(&other));
+    let checked = match created {
+        Ok(version) => try_out(requests, &key, &version, location).await,
+        Err(failure) => Err(failure.of_store().at(location)),
+    };
     // It is nobody's business but this one's, and empties itself of meaning.
-    let removed = requests.delete(&key).await;
+    let requests = Arc::clone(requests);
+    let removal = async move {
+        if let Err(failure) = requests.delete(&key).await {
+            let error = Error::from(failure);
+            tracing::warn!(key = key.as_ref(), %error, "a probe was left behind");
+        }
+    };
+    match checked.is_ok() {
+        true => drop(threads::handle()?.spawn(removal)),
+        false => removal.await,
+    }
     checked?;
     removed.map_err(|failure| failure.of_store().at(location))
 }
 
-async fn try_out(requests: &Requests, key: &Path, location: &str) -> Result<()> {
+fn name() -> Result<String> {
+    Ok(format!("probe-{:032x}", crate::random()?))
+}
+
+/// What is put there, each time something else.
+fn contents(key: &Path) -> [Bytes; 4] {
+    ["1", "2", "3", "4"].map(|text| Bytes::from(format!("{key} {text}")))
+}
+
+/// Makes it again, replaces it, and replaces a version that it never had, at the same time: where conditions
+/// are kept to neither of the others is in the way of the second.
+async fn try_out(requests: &Requests, key: &Path, version: &Version, location: &str) -> Result<()> {
     let told = |failure: Failure| failure.of_store().at(location);
-    let [one, two, three] = ["1", "2", "3"].map(|text| Bytes::from(format!("{key} {text}")));
-    let version = requests.create(key, &one).await.map_err(told)?;
-    match requests.create(key, &two).await {
+    let [_, again, new, strange] = contents(key);
+    let wrong = Version::parse(WRONG_TAG);
+    let (made, replaced, mistaken) = tokio::join!(
+        requests.create(key, &again),
+        requests.swap(key, version, &new),
+        requests.swap_once(key, &wrong, &strange)
+    );
+    let is_there = async |content: &Bytes| match requests.get(key, CONTENT_BYTES).await {
+        Ok(Some((found, _))) => Some(found == *content),
+        _ => None,
+    };
+    match made {
         Ok(_) => return Err(refused(location, "made an object that existed")),
         Err(failure) if failure.is_conflict() => {}
         Err(failure) => return Err(told(failure)),
     }
-    // First the version that it has: from then on it is known how the service wants it told.
-    match requests.swap(key, &version, &two).await {
-        Ok(_) => {}
-        Err(failure) if failure.is_conflict() => {
-            let text = "did not replace an object whose version it was told";
+    let mistaken = match mistaken {
+        // As it is known by now how the service wants a version told.
+        Err(failure) if failure.is_conflict() && requests.are_tags_bare() => {
+            requests.swap(key, &wrong, &strange).await
+        }
+        mistaken => mistaken,
+    };
+    match mistaken {
+        Ok(_) => {
+            let text = "replaced an object that had another version";
             return Err(refused(location, text));
         }
+        Err(failure) if failure.is_conflict() => {}
         // Whether it was carried out the content tells.
-        Err(failure) => match requests.get(key, CONTENT_BYTES).await {
-            Ok(Some((found, _))) if found == two => {}
-            _ => return Err(told(failure)),
+        Err(failure) => match is_there(&strange).await {
+            Some(true) => {
+                let text = "replaced an object that had another version";
+                return Err(refused(location, text));
+            }
+            Some(false) => {}
+            None => return Err(told(failure)),
         },
     }
-    let replaced = || refused(location, "replaced an object that had another version");
-    match requests.swap(key, &Version::parse(WRONG_TAG), &three).await {
-        Ok(_) => Err(replaced()),
-        Err(failure) if failure.is_conflict() => Ok(()),
-        Err(failure) => match requests.get(key, CONTENT_BYTES).await {
-            Ok(Some((found, _))) if found == two => Ok(()),
-            Ok(Some((found, _))) if found == three => Err(replaced()),
+    match replaced {
+        Ok(_) => Ok(()),
+        Err(failure) if failure.is_conflict() => {
+            let text = "did not replace an object whose version it was told";
+            Err(refused(location, text))
+        }
+        Err(failure) => match is_there(&new).await {
+            Some(true) => Ok(()),
             _ => Err(told(failure)),
         },
     }
@@ -107,7 +153,7 @@ fn refused(location: &str, what: &str) -> Error {
     let text = format!(
         "{location}: the service cannot keep writers apart: asked to put under a condition, it {what}. sidx \
          needs a service with conditional writes (If-None-Match and If-Match), as Amazon S3 has them; \
-         nothing was written but a probe, which is removed"
+         nothing was written but a probe, which is removed, and the lease, which is given back"
     );
     Error::new(ErrorKind::InvalidArgument, text)
 }

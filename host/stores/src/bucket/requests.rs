@@ -8,26 +8,25 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use object_store::{
-    GetOptions, GetRange, GetResult, ObjectMeta, ObjectStoreExt, PutMode, PutOptions, PutPayload,
-    PutResult,
-};
+use object_store::{GetOptions, GetRange, GetResult, ObjectMeta, ObjectStoreExt, PutResult};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use self::conditional::Tags;
 use super::counts::{Counts, Request};
 use super::failure::{Failure, Outcome, outcome};
 use super::pace::Pace;
 use super::service::Service;
 pub(super) use super::version::Version;
 
+mod conditional;
 mod pieces;
 
 /// How long the first answer is waited for, at most.
@@ -35,10 +34,8 @@ const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// Longest wait before a request is made again.
 const DELAY_MAX: Duration = Duration::from_secs(5);
 
-/// Tags go with the quotes that belong to them, or bare, as some services compare them.
-const TAGS_UNKNOWN: u8 = 0;
-const TAGS_QUOTED: u8 = 1;
-const TAGS_BARE: u8 = 2;
+/// Keys that are removed at the same time.
+const KEYS_AT_ONCE: usize = 16;
 
 /// The result of a request.
 pub(super) type Answer<T> = Result<T, Failure>;
@@ -54,6 +51,9 @@ pub struct RequestLimits {
     pub in_flight: usize,
     /// Most requests a second; none for no such limit.
     pub per_second: Option<u32>,
+    /// Most bytes of an object that the service copies with one request; a larger one is read and written
+    /// again.
+    pub copy_bytes: u64,
 }
 
 impl Default for RequestLimits {
@@ -63,6 +63,8 @@ impl Default for RequestLimits {
             retry_delay: Duration::from_millis(50),
             in_flight: 64,
             per_second: None,
+            // As Amazon S3 has it.
+            copy_bytes: 5 << 30,
         }
     }
 }
@@ -93,7 +95,7 @@ pub(super) struct Requests {
     /// Whether the service has ever given an answer that was none of trouble.
     was_answered: AtomicBool,
     /// How the service wants tags, as far as that is known.
-    tags: AtomicU8,
+    tags: Tags,
 }
 
 impl fmt::Debug for Requests {
@@ -113,7 +115,7 @@ impl Requests {
             limits,
             counts: Counts::default(),
             was_answered: AtomicBool::new(false),
-            tags: AtomicU8::new(TAGS_UNKNOWN),
+            tags: Tags::default(),
         }
     }
 
@@ -197,11 +199,12 @@ impl Requests {
         asked.await
     }
 
-    /// Whether there is an object.
-    pub(super) async fn exists(&self, key: &Path) -> Answer<bool> {
-        match self.size(key).await {
-            Ok(_) => Ok(true),
-            Err(failure) if failure.is_absent() => Ok(false),
+    /// An object as a listing shows it, if there is one.
+    pub(super) async fn listed(&self, key: &Path) -> Answer<Option<Listed>> {
+        let asked = self.retried(Request::Head, key, || self.service.head(key));
+        match asked.await {
+            Ok(meta) => Ok(Some(listed(meta))),
+            Err(failure) if failure.is_absent() => Ok(None),
             Err(failure) => Err(failure),
         }
     }
@@ -262,123 +265,7 @@ impl Requests {
         asked.await
     }
 
-    // ---- writing ----
-
-    /// Creates an object. Of any number of callers exactly one succeeds; where it cannot be known who did,
-    /// the bytes tell.
-    pub(super) async fn create(&self, key: &Path, bytes: &Bytes) -> Answer<Version> {
-        let is_lost = |_: &Version| true;
-        self.put(Request::Create, key, bytes, || PutMode::Create, is_lost)
-            .await
-    }
-
-    /// Replaces an object that still has a version. As long as it is not known how the service compares tags
-    /// a refusal tells nothing before it was asked in both ways; no tag in either form is that of another
-    /// version.
-    pub(super) async fn swap(&self, key: &Path, old: &Version, bytes: &Bytes) -> Answer<Version> {
-        let known = self.tags.load(Ordering::Relaxed);
-        let asked = |is_bare| {
-            let mode = move || PutMode::Update(old.condition(is_bare));
-            // What others put may lie over what this one did; not so where nothing was replaced at all.
-            let is_lost = move |found: &Version| known == TAGS_UNKNOWN && !is_bare && found == old;
-            self.put(Request::Swap, key, bytes, mode, is_lost)
-        };
-        let refused = match asked(known == TAGS_BARE).await {
-            Err(failure) if failure.is_conflict() && known == TAGS_UNKNOWN => failure,
-            answer => {
-                if answer.is_ok() && known == TAGS_UNKNOWN {
-                    self.tags.store(TAGS_QUOTED, Ordering::Relaxed);
-                }
-                return answer;
-            }
-        };
-        match asked(true).await {
-            Ok(version) => {
-                self.tags.store(TAGS_BARE, Ordering::Relaxed);
-                Ok(version)
-            }
-            Err(failure) if failure.is_conflict() => Err(refused),
-            Err(failure) => Err(failure),
-        }
-    }
-
-    async fn put(
-        &self,
-        request: Request,
-        key: &Path,
-        bytes: &Bytes,
-        mode: impl Fn() -> PutMode,
-        is_lost: impl Fn(&Version) -> bool,
-    ) -> Answer<Version> {
-        let begun = Instant::now();
-        let mut delays = self.delays();
-        let mut in_doubt = false;
-        loop {
-            let options = PutOptions::from(mode());
-            let payload = PutPayload::from_bytes(bytes.clone());
-            let put = self.service.put_opts(key, payload, options);
-            let cause = match self.once(request, put).await {
-                Ok(made) => {
-                    self.counts.sent(bytes.len());
-                    return Ok(version_of(&made));
-                }
-                Err(cause) => cause,
-            };
-            let failure = match outcome(&cause) {
-                // Somebody has the name, or another version: maybe this call itself, a moment ago.
-                Outcome::Definite if Failure::is_refusal(&cause) && in_doubt => {
-                    return self.whose(request, key, bytes, cause, is_lost).await;
-                }
-                Outcome::Definite => {
-                    let failure = self.failure(request, key, cause);
-                    return Err(if in_doubt {
-                        failure.in_doubt()
-                    } else {
-                        failure
-                    });
-                }
-                Outcome::NotSent => self.failure(request, key, cause),
-                Outcome::Doubt => {
-                    in_doubt = true;
-                    self.failure(request, key, cause).in_doubt()
-                }
-            };
-            if !self.wait_again(begun, &mut delays).await {
-                return Err(if in_doubt {
-                    failure.in_doubt()
-                } else {
-                    failure
-                });
-            }
-        }
-    }
-
-    /// Tells whether an object is what a call put whose answer was lost. `is_lost` says of the version of
-    /// another's whether that proves that nothing was put.
-    async fn whose(
-        &self,
-        request: Request,
-        key: &Path,
-        bytes: &Bytes,
-        cause: object_store::Error,
-        is_lost: impl Fn(&Version) -> bool,
-    ) -> Answer<Version> {
-        // A byte more than there can be makes a longer one another's.
-        match self.get(key, bytes.len().max(1)).await {
-            Ok(Some((found, version))) if found == *bytes => Ok(version),
-            Ok(Some((_, version))) if is_lost(&version) => Err(self.failure(request, key, cause)),
-            // A longer one; of that of a name which is made once nothing else need be known.
-            Err(failure) if failure.is_damage() && request == Request::Create => {
-                Err(self.failure(request, key, cause))
-            }
-            // It was there and went, or lies below what others put.
-            Ok(_) => Err(self.failure(request, key, cause).in_doubt()),
-            Err(failure) if failure.is_damage() => {
-                Err(self.failure(request, key, cause).in_doubt())
-            }
-            Err(failure) => Err(failure.in_doubt()),
-        }
-    }
+    // ---- writing without a condition ----
 
     /// Removes an object; succeeds when there is none.
     pub(super) async fn delete(&self, key: &Path) -> Answer<()> {
@@ -387,6 +274,20 @@ impl Requests {
             Err(failure) if failure.is_absent() => Ok(()),
             deleted => deleted,
         }
+    }
+
+    /// Removes objects, several at the same time.
+    pub(super) async fn delete_all(&self, keys: impl Iterator<Item = Path>) -> Answer<()> {
+        let deletes = keys.map(|key| async move { self.delete(&key).await });
+        stream::iter(deletes)
+            .buffer_unordered(KEYS_AT_ONCE)
+            .try_collect::<()>()
+            .await
+    }
+
+    /// Whether the service copies an object of such a size.
+    pub(super) fn copies_whole(&self, size_bytes: u64) -> bool {
+        size_bytes <= self.limits.copy_bytes
     }
 
     /// Copies an object within the bucket, over what is there.

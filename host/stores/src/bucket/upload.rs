@@ -127,7 +127,7 @@ impl Upload {
             }
         }
         // Services compare nothing when pieces become an object. Nobody else is given a name of such a file.
-        if requests.exists(key).await? {
+        if requests.listed(key).await?.is_some() {
             self.abort(requests, key).await;
             return Ok(false);
         }

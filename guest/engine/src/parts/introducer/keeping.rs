@@ -24,24 +24,32 @@ impl<H: Host> Introducer<H> {
         if self.poisoned.is_some() || self.is_pending {
             return;
         }
+        // What cannot be removed now is tried again the next time.
+        let _ = self.tidy_up(host, live);
         let found = self.garbage.remove(host, &self.fences, &mut self.borrowed);
         self.borrowed.let_go(host);
-        if self.given_up < self.log_position && !self.must_look {
+        if self.given_up < self.log_position && self.asks_by_request() {
             // Asked after the snapshots of earlier epochs are gone; who cannot be asked may be reading.
             let readers = found.or_else(|| host.find_readers().ok());
             if let Some(readers) = readers {
-                let _ = self.give_up_log(host, live.epoch, &readers);
+                let _ = self.give_up_log(host, live.epoch, Some(&readers));
             }
         }
     }
 
     /// Gives up entries of the log that are in the parts. Where each commit is an object of its own, a reader
     /// asks for the next one by its name: what its epoch had not absorbed stays as long as that is pinned, so
-    /// that it is not taken for never written.
-    pub(crate) fn give_up_log(&mut self, host: &H, epoch: u64, readers: &Readers) -> Result<()> {
-        let kept_from = match self.must_look {
-            true => self.log_position,
-            false => self.kept_from(epoch, readers),
+    /// that it is not taken for never written. Where it is not known who reads all of it stays.
+    pub(crate) fn give_up_log(
+        &mut self,
+        host: &H,
+        epoch: u64,
+        readers: Option<&Readers>,
+    ) -> Result<()> {
+        let kept_from = match (self.asks_by_request(), readers) {
+            (false, _) => self.log_position,
+            (true, Some(readers)) => self.kept_from(epoch, readers),
+            (true, None) => 0,
         };
         host.drop_log_before(self.log_position, kept_from)?;
         self.given_up = kept_from;

@@ -57,7 +57,7 @@ impl<H: Host> Introducer<H> {
         self.note_position(live.epoch.saturating_sub(1));
         self.note_position(live.epoch);
         self.clean(&**host, live);
-        self.remove_unnamed(&**host, live)
+        self.tidy(&**host, live)
     }
 
     fn claim(&self, host: &H, live: &PartList<H>) -> Result<Claim> {
@@ -82,6 +82,11 @@ impl<H: Host> Introducer<H> {
         }
     }
 
+    /// Whether the medium has no files that grow, as each look at it is a request.
+    pub(super) fn asks_by_request(&self) -> bool {
+        !self.must_look
+    }
+
     /// After an append: whether this is still the writer. Who is not may not say that anything was written.
     pub(crate) fn look(&self, host: &H, live: &PartList<H>) -> Result<()> {
         match self.must_look {
@@ -93,6 +98,9 @@ impl<H: Host> Introducer<H> {
     /// Gives the index back, and changes nothing any more. Rows that are in memory only are gone.
     pub(crate) fn close(&mut self, host: &H, live: &PartList<H>) -> Result<()> {
         self.check_alive()?;
+        if self.is_untidy {
+            self.remove_obsolete(host, live);
+        }
         let text = "the index was closed";
         self.poisoned = Some(Error::new(ErrorKind::Other, text));
         match self.is_pending {

@@ -6,11 +6,35 @@ use crate::host::{Host, Medium};
 use crate::part::PartList;
 use crate::part::layout::PARTS;
 use crate::part::name::StoredName;
+use crate::parts::takeover::is_newest;
 
 impl<H: Host> Introducer<H> {
+    /// Removes what those before it left: with an opening, or, where each name costs a request, with the next
+    /// removal of anything, as nobody should have to wait for it.
+    pub(crate) fn tidy(&mut self, host: &H, live: &PartList<H>) -> Result<()> {
+        self.is_untidy = self.asks_by_request();
+        if self.is_untidy {
+            return Ok(());
+        }
+        self.clean_parts(host, live);
+        self.remove_unnamed(host, live)
+    }
+
+    /// What an opening has put off, later. Who was overtaken meanwhile removes nothing.
+    pub(super) fn tidy_up(&mut self, host: &H, live: &PartList<H>) -> Result<()> {
+        if self.is_untidy && is_newest(host, live.epoch)? {
+            self.is_untidy = false;
+            self.clean_parts(host, live);
+            let removed = self.remove_unnamed(host, live);
+            self.is_untidy = removed.is_err();
+            return removed;
+        }
+        Ok(())
+    }
+
     /// Removes folders and files of parts that the snapshot does not name: what a crash left of flushes and
     /// merges, and what no reader needs any more. Names that no part can have are not ours and stay, and so
-    /// do parts of a later term: who made them has taken over.
+    /// do parts of a later term: who made them has taken over. Those of its own term are about to be named.
     pub(crate) fn remove_unnamed(&mut self, host: &H, live: &PartList<H>) -> Result<()> {
         self.remove_obsolete(host, live);
         let readers = host.find_readers()?;
@@ -20,7 +44,7 @@ impl<H: Host> Introducer<H> {
             let Some(name) = StoredName::parse(&entry) else {
                 continue;
             };
-            if name.term() > self.term() || live.needs(name, &dead) || self.is_garbage(name) {
+            if name.term() >= self.term() || live.needs(name, &dead) || self.is_garbage(name) {
                 continue;
             }
             // A part that some snapshot named has a number that was given by then. Others never were live.
