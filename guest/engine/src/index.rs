@@ -183,7 +183,7 @@ impl<H: Host> Index<H> {
         let judged = retention::judge(&self.host, &self.live, rule);
         let steps = self.explained(judged)?;
         if steps.iter().any(|step| step.dropped_rows.is_err()) {
-            takeover::check_not_overtaken(&*self.host, self.live.term)?;
+            takeover::check_not_gone(&*self.host, &self.live)?;
         }
         Ok(steps)
     }
