@@ -21,6 +21,8 @@
 mod bad_input;
 #[path = "bucket/conformance.rs"]
 mod conformance;
+#[path = "bucket/followers.rs"]
+mod followers;
 #[path = "bucket/foreign.rs"]
 mod foreign;
 #[path = "bucket/lease.rs"]

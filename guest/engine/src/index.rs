@@ -38,7 +38,7 @@ pub struct Index<H: Host> {
     live: Arc<PartList<H>>,
     introducer: Option<Introducer<H>>,
     read_only: bool,
-    /// A refresh failed, and nobody knows how far it came.
+    /// A refresh failed, and nobody knows how far it came in the log.
     is_behind: bool,
     queries: Queries<H>,
 }
@@ -88,21 +88,28 @@ impl<H: Host> Index<H> {
 
     /// `index.refresh`
     pub fn refresh(&mut self, epochs: bool) -> Result<Opened> {
-        let introducer = match &mut self.introducer {
-            Some(introducer) if self.read_only => introducer,
+        let is_behind = std::mem::replace(&mut self.is_behind, true);
+        let mut stand_in = None;
+        let (introducer, look) = match &mut self.introducer {
+            Some(introducer) if self.read_only => match (is_behind, epochs) {
+                (true, _) => (introducer, Look::Again),
+                (false, true) => (introducer, Look::Epochs),
+                (false, false) => (introducer, Look::Log),
+            },
+            None if self.live.version > 0 => {
+                let introducer = following::stand_in(&self.host, &self.live)?;
+                (stand_in.insert(introducer), Look::Anew)
+            }
             _ => {
-                let text = "this instance did not open the index to read it";
+                let text =
+                    "this instance neither opened the index to read it nor attached to a view";
                 return Err(Error::invalid(text));
             }
-        };
-        let look = match (std::mem::replace(&mut self.is_behind, true), epochs) {
-            (true, _) => Look::Anew,
-            (false, true) => Look::Epochs,
-            (false, false) => Look::Log,
         };
         let damaged = following::run(&self.host, introducer, &mut self.live, look)?;
         self.is_behind = false;
         let view = introducer.view(&self.live);
+        self.introducer = self.introducer.take().or(stand_in);
         Ok(Opened { view, damaged })
     }
 
@@ -183,7 +190,7 @@ impl<H: Host> Index<H> {
         let judged = retention::judge(&self.host, &self.live, rule);
         let steps = self.explained(judged)?;
         if steps.iter().any(|step| step.dropped_rows.is_err()) {
-            takeover::check_not_overtaken(&*self.host, self.live.term)?;
+            takeover::check_not_gone(&*self.host, &self.live)?;
         }
         Ok(steps)
     }

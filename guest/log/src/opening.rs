@@ -11,7 +11,7 @@ use crate::header::{self, Header};
 use crate::log::{Access, Cut, Log, SEGMENT_BYTES, State, check_position};
 use crate::segment::Segment;
 use crate::segments::{Form, Name, Segments, Tail};
-use crate::survey::{self, Readers, Survey};
+use crate::survey::{self, Extent, Readers, Survey};
 use crate::term::Term;
 
 /// How often a writer looks again when another has changed what it had found.
@@ -42,9 +42,14 @@ impl<S: Segments> Log<S> {
 
     fn open_needed(medium: S, access: Access, needed_from: Option<u64>) -> Result<Self, S::Error> {
         let is_reader = access == Access::Read;
+        // Who writes removes what is not needed, and must know the seals in it.
+        let extent = match is_reader {
+            true => Extent::Needed,
+            false => Extent::All,
+        };
         let mut log = Self::unopened(medium, access, needed_from)?;
         for _ in 0..OPENING_ATTEMPTS {
-            let (survey, readers) = survey::survey(&log.medium, needed_from)?;
+            let (survey, readers) = survey::survey(&log.medium, needed_from, extent)?;
             log.check_newest(&survey)?;
             survey.check_sound(is_reader)?;
             log.adopt(survey, readers);
@@ -67,7 +72,7 @@ impl<S: Segments> Log<S> {
         let is_reader = access == Access::Read;
         let mut log = Self::unopened(medium, access, needed_from)?;
         for _ in 0..OPENING_ATTEMPTS {
-            let (survey, readers) = survey::survey(&log.medium, needed_from)?;
+            let (survey, readers) = survey::survey(&log.medium, needed_from, Extent::All)?;
             log.check_newest(&survey)?;
             let report = match check::salvage(&log.medium, &survey, needed_from.unwrap_or(0)) {
                 // A writer has given it up meanwhile.

@@ -58,15 +58,29 @@ pub(crate) enum DamageKind {
     Segment,
     /// A frame of the newest segment.
     Frame,
-    /// The needed entries begin before everything that is there. For a reader that means that a writer
-    /// has given them up meanwhile.
+    /// The needed entries begin before everything that is there, or some of those behind the first are not
+    /// there. For a reader that means that a writer has given them up meanwhile.
     Start,
 }
+
+/// Which segments a survey opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All that are there.
+    All,
+    /// Where each was made whole none before the one that has the first needed entry: for who only reads
+    /// what is needed. Others may have left many for readers of older snapshots.
+    Needed,
+}
+
+/// So many of the newest are opened at first, and each time so many times as many.
+const OPENED_FIRST: usize = 32;
+const OPENED_MORE: usize = 4;
 
 /// Segments that were opened, in the order of their names.
 pub(crate) type Readers<S> = Vec<(Name, <S as Segments>::Reader)>;
 
-/// Looks at all segments of a log. Entries before `needed_from` are absorbed; when that is not known, the
+/// Looks at the segments of a log. Entries before `needed_from` are absorbed; when that is not known, the
 /// log begins with its first segment. Frames are read of the newest segment only, and only where it grows:
 /// one that was made whole is not torn.
 ///
@@ -74,11 +88,17 @@ pub(crate) type Readers<S> = Vec<(Name, <S as Segments>::Reader)>;
 pub(crate) fn survey<S: Segments>(
     medium: &S,
     needed_from: Option<u64>,
+    extent: Extent,
 ) -> Result<(Survey, Readers<S>), S::Error> {
+    let needed = needed_from.filter(|_| extent == Extent::Needed && medium.form() == Form::Whole);
     let mut attempt = 1;
     loop {
         let listed = medium.list()?;
-        match read_headers(medium, &listed) {
+        let read = match needed {
+            Some(needed) => read_newest(medium, &listed, needed),
+            None => read_headers(medium, &listed),
+        };
+        match read {
             Err(error) if error.fault() == Some(Fault::Gone) && attempt < LISTING_ATTEMPTS => {
                 attempt += 1;
             }
@@ -106,6 +126,27 @@ fn readers<S: Segments>(medium: &S, files: Vec<Found<S::Reader>>) -> Readers<S> 
             .map(|file| (file.name, file.reader))
             .collect(),
     }
+}
+
+/// The newest objects, from one on that begins at a position or before. What lies before that counts for
+/// nothing, whatever it is: so it must be no seal, see [`chain::choose`].
+fn read_newest<S: Segments>(
+    medium: &S,
+    names: &[Name],
+    needed: u64,
+) -> Result<Vec<Found<S::Reader>>, S::Error> {
+    let covers = |file: &Found<S::Reader>| {
+        let fields = file.fields().filter(|fields| !fields.is_seal);
+        fields.is_some_and(|fields| fields.first <= needed)
+    };
+    let (mut files, mut rest, mut count) = (Vec::new(), names, OPENED_FIRST);
+    while !rest.is_empty() && !files.first().is_some_and(covers) {
+        let (earlier, newest) = rest.split_at(rest.len().saturating_sub(count));
+        let mut read = read_headers(medium, newest)?;
+        read.append(&mut files);
+        (files, rest, count) = (read, earlier, count.saturating_mul(OPENED_MORE));
+    }
+    Ok(files)
 }
 
 fn read_headers<S: Segments>(
@@ -274,7 +315,7 @@ impl Survey {
             }
             return;
         };
-        let (ended, term) = (before.end, before.term);
+        let (ended, term, number) = (before.end, before.term, before.name.number);
         // What one has behind the beginning of the next was never acknowledged.
         before.end = ended.min(first);
         let is_named = segment.previous.is_none_or(|name| name == before.name);
@@ -283,9 +324,13 @@ impl Survey {
             Form::Whole => ended == first,
         };
         if !is_joined || follows != first {
-            // Where a whole writer's segments are missing they may just have been given up.
-            let other = |name: Name| segment.form == Form::Growing && name.rank().0 != term;
-            let kind = match segment.previous.is_some_and(other) {
+            // Where a whole writer's segments are missing they may just have been given up; so may objects
+            // before which lies one whose put came late, when it had been given up before.
+            let is_missing = match segment.form {
+                Form::Growing => segment.previous.is_some_and(|it| it.rank().0 != term),
+                Form::Whole => Some(segment.name.number) > number.checked_add(1) && is_good,
+            };
+            let kind = match is_missing && follows == first {
                 true => DamageKind::Start,
                 false => DamageKind::Segment,
             };

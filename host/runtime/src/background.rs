@@ -1,7 +1,7 @@
 //! Flushes and merges that writes ask for, on threads of their own: one that flushes and one that merges, so
 //! that a flush waits for no merge; one that scrubs, if that is wanted; and one that removes what waited for
-//! readers, where nothing tells when they end. A thread starts when it is first
-//! needed.
+//! readers, where nothing tells when they end, or follows the writer where nobody asks. A thread starts when
+//! it is first needed.
 
 use std::io;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ use crate::session::{CallLimits, CancelToken};
 /// Where readers give their pins up without a word, and files stay for a while, so often is looked whether
 /// some can go. Without any that wait this asks for nothing.
 const COLLECTS_EVERY: Duration = Duration::from_secs(60);
+/// A reader that nobody asks moves its pin so often, where that keeps things in the store for which others pay.
+pub(crate) const FOLLOWS_EVERY: Duration = Duration::from_secs(120);
 /// How long a scrub that could not go on waits before it begins anew.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
 
@@ -67,6 +69,11 @@ impl Stopper {
     /// Removes what nobody needs any more from time to time, until the index is closed.
     pub(crate) fn collect_always(&self, index: &Arc<Open>) -> io::Result<()> {
         self.0.collect_always(index)
+    }
+
+    /// Sees to it, so often, that who only reads does not keep an old epoch, until the index is closed.
+    pub(crate) fn follow_always(&self, index: &Arc<Open>, every: Duration) -> io::Result<()> {
+        self.0.follow_always(index, every)
     }
 
     /// Merges what is worth it soon; an error when there can be no thread for that.
@@ -151,6 +158,21 @@ impl Background {
         };
         let mut state = self.collector.state.lock();
         let name = "sidx-collect".to_owned();
+        state.thread = Some(thread::Builder::new().name(name).spawn(run)?);
+        Ok(())
+    }
+
+    fn follow_always(self: &Arc<Self>, index: &Arc<Open>, every: Duration) -> io::Result<()> {
+        let (background, index) = (Arc::clone(self), Arc::clone(index));
+        let run = move || {
+            while background.collector.rest(every) {
+                if let Err(error) = index.follow_idle(every) {
+                    tracing::debug!(index = index.name(), %error, "a reader did not follow");
+                }
+            }
+        };
+        let mut state = self.collector.state.lock();
+        let name = "sidx-idle".to_owned();
         state.thread = Some(thread::Builder::new().name(name).spawn(run)?);
         Ok(())
     }

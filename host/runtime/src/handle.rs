@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sidx_engine::Pressure;
 
-use crate::background::Stopper;
+use crate::background::{FOLLOWS_EVERY, Stopper};
 use crate::error::Result;
 use crate::open::Open;
 use crate::rate::Rate;
@@ -47,6 +47,12 @@ impl Handle {
             && let Err(error) = threads.collect_always(&open)
         {
             tracing::warn!(index = open.name(), %error, "no thread to collect what nobody needs");
+        }
+        if let Some(threads) =
+            { threads.as_ref() }.filter(|_| open.follows() && !open.shared().storage.has_locks())
+            && let Err(error) = threads.follow_always(&open, FOLLOWS_EVERY)
+        {
+            tracing::warn!(index = open.name(), %error, "no thread to follow while nobody asks");
         }
         Self { threads, open }
     }

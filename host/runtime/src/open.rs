@@ -4,7 +4,7 @@ mod follower;
 mod settings;
 mod upkeep;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -38,6 +38,8 @@ pub(crate) struct Open {
     /// Merges that nobody asked for pause after failures.
     backoff: Backoff,
     looks: Looks,
+    /// For threads of its own.
+    me: Weak<Self>,
     /// Dropped last: nobody else may write before everything above is gone.
     _lock: Option<Lock>,
 }
@@ -123,7 +125,8 @@ impl Open {
         {
             tracing::warn!(index = name, %error, "unfinished files could not be cleared away");
         }
-        Ok(Arc::new(Self {
+        Ok(Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
             name: name.to_owned(),
             shared,
             writer,

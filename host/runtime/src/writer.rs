@@ -94,8 +94,9 @@ impl Writer {
 
     /// Brings an index that is only read up to date, and publishes the view that comes of it; see
     /// `index.refresh`.
-    pub(crate) fn refresh(&self, limits: &CallLimits, epochs: bool) -> Result<()> {
-        let opened = self.consult_within(limits, |instance| {
+    pub(crate) fn refresh(&self, epochs: bool) -> Result<()> {
+        self.begin_again()?;
+        let opened = self.consult(|instance| {
             instance.session().set_role(Role::Opener);
             let refreshed = instance.refresh(epochs);
             instance.session().set_role(Role::Introducer);
@@ -107,6 +108,26 @@ impl Writer {
             Ok(opened.damaged)
         });
         self.shared.damages.note_opening(&opened?);
+        Ok(())
+    }
+
+    /// Where the instance of an index that is only read trapped another one takes its place, which knows
+    /// what queries read.
+    fn begin_again(&self) -> Result<()> {
+        let mut introducer = self.introducer.lock();
+        if introducer.instance.is_some() {
+            return Ok(());
+        }
+        let mut instance = self.pool.start(true)?;
+        if let Err(error) = instance.attach(&self.shared.views.newest()) {
+            drop(instance);
+            self.pool.stopped();
+            return Err(error);
+        }
+        *introducer = Introducer {
+            instance: Some(instance),
+            failed: None,
+        };
         Ok(())
     }
 

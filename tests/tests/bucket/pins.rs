@@ -1,16 +1,18 @@
 //! Pins of readers in processes of their own: renewed ones keep what is read, others are given up.
 
+use std::sync::{Arc, Mutex};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use sidx_host::storage::{Lock, Store as _};
 use sidx_host::{Engine, ErrorKind, Index};
 use sidx_tests::model::Row;
-use sidx_tests::service::{Gate, Kind, Quirks};
+use sidx_tests::service::{Fault, Gate, Kind, Quirks, Step};
 use sidx_tests::subject::{batch, read};
 
-use super::place::{LONG, Place, keys, options};
+use super::place::{LONG, Place, keys, options, wait_until};
 
 const LEASE: Duration = Duration::from_millis(300);
 const PARTS: i64 = 3;
@@ -122,4 +124,67 @@ fn a_reader_that_is_not_heard_of_is_given_up_and_sees_no_wrong_row() {
     assert_eq!(again, Vec::from_iter((0..PARTS * 50).chain(1000..1100)));
     let report = writer.verify().unwrap();
     assert_eq!(report["ok"], true, "{report:#}");
+}
+
+/// A pin whose renewals go as they are told to, one request after another, and those behind as the last; and
+/// when each began.
+fn pin_with(place: &Place, steps: Vec<Option<Fault>>) -> (Lock, Arc<Mutex<Vec<Instant>>>) {
+    let swaps = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&swaps);
+    let hook = move |request: &sidx_tests::service::Request| {
+        if request.kind != Kind::Swap || !request.key.contains("/readers/") {
+            return Step::Pass;
+        }
+        let mut noted = noted.lock().unwrap();
+        noted.push(Instant::now());
+        let step = steps.get(noted.len() - 1).or(steps.last());
+        match step.copied().flatten() {
+            Some(fault) => Step::Fault(fault),
+            None => Step::Succeed,
+        }
+    };
+    place.service.set_hook("reader", Some(Arc::new(hook)));
+    let storage = place
+        .backend("reader", LEASE)
+        .open_index("a", true)
+        .unwrap();
+    (storage.pin(7).unwrap().unwrap(), swaps)
+}
+
+/// How often the one pin that there is was renewed, as it says.
+fn renewals(place: &Place) -> u64 {
+    let objects = place.service.objects();
+    let pins = Vec::from_iter(objects.iter().filter(|(key, _)| key.contains("/readers/")));
+    assert_eq!(pins.len(), 1, "{pins:?}");
+    let mark: serde_json::Value = serde_json::from_slice(pins[0].1).unwrap();
+    mark["renewals"].as_u64().unwrap()
+}
+
+#[test]
+fn a_renewal_whose_answer_was_lost_is_not_taken_for_that_of_others() {
+    let place = Place::new();
+    // It is made, and nobody hears of it.
+    let (pin, _swaps) = pin_with(
+        &place,
+        vec![Some(Fault::LostAfter), Some(Fault::Denied), None],
+    );
+    wait_until("further renewal", || renewals(&place) > 4);
+    drop(pin);
+    assert_eq!(place.keys("/readers/"), [""; 0]);
+}
+
+/// Whoever watches counts from when the first of them was made.
+#[test]
+fn a_pin_holds_no_longer_than_since_the_renewal_that_others_see() {
+    let place = Place::new();
+    let steps = [Fault::LostAfter, Fault::Denied, Fault::LostBefore];
+    let steps = steps
+        .into_iter()
+        .map(Some)
+        .chain([None, Some(Fault::Denied)]);
+    let (pin, swaps) = pin_with(&place, steps.collect());
+    wait_until("renewals", || swaps.lock().unwrap().len() > 4);
+    let seen = swaps.lock().unwrap()[0];
+    sleep((seen + LEASE).saturating_duration_since(Instant::now()));
+    assert!(!pin.is_held());
 }

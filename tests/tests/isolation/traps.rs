@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sidx_host::{CancelToken, ErrorKind};
+use sidx_host::{CancelToken, ErrorKind, Staleness};
 
 use super::subject::{CALL_TIMEOUT, Subject, call, failure};
 
@@ -59,6 +59,45 @@ fn a_trap_while_a_resource_is_dropped_or_a_view_attached_costs_the_instance_only
     let error = failure(&mut subject, "attach", "trap");
     assert!(error.message().contains("`attach`"), "{error}");
     drop(busy);
+    subject.assert_serves();
+}
+
+/// What it was about to read is read by the next query, by another instance.
+#[test]
+fn a_trap_while_a_reader_follows_costs_that_query_only() {
+    let mut subject = Subject::new();
+    let options = subject.options().staleness(Staleness::Latest);
+    let reader = options.read_only().unwrap();
+    let mut used = Vec::new();
+    for round in 0..6 {
+        let before = reader.query().rows_per_batch(7).run().unwrap();
+        if round % 3 == 2 {
+            subject.index().flush().unwrap();
+        }
+        subject.write_ten().unwrap();
+        subject.demand("refresh", "trap");
+        let error = reader.query().count().unwrap_err();
+        assert!(error.message().contains("`refresh`"), "{error}");
+        subject.relent();
+        for _ in 0..2 {
+            let found = reader.query().filter("tag >= 0").count().unwrap();
+            assert_eq!(found as i64, subject.rows(), "round {round}");
+        }
+        // What was begun before goes on with what is in memory.
+        let rows: usize = before.map(|rows| rows.unwrap().len()).sum();
+        assert_eq!(rows as i64, subject.rows() - 10, "round {round}");
+        used.push(reader.health().memory.used_bytes);
+    }
+    assert!(reader.stats().unwrap().is_object());
+    subject.index().flush().unwrap();
+    for _ in 0..3 {
+        subject.write_ten().unwrap();
+        assert_eq!(reader.query().count().unwrap() as i64, subject.rows());
+    }
+    used.push(reader.health().memory.used_bytes);
+    // It holds the rows of three batches at most, whatever instances before it left.
+    let most = used[0] * 2;
+    assert!(used.iter().all(|used| *used <= most), "{used:?}");
     subject.assert_serves();
 }
 

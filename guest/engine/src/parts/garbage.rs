@@ -155,6 +155,29 @@ impl Garbage {
         });
     }
 
+    /// Notes what lies in memory and leaves the list with a version, and with an epoch, if it is in it at all.
+    pub(crate) fn inherit_memory(&mut self, names: &[StoredName], version: u64, epoch: u64) {
+        self.parts.extend(names.iter().map(|name| GarbagePart {
+            name: *name,
+            medium: Medium::Memory,
+            version,
+            since: epoch,
+            epoch,
+            memory_bytes: 0,
+            damaged: None,
+        }));
+    }
+
+    /// How many parts are noted.
+    pub(crate) fn count(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Forgets those that were noted after so many.
+    pub(crate) fn truncate(&mut self, count: usize) {
+        self.parts.truncate(count);
+    }
+
     /// The file parts that are still there, for the snapshot. Damaged ones it names among what was set aside.
     pub(crate) fn left(&self) -> impl Iterator<Item = LeftPart> {
         let parts = self

@@ -28,7 +28,7 @@ pub(crate) fn run<H: Host>(
         });
     }
     if !found.is_empty() {
-        takeover::check_not_overtaken(&**host, live.term)?;
+        takeover::check_not_gone(&**host, live)?;
     }
     Ok(found)
 }

@@ -193,21 +193,34 @@ pub(crate) fn explained_of<H: Host>(host: &H, live: &PartList<H>, error: Error) 
     if !error.kind().is_damage() {
         return error;
     }
-    match is_left_behind(host, live) {
-        Ok(false) => gone(error),
-        Ok(true) => Error::new(
-            ErrorKind::Conflict,
-            "parts that this one reads were replaced and removed meanwhile, as its pin was given up; open it again",
-        ),
-        Err(unseen) if unseen.kind().is_damage() => gone(error),
-        Err(unseen) => Error::new(
-            ErrorKind::Io,
-            format!("whether a part was replaced and removed cannot be seen ({unseen}); try again"),
-        ),
+    match check_not_left_behind(host, live) {
+        Ok(()) => gone(error),
+        Err(why) => why,
     }
 }
 
-/// Whether a part of a list is gone that the newest snapshot does not name any more.
+/// For who is about to tell of damage of a part list: fails as [`explained_of`] does where there may be none.
+pub(crate) fn check_not_gone<H: Host>(host: &H, live: &PartList<H>) -> Result<()> {
+    check_not_overtaken(host, live.term)?;
+    check_not_left_behind(host, live)
+}
+
+fn check_not_left_behind<H: Host>(host: &H, live: &PartList<H>) -> Result<()> {
+    match is_left_behind(host, live) {
+        Ok(true) => Err(Error::new(
+            ErrorKind::Conflict,
+            "parts that this one reads were replaced and removed meanwhile, as its pin was given up; open it again",
+        )),
+        Err(unseen) if !unseen.kind().is_damage() => Err(Error::new(
+            ErrorKind::Io,
+            format!("whether a part was replaced and removed cannot be seen ({unseen}); try again"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a part of a list, or what it has of the dead rows of one, is gone and the newest snapshot does not
+/// name it any more.
 fn is_left_behind<H: Host>(host: &H, live: &PartList<H>) -> Result<bool> {
     let Some(newest) = Snapshot::newest(host)?.filter(|newest| newest.epoch > live.epoch) else {
         return Ok(false);
@@ -218,9 +231,19 @@ fn is_left_behind<H: Host>(host: &H, live: &PartList<H>) -> Result<bool> {
         .filter(|part| part.medium() == Medium::Durable);
     let names = durable.map(|part| part.name().to_string());
     let lost = live.unreadable.iter().map(|lost| lost.part.clone());
+    let named_dead = newest.dead_since();
+    let dead = live
+        .deaths
+        .iter()
+        .flat_map(|(_, dead)| dead.stored.chunks());
+    let dead = dead.map(|chunk| chunk.file.name);
     let mut replaced = names
         .chain(lost)
-        .filter(|part| !newest.parts.contains(part));
+        .filter(|part| !newest.parts.contains(part))
+        .chain(
+            dead.filter(|name| !named_dead.contains_key(name))
+                .map(|name| name.to_string()),
+        );
     let entries = host.list_files(PARTS, Medium::Durable)?;
     let is_there = |part: &str| {
         let mut forms = entries

@@ -94,7 +94,7 @@ pub(crate) fn report<H: Host>(host: &Arc<H>, live: &PartList<H>) -> Result<Strin
         }));
     }
     if !damage.is_empty() {
-        takeover::check_not_overtaken(&**host, live.term)?;
+        takeover::check_not_gone(&**host, live)?;
     }
     let report = Report {
         ok: damage.is_empty(),

@@ -1,11 +1,13 @@
 //! Logs of objects: what is only true of them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::{
     bytes_of, content, contents, fill, is_full, is_io, names, open, replay, seals_on, untermed,
-    writing, writing_as,
+    writing, writing_alone, writing_as,
 };
+use crate::survey::{Extent, survey};
 use crate::{
     Access, Durability, Error, Fault, Form, Log, MediumError, MemoryObject, MemoryObjects, Name,
     NoTail, Segments,
@@ -186,10 +188,11 @@ fn a_full_medium_gets_the_room_of_what_is_given_up_and_the_numbers_go_on() {
     }
 }
 
-/// Objects whose answers get lost: the next put fails, before or after it came about.
+/// Objects whose answers get lost: the next put fails, before or after it came about. Counts what is opened.
 #[derive(Clone)]
 struct Unsure {
     inner: MemoryObjects,
+    opened: Arc<AtomicUsize>,
     /// Whether the put that fails comes about.
     lost: Arc<Mutex<Option<bool>>>,
 }
@@ -245,6 +248,7 @@ impl Segments for Unsure {
     }
 
     fn open(&self, name: Name) -> Result<Sure, NoAnswer> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
         self.inner.open(name).map(Sure).map_err(unsure)
     }
 
@@ -284,6 +288,7 @@ fn a_put_without_an_answer_ends_the_writer_and_the_next_finds_out() {
         let lost = Arc::new(Mutex::new(None));
         let medium = Unsure {
             inner: objects.clone(),
+            opened: Arc::default(),
             lost: Arc::clone(&lost),
         };
         let mut log = Log::open(medium, writing()).expect("good");
@@ -301,4 +306,80 @@ fn a_put_without_an_answer_ends_the_writer_and_the_next_finds_out() {
         fill(&mut log, found..5, Durability::Os);
         assert_eq!(replay(&mut open(&objects), 0), contents(0..5));
     }
+}
+
+/// Objects of a dozen openings, with seals and without, and the positions of all entries.
+fn many() -> (MemoryObjects, Vec<u64>) {
+    let objects = objects();
+    let mut positions = Vec::new();
+    for round in 0..12 {
+        let access = if round % 3 == 1 {
+            writing_alone()
+        } else {
+            writing()
+        };
+        let mut log = Log::open(objects.clone(), access).expect("good");
+        positions.extend(fill(&mut log, 0..round % 5 * 4, Durability::Os));
+    }
+    (objects, positions)
+}
+
+#[test]
+fn who_reads_opens_what_is_needed_and_finds_what_everybody_finds() {
+    let (whole, positions) = many();
+    let all = names(&whole);
+    let needed = positions.iter().step_by(3).flat_map(|it| [*it, it + 1]);
+    let needed = Vec::from_iter(needed.chain([open_end(&whole), u64::MAX >> 3]));
+    let gone = all.iter().map(|name| vec![*name]);
+    let begins = (0..all.len()).step_by(7).map(|count| all[..count].to_vec());
+    for gone in gone.chain(begins) {
+        let objects = whole.copied();
+        for name in &gone {
+            objects.remove(*name).expect("removed");
+        }
+        for from in &needed {
+            let look = |extent| {
+                let (it, _) = survey(&objects, Some(*from), extent).expect("looked");
+                let seen = (it.segments, it.newest, it.end, it.is_detached);
+                let damage = it.damage.into_iter().map(|it| (it.problem, it.kind));
+                format!("{seen:?} {:?}", Vec::from_iter(damage))
+            };
+            let found = look(Extent::Needed);
+            assert_eq!(found, look(Extent::All), "from {from} without {gone:?}");
+        }
+    }
+    let opened = Arc::new(AtomicUsize::new(0));
+    let medium = Unsure {
+        inner: whole.clone(),
+        opened: Arc::clone(&opened),
+        lost: Arc::default(),
+    };
+    Log::open_from(medium, Access::Read, open_end(&whole)).expect("good");
+    let opened = opened.load(Ordering::Relaxed);
+    assert!(opened < all.len() / 2, "{opened} of {}", all.len());
+}
+
+#[test]
+fn what_was_put_after_it_had_been_given_up_is_no_damage_to_a_reader() {
+    let objects = objects();
+    let mut log = open(&objects);
+    let positions = fill(&mut log, 0..8, Durability::Os);
+    let late = bytes_of(&objects, untermed(3));
+    log.drop_before(positions[6]).expect("given up");
+    objects.replace(untermed(3), &late);
+    for from in [2, 3, 5] {
+        let opened = Log::open_from(objects.clone(), Access::Read, positions[from]);
+        let error = opened.err().expect("given up");
+        assert!(matches!(error, Error::GivenUp(_)), "{error}");
+    }
+    // Of what is needed nothing may be missing.
+    for (from, access) in [(6, Access::Read), (7, Access::Read), (6, writing())] {
+        let mut log = Log::open_from(objects.copied(), access, positions[from]).expect("sound");
+        let entries = contents(from as u64..8);
+        assert_eq!(replay(&mut log, positions[from]), entries);
+    }
+    let error = Log::open_from(objects, writing(), positions[3])
+        .err()
+        .expect("gone");
+    assert!(matches!(error, Error::Damaged(_)), "{error}");
 }

@@ -1,40 +1,98 @@
 //! An open index that is only read, and keeps up with whoever writes it.
 
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Open;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::session::CallLimits;
-use crate::staleness::Staleness;
+use crate::staleness::{Staleness, State};
 use crate::storage::LogForm;
 
 /// After so long a reader looks for newer snapshots whatever its pin says, so that what it keeps in the store
 /// does not become old.
 const PIN_MOVES: Duration = Duration::from_secs(10);
+/// Who waits for a look and may give up asks this often whether to.
+const WAIT_SLICE: Duration = Duration::from_millis(5);
 
 impl Open {
-    /// Before a query: brings what is read up to date, as far as the index was opened for that.
+    /// Whether it is only read, and keeps up.
+    pub(crate) fn follows(&self) -> bool {
+        self.is_read_only() && self.settings().staleness != Staleness::Opened
+    }
+
+    /// Brings it up to date where nobody has looked for snapshots for so long: what is pinned keeps what
+    /// others could remove.
+    pub(crate) fn follow_idle(&self, idle: Duration) -> Result<()> {
+        let mut state = self.looks().state.lock();
+        match state.looked_for_epochs.elapsed() >= idle {
+            true => self.look_now(&mut state, true),
+            false => Ok(()),
+        }
+    }
+
+    /// Before a query: brings what is read up to date, as far as the index was opened for that. A query that
+    /// must stop waits for that no longer; the look goes on for the next one, which would have to begin it
+    /// again, and maybe never come to its end.
     pub(crate) fn keep_up(&self, limits: &CallLimits) -> Result<()> {
-        let staleness = self.settings().staleness;
-        if !self.is_read_only() || staleness == Staleness::Opened {
+        if !self.follows() {
             return Ok(());
         }
         let asked = Instant::now();
-        let mut state = limits.wait_for(&self.looks().state)?;
-        if staleness.bears(state.looked, asked) {
+        if !limits.is_limited() {
+            return self.look(asked);
+        }
+        let looked = limits.wait_for(&self.looks().state)?.looked;
+        if self.settings().staleness.bears(looked, asked) {
             return Ok(());
         }
+        let Some(open) = self.me.upgrade() else {
+            return self.look(asked);
+        };
+        let (sender, receiver) = sync_channel(1);
+        let look = move || {
+            // Whoever waited may be gone.
+            let _ = sender.send(open.look(asked));
+        };
+        let thread = thread::Builder::new().name("sidx-follow".to_owned());
+        if thread.spawn(look).is_err() {
+            return self.look(asked);
+        }
+        loop {
+            limits.check()?;
+            match receiver.recv_timeout(WAIT_SLICE) {
+                Ok(looked) => return looked,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    let text = "a look for what was written broke off in a panic";
+                    return Err(Error::new(ErrorKind::Other, text));
+                }
+            }
+        }
+    }
+
+    /// Brings it up to date for who asked at a time, unless somebody has done so since.
+    fn look(&self, asked: Instant) -> Result<()> {
+        let mut state = self.looks().state.lock();
+        if self.settings().staleness.bears(state.looked, asked) {
+            return Ok(());
+        }
+        let is_old = state.looked_for_epochs.elapsed() >= PIN_MOVES;
+        self.look_now(&mut state, is_old)
+    }
+
+    fn look_now(&self, state: &mut State, for_epochs: bool) -> Result<()> {
         let begun = Instant::now();
         let shared = self.shared();
-        let is_old = begun.saturating_duration_since(state.looked_for_epochs) >= PIN_MOVES;
         // Only where commits have names that a pin keeps taken one look at the next is enough.
-        let mut epochs = is_old
+        let mut epochs = for_epochs
             || shared.storage.log_form() == LogForm::Growing
             || shared.pinned.is_impossible();
-        self.writer().refresh(limits, epochs)?;
+        self.writer().refresh(epochs)?;
         if !epochs && !shared.pinned.is_held() {
             epochs = true;
-            self.writer().refresh(limits, epochs)?;
+            self.writer().refresh(epochs)?;
         }
         state.looked = begun;
         if epochs {

@@ -83,8 +83,7 @@ impl Host for Session {
         check_engine_path(path)?;
         let source = match self.shared.memory_files.get(path) {
             Some(source) => source,
-            None => { &self.shared.open_files }
-                .open(path, || self.shared.pinned.open(&self.shared.lenders, path))?,
+            None => { &self.shared.open_files }.open(path, || self.shared.lenders.open(path))?,
         };
         self.handles.lock().add_file(source)
     }

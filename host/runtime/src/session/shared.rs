@@ -60,7 +60,7 @@ pub(crate) struct Shared {
     /// Instances that may still be started.
     pub(crate) free_slots: AtomicU32,
     /// What it keeps in the store while it is only read.
-    pub(crate) pinned: Arc<Pinned>,
+    pub(crate) pinned: Pinned,
     /// Nothing in the store is changed.
     pub(crate) read_only: bool,
     /// In which form parts are made.
@@ -96,7 +96,7 @@ impl Shared {
             ),
             lenders: Lenders::new(Arc::clone(&storage), store),
             free_slots: AtomicU32::new(budgets.instances),
-            pinned: Pinned::new(Arc::clone(&storage), read_only),
+            pinned: Pinned::new(Arc::clone(&storage)),
             read_only,
             form: match storage.takes_folders() {
                 true => budgets.form,

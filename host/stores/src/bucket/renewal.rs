@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::requests::{Requests, Version};
+use super::requests::{Answer, Requests, Version};
 use super::threads;
 use crate::Held;
 use crate::error::Result;
@@ -117,9 +117,13 @@ struct Task {
     held: Arc<HeldUntil>,
     requests: Arc<Requests>,
     key: Path,
+    /// The last that was sent, whatever came of it.
     mark: Mark,
+    /// That of the last of which it is known that it was put.
     version: Version,
     end: End,
+    /// When the request began that sent it.
+    begun: Instant,
 }
 
 impl Renewed {
@@ -141,6 +145,7 @@ impl Renewed {
             mark,
             version,
             end,
+            begun,
         };
         threads::handle()?.spawn(async move {
             task.run(stopped).await;
@@ -172,9 +177,12 @@ impl Task {
     async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
         let gap = Duration::from_millis(self.mark.lease_ms) / RENEWALS;
         loop {
+            // From its beginning: what a slow service took of the time is not taken again.
+            let next = self.begun + gap;
             tokio::select! {
+                biased;
                 _ = &mut stopped => break,
-                () = tokio::time::sleep(gap) => {}
+                () = tokio::time::sleep_until(next) => {}
             }
             if !self.renew().await {
                 return;
@@ -185,24 +193,14 @@ impl Task {
 
     /// False when somebody else took it for given up.
     async fn renew(&mut self) -> bool {
-        let mark = Mark {
-            renewals: self.mark.renewals + 1,
-            ..self.mark.clone()
-        };
-        let begun = Instant::now();
-        match self
-            .requests
-            .swap(&self.key, &self.version, &mark.bytes())
-            .await
-        {
-            Ok(version) => {
-                self.version = version;
-                self.held
-                    .extend(begun + Duration::from_millis(mark.lease_ms));
-                self.mark = mark;
+        self.begun = Instant::now();
+        let until = self.begun + Duration::from_millis(self.mark.lease_ms);
+        match self.put(false).await {
+            Ok(true) => {
+                self.held.extend(until);
                 true
             }
-            Err(failure) if failure.is_conflict() => {
+            Ok(false) => {
                 let key = self.key.as_ref();
                 tracing::warn!(
                     key,
@@ -220,19 +218,38 @@ impl Task {
         }
     }
 
-    async fn finish(self) {
+    /// Puts the next mark in place of the one that is there, if that is still this holder's: false when it is
+    /// not. No mark is sent twice but by one call, so what a call before has put whose answer was lost is
+    /// known for what it is: this holder's, and seen by others since a time that only that call knows.
+    async fn put(&mut self, released: bool) -> Answer<bool> {
+        self.mark.renewals += 1;
+        self.mark.released = released;
+        let bytes = self.mark.bytes();
+        for _ in 0..2 {
+            match self.requests.swap(&self.key, &self.version, &bytes).await {
+                Ok(version) => {
+                    self.version = version;
+                    return Ok(true);
+                }
+                Err(failure) if failure.is_conflict() => {}
+                Err(failure) => return Err(failure),
+            }
+            let Some((found, version)) = self.requests.get(&self.key, BYTES_MAX).await? else {
+                return Ok(false);
+            };
+            let is_own = |mark: Mark| mark.nonce == self.mark.nonce;
+            if !Mark::read(&found).is_some_and(is_own) {
+                return Ok(false);
+            }
+            self.version = version;
+        }
+        Ok(false)
+    }
+
+    async fn finish(mut self) {
         let ended = match self.end {
             End::Remove => self.requests.delete(&self.key).await,
-            End::Release => {
-                let mark = Mark {
-                    released: true,
-                    renewals: self.mark.renewals + 1,
-                    ..self.mark
-                };
-                let bytes = mark.bytes();
-                let swapped = self.requests.swap(&self.key, &self.version, &bytes);
-                swapped.await.map(drop)
-            }
+            End::Release => self.put(true).await.map(drop),
         };
         // Others give it up after its time.
         if let Err(failure) = ended {

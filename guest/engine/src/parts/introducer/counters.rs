@@ -26,6 +26,16 @@ impl Counters {
         self.later.push((position, name, count));
     }
 
+    /// How much was added since the snapshot.
+    pub(super) fn count(&self) -> usize {
+        self.later.len()
+    }
+
+    /// Leaves out what was added behind that.
+    pub(super) fn truncate(&mut self, count: usize) {
+        self.later.truncate(count);
+    }
+
     /// What they are with the entries before a position.
     pub(super) fn at(&self, position: u64) -> BTreeMap<String, u64> {
         let mut counters = self.stored.clone();
