@@ -23,6 +23,8 @@ mod bad_input;
 mod conformance;
 #[path = "bucket/foreign.rs"]
 mod foreign;
+#[path = "bucket/keys.rs"]
+mod keys;
 #[path = "bucket/lease.rs"]
 mod lease;
 #[path = "bucket/life.rs"]
