@@ -19,6 +19,8 @@
 
 #[path = "bucket/bad_input.rs"]
 mod bad_input;
+#[path = "bucket/branches.rs"]
+mod branches;
 #[path = "bucket/conformance.rs"]
 mod conformance;
 #[path = "bucket/foreign.rs"]
