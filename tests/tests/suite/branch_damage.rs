@@ -196,8 +196,8 @@ impl Case {
         }
     }
 
-    /// Repairs one side. The other shows what it did before, and this one its rows, or fewer once their loss is
-    /// accepted.
+    /// Repairs one side. The other shows what it did before, and this one its rows, or fewer once their loss
+    /// is accepted.
     fn repair(&self, name: &str, other: &str) {
         self.look("at first", name);
         let before = self.look("at first", other);

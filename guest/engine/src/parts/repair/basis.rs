@@ -61,7 +61,7 @@ impl Basis {
             Err(error) => return Err(error),
         };
         let newest = Snapshot::epochs(&**host)?.pop();
-        // What somebody has pinned was published, and stays for them only if what is published next comes after.
+        // What somebody has pinned was published, and stays only if what is published next comes after it.
         let pinned = host
             .find_readers()?
             .pinned()
