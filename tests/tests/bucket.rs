@@ -19,12 +19,16 @@
 
 #[path = "bucket/bad_input.rs"]
 mod bad_input;
+#[path = "bucket/branches.rs"]
+mod branches;
 #[path = "bucket/conformance.rs"]
 mod conformance;
 #[path = "bucket/followers.rs"]
 mod followers;
 #[path = "bucket/foreign.rs"]
 mod foreign;
+#[path = "bucket/keys.rs"]
+mod keys;
 #[path = "bucket/lease.rs"]
 mod lease;
 #[path = "bucket/life.rs"]

@@ -25,6 +25,7 @@ mod suite {
     mod bad_input;
     mod bad_places;
     mod boundary;
+    mod branch_damage;
     mod branches;
     mod budgets;
     mod concurrency;

@@ -8,7 +8,8 @@
 //!
 //! `SIDX_RIVALS_SECONDS=60` for longer than the default, `SIDX_RIVALS_SEED=N` for other moments.
 //! `SIDX_RIVALS_LOCK=1` leaves the lock where it is: what fails then is not the doing of a second
-//! writer. `SIDX_RACE_SECONDS=600` for a longer race in the bucket, which needs a service, see `real_bucket`.
+//! writer. `SIDX_RACE_SECONDS=600` for a longer race in the bucket, which needs a service, see `real_bucket`;
+//! `SIDX_RACE_PAUSE_MS=0` for one without a pause before each batch.
 
 #![allow(
     clippy::expect_used,
@@ -44,6 +45,9 @@ use tempfile::TempDir;
 
 const INDEX: &str = "i";
 const WRITERS: u64 = 2;
+/// Before each batch in a bucket. Each commit there is an object, which every opening reads until it is
+/// flushed.
+const RACE_PAUSE_MS: u64 = 100;
 
 impl Dice {
     fn new(seed: u64) -> Dice {
@@ -233,8 +237,10 @@ impl Arena {
         self.note(format!("{name}: a load, {durability}"));
         let mut process = Process::start(self, name, command);
         let is_fed = AtomicBool::new(true);
-        // Each commit in a bucket is an object, which every opening reads until it is flushed.
-        let pause = Duration::from_millis(if self.is_bucket() { 100 } else { 2 });
+        let pause = Duration::from_millis(match self.is_bucket() {
+            true => number("SIDX_RACE_PAUSE_MS", RACE_PAUSE_MS),
+            false => 2,
+        });
         let ended = thread::scope(|scope| {
             let stdin = process.child.stdin.take().expect("a pipe");
             let stdout = process.child.stdout.take().expect("a pipe");

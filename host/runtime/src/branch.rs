@@ -184,7 +184,7 @@ impl Making<'_> {
         let BranchContents { epoch, contents } = ask()?;
         let names = shared_names(&contents.files);
         let branch = self.grouped(&reader.shared().lenders, names)?;
-        let pins = self.pins(&branch, epoch)?;
+        let pins = self.pins(&reader.shared().lenders, &branch, epoch)?;
         for (place, pin) in pins {
             self.pin(&place, &pin, &branch)?;
         }
@@ -240,13 +240,18 @@ impl Making<'_> {
     }
 
     /// The pins that it needs. What the index shares itself is kept by the epoch of which it does.
-    fn pins(&mut self, branch: &Branch, epoch: u64) -> Result<Vec<(String, BranchPin)>> {
+    fn pins(
+        &mut self,
+        lenders: &Lenders,
+        branch: &Branch,
+        epoch: u64,
+    ) -> Result<Vec<(String, BranchPin)>> {
         let mut pins = Vec::new();
         for place in branch.lenders.keys() {
             let is_own = *place == self.place;
             let storage = match is_own {
                 true => Arc::clone(&self.storage),
-                false => self.store.open_index(place, false)?,
+                false => lenders.look(place)?,
             };
             let epoch = match is_own {
                 true => Some(epoch),

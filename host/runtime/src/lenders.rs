@@ -1,9 +1,12 @@
 //! The places in which files of a branch lie, and the pins that keep them there; see [`sidx_engine::Branch`].
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::thread;
 
+use parking_lot::Mutex;
 use sidx_engine::{BRANCH_OBJECT, Branch, BranchPin};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -31,6 +34,8 @@ pub(crate) struct Lenders {
     store: Option<Arc<dyn Store>>,
     /// Read when a file is not in the own place, so that it costs nothing where all are.
     branch: OnceLock<Branch>,
+    /// Places of lenders that were opened: in a bucket opening one takes requests.
+    places: Mutex<BTreeMap<String, Arc<dyn Storage>>>,
 }
 
 impl Lenders {
@@ -39,6 +44,7 @@ impl Lenders {
             own,
             store,
             branch: OnceLock::new(),
+            places: Mutex::default(),
         }
     }
 
@@ -46,17 +52,31 @@ impl Lenders {
     pub(crate) fn open(&self, path: &str) -> Result<Arc<dyn ReadFile>> {
         let branch = self.branch.get();
         if let Some(place) = branch.and_then(|branch| branch.lender_of(name_of(path)?)) {
-            return self.lender(place)?.open(path);
+            return self.open_there(place, path);
         }
         match self.own.open(path) {
             Err(error) if error.kind() == ErrorKind::NotFound && branch.is_none() => {
-                match self.lender_of(path)? {
-                    Some(lender) => lender.open(path),
+                match self.place_of(path)? {
+                    Some(place) => self.open_there(place, path),
                     None => Err(error),
                 }
             }
             opened => opened,
         }
+    }
+
+    /// Opens a file of a lender. One that is missing because the whole place is, is no damage of a part.
+    fn open_there(&self, place: &str, path: &str) -> Result<Arc<dyn ReadFile>> {
+        let opened = self.lender(place)?.open(path);
+        if let Err(error) = &opened
+            && error.kind() == ErrorKind::NotFound
+        {
+            self.places.lock().remove(place);
+            if self.look(place)?.list_objects("")?.is_empty() {
+                return Err(self.out_of_reach(place, "nothing is there"));
+            }
+        }
+        opened
     }
 
     /// The path of a file in a directory of this machine, wherever it lies.
@@ -72,12 +92,15 @@ impl Lenders {
 
     /// The place of a file that lies in another one.
     pub(crate) fn lender_of(&self, path: &str) -> Result<Option<Arc<dyn Storage>>> {
-        let Some(name) = name_of(path) else {
-            return Ok(None);
-        };
-        let branch = self.branch()?;
-        let place = branch.lender_of(name);
+        let place = self.place_of(path)?;
         place.map(|place| self.lender(place)).transpose()
+    }
+
+    fn place_of(&self, path: &str) -> Result<Option<&str>> {
+        match name_of(path) {
+            Some(name) => Ok(self.branch()?.lender_of(name)),
+            None => Ok(None),
+        }
     }
 
     /// The names of its files that lie elsewhere, by place, as far as they are known.
@@ -96,18 +119,35 @@ impl Lenders {
         Error::from(error).at(self.own.location())
     }
 
+    /// The place of a lender, opened once: for its files, which do not change.
     fn lender(&self, place: &str) -> Result<Arc<dyn Storage>> {
+        if let Some(known) = self.places.lock().get(place) {
+            return Ok(Arc::clone(known));
+        }
+        let opened = self.look(place)?;
+        let known = Arc::clone(&opened);
+        self.places.lock().insert(place.to_owned(), known);
+        Ok(opened)
+    }
+
+    /// The same, opened anew: what is listed there is what is there now.
+    pub(crate) fn look(&self, place: &str) -> Result<Arc<dyn Storage>> {
         let Some(store) = &self.store else {
             let text = format!("it shares parts of {place}, which is not at hand");
             return Err(Error::invalid(text).at(self.own.location()));
         };
         check_place(place)?;
-        store.open_index(place, false).map_err(|error| {
-            // No damage of a part: nothing is set aside for it.
-            let text =
-                format!("the index shares parts of {place}, which cannot be reached ({error})");
-            Error::new(ErrorKind::Io, text).at(self.own.location())
-        })
+        let opened = store.open_index(place, false);
+        opened.map_err(|error| self.out_of_reach(place, error))
+    }
+
+    /// No damage of a part: nothing is set aside for it.
+    fn out_of_reach(&self, place: &str, cause: impl fmt::Display) -> Error {
+        let text = format!(
+            "the index shares parts of {place}, which cannot be reached ({cause}): put that place back as it \
+             was, or drop this index and restore it from a backup"
+        );
+        Error::new(ErrorKind::Io, text).at(self.own.location())
     }
 
     /// Notes that nothing is needed any more of a place, and lets it go.
@@ -172,15 +212,30 @@ pub(crate) fn unpin(place: &dyn Storage, branch: &str) -> Result<()> {
 }
 
 /// The epochs that branches have pinned in a place, ascending and each once.
-pub(crate) fn branch_epochs(place: &dyn Storage) -> Result<Vec<u64>> {
+fn branch_epochs(place: &dyn Storage) -> Result<Vec<u64>> {
     let pins = pins(place)?;
     Ok(sorted(pins.iter().map(|pin| pin.epoch).collect()))
 }
 
+/// The same of readers, and those of branches: asked at the same time where each listing takes long.
+pub(crate) fn epochs_by_kind(place: &dyn Storage) -> Result<(Vec<u64>, Vec<u64>)> {
+    if place.reads_at_once() > 1 {
+        let both = thread::scope(|scope| {
+            let asked = thread::Builder::new().spawn_scoped(scope, || branch_epochs(place));
+            let readers = place.pinned_epochs();
+            asked.ok().map(|asked| (readers, asked.join()))
+        });
+        if let Some((readers, Ok(branches))) = both {
+            return Ok((readers?, branches?));
+        }
+    }
+    Ok((place.pinned_epochs()?, branch_epochs(place)?))
+}
+
 /// The epochs that readers and branches have pinned in a place, likewise.
 pub(crate) fn pinned_epochs(place: &dyn Storage) -> Result<Vec<u64>> {
-    let epochs = [place.pinned_epochs()?, branch_epochs(place)?];
-    Ok(sorted(epochs.concat()))
+    let (readers, branches) = epochs_by_kind(place)?;
+    Ok(sorted([readers, branches].concat()))
 }
 
 fn sorted(mut epochs: Vec<u64>) -> Vec<u64> {

@@ -155,7 +155,14 @@ pub(crate) fn clear(place: &Arc<dyn Storage>, name: &str, settings: &Settings) -
         return Ok(());
     }
     // What it shared of others may go there.
-    Lenders::new(Arc::clone(place), Some(Arc::clone(&settings.beside.0))).release_all()?;
+    let lenders = Lenders::new(Arc::clone(place), Some(Arc::clone(&settings.beside.0)));
+    match lenders.release_all() {
+        // What it has pinned goes when its lenders are dropped, or cleared of what nothing needs.
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            tracing::warn!(index = name, %error, "pins of the dropped index stay in other places for now");
+        }
+        released => released?,
+    }
     place.remove_object(BRANCH_OBJECT)?;
     for directory in ["parts", "quarantine"] {
         place.remove(directory)?;

@@ -98,11 +98,11 @@ impl Client {
         let mut call = self.call(Kind::List, &ask.prefix, 0).await;
         let listed = call.read(|state| {
             let page = page(&state.objects, ask, state.quirks.keys_per_page);
-            let objects = page.objects.into_iter();
+            let objects = { page.objects.into_iter() }.filter(|(key, _)| is_path(key));
             let objects: Result<_> = objects.map(|(key, object)| meta(key, object)).collect();
-            let prefixes = page
-                .prefixes
-                .into_iter()
+            let prefixes = page.prefixes.into_iter();
+            let prefixes = prefixes
+                .filter(|prefix| is_path(prefix.strip_suffix('/').unwrap_or(prefix)))
                 .map(|prefix| Ok(Path::parse(prefix)?));
             let prefixes: Result<_> = prefixes.collect();
             Ok((objects, prefixes, page.next))
@@ -291,6 +291,11 @@ pub(super) fn put_result(applied: Applied) -> PutResult {
         version: None,
         extensions: Default::default(),
     }
+}
+
+/// Whether a key is one that clients can name: they leave others out of listings.
+fn is_path(key: &str) -> bool {
+    !key.is_empty() && Path::parse(key).is_ok_and(|path| path.as_ref() == key)
 }
 
 fn meta(key: &str, object: &Object) -> Result<ObjectMeta> {

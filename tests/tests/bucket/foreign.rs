@@ -7,7 +7,7 @@ use sidx_tests::subject::NAME;
 use super::place::{LONG, Place, assert_sound, keys, write, write_part};
 
 /// Keys that an index has nothing to do with, some as much like its own as can be.
-const FOREIGN: [&str; 15] = [
+const FOREIGN: [&str; 31] = [
     "index.json",
     "b/subject/index.json",
     "a",
@@ -23,6 +23,23 @@ const FOREIGN: [&str; 15] = [
     "a/subject/parts/readme",
     "a/subject/log/readme.txt",
     "a/subject/readers/me",
+    // No path names these: listings are without them.
+    "/",
+    "//index.json",
+    "a/",
+    "a//",
+    "a//subject/index.json",
+    "a/./index.json",
+    "a/../index.json",
+    "a/subject2//index.json",
+    "a/with\ttab",
+    "a/subject/",
+    "a/subject//index.json",
+    "a/subject/../notes.txt",
+    "a/subject/parts/",
+    "a/subject/parts//x",
+    "a/subject/log/\u{1}",
+    "a/subject/readers//x",
 ];
 
 fn foreign(place: &Place) -> BTreeMap<String, Vec<u8>> {
@@ -63,7 +80,7 @@ fn objects_of_other_programs_are_neither_taken_for_indexes_nor_touched() {
     assert_eq!(foreign(&place), before);
     store.remove_index(NAME).unwrap();
     assert_eq!(store.index_names().unwrap(), [""; 0]);
-    // What lies in the place of an index goes with it, and nothing else.
+    // What lies in the place of an index goes with it if anything can name it, and nothing else.
     let mut left = before;
     left.retain(|key, _| !key.starts_with("a/subject/"));
     let mut found = foreign(&place);

@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 use super::lease::assert_fenced;
 use super::life::{Life, World, random_step};
-use super::place::{keys, options, wait_until, write, write_part};
+use super::place::{assert_sound, keys, options, wait_until, write, write_part};
 
 const LEASE: Duration = Duration::from_millis(500);
 const LIVES: u64 = 2;
@@ -201,6 +201,52 @@ fn a_reader_on_a_real_service_keeps_what_it_pinned() {
         let reader = options(&real.store(), Engine::Native).read_only();
         reader.is_ok_and(|reader| keys(&reader).len() == 300)
     });
+}
+
+/// Names of pins have places in them, with the slash of an incarnation as `%2F`.
+#[test]
+fn branches_on_a_real_service_share_parts_and_let_them_go() {
+    let Some(real) = Real::find("branches") else {
+        return;
+    };
+    let named = |name: &str| {
+        let builder = real.store().index(name).engine(Engine::Native).manual();
+        builder.removal_grace(Duration::ZERO)
+    };
+    let check = |name: &str, rows: i64| {
+        let index = named(name).read_only().unwrap();
+        let mut found = keys(&index);
+        found.sort_unstable();
+        assert_eq!(found, Vec::from_iter(0..rows));
+        assert_sound(&index);
+    };
+    // All three names come to be in places below theirs.
+    for _ in 0..2 {
+        let index = named("a").create().unwrap();
+        write_part(&index, 0..10);
+        write_part(&index, 10..20);
+        write(&index, 20).unwrap();
+        named("a").branch("b").unwrap();
+        let branch = named("b").open().unwrap();
+        write_part(&branch, 21..30);
+        named("b").branch("c").unwrap();
+        index.merge_all().unwrap();
+        index.close().unwrap();
+        check("b", 30);
+        branch.merge_all().unwrap();
+        branch.close().unwrap();
+        named("b").open().unwrap().close().unwrap();
+        for lender in ["a", "b"] {
+            let error = named(lender).remove().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+            assert!(error.message().contains("c first"), "{error}");
+        }
+        check("c", 30);
+        for name in ["c", "b", "a"] {
+            named(name).remove().unwrap();
+        }
+    }
+    assert!(real.store().index_names().unwrap().is_empty());
 }
 
 #[test]

@@ -100,6 +100,22 @@ fn a_row_takes_the_place_of_an_older_one_wherever_that_is() {
     });
 }
 
+/// A number of arrival is longer than any value of a tag, which is what a manifest tells.
+#[test]
+fn rows_without_tags_pass_a_check() {
+    on_both(|mut pair| {
+        let bare = |key: i64| Row::new(1, key, format!("payload {key}"));
+        pair.write(&(0..100).map(bare).collect::<Vec<_>>());
+        pair.assert();
+        pair.subject.flush();
+        pair.assert();
+        pair.write(&(50..150).map(bare).collect::<Vec<_>>());
+        pair.subject.flush();
+        pair.subject.merge_all();
+        pair.assert();
+    });
+}
+
 #[test]
 fn dead_rows_of_a_flushed_part_are_stored_with_the_flush_of_what_replaced_them() {
     on_both(|mut pair| {

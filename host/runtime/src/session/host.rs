@@ -552,10 +552,7 @@ impl Host for Session {
         // Who only reads removes nothing that another process could read.
         let (epochs, branches) = match self.shared.read_only {
             true => Default::default(),
-            false => {
-                let storage = self.shared.storage.as_ref();
-                (storage.pinned_epochs()?, lenders::branch_epochs(storage)?)
-            }
+            false => lenders::epochs_by_kind(self.shared.storage.as_ref())?,
         };
         Ok(Readers {
             version,

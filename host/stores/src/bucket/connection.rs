@@ -7,6 +7,7 @@ pub(super) mod address;
 mod credentials;
 mod customer_key;
 pub(super) mod endpoint;
+mod listing;
 pub(super) mod options;
 mod profile;
 mod sections;
@@ -27,10 +28,11 @@ use object_store::{
 };
 
 use super::service::Service;
-use crate::bucket::connection::address::{Address, Scheme};
+use crate::bucket::connection::address::{Address, Scheme, check_prefix};
 use crate::bucket::connection::credentials::{ProfileCredentials, credential};
 use crate::bucket::connection::customer_key::KeyedS3;
 use crate::bucket::connection::endpoint::Endpoint;
+use crate::bucket::connection::listing::Connector;
 use crate::bucket::connection::options::{BucketOptions, Sse};
 use crate::bucket::connection::profile::{DEFAULT, Profile, Source};
 use crate::error::{Error, ErrorKind, Result};
@@ -48,6 +50,8 @@ const NEVER_BY_PROXY: &str = "169.254.169.254,169.254.170.2,169.254.170.23,fd00:
 /// `invalid-argument` for options that do not fit together, `not-found` and `io` for files that cannot be
 /// read.
 pub(super) fn connect(address: &Address, options: &BucketOptions) -> Result<Arc<dyn Service>> {
+    // Who has the address from elsewhere than a text may have put anything into it.
+    check_prefix(&address.prefix).map_err(|error| error.at(address))?;
     let connected = match address.scheme {
         Scheme::S3 => s3(&address.bucket, options),
         Scheme::Gcs => gcs(&address.bucket, options),
@@ -72,6 +76,7 @@ fn s3(bucket: &str, options: &BucketOptions) -> Result<Arc<dyn Service>> {
         .with_bucket_name(bucket)
         .with_client_options(requests.clone())
         .with_retry(once(options))
+        .with_http_connector(Connector::default())
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         // The library below panics at an answer to many that names a key which was not asked for.
         .with_disable_bulk_delete(true);

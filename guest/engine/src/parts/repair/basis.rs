@@ -60,7 +60,14 @@ impl Basis {
             Err(error) if error.kind() == ErrorKind::Corrupt => error,
             Err(error) => return Err(error),
         };
-        let epoch = Snapshot::epochs(&**host)?.pop().unwrap_or_default();
+        let newest = Snapshot::epochs(&**host)?.pop();
+        // What somebody has pinned was published, and stays only if what is published next comes after it.
+        let pinned = host
+            .find_readers()?
+            .pinned()
+            .filter(|it| *it < u64::MAX)
+            .max();
+        let epoch = newest.max(pinned).unwrap_or_default();
         let name = Snapshot::name(epoch);
         if let Some(object) = host.get_object(&name)? {
             quarantine::keep(&**host, &name, &object.bytes)?;
