@@ -73,7 +73,7 @@ impl Lenders {
         {
             self.places.lock().remove(place);
             if self.look(place)?.list_objects("")?.is_empty() {
-                return Err(self.out_of_reach(place, "nothing is there"));
+                return Err(self.gone(place));
             }
         }
         opened
@@ -138,14 +138,21 @@ impl Lenders {
         };
         check_place(place)?;
         let opened = store.open_index(place, false);
-        opened.map_err(|error| self.out_of_reach(place, error))
+        opened.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => self.gone(place),
+            _ => {
+                let text =
+                    format!("the index shares parts of {place}, which cannot be reached ({error})");
+                Error::new(ErrorKind::Io, text).at(self.own.location())
+            }
+        })
     }
 
     /// No damage of a part: nothing is set aside for it.
-    fn out_of_reach(&self, place: &str, cause: impl fmt::Display) -> Error {
+    fn gone(&self, place: &str) -> Error {
         let text = format!(
-            "the index shares parts of {place}, which cannot be reached ({cause}): put that place back as it \
-             was, or drop this index and restore it from a backup"
+            "the index shares parts of {place}, and nothing is there any more: put that place back as it was, \
+             or drop this index and restore it from a backup"
         );
         Error::new(ErrorKind::Io, text).at(self.own.location())
     }
