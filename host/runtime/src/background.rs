@@ -18,7 +18,7 @@ use crate::session::{CallLimits, CancelToken};
 /// Where readers give their pins up without a word, and files stay for a while, so often is looked whether
 /// some can go. Without any that wait this asks for nothing.
 const COLLECTS_EVERY: Duration = Duration::from_secs(60);
-/// A reader that nobody asks moves its pin so often, where that keeps things in the store for which others pay.
+/// A reader that nobody asks moves its pin so often, where that keeps things for which others pay.
 pub(crate) const FOLLOWS_EVERY: Duration = Duration::from_secs(120);
 /// How long a scrub that could not go on waits before it begins anew.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);

@@ -156,8 +156,8 @@ impl IndexBuilder {
     /// Whether flushes and merges that writes bring about run on threads of their own; yes by default. Writes
     /// then wait for a flush only when memory fills up faster than it empties. Otherwise the write that
     /// passes the threshold does the work before it returns. The threads end with the last handle of the
-    /// index; what they were at is given up without harm. An index that is only read has one in a bucket, which
-    /// follows the writer where no query does.
+    /// index; what they were at is given up without harm. An index that is only read has one in a bucket,
+    /// which follows the writer where no query does.
     pub fn background(mut self, background: bool) -> Self {
         self.settings.background = background;
         self

@@ -42,8 +42,8 @@ pub(crate) fn stand_in<H: Host>(host: &Arc<H>, live: &PartList<H>) -> Result<Int
 }
 
 /// Brings a list up to date. Returns what is damaged of parts that were opened. After an error the list is as
-/// it was, and so is what the introducer knows of it; but what is pinned, and how far the log was read, may be
-/// otherwise, so that the next look must be [another](Look::Again).
+/// it was, and so is what the introducer knows of it; but what is pinned, and how far the log was read, may
+/// be otherwise, so that the next look must be [another](Look::Again).
 pub(crate) fn run<H: Host>(
     host: &Arc<H>,
     introducer: &mut Introducer<H>,

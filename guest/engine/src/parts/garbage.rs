@@ -155,7 +155,7 @@ impl Garbage {
         });
     }
 
-    /// Notes what lies in memory and leaves the list with a version, and with an epoch, if it is in it at all.
+    /// Notes what lies in memory and leaves the list with a version and an epoch, if it is in it at all.
     pub(crate) fn inherit_memory(&mut self, names: &[StoredName], version: u64, epoch: u64) {
         self.parts.extend(names.iter().map(|name| GarbagePart {
             name: *name,

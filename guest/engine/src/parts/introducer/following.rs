@@ -60,8 +60,8 @@ impl<H: Host> Introducer<H> {
         self.made_dead.clear();
     }
 
-    /// Takes over what others have left in memory, whoever may still read it: all of it leaves a list with the
-    /// next version.
+    /// Takes over what others have left in memory, whoever may still read it: all of it leaves a list with
+    /// the next version.
     pub(crate) fn inherit_memory(&mut self, names: &[StoredName], live: &PartList<H>) {
         let numbers = names.iter().map(|name| name.number().saturating_add(1));
         self.next_part = numbers.fold(self.next_part, u64::max);
