@@ -397,8 +397,39 @@ impl fmt::Debug for Index {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::{Cursor, Rows};
+    use crate::storage::{MemoryStore, Store as _};
+    use crate::{Cursor, Engine, Rows};
+
+    /// Also without a query.
+    #[test]
+    fn the_pin_of_an_idle_reader_moves() {
+        let backend = Arc::new(MemoryStore::new());
+        let store = Store::with_backend(Arc::clone(&backend) as _);
+        let options = || store.index("a").engine(Engine::Native);
+        let writer = options().create().unwrap();
+        let reader = options().read_only().unwrap();
+        let place = backend.open_index("a", false).unwrap();
+        let before = place.pinned_epochs().unwrap();
+        assert_eq!(before.len(), 1);
+        for key in 0..3 {
+            let mut batch = Batch::new();
+            batch.row("s", key).payload(b"x").add().unwrap();
+            writer.write(batch).unwrap();
+            writer.flush().unwrap();
+        }
+        reader
+            .handle
+            .follow_idle(Duration::from_secs(3600))
+            .unwrap();
+        assert_eq!(place.pinned_epochs().unwrap(), before);
+        reader.handle.follow_idle(Duration::ZERO).unwrap();
+        let after = place.pinned_epochs().unwrap();
+        assert_eq!(after.len(), 1);
+        assert!(after > before, "{after:?}, {before:?}");
+    }
 
     #[test]
     fn handles_and_cursors_may_move_between_threads() {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use object_store::path::Path;
 
 use self::ahead::Ahead;
+use self::connection::address::check_prefix;
 use self::lease::Lease;
 use self::probe::Probe;
 use self::requests::{Answer, Requests};
@@ -94,6 +95,7 @@ impl BucketStore {
         limits: RequestLimits,
         lease: Duration,
     ) -> Result<Self> {
+        check_prefix(prefix)?;
         let parsed = Path::parse(prefix);
         let prefix = parsed.map_err(|cause| {
             Error::invalid(format!("`{prefix}` is no prefix of a bucket: {cause}"))

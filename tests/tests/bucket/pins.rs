@@ -126,6 +126,25 @@ fn a_reader_that_is_not_heard_of_is_given_up_and_sees_no_wrong_row() {
     assert_eq!(report["ok"], true, "{report:#}");
 }
 
+/// What a reader has pinned is damaged, and a later epoch does not name it any more: it is there all the
+/// same.
+#[test]
+fn damage_of_what_is_pinned_is_not_told_as_what_is_gone() {
+    let (place, writer, reader, _) = begin(Quirks::default());
+    let parts = place.keys("/parts/");
+    writer.merge_all().unwrap();
+    for part in &parts {
+        assert!(place.service.corrupt(part, |bytes| bytes[2000] ^= 1));
+    }
+    let answer = reader.query().run().and_then(read);
+    let error = answer.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    // And one that is gone, which somebody has removed by hand, is not.
+    assert!(place.service.remove_raw(&parts[0]));
+    let error = reader.query().run().and_then(read).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+}
+
 /// A pin whose renewals go as they are told to, one request after another, and those behind as the last; and
 /// when each began.
 fn pin_with(place: &Place, steps: Vec<Option<Fault>>) -> (Lock, Arc<Mutex<Vec<Instant>>>) {

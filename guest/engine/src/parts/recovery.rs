@@ -159,12 +159,25 @@ fn open_newest<H: Host>(
             .as_ref()
             .is_ok_and(|found| found.damaged.is_empty());
         // Whoever took over meanwhile may have left out entries that are in the list.
-        if attempt == READ_ATTEMPTS || (is_newest()? && (is_whole || failures == READ_FAILURES)) {
+        let is_newest = is_newest()?;
+        if is_newest && (is_whole || failures == READ_FAILURES) {
             return recovered;
+        }
+        if attempt == READ_ATTEMPTS {
+            // Who reads a list already goes on with that, and may not take an older one for the newest.
+            return match known.version > 0 && !is_newest {
+                true => Err(never_newest()),
+                false => recovered,
+            };
         }
         failures += usize::from(!is_whole);
         attempt += 1;
     }
+}
+
+fn never_newest() -> Error {
+    let text = "writers publish a snapshot again and again before it can be read; try again";
+    Error::new(ErrorKind::Conflict, text)
 }
 
 /// Removes what an attempt before has made of the log, which has numbers from one on.

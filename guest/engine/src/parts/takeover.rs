@@ -244,14 +244,10 @@ fn is_left_behind<H: Host>(host: &H, live: &PartList<H>) -> Result<bool> {
             dead.filter(|name| !named_dead.contains_key(name))
                 .map(|name| name.to_string()),
         );
+    // Of one that is borrowed it cannot be seen whether its lender still has it: it counts as gone, and
+    // whoever opens the index again does not need it.
     let entries = host.list_files(PARTS, Medium::Durable)?;
-    let is_there = |part: &str| {
-        let mut forms = entries
-            .iter()
-            .map(|entry| entry.strip_suffix(".part").unwrap_or(entry));
-        forms.any(|name| name == part)
-    };
-    Ok(replaced.any(|part| !is_there(&part)))
+    Ok(replaced.any(|part| !entries.contains(&part)))
 }
 
 /// Fails with `conflict` when a writer of a later term has taken the index over, and with `io` when that

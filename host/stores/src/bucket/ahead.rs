@@ -222,6 +222,14 @@ impl Ahead {
         state.objects.retain(|key, _| key.ends_with("/index.json"));
     }
 
+    /// Who has pinned what it reads looks at the place again: it has opened what it needs.
+    pub(super) fn looked_again(&self) {
+        let mut state = self.state.lock();
+        if state.is_pinned {
+            state.files.clear();
+        }
+    }
+
     /// Something is being changed: nothing that was foreseen is given any more, but for the content of files,
     /// which do not change.
     pub(super) fn forget(&self) {

@@ -260,6 +260,7 @@ impl Storage for BucketStorage {
 
     fn list_objects(&self, prefix: &str) -> Result<Vec<String>> {
         check_object_prefix(prefix)?;
+        self.ahead.looked_again();
         let listed = match self.ahead.list(&self.prefix, OF_PLACE) {
             Some(listed) => listed,
             None if self.ahead.is_claimed(&self.prefix) => self.list_claimed()?,

@@ -168,7 +168,7 @@ fn refuse_secrets(scheme: &str, rest: &str) -> Result<()> {
     )))
 }
 
-pub(super) fn check_prefix(prefix: &str) -> Result<()> {
+pub(in crate::bucket) fn check_prefix(prefix: &str) -> Result<()> {
     if prefix.is_empty() {
         return Ok(());
     }
