@@ -109,7 +109,7 @@ impl Command {
 /// Where the index is.
 #[derive(Args, Debug)]
 pub struct Target {
-    /// A directory, or a file: URL of one
+    /// A directory, a file: URL of one, or an address of a bucket
     #[arg(value_name = "STORE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) store: String,
     /// Index in the store
@@ -142,7 +142,7 @@ pub struct RoomArguments {
 /// `sidx ingest`
 #[derive(Args, Debug)]
 pub struct IngestArguments {
-    /// A directory, or a file: URL of one; made when it does not exist
+    /// A directory, a file: URL of one, or an address of a bucket; a directory is made when it does not exist
     #[arg(value_name = "STORE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) store: String,
     /// Input file, or - for standard input
@@ -329,7 +329,7 @@ pub struct InspectArguments {
 /// `sidx indexes`
 #[derive(Args, Debug)]
 pub struct IndexesArguments {
-    /// A directory, or a file: URL of one
+    /// A directory, a file: URL of one, or an address of a bucket
     #[arg(value_name = "STORE", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) store: String,
     /// Output format [default: table on a terminal, else ndjson]

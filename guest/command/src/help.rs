@@ -1,7 +1,7 @@
 //! The longer part of each command's help: examples first, then what needs explaining.
 
 /// After the list of commands.
-pub(crate) const PROGRAM: &str = r#"STORE is a directory, or a file: URL of one, as file:///data.
+pub(crate) const PROGRAM: &str = r#"STORE is a directory, a file: URL of one, as file:///data, or an address of a bucket, as s3://bucket/prefix.
 
 Examples:
   sidx ingest ./store rows.ndjson --index events --format ndjson

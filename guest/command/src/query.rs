@@ -96,7 +96,7 @@ fn tell_missing(missing: &[String], console: &mut Console<'_>) -> Result<(), Fai
 }
 
 fn partial(message: impl Into<String>) -> Failure {
-    let next = "`sidx repair` saves what can be saved and accepts the loss of the rest";
+    let next = "`sidx repair` saves what can be saved; with `--accept-loss` queries go on without the rest";
     Failure::new(Code::Corrupt, message, next)
 }
 

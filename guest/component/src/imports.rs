@@ -115,6 +115,10 @@ impl Host for Imports {
         to_engine::form(files::part_form())
     }
 
+    fn moves_copy(&self) -> bool {
+        files::moves_copy()
+    }
+
     fn list_files(&self, path: &str, medium: Medium) -> Result<Vec<String>> {
         files::list(path, from_engine::medium(medium)).map_err(to_engine::error)
     }

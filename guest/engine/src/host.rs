@@ -134,8 +134,7 @@ pub struct Usage {
     pub disk_used_bytes: u64,
     /// Upper bound of the above; the greatest number without one.
     pub disk_allowed_bytes: u64,
-    /// Upper bound of the same, so that the medium keeps its minimum of free bytes; the greatest number
-    /// where the medium is not known.
+    /// The same, so that the medium keeps its minimum of free bytes; the greatest number if none is known.
     pub medium_allowed_bytes: u64,
     /// That minimum.
     pub medium_minimum_bytes: u64,
@@ -434,6 +433,8 @@ pub trait Host {
     fn load_page(&self, page: u32) -> Result<Vec<u8>>;
     /// `files.part-form`
     fn part_form(&self) -> Form;
+    /// `files.moves-copy`
+    fn moves_copy(&self) -> bool;
     /// `files.list`
     fn list_files(&self, path: &str, medium: Medium) -> Result<Vec<String>>;
     /// `files.remove`

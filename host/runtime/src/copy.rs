@@ -141,6 +141,14 @@ fn copy(
     limits: &CallLimits,
     task: &Task,
 ) -> Result<Report> {
+    if let Some(reason) = index
+        .shared()
+        .damages
+        .left_out()
+        .filter(|_| kind == Kind::Copy)
+    {
+        return Err(Error::new(ErrorKind::Corrupt, reason));
+    }
     let origin = (kind == Kind::Copy).then(|| Origin::of(index));
     // What an earlier copy left is given up at most once.
     for _ in 0..2 {

@@ -40,6 +40,8 @@ pub(crate) struct Damages {
     parts: Mutex<BTreeMap<u64, DamagedPart>>,
     /// Parts that were ever added.
     added: AtomicU64,
+    /// Why the first part was left out that the opening could not read at all.
+    left_out: Mutex<Option<String>>,
 }
 
 /// What of a part in one file is missing with the whole of it.
@@ -110,6 +112,11 @@ impl Damages {
         let Some(first) = files.first() else {
             return;
         };
+        if let Some(file) = files.iter().find(|file| file.left_out) {
+            self.left_out
+                .lock()
+                .get_or_insert_with(|| file.reason.clone());
+        }
         let parts: BTreeSet<_> = files
             .iter()
             .map(|file| part_of(&file.path).map(|(part, _)| part))
@@ -119,6 +126,11 @@ impl Damages {
             first = first.reason,
             "parts are damaged; `sidx repair` saves the rows that can be read"
         );
+    }
+
+    /// Why a part was left out that the opening could not read at all, if one was.
+    pub(crate) fn left_out(&self) -> Option<String> {
+        self.left_out.lock().clone()
     }
 
     fn add(&self, number: u64, part: DamagedPart) -> bool {

@@ -1,5 +1,6 @@
 //! How an index that is only read keeps up with whoever writes it, in this process or another.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -30,6 +31,7 @@ impl Default for Staleness {
 /// When a reader looked last.
 pub(crate) struct Looks {
     pub(crate) state: Mutex<State>,
+    is_under_way: AtomicBool,
 }
 
 pub(crate) struct State {
@@ -48,7 +50,18 @@ impl Looks {
         };
         Self {
             state: Mutex::new(state),
+            is_under_way: AtomicBool::new(false),
         }
+    }
+
+    /// Begins a look that others need not begin too, unless one is under way.
+    pub(crate) fn begin(&self) -> bool {
+        !self.is_under_way.swap(true, Ordering::AcqRel)
+    }
+
+    /// Ends it.
+    pub(crate) fn end(&self) {
+        self.is_under_way.store(false, Ordering::Release);
     }
 }
 

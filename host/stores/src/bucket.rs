@@ -24,6 +24,7 @@ use crate::{Storage, Store};
 mod advice;
 mod ahead;
 mod answer;
+mod clock;
 mod connection;
 mod counts;
 mod failure;

@@ -4,11 +4,13 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use sidx_host::{Engine, ErrorKind, Index, Store};
-use sidx_tests::service::{Gate, Kind};
+use sidx_tests::service::{Fault, Gate, Kind};
 
 use super::place::{LONG, Place, assert_sound, keys, options, wait_until, write, write_part};
 
 const LEASE: Duration = Duration::from_millis(300);
+/// Half as long again, and a second, and a little more.
+const PATIENCE: Duration = Duration::from_millis(1_500);
 
 #[test]
 fn a_second_writer_is_told_who_holds_the_lease() {
@@ -66,6 +68,27 @@ fn a_lease_that_is_renewed_is_not_free() {
         write(&index, round).unwrap();
     }
     assert_eq!(keys(&index), [0, 1, 2, 3]);
+}
+
+/// Nobody has looked on, as where one command dies and another begins: the clock of the service tells.
+#[test]
+fn a_lease_that_ran_out_while_nobody_looked_is_free_at_once() {
+    let place = Place::new();
+    let index = options(&place.store("one", LEASE), Engine::Native)
+        .create()
+        .unwrap();
+    write(&index, 1).unwrap();
+    place.fail("one", Fault::Denied);
+    let error = options(&place.store("two", LEASE), Engine::Native).open();
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Conflict);
+    sleep(PATIENCE);
+    let other = options(&place.store("three", LEASE), Engine::Native)
+        .open()
+        .unwrap();
+    assert_eq!(keys(&other), [1]);
+    drop(index);
+    other.close().unwrap();
+    assert_eq!(place.keys("probe-"), [""; 0]);
 }
 
 /// Takes over from a writer that hangs, and checks what `begin` promises of that.

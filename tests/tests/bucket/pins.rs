@@ -126,6 +126,21 @@ fn a_reader_that_is_not_heard_of_is_given_up_and_sees_no_wrong_row() {
     assert_eq!(report["ok"], true, "{report:#}");
 }
 
+/// Nobody has looked on, as where one command dies and another begins: the clock of the service tells.
+#[test]
+fn a_pin_that_ran_out_while_nobody_looked_keeps_nothing() {
+    let (place, writer, reader, _) = begin(Quirks::default());
+    place.fail("reader", Fault::Denied);
+    writer.close().unwrap();
+    sleep(LEASE * 3 / 2 + Duration::from_millis(1_050));
+    let other = options(&place.store("other", LONG), Engine::Native);
+    let other = other.open().unwrap();
+    other.merge_all().unwrap();
+    assert_eq!(place.keys("/readers/"), [""; 0]);
+    assert_eq!(place.keys("/parts/").len(), 1);
+    drop(reader);
+}
+
 /// What a reader has pinned is damaged, and a later epoch does not name it any more: it is there all the
 /// same.
 #[test]

@@ -81,3 +81,15 @@ fn a_part_that_was_salvaged_stays_where_it_lies() {
     place.options("two").repair(true).unwrap();
     assert!(!place.keys("/parts/").contains(&part));
 }
+
+/// A copy that lacks a part is none: whoever moves an index would drop the other half next.
+#[test]
+fn an_index_that_lost_a_part_is_not_copied() {
+    let (place, part) = damaged(0);
+    assert!(place.service.remove_raw(&part));
+    let index = place.options("two").read_only().unwrap();
+    let target = sidx_host::Store::memory();
+    let error = index.copy_to(&target, "copy").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(error.message().contains("/parts/"), "{error}");
+}

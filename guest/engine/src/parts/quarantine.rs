@@ -1,7 +1,7 @@
 //! `quarantine/`: damaged files, untouched, each with the reason beside it.
 
 use crate::error::{ErrorKind, Result};
-use crate::host::{Codec, Form, Host, Medium};
+use crate::host::{Codec, Host, Medium};
 use crate::part::layout::{PARTS, QUARANTINE};
 use crate::part::loss::Quarantined;
 use crate::part::name::StoredName;
@@ -10,7 +10,7 @@ use crate::part::name::StoredName;
 /// to those that were moved before, so it may be called on every opening. Where a move would be a copy, which
 /// nobody should have to wait for, they stay where they are: the snapshot that names them keeps them there.
 pub(crate) fn set_aside<H: Host>(host: &H, parts: &[Quarantined]) -> Result<()> {
-    aside(host, parts, host.part_form() == Form::Folder)
+    aside(host, parts, !host.moves_copy())
 }
 
 /// The same of what no snapshot will name any more, which is moved everywhere.

@@ -163,6 +163,9 @@ fn link_names(files: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     files.func_wrap("part-form", |store: Store<'_>, ()| {
         Ok((convert::form(store.data().session.part_form()),))
     })?;
+    files.func_wrap("moves-copy", |store: Store<'_>, ()| {
+        Ok((store.data().session.moves_copy(),))
+    })?;
     files.func_wrap(
         "list",
         |store: Store<'_>, (path, medium): (String, files::Medium)| {

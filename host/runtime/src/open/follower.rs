@@ -16,6 +16,15 @@ const PIN_MOVES: Duration = Duration::from_secs(10);
 /// Who waits for a look and may give up asks this often whether to.
 const WAIT_SLICE: Duration = Duration::from_millis(5);
 
+/// A look on a thread of its own, until that ends.
+struct UnderWay<'a>(&'a Open);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.looks().end();
+    }
+}
+
 impl Open {
     /// Whether it is only read, and keeps up.
     pub(crate) fn follows(&self) -> bool {
@@ -43,20 +52,37 @@ impl Open {
         if !limits.is_limited() {
             return self.look(asked);
         }
-        let looked = limits.wait_for(&self.looks().state)?.looked;
-        if self.settings().staleness.bears(looked, asked) {
-            return Ok(());
+        loop {
+            let looked = limits.wait_for(&self.looks().state)?.looked;
+            if self.settings().staleness.bears(looked, asked) {
+                return Ok(());
+            }
+            if self.looks().begin() {
+                return self.look_aside(asked, limits);
+            }
+            // Somebody's look was about to begin, or to end.
+            limits.check()?;
+            thread::sleep(WAIT_SLICE);
         }
+    }
+
+    /// Looks on a thread of its own, of which there is one at a time.
+    fn look_aside(&self, asked: Instant, limits: &CallLimits) -> Result<()> {
         let Some(open) = self.me.upgrade() else {
+            self.looks().end();
             return self.look(asked);
         };
         let (sender, receiver) = sync_channel(1);
         let look = move || {
+            let under_way = UnderWay(&open);
+            let looked = open.look(asked);
+            drop(under_way);
             // Whoever waited may be gone.
-            let _ = sender.send(open.look(asked));
+            let _ = sender.send(looked);
         };
         let thread = thread::Builder::new().name("sidx-follow".to_owned());
         if thread.spawn(look).is_err() {
+            self.looks().end();
             return self.look(asked);
         }
         loop {

@@ -184,6 +184,12 @@ impl Host for Session {
         self.shared.form
     }
 
+    fn moves_copy(&self) -> bool {
+        let _crossing = self.activity.crossing();
+        // Where there are no folders there are no names beside the objects either.
+        !self.shared.storage.takes_folders()
+    }
+
     fn list_files(&self, path: &str, medium: Medium) -> Result<Vec<String>> {
         let _crossing = self.activity.crossing();
         self.check_call()?;

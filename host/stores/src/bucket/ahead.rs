@@ -70,7 +70,7 @@ enum Tenure {
     /// It has put a snapshot.
     Claimed(Path),
     /// The log was listed with the place.
-    Looked(Vec<Listed>),
+    Looked(Path, Vec<Listed>),
 }
 
 impl Ahead {
@@ -102,18 +102,23 @@ impl Ahead {
         }
         self.state.lock().listed = Some(listed);
         let is_to_write = lease.is_some();
-        let leased = async {
-            let lease = lease?;
-            let (lease, found) = match place == *root {
-                true => (lease, found?),
-                false => {
+        // The objects are read after the look at the lease: who gave it back has changed them before.
+        let begun = async {
+            let taken = match (lease, found) {
+                (Some(lease), _) if place != *root => {
                     let lease = lease.below(&place);
                     let found = lease.look().await;
-                    (lease, found)
+                    Some((lease, found))
                 }
+                (Some(lease), Some(found)) => Some((lease, found)),
+                _ => None,
             };
-            // Who asks for it is told why it is not there.
-            lease.take_found(found.ok()?).await.ok()
+            let leased = async {
+                let (lease, found) = taken?;
+                // Who asks for it is told why it is not there.
+                lease.take_found(found.ok()?).await.ok()
+            };
+            tokio::join!(read_all(requests, wanted), leased)
         };
         let files = async {
             if is_to_write {
@@ -121,7 +126,7 @@ impl Ahead {
                 self.read_files(requests, &place, name).await;
             }
         };
-        let (objects, (), leased) = tokio::join!(read_all(requests, wanted), files, leased);
+        let ((objects, leased), ()) = tokio::join!(begun, files);
         let mut state = self.state.lock();
         state.lease = leased.map(|lease| (place.clone(), lease));
         match objects {
@@ -236,7 +241,7 @@ impl Ahead {
         let mut state = self.state.lock();
         state.listed = None;
         state.objects.clear();
-        if let Tenure::Looked(_) = state.tenure {
+        if let Tenure::Looked(..) = state.tenure {
             state.tenure = Tenure::None;
         }
     }
@@ -277,15 +282,15 @@ impl Ahead {
     }
 
     /// The log was listed with the place after a claim.
-    pub(super) fn looked(&self, log: Vec<Listed>) {
-        self.state.lock().tenure = Tenure::Looked(log);
+    pub(super) fn looked(&self, log: Path, listed: Vec<Listed>) {
+        self.state.lock().tenure = Tenure::Looked(log, listed);
     }
 
     /// What was listed of the log then; once.
-    pub(super) fn log(&self) -> Option<Vec<Listed>> {
+    pub(super) fn log(&self, key: &Path) -> Option<Vec<Listed>> {
         let mut state = self.state.lock();
         match std::mem::take(&mut state.tenure) {
-            Tenure::Looked(log) => Some(log),
+            Tenure::Looked(log, listed) if log == *key => Some(listed),
             other => {
                 state.tenure = other;
                 None
@@ -348,9 +353,13 @@ fn begin_with(root: &Path, listed: &[Listed]) -> (Path, Vec<Path>) {
         let is_it = is_incarnation(place) && Some(place.get(..8)?) == number;
         is_it.then(|| place.to_owned())
     };
-    let place = match listed.iter().find_map(place_of) {
-        Some(place) => root.clone().join(place.as_str()),
-        None => root.clone(),
+    let mut places: Vec<String> = listed.iter().filter_map(place_of).collect();
+    places.dedup();
+    let place = match places.as_slice() {
+        [] => root.clone(),
+        [place] => root.clone().join(place.as_str()),
+        // One of them is of a copy that did not come to its end.
+        _ => return (root.clone(), Vec::new()),
     };
     let settings = last(&place, "/index.json");
     let snapshot = last(&place, SNAPSHOT);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use object_store::path::Path;
 use tokio::time::Instant;
 
+use super::clock;
 use super::renewal::{BYTES_MAX, End, Mark, Renewed};
 use super::requests::{Answer, Requests, Version};
 use super::watch::Watch;
@@ -99,16 +100,39 @@ impl Lease {
             None => ("somebody".to_owned(), self.time),
         };
         match stated.checked_sub(unchanged) {
-            Some(left) if !left.is_zero() => Ok(Found::Held(holder, left)),
+            Some(left) if !left.is_zero() => {
+                // Somebody else may have looked on before, or nobody.
+                if unchanged.is_zero() && self.is_over(&version, stated).await {
+                    return Ok(Found::Free(version));
+                }
+                Ok(Found::Held(holder, left))
+            }
             _ => Ok(Found::Free(version)),
         }
+    }
+
+    /// Whether that version was put so long ago that nobody renews it any more.
+    async fn is_over(&self, version: &Version, time: Duration) -> bool {
+        let Ok(Some(found)) = self.requests.listed(&self.key).await else {
+            return false;
+        };
+        if found.version != *version || !clock::may_be_over(found.changed_unix_ms, time) {
+            return false;
+        }
+        let place = Path::from_iter(
+            self.key
+                .parts()
+                .take(self.key.parts_count().saturating_sub(1)),
+        );
+        let now = clock::now_unix_ms(&self.requests, &place).await;
+        now.is_some_and(|now| clock::is_over(found.changed_unix_ms, now, time))
     }
 }
 
 fn held(place: &str, holder: &str, left: Duration) -> Error {
-    let seconds = left.as_secs_f64();
+    let seconds = clock::patience(left).as_secs_f64();
     Error::conflict(format!(
-        "{holder} holds the lease of {place}, or held it within the last {seconds:.0} s; close it, wait until \
-         the lease has run out, or open read-only"
+        "{holder} holds the lease of {place}; close it, or, if it has died, try again in {seconds:.0} s, or open \
+         read-only"
     ))
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use object_store::path::Path;
 use tokio::time::Instant;
 
+use super::clock;
 use super::renewal::{End, Mark, Renewed};
 use super::requests::Requests;
 use super::watch::Watch;
@@ -47,12 +48,20 @@ pub(super) async fn held(
     let asked = Instant::now();
     let listing = requests.list(folder).await?;
     let mut epochs = BTreeSet::new();
+    let mut now = None;
     for object in &listing.objects {
         let Some((epoch, lease)) = object.key.filename().and_then(parse) else {
             continue;
         };
         let version = object.version.clone().into_text();
-        if watch.see(object.key.as_ref(), &version, asked) < lease {
+        let unchanged = watch.see(object.key.as_ref(), &version, asked);
+        let changed = object.changed_unix_ms;
+        // Seen for the first time, it may be that of a reader that died long ago.
+        if now.is_none() && unchanged < lease && clock::may_be_over(changed, lease) {
+            now = clock::now_unix_ms(requests, folder).await;
+        }
+        let is_over = now.is_some_and(|now| clock::is_over(changed, now, lease));
+        if unchanged < lease && !is_over {
             epochs.insert(epoch);
         } else {
             requests.delete(&object.key).await?;

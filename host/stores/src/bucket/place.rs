@@ -70,13 +70,14 @@ impl BucketStorage {
     /// The objects of a place that was claimed, and at the same time its log, for who goes on to that.
     fn list_claimed(&self) -> Result<Vec<Listed>> {
         let (requests, place) = (Arc::clone(&self.requests), self.prefix.clone());
-        let log = self.key(LOG_NAME)?;
+        let key = self.key(LOG_NAME)?;
+        let log = key.clone();
         let listed = wait(async move {
             let (place, log) = tokio::join!(requests.list(&place), requests.list(&log));
             Answer::Ok((place?, log?))
         });
         let (place, log) = self.at(listed.map_err(Error::from))?;
-        self.ahead.looked(log.objects);
+        self.ahead.looked(key, log.objects);
         Ok(place.objects)
     }
 
@@ -177,7 +178,7 @@ impl Storage for BucketStorage {
         // Only of the log is foreseen what is in a directory.
         let key = self.key(path)?;
         if path == LOG_NAME
-            && let Some(listed) = { self.ahead.log() }.or_else(|| self.ahead.list(&key, OF_LOG))
+            && let Some(listed) = { self.ahead.log(&key) }.or_else(|| self.ahead.list(&key, OF_LOG))
         {
             let names = listed.iter().filter_map(|it| it.key.filename());
             return Ok(names.map(str::to_owned).collect());
@@ -320,12 +321,10 @@ impl Storage for BucketStorage {
                     place: self.location(),
                     time: self.lease,
                 };
-                let (ahead, prefix) = (Arc::clone(&self.ahead), self.prefix.clone());
-                wait(async move {
-                    let (requests, place) = (&lease.requests, &lease.place);
-                    let files = ahead.read_files(requests, &prefix, place);
-                    tokio::join!(lease.take(), files).0
-                })?
+                let taken = wait(async move { lease.take().await })?;
+                // Who held it before may have changed everything.
+                self.ahead.end();
+                taken
             }
         };
         self.ahead.leased(&self.prefix);

@@ -2,10 +2,12 @@
 //! lets two writers take one name: nothing may be written there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 use super::failure::Failure;
 use super::requests::{Requests, Version};
@@ -15,6 +17,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// No object has it.
 const WRONG_TAG: &str = "00000000000000000000000000000000";
 
+/// How long the removal of a probe is waited for at the end.
+const REMOVAL_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What came of trying a service out, which is done once.
 pub(super) struct Probe {
     requests: Arc<Requests>,
@@ -22,6 +27,20 @@ pub(super) struct Probe {
     /// For messages.
     location: String,
     found: Mutex<Option<Result<()>>>,
+    /// The removal of what was put to find out.
+    removal: parking_lot::Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Nobody waited for the removal so far, and the process may be about to end.
+impl Drop for Probe {
+    fn drop(&mut self) {
+        if let Some(removal) = self.removal.lock().take().filter(|it| !it.is_finished()) {
+            let removed = async move {
+                let _ = removal.await;
+            };
+            threads::wait_at_most(removed, REMOVAL_PATIENCE);
+        }
+    }
 }
 
 impl Probe {
@@ -31,6 +50,7 @@ impl Probe {
             prefix,
             location,
             found: Mutex::new(None),
+            removal: parking_lot::Mutex::default(),
         }
     }
 
@@ -41,7 +61,7 @@ impl Probe {
         if let Some(found) = known.as_ref() {
             return found.clone();
         }
-        let found = check(&self.requests, &self.prefix, &self.location).await;
+        let found = self.find_out().await;
         let is_answer = match &found {
             Ok(()) => true,
             Err(error) => error.kind() == ErrorKind::InvalidArgument,
@@ -51,38 +71,48 @@ impl Probe {
         }
         found
     }
+
+    /// Tries conditions out on an object of its own below the prefix, and notes how the service wants them.
+    /// Three rounds of requests, of which the last, that removes the object, nobody waits for.
+    async fn find_out(&self) -> Result<()> {
+        let Self {
+            requests,
+            prefix,
+            location,
+            ..
+        } = self;
+        let key = prefix.clone().join(name()?.as_str());
+        // That an object may be removed shows with one that is not there.
+        let other = prefix.clone().join(name()?.as_str());
+        let [one, ..] = contents(&key);
+        let (created, removed) = tokio::join!(requests.create(&key, &one), requests.delete(&other));
+        let checked = match created {
+            Ok(version) => try_out(requests, &key, &version, location).await,
+            Err(failure) => {
+                // Maybe it was put all the same.
+                let _ = requests.delete(&key).await;
+                return Err(failure.of_store().at(location));
+            }
+        };
+        // It is nobody's business but this one's, and empties itself of meaning.
+        let requests = Arc::clone(requests);
+        let removal = async move {
+            if let Err(failure) = requests.delete(&key).await {
+                let error = Error::from(failure);
+                tracing::warn!(key = key.as_ref(), %error, "a probe was left behind");
+            }
+        };
+        match checked.is_ok() {
+            true => *self.removal.lock() = Some(threads::handle()?.spawn(removal)),
+            false => removal.await,
+        }
+        checked?;
+        removed.map_err(|failure| failure.of_store().at(location))
+    }
 }
 
 /// More than what a probe holds.
 const CONTENT_BYTES: usize = 4096;
-
-/// Tries conditions out on an object of its own below a prefix, and notes how the service wants them. Three
-/// rounds of requests, of which the last, that removes the object, nobody waits for.
-async fn check(requests: &Arc<Requests>, prefix: &Path, location: &str) -> Result<()> {
-    let key = prefix.clone().join(name()?.as_str());
-    // That an object may be removed shows with one that is not there.
-    let other = prefix.clone().join(name()?.as_str());
-    let [one, ..] = contents(&key);
-    let (created, removed) = tokio::join!(requests.create(&key, &one), requests.delete(&other));
-    let checked = match created {
-        Ok(version) => try_out(requests, &key, &version, location).await,
-        Err(failure) => Err(failure.of_store().at(location)),
-    };
-    // It is nobody's business but this one's, and empties itself of meaning.
-    let requests = Arc::clone(requests);
-    let removal = async move {
-        if let Err(failure) = requests.delete(&key).await {
-            let error = Error::from(failure);
-            tracing::warn!(key = key.as_ref(), %error, "a probe was left behind");
-        }
-    };
-    match checked.is_ok() {
-        true => drop(threads::handle()?.spawn(removal)),
-        false => removal.await,
-    }
-    checked?;
-    removed.map_err(|failure| failure.of_store().at(location))
-}
 
 fn name() -> Result<String> {
     Ok(format!("probe-{:032x}", crate::random()?))

@@ -75,6 +75,8 @@ pub(super) struct Listed {
     pub(super) key: Path,
     pub(super) size_bytes: u64,
     pub(super) version: Version,
+    /// When it was put, by the clock of the service, to the second in most.
+    pub(super) changed_unix_ms: i64,
 }
 
 /// What lies directly below a prefix.
@@ -386,6 +388,7 @@ impl Requests {
 fn listed(meta: ObjectMeta) -> Listed {
     Listed {
         version: Version::of(&meta),
+        changed_unix_ms: meta.last_modified.timestamp_millis(),
         key: meta.location,
         size_bytes: meta.size,
     }

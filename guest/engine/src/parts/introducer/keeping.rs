@@ -24,8 +24,9 @@ impl<H: Host> Introducer<H> {
         if self.poisoned.is_some() || self.is_pending {
             return;
         }
-        // What cannot be removed now is tried again the next time.
-        let _ = self.tidy_up(host, live);
+        if !self.tidy_up(host, live) {
+            return;
+        }
         let found = self.garbage.remove(host, &self.fences, &mut self.borrowed);
         self.borrowed.let_go(host);
         if self.given_up < self.log_position && self.asks_by_request() {

@@ -20,16 +20,21 @@ impl<H: Host> Introducer<H> {
         self.remove_unnamed(host, live)
     }
 
-    /// What an opening has put off, later. Who was overtaken meanwhile removes nothing.
-    pub(super) fn tidy_up(&mut self, host: &H, live: &PartList<H>) -> Result<()> {
-        if self.is_untidy && is_newest(host, live.epoch)? {
-            self.is_untidy = false;
-            self.clean_parts(host, live);
-            let removed = self.remove_unnamed(host, live);
-            self.is_untidy = removed.is_err();
-            return removed;
+    /// What an opening has put off, later; whether it may remove anything: who was overtaken meanwhile may
+    /// not. What cannot be removed now is tried again the next time.
+    pub(super) fn tidy_up(&mut self, host: &H, live: &PartList<H>) -> bool {
+        if !self.is_untidy {
+            return true;
         }
-        Ok(())
+        match is_newest(host, live.epoch) {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(_) => return true,
+        }
+        self.is_untidy = false;
+        self.clean_parts(host, live);
+        self.is_untidy = self.remove_unnamed(host, live).is_err();
+        true
     }
 
     /// Removes folders and files of parts that the snapshot does not name: what a crash left of flushes and
