@@ -128,7 +128,16 @@ fn remove_rest(
         bytes += looked.remove_unnamed(&unnamed)?;
         is_nothing = false;
     }
+    let dropped = looked.dropped_places()?;
+    for place in &dropped {
+        bytes += place.size_bytes()?;
+    }
     clear_earlier(looked, name, settings)?;
+    for place in &dropped {
+        bytes = bytes.saturating_sub(place.size_bytes()?);
+    }
+    // The others somebody reads still.
+    is_nothing &= looked.dropped_places()?.len() == dropped.len();
     match (is_nothing, looked.is_unused()) {
         (false, _) => Ok(bytes),
         (true, false) => Err(absent(store, name)),

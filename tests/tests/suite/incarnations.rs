@@ -81,6 +81,24 @@ fn a_name_is_free_after_a_drop_and_what_is_made_then_is_another_index() {
     });
 }
 
+/// As the warning of the first one advises.
+#[test]
+fn a_drop_is_repeated_when_readers_have_ended() {
+    on_both_engines(|mut index| {
+        left(0..6)(&mut index);
+        let absent = |index: &Subject| {
+            let error = index.options().remove().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        };
+        let reader = index.options().read_only().unwrap();
+        index.options().remove().unwrap();
+        absent(&index);
+        drop(reader);
+        assert!(index.options().remove().unwrap() > 0);
+        absent(&index);
+    });
+}
+
 /// Six rows in an index: a store with a copy of it, and a reader of it.
 fn copied(index: &mut Subject) -> (Store, Index) {
     left(0..6)(index);
