@@ -12,13 +12,12 @@ use object_store::path::Path;
 
 use self::ahead::Ahead;
 use self::connection::address::check_prefix;
-use self::lease::Lease;
 use self::probe::Probe;
 use self::requests::{Answer, Requests};
 use self::threads::wait;
 use self::watch::Watch;
 use crate::error::{Error, Result};
-use crate::paths::{LOCK_NAME, check_index_name, check_place, is_incarnation};
+use crate::paths::{check_index_name, check_place, is_incarnation};
 use crate::{Storage, Store};
 
 mod advice;
@@ -141,16 +140,6 @@ impl BucketStore {
         answer.map_err(|failure| failure.of_store().at(&self.location))
     }
 
-    fn lease(&self, name: &str) -> Lease {
-        Lease {
-            requests: Arc::clone(&self.requests),
-            watch: Arc::clone(&self.watch),
-            key: self.key(name).join(LOCK_NAME),
-            place: format!("{}/{name}", self.location),
-            time: self.lease,
-        }
-    }
-
     /// The place of a name. Who is about to write there has the service tried out at the same time, as
     /// `create` has, and needs the answer to that here.
     fn place(&self, name: &str, to_write: bool, create: bool) -> Result<Arc<dyn Storage>> {
@@ -164,9 +153,9 @@ impl BucketStore {
             return Ok(Arc::new(self.storage(name, Arc::default())));
         }
         let ahead = Arc::new(Ahead::default());
-        let looks = Arc::clone(&ahead);
-        let (requests, key) = (Arc::clone(&self.requests), self.key(name));
-        let lease = to_write.then(|| self.lease(name));
+        let place = self.storage(name, Arc::clone(&ahead));
+        let (requests, key) = (Arc::clone(&self.requests), place.prefix.clone());
+        let lease = to_write.then(|| place.lease());
         let (looked, probed) = wait(async move {
             let probed = async {
                 match to_write || create {
@@ -174,14 +163,14 @@ impl BucketStore {
                     false => Ok(()),
                 }
             };
-            let answers = tokio::join!(looks.look(&requests, &key, lease), probed);
+            let answers = tokio::join!(ahead.look(&requests, &key, lease), probed);
             Ok::<_, Error>(answers)
         })?;
         if create {
             probed?;
         }
         match self.told(looked)? || create {
-            true => Ok(Arc::new(self.storage(name, ahead))),
+            true => Ok(Arc::new(place)),
             false => Err(self.absent(name)),
         }
     }
@@ -240,7 +229,7 @@ impl Store for BucketStore {
             return Err(self.absent(name));
         }
         let (requests, key) = (Arc::clone(&self.requests), self.key(name));
-        let lease = self.lease(name);
+        let lease = self.storage(name, Arc::default()).lease();
         wait(async move {
             lease.check_free().await?;
             let all = requests.list_all(&key).await?;

@@ -132,7 +132,8 @@ fn a_pin_that_ran_out_while_nobody_looked_keeps_nothing() {
     let (place, writer, reader, _) = begin(Quirks::default());
     place.fail("reader", Fault::Denied);
     writer.close().unwrap();
-    sleep(LEASE * 3 / 2 + Duration::from_millis(1_050));
+    // Times are told to the second.
+    sleep(LEASE * 3 / 2 + Duration::from_millis(2_050));
     let other = options(&place.store("other", LONG), Engine::Native);
     let other = other.open().unwrap();
     other.merge_all().unwrap();

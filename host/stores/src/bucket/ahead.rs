@@ -101,29 +101,26 @@ impl Ahead {
             return Ok(is_there);
         }
         self.state.lock().listed = Some(listed);
-        let is_to_write = lease.is_some();
+        let lease = lease.map(|lease| match place == *root {
+            true => lease,
+            false => lease.below(&place),
+        });
         // The objects are read after the look at the lease: who gave it back has changed them before.
         let begun = async {
-            let taken = match (lease, found) {
-                (Some(lease), _) if place != *root => {
-                    let lease = lease.below(&place);
-                    let found = lease.look().await;
-                    Some((lease, found))
-                }
-                (Some(lease), Some(found)) => Some((lease, found)),
-                _ => None,
+            let found = match (&lease, found) {
+                (Some(lease), _) if place != *root => Some(lease.look().await),
+                (_, found) => found,
             };
             let leased = async {
-                let (lease, found) = taken?;
                 // Who asks for it is told why it is not there.
-                lease.take_found(found.ok()?).await.ok()
+                let (lease, found) = (lease.as_ref()?, found?.ok()?);
+                lease.take_found(found).await.ok()
             };
             tokio::join!(read_all(requests, wanted), leased)
         };
         let files = async {
-            if is_to_write {
-                let name = place.as_ref();
-                self.read_files(requests, &place, name).await;
+            if let Some(lease) = &lease {
+                self.read_files(requests, &place, &lease.place).await;
             }
         };
         let ((objects, leased), ()) = tokio::join!(begun, files);

@@ -7,21 +7,24 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use object_store::path::Path;
 
+use super::probe;
 use super::requests::Requests;
 
 /// Times are told to the second by most services.
 const RESOLUTION: Duration = Duration::from_secs(1);
 
-/// Whether something that is renewed within its time was last so long ago that nobody does any more. Half
-/// as much as that time is for clocks of a service that are not quite one.
+/// Whether something that is renewed within its time was last so long ago that nobody does any more. Half as
+/// much as that time is for clocks of a service that are not quite one.
 pub(super) fn is_over(changed_unix_ms: i64, now_unix_ms: i64, time: Duration) -> bool {
     let passed_ms = now_unix_ms.saturating_sub(changed_unix_ms);
-    u64::try_from(passed_ms).is_ok_and(|passed| Duration::from_millis(passed) >= patience(time))
+    let enough = time.saturating_add(time / 2).saturating_add(RESOLUTION);
+    u64::try_from(passed_ms).is_ok_and(|passed| Duration::from_millis(passed) >= enough)
 }
 
-/// How long that takes.
+/// After how long that shows at the latest, as both times may lack most of a second.
 pub(super) fn patience(time: Duration) -> Duration {
-    time.saturating_add(time / 2).saturating_add(RESOLUTION)
+    let enough = time.saturating_add(time / 2);
+    enough.saturating_add(RESOLUTION * 2)
 }
 
 /// Whether that may be so, by the clock of this machine.
@@ -37,7 +40,7 @@ pub(super) fn may_be_over(changed_unix_ms: i64, time: Duration) -> bool {
 /// The time of the service, told by an object that is put into a folder for that and removed again. None
 /// where that can't be done.
 pub(super) async fn now_unix_ms(requests: &Requests, folder: &Path) -> Option<i64> {
-    let name = format!("probe-{:032x}", crate::random().ok()?);
+    let name = probe::name().ok()?;
     let key = folder.clone().join(name.as_str());
     requests.create(&key, &Bytes::from(name)).await.ok()?;
     let found = requests.listed(&key).await;

@@ -27,8 +27,8 @@ pub(super) enum Found {
 pub(super) struct Lease {
     pub(super) requests: Arc<Requests>,
     pub(super) watch: Arc<Watch>,
-    /// Of the object.
-    pub(super) key: Path,
+    /// Of the place that it is of.
+    pub(super) folder: Path,
     /// For messages.
     pub(super) place: String,
     /// Without a renewal for so long it counts no more.
@@ -36,13 +36,18 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// That of another place.
-    pub(super) fn below(self, place: &Path) -> Self {
+    /// That of a place below.
+    pub(super) fn below(self, folder: &Path) -> Self {
         Self {
-            key: place.clone().join(LOCK_NAME),
-            place: format!("{}/{}", self.place, place.filename().unwrap_or_default()),
+            place: format!("{}/{}", self.place, folder.filename().unwrap_or_default()),
+            folder: folder.clone(),
             ..self
         }
+    }
+
+    /// Of the object.
+    fn key(&self) -> Path {
+        self.folder.clone().join(LOCK_NAME)
     }
 
     /// Takes it unless somebody holds it.
@@ -53,18 +58,16 @@ impl Lease {
 
     /// The same where it was looked for before. `conflict` too when somebody has changed it since.
     pub(super) async fn take_found(&self, found: Found) -> Result<Renewed> {
-        let (requests, key, place) = (&self.requests, &self.key, &self.place);
+        let (requests, key, place) = (&self.requests, self.key(), &self.place);
         let mark = Mark::new(self.time)?;
         let begun = Instant::now();
         let put = match found {
-            Found::None => requests.create(key, &mark.bytes()).await,
-            Found::Free(version) => requests.swap(key, &version, &mark.bytes()).await,
+            Found::None => requests.create(&key, &mark.bytes()).await,
+            Found::Free(version) => requests.swap(&key, &version, &mark.bytes()).await,
             Found::Held(holder, left) => return Err(held(place, &holder, left)),
         };
         match put {
-            Ok(version) => {
-                Renewed::begin(requests, key.clone(), (mark, begun), version, End::Release)
-            }
+            Ok(version) => Renewed::begin(requests, key, (mark, begun), version, End::Release),
             Err(failure) if failure.is_conflict() => {
                 let text = format!(
                     "another writer has just taken the lease of {place}; try again, or open read-only"
@@ -85,7 +88,8 @@ impl Lease {
 
     pub(super) async fn look(&self) -> Answer<Found> {
         let asked = Instant::now();
-        let Some((bytes, version)) = self.requests.get(&self.key, BYTES_MAX).await? else {
+        let key = self.key();
+        let Some((bytes, version)) = self.requests.get(&key, BYTES_MAX).await? else {
             return Ok(Found::None);
         };
         let mark = Mark::read(&bytes);
@@ -93,7 +97,7 @@ impl Lease {
             return Ok(Found::Free(version));
         }
         let text = version.clone().into_text();
-        let unchanged = self.watch.see(self.key.as_ref(), &text, asked);
+        let unchanged = self.watch.see(key.as_ref(), &text, asked);
         // What cannot be read is nobody's who keeps to this, and gets the usual time.
         let (holder, stated) = match mark {
             Some(mark) => (mark.holder, Duration::from_millis(mark.lease_ms)),
@@ -113,18 +117,13 @@ impl Lease {
 
     /// Whether that version was put so long ago that nobody renews it any more.
     async fn is_over(&self, version: &Version, time: Duration) -> bool {
-        let Ok(Some(found)) = self.requests.listed(&self.key).await else {
+        let Ok(Some(found)) = self.requests.listed(&self.key()).await else {
             return false;
         };
         if found.version != *version || !clock::may_be_over(found.changed_unix_ms, time) {
             return false;
         }
-        let place = Path::from_iter(
-            self.key
-                .parts()
-                .take(self.key.parts_count().saturating_sub(1)),
-        );
-        let now = clock::now_unix_ms(&self.requests, &place).await;
+        let now = clock::now_unix_ms(&self.requests, &self.folder).await;
         now.is_some_and(|now| clock::is_over(found.changed_unix_ms, now, time))
     }
 }

@@ -67,6 +67,17 @@ impl BucketStorage {
         answer.map_err(|failure| Error::from(failure).at(self.name(path)))
     }
 
+    /// That of its writer.
+    pub(super) fn lease(&self) -> Lease {
+        Lease {
+            requests: Arc::clone(&self.requests),
+            watch: Arc::clone(&self.watch),
+            folder: self.prefix.clone(),
+            place: self.location.clone(),
+            time: self.lease,
+        }
+    }
+
     /// The objects of a place that was claimed, and at the same time its log, for who goes on to that.
     fn list_claimed(&self) -> Result<Vec<Listed>> {
         let (requests, place) = (Arc::clone(&self.requests), self.prefix.clone());
@@ -314,13 +325,7 @@ impl Storage for BucketStorage {
         let taken = match self.ahead.lease(&self.prefix) {
             Some(taken) => taken,
             None => {
-                let lease = Lease {
-                    requests: Arc::clone(&self.requests),
-                    watch: Arc::clone(&self.watch),
-                    key: self.key(LOCK_NAME)?,
-                    place: self.location(),
-                    time: self.lease,
-                };
+                let lease = self.lease();
                 let taken = wait(async move { lease.take().await })?;
                 // Who held it before may have changed everything.
                 self.ahead.end();

@@ -114,7 +114,8 @@ impl Probe {
 /// More than what a probe holds.
 const CONTENT_BYTES: usize = 4096;
 
-fn name() -> Result<String> {
+/// The name of an object that somebody puts to learn something, and removes again.
+pub(super) fn name() -> Result<String> {
     Ok(format!("probe-{:032x}", crate::random()?))
 }
 
@@ -151,19 +152,15 @@ async fn try_out(requests: &Requests, key: &Path, version: &Version, location: &
         mistaken => mistaken,
     };
     match mistaken {
-        Ok(_) => {
-            let text = "replaced an object that had another version";
-            return Err(refused(location, text));
-        }
         Err(failure) if failure.is_conflict() => {}
         // Whether it was carried out the content tells.
-        Err(failure) => match is_there(&strange).await {
-            Some(true) => {
+        mistaken => match (mistaken, is_there(&strange).await) {
+            (Ok(_), _) | (Err(_), Some(true)) => {
                 let text = "replaced an object that had another version";
                 return Err(refused(location, text));
             }
-            Some(false) => {}
-            None => return Err(told(failure)),
+            (Err(_), Some(false)) => {}
+            (Err(failure), None) => return Err(told(failure)),
         },
     }
     match replaced {
