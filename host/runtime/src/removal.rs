@@ -111,7 +111,7 @@ fn remove_dropped(
         buried => buried?,
     }
     clear(place, name, settings)?;
-    clear_earlier(&Name::look(store, name, false)?, name, settings)
+    clear_earlier(&Name::look(store, name, false)?, name, settings).map(drop)
 }
 
 /// Where no index is: removes what is left of one that was dropped while somebody read it, and of copies that
@@ -128,16 +128,10 @@ fn remove_rest(
         bytes += looked.remove_unnamed(&unnamed)?;
         is_nothing = false;
     }
-    let dropped = looked.dropped_places()?;
-    for place in &dropped {
-        bytes += place.size_bytes()?;
+    if let Some(cleared) = clear_earlier(looked, name, settings)? {
+        bytes += cleared;
+        is_nothing = false;
     }
-    clear_earlier(looked, name, settings)?;
-    for place in &dropped {
-        bytes = bytes.saturating_sub(place.size_bytes()?);
-    }
-    // The others somebody reads still.
-    is_nothing &= looked.dropped_places()?.len() == dropped.len();
     match (is_nothing, looked.is_unused()) {
         (false, _) => Ok(bytes),
         (true, false) => Err(absent(store, name)),
@@ -152,16 +146,16 @@ fn remove_rest(
     }
 }
 
-/// Removes what is left of an index that was dropped, unless somebody reads it. `invalid-argument` for one
-/// that was not; nothing has changed then.
-pub(crate) fn clear(place: &Arc<dyn Storage>, name: &str, settings: &Settings) -> Result<()> {
+/// Removes what is left of an index that was dropped, unless somebody reads it; whether it did.
+/// `invalid-argument` for one that was not; nothing has changed then.
+pub(crate) fn clear(place: &Arc<dyn Storage>, name: &str, settings: &Settings) -> Result<bool> {
     let is_clear = clear_files(place, settings)?;
     if !is_clear {
         tracing::warn!(
             index = name,
             "readers have the dropped index open, so its files stay; drop it again when they have ended"
         );
-        return Ok(());
+        return Ok(false);
     }
     // What it shared of others may go there.
     let lenders = Lenders::new(Arc::clone(place), Some(Arc::clone(&settings.beside.0)));
@@ -178,7 +172,7 @@ pub(crate) fn clear(place: &Arc<dyn Storage>, name: &str, settings: &Settings) -
     }
     place.clear_unfinished(&place.unfinished()?)?;
     // Last: it shows that something is left.
-    place.remove_object(INDEX_OBJECT)
+    place.remove_object(INDEX_OBJECT).map(|()| true)
 }
 
 /// Whether an index was dropped for certain. If so, what the engine knows of it is cleared away.
@@ -187,8 +181,15 @@ pub(crate) fn is_dropped(place: &Arc<dyn Storage>, settings: &Settings) -> bool 
 }
 
 /// The same for all that were dropped under a name. One whose last snapshot is damaged keeps its files.
-pub(crate) fn clear_earlier(looked: &Name<'_>, name: &str, settings: &Settings) -> Result<()> {
+/// Returns the bytes of those that went, none where none did.
+pub(crate) fn clear_earlier(
+    looked: &Name<'_>,
+    name: &str,
+    settings: &Settings,
+) -> Result<Option<u64>> {
+    let mut cleared = None;
     for place in looked.dropped_places()? {
+        let before = place.size_bytes()?;
         match clear(&place, name, settings) {
             Err(error)
                 if matches!(
@@ -198,10 +199,15 @@ pub(crate) fn clear_earlier(looked: &Name<'_>, name: &str, settings: &Settings) 
             {
                 tracing::warn!(index = name, %error, "files of an index that was dropped stay");
             }
-            cleared => cleared?,
+            is_clear => {
+                if is_clear? {
+                    let bytes = before.saturating_sub(place.size_bytes()?);
+                    cleared = Some(cleared.unwrap_or(0) + bytes);
+                }
+            }
         }
     }
-    Ok(())
+    Ok(cleared)
 }
 
 fn absent(store: &dyn Store, name: &str) -> Error {

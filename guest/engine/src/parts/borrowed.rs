@@ -21,7 +21,12 @@ impl Borrowed {
         if snapshot.borrows.is_empty() {
             return Ok(Default::default());
         }
-        let mut branch = branch(host)?;
+        let mut branch = branch(host)?.ok_or_else(|| {
+            let text = format!(
+                "{BRANCH_OBJECT} is gone, which says where its parts lie; repair the index"
+            );
+            Error::corrupt(text)
+        })?;
         let listed = snapshot.stored_names();
         let mut borrowed = Self::default();
         let mut unlisted = Vec::new();
@@ -83,22 +88,15 @@ impl Borrowed {
     }
 }
 
-/// What the place of a branch says of it.
-fn branch<H: Host>(host: &H) -> Result<Branch> {
-    let Some(object) = host.get_object(BRANCH_OBJECT)? else {
-        let text =
-            format!("{BRANCH_OBJECT} is gone, which says where its parts lie; repair the index");
-        return Err(Error::corrupt(text));
-    };
-    Branch::read(&object.bytes)
+/// What the place of a branch says of it, if it is one.
+fn branch<H: Host>(host: &H) -> Result<Option<Branch>> {
+    let object = host.get_object(BRANCH_OBJECT)?;
+    object.map(|object| Branch::read(&object.bytes)).transpose()
 }
 
 /// What a repair without a snapshot goes out from: the places of all lenders, and what lies there.
 pub(crate) fn all<H: Host>(host: &H) -> Result<(Vec<String>, Vec<StoredName>)> {
-    let Some(object) = host.get_object(BRANCH_OBJECT)? else {
-        return Ok(Default::default());
-    };
-    let branch = Branch::read(&object.bytes)?;
+    let branch = branch(host)?.unwrap_or_default();
     let names = branch.lenders.values().flatten();
     let names = names.filter_map(|name| StoredName::parse(name)).collect();
     Ok((branch.lenders.into_keys().collect(), names))

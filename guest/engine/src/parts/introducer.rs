@@ -365,6 +365,11 @@ impl<H: Host> Introducer<H> {
     /// goes with the next epoch or opening.
     pub(crate) fn clean(&mut self, host: &H, live: &PartList<H>) {
         self.clean_parts(host, live);
+        self.clean_log(host);
+    }
+
+    /// The same of the log, where it grows.
+    pub(crate) fn clean_log(&self, host: &H) {
         if !self.asks_by_request() {
             let _ = host.drop_log_before(self.log_position, self.log_position);
         }

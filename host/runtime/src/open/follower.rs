@@ -1,5 +1,6 @@
 //! An open index that is only read, and keeps up with whoever writes it.
 
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,9 +18,9 @@ const PIN_MOVES: Duration = Duration::from_secs(10);
 const WAIT_SLICE: Duration = Duration::from_millis(5);
 
 /// A look on a thread of its own, until that ends.
-struct UnderWay<'a>(&'a Open);
+struct UnderWay(Arc<Open>);
 
-impl Drop for UnderWay<'_> {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.looks().end();
     }
@@ -72,17 +73,16 @@ impl Open {
             self.looks().end();
             return self.look(asked);
         };
+        let under_way = UnderWay(open);
         let (sender, receiver) = sync_channel(1);
         let look = move || {
-            let under_way = UnderWay(&open);
-            let looked = open.look(asked);
+            let looked = under_way.0.look(asked);
             drop(under_way);
             // Whoever waited may be gone.
             let _ = sender.send(looked);
         };
         let thread = thread::Builder::new().name("sidx-follow".to_owned());
         if thread.spawn(look).is_err() {
-            self.looks().end();
             return self.look(asked);
         }
         loop {

@@ -56,8 +56,9 @@ impl<H: Host> Introducer<H> {
         });
         self.note_position(live.epoch.saturating_sub(1));
         self.note_position(live.epoch);
-        self.clean(&**host, live);
-        self.tidy(&**host, live)
+        let tidied = self.tidy(&**host, live);
+        self.clean_log(&**host);
+        tidied
     }
 
     fn claim(&self, host: &H, live: &PartList<H>) -> Result<Claim> {
