@@ -83,14 +83,7 @@ impl Ahead {
         root: &Path,
         lease: Option<Lease>,
     ) -> Answer<bool> {
-        let early = async {
-            match &lease {
-                Some(lease) => Some(lease.look().await),
-                None => None,
-            }
-        };
-        let (listed, found) = tokio::join!(requests.list_some(root, KEYS_MAX), early);
-        let Some(listed) = listed? else {
+        let Some(listed) = requests.list_some(root, KEYS_MAX).await? else {
             return Ok(true);
         };
         let is_there = !listed.is_empty();
@@ -100,16 +93,16 @@ impl Ahead {
             // No index, or one that is being made: what is looked for next may be there by then.
             return Ok(is_there);
         }
-        self.state.lock().listed = Some(listed);
+        self.state.lock().listed = Some(listed.clone());
         let lease = lease.map(|lease| match place == *root {
             true => lease,
             false => lease.below(&place),
         });
         // The objects are read after the look at the lease: who gave it back has changed them before.
         let begun = async {
-            let found = match (&lease, found) {
-                (Some(lease), _) if place != *root => Some(lease.look().await),
-                (_, found) => found,
+            let found = match &lease {
+                Some(lease) => Some(lease.look_from(&listed).await),
+                None => None,
             };
             let leased = async {
                 // Who asks for it is told why it is not there.

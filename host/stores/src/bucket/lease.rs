@@ -8,8 +8,8 @@ use object_store::path::Path;
 use tokio::time::Instant;
 
 use super::clock;
-use super::renewal::{BYTES_MAX, End, Mark, Renewed};
-use super::requests::{Answer, Requests, Version};
+use super::renewal::{BYTES_MAX, End, Mark, RELEASED_BYTES, Renewed};
+use super::requests::{Answer, Listed, Requests, Version};
 use super::watch::Watch;
 use crate::error::{Error, Result};
 use crate::paths::LOCK_NAME;
@@ -83,6 +83,16 @@ impl Lease {
         match self.look().await? {
             Found::Held(holder, left) => Err(held(&self.place, &holder, left)),
             _ => Ok(()),
+        }
+    }
+
+    /// The same where a listing tells that nobody holds it; else it is looked at.
+    pub(super) async fn look_from(&self, listed: &[Listed]) -> Answer<Found> {
+        let key = self.key();
+        match listed.iter().find(|it| it.key == key) {
+            None => Ok(Found::None),
+            Some(it) if it.size_bytes == RELEASED_BYTES => Ok(Found::Free(it.version.clone())),
+            Some(_) => self.look().await,
         }
     }
 

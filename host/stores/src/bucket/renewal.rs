@@ -22,6 +22,8 @@ const RENEWALS: u32 = 3;
 const END_PATIENCE: Duration = Duration::from_secs(5);
 /// Most bytes of such an object.
 pub(super) const BYTES_MAX: usize = 4096;
+/// Bytes of one that was given back, and of no other: so a listing tells.
+pub(super) const RELEASED_BYTES: u64 = 47;
 
 /// The content of such an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,9 +36,16 @@ pub(super) struct Mark {
     pub(super) renewals: u64,
     /// Milliseconds without a change after which it counts no more.
     pub(super) lease_ms: u64,
-    /// Whether its holder has given it up.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    /// Whether its holder has given it back.
+    #[serde(skip)]
     pub(super) released: bool,
+}
+
+/// The content once its holder has given it back.
+#[derive(Serialize, Deserialize)]
+struct Released {
+    /// The nonce.
+    released: String,
 }
 
 impl Mark {
@@ -52,12 +61,26 @@ impl Mark {
 
     /// What an object says; none when it says nothing that can be understood.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        if let Ok(Released { released: nonce }) = serde_json::from_slice(bytes) {
+            return Some(Self {
+                holder: String::new(),
+                nonce,
+                renewals: 0,
+                lease_ms: 0,
+                released: true,
+            });
+        }
         serde_json::from_slice(bytes).ok()
     }
 
     pub(super) fn bytes(&self) -> Bytes {
-        // Strings, numbers and a truth value always have a text.
-        serde_json::to_vec(self).unwrap_or_default().into()
+        let released = self.nonce.clone();
+        let text = match self.released {
+            true => serde_json::to_vec(&Released { released }),
+            false => serde_json::to_vec(self),
+        };
+        // Strings and numbers always have a text.
+        text.unwrap_or_default().into()
     }
 }
 
@@ -256,5 +279,22 @@ impl Task {
             let error = crate::error::Error::from(failure);
             tracing::debug!(key = self.key.as_ref(), %error, "could not be given back");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_tells_what_was_given_back() {
+        let mut mark = Mark::new(Duration::from_millis(1)).unwrap();
+        mark.holder.clear();
+        assert_eq!(Mark::read(&mark.bytes()), Some(mark.clone()));
+        assert!(mark.bytes().len() as u64 > RELEASED_BYTES);
+        mark.released = true;
+        assert_eq!(mark.bytes().len() as u64, RELEASED_BYTES);
+        let read = Mark::read(&mark.bytes()).unwrap();
+        assert!(read.released && read.nonce == mark.nonce);
     }
 }
