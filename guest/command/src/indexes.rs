@@ -40,12 +40,15 @@ pub(crate) fn list(
         }
     }
     let format = report::format(arguments.format, console, ReportFormat::Ndjson);
-    if lines.is_empty() && format == ReportFormat::Table {
-        let text = format!(
-            "{} holds no index; `sidx ingest` makes one",
-            arguments.store
-        );
-        return writeln!(console.out, "{text}").map_err(Failure::output);
+    if lines.is_empty() {
+        let store = &arguments.store;
+        let text = format!("{store} holds no index; `sidx ingest` makes one");
+        // Of the list there is no line then, and the name may be mistyped.
+        let told = match format {
+            ReportFormat::Table => writeln!(console.out, "{text}"),
+            _ => writeln!(console.err, "sidx: warning: {text}"),
+        };
+        return told.map_err(Failure::output);
     }
     report::print(&Value::from(lines), None, format, console)?;
     let damaged = failures.iter().copied().find(|code| *code == Code::Corrupt);

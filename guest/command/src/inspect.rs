@@ -153,7 +153,13 @@ fn gc_gist(arguments: &GcArguments, report: &Value) -> String {
         _ => " Readers or branches keep some of it.".to_owned(),
     };
     match arguments.apply {
-        true => format!("Index {index}: {found} were removed."),
+        true => match number(report, "/remaining") {
+            0 => format!("Index {index}: {found} were removed."),
+            left => format!(
+                "Index {index}: {found} were removed; {} cannot go yet, as somebody reads or makes them.",
+                counted(left, "other")
+            ),
+        },
         false => format!(
             "Index {index}: {found} are there that the index does not need.{pins} --apply removes what can go."
         ),

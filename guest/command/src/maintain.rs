@@ -149,10 +149,7 @@ pub(crate) fn backup(
         "elapsed_ms": started.elapsed_ms(),
     });
     writeln!(console.out, "{line}").map_err(Failure::output)?;
-    // Opening found these damaged, or a repair did whose loss is not accepted.
-    let stats = index.stats()?;
-    let set_aside = stats.get("quarantined").and_then(Value::as_array);
-    let parts = set_aside.map_or(0, Vec::len);
+    let parts = set_aside(&index)?;
     if report.missing_files == 0 && parts == 0 {
         return Ok(());
     }
@@ -218,6 +215,7 @@ fn maintain<D: Database>(
         0 => Vec::new(),
         _ => index.damaged(),
     };
+    let set_aside = set_aside(&index)?;
     index.close()?;
     let line = json!({
         "command": name,
@@ -229,7 +227,19 @@ fn maintain<D: Database>(
         "elapsed_ms": started.elapsed_ms(),
     });
     writeln!(console.out, "{line}").map_err(Failure::output)?;
+    if set_aside > 0 {
+        let text = "rows of damaged parts that were set aside are missing, and queries that touch them fail";
+        let advice = "`sidx verify` names them, `sidx repair` saves what can be saved";
+        writeln!(console.err, "sidx: warning: {text}; {advice}").map_err(Failure::output)?;
+    }
     tell(&damaged, console)
+}
+
+/// How many parts are set aside as damaged: found by an opening, or by a repair whose loss is not accepted.
+fn set_aside(index: &impl Index) -> Result<usize, Failure> {
+    let stats = index.stats()?;
+    let parts = stats.get("quarantined").and_then(Value::as_array);
+    Ok(parts.map_or(0, Vec::len))
 }
 
 /// Names the parts that were left as they are. The others are done by then.

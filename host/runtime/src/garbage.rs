@@ -29,6 +29,9 @@ pub struct GarbageReport {
     pub dropped: Vec<String>,
     /// Epochs that readers and branches have pinned, which keep parts where they are.
     pub pinned_epochs: Vec<u64>,
+    /// After a removal: how many such things are still there, because somebody reads or makes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remaining: Option<usize>,
 }
 
 impl GarbageReport {
@@ -50,6 +53,7 @@ impl GarbageReport {
             copies: rest(&self.copies, &left.copies),
             dropped: rest(&self.dropped, &left.dropped),
             pinned_epochs: left.pinned_epochs.clone(),
+            remaining: Some(left.count()),
         }
     }
 }

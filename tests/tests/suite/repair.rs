@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use sidx_host::{Durability, Engine, ErrorKind};
 use sidx_tests::model::{Found, Row};
-use sidx_tests::subject::{Subject, error_of, on_both_engines, part_label, read, rows_of};
+use sidx_tests::subject::{Subject, error_of, keys_of, on_both_engines, part_label, read, rows_of};
 
 /// Rows of three series, with payloads that fill several pages of a block, and tags of which one is
 /// worth a membership filter.
@@ -497,4 +497,30 @@ fn random_damage_never_makes_a_wrong_row() {
         subject.enter();
         subject.assert_sound(found.len());
     }
+}
+
+/// Pinned is pinned: what is damaged waits with its move until nobody reads it.
+#[test]
+fn a_reader_keeps_what_it_pinned_over_a_repair_that_accepts_the_loss() {
+    on_both_engines(|mut subject| {
+        closed(&mut subject);
+        let reader = subject.options().read_only().unwrap();
+        let part = parts(&subject).remove(0);
+        spoil(&part.join("data.bin"));
+        let report = repair(&subject, false);
+        assert_eq!(report["ok"], false, "{report:#}");
+        let report = repair(&subject, true);
+        assert_ne!(report["accepted"], serde_json::json!([]), "{report:#}");
+        // It has opened no file of it so far.
+        assert!(part.exists());
+        let keys = keys_of(reader.query().payload(false));
+        assert_eq!(keys.len() as i64, 2 * PART_ROWS + LOGGED_ROWS);
+        drop(reader);
+        subject.enter();
+        subject.index().collect_garbage().unwrap();
+        assert!(!part.exists());
+        let aside = subject.path().join("quarantine");
+        assert!(aside.join(part.file_name().unwrap()).exists());
+        subject.leave();
+    });
 }

@@ -150,7 +150,8 @@ fn check_branches<H: Host>(host: &H) -> Result<()> {
     }
     let names: Vec<String> = names.into_iter().collect();
     let text = format!(
-        "branches share its parts, so nothing was dropped: drop {} first",
+        "branches share its parts, so nothing was dropped: drop {} first, or merge all parts of each, after which \
+         it shares none",
         names.join(", ")
     );
     Err(Error::new(ErrorKind::Conflict, text))

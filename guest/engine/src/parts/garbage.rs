@@ -11,6 +11,7 @@ use crate::parts::fences::Fences;
 use crate::parts::quarantine;
 use crate::parts::snapshot::LeftPart;
 use crate::parts::superseded::Superseded;
+use std::slice::from_ref;
 
 /// Parts that are removed beside a write once they are so many, or hold so many bytes of memory: asking who
 /// reads takes longer than a small write.
@@ -36,8 +37,16 @@ struct GarbagePart {
     epoch: u64,
     /// Bytes that it holds in memory.
     memory_bytes: u64,
-    /// It was damaged: it is moved to the quarantine instead of being removed.
-    damaged: Option<Quarantined>,
+    fate: Fate,
+}
+
+/// What becomes of a part that nobody needs any more.
+enum Fate {
+    Removed,
+    /// It was damaged, and goes to the quarantine. The snapshot has it among what was set aside.
+    SetAside(Quarantined),
+    /// The same, but the loss was accepted, and only here it is known.
+    MovedAside(Quarantined),
 }
 
 impl GarbagePart {
@@ -55,8 +64,19 @@ impl Garbage {
     pub(crate) fn of(left: &[LeftPart]) -> Self {
         let mut garbage = Self::default();
         for part in left {
-            if let Some(name) = StoredName::parse(&part.part) {
-                garbage.inherit(name, part.since, part.until);
+            let Some(name) = StoredName::parse(&part.part) else {
+                continue;
+            };
+            match &part.damage {
+                None => garbage.inherit(name, part.since, part.until),
+                Some(reason) => {
+                    let lost = Quarantined {
+                        part: part.part.clone(),
+                        reason: reason.clone(),
+                        lost: Vec::new(),
+                    };
+                    garbage.leave(name, lost, part.until);
+                }
             }
         }
         garbage
@@ -87,7 +107,7 @@ impl Garbage {
                 Medium::Memory => part.summary().size_bytes,
                 Medium::Durable => 0,
             },
-            damaged: None,
+            fate: Fate::Removed,
         }));
     }
 
@@ -110,7 +130,7 @@ impl Garbage {
                 Medium::Memory => file.size_bytes,
                 Medium::Durable => 0,
             },
-            damaged: None,
+            fate: Fate::Removed,
         }));
     }
 
@@ -131,9 +151,25 @@ impl Garbage {
                 since: 0,
                 epoch,
                 memory_bytes: 0,
-                damaged: (!is_borrowed).then_some(lost),
+                fate: match is_borrowed {
+                    true => Fate::Removed,
+                    false => Fate::SetAside(lost),
+                },
             });
         }
+    }
+
+    /// Notes what was damaged and no snapshot names any more, but by this.
+    pub(crate) fn leave(&mut self, name: StoredName, lost: Quarantined, until: u64) {
+        self.parts.push(GarbagePart {
+            name,
+            medium: Medium::Durable,
+            version: 0,
+            since: 0,
+            epoch: until,
+            memory_bytes: 0,
+            fate: Fate::MovedAside(lost),
+        });
     }
 
     /// Whether a write should stop to remove some.
@@ -151,7 +187,7 @@ impl Garbage {
             since,
             epoch: until,
             memory_bytes: 0,
-            damaged: None,
+            fate: Fate::Removed,
         });
     }
 
@@ -164,7 +200,7 @@ impl Garbage {
             since: epoch,
             epoch,
             memory_bytes: 0,
-            damaged: None,
+            fate: Fate::Removed,
         }));
     }
 
@@ -178,16 +214,22 @@ impl Garbage {
         self.parts.truncate(count);
     }
 
-    /// The file parts that are still there, for the snapshot. Damaged ones it names among what was set aside.
+    /// The file parts that are still there, for the snapshot, without those that it names among what was set
+    /// aside.
     pub(crate) fn left(&self) -> impl Iterator<Item = LeftPart> {
-        let parts = self
-            .parts
-            .iter()
-            .filter(|part| part.medium == Medium::Durable && part.damaged.is_none());
-        parts.map(|part| LeftPart {
-            part: part.name.to_string(),
-            since: part.since,
-            until: part.epoch,
+        let parts = self.parts.iter();
+        let parts = parts.filter(|part| part.medium == Medium::Durable);
+        parts.filter_map(|part| {
+            Some(LeftPart {
+                part: part.name.to_string(),
+                since: part.since,
+                until: part.epoch,
+                damage: match &part.fate {
+                    Fate::Removed => None,
+                    Fate::SetAside(_) => return None,
+                    Fate::MovedAside(lost) => Some(lost.reason.clone()),
+                },
+            })
         })
     }
 
@@ -241,9 +283,10 @@ impl Garbage {
                 given_back.extend((!is_needed).then_some(part.name));
                 return is_needed;
             }
-            let go = || match &part.damaged {
-                Some(lost) => quarantine::set_aside(host, std::slice::from_ref(lost)),
-                None => host.remove_files(&part.name.path(part.medium), part.medium),
+            let go = || match &part.fate {
+                Fate::Removed => host.remove_files(&part.name.path(part.medium), part.medium),
+                Fate::SetAside(lost) => quarantine::set_aside(host, from_ref(lost)),
+                Fate::MovedAside(lost) => quarantine::move_aside(host, from_ref(lost)),
             };
             part.is_needed(&readers, first_epoch) || go().is_err()
         });
@@ -272,7 +315,7 @@ mod tests {
             since: 2,
             epoch: 5,
             memory_bytes: 0,
-            damaged: None,
+            fate: Fate::Removed,
         };
         let readers = Readers {
             version,
@@ -309,7 +352,7 @@ mod tests {
             since: 2,
             epoch: 5,
             memory_bytes: 0,
-            damaged: None,
+            fate: Fate::Removed,
         };
         let nobody = |settled| Readers {
             version: u64::MAX,

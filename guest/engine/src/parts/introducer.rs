@@ -431,11 +431,13 @@ impl<H: Host> Introducer<H> {
         self.garbage.inherit(name, 0, epoch);
     }
 
-    /// Notes what was set aside and stays in its place, as branches read it there: it goes when they have
-    /// gone.
+    /// Notes what was set aside and stays in its place, as readers or branches read it there: it goes to the
+    /// quarantine when they have gone.
     pub(crate) fn leave(&mut self, lost: &[Quarantined], epoch: u64) {
-        for name in { lost.iter() }.filter_map(|lost| StoredName::parse(&lost.part)) {
-            self.inherit(name, epoch);
+        for lost in lost {
+            if let Some(name) = StoredName::parse(&lost.part) {
+                self.garbage.leave(name, lost.clone(), epoch);
+            }
         }
     }
 

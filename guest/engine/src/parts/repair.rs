@@ -4,7 +4,6 @@
 mod basis;
 
 use self::basis::{Basis, LostEntries};
-use crate::branch::BranchPin;
 use crate::error::{Error, ErrorKind, OrDamage, Result};
 use crate::host::{Host, Medium, SalvagedLog};
 use crate::ordered::labels;
@@ -145,7 +144,7 @@ fn mend<H: Host>(
         let damaged: Vec<Quarantined> = damaged.into_iter().flat_map(|(_, files)| files).collect();
         put_aside(&**host, &mut introducer, &live, &damaged)?;
         introducer.publish_quarantine(host, &mut live, quarantined)?;
-        if !has_branches(&**host)? {
+        if !is_needed(&**host, live.epoch)? {
             quarantine::set_aside(&**host, &live.quarantined)?;
         }
         introducer.clean_parts(&**host, &live);
@@ -155,6 +154,7 @@ fn mend<H: Host>(
     if accept_loss && !live.quarantined.is_empty() {
         // What a salvage has left in its place for readers: nothing would know of it any more.
         put_aside(&**host, &mut introducer, &live, &live.quarantined)?;
+        introducer.remove_unnamed(&**host, &live)?;
         report.accepted = losses(&live);
         introducer.publish_quarantine(host, &mut live, Vec::new())?;
         introducer.clean_parts(&**host, &live);
@@ -162,20 +162,20 @@ fn mend<H: Host>(
     report.finish(&live)
 }
 
-/// Whether branches share parts of the index. Those stay where they are: branches can read what is not
-/// damaged of them. What waits for the quarantine goes there when they are gone.
-fn has_branches<H: Host>(host: &H) -> Result<bool> {
-    Ok(!BranchPin::among(&host.list_objects("")?).is_empty())
+/// Whether branches, or readers in any process, have pinned an epoch before one. What they may read stays
+/// where it is: they can read what is not damaged of it. It goes to the quarantine when they are gone.
+fn is_needed<H: Host>(host: &H, epoch: u64) -> Result<bool> {
+    Ok(host.find_readers()?.need_before(epoch))
 }
 
-/// Moves to the quarantine what no snapshot will name as set aside, or leaves it until branches are gone.
+/// Moves to the quarantine what no snapshot will name as set aside, or leaves it while somebody needs it.
 fn put_aside<H: Host>(
     host: &H,
     introducer: &mut Introducer<H>,
     live: &PartList<H>,
     lost: &[Quarantined],
 ) -> Result<()> {
-    match has_branches(host)? {
+    match is_needed(host, live.epoch)? {
         true => introducer.leave(lost, live.epoch),
         false => quarantine::move_aside(host, lost)?,
     }

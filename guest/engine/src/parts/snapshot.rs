@@ -139,6 +139,9 @@ pub(crate) struct LeftPart {
     /// The first epoch that names it, and the first after it that does not.
     pub(crate) since: u64,
     pub(crate) until: u64,
+    /// What is wrong with it, where it was damaged and the loss accepted: it goes to the quarantine then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) damage: Option<String>,
 }
 
 /// The epoch of the snapshot, or of the tombstone of one, that an object of this name is; none for other

@@ -62,6 +62,7 @@ impl<H: Host> Introducer<H> {
             part: part.name().to_string(),
             since: self.since.get(&part.number()).copied().unwrap_or_default(),
             until: epoch,
+            damage: None,
         });
         let dead = live.deaths.files_beside(&next.deaths).into_iter();
         let dead = dead.filter(|file| file.medium == Medium::Durable);
@@ -69,6 +70,7 @@ impl<H: Host> Introducer<H> {
             part: file.name.to_string(),
             since: self.dead_since(file.name),
             until: epoch,
+            damage: None,
         });
         parts.chain(dead).collect()
     }
