@@ -425,11 +425,26 @@ impl IndexBuilder {
         }
         match mode {
             Mode::Create => self.make(),
-            Mode::Read | Mode::Write => {
-                let place =
-                    incarnation::existing(self.store.backend(), &self.name, mode == Mode::Write)?;
-                Open::new(&self.name, place, self.settings).map(Index::new)
+            Mode::Read | Mode::Write => self.open_existing(),
+        }
+    }
+
+    /// Opens the index, also where it is dropped and made anew while this waits for who writes it.
+    fn open_existing(self) -> Result<Index> {
+        let (begun, mut settings) = (Instant::now(), self.settings);
+        let writes = settings.mode == Mode::Write;
+        let look = || incarnation::existing(self.store.backend(), &self.name, writes);
+        let (wait, mut place) = (settings.lock_wait, look()?);
+        loop {
+            let error = match Open::new(&self.name, Arc::clone(&place), settings.clone()) {
+                Err(error) if error.kind() == ErrorKind::NotFound => error,
+                opened => return opened.map(Index::new),
+            };
+            let before = std::mem::replace(&mut place, look()?);
+            if before.location() == place.location() {
+                return Err(error);
             }
+            settings.lock_wait = wait.saturating_sub(begun.elapsed());
         }
     }
 

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use sidx_host::{ErrorKind, Index, Store};
+use sidx_host::{Engine, ErrorKind, Index, Store, storage};
 use sidx_tests::model::Row;
-use sidx_tests::subject::{NAME, Subject, keys_of, on_both_engines};
+use sidx_tests::subject::{NAME, Subject, batch, keys_of, on_both_engines};
+use sidx_tests::watched::{Access, WatchedStore};
 
 fn rows(keys: std::ops::Range<i64>) -> Vec<Row> {
     keys.map(|key| Row::new(1, key, "x")).collect()
@@ -339,4 +342,33 @@ fn a_place_that_is_gone_can_be_dropped_and_is_told() {
         make(&mut index);
         assert_eq!(index.index().query().count().unwrap(), 0);
     });
+}
+
+/// As when it waits for the writer that drops it.
+#[test]
+fn an_index_that_is_dropped_and_made_anew_while_it_is_opened_is_opened_as_it_is_now() {
+    let inner: Arc<dyn storage::Store> = Arc::new(storage::MemoryStore::new());
+    let others = Store::with_backend(Arc::clone(&inner));
+    let options = |store: &Store| store.index(NAME).engine(Engine::Native).background(false);
+    options(&others).create().unwrap().close().unwrap();
+    for opens_to_write in [true, false] {
+        let is_done = AtomicBool::new(false);
+        let drops = others.clone();
+        let watch = move |_: Access, path: &str| {
+            if path.ends_with("index.json") && !is_done.swap(true, Ordering::SeqCst) {
+                options(&drops).remove().unwrap();
+                let made = options(&drops).create().unwrap();
+                made.write(batch(&rows(7..8)).unwrap()).unwrap();
+                made.close().unwrap();
+            }
+            Ok(())
+        };
+        let store = WatchedStore::around(Arc::clone(&inner), Arc::new(watch));
+        let opened = match opens_to_write {
+            true => options(&store).open().unwrap(),
+            false => options(&store).read_only().unwrap(),
+        };
+        assert_eq!(keys_of(opened.query()), [7]);
+        opened.close().unwrap();
+    }
 }
