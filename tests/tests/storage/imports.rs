@@ -221,6 +221,14 @@ impl places::Host for State {
         }
     }
 
+    fn pinned_epochs(&mut self, place: String) -> Answer<Vec<u64>> {
+        let pinned = self.place_if_any(&place).and_then(|place| match place {
+            Some(place) => place.pinned_epochs(),
+            None => Ok(Vec::new()),
+        });
+        answer(pinned)
+    }
+
     fn space(&mut self, place: String) -> Answer<Option<places::Capacity>> {
         let space = self.place(&place).and_then(|place| place.space());
         answer(space.map(|space| {

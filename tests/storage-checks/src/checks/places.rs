@@ -20,6 +20,15 @@ pub(super) fn check_places(place: &Place) -> Verdict {
         let each = Place { name: name.clone() };
         each.put("index.json", name.as_bytes())?;
         each.write("d/x", &[name.as_bytes()])?;
+        let pinned = works(
+            places::pinned_epochs(name),
+            "asking for the epochs of readers",
+        )?;
+        same(
+            pinned.as_slice(),
+            &[],
+            "epochs of readers in a place that nobody reads",
+        )?;
     }
     let listed = works(places::list(None), "listing places")?;
     let ours: Vec<String> = listed
@@ -165,6 +174,15 @@ pub(super) fn check_nothing_there(place: &Place) -> Verdict {
         "listing objects where there is no place",
     )?;
     same_names(&listed, &[], "objects where there is no place")?;
+    let pinned = works(
+        places::pinned_epochs(&nowhere.name),
+        "asking for the epochs of readers where there is no place",
+    )?;
+    same(
+        pinned.as_slice(),
+        &[],
+        "epochs of readers where there is no place",
+    )?;
     same_names(
         &nowhere.list("d")?,
         &[],

@@ -1,7 +1,7 @@
 //! Objects over a native store.
 
 use sidx_host::Result;
-use sidx_host::storage::{check_index_name, check_object_name, check_object_prefix};
+use sidx_host::storage::{check_object_name, check_object_prefix, check_place};
 
 use super::super::flaws::Flaw;
 use super::bindings::sidx::storage::objects;
@@ -79,7 +79,7 @@ impl objects::Host for State {
     }
 
     fn list(&mut self, place: String, start: String) -> Answer<Vec<String>> {
-        let listed = check_index_name(&place).and_then(|()| {
+        let listed = check_place(&place).and_then(|()| {
             check_object_prefix(&start)?;
             let mut names = match self.place_if_any(&place)? {
                 Some(place) => place.list_objects("")?,
