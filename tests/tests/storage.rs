@@ -18,4 +18,5 @@ mod storage {
     mod flaws;
     mod handles;
     mod imports;
+    mod lent;
 }
