@@ -2,6 +2,7 @@
 //! has.
 
 mod bench;
+mod compile;
 mod database;
 mod descriptors;
 mod interruption;
@@ -18,6 +19,7 @@ use sidx_command::arguments::{Arguments, Command};
 use sidx_command::{Console, report_arguments};
 
 use bench::arguments::BenchArguments;
+use compile::CompileArguments;
 use database::Library;
 use threads::Threads;
 
@@ -35,6 +37,9 @@ enum NativeCommand {
     /// Measure this machine: ingest, merge, size and queries, each result checked
     #[command(after_help = bench::arguments::HELP)]
     Bench(BenchArguments),
+    /// Make the machine code of the engine ahead of time
+    #[command(after_help = compile::HELP)]
+    Compile(CompileArguments),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +71,7 @@ fn main() -> ExitCode {
             (outcome, command.changes())
         }
         NativeCommand::Bench(arguments) => (bench::run(arguments, &mut console), false),
+        NativeCommand::Compile(arguments) => (compile::run(arguments, &mut console), false),
     };
     sidx_command::finish(outcome, changes, &mut console)
 }

@@ -98,7 +98,7 @@ pub use prepared::{BoundQuery, PreparedQuery};
 pub use query::Query;
 pub use retention::RetentionPreview;
 pub use rows::{DumpedRows, Row, Rows};
-pub use runtime::COMPONENT;
+pub use runtime::{COMPONENT, MachineCode, compile};
 pub use salvage::{SalvageReport, SalvagedPart};
 pub use scrub::ScrubReport;
 pub use session::CancelToken;

@@ -7,7 +7,9 @@ mod version;
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use wasmtime::component::{Component, Linker};
@@ -31,6 +33,48 @@ pub const COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/sidx.wasm
 pub(crate) const MEMORY_RESERVATION_BYTES: u64 = 4 << 30;
 /// Bytes that the component may hand to one import; Wasmtime's own limit is 128 MiB.
 const HOSTCALL_BYTES: usize = 512 << 20;
+
+/// The machine code of [`COMPONENT`] for this machine.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct MachineCode {
+    /// As `wasmtime::component::Component::deserialize` of the same version takes it, with the settings of this
+    /// library.
+    pub bytes: Vec<u8>,
+    /// Where it is kept for the starts of programs to come; none where it cannot be.
+    pub kept: Option<PathBuf>,
+}
+
+/// Makes the machine code of the component ahead of time, or finds that it is there, so that no opening of an
+/// index has to: where it can be kept also that for the interruption which a call timeout needs. Takes two
+/// seconds or so.
+///
+/// # Errors
+/// `other` where it cannot be compiled.
+pub fn compile() -> Result<MachineCode> {
+    let runtime = Runtime::shared(&Sandbox::default())?;
+    let serialized = runtime.component.instance_pre().component().serialize();
+    let serialized = serialized.map_err(|cause| {
+        let text = format!("the machine code cannot be written down: {cause:#}");
+        Error::new(ErrorKind::Other, text)
+    });
+    let kept = code_cache::kept(&runtime.engine, &embedded_name());
+    if kept.is_some() {
+        Runtime::shared(&Sandbox {
+            call_timeout: Some(Duration::MAX),
+            ..Sandbox::default()
+        })?;
+    }
+    Ok(MachineCode {
+        bytes: serialized?,
+        kept,
+    })
+}
+
+/// Ours is compiled into this very program; a quick hash tells its versions apart.
+fn embedded_name() -> String {
+    format!("sidx-{:032x}", xxh3_128(COMPONENT))
+}
 
 static SHARED: Mutex<Option<Compiled>> = Mutex::new(None);
 
@@ -144,8 +188,7 @@ impl Compiled {
             }
         };
         let (wasm, name) = match &sandbox.component {
-            // Ours is compiled into this very program; a quick hash tells its versions apart.
-            None => (COMPONENT, format!("sidx-{:032x}", xxh3_128(COMPONENT))),
+            None => (COMPONENT, embedded_name()),
             Some(component) => (&*component.bytes, hex(&component.digest)),
         };
         let component = match code_cache::load(&engine, &name) {

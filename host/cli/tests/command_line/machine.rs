@@ -214,3 +214,31 @@ fn a_full_disk_is_read_checked_copied_and_repaired() {
     let run = sidx(&["query", &place.store, "--index", "i"]).expect(0);
     assert!((2..=3).contains(&run.out.lines().count()), "{}", run.out);
 }
+
+/// Into a folder that nothing was kept in, and where none may be.
+#[test]
+fn machine_code_is_made_ahead_of_time() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let out = directory.path().join("sidx.cwasm");
+    let compile = |cache: &Path, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sidx"));
+        command.arg("compile").args(more);
+        run_of(&command.env("SIDX_CACHE_DIR", cache).output().expect("runs"))
+    };
+    let text = out.to_string_lossy();
+    let cache = directory.path().join("cache");
+    let made = compile(&cache, &["--out", &text]).expect(0);
+    let line: serde_json::Value = serde_json::from_str(&made.out).expect("JSON");
+    let kept = Path::new(line["kept"].as_str().expect("a path"));
+    assert!(kept.starts_with(&cache) && kept.is_file(), "{line}");
+    let bytes = fs::metadata(&out).expect("there").len();
+    assert_eq!(line["bytes"], bytes);
+    assert!(bytes > 1 << 20, "{bytes}");
+    // With and without interruption.
+    let files = || fs::read_dir(&cache).expect("there").count();
+    assert_eq!(files(), 2);
+    compile(&cache, &[]).expect(0);
+    assert_eq!(files(), 2);
+    let refused = compile(Path::new(""), &[]).expect(1);
+    assert!(refused.err.contains("SIDX_CACHE_DIR"), "{}", refused.err);
+}

@@ -61,6 +61,11 @@ pub(super) fn load(engine: &Engine, name: &str) -> Option<Component> {
     }
 }
 
+/// Where the machine code of a component is kept for this engine, if it is there and can be read.
+pub(super) fn kept(engine: &Engine, name: &str) -> Option<PathBuf> {
+    path(engine, name).filter(|path| read(path).is_ok())
+}
+
 /// Keeps the machine code for the next process; failing to do so only costs it a second.
 pub(super) fn store(engine: &Engine, name: &str, component: &Component) {
     let Some(path) = path(engine, name) else {
