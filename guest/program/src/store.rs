@@ -11,7 +11,7 @@ use sidx_command::database::{self, Absence, BranchReport, Error, Result, Room};
 use sidx_engine::ErrorKind;
 
 use crate::bindings::{places, root};
-use crate::error::{conflict, invalid, not_found, of_storage};
+use crate::error::{conflict, invalid, of_storage};
 use crate::index::Index;
 use crate::opened::Opened;
 use crate::place::Place;
@@ -42,17 +42,6 @@ impl Store {
     fn reach(&self, create: bool) -> Result<&Rc<str>> {
         root::open(&self.path, create).map_err(of_storage)?;
         Ok(&self.path)
-    }
-
-    /// The same for what is there, where a store that is itself an index has none.
-    fn reach_index(&self, index: &str) -> Result<&Rc<str>> {
-        self.reach(false).map_err(|error| {
-            if error.kind() == ErrorKind::Conflict && is_index(Path::new(&*self.path)) {
-                let text = format!("store {} has no index {index}", self.path);
-                return not_found(text);
-            }
-            error
-        })
     }
 }
 
@@ -93,9 +82,6 @@ impl database::Store for Store {
     }
 
     fn index_names(&self) -> Result<Vec<String>> {
-        if is_index(Path::new(&*self.path)) {
-            return Ok(Vec::new());
-        }
         let store = self.reach(false)?;
         let mut names = places::list(None).map_err(of_storage)?;
         names.retain(|name| incarnation::has_index(store, name));
@@ -119,21 +105,21 @@ impl database::Store for Store {
     }
 
     fn open(&self, index: &str, room: Room, wait: Duration) -> Result<Index> {
-        let place = incarnation::existing(self.reach_index(index)?, index, true)?;
+        let place = incarnation::existing(self.reach(false)?, index, true)?;
         Opened::to_write(index, place, false, room, wait).map(Index::new)
     }
 
     fn read(&self, index: &str) -> Result<Index> {
-        let place = incarnation::existing(self.reach_index(index)?, index, false)?;
+        let place = incarnation::existing(self.reach(false)?, index, false)?;
         Opened::to_read(index, place).map(Index::new)
     }
 
     fn repair(&self, index: &str, accept_loss: bool, wait: Duration) -> Result<Value> {
-        repair::run(self.reach_index(index)?, index, accept_loss, wait)
+        repair::run(self.reach(false)?, index, accept_loss, wait)
     }
 
     fn garbage(&self, index: &str, apply: Option<Duration>) -> Result<Value> {
-        let store = self.reach_index(index)?;
+        let store = self.reach(false)?;
         let report = match apply {
             Some(wait) => garbage::collect(store, index, wait)?,
             None => garbage::look(store, index)?,
@@ -142,7 +128,7 @@ impl database::Store for Store {
     }
 
     fn remove(&self, index: &str, wait: Duration) -> Result<u64> {
-        removal::run(self.reach_index(index)?, index, wait)
+        removal::run(self.reach(false)?, index, wait)
     }
 
     fn branch(&self, _index: &str, _name: &str) -> Result<BranchReport> {

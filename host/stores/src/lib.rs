@@ -26,9 +26,10 @@ pub use bucket::{
     Address, BucketOptions, BucketStorage, BucketStore, CustomerKey, Endpoint, Keys, ProfileFiles,
     Proxy, RequestCounts, RequestLimits, Scheme, Secret, Service, Sse,
 };
+#[cfg(unix)]
+pub use directory::LocalFileSystem;
 pub use directory::{
-    Access, DirectoryStorage, DirectoryStore, FileKind, FileMetadata, FileSystem, LocalFileSystem,
-    OpenFile,
+    Access, DirectoryStorage, DirectoryStore, FileKind, FileMetadata, FileSystem, OpenFile,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use memory::{MemoryStorage, MemoryStore};
@@ -331,6 +332,7 @@ pub trait AppendFile: Send {
 }
 
 /// 128 bits from the operating system.
+#[cfg(unix)]
 fn random() -> Result<u128> {
     let mut bytes = [0; 16];
     let mut filled = 0;
@@ -342,6 +344,13 @@ fn random() -> Result<u128> {
         })?;
     }
     Ok(u128::from_le_bytes(bytes))
+}
+
+/// There is nobody to ask.
+#[cfg(not(unix))]
+fn random() -> Result<u128> {
+    let text = "this system gives no random bits by itself; use a store that is given some";
+    Err(Error::new(ErrorKind::Io, text))
 }
 
 /// The error of a read behind the end of a file.
