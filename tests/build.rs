@@ -52,7 +52,18 @@ fn run() -> Result<()> {
         write(&format!("{name}.wasm"), &checks)?;
     }
     let checks = made(&|| component::wrap(&module("storage-checks", Some(PLAIN))?))?;
-    write("storage-checks.wasm", &checks)
+    write("storage-checks.wasm", &checks)?;
+    write(
+        "engine.wasm",
+        &made(&|| component::component("sidx-component", &["guest/component"]))?,
+    )?;
+    write(
+        "adapter.wasm",
+        &made(&|| {
+            let folders = ["guest/adapter", "guest/session", "wit/storage", "wit/adapter"];
+            component::component("sidx-adapter", &folders)
+        })?,
+    )
 }
 
 fn write(name: &str, bytes: &[u8]) -> Result<()> {
