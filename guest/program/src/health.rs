@@ -25,7 +25,7 @@ pub(crate) fn stats(index: &Opened) -> Result<Value> {
     let parts = parse_report(&describe(Subject::Parts)?)?;
     let mut report = parse_report(&describe(Subject::Stats)?)?;
     if let Some(report) = report.as_object_mut() {
-        let health = of(index);
+        let health = of(index)?;
         let cache = health.get("page_cache").cloned().unwrap_or_default();
         report.insert("page_cache".into(), cache);
         report.insert("levels".into(), levels(&parts));
@@ -34,8 +34,8 @@ pub(crate) fn stats(index: &Opened) -> Result<Value> {
     Ok(report)
 }
 
-fn of(index: &Opened) -> Map<String, Value> {
-    let state = session::describe();
+fn of(index: &Opened) -> Result<Map<String, Value>> {
+    let state = session::describe().map_err(of_engine)?;
     let (levels, usage) = jobs::levels(index);
     let mut damages = index.damages.borrow_mut();
     damages.note_met();
@@ -83,10 +83,10 @@ fn of(index: &Opened) -> Map<String, Value> {
         "merge_pause_ms": null,
         "last_errors": [],
     });
-    match report {
+    Ok(match report {
         Value::Object(report) => report,
         _ => Map::new(),
-    }
+    })
 }
 
 /// What was done since the index was opened. Commands ask before they do anything else with it, so that what
