@@ -62,7 +62,8 @@ fn enter(place: &Place, access: Access, room: Room) -> Result<Served> {
         medium_minimum_bytes: room.min_free_bytes,
         page_cache_bytes: PAGE_CACHE_BYTES,
         lease_ms: LEASE.as_millis() as u64,
-        removal_grace_ms: None,
+        // As in directories everywhere: who reads there can pin, unless the whole medium is only read.
+        removal_grace_ms: Some(0),
     };
     let entered = session::enter(place.name(), access, settings);
     entered.map(|()| Served(())).map_err(of_engine)

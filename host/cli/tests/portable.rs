@@ -19,5 +19,7 @@ mod command_lines;
 mod crashes;
 #[path = "portable/exit_codes.rs"]
 mod exit_codes;
+#[path = "portable/normal.rs"]
+mod normal;
 #[path = "portable/programs.rs"]
 mod programs;

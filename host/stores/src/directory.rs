@@ -107,6 +107,7 @@ impl Store for DirectoryStore {
     }
 
     fn index_names(&self) -> Result<Vec<String>> {
+        place::check_root(self.fs.as_ref(), &self.root)?;
         let mut names = Vec::new();
         for entry in disk::entries(self.fs.as_ref(), &self.root)? {
             // A link to a directory is as good as a directory here.

@@ -69,7 +69,14 @@ impl Program {
             Program::Native => Command::new(env!("CARGO_BIN_EXE_sidx")),
             Program::Portable => {
                 let mut command = Command::new(&runtime.wasmtime);
-                command.args(["run", "--allow-precompiled", "--dir", ".", "--argv0", "sidx"]);
+                command.args([
+                    "run",
+                    "--allow-precompiled",
+                    "--dir",
+                    ".",
+                    "--argv0",
+                    "sidx",
+                ]);
                 command.arg(&runtime.component);
                 command
             }
