@@ -60,7 +60,12 @@ fn run() -> Result<()> {
     write(
         "adapter.wasm",
         &made(&|| {
-            let folders = ["guest/adapter", "guest/session", "wit/storage", "wit/adapter"];
+            let folders = [
+                "guest/adapter",
+                "guest/session",
+                "wit/storage",
+                "wit/adapter",
+            ];
             component::component("sidx-adapter", &folders)
         })?,
     )
