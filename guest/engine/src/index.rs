@@ -106,6 +106,7 @@ impl<H: Host> Index<H> {
                 return Err(Error::invalid(text));
             }
         };
+        introducer.note_view(&self.live);
         let damaged = following::run(&self.host, introducer, &mut self.live, look)?;
         self.is_behind = false;
         let view = introducer.view(&self.live);
@@ -141,7 +142,10 @@ impl<H: Host> Index<H> {
 
     fn writer(&mut self) -> Result<Writer<'_, H>> {
         match &mut self.introducer {
-            Some(introducer) if !self.read_only => Ok((&self.host, &mut self.live, introducer)),
+            Some(introducer) if !self.read_only => {
+                introducer.note_view(&self.live);
+                Ok((&self.host, &mut self.live, introducer))
+            }
             _ => Err(Error::invalid(
                 "this instance did not open the index for writing",
             )),

@@ -8,6 +8,8 @@ use crate::segments::DIRECTORY as LOG_DIRECTORY;
 const PATH_BYTES_MAX: usize = 1024;
 /// Most bytes between two slashes.
 const NAME_BYTES_MAX: usize = 255;
+/// Most bytes in the name of an index.
+const INDEX_NAME_BYTES_MAX: usize = 128;
 /// Most bytes in an object: 16 MiB.
 const OBJECT_BYTES_MAX: usize = 16 << 20;
 /// Where files of medium `memory` lie, and no others: a file in memory must not stand in for one in the
@@ -58,6 +60,42 @@ pub(crate) fn check_file_path(path: &str) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Checks the name of a place: that of an index, or of an index and, behind a slash, an incarnation of it.
+pub(crate) fn check_place(name: &str) -> Result<()> {
+    let Some((index, below)) = name.split_once('/') else {
+        return check_index_name(name);
+    };
+    check_index_name(index)?;
+    match is_incarnation(below) {
+        true => Ok(()),
+        false => {
+            let problem = "is not allowed; below an index only its incarnations are places";
+            Err(refused("place", name, problem))
+        }
+    }
+}
+
+fn check_index_name(name: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    let fits = (1..=INDEX_NAME_BYTES_MAX).contains(&name.len());
+    if fits && !name.starts_with('.') && name.bytes().all(allowed) {
+        return Ok(());
+    }
+    let problem =
+        "is not allowed; use 1 to 128 characters of A-Z a-z 0-9 _ . - and no dot in front";
+    Err(refused("index name", name, problem))
+}
+
+fn is_incarnation(name: &str) -> bool {
+    let is_hex = |text: &str| {
+        text.bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    name.split_once('-').is_some_and(|(number, nonce)| {
+        number.len() == 8 && nonce.len() == 32 && is_hex(number) && is_hex(nonce)
+    })
 }
 
 /// Checks both ends of a move: a directory can't go below itself.

@@ -177,18 +177,20 @@ impl<S: Storage> Pins<S> {
 
     /// Gives up all pins but the newest.
     pub(crate) fn forget_older(&self) {
-        let mut pins = self.pins.borrow_mut();
-        let newest = pins.len().saturating_sub(1);
-        for pin in pins.drain(..newest) {
-            // What stays is taken for given up when its lease is over.
-            let _ = self.place.remove_object(&pin.name);
-        }
+        self.forget_but(1);
     }
-}
 
-impl<S: Storage> Drop for Pins<S> {
-    fn drop(&mut self) {
-        for pin in self.pins.borrow().iter() {
+    /// Gives up all pins.
+    pub(crate) fn forget_all(&self) {
+        self.forget_but(0);
+        self.due_ms.set(u64::MAX);
+    }
+
+    fn forget_but(&self, kept: usize) {
+        let mut pins = self.pins.borrow_mut();
+        let end = pins.len().saturating_sub(kept);
+        for pin in pins.drain(..end) {
+            // What stays is taken for given up when its lease is over.
             let _ = self.place.remove_object(&pin.name);
         }
     }

@@ -16,7 +16,7 @@ use crate::disk::{JobPurpose, Space};
 use crate::handles::{FirstNumbers, Handles};
 use crate::log::{LogCounts, LogReport};
 use crate::medium::MediumUse;
-use crate::names::check_object_name;
+use crate::names::check_place;
 use crate::new_file::NewFile;
 use crate::pages::{CallPages, Target};
 use crate::pins::PinState;
@@ -89,7 +89,7 @@ impl<S: Storage> Session<S> {
         settings: Settings,
         first: FirstNumbers,
     ) -> Result<Self> {
-        place.split('/').try_for_each(check_object_name)?;
+        check_place(place)?;
         let lock = match to_write {
             true => storage.lock(place)?,
             false => None,
@@ -249,9 +249,11 @@ impl<S: Storage> Session<S> {
 
 impl<S: Storage> Drop for Session<S> {
     fn drop(&mut self) {
+        // Files under construction may live on, and hold what is shared.
+        self.shared.pins.forget_all();
+        // Nobody else may write before the log is let go.
+        self.shared.log.close();
         if let Some(lock) = self.lock {
-            // Nobody else may write before the log is let go.
-            self.shared.log.close();
             self.shared.place.storage().unlock(lock);
         }
     }
