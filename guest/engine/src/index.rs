@@ -76,6 +76,12 @@ impl<H: Host> Index<H> {
     pub fn open(&mut self, mode: Mode) -> Result<Opened> {
         let mut recovered = recovery::open(&self.host, &self.live.facets, mode)?;
         recovered.introducer.know_form(self.host.part_form());
+        // What is kept of queries is told apart by the version of the list, also from that of an index which
+        // this instance opened before.
+        self.queries = Queries::default();
+        if let Some(list) = Arc::get_mut(&mut recovered.live) {
+            list.version = list.version.saturating_add(self.live.version);
+        }
         self.live = recovered.live;
         let view = recovered.introducer.view(&self.live);
         self.introducer = Some(recovered.introducer);

@@ -41,6 +41,8 @@ mod shared;
 mod source;
 mod step;
 pub mod storage;
+#[cfg(test)]
+mod tests;
 
 pub use activity::Counts;
 pub use disk::JobPurpose;
