@@ -3,19 +3,21 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use sidx_stores::{Access, FileKind, FileMetadata, FileSystem, OpenFile, Result};
+use sidx_stores::{Access, FileKind, FileMetadata, FileSystem, OpenFile, close_idle_files};
 use wasip2::clocks::monotonic_clock;
-use wasip2::filesystem::types::{Descriptor, DescriptorFlags, OpenFlags, PathFlags};
+use wasip2::filesystem::types::{Descriptor, DescriptorFlags, ErrorCode, OpenFlags, PathFlags};
 use wasip2::random::random::get_random_u64;
 
 use crate::code::error;
 use crate::file::{WasiFile, kind, metadata};
 use crate::mapped::Mapped;
 
-/// How many files the runtime may have open, as far as one can guess: WASI does not tell. Where they are
-/// fewer, an open that fails shows it.
+/// How many files the runtime may have open, as far as one can guess: WASI does not tell.
 const OPEN_FILES_MAX: u64 = 1024;
+/// At least so many, whatever was met.
+const OPEN_FILES_LEAST: u64 = 16;
 const NANOSECONDS: u64 = 1_000_000;
 
 /// What the runtime lends below a directory that it maps.
@@ -23,6 +25,8 @@ pub(crate) struct WasiFileSystem {
     mapped: Mapped,
     /// Stands for the number of a process, which there is not.
     process: u32,
+    /// How many files may be open, as far as was met.
+    open_files_max: AtomicU64,
 }
 
 impl WasiFileSystem {
@@ -31,6 +35,7 @@ impl WasiFileSystem {
             mapped,
             // Half of the bits are as good as all.
             process: (get_random_u64() >> 32) as u32,
+            open_files_max: AtomicU64::new(OPEN_FILES_MAX),
         }
     }
 
@@ -41,9 +46,26 @@ impl WasiFileSystem {
         access: DescriptorFlags,
     ) -> io::Result<Descriptor> {
         let path = self.mapped.relative(path)?;
-        self.directory()
-            .open_at(PathFlags::SYMLINK_FOLLOW, &path, how, access)
-            .map_err(error)
+        let open = || {
+            self.directory()
+                .open_at(PathFlags::SYMLINK_FOLLOW, &path, how, access)
+        };
+        self.with_descriptors(open)
+    }
+
+    /// Makes a call that changes nothing when it fails, once more after closing what can be closed: that no
+    /// more files can be open has no code of its own, and the runtime opens directories on the way to names.
+    fn with_descriptors<T>(&self, call: impl Fn() -> Result<T, ErrorCode>) -> io::Result<T> {
+        match call() {
+            Err(ErrorCode::Io) => {
+                let met = close_idle_files() as u64;
+                let known = self.open_files_max.load(Ordering::Relaxed);
+                let max = met.clamp(OPEN_FILES_LEAST, known.max(OPEN_FILES_LEAST));
+                self.open_files_max.store(max, Ordering::Relaxed);
+                call().map_err(error)
+            }
+            result => result.map_err(error),
+        }
     }
 
     fn directory(&self) -> &Descriptor {
@@ -52,11 +74,9 @@ impl WasiFileSystem {
 
     fn look(&self, path: &Path, flags: PathFlags) -> io::Result<FileMetadata> {
         let path = self.mapped.relative(path)?;
-        let stat = self.directory().stat_at(flags, &path).map_err(error)?;
-        let hash = self
-            .directory()
-            .metadata_hash_at(flags, &path)
-            .map_err(error)?;
+        let directory = self.directory();
+        let stat = self.with_descriptors(|| directory.stat_at(flags, &path))?;
+        let hash = self.with_descriptors(|| directory.metadata_hash_at(flags, &path))?;
         Ok(metadata(&stat, hash))
     }
 }
@@ -151,14 +171,14 @@ impl FileSystem for WasiFileSystem {
     }
 
     fn open_files_max(&self) -> Option<u64> {
-        Some(OPEN_FILES_MAX)
+        Some(self.open_files_max.load(Ordering::Relaxed))
     }
 
     fn now_ms(&self) -> u64 {
         now_ms()
     }
 
-    fn nonce(&self) -> Result<u128> {
+    fn nonce(&self) -> sidx_stores::Result<u128> {
         let (high, low) = random();
         Ok(u128::from(high) << 64 | u128::from(low))
     }

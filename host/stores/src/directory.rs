@@ -187,6 +187,13 @@ impl Store for DirectoryStore {
     }
 }
 
+/// Closes the files of parts that nobody uses just now, of all directories of this process, and returns how
+/// many there were. They are opened again when their bytes are wanted. For a [`FileSystem`] that meets its
+/// limit where it cannot be told from other failures.
+pub fn close_idle_files() -> usize {
+    Descriptors::of_process().close_idle()
+}
+
 /// One index in a directory. However many files of parts are in use, they take no more than half of the
 /// descriptors that the process may have.
 pub struct DirectoryStorage {

@@ -30,6 +30,7 @@ pub use bucket::{
 pub use directory::LocalFileSystem;
 pub use directory::{
     Access, DirectoryStorage, DirectoryStore, FileKind, FileMetadata, FileSystem, OpenFile,
+    close_idle_files,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use memory::{MemoryStorage, MemoryStore};

@@ -69,6 +69,13 @@ impl Descriptors {
         share.clamp(LEAST, MOST)
     }
 
+    /// Closes all that are not in use just now, and returns how many were taken before.
+    pub(super) fn close_idle(&self) -> usize {
+        let taken = self.taken.load(Ordering::Relaxed);
+        self.close_oldest(0);
+        taken
+    }
+
     /// Closes files that were not used lately, unless there is room.
     fn make_room(&self, fs: &dyn FileSystem) {
         let limit = self.limit(fs);
