@@ -17,9 +17,17 @@
 mod command_lines;
 #[path = "portable/crashes.rs"]
 mod crashes;
+#[path = "operations/day.rs"]
+mod day;
 #[path = "portable/exit_codes.rs"]
 mod exit_codes;
+#[path = "portable/first_day.rs"]
+mod first_day;
 #[path = "portable/normal.rs"]
 mod normal;
 #[path = "portable/programs.rs"]
 mod programs;
+#[path = "portable/statistics.rs"]
+mod statistics;
+#[path = "portable/writers.rs"]
+mod writers;

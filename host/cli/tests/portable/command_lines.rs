@@ -314,7 +314,6 @@ fn what_is_wrong_is_told_alike() {
         Command(&["gc", "s", "--index", "none"], ""),
         Command(&["flush", "s", "--index", "none"], ""),
         Command(&["query", "memory:", "--index", "i"], ""),
-        Command(&["query", "ftp://x/y", "--index", "i"], ""),
         Command(&["query", "", "--index", "i"], ""),
         Command(
             &[

@@ -37,6 +37,7 @@ fn what_only_the_native_program_does_is_told() {
     for words in [
         ["backup", "s", "--index", "i", "t"].as_slice(),
         &["branch", "s", "--index", "i", "--to", "j"],
+        &["copy", "s", "t", "--index", "i"],
         &["query", "s3://bucket/prefix", "--index", "i"],
     ] {
         let refused = run(words, "");
