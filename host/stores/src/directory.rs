@@ -17,6 +17,7 @@ use self::disk::{TempFile, sync_directory};
 use self::file_system::Fs;
 use self::files::{DirectoryAppendFile, DirectoryNewFile, DirectoryReadFile};
 use self::place::Found;
+use self::renewed::Watch;
 use super::paths::{
     LOCK_NAME, check_index_name, check_move, check_path, check_place, is_component, is_incarnation,
 };
@@ -33,6 +34,7 @@ mod lock;
 mod objects;
 mod pins;
 mod place;
+mod renewed;
 #[cfg(test)]
 mod tests;
 
@@ -198,6 +200,7 @@ pub fn close_idle_files() -> usize {
 /// descriptors that the process may have.
 pub struct DirectoryStorage {
     fs: Fs,
+    watch: Watch,
     descriptors: Arc<Descriptors>,
     root: PathBuf,
 }
@@ -213,6 +216,7 @@ impl DirectoryStorage {
     pub fn on(fs: Arc<dyn FileSystem>, root: impl Into<PathBuf>) -> Self {
         Self {
             fs,
+            watch: Watch::default(),
             descriptors: Descriptors::of_process(),
             root: root.into(),
         }
@@ -451,7 +455,9 @@ impl Storage for DirectoryStorage {
     }
 
     fn pinned_epochs(&self) -> Result<Vec<u64>> {
-        pins::held(self.fs.as_ref(), &self.root)
+        let mut epochs = renewed::held(&self.fs, &self.root, &self.watch)?;
+        epochs.extend(self.locked_epochs()?);
+        Ok(epochs.into_iter().collect())
     }
 
     fn local_path(&self, path: &str) -> Option<PathBuf> {

@@ -73,7 +73,7 @@ impl Probe {
     pub(super) fn command_with(&self, options: &[&str], words: &[&str]) -> Command {
         let mut command = Command::new(&self.wasmtime);
         command
-            .args(["run", "--allow-precompiled"])
+            .args(["run", "-C", "cache=n", "--allow-precompiled"])
             .args(options)
             .arg(&self.machine_code)
             .args(words);
