@@ -11,7 +11,7 @@
 //! * `damages`, `labels`, `pause`, `opened`: an open index; `jobs`, `retention`, `write`, what changes it;
 //!   `rows`, `query`, `cursor`, what reads it; `health`.
 //! * `lenders`, `removal`, `garbage`, `repair`: what is done to an index that nobody has open.
-//! * `index`, `store`: all of that as the command line wants it.
+//! * `index`, `store`: all of that as the command line wants it; `input`, how a load runs.
 
 // What `wit-bindgen` generates below is unsafe; nothing that is written here may be.
 #[forbid(unsafe_code)]
@@ -28,6 +28,8 @@ mod health;
 mod incarnation;
 #[forbid(unsafe_code)]
 mod index;
+#[forbid(unsafe_code)]
+mod input;
 #[forbid(unsafe_code)]
 mod jobs;
 #[forbid(unsafe_code)]
@@ -69,9 +71,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use sidx_command::arguments::Arguments;
-use sidx_command::driver::InTurn;
 use sidx_command::{Console, Ending, report_arguments};
 
+use input::Turns;
 use store::Mapped;
 
 const OUTPUT_BUFFER_BYTES: usize = 64 << 10;
@@ -105,6 +107,9 @@ fn run() -> Ending {
         err_is_terminal: stderr.is_terminal(),
     };
     let command = &arguments.command;
-    let outcome = sidx_command::run(command, &Mapped, &InTurn, &mut console);
+    let driver = Turns {
+        reads_stdin: command.loads_stdin(),
+    };
+    let outcome = sidx_command::run(command, &Mapped, &driver, &mut console);
     sidx_command::finish(outcome, command.changes(), &mut console)
 }

@@ -25,6 +25,8 @@ mod exit_codes;
 mod first_day;
 #[path = "portable/normal.rs"]
 mod normal;
+#[path = "portable/pauses.rs"]
+mod pauses;
 #[path = "portable/programs.rs"]
 mod programs;
 #[path = "portable/statistics.rs"]
