@@ -65,10 +65,9 @@ fn reports_have_the_same_members_in_the_same_order() {
 fn members(report: &Value, at: &str) -> Vec<(String, Value)> {
     match report {
         Value::Object(object) if !object.is_empty() => {
-            let members = object.iter();
-            members
-                .flat_map(|(name, value)| members(value, &format!("{at}/{name}")))
-                .collect()
+            let each = object.iter();
+            let each = each.flat_map(|(name, value)| members(value, &format!("{at}/{name}")));
+            each.collect()
         }
         value => vec![(at.to_owned(), value.clone())],
     }
