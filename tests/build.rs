@@ -1,10 +1,13 @@
 //! Builds what the tests run inside WebAssembly: the component that misbehaves on demand, for
 //! `tests/isolation.rs`, the one with a further facet, for `tests/facets.rs`, the checks of the kernels and
-//! the executors, for `tests/kernels.rs` and `tests/executor.rs`, and the conformance component of
-//! `wit/storage`, for `tests/storage.rs`.
+//! the executors, for `tests/kernels.rs` and `tests/executor.rs`, the conformance component of
+//! `wit/storage`, for `tests/storage.rs`, and that composed with a command and with `guest/filesystem`, for
+//! `tests/wasi.rs`.
 
 #[path = "../host/runtime/build/component.rs"]
 mod component;
+#[path = "../xtask/src/composition.rs"]
+mod composition;
 
 use std::env;
 use std::fs;
@@ -13,6 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use component::PREBUILT;
+use composition::{Piece, compose};
 
 /// Without the vector instructions that the component has: with what every host has.
 const PLAIN: &str = "";
@@ -48,11 +52,50 @@ fn run() -> Result<()> {
         })?,
     )?;
     for name in ["kernels", "executor"] {
-        let checks = made(&|| module(&format!("{name}-wasm"), None))?;
+        let checks = made(&|| module(&format!("tests/{name}-wasm"), None))?;
         write(&format!("{name}.wasm"), &checks)?;
     }
-    let checks = made(&|| component::wrap(&module("storage-checks", Some(PLAIN))?))?;
-    write("storage-checks.wasm", &checks)
+    let checks = made(&|| component::wrap(&module("tests/storage-checks", Some(PLAIN))?))?;
+    write("storage-checks.wasm", &checks)?;
+    write(
+        "engine.wasm",
+        &made(&|| component::component("sidx-component", &["guest/component"]))?,
+    )?;
+    write(
+        "adapter.wasm",
+        &made(&|| {
+            let folders = [
+                "guest/adapter",
+                "guest/session",
+                "wit/storage",
+                "wit/adapter",
+            ];
+            component::component("sidx-adapter", &folders)
+        })?,
+    )?;
+    write("storage-probe.wasm", &made(&|| probe(&checks))?)
+}
+
+/// A command that checks and calls a store in a directory that a runtime maps.
+fn probe(checks: &[u8]) -> Result<Vec<u8>> {
+    for folder in ["host/stores/src", "wit/filesystem", "wit/storage"] {
+        announce(folder)?;
+    }
+    let filesystem = component::wrap(&module("guest/filesystem", None)?)?;
+    let program = component::wrap(&module("tests/storage-probe", Some(PLAIN))?)?;
+    let piece = |name, bytes| Piece { name, bytes };
+    compose(&[
+        piece("filesystem", &filesystem),
+        piece("storage-checks", checks),
+        piece("storage-probe", &program),
+    ])
+}
+
+/// Has this script run again when something in a folder changes.
+fn announce(folder: &str) -> Result<()> {
+    let folder = component::workspace()?.join(folder);
+    writeln!(io::stdout(), "cargo::rerun-if-changed={}", folder.display())
+        .context("cannot write to stdout")
 }
 
 fn write(name: &str, bytes: &[u8]) -> Result<()> {
@@ -60,23 +103,18 @@ fn write(name: &str, bytes: &[u8]) -> Result<()> {
     fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// The module of a folder of `tests`, whose package is named after it; with other flags than the component's.
+/// The module of a folder, whose package is named after it; with other flags than the component's.
 fn module(folder: &str, flags: Option<&str>) -> Result<Vec<u8>> {
     let workspace = component::workspace()?;
-    let sources = workspace.join(format!("tests/{folder}"));
-    writeln!(
-        io::stdout(),
-        "cargo::rerun-if-changed={}",
-        sources.display()
-    )
-    .context("cannot write to stdout")?;
-    let package = format!("sidx-{folder}");
+    announce(folder)?;
+    let (_, name) = folder.rsplit_once('/').unwrap_or(("", folder));
+    let package = format!("sidx-{name}");
     let mut cargo = component::guest_cargo(&workspace, &package)?;
     cargo.envs(flags.map(|flags| ("RUSTFLAGS", flags)));
     let output = cargo.output().context("cannot start cargo")?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        bail!("building tests/{folder} failed:\n{stderr}");
+        bail!("building {folder} failed:\n{stderr}");
     }
     component::read(&component::module_path(&package)?)
 }

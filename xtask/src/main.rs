@@ -1,6 +1,8 @@
 //! One command per development task: `cargo xtask TASK`.
 
+mod composition;
 mod coverage;
+mod package;
 mod tidy;
 
 use std::path::PathBuf;
@@ -24,6 +26,18 @@ enum Task {
     Component,
     /// Build the component that checks implementations of wit/storage, and print where it lies
     Conformance,
+    /// Build the components, make one of them, and print where it lies
+    Compose {
+        /// Compile as for tests, in a fraction of the time
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Put the components, their interfaces and checksums into one folder, and print where it lies
+    Package {
+        /// Compile as for tests, in a fraction of the time
+        #[arg(long)]
+        quick: bool,
+    },
     /// Run all tests and print the line coverage of engine, kernels, host and command; fails below a floor
     Coverage,
 }
@@ -48,6 +62,8 @@ fn main() -> ExitCode {
         }
         Task::Component => component(&root, "sidx-host", "sidx.wasm"),
         Task::Conformance => component(&root, "sidx-tests", "storage-checks.wasm"),
+        Task::Compose { quick } => print(package::make_whole(&root, effort(quick))),
+        Task::Package { quick } => print(package::make(&root, effort(quick))),
         Task::Coverage => match coverage::run(&root) {
             Ok(coverage::Coverage { report, faults }) => {
                 print!("{report}");
@@ -65,6 +81,27 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+    }
+}
+
+fn effort(quick: bool) -> package::Effort {
+    match quick {
+        true => package::Effort::Quick,
+        false => package::Effort::Release,
+    }
+}
+
+/// Prints where something lies that was made, or why it was not.
+fn print(made: anyhow::Result<PathBuf>) -> ExitCode {
+    match made {
+        Ok(path) => {
+            println!("{}", path.display());
+            ExitCode::SUCCESS
+        }
+        Err(problem) => {
+            println!("{problem:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -104,6 +104,11 @@ impl Command {
             | Self::Dump(_) => false,
         }
     }
+
+    /// Whether it is a load of what comes in at standard input, which may pause.
+    pub fn loads_stdin(&self) -> bool {
+        matches!(self, Self::Ingest(arguments) if arguments.file.as_os_str() == "-")
+    }
 }
 
 /// Where the index is.

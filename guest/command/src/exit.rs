@@ -38,9 +38,30 @@ impl Code {
     }
 }
 
-impl From<Code> for ExitCode {
-    fn from(code: Code) -> ExitCode {
-        ExitCode::from(code as u8)
+/// How a program ends: with success, or with a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending(Option<Code>);
+
+impl Ending {
+    /// Everything was done.
+    pub const SUCCESS: Ending = Ending(None);
+
+    /// The exit code, 0 for success.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self.0.map_or(0, |code| code as u8)
+    }
+}
+
+impl From<Code> for Ending {
+    fn from(code: Code) -> Ending {
+        Ending(Some(code))
+    }
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> ExitCode {
+        ExitCode::from(ending.number())
     }
 }
 
@@ -143,9 +164,9 @@ impl Failure {
     }
 
     /// Writes the line, if there is one, and gives the exit code.
-    pub fn report(&self, err: &mut dyn Write) -> ExitCode {
+    pub fn report(&self, err: &mut dyn Write) -> Ending {
         match self {
-            Failure::ReaderGone => ExitCode::SUCCESS,
+            Failure::ReaderGone => Ending::SUCCESS,
             Failure::Reported(code) => (*code).into(),
             Failure::Told {
                 code,
@@ -237,14 +258,14 @@ pub fn report_arguments(
     command: Option<&str>,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> ExitCode {
+) -> Ending {
     use clap::error::ErrorKind as Kind;
     let text = error.render();
     match error.kind() {
         Kind::DisplayHelp | Kind::DisplayVersion => {
             // A reader that leaves early has seen what it wanted.
             let _ = write!(out, "{text}").and_then(|()| out.flush());
-            ExitCode::SUCCESS
+            Ending::SUCCESS
         }
         Kind::DisplayHelpOnMissingArgumentOrSubcommand | Kind::MissingSubcommand => {
             let _ = write!(err, "{text}");

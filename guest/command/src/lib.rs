@@ -30,14 +30,12 @@ mod query;
 #[cfg(test)]
 mod tests;
 
-use std::process::ExitCode;
-
 use arguments::Command;
 use database::Database;
 use driver::Driver;
 
 pub use console::Console;
-pub use exit::{Code, Failure, one_line, report_arguments};
+pub use exit::{Code, Ending, Failure, one_line, report_arguments};
 pub use ingest::driver;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -75,9 +73,9 @@ pub fn run(
     }
 }
 
-/// Prints what is left of the output of a command, tells its failure, and gives the exit code. `changes` says
-/// whether the command [changed](Command::changes) a store.
-pub fn finish(outcome: Result<(), Failure>, changes: bool, console: &mut Console<'_>) -> ExitCode {
+/// Prints what is left of the output of a command, tells its failure, and says how the program ends. `changes`
+/// says whether the command [changed](Command::changes) a store.
+pub fn finish(outcome: Result<(), Failure>, changes: bool, console: &mut Console<'_>) -> Ending {
     // What was found before a failure is printed before the failure is told.
     let flushed = console.out.flush().map_err(|error| {
         let failure = Failure::output(error);
@@ -87,7 +85,7 @@ pub fn finish(outcome: Result<(), Failure>, changes: bool, console: &mut Console
         }
     });
     match outcome.and(flushed) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => Ending::SUCCESS,
         Err(failure) => failure.report(console.err),
     }
 }

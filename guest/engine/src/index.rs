@@ -76,6 +76,12 @@ impl<H: Host> Index<H> {
     pub fn open(&mut self, mode: Mode) -> Result<Opened> {
         let mut recovered = recovery::open(&self.host, &self.live.facets, mode)?;
         recovered.introducer.know_form(self.host.part_form());
+        // What is kept of queries is told apart by the version of the list, also from that of an index which
+        // this instance opened before.
+        self.queries = Queries::default();
+        if let Some(list) = Arc::get_mut(&mut recovered.live) {
+            list.version = list.version.saturating_add(self.live.version);
+        }
         self.live = recovered.live;
         let view = recovered.introducer.view(&self.live);
         self.introducer = Some(recovered.introducer);
@@ -106,6 +112,7 @@ impl<H: Host> Index<H> {
                 return Err(Error::invalid(text));
             }
         };
+        introducer.note_view(&self.live);
         let damaged = following::run(&self.host, introducer, &mut self.live, look)?;
         self.is_behind = false;
         let view = introducer.view(&self.live);
@@ -141,7 +148,10 @@ impl<H: Host> Index<H> {
 
     fn writer(&mut self) -> Result<Writer<'_, H>> {
         match &mut self.introducer {
-            Some(introducer) if !self.read_only => Ok((&self.host, &mut self.live, introducer)),
+            Some(introducer) if !self.read_only => {
+                introducer.note_view(&self.live);
+                Ok((&self.host, &mut self.live, introducer))
+            }
             _ => Err(Error::invalid(
                 "this instance did not open the index for writing",
             )),

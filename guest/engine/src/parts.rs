@@ -26,3 +26,4 @@ pub(crate) mod survey;
 pub(crate) mod takeover;
 mod unflushed;
 pub(crate) mod verify;
+mod views;

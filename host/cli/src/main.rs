@@ -52,7 +52,7 @@ fn main() -> ExitCode {
                 .nth(1)
                 .and_then(|word| word.into_string().ok());
             let (out, err) = (&mut stdout.lock(), &mut stderr.lock());
-            return report_arguments(&error, command.as_deref(), out, err);
+            return report_arguments(&error, command.as_deref(), out, err).into();
         }
     };
     descriptors::raise_limit();
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
         NativeCommand::Bench(arguments) => (bench::run(arguments, &mut console), false),
         NativeCommand::Compile(arguments) => (compile::run(arguments, &mut console), false),
     };
-    sidx_command::finish(outcome, changes, &mut console)
+    sidx_command::finish(outcome, changes, &mut console).into()
 }
 
 #[cfg(test)]

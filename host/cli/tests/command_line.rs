@@ -20,6 +20,8 @@ use tempfile::TempDir;
 mod bench;
 #[path = "command_line/copies.rs"]
 mod copies;
+#[path = "operations/day.rs"]
+mod day;
 #[path = "command_line/first_day.rs"]
 mod first_day;
 #[path = "command_line/full_medium.rs"]

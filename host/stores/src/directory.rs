@@ -17,6 +17,7 @@ use self::disk::{TempFile, sync_directory};
 use self::file_system::Fs;
 use self::files::{DirectoryAppendFile, DirectoryNewFile, DirectoryReadFile};
 use self::place::Found;
+use self::renewed::Watch;
 use super::paths::{
     LOCK_NAME, check_index_name, check_move, check_path, check_place, is_component, is_incarnation,
 };
@@ -27,15 +28,18 @@ mod descriptors;
 mod disk;
 mod file_system;
 mod files;
+#[cfg(unix)]
 mod local;
 mod lock;
 mod objects;
 mod pins;
 mod place;
+mod renewed;
 #[cfg(test)]
 mod tests;
 
 pub use self::file_system::{Access, FileKind, FileMetadata, FileSystem, OpenFile};
+#[cfg(unix)]
 pub use self::local::LocalFileSystem;
 
 /// A directory with one sub-directory per index.
@@ -46,14 +50,33 @@ pub struct DirectoryStore {
 
 impl DirectoryStore {
     /// A store at a path. Touches nothing: the directory is made when its first index is created.
+    #[cfg(unix)]
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self::on(local(), root)
     }
 
-    /// The same on another file system.
+    /// A store at a path of a file system, which is not that of the operating system. Touches nothing.
     pub fn on(fs: Arc<dyn FileSystem>, root: impl Into<PathBuf>) -> Self {
         let root = root.into();
         Self { fs, root }
+    }
+
+    /// Refuses what can be no store: a file, a link to nothing. Where there is nothing yet all is well.
+    pub fn check(&self) -> Result<()> {
+        place::check_root(self.fs.as_ref(), &self.root)
+    }
+
+    /// Makes the directory, with those above it that are missing; its name is durable on return. One that
+    /// [cannot be a store](Self::check) is `conflict`.
+    pub fn make(&self) -> Result<()> {
+        self.check()?;
+        disk::make_directories(self.fs.as_ref(), &self.root)
+    }
+
+    /// A place that exists; `not-found` when there is none.
+    pub fn place(&self, name: &str) -> Result<DirectoryStorage> {
+        let path = self.existing(name)?;
+        Ok(DirectoryStorage::on(Arc::clone(&self.fs), path))
     }
 
     /// The directory of a place that exists.
@@ -86,6 +109,7 @@ impl Store for DirectoryStore {
     }
 
     fn index_names(&self) -> Result<Vec<String>> {
+        place::check_root(self.fs.as_ref(), &self.root)?;
         let mut names = Vec::new();
         for entry in disk::entries(self.fs.as_ref(), &self.root)? {
             // A link to a directory is as good as a directory here.
@@ -156,7 +180,7 @@ impl Store for DirectoryStore {
         let storage = DirectoryStorage::on(Arc::clone(&self.fs), &path);
         let _lock = storage.lock()?;
         // First out of sight in one step, so that a crash does not leave half of it under its name.
-        let removed = disk::temporary_path(above);
+        let removed = disk::temporary_path(self.fs.as_ref(), above);
         self.fs
             .rename(&path, &removed)
             .map_err(|cause| Error::io("remove", &path, cause))?;
@@ -165,27 +189,43 @@ impl Store for DirectoryStore {
     }
 }
 
+/// Closes the files of parts that nobody uses just now, of all directories of this process, and returns how
+/// many there were. They are opened again when their bytes are wanted. For a [`FileSystem`] that meets its
+/// limit where it cannot be told from other failures.
+pub fn close_idle_files() -> usize {
+    Descriptors::of_process().close_idle()
+}
+
 /// One index in a directory. However many files of parts are in use, they take no more than half of the
 /// descriptors that the process may have.
 pub struct DirectoryStorage {
     fs: Fs,
+    watch: Watch,
     descriptors: Arc<Descriptors>,
     root: PathBuf,
 }
 
 impl DirectoryStorage {
     /// The index in an existing directory. Touches nothing.
+    #[cfg(unix)]
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self::on(local(), root)
     }
 
-    /// The same on another file system.
+    /// The same on another file system than that of the operating system.
     pub fn on(fs: Arc<dyn FileSystem>, root: impl Into<PathBuf>) -> Self {
         Self {
             fs,
+            watch: Watch::default(),
             descriptors: Descriptors::of_process(),
             root: root.into(),
         }
+    }
+
+    /// Of the [pinned epochs](Storage::pinned_epochs) those that are by files with a lock, which nobody needs
+    /// to renew. Where files have no locks all of them count.
+    pub fn locked_epochs(&self) -> Result<Vec<u64>> {
+        pins::held(self.fs.as_ref(), &self.root)
     }
 
     fn full(&self, path: &str) -> Result<PathBuf> {
@@ -228,6 +268,7 @@ fn parent_of(path: &Path) -> &Path {
 }
 
 /// The file system of the operating system.
+#[cfg(unix)]
 fn local() -> Fs {
     Arc::new(LocalFileSystem)
 }
@@ -379,11 +420,21 @@ impl Storage for DirectoryStorage {
     }
 
     fn lock(&self) -> Result<Lock> {
+        if !self.fs.has_locks() {
+            // Nobody is kept out; what it does beyond that is done all the same.
+            sync_directory(self.fs.as_ref(), &self.root)?;
+            disk::remove_abandoned(&self.fs, &self.root)?;
+            return Ok(Box::new(()));
+        }
         let lock = lock::take(self.fs.as_ref(), &self.root.join(LOCK_NAME))?;
         // A writer that died may have published an object whose name is not durable. Whoever takes it
         // for published removes what it replaced, and a power loss could then take both.
         sync_directory(self.fs.as_ref(), &self.root)?;
         Ok(Box::new(lock))
+    }
+
+    fn has_locks(&self) -> bool {
+        self.fs.has_locks()
     }
 
     fn unfinished(&self) -> Result<Vec<String>> {
@@ -404,7 +455,9 @@ impl Storage for DirectoryStorage {
     }
 
     fn pinned_epochs(&self) -> Result<Vec<u64>> {
-        pins::held(self.fs.as_ref(), &self.root)
+        let mut epochs = renewed::held(&self.fs, &self.root, &self.watch)?;
+        epochs.extend(self.locked_epochs()?);
+        Ok(epochs.into_iter().collect())
     }
 
     fn local_path(&self, path: &str) -> Option<PathBuf> {

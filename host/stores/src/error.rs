@@ -6,8 +6,12 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::io::Errno;
 pub use sidx_engine::ErrorKind;
+
+/// What every Unix answers when the process has no descriptor left (`EMFILE`).
+pub(crate) const PROCESS_HAS_NO_DESCRIPTOR: i32 = 24;
+/// The same when the machine has none (`ENFILE`).
+pub(crate) const MACHINE_HAS_NO_DESCRIPTOR: i32 = 23;
 
 /// A failed call. Cheap to clone, so that one failure can be told to every caller it concerns.
 #[derive(Clone, Debug)]
@@ -99,14 +103,14 @@ impl Error {
 fn classify(cause: &io::Error) -> (ErrorKind, &'static str) {
     use io::ErrorKind as Io;
     // Neither has a kind of its own.
-    match Errno::from_io_error(cause) {
-        Some(Errno::MFILE) => {
+    match cause.raw_os_error() {
+        Some(PROCESS_HAS_NO_DESCRIPTOR) => {
             return (
                 ErrorKind::ResourceExhausted,
                 "; this process has no file descriptor left: raise its limit (ulimit -n), then retry",
             );
         }
-        Some(Errno::NFILE) => {
+        Some(MACHINE_HAS_NO_DESCRIPTOR) => {
             return (
                 ErrorKind::ResourceExhausted,
                 "; the machine has no file descriptor left: raise fs.file-max or lower ulimit -n of \
@@ -216,7 +220,7 @@ mod tests {
 
     #[test]
     fn descriptors_that_are_used_up_exhaust_a_resource() {
-        for errno in [Errno::MFILE, Errno::NFILE] {
+        for errno in [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE] {
             let error = Error::io("open", Path::new("/data/x"), errno.into());
             assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
             assert!(error.message().contains("ulimit -n"), "{error}");

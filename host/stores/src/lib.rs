@@ -26,9 +26,11 @@ pub use bucket::{
     Address, BucketOptions, BucketStorage, BucketStore, CustomerKey, Endpoint, Keys, ProfileFiles,
     Proxy, RequestCounts, RequestLimits, Scheme, Secret, Service, Sse,
 };
+#[cfg(unix)]
+pub use directory::LocalFileSystem;
 pub use directory::{
-    Access, DirectoryStorage, DirectoryStore, FileKind, FileMetadata, FileSystem, LocalFileSystem,
-    OpenFile,
+    Access, DirectoryStorage, DirectoryStore, FileKind, FileMetadata, FileSystem, OpenFile,
+    close_idle_files,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use memory::{MemoryStorage, MemoryStore};
@@ -231,7 +233,12 @@ pub trait Storage: Send + Sync {
 
     /// The epochs that are pinned, in this process or another, ascending and each once; none when no
     /// reader is at work. Clears away what readers left that ended without dropping their pin. A pin that
-    /// this process is not allowed to look at counts. One listing when there are none, and a look at each.
+    /// this process is not allowed to look at counts. One listing or two when there are none, and a look at each.
+    ///
+    /// In a directory also those of readers that have no locks, which are objects that they renew, named
+    /// `<epoch, 16 hex digits>-<lease in milliseconds>-<32 hex digits>.pin`. One counts until this value has
+    /// seen it unchanged for its lease, an hour at most, and is then removed: so ask through the same value for
+    /// as long as it is of interest. They are listed as other objects are.
     fn pinned_epochs(&self) -> Result<Vec<u64>>;
 
     /// Where a finished file lies in the local file system, for [`link`](Self::link); whether it
@@ -331,6 +338,7 @@ pub trait AppendFile: Send {
 }
 
 /// 128 bits from the operating system.
+#[cfg(unix)]
 fn random() -> Result<u128> {
     let mut bytes = [0; 16];
     let mut filled = 0;
@@ -342,6 +350,13 @@ fn random() -> Result<u128> {
         })?;
     }
     Ok(u128::from_le_bytes(bytes))
+}
+
+/// There is nobody to ask.
+#[cfg(not(unix))]
+fn random() -> Result<u128> {
+    let text = "this system gives no random bits by itself; use a store that is given some";
+    Err(Error::new(ErrorKind::Io, text))
 }
 
 /// The error of a read behind the end of a file.

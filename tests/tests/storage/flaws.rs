@@ -2,7 +2,7 @@
 
 /// One thing that a host does wrong, all else being right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flaw {
+pub(crate) enum Flaw {
     /// A put replaces what is there.
     PutReplaces,
     /// A swap replaces whatever version there is.

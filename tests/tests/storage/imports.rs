@@ -17,7 +17,7 @@ use super::flaws::Flaw;
 mod files;
 mod objects;
 
-pub(super) mod bindings {
+pub(crate) mod bindings {
     wasmtime::component::bindgen!({
         path: "../wit/storage",
         world: "conformance",
@@ -43,7 +43,7 @@ struct Growing {
 }
 
 /// A store, and what one instance has open in it.
-pub(super) struct State {
+pub(crate) struct State {
     store: Arc<dyn Store>,
     /// How logs lie in it.
     form: LogForm,
@@ -57,7 +57,7 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(store: Arc<dyn Store>, form: LogForm, flaw: Option<Flaw>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, form: LogForm, flaw: Option<Flaw>) -> Self {
         Self {
             store,
             form,

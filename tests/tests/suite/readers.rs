@@ -4,7 +4,7 @@
 use std::fs;
 
 use sidx_tests::model::Row;
-use sidx_tests::subject::{Subject, keys_of, on_both_engines};
+use sidx_tests::subject::{NAME, Subject, keys_of, on_both_engines};
 
 fn part_of(subject: &Subject, keys: std::ops::Range<i64>) {
     let rows: Vec<Row> = keys
@@ -92,6 +92,33 @@ fn a_new_writer_leaves_what_a_reader_of_the_old_one_needs() {
         drop(reader);
         part_of(&subject, 300..310);
         assert_eq!(directories(&subject), 2, "the merged part and the new one");
+    });
+}
+
+/// As one in WASI does, which has no locks.
+#[test]
+fn a_reader_keeps_what_it_pinned_by_an_object() {
+    on_both_engines(|mut subject| {
+        part_of(&subject, 0..10);
+        let place = subject.store().backend().open_index(NAME, false).unwrap();
+        let objects = place.list_objects("").unwrap();
+        let newest = objects.iter().rfind(|name| name.ends_with(".snapshot"));
+        let epoch = newest.unwrap().strip_suffix(".snapshot").unwrap();
+        let pin = format!("{epoch}-3600000-{:032x}.pin", 1);
+        place.put_if_absent(&pin, b"0").unwrap();
+        part_of(&subject, 10..20);
+        subject.merge_all();
+        assert_eq!(directories(&subject), 2);
+        subject.reopen();
+        assert_eq!(directories(&subject), 2);
+        part_of(&subject, 20..30);
+        subject.merge_all();
+        assert_eq!(directories(&subject), 2);
+        subject.assert_sound(30);
+        place.remove_object(&pin).unwrap();
+        subject.reopen();
+        assert_eq!(directories(&subject), 1);
+        assert_eq!(subject.ask().count().unwrap(), 30);
     });
 }
 

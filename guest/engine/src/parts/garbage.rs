@@ -249,11 +249,13 @@ impl Garbage {
         self.parts.extend(taken);
     }
 
-    /// Removes what lies in memory and nobody can need; the rest is the writer's.
-    pub(crate) fn remove_memory<H: Host>(&mut self, host: &H) {
+    /// Removes what lies in memory and nobody can need; the rest is the writer's. `held` is the oldest version
+    /// that this instance reads itself.
+    pub(crate) fn remove_memory<H: Host>(&mut self, host: &H, held: u64) {
         let Ok(Readers { version, .. }) = host.find_readers() else {
             return;
         };
+        let version = version.min(held);
         self.parts.retain(|part| {
             let go = || host.remove_files(&part.name.path(part.medium), part.medium);
             part.medium == Medium::Durable || part.version > version || go().is_err()
@@ -261,10 +263,12 @@ impl Garbage {
     }
 
     /// Removes the parts that nobody can need. Those that cannot be removed are tried again next time. Files
-    /// that are borrowed stay where they are, and are forgotten. Returns who reads, if that had to be asked.
+    /// that are borrowed stay where they are, and are forgotten. `held` is the oldest version that this instance
+    /// reads itself. Returns who reads, if that had to be asked.
     pub(crate) fn remove<H: Host>(
         &mut self,
         host: &H,
+        held: u64,
         fences: &Fences,
         borrowed: &mut Borrowed,
     ) -> Option<Readers> {
@@ -274,7 +278,8 @@ impl Garbage {
         }
         // Asked after the snapshots are gone: who begins later finds them missing. Who cannot be asked
         // may be reading.
-        let readers = host.find_readers().ok()?;
+        let mut readers = host.find_readers().ok()?;
+        readers.version = readers.version.min(held);
         let first_epoch = self.first_epoch;
         let mut given_back = Vec::new();
         self.parts.retain(|part| {

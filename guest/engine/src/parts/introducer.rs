@@ -33,6 +33,7 @@ use crate::parts::garbage::Garbage;
 use crate::parts::pressure::merge_bytes;
 use crate::parts::snapshot::Snapshot;
 use crate::parts::unflushed::Unflushed;
+use crate::parts::views::Views;
 use crate::types::{Choice, FlushNeed, Job, Outcome, Retention, RetentionStep, View};
 use sidx_log::Term;
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,6 +82,8 @@ pub(crate) struct Introducer<H: Host> {
     made_dead: Vec<(DeadName, Medium)>,
     counters: Counters,
     garbage: Garbage,
+    /// What cursors of this instance read.
+    views: Views<H>,
     /// What of all that lies in the places of other indexes.
     borrowed: Borrowed,
     /// There are no other parts that left the list and are still there.
@@ -125,6 +128,7 @@ impl<H: Host> Introducer<H> {
             bases: BTreeMap::new(),
             made_dead: Vec::new(),
             counters: Counters::of(&snapshot.counters),
+            views: Views::default(),
             garbage: Garbage::of(snapshot.left.as_deref().unwrap_or_default()),
             borrowed: Borrowed::default(),
             knows_garbage: snapshot.left.is_some(),

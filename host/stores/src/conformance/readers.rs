@@ -54,7 +54,36 @@ pub fn check_pins(storage: &Arc<dyn Storage>) -> Verdict {
     )?);
     pinned(&[0], "a pin after a writer came and went")?;
     drop(zero);
+    check_renewed_pins(storage)?;
     check_pins_of_many(storage)
+}
+
+/// An object that pins counts as long as it is there, or never does; it is an object like any other.
+fn check_renewed_pins(storage: &Arc<dyn Storage>) -> Verdict {
+    let name = format!("{:016x}-3600000-{:032x}.pin", 6, 1);
+    let version = works(storage.put_if_absent(&name, b"0"), "putting a pin")?;
+    let pinned = || works(storage.pinned_epochs(), "pinned_epochs");
+    let found = pinned()?;
+    ensure(
+        found.is_empty() || found == [6],
+        format!("epoch 6 is pinned by an object, and found is {found:?}"),
+    )?;
+    works(
+        storage.compare_and_swap(&name, &version, b"1"),
+        "renewing a pin",
+    )?;
+    same(&pinned()?, &found, "the pins after a renewal")?;
+    same(
+        &works(storage.list_objects(""), "list_objects")?.contains(&name),
+        &true,
+        "whether a pin is listed",
+    )?;
+    works(storage.remove_object(&name), "removing a pin")?;
+    same(
+        &pinned()?,
+        &Vec::new(),
+        "the pins after the object was removed",
+    )
 }
 
 /// Readers that come and go while a writer looks all the time.

@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock, Weak};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::file_system::{Access, FileMetadata, Fs, OpenFile};
+use super::file_system::{Access, FileMetadata, FileSystem, Fs, OpenFile};
 
 /// Of all descriptors of the process the share that is for files of parts: one in so many.
 const SHARE: u64 = 2;
@@ -59,19 +59,26 @@ impl Descriptors {
     }
 
     /// Asked each time, as the limit may be raised while the process runs.
-    fn limit(&self) -> usize {
+    fn limit(&self, fs: &dyn FileSystem) -> usize {
         if let Some(fixed) = self.fixed {
             return fixed;
         }
-        // Where it cannot be asked for, the least that is usual.
-        let allowed = rlimit::Resource::NOFILE.get_soft().unwrap_or(256);
+        // Where it is not known, the least that is usual.
+        let allowed = fs.open_files_max().unwrap_or(256);
         let share = usize::try_from(allowed / SHARE).unwrap_or(MOST);
         share.clamp(LEAST, MOST)
     }
 
+    /// Closes all that are not in use just now, and returns how many were taken before.
+    pub(super) fn close_idle(&self) -> usize {
+        let taken = self.taken.load(Ordering::Relaxed);
+        self.close_oldest(0);
+        taken
+    }
+
     /// Closes files that were not used lately, unless there is room.
-    fn make_room(&self) {
-        let limit = self.limit();
+    fn make_room(&self, fs: &dyn FileSystem) {
+        let limit = self.limit(fs);
         if self.taken.load(Ordering::Relaxed) >= limit {
             self.close_oldest(limit);
         }
@@ -97,26 +104,18 @@ impl Descriptors {
     /// Opens a file; when the process has no descriptor left, once more after closing what can be closed.
     fn open(
         &self,
+        fs: &dyn FileSystem,
         open: impl Fn() -> io::Result<Box<dyn OpenFile>>,
     ) -> io::Result<Box<dyn OpenFile>> {
-        self.make_room();
+        self.make_room(fs);
         match open() {
-            Err(cause) if is_out_of_descriptors(&cause) => {
+            Err(cause) if fs.is_out_of_descriptors(&cause) => {
                 self.close_oldest(0);
                 open()
             }
             opened => opened,
         }
     }
-}
-
-/// Whether the process, or the machine, has no descriptor left.
-pub(super) fn is_out_of_descriptors(cause: &io::Error) -> bool {
-    use rustix::io::Errno;
-    matches!(
-        Errno::from_io_error(cause),
-        Some(Errno::MFILE | Errno::NFILE)
-    )
 }
 
 /// The descriptor of a file, while it has one.
@@ -190,7 +189,7 @@ impl SharedFile {
         access: Access,
         open: impl Fn() -> io::Result<Box<dyn OpenFile>>,
     ) -> io::Result<(Self, FileMetadata)> {
-        let file = budget.open(open)?;
+        let file = budget.open(fs.as_ref(), open)?;
         let metadata = file.metadata()?;
         let slot = Arc::new(Slot {
             file: RwLock::new(Some(file)),
@@ -235,7 +234,8 @@ impl SharedFile {
     }
 
     fn reopen(&self) -> io::Result<()> {
-        let opened = self.budget.open(|| self.fs.open(&self.path, self.access))?;
+        let open = || self.fs.open(&self.path, self.access);
+        let opened = self.budget.open(self.fs.as_ref(), open)?;
         if opened.metadata()?.identity != self.identity {
             return Err(io::Error::new(
                 io::ErrorKind::NotFound,

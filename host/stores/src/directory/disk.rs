@@ -33,7 +33,7 @@ impl TempFile {
         directory: &Path,
     ) -> Result<Self> {
         loop {
-            let path = temporary_path(directory);
+            let path = temporary_path(fs.as_ref(), directory);
             match SharedFile::create_new(fs, descriptors, &path) {
                 Ok((file, _)) => {
                     return Ok(Self {
@@ -91,10 +91,10 @@ impl Drop for TempFile {
 }
 
 /// A new hidden name in a directory, different in every call of every process.
-pub(super) fn temporary_path(directory: &Path) -> PathBuf {
+pub(super) fn temporary_path(fs: &dyn FileSystem, directory: &Path) -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    directory.join(format!("{HIDDEN}{}-{number}{LEFTOVER}", std::process::id()))
+    directory.join(format!("{HIDDEN}{}-{number}{LEFTOVER}", fs.process()))
 }
 
 /// Whether a name is one that [`temporary_path`] makes. A store may be a folder in which others keep their
@@ -251,6 +251,33 @@ pub(super) fn remove_leftovers(fs: &dyn FileSystem, place: &Path, found: &[Strin
         removed.map_err(|cause| Error::io("remove", &path, cause))?;
     }
     Ok(())
+}
+
+/// Seconds without a change after which nobody is taken to be making a file any more.
+const ABANDONED_AFTER_SECONDS: i64 = 24 * 60 * 60;
+
+/// Removes leftovers of a place that did not change for a day by the clock of the medium: for file systems
+/// on which nobody can tell whether whoever made them is alive. What cannot be told or removed stays.
+pub(super) fn remove_abandoned(fs: &Fs, place: &Path) -> Result<()> {
+    let mut found = leftovers(fs.as_ref(), place)?;
+    let Some(now) = (!found.is_empty())
+        .then(|| seconds_now(fs, place).ok())
+        .flatten()
+    else {
+        return Ok(());
+    };
+    found.retain(|path| {
+        let metadata = fs.link_metadata(&place.join(path));
+        let changed = metadata.map(|metadata| metadata.modified.0);
+        changed.is_ok_and(|changed| now.saturating_sub(changed) >= ABANDONED_AFTER_SECONDS)
+    });
+    remove_leftovers(fs.as_ref(), place, &found)
+}
+
+/// The time by the clock that the files of a medium get theirs from: that of a file which is made for it.
+pub(super) fn seconds_now(fs: &Fs, directory: &Path) -> Result<i64> {
+    let file = TempFile::create(fs, &Descriptors::of_process(), directory)?;
+    Ok(file.metadata()?.modified.0)
 }
 
 /// Bytes of all files in a directory and below. What vanishes meanwhile does not count.

@@ -8,10 +8,11 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use crate::MediumSpace;
-use crate::error::Result;
+use crate::error::{MACHINE_HAS_NO_DESCRIPTOR, PROCESS_HAS_NO_DESCRIPTOR, Result};
 
 /// How the parts of the backend hold theirs.
 pub(super) type Fs = Arc<dyn FileSystem>;
@@ -59,6 +60,35 @@ pub trait FileSystem: Send + Sync {
         Ok(None)
     }
 
+    /// Whether files have advisory locks that end with whoever holds them. Where they have none,
+    /// [`OpenFile::try_lock`] and [`OpenFile::lock`] are not asked for.
+    fn has_locks(&self) -> bool {
+        true
+    }
+
+    /// A number by which the names of what is under construction differ from those of others that are at
+    /// work at the same time. Should two have the same, the later one takes another name.
+    fn process(&self) -> u32 {
+        std::process::id()
+    }
+
+    /// How many files may be open at a time; none where that is not known. Asked each time, as it may change.
+    fn open_files_max(&self) -> Option<u64> {
+        open_files_max()
+    }
+
+    /// Whether an error says that no more files can be open, of this process or of the machine.
+    fn is_out_of_descriptors(&self, cause: &io::Error) -> bool {
+        let number = cause.raw_os_error();
+        number == Some(PROCESS_HAS_NO_DESCRIPTOR) || number == Some(MACHINE_HAS_NO_DESCRIPTOR)
+    }
+
+    /// Milliseconds since some moment, always the same. It never goes back, and goes as fast as time does.
+    fn now_ms(&self) -> u64 {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// 128 random bits, others with each call.
     fn nonce(&self) -> Result<u128> {
         crate::random()
@@ -69,6 +99,16 @@ pub trait FileSystem: Send + Sync {
         let _ = path;
         None
     }
+}
+
+#[cfg(unix)]
+fn open_files_max() -> Option<u64> {
+    rlimit::Resource::NOFILE.get_soft().ok()
+}
+
+#[cfg(not(unix))]
+fn open_files_max() -> Option<u64> {
+    None
 }
 
 /// How a file is opened.

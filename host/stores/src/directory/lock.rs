@@ -21,7 +21,7 @@ pub(super) fn take(fs: &dyn FileSystem, path: &Path) -> Result<FileLock> {
         .map_err(|cause| Error::io("open lock", path, cause))?;
     match file.try_lock() {
         Ok(true) => {}
-        Ok(false) => return Err(held(path, file.as_ref())),
+        Ok(false) => return Err(held(fs, path, file.as_ref())),
         Err(cause) => return Err(Error::io("lock", path, cause)),
     }
     // The index may have been removed between opening and locking; then this lock protects nothing.
@@ -32,7 +32,7 @@ pub(super) fn take(fs: &dyn FileSystem, path: &Path) -> Result<FileLock> {
         )));
     }
     // For people only: on a full medium there is a lock without a name.
-    let text = format!("{}\n", std::process::id());
+    let text = format!("{}\n", fs.process());
     let written = file
         .set_size(0)
         .and_then(|()| file.write_all_at(text.as_bytes(), 0));
@@ -55,13 +55,13 @@ pub(super) fn is_at(fs: &dyn FileSystem, file: &dyn OpenFile, path: &Path) -> Re
     }
 }
 
-fn held(path: &Path, file: &dyn OpenFile) -> Error {
+fn held(fs: &dyn FileSystem, path: &Path, file: &dyn OpenFile) -> Error {
     let mut text = [0; 32];
     // Best effort: the holder may be just now writing it.
     let count = file.read_up_to(&mut text, 0).unwrap_or(0);
     let text = String::from_utf8_lossy(text.get(..count).unwrap_or_default());
     let holder = match text.trim().parse::<u32>() {
-        Ok(pid) if pid == std::process::id() => {
+        Ok(pid) if pid == fs.process() => {
             format!("another writer of this process (pid {pid})")
         }
         Ok(pid) => format!("another process (pid {pid})"),

@@ -42,6 +42,9 @@ impl Drop for FilePin {
 /// Pins an epoch; none where nothing can be written. A pin protects a reader from a writer; that there is no
 /// room for one must not keep anybody from reading.
 pub(super) fn take(fs: &Fs, root: &Path, epoch: u64) -> Result<Option<FilePin>> {
+    if !fs.has_locks() {
+        return Ok(None);
+    }
     let directory = root.join(READERS_NAME);
     match fs.create_directory(&directory) {
         Ok(()) => {}
@@ -50,7 +53,7 @@ pub(super) fn take(fs: &Fs, root: &Path, epoch: u64) -> Result<Option<FilePin>> 
         Err(cause) => return Err(Error::io("make directory", &directory, cause)),
     }
     for _ in 0..ATTEMPTS {
-        let path = directory.join(new_name(epoch));
+        let path = directory.join(new_name(fs.as_ref(), epoch));
         let file = match fs.create_new(&path) {
             Ok(file) => file,
             // Left by a process that had our process id: the next number will do.
@@ -99,8 +102,12 @@ pub(super) fn held(fs: &dyn FileSystem, root: &Path) -> Result<Vec<u64>> {
     Ok(epochs.into_iter().collect())
 }
 
-/// Whether the reader of a pin is alive; if not, the file is removed.
+/// Whether the reader of a pin is alive; if not, the file is removed. Where nobody can tell it is taken to
+/// be.
 fn is_held(fs: &dyn FileSystem, path: &Path) -> Result<bool> {
+    if !fs.has_locks() {
+        return Ok(true);
+    }
     // Some network file systems lock only what is open for writing; another user's file may not be.
     let opened = match fs.open(path, Access::Write) {
         Err(cause) if is_forbidden(&cause) => fs.open(path, Access::Read),
@@ -129,10 +136,10 @@ fn is_held(fs: &dyn FileSystem, path: &Path) -> Result<bool> {
 }
 
 /// A name that no other pin of this or another process has.
-fn new_name(epoch: u64) -> String {
+fn new_name(fs: &dyn FileSystem, epoch: u64) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    format!("{epoch:016x}.{}-{number}", std::process::id())
+    format!("{epoch:016x}.{}-{number}", fs.process())
 }
 
 fn epoch_of(name: &str) -> Option<u64> {

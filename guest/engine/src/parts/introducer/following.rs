@@ -72,6 +72,7 @@ impl<H: Host> Introducer<H> {
     /// Takes the place of one that read a list, and whose parts in memory left it with the next version.
     pub(crate) fn succeed(&mut self, before: &mut Self, live: &PartList<H>) {
         self.form = before.form;
+        self.views = std::mem::take(&mut before.views);
         let in_memory = { live.parts.iter() }.filter(|part| part.medium() == Medium::Memory);
         let numbers: Vec<u64> = in_memory.map(|part| part.number()).collect();
         self.garbage.take_memory(&mut before.garbage);
@@ -85,6 +86,6 @@ impl<H: Host> Introducer<H> {
 
     /// Removes what left the list and lies in memory, and nobody reads.
     pub(crate) fn forget_memory(&mut self, host: &H) {
-        self.garbage.remove_memory(host);
+        self.garbage.remove_memory(host, self.views.oldest());
     }
 }

@@ -4,6 +4,7 @@ use super::Introducer;
 use crate::error::Result;
 use crate::host::{Host, Readers};
 use crate::part::PartList;
+use std::sync::Arc;
 
 impl Readers {
     /// The epochs whose files somebody needs.
@@ -27,7 +28,9 @@ impl<H: Host> Introducer<H> {
         if !self.tidy_up(host, live) {
             return;
         }
-        let found = self.garbage.remove(host, &self.fences, &mut self.borrowed);
+        let held = self.views.oldest();
+        let borrowed = &mut self.borrowed;
+        let found = self.garbage.remove(host, held, &self.fences, borrowed);
         self.borrowed.let_go(host);
         if self.given_up < self.log_position && self.asks_by_request() {
             // Asked after the snapshots of earlier epochs are gone; who cannot be asked may be reading.
@@ -36,6 +39,11 @@ impl<H: Host> Introducer<H> {
                 let _ = self.give_up_log(host, live.epoch, Some(&readers));
             }
         }
+    }
+
+    /// Notes the list that queries read, before it may change.
+    pub(crate) fn note_view(&mut self, live: &Arc<PartList<H>>) {
+        self.views.note(live);
     }
 
     /// Gives up entries of the log that are in the parts. Where each commit is an object of its own, a reader

@@ -1,0 +1,167 @@
+//! Stores in mapped directories, as the command line has them.
+
+use std::fs;
+use std::io::ErrorKind as Io;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::Value;
+use sidx_command::database::{self, Absence, BranchReport, Error, Result, Room};
+use sidx_engine::ErrorKind;
+
+use crate::bindings::{places, root};
+use crate::error::{conflict, invalid, of_storage};
+use crate::index::Index;
+use crate::opened::Opened;
+use crate::place::Place;
+use crate::{garbage, incarnation, location, removal, repair, warning};
+
+/// How often an index is made again that others drop meanwhile.
+const ATTEMPTS: usize = 16;
+
+/// Stores below the directories that the runtime maps.
+pub(crate) struct Mapped;
+
+impl database::Database for Mapped {
+    type Store = Store;
+
+    fn store(&self, location: &str) -> Result<Store> {
+        let path = location::path(location)?;
+        Ok(Store { path: path.into() })
+    }
+}
+
+/// A store, by its path.
+pub(crate) struct Store {
+    path: Rc<str>,
+}
+
+impl Store {
+    /// Has everything below be about this store from now on.
+    fn reach(&self, create: bool) -> Result<&Rc<str>> {
+        root::open(&self.path, create).map_err(of_storage)?;
+        Ok(&self.path)
+    }
+}
+
+impl database::Store for Store {
+    type Index = Index;
+
+    fn exists(&self) -> Result<bool> {
+        match self.reach(false) {
+            // Told by what comes next.
+            Err(error) if error.kind() == ErrorKind::Conflict => return Ok(true),
+            reached => reached?,
+        };
+        let path = Path::new(&*self.path);
+        match fs::metadata(path) {
+            Err(cause) if cause.kind() == Io::NotFound && !path.is_symlink() => Ok(false),
+            _ => Ok(true),
+        }
+    }
+
+    fn absence(&self, index: &str) -> Absence {
+        let path = Path::new(&*self.path);
+        let folder = path.join(index);
+        if is_index(path) {
+            let name = path.file_name().unwrap_or_default();
+            let above = path.parent();
+            let above = above.filter(|above| !above.as_os_str().is_empty());
+            return Absence::StoreIsIndex {
+                above: above.unwrap_or(Path::new(".")).display().to_string(),
+                name: name.to_string_lossy().into_owned(),
+            };
+        }
+        let was_dropped =
+            { self.reach(false) }.is_ok_and(|store| incarnation::was_dropped(store, index));
+        match folder.is_dir() && !was_dropped {
+            true => Absence::Folder(folder.display().to_string()),
+            false => Absence::Nothing,
+        }
+    }
+
+    fn index_names(&self) -> Result<Vec<String>> {
+        let store = self.reach(false)?;
+        let mut names = places::list(None).map_err(of_storage)?;
+        names.retain(|name| incarnation::has_index(store, name));
+        Ok(names)
+    }
+
+    fn create(&self, index: &str, room: Room, wait: Duration) -> Result<Index> {
+        let store = self.reach(true)?;
+        for _ in 0..ATTEMPTS {
+            let place = incarnation::to_create(store, index)?;
+            match Opened::to_write(index, place.clone(), true, room, wait) {
+                // It was dropped, maybe by somebody who did not come as far as to note that here.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    bury(store, index, &place, error)?;
+                }
+                opened => return opened.map(Index::new),
+            }
+        }
+        let text = format!("others make and drop index `{index}` again and again; try again");
+        Err(conflict(text))
+    }
+
+    fn open(&self, index: &str, room: Room, wait: Duration) -> Result<Index> {
+        let place = incarnation::existing(self.reach(false)?, index, true)?;
+        Opened::to_write(index, place, false, room, wait).map(Index::new)
+    }
+
+    fn read(&self, index: &str) -> Result<Index> {
+        let place = incarnation::existing(self.reach(false)?, index, false)?;
+        Opened::to_read(index, place).map(Index::new)
+    }
+
+    fn repair(&self, index: &str, accept_loss: bool, wait: Duration) -> Result<Value> {
+        repair::run(self.reach(false)?, index, accept_loss, wait)
+    }
+
+    fn garbage(&self, index: &str, apply: Option<Duration>) -> Result<Value> {
+        let store = self.reach(false)?;
+        let report = match apply {
+            Some(wait) => garbage::collect(store, index, wait)?,
+            None => garbage::look(store, index)?,
+        };
+        report.to_json()
+    }
+
+    fn remove(&self, index: &str, wait: Duration) -> Result<u64> {
+        removal::run(self.reach(false)?, index, wait)
+    }
+
+    fn branch(&self, _index: &str, _name: &str) -> Result<BranchReport> {
+        Err(unable("makes no branches", "branch"))
+    }
+}
+
+/// The error of what only the native command does.
+pub(crate) fn unable(what: &str, command: &str) -> Error {
+    invalid(format!(
+        "this build of sidx {what}: nothing was done; the native command does, with `sidx {command}`"
+    ))
+}
+
+/// Notes that what was to be opened was dropped, and clears it away.
+fn bury(store: &Rc<str>, index: &str, place: &Place, error: Error) -> Result<()> {
+    if !removal::is_dropped(place) {
+        return Err(error);
+    }
+    incarnation::bury(store, index, place)?;
+    if let Err(error) = removal::clear(store, place, index) {
+        let index = warning::quoted(index);
+        warning::tell(
+            "what was dropped could not be cleared away",
+            &[("index", &index), ("error", &error)],
+        );
+    }
+    Ok(())
+}
+
+/// Whether a folder is that of an index.
+fn is_index(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names = entries.map(|entry| entry.file_name());
+    names.any(|name| name == "index.json" || name.to_string_lossy().ends_with(".incarnation"))
+}

@@ -1,0 +1,25 @@
+//! The engine over the adapter over `wit/storage`, composed into one component, over our own stores.
+
+// Tests fail by panicking, and need no documentation beyond their names.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failed expectation here is a failed test"
+)]
+
+mod storage {
+    /// What an implementation of `wit/storage` may get wrong; nothing, here.
+    #[allow(dead_code, reason = "each flaw is one of other tests")]
+    pub(crate) mod flaws;
+    pub(crate) mod imports;
+}
+
+mod adapter {
+    mod composed;
+    mod lives;
+    mod property;
+    mod subject;
+}
