@@ -15,6 +15,7 @@
 )]
 
 mod wasi {
+    mod artefacts;
     mod conformance;
     mod crash;
     mod mapped;

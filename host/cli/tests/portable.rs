@@ -1,9 +1,9 @@
 //! The `sidx` command as a WebAssembly component, under the `wasmtime` command, beside the native one: both do the
 //! same to the same directories, and say the same.
 //!
-//! `SIDX_WASMTIME` names the command `wasmtime` (`.ci/wasmtime` installs it) and `SIDX_WASM` the composed component
-//! (`cargo xtask compose` makes it). Without them the tests are skipped; where `SIDX_TEST_REQUIRED=1` is set,
-//! that is an error.
+//! `SIDX_WASMTIME` names the command `wasmtime` (`.ci/wasmtime` installs it), `SIDX_WASM` the composed component
+//! (`cargo xtask compose` makes it), and `SIDX_JCO` the folder where jco is (`.ci/jco` installs it). Without them
+//! the tests are skipped; where `SIDX_TEST_REQUIRED=1` is set, that is an error.
 
 #![allow(
     clippy::expect_used,
@@ -23,6 +23,8 @@ mod day;
 mod exit_codes;
 #[path = "portable/first_day.rs"]
 mod first_day;
+#[path = "portable/node.rs"]
+mod node;
 #[path = "portable/normal.rs"]
 mod normal;
 #[path = "portable/pauses.rs"]
