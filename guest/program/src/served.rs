@@ -18,7 +18,8 @@ const LEASE: Duration = Duration::from_secs(60);
 /// Between two tries to take a lock.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// A place that is served until this is dropped. Before, everything of the engine has to be: cursors, columns.
+/// A place that is served until this is dropped. Everything of the engine has to be dropped before: cursors,
+/// columns.
 pub(crate) struct Served(());
 
 impl Served {

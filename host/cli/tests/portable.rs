@@ -1,9 +1,9 @@
-//! The `sidx` command as a WebAssembly component, under the `wasmtime` command, beside the native one: both do the
-//! same to the same directories, and say the same.
+//! The `sidx` command as a WebAssembly component, under the `wasmtime` command, beside the native one: both
+//! do the same to the same directories, and say the same.
 //!
-//! `SIDX_WASMTIME` names the command `wasmtime` (`.ci/wasmtime` installs it) and `SIDX_WASM` the composed component
-//! (`cargo xtask compose` makes it). Without them the tests are skipped; where `SIDX_TEST_REQUIRED=1` is set,
-//! that is an error.
+//! `SIDX_WASMTIME` names the command `wasmtime` (`.ci/wasmtime` installs it) and `SIDX_WASM` the composed
+//! component (`cargo xtask compose` makes it). Without them the tests are skipped; where
+//! `SIDX_TEST_REQUIRED=1` is set, that is an error.
 
 #![allow(
     clippy::expect_used,
