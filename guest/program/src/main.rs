@@ -92,7 +92,9 @@ fn run() -> Ending {
     let arguments = match <Arguments>::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            let command = env::args().nth(1);
+            let command = env::args_os()
+                .nth(1)
+                .and_then(|word| word.into_string().ok());
             let (out, err) = (&mut stdout.lock(), &mut stderr.lock());
             return report_arguments(&error, command.as_deref(), out, err);
         }

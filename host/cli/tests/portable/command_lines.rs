@@ -48,7 +48,8 @@ const INPUTS: [(&str, &str); 5] = [
 ];
 
 /// A line is a command line, maybe with `<` and the name of what is at its stdin; `put` makes a file of that,
-/// `folder` makes a folder, `spoil` changes a byte in the middle of the first file whose path ends so.
+/// `folder` makes a folder, `spoil` changes a byte in the middle of the first file whose path ends so, `tear` adds
+/// some at its end.
 const LIFE: &str = "
     indexes s
     ingest s - --index i --format ndjson < rows
@@ -173,6 +174,22 @@ const DAMAGE: &str = "
     drop s --index i --yes
 ";
 
+/// The log ends in the middle of a write.
+const TORN: &str = "
+    ingest s - --index i --format ndjson < rows
+    tear .log
+    verify s --index i
+    query s --index i
+    ingest s - --index i --format ndjson < more
+    verify s --index i
+    query s --index i
+";
+
+#[test]
+fn a_torn_write_is_left_out_and_told_alike() {
+    tell(TORN);
+}
+
 #[test]
 fn an_index_lives_the_same_life_with_both() {
     tell(LIFE);
@@ -232,6 +249,7 @@ fn perform(runtime: &Runtime, story: &str, cast: &[Program]) -> (TempDir, Vec<(S
             ["put", name] => fs::write(directory.path().join(name), input).expect("written"),
             ["folder", name] => fs::create_dir_all(directory.path().join(name)).expect("made"),
             ["spoil", end] => spoil(directory.path(), end),
+            ["tear", end] => tear(directory.path(), end),
             ref words => {
                 let program = cast[runs.len() % cast.len()];
                 let run = program.run(runtime, directory.path(), words, input);
@@ -260,6 +278,14 @@ fn spoil(directory: &Path, end: &str) {
     let mut bytes = fs::read(&path).expect("read");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x55;
+    fs::write(&path, bytes).expect("written");
+}
+
+/// Adds bytes that are no whole entry to the first file whose path ends so.
+fn tear(directory: &Path, end: &str) {
+    let path = first_file(directory, end);
+    let mut bytes = fs::read(&path).expect("read");
+    bytes.extend([7; 11]);
     fs::write(&path, bytes).expect("written");
 }
 
