@@ -168,6 +168,15 @@ impl wit::Guest for Component {
         })
     }
 
+    fn torn_write_of_log() -> Option<wit::TornWrite> {
+        let cut = served::now()?.session.torn_write_of_log()?;
+        Some(wit::TornWrite {
+            place: cut.place,
+            torn_bytes: cut.torn_bytes,
+            end: cut.end,
+        })
+    }
+
     fn check_log() -> Result<wit::LogReport, Error> {
         let report = served::call(|served| served.session.check_log())?;
         Ok(wit::LogReport {

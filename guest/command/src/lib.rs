@@ -73,8 +73,8 @@ pub fn run(
     }
 }
 
-/// Prints what is left of the output of a command, tells its failure, and says how the program ends. `changes`
-/// says whether the command [changed](Command::changes) a store.
+/// Prints what is left of the output of a command, tells its failure, and says how the program ends.
+/// `changes` says whether the command [changed](Command::changes) a store.
 pub fn finish(outcome: Result<(), Failure>, changes: bool, console: &mut Console<'_>) -> Ending {
     // What was found before a failure is printed before the failure is told.
     let flushed = console.out.flush().map_err(|error| {

@@ -218,8 +218,8 @@ impl Opened {
                 self.forget_gone();
                 Ok(outcome)
             }
-            // Another writer is at work: it made a part of this number, or published first. What is in the way
-            // is its own, so nothing is removed.
+            // Another writer is at work: it made a part of this number, or published first. What is in the
+            // way is its own, so nothing is removed.
             Err(error) if error.kind() == ErrorKind::Conflict => Err(self.fail(error)),
             Err(error) => {
                 if let Err(second) = index::abandon(job).map_err(of_engine) {

@@ -11,13 +11,15 @@
 //! * `damages`, `labels`, `pause`, `opened`: an open index; `jobs`, `retention`, `write`, what changes it;
 //!   `rows`, `query`, `cursor`, what reads it; `health`.
 //! * `lenders`, `removal`, `garbage`, `repair`: what is done to an index that nobody has open.
-//! * `index`, `store`: all of that as the command line wants it; `input`, how a load runs.
+//! * `database`: all of that as the command line wants it; `input`, how a load runs.
 
 // What `wit-bindgen` generates below is unsafe; nothing that is written here may be.
 #[forbid(unsafe_code)]
 mod cursor;
 #[forbid(unsafe_code)]
 mod damages;
+#[forbid(unsafe_code)]
+mod database;
 #[forbid(unsafe_code)]
 mod error;
 #[forbid(unsafe_code)]
@@ -26,8 +28,6 @@ mod garbage;
 mod health;
 #[forbid(unsafe_code)]
 mod incarnation;
-#[forbid(unsafe_code)]
-mod index;
 #[forbid(unsafe_code)]
 mod input;
 #[forbid(unsafe_code)]
@@ -57,8 +57,6 @@ mod rows;
 #[forbid(unsafe_code)]
 mod served;
 #[forbid(unsafe_code)]
-mod store;
-#[forbid(unsafe_code)]
 mod warning;
 #[forbid(unsafe_code)]
 mod write;
@@ -73,8 +71,8 @@ use clap::Parser;
 use sidx_command::arguments::Arguments;
 use sidx_command::{Console, Ending, report_arguments};
 
+use database::Mapped;
 use input::Turns;
-use store::Mapped;
 
 const OUTPUT_BUFFER_BYTES: usize = 64 << 10;
 
@@ -94,7 +92,9 @@ fn run() -> Ending {
     let arguments = match <Arguments>::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            let command = env::args().nth(1);
+            let command = env::args_os()
+                .nth(1)
+                .and_then(|word| word.into_string().ok());
             let (out, err) = (&mut stdout.lock(), &mut stderr.lock());
             return report_arguments(&error, command.as_deref(), out, err);
         }

@@ -1,6 +1,7 @@
 //! An open index: what all that works with it holds.
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Display;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -15,6 +16,7 @@ use crate::labels::Labels;
 use crate::pause::Pause;
 use crate::place::Place;
 use crate::served::Served;
+use crate::warning;
 
 /// An open index. It is closed when the last one who holds it lets go.
 pub(crate) struct Opened {
@@ -90,6 +92,14 @@ impl Opened {
             _served: served,
         };
         index.publish(&opened.view);
+        if let Some(torn) = session::torn_write_of_log() {
+            let fields: [(&str, &dyn Display); 3] = [
+                ("log", &warning::quoted(&torn.place)),
+                ("torn_bytes", &torn.torn_bytes),
+                ("end", &torn.end),
+            ];
+            warning::tell("left a torn write out of the log", &fields);
+        }
         index.damages.borrow_mut().note_opening(&opened.damaged);
         Ok(index)
     }

@@ -11,14 +11,17 @@ use crate::bindings::{engine_files, index, session};
 use crate::error::of_engine;
 use crate::place::Place;
 
-/// Bytes of rows in memory, of cached pages, and the time of a lease: as the native command has them.
+/// Bytes of rows in memory, and of cached pages: as the native command has them.
 pub(crate) const MEMORY_BYTES: u64 = 1 << 30;
 pub(crate) const PAGE_CACHE_BYTES: u64 = 256 << 20;
-const LEASE: Duration = Duration::from_secs(60);
+/// How long a query keeps what it reads whose rows nobody takes, as of a pager: a pin that a process left
+/// behind holds as long.
+const LEASE: Duration = Duration::from_secs(600);
 /// Between two tries to take a lock.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// A place that is served until this is dropped. Before, everything of the engine has to be: cursors, columns.
+/// A place that is served until this is dropped. Everything of the engine has to be dropped before: cursors,
+/// columns.
 pub(crate) struct Served(());
 
 impl Served {

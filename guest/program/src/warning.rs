@@ -1,5 +1,5 @@
-//! Warnings, as lines on stderr in the words of the native command: once each, as a command does one thing and
-//! ends.
+//! Warnings, as lines on stderr in the words of the native command: once each, as a command does one thing
+//! and ends.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -56,4 +56,5 @@ pub use session::{
     Filter, NewDictionary, Session, State, columns_of, facts_of, keys_of, lengths_of,
 };
 pub use shared::{DamagedFile, Settings};
+pub use sidx_log::Cut;
 pub use storage::Storage;

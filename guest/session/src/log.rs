@@ -6,7 +6,7 @@ use sidx_columns::{Column, log_columns};
 use sidx_engine::host::{LogDurability, LogEntry, SalvagedLog};
 use sidx_engine::{Error, Result};
 use sidx_executor::Columns;
-use sidx_log::{Access, Durability, Form, Log, Segments, Term};
+use sidx_log::{Access, Cut, Durability, Form, Log, Segments, Term};
 
 use crate::place::Place;
 use crate::segments::{Files, told};
@@ -242,6 +242,11 @@ impl<S: Storage> IndexLog<S> {
 
     pub(crate) fn counts(&self) -> LogCounts {
         self.counts.get()
+    }
+
+    /// What its opening left out.
+    pub(crate) fn cut(&self) -> Option<Cut> {
+        self.log.borrow().as_ref()?.cut().cloned()
     }
 }
 

@@ -10,6 +10,7 @@ use sidx_engine::host::{ColumnFacts, RowKeys, TopFacts};
 use sidx_engine::{Error, FlushNeed, Result};
 use sidx_executor::{Columns, RowSeries, dictionary};
 use sidx_kernels::Program;
+use sidx_log::Cut;
 
 use crate::activity::Counts;
 use crate::disk::{JobPurpose, Space};
@@ -208,6 +209,11 @@ impl<S: Storage> Session<S> {
             log: shared.log.counts(),
             medium: shared.disk.now().medium,
         }
+    }
+
+    /// What the opening of the log left out: a write that a crash interrupted.
+    pub fn torn_write_of_log(&self) -> Option<Cut> {
+        self.shared.log.cut()
     }
 
     /// Reads and checks every entry of the log that is needed.

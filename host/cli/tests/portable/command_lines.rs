@@ -6,16 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::normal;
-use super::programs::{Program, Run, Runtime, runtime};
-
-/// A step of a story.
-enum Step {
-    /// A command line, with what is at its stdin.
-    Command(&'static [&'static str], &'static str),
-    /// Something that neither program does.
-    Change(fn(&Path)),
-}
-use Step::{Change, Command};
+use super::programs::{Program, Run, Runtime, files, runtime};
 
 /// Who runs the command lines of a story, in turn.
 const CASTS: [(&str, &[Program]); 4] = [
@@ -31,23 +22,197 @@ const CASTS: [(&str, &[Program]); 4] = [
     ),
 ];
 
-/// Rows of all types, some of which have no label.
-const ROWS: &str = r#"{"series":"UA","key":3,"tags":{"status":500,"codes":[1,2],"ok":true},"payload":"one"}
+/// What stories read, by name: rows of all types, some of which have no label.
+const INPUTS: [(&str, &str); 5] = [
+    (
+        "rows",
+        r#"{"series":"UA","key":3,"tags":{"status":500,"codes":[1,2],"ok":true},"payload":"one"}
 {"series":"UA","key":1,"tags":{"status":200,"ratio":0.5,"name":"a b"},"payload":"two"}
 {"series":7,"key":-4,"tags":{"at":{"timestamp":"2013-01-01T10:00:00Z"},"raw":{"bytes":"AAEC"}}}
 {"series":"DL","key":9223372036854775807,"tags":{"status":500,"names":["x","y"]},"payload":"one"}
-"#;
-const MORE: &str = r#"{"series":"AA","key":5,"tags":{"status":404}}
+"#,
+    ),
+    (
+        "more",
+        r#"{"series":"AA","key":5,"tags":{"status":404}}
 {"series":"UA","key":2,"tags":{"status":500},"payload":"three"}
-"#;
-const CSV: &str = "carrier,delay,origin,flight,left\nUA,7,EWR,12,2013-01-01T10:00:00Z\n\
-    DL,,JFK,13,2013-01-01T11:00:00Z\nUA,-3,LGA,,2013-01-02T10:00:00Z\n";
+"#,
+    ),
+    ("bad", "{\"series\":\"a\",\"key\":1}\nnot json\n"),
+    (
+        "csv",
+        "carrier,delay,origin,flight,left\nUA,7,EWR,12,2013-01-01T10:00:00Z\n\
+         DL,,JFK,13,2013-01-01T11:00:00Z\nUA,-3,LGA,,2013-01-02T10:00:00Z\n",
+    ),
+    ("", ""),
+];
 
-const INGEST: &[&str] = &["ingest", "s", "-", "--index", "i", "--format", "ndjson"];
+/// A line is a command line, maybe with `<` and the name of what is at its stdin; `put` makes a file of that,
+/// `folder` makes a folder, `spoil` changes a byte in the middle of the first file whose path ends so, `tear` adds
+/// some at its end.
+const LIFE: &str = "
+    indexes s
+    ingest s - --index i --format ndjson < rows
+    query s --index i
+    query s --index i --order desc --limit 2
+    query s --index i --where 'status = 500' --count
+    query s --index i --order any --format csv
+    query s --index i --format table
+    query s --index i --where 'status = $s' --param s=500 --series UA
+    query s --index i --where 'status = $s' --param s=500 --count
+    query s --index i --distinct-payload
+    query s --index i --select status,ok --no-payload
+    query s --index i --keys 1..=3 --series-id 7
+    ingest s - --index i --format ndjson < more
+    parts s --index i
+    query s --index i
+    merge s --index i
+    merge s --index i --all
+    flush s --index i
+    verify s --index i
+    dump s --index i
+    indexes s
+    retain s --index i --where 'status = 404' --dry-run
+    retain s --index i --below 2
+    retain s --index i --where 'status = 404'
+    query s --index i
+    gc s --index i
+    gc s --index i --apply
+    repair s --index i
+    drop s --index i
+    drop s --index i --yes
+    drop s --index i --yes
+    query s --index i
+    indexes s
+    ingest s - --index i --format ndjson < rows
+    query s --index i
+    verify s --index i
+";
+
+const LOADS: &str = "
+    put rows.csv < csv
+    ingest s rows.csv --index d --format csv --series carrier --key delay --skip-missing-key --tag origin \
+        --tag flight:int --tag left:timestamp=left --payload row
+    query s --index d
+    query s --index d --format csv
+    ingest s none.csv --index d --format csv --series a --key b
+    ingest s - --index e --format ndjson --batch 1 --ack < rows
+    ingest s - --index e --format ndjson --durability none --ack < more
+    ingest s - --index e --format ndjson --durability os --skip-rows 1 < more
+    ingest s - --index e --format ndjson --one-file-parts < more
+    merge s --index e --all --one-file-parts
+    query s --index e
+    indexes s
+";
+
+const FAULTS: &str = "
+    put file < csv
+    folder s/folder/x
+    query none --index i
+    query s --index i
+    query s --index folder
+    query s --index a/b
+    query file --index i
+    indexes file
+    drop s --index folder --yes
+    repair s --index none
+    gc s --index none
+    flush s --index none
+    query memory: --index i
+    query '' --index i
+    ingest s - --index folder --format ndjson < rows
+    ingest file - --index i --format ndjson < rows
+    ingest s - --index i --format ndjson < bad
+    ingest s - --index i --format ndjson < rows
+    query s/i --index i
+    ingest s/i - --index x --format ndjson < rows
+    query s --index i --where 'status ='
+    query s --index i --where 'status = $s'
+    query s --index i --where 'status = 1' --param s=1
+    query s --index i --max-rows 2
+    query s --index i --max-rows 2 --count
+    query s --index i --timeout 0s
+    query s --index i --memory 1
+    query s --index i --distinct-payload --memory 1
+    retain s --index i --where 'status ='
+    retain s --index i
+    query s
+    querry s
+    query s --index i --limit x
+    help query
+    --version
+    ingest s - --index i --format ndjson --disk 1 < rows
+    query s --index i
+";
+
+const DAMAGE: &str = "
+    ingest s - --index i --format ndjson < rows
+    ingest s - --index i --format ndjson < more
+    spoil data.bin
+    query s --index i
+    query s --index i --allow-partial
+    query s --index i --no-payload --select ''
+    verify s --index i
+    merge s --index i --all
+    retain s --index i --where 'status = 404'
+    repair s --index i
+    query s --index i
+    query s --index i --allow-partial
+    repair s --index i --accept-loss
+    query s --index i
+    verify s --index i
+    spoil manifest.json
+    query s --index i
+    indexes s
+    ingest s - --index i --format ndjson < more
+    repair s --index i --accept-loss
+    query s --index i
+    spoil .incarnation
+    query s --index i
+    repair s --index i
+    query s --index i
+    drop s --index i --yes
+";
+
+/// The log ends in the middle of a write.
+const TORN: &str = "
+    ingest s - --index i --format ndjson < rows
+    tear .log
+    verify s --index i
+    query s --index i
+    ingest s - --index i --format ndjson < more
+    verify s --index i
+    query s --index i
+";
+
+#[test]
+fn a_torn_write_is_left_out_and_told_alike() {
+    tell(TORN);
+}
+
+#[test]
+fn an_index_lives_the_same_life_with_both() {
+    tell(LIFE);
+}
+
+#[test]
+fn rows_come_in_as_csv_and_from_files() {
+    tell(LOADS);
+}
+
+#[test]
+fn what_is_wrong_is_told_alike() {
+    tell(FAULTS);
+}
+
+#[test]
+fn damage_is_found_and_repaired_alike() {
+    tell(DAMAGE);
+}
 
 /// Runs a story with each cast, and compares what every command line came to, and what lies there in the end.
 #[track_caller]
-fn tell(story: &[Step]) {
+fn tell(story: &str) {
     let Some(runtime) = runtime() else {
         return;
     };
@@ -62,361 +227,49 @@ fn tell(story: &[Step]) {
         let left = normal::store(directory.path());
         match &expected {
             None => expected = Some((runs, left)),
-            Some((first, left_first)) => {
-                for (at, (run, expected)) in runs.iter().zip(first).enumerate() {
-                    assert_eq!(run, expected, "{name}, command {at}");
+            Some((first, first_left)) => {
+                for (run, expected) in runs.iter().zip(first) {
+                    assert_eq!(run, expected, "{name}");
                 }
-                assert_eq!(&left, left_first, "{name}: what is left");
+                assert_eq!(&left, first_left, "{name}: what is left");
             }
         }
     }
 }
 
-fn perform(runtime: &Runtime, story: &[Step], cast: &[Program]) -> (TempDir, Vec<(String, Run)>) {
+fn perform(runtime: &Runtime, story: &str, cast: &[Program]) -> (TempDir, Vec<(String, Run)>) {
     let directory = tempfile::tempdir().expect("a directory");
     let mut runs = Vec::new();
-    for step in story {
-        match step {
-            Change(change) => change(directory.path()),
-            Command(words, input) => {
+    for line in story.lines().map(str::trim).filter(|it| !it.is_empty()) {
+        let (command, input) = line.split_once(" < ").unwrap_or((line, ""));
+        let input = INPUTS.iter().find(|(name, _)| *name == input);
+        let (_, input) = input.expect("an input of that name");
+        let words = words(command);
+        match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["put", name] => fs::write(directory.path().join(name), input).expect("written"),
+            ["folder", name] => fs::create_dir_all(directory.path().join(name)).expect("made"),
+            ["spoil", end] => spoil(directory.path(), end),
+            ["tear", end] => tear(directory.path(), end),
+            ref words => {
                 let program = cast[runs.len() % cast.len()];
                 let run = program.run(runtime, directory.path(), words, input);
-                runs.push((words.join(" "), normal::run(program, &run)));
+                runs.push((line.to_owned(), normal::run(program, &run)));
             }
         }
     }
     (directory, runs)
 }
 
-#[test]
-fn an_index_lives_the_same_life_with_both() {
-    tell(&[
-        Command(&["indexes", "s"], ""),
-        Command(INGEST, ROWS),
-        Command(&["query", "s", "--index", "i"], ""),
-        Command(
-            &[
-                "query", "s", "--index", "i", "--order", "desc", "--limit", "2",
-            ],
-            "",
-        ),
-        Command(
-            &[
-                "query",
-                "s",
-                "--index",
-                "i",
-                "--where",
-                "status = 500",
-                "--count",
-            ],
-            "",
-        ),
-        Command(
-            &[
-                "query", "s", "--index", "i", "--order", "any", "--format", "csv",
-            ],
-            "",
-        ),
-        Command(&["query", "s", "--index", "i", "--format", "table"], ""),
-        Command(
-            &[
-                "query",
-                "s",
-                "--index",
-                "i",
-                "--where",
-                "status = $s",
-                "--param",
-                "s=500",
-                "--series",
-                "UA",
-            ],
-            "",
-        ),
-        Command(
-            &[
-                "query",
-                "s",
-                "--index",
-                "i",
-                "--where",
-                "status = $s",
-                "--param",
-                "s=500",
-                "--count",
-            ],
-            "",
-        ),
-        Command(&["query", "s", "--index", "i", "--distinct-payload"], ""),
-        Command(
-            &[
-                "query",
-                "s",
-                "--index",
-                "i",
-                "--select",
-                "status,ok",
-                "--no-payload",
-            ],
-            "",
-        ),
-        Command(
-            &[
-                "query",
-                "s",
-                "--index",
-                "i",
-                "--keys",
-                "1..=3",
-                "--series-id",
-                "7",
-            ],
-            "",
-        ),
-        Command(INGEST, MORE),
-        Command(&["parts", "s", "--index", "i"], ""),
-        Command(&["query", "s", "--index", "i"], ""),
-        Command(&["merge", "s", "--index", "i"], ""),
-        Command(&["merge", "s", "--index", "i", "--all"], ""),
-        Command(&["flush", "s", "--index", "i"], ""),
-        Command(&["verify", "s", "--index", "i"], ""),
-        Command(&["dump", "s", "--index", "i"], ""),
-        Command(&["indexes", "s"], ""),
-        Command(
-            &[
-                "retain",
-                "s",
-                "--index",
-                "i",
-                "--where",
-                "status = 404",
-                "--dry-run",
-            ],
-            "",
-        ),
-        Command(&["retain", "s", "--index", "i", "--below", "2"], ""),
-        Command(
-            &["retain", "s", "--index", "i", "--where", "status = 404"],
-            "",
-        ),
-        Command(&["query", "s", "--index", "i"], ""),
-        Command(&["gc", "s", "--index", "i"], ""),
-        Command(&["gc", "s", "--index", "i", "--apply"], ""),
-        Command(&["repair", "s", "--index", "i"], ""),
-        Command(&["drop", "s", "--index", "i"], ""),
-        Command(&["drop", "s", "--index", "i", "--yes"], ""),
-        Command(&["drop", "s", "--index", "i", "--yes"], ""),
-        Command(&["query", "s", "--index", "i"], ""),
-        Command(&["indexes", "s"], ""),
-        Command(INGEST, ROWS),
-        Command(&["query", "s", "--index", "i"], ""),
-        Command(&["verify", "s", "--index", "i"], ""),
-    ]);
-}
-
-#[test]
-fn rows_come_in_as_csv_and_from_files() {
-    tell(&[
-        Change(|directory| fs::write(directory.join("rows.csv"), CSV).expect("written")),
-        Command(
-            &[
-                "ingest",
-                "s",
-                "rows.csv",
-                "--index",
-                "d",
-                "--format",
-                "csv",
-                "--series",
-                "carrier",
-                "--key",
-                "delay",
-                "--skip-missing-key",
-                "--tag",
-                "origin",
-                "--tag",
-                "flight:int",
-                "--tag",
-                "left:timestamp=left",
-                "--payload",
-                "row",
-            ],
-            "",
-        ),
-        Command(&["query", "s", "--index", "d"], ""),
-        Command(&["query", "s", "--index", "d", "--format", "csv"], ""),
-        Command(
-            &[
-                "ingest", "s", "none.csv", "--index", "d", "--format", "csv", "--series", "a",
-                "--key", "b",
-            ],
-            "",
-        ),
-        Command(
-            &[
-                "ingest", "s", "-", "--index", "e", "--format", "ndjson", "--batch", "1", "--ack",
-            ],
-            ROWS,
-        ),
-        Command(
-            &[
-                "ingest",
-                "s",
-                "-",
-                "--index",
-                "e",
-                "--format",
-                "ndjson",
-                "--durability",
-                "none",
-                "--ack",
-            ],
-            MORE,
-        ),
-        Command(
-            &[
-                "ingest",
-                "s",
-                "-",
-                "--index",
-                "e",
-                "--format",
-                "ndjson",
-                "--one-file-parts",
-            ],
-            MORE,
-        ),
-        Command(
-            &["merge", "s", "--index", "e", "--all", "--one-file-parts"],
-            "",
-        ),
-        Command(&["query", "s", "--index", "e", "--explain", "--count"], ""),
-        Command(&["indexes", "s"], ""),
-    ]);
-}
-
-#[test]
-fn what_is_wrong_is_told_alike() {
-    tell(&[
-        Change(|directory| {
-            fs::write(directory.join("file"), "x").expect("written");
-            fs::create_dir_all(directory.join("s/folder/x")).expect("made");
-        }),
-        Command(&["query", "none", "--index", "i"], ""),
-        Command(&["query", "s", "--index", "i"], ""),
-        Command(&["query", "s", "--index", "folder"], ""),
-        Command(&["query", "s", "--index", "a/b"], ""),
-        Command(&["query", "file", "--index", "i"], ""),
-        Command(&["indexes", "file"], ""),
-        Command(&["drop", "s", "--index", "folder", "--yes"], ""),
-        Command(&["repair", "s", "--index", "none"], ""),
-        Command(&["gc", "s", "--index", "none"], ""),
-        Command(&["flush", "s", "--index", "none"], ""),
-        Command(&["query", "memory:", "--index", "i"], ""),
-        Command(&["query", "", "--index", "i"], ""),
-        Command(
-            &[
-                "ingest", "s", "-", "--index", "folder", "--format", "ndjson",
-            ],
-            ROWS,
-        ),
-        Command(
-            &["ingest", "file", "-", "--index", "i", "--format", "ndjson"],
-            ROWS,
-        ),
-        Command(INGEST, "{\"series\":\"a\",\"key\":1}\nnot json\n"),
-        Command(INGEST, ROWS),
-        Command(&["query", "s/i", "--index", "i"], ""),
-        Command(
-            &["ingest", "s/i", "-", "--index", "x", "--format", "ndjson"],
-            ROWS,
-        ),
-        Command(&["query", "s", "--index", "i", "--where", "status ="], ""),
-        Command(
-            &["query", "s", "--index", "i", "--where", "status = $s"],
-            "",
-        ),
-        Command(
-            &[
-                "query",
-                "s",
-                "--index",
-                "i",
-                "--where",
-                "status = 1",
-                "--param",
-                "s=1",
-            ],
-            "",
-        ),
-        Command(&["query", "s", "--index", "i", "--max-rows", "2"], ""),
-        Command(&["query", "s", "--index", "i", "--memory", "1"], ""),
-        Command(
-            &[
-                "query",
-                "s",
-                "--index",
-                "i",
-                "--distinct-payload",
-                "--memory",
-                "1",
-            ],
-            "",
-        ),
-        Command(&["retain", "s", "--index", "i", "--where", "status ="], ""),
-        Command(&["retain", "s", "--index", "i"], ""),
-        Command(&["query", "s"], ""),
-        Command(&["querry", "s"], ""),
-        Command(&["query", "s", "--index", "i", "--limit", "x"], ""),
-        Command(&["help", "query"], ""),
-        Command(&["--version"], ""),
-        Command(
-            &[
-                "ingest", "s", "-", "--index", "i", "--format", "ndjson", "--disk", "1",
-            ],
-            ROWS,
-        ),
-        Command(&["query", "s", "--index", "i"], ""),
-    ]);
-}
-
-#[test]
-fn damage_is_found_and_repaired_alike() {
-    tell(&[
-        Command(INGEST, ROWS),
-        Command(INGEST, MORE),
-        Change(|directory| spoil(directory, "data.bin")),
-        Command(&["query", "s", "--index", "i"], ""),
-        Command(&["query", "s", "--index", "i", "--allow-partial"], ""),
-        Command(
-            &["query", "s", "--index", "i", "--no-payload", "--select", ""],
-            "",
-        ),
-        Command(&["verify", "s", "--index", "i"], ""),
-        Command(&["merge", "s", "--index", "i", "--all"], ""),
-        Command(
-            &["retain", "s", "--index", "i", "--where", "status = 404"],
-            "",
-        ),
-        Command(&["repair", "s", "--index", "i"], ""),
-        Command(&["query", "s", "--index", "i"], ""),
-        Command(&["query", "s", "--index", "i", "--allow-partial"], ""),
-        Command(&["repair", "s", "--index", "i", "--accept-loss"], ""),
-        Command(&["query", "s", "--index", "i"], ""),
-        Command(&["verify", "s", "--index", "i"], ""),
-        Change(|directory| spoil(directory, "manifest.json")),
-        Command(&["query", "s", "--index", "i"], ""),
-        Command(&["indexes", "s"], ""),
-        Command(INGEST, MORE),
-        Command(&["repair", "s", "--index", "i", "--accept-loss"], ""),
-        Command(&["query", "s", "--index", "i"], ""),
-        Change(|directory| spoil(directory, ".incarnation")),
-        Command(&["query", "s", "--index", "i"], ""),
-        Command(&["repair", "s", "--index", "i"], ""),
-        Command(&["query", "s", "--index", "i"], ""),
-        Command(&["drop", "s", "--index", "i", "--yes"], ""),
-    ]);
+/// The words of a command line, of which some stand in single quotes.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (at, piece) in line.split('\'').enumerate() {
+        match at % 2 {
+            0 => words.extend(piece.split_whitespace().map(str::to_owned)),
+            _ => words.push(piece.to_owned()),
+        }
+    }
+    words
 }
 
 /// Changes a byte in the middle of the first file whose path ends so.
@@ -428,8 +281,16 @@ fn spoil(directory: &Path, end: &str) {
     fs::write(&path, bytes).expect("written");
 }
 
+/// Adds bytes that are no whole entry to the first file whose path ends so.
+fn tear(directory: &Path, end: &str) {
+    let path = first_file(directory, end);
+    let mut bytes = fs::read(&path).expect("read");
+    bytes.extend([7; 11]);
+    fs::write(&path, bytes).expect("written");
+}
+
 fn first_file(directory: &Path, end: &str) -> PathBuf {
-    let all = super::programs::files(directory);
+    let all = files(directory);
     let found = all.iter().find(|(name, _)| name.ends_with(end));
     directory.join(&found.expect("a file").0)
 }

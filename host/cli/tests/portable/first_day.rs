@@ -1,5 +1,5 @@
-//! The walk-through of docs/operations.md with the portable program, where a script gives back the exit codes that
-//! it tells. What it does not do, the native one does.
+//! The walk-through of docs/operations.md with the portable program, where a script gives back the exit codes
+//! that it tells. What it does not do, the native one does.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -6,7 +6,7 @@ use super::programs::{Program, Run, files};
 
 /// Digits of a nonce.
 const NONCE_DIGITS: usize = 32;
-/// Members of reports that are times, and what the two programs cannot have alike: caches, instances, the medium.
+/// Members of reports that are times, and what the two programs cannot have alike.
 const VARYING: [&str; 7] = [
     "\"elapsed_ms\":",
     // Of an index with the pins of those who read it, which are files or objects.
@@ -62,8 +62,8 @@ fn without_number_behind(text: &str, name: &str) -> String {
     normal
 }
 
-/// A run without all that; with the exit code that the component tells, where the runtime passes on only whether
-/// it failed.
+/// A run without all that; with the exit code that the component tells, where the runtime passes on only
+/// whether it failed.
 pub(crate) fn run(program: Program, run: &Run) -> Run {
     let mut code = run.code;
     let mut err: Vec<&str> = run.err.lines().collect();

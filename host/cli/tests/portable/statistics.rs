@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::programs::{Program, runtime};
 
-/// What the two cannot have alike: the medium, which WASI does not tell of, instances, of which the portable program
-/// has one, and what pins of readers take. Times and what caches did differ from run to run.
+/// What the two cannot have alike: the medium, which WASI does not tell of, instances, of which the portable
+/// program has one, and what pins of readers take. Times and what caches did differ from run to run.
 const DIFFERENT: [&str; 9] = [
     "/health/medium/free_bytes",
     "/health/medium/free_files",

@@ -1,5 +1,5 @@
-//! Two programs at one index at the same time. There is no lock that the portable one could take or test: who opens
-//! an index for writing takes it over, and the one before finds out before it acknowledges anything more.
+//! Two programs at one index at the same time. There is no lock that the portable one could take or test: who
+//! opens an index for writing takes it over, and the one before finds out before it acknowledges more.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Stdio};

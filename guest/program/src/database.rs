@@ -1,4 +1,4 @@
-//! Stores in mapped directories, as the command line has them.
+//! Stores in mapped directories, and the indexes in them, as the command line has them.
 
 use std::fs;
 use std::io::ErrorKind as Io;
@@ -6,16 +6,22 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::Value;
-use sidx_command::database::{self, Absence, BranchReport, Error, Result, Room};
-use sidx_engine::ErrorKind;
+use serde_json::{Value, json};
+use sidx_command::database::{
+    self, Absence, BackupReport, BranchReport, CopyReport, DamagedPart, Dumped, Error, Merged,
+    Pieces, Query, Result, RetentionPreview, Room,
+};
+use sidx_engine::{Counted, Durability, ErrorKind, Retention};
 
-use crate::bindings::{places, root};
-use crate::error::{conflict, invalid, of_storage};
-use crate::index::Index;
-use crate::opened::Opened;
+use crate::bindings::index::{self as engine, Subject};
+use crate::bindings::{places, root, session};
+use crate::cursor::{Cursor, Dump};
+use crate::error::{conflict, invalid, of_engine, of_storage};
+use crate::opened::{Opened, parse_report};
 use crate::place::Place;
-use crate::{garbage, incarnation, location, removal, repair, warning};
+use crate::rows::Rows;
+use crate::write::Batch;
+use crate::{garbage, health, incarnation, location, query, removal, repair, retention, warning};
 
 /// How often an index is made again that others drop meanwhile.
 const ATTEMPTS: usize = 16;
@@ -164,4 +170,123 @@ fn is_index(folder: &Path) -> bool {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names = entries.map(|entry| entry.file_name());
     names.any(|name| name == "index.json" || name.to_string_lossy().ends_with(".incarnation"))
+}
+
+/// An open index.
+pub(crate) struct Index(Rc<Opened>);
+
+impl Index {
+    pub(crate) fn new(opened: Opened) -> Self {
+        Self(Rc::new(opened))
+    }
+}
+
+impl database::Index for Index {
+    type Store = Store;
+    type Batch = Batch;
+    type Cursor = Cursor;
+    type Rows = Rows;
+
+    fn batch(pieces: Pieces) -> Result<Batch> {
+        Batch::new(pieces)
+    }
+
+    fn write(&self, batch: Batch, durability: Durability) -> Result<()> {
+        self.0.write(batch, durability)
+    }
+
+    fn flush(&self) -> Result<Merged> {
+        self.0.flush()
+    }
+
+    fn merge(&self) -> Result<Merged> {
+        self.0.merge()
+    }
+
+    fn merge_all(&self) -> Result<Merged> {
+        self.0.merge_all()
+    }
+
+    fn retain(&self, rule: Retention) -> Result<Merged> {
+        retention::apply(&self.0, retention::rule(rule))
+    }
+
+    fn preview_retention(&self, rule: Retention) -> Result<RetentionPreview> {
+        retention::preview(&retention::rule(rule))
+    }
+
+    fn backup(&self, _store: &Store, _name: &str) -> Result<BackupReport> {
+        Err(unable(
+            "reaches one store at a time and makes no copies",
+            "backup",
+        ))
+    }
+
+    fn copy_to(&self, _store: &Store, _name: &str) -> Result<CopyReport> {
+        Err(unable(
+            "reaches one store at a time and makes no copies",
+            "copy",
+        ))
+    }
+
+    fn damaged(&self) -> Vec<DamagedPart> {
+        let mut damages = self.0.damages.borrow_mut();
+        damages.note_met();
+        let damaged = damages.list().into_iter().map(|part| DamagedPart {
+            part: part.part,
+            reason: part.reasons.into_iter().next().unwrap_or_default(),
+        });
+        damaged.collect()
+    }
+
+    fn stats(&self) -> Result<Value> {
+        health::stats(&self.0)
+    }
+
+    fn parts(&self) -> Result<Value> {
+        parse_report(&engine::describe(Subject::Parts).map_err(of_engine)?)
+    }
+
+    fn verify(&self) -> Result<Value> {
+        let report = parse_report(&engine::verify().map_err(of_engine)?)?;
+        let log = session::check_log().map_err(of_engine)?;
+        Ok(with_log(report, &log))
+    }
+
+    fn query(&self, query: &Query<'_>) -> Result<Cursor> {
+        Cursor::start(&self.0, query)
+    }
+
+    fn count(&self, query: &Query<'_>) -> Result<Counted> {
+        query::count(query)
+    }
+
+    fn dump(&self) -> Result<impl Iterator<Item = Result<Dumped<Rows>>>> {
+        Dump::start(&self.0)
+    }
+
+    fn close(self) -> Result<()> {
+        match self.0.is_read_only() {
+            true => Ok(()),
+            false => self.0.flush().map(drop),
+        }
+    }
+}
+
+/// A report of a check with what was found in the log.
+fn with_log(mut report: Value, log: &session::LogReport) -> Value {
+    if let Some(report) = report.as_object_mut() {
+        report.insert("log_entries".into(), log.entries.into());
+        if log.torn_bytes > 0 {
+            report.insert("log_torn_bytes".into(), log.torn_bytes.into());
+        }
+        if let Some(Value::Array(damage)) = report.get_mut("damage") {
+            let found = log.damage.iter();
+            damage.extend(found.map(|what| json!({ "part": "log", "what": what })));
+        }
+        if !log.damage.is_empty() {
+            report.insert("ok".into(), false.into());
+        }
+    }
+    report
 }
