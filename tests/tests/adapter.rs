@@ -10,6 +10,7 @@
     reason = "a failed expectation here is a failed test"
 )]
 
+#[path = "storage"]
 mod storage {
     /// What an implementation of `wit/storage` may get wrong; nothing, here.
     #[allow(dead_code, reason = "each flaw is one of other tests")]

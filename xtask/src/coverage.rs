@@ -28,7 +28,7 @@ struct Crate {
     floor: f64,
 }
 
-const CRATES: [Crate; 9] = [
+const CRATES: [Crate; 10] = [
     Crate {
         name: "sidx_engine",
         sources: "guest/engine/src/",
@@ -56,6 +56,12 @@ const CRATES: [Crate; 9] = [
         floor: 95.0,
     },
     Crate {
+        name: "sidx_session",
+        sources: "guest/session/src/",
+        // It runs in WebAssembly, too, where nothing counts lines.
+        floor: 75.0,
+    },
+    Crate {
         name: "sidx_command",
         sources: "guest/command/src/",
         floor: 94.0,
@@ -78,10 +84,11 @@ const CRATES: [Crate; 9] = [
 ];
 
 /// Packages of guest and host that have no floor.
-const UNMEASURED: [&str; 3] = [
-    // Run in WebAssembly only, where nothing counts lines.
+const UNMEASURED: [&str; 4] = [
+    // They run in WebAssembly only, where nothing counts lines.
     "guest/component",
     "guest/filesystem",
+    "guest/adapter",
     "guest/program",
 ];
 

@@ -1,7 +1,7 @@
 //! Pages in memory, by file and offset, as many as a budget of bytes allows: those used longest ago go first.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The identity of a file, and an offset in it.
@@ -17,7 +17,7 @@ struct Entry<P> {
 }
 
 struct State<P> {
-    entries: HashMap<Key, Entry<P>>,
+    entries: BTreeMap<Key, Entry<P>>,
     /// The keys by when they were used last.
     order: BTreeMap<u64, Key>,
     clock: u64,
@@ -44,7 +44,7 @@ pub(crate) struct CacheStats {
 impl<P> PageCache<P> {
     pub(crate) fn new(capacity_bytes: u64) -> Self {
         let state = State {
-            entries: HashMap::new(),
+            entries: BTreeMap::new(),
             order: BTreeMap::new(),
             clock: 0,
             bytes: 0,

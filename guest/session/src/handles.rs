@@ -4,7 +4,7 @@
 //! never a panic. The numbers of a session follow on those of the one before, so that what is left of that
 //! in the engine closes nothing of this.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
@@ -23,6 +23,9 @@ const CHUNKS_MAX: usize = 1 << 20;
 /// Most pages an instance may have registered.
 const PAGES_MAX: usize = 1 << 22;
 
+/// How often a page is used before the cache is asked for it again, which must see what is in use.
+const USES_KEPT: u8 = 32;
+
 /// The least numbers that a session gives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FirstNumbers {
@@ -39,17 +42,19 @@ impl FirstNumbers {
 pub(crate) struct PageHandle<S: Storage> {
     pub(crate) place: PagePlace<S>,
     /// The page when it was used last, if it is still in memory, and what it was opened for.
-    opened: std::cell::RefCell<Weak<OpenPage>>,
+    opened: RefCell<Weak<OpenPage>>,
     purpose: Cell<Purpose>,
+    uses_left: Cell<u8>,
 }
 
 impl<S: Storage> PageHandle<S> {
-    /// The page, if it is in memory as it was opened for this purpose before.
+    /// The page, if it is in memory as it was opened for this purpose before, unless the cache should be asked.
     pub(crate) fn kept(&self, purpose: Purpose) -> Option<Arc<OpenPage>> {
-        match self.purpose.get() == purpose {
-            true => self.opened.borrow().upgrade(),
-            false => None,
+        if self.purpose.get() != purpose {
+            return None;
         }
+        self.uses_left.set(self.uses_left.get().checked_sub(1)?);
+        self.opened.borrow().upgrade()
     }
 
     /// Whether the page is in memory, as far as the handle knows.
@@ -60,6 +65,7 @@ impl<S: Storage> PageHandle<S> {
     /// Lets it know its page, and what that was opened for.
     pub(crate) fn keep(&self, page: &Arc<OpenPage>, purpose: Purpose) {
         self.purpose.set(purpose);
+        self.uses_left.set(USES_KEPT);
         self.opened.replace(Arc::downgrade(page));
     }
 }
@@ -191,8 +197,9 @@ impl<S: Storage> Handles<S> {
                     extent: *extent,
                     dictionary: dictionary.clone(),
                 },
-                opened: std::cell::RefCell::default(),
+                opened: RefCell::default(),
                 purpose: Cell::new(Purpose::Raw),
+                uses_left: Cell::new(0),
             })
         });
         let start = first as usize;

@@ -1,7 +1,7 @@
 //! Files of medium `memory`, and the memory that they may take together.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -80,7 +80,7 @@ impl Drop for Reservation {
 pub(crate) struct MemoryFile {
     pub(crate) bytes: Bytes,
     /// By the offset of the page.
-    pub(crate) opened: RefCell<HashMap<u64, Arc<OpenPage>>>,
+    pub(crate) opened: RefCell<BTreeMap<u64, Arc<OpenPage>>>,
     _reservation: Reservation,
 }
 

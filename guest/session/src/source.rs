@@ -1,7 +1,7 @@
 //! Finished files open for reading, and where pages lie in them.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -155,7 +155,7 @@ impl<S: Storage> PagePlace<S> {
 
 /// The stored files that are open. One identity per file, so that its pages are cached once.
 pub(crate) struct OpenFiles<S: Storage> {
-    by_path: RefCell<HashMap<String, Rc<SourceFile<S>>>>,
+    by_path: RefCell<BTreeMap<String, Rc<SourceFile<S>>>>,
     /// How many were in use when it was last looked for those that are not.
     in_use: Cell<usize>,
     last_id: Cell<u64>,
@@ -248,7 +248,7 @@ impl<S: Storage> OpenFiles<S> {
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         let mut files = self.by_path.borrow_mut();
-        let gone = files.extract_if(|name, _| is_at(name));
+        let gone = files.extract_if(.., |name, _| is_at(name));
         gone.map(|(_, file)| file.id).collect()
     }
 }

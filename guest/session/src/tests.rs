@@ -20,6 +20,7 @@ use sidx_executor::Columns;
 
 use crate::{FirstNumbers, JobPurpose, Session, Settings, columns_of, keys_of};
 
+mod copies;
 mod damage;
 mod limits;
 mod lives;

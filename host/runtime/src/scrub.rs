@@ -16,7 +16,7 @@ use crate::damage::DamagedPart;
 use crate::error::{Error, ErrorKind, Result};
 use crate::open::Open;
 use crate::rate::Rate;
-use crate::session::{CallLimits, Chunks};
+use crate::session::{CallLimits, Chunks, read_section};
 use crate::storage::ReadFile;
 use crate::work::{Operation, Task, unix_ms};
 
@@ -275,7 +275,7 @@ impl Source {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
         match &self.chunks {
             None => self.file.read_at(offset, buffer),
-            Some(chunks) => chunks.read_at(self.file.as_ref(), offset, buffer),
+            Some(chunks) => read_section(chunks, self.file.as_ref(), offset, buffer),
         }
     }
 }

@@ -46,7 +46,7 @@ pub use sidx_executor::Columns;
 
 pub(crate) use self::authority::{Role, check_engine_path};
 pub(crate) use self::call::CallLimits;
-pub(crate) use self::chunks::Chunks;
+pub(crate) use self::chunks::{Chunks, read_section};
 pub(crate) use self::disk::{Purpose as SpacePurpose, Space};
 pub(crate) use self::shared::{Budgets, Shared};
 pub(crate) use self::views::Pin;

@@ -15,6 +15,7 @@ use sidx_tests::generate::{Action, Asked, Case, LARGE, Phase, SMALL, Size, case,
 use sidx_tests::model::{Found, Model};
 use sidx_tests::ungrowing::UngrowingStore;
 
+use super::composed;
 use super::composed::bindings::exports::sidx::engine::index::{
     Choice, Durability, Mode, Retention,
 };
@@ -34,6 +35,9 @@ fn number(variable: &str) -> Option<u64> {
 
 /// Runs random cases of a size and prints the smallest failing one.
 fn check(size: Size, cases: u32) {
+    if !composed::is_built() {
+        return;
+    }
     let seed = number("SIDX_PROPERTY_SEED").unwrap_or(1);
     let cases = number("SIDX_PROPERTY_CASES").map_or(cases, |wanted| {
         // The variable counts small cases; large ones stay in proportion.
@@ -65,7 +69,10 @@ fn failed(what: impl Debug) -> impl FnOnce(super::subject::WitError) -> TestCase
 fn live(case: &Case) -> Result<(), TestCaseError> {
     let directory = tempfile::tempdir().unwrap();
     let (store, form): (Arc<dyn Store>, LogForm) = match (case.on_disk, case.series % 2) {
-        (true, _) => (Arc::new(DirectoryStore::new(directory.path())), LogForm::Growing),
+        (true, _) => (
+            Arc::new(DirectoryStore::new(directory.path())),
+            LogForm::Growing,
+        ),
         (false, 0) => (Arc::new(MemoryStore::new()), LogForm::Growing),
         (false, _) => {
             let memory = Arc::new(MemoryStore::new());

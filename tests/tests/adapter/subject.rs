@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use sidx_columns::{
-    Bitmap, ByteStrings, Column, ColumnBuilder, ColumnType, ValueType, Values,
-};
+use sidx_columns::{Bitmap, ByteStrings, Column, ColumnBuilder, ColumnType, ValueType, Values};
 use sidx_host::storage::Store as NativeStore;
 use sidx_host::storage::log::LogForm;
 use sidx_tests::model::{Cell, Found, Projection, Query, Row, SeriesName};
@@ -65,7 +63,9 @@ impl Subject {
 
     pub(super) fn enter(&mut self, place: &str, access: session::Access) -> Result<()> {
         let (session, store) = self.session();
-        session.call_enter(store, place, access, settings()).unwrap()
+        session
+            .call_enter(store, place, access, settings())
+            .unwrap()
     }
 
     pub(super) fn leave(&mut self) {
@@ -197,7 +197,9 @@ impl Subject {
                 return Ok(dropped);
             };
             // What loses every row needs no merge.
-            let gone = chosen.iter().all(|step| counted(step) == step.rows && !step.in_memory);
+            let gone = chosen
+                .iter()
+                .all(|step| counted(step) == step.rows && !step.in_memory);
             if gone {
                 let outcome = index::Outcome {
                     dropped_rows: job.rows,
@@ -271,7 +273,10 @@ impl Subject {
     /// What lies in the directory of the parts.
     pub(super) fn parts_in_store(&mut self) -> Vec<String> {
         let (files, store) = (self.world.sidx_engine_files(), &mut self.store);
-        files.call_list(store, "parts", files::Medium::Durable).unwrap().unwrap()
+        files
+            .call_list(store, "parts", files::Medium::Durable)
+            .unwrap()
+            .unwrap()
     }
 
     pub(super) fn next(&mut self, cursor: ResourceAny, rows: u32) -> Result<Option<index::Rows>> {
@@ -363,11 +368,7 @@ impl Subject {
 }
 
 /// All columns that the adapter holds under a handle, which is given back.
-fn read_columns(
-    scan: &scan::Guest,
-    store: &mut Store<State>,
-    held: ResourceAny,
-) -> Vec<Column> {
+fn read_columns(scan: &scan::Guest, store: &mut Store<State>, held: ResourceAny) -> Vec<Column> {
     let facts = scan.columns().call_facts(&mut *store, held).unwrap();
     let columns = (0..facts.kinds.len() as u32)
         .map(|at| from_wit(scan.columns().call_read(&mut *store, held, at).unwrap()))
@@ -388,8 +389,7 @@ fn spec(query: &Query, any_order: bool) -> index::QuerySpec {
     let options = wanted.fold(Options::empty(), |all, (_, option)| all | option);
     let (low, high) = bounds(query);
     index::QuerySpec {
-        series: { query.series.as_ref() }
-            .map(|names| names.iter().map(SeriesName::id).collect()),
+        series: { query.series.as_ref() }.map(|names| names.iter().map(SeriesName::id).collect()),
         low,
         high,
         filter: query.filter.as_ref().map(|filter| filter.text()),
@@ -430,10 +430,12 @@ fn columns_of(rows: &[Row]) -> (Vec<String>, Vec<Column>) {
         payloads.push_bytes(&row.payload).unwrap();
         for (name, value) in &row.tags {
             let kind = value.kind();
-            let place = *by_name.entry((name.clone(), kind.code())).or_insert_with(|| {
-                tags.push((name.clone(), ColumnBuilder::new(kind)));
-                tags.len() - 1
-            });
+            let place = *by_name
+                .entry((name.clone(), kind.code()))
+                .or_insert_with(|| {
+                    tags.push((name.clone(), ColumnBuilder::new(kind)));
+                    tags.len() - 1
+                });
             let column = &mut tags[place].1;
             while column.rows() < at {
                 column.push_absent().unwrap();

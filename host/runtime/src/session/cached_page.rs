@@ -1,7 +1,5 @@
 //! Pages as they are cached: read, verified, decompressed.
 
-use std::cell::RefCell;
-use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,16 +7,11 @@ use sidx_engine::host::Extent;
 use sidx_engine::{Error, Result};
 use sidx_executor::{OpenPage, Purpose};
 use sidx_kernels::SharedDictionary;
-use zstd::bulk::Decompressor;
+use sidx_session::codec::{self, PAGE_BYTES_MAX};
 
 use super::source::{Body, PagePlace, SourceFile};
-use sidx_log::checksum;
-
 use crate::activity::Activity;
 use crate::page_cache::{Access, PageCache, PageKey};
-
-/// Most bytes of a page before and after compression.
-pub(crate) const MAX_PAGE_BYTES: u32 = 64 << 20;
 
 /// A page, from memory where it is there, and with the dictionary that it may refer to.
 pub(crate) fn fetch(
@@ -115,7 +108,11 @@ pub(super) fn take_in(
     let key = place.key();
     let (page, access) = cache.get_or_load(key, || {
         activity.read(u64::from(extent.stored_bytes));
-        open(verified(file, extent, stored)?, purpose, shared)
+        open(
+            codec::verified(&file.path, extent, stored)?,
+            purpose,
+            shared,
+        )
     })?;
     match access {
         Access::Loaded => activity.page_loaded(),
@@ -162,69 +159,11 @@ fn load(file: &SourceFile, extent: &Extent) -> Result<Bytes> {
         raw_bytes,
         ..
     } = *extent;
-    if stored_bytes > MAX_PAGE_BYTES || raw_bytes > MAX_PAGE_BYTES {
+    if stored_bytes > PAGE_BYTES_MAX || raw_bytes > PAGE_BYTES_MAX {
         let text = format!(
-            "a page of {stored_bytes} stored and {raw_bytes} raw bytes exceeds {MAX_PAGE_BYTES} bytes"
+            "a page of {stored_bytes} stored and {raw_bytes} raw bytes exceeds {PAGE_BYTES_MAX} bytes"
         );
         return Err(Error::corrupt(text).at(format_args!("{} offset {offset}", file.path)));
     }
-    verified(file, extent, file.read(offset, stored_bytes)?)
-}
-
-/// The page in stored bytes.
-fn verified(file: &SourceFile, extent: &Extent, stored: Bytes) -> Result<Bytes> {
-    let at = |text: String| {
-        Error::corrupt(text).at(format_args!("{} offset {}", file.path, extent.offset))
-    };
-    let Extent {
-        stored_bytes,
-        raw_bytes,
-        checksum,
-        codec,
-        ..
-    } = *extent;
-    if raw_bytes > MAX_PAGE_BYTES {
-        return Err(at(format!(
-            "{raw_bytes} raw bytes exceed {MAX_PAGE_BYTES} bytes"
-        )));
-    }
-    let found = checksum::crc32c(&stored);
-    if found != checksum {
-        let text = format!("the page's checksum is {found:08x}, its record says {checksum:08x}");
-        return Err(at(text));
-    }
-    match codec {
-        0 if stored_bytes == raw_bytes => Ok(stored),
-        0 => Err(at(format!(
-            "{stored_bytes} bytes are stored as they are for {raw_bytes}"
-        ))),
-        1 => decompress(&stored, raw_bytes).map_err(at),
-        _ => Err(at(format!("unknown codec {codec}"))),
-    }
-}
-
-thread_local! {
-    /// A decompression context takes longer to make than a small page takes to decompress.
-    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
-}
-
-/// Decompresses into exactly `raw_bytes` bytes.
-fn decompress(stored: &[u8], raw_bytes: u32) -> Result<Bytes, String> {
-    let broken = |cause: io::Error| format!("zstd cannot decompress the page: {cause}");
-    let mut raw = Vec::with_capacity(raw_bytes as usize);
-    let written = DECOMPRESSOR.with_borrow_mut(|slot| {
-        let decompressor = match slot {
-            Some(decompressor) => decompressor,
-            None => slot.insert(Decompressor::new().map_err(broken)?),
-        };
-        decompressor
-            .decompress_to_buffer(stored, &mut raw)
-            .map_err(broken)
-    })?;
-    if written != raw_bytes as usize {
-        return Err(format!(
-            "the page has {written} bytes, its record says {raw_bytes}"
-        ));
-    }
-    Ok(raw.into())
+    codec::verified(&file.path, extent, file.read(offset, stored_bytes)?)
 }

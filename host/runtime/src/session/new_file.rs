@@ -1,7 +1,5 @@
 //! Files under construction: compression, checksums, and the position of each page.
 
-use std::cell::RefCell;
-use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,9 +8,8 @@ use sidx_columns::Column;
 use sidx_engine::host::{Chunk, Codec, Extent, FileSummary, Medium};
 use sidx_engine::{Error, ErrorKind, Result};
 use sidx_kernels::{ColumnStats, encode_plain};
-use zstd::bulk::Compressor;
+use sidx_session::codec::{self, COMPRESSED_BYTES_MIN, PAGE_BYTES_MAX};
 
-use super::cached_page::MAX_PAGE_BYTES;
 use super::disk::Space;
 use super::memory::{MemoryFile, Reservation};
 use super::shared::Shared;
@@ -21,11 +18,6 @@ use sidx_log::checksum;
 
 use crate::storage;
 
-/// Level 1: on pages of identifiers and payloads it is within a few percent of level 3 in size and
-/// compresses almost twice as fast.
-const ZSTD_LEVEL: i32 = 1;
-/// A zstd frame has some 20 bytes of its own; below this there is nothing to win.
-const LEAST_COMPRESSED_BYTES: usize = 64;
 /// Most pages of one call: each answer takes ten times the room of the question.
 const MAX_PAGES: usize = 1 << 20;
 /// Pages are collected to this size before they are written, as most are smaller than a good write.
@@ -191,17 +183,17 @@ impl Draft {
     fn append(&mut self, page: &[u8], codec: Codec) -> Result<Extent> {
         let raw_bytes = u32::try_from(page.len())
             .ok()
-            .filter(|n| *n <= MAX_PAGE_BYTES)
+            .filter(|n| *n <= PAGE_BYTES_MAX)
             .ok_or_else(|| {
                 let length = page.len();
-                let text = format!("a page of {length} bytes exceeds {MAX_PAGE_BYTES} bytes");
+                let text = format!("a page of {length} bytes exceeds {PAGE_BYTES_MAX} bytes");
                 Error::invalid(text).at(&self.path)
             })?;
-        let worthwhile = codec == Codec::Zstd && page.len() >= LEAST_COMPRESSED_BYTES;
+        let worthwhile = codec == Codec::Zstd && page.len() >= COMPRESSED_BYTES_MIN;
         let extent = match &self.sink {
             // Memory files are read far more often than they are large: never compressed.
             Sink::Durable { .. } | Sink::Section { .. } if worthwhile => {
-                compressed(page, |stored| match stored {
+                codec::compressed(page, |stored| match stored {
                     Some(stored) => self.store(stored, 1),
                     None => self.store(page, 0),
                 })?
@@ -227,8 +219,8 @@ impl Draft {
         let page = bytes.get(start..).unwrap_or_default();
         let added = page.len() as u64;
         let fitting = written.and_then(|stats| {
-            if added > u64::from(MAX_PAGE_BYTES) {
-                let text = format!("a page of {added} bytes exceeds {MAX_PAGE_BYTES} bytes");
+            if added > u64::from(PAGE_BYTES_MAX) {
+                let text = format!("a page of {added} bytes exceeds {PAGE_BYTES_MAX} bytes");
                 return Err(Error::invalid(text));
             }
             reservation.grow(added)?;
@@ -370,48 +362,4 @@ fn flush(file: &mut dyn storage::NewFile, buffer: &mut Vec<u8>, space: &Space) -
 fn write(file: &mut dyn storage::NewFile, bytes: &[u8], space: &Space) -> Result<()> {
     space.take(bytes.len() as u64)?;
     Ok(file.append(bytes)?)
-}
-
-struct Zstd {
-    compressor: Compressor<'static>,
-    output: Vec<u8>,
-}
-
-thread_local! {
-    /// A compression context takes longer to make than a page takes to compress.
-    static ZSTD: RefCell<Option<Zstd>> = const { RefCell::new(None) };
-}
-
-/// Calls `store` with the compressed page, or with none when zstd does not shrink it.
-fn compressed(page: &[u8], store: impl FnOnce(Option<&[u8]>) -> Result<Extent>) -> Result<Extent> {
-    let broken = |cause: io::Error| {
-        Error::new(
-            ErrorKind::Other,
-            format!("zstd cannot compress a page: {cause}"),
-        )
-    };
-    ZSTD.with_borrow_mut(|slot| {
-        let zstd = match slot {
-            Some(zstd) => zstd,
-            None => {
-                let compressor = Compressor::new(ZSTD_LEVEL).map_err(broken)?;
-                slot.insert(Zstd {
-                    compressor,
-                    output: Vec::new(),
-                })
-            }
-        };
-        zstd.output.clear();
-        zstd.output
-            .reserve(zstd::zstd_safe::compress_bound(page.len()));
-        let written = zstd
-            .compressor
-            .compress_to_buffer(page, &mut zstd.output)
-            .map_err(broken)?;
-        store(
-            zstd.output
-                .get(..written)
-                .filter(|stored| stored.len() < page.len()),
-        )
-    })
 }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use sidx_engine::host::{Chunk, Extent};
 use sidx_engine::{Error, Result};
 
-use super::chunks::Chunks;
+use super::chunks::{Chunks, read_section};
 use super::memory::MemoryFile;
 use crate::page_cache::PageKey;
 use crate::storage::ReadFile;
@@ -107,7 +107,7 @@ impl SourceFile {
             }
             Body::Section { file, chunks, .. } => {
                 let mut buffer = vec![0; length as usize];
-                chunks.read_at(file.as_ref(), offset, &mut buffer)?;
+                read_section(chunks, file.as_ref(), offset, &mut buffer)?;
                 Ok(buffer.into())
             }
         }

@@ -7,8 +7,9 @@ use std::thread;
 
 use bytes::Bytes;
 use sidx_executor::{ABSENT, Pages, Purpose};
+use sidx_session::codec::PAGE_BYTES_MAX;
 
-use super::cached_page::{self, MAX_PAGE_BYTES};
+use super::cached_page;
 use super::pages::CallPages;
 use super::source::{Body, PagePlace, SourceFile};
 
@@ -84,7 +85,7 @@ impl CallPages<'_> {
         if stored.is_held() || matches!(stored.place.file.body, Body::Memory(_)) {
             return None;
         }
-        if stored.place.extent.stored_bytes > MAX_PAGE_BYTES {
+        if stored.place.extent.stored_bytes > PAGE_BYTES_MAX {
             return None;
         }
         let is_cached = self.session.shared.cache.contains(stored.place.key());
