@@ -233,12 +233,13 @@ pub trait Storage: Send + Sync {
 
     /// The epochs that are pinned, in this process or another, ascending and each once; none when no
     /// reader is at work. Clears away what readers left that ended without dropping their pin. A pin that
-    /// this process is not allowed to look at counts. One listing or two when there are none, and a look at each.
+    /// this process is not allowed to look at counts. One listing or two when there are none, and a look at
+    /// each.
     ///
     /// In a directory also those of readers that have no locks, which are objects that they renew, named
     /// `<epoch, 16 hex digits>-<lease in milliseconds>-<32 hex digits>.pin`. One counts until this value has
-    /// seen it unchanged for its lease, an hour at most, and is then removed: so ask through the same value for
-    /// as long as it is of interest. They are listed as other objects are.
+    /// seen it unchanged for its lease, an hour at most, and is then removed: so ask through the same value
+    /// for as long as it is of interest. They are listed as other objects are.
     fn pinned_epochs(&self) -> Result<Vec<u64>>;
 
     /// Where a finished file lies in the local file system, for [`link`](Self::link); whether it

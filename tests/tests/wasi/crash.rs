@@ -13,7 +13,7 @@ fn what_a_killed_process_was_making_has_no_name_and_is_cleared_by_the_native_sto
     };
     let directory = tempfile::tempdir().unwrap();
     let steps = ["make a", "put a/o kept", "begin a/log/1 half", "wait"];
-    probe.waiting(directory.path(), &steps).is_killed();
+    probe.waiting(directory.path(), &steps).dies();
     let said = probe.succeeds(directory.path(), &["list a/log", "objects a", "get a/o"]);
     assert_eq!(said, ["", "o", "kept"]);
     let place = DirectoryStorage::new(directory.path().join("a"));

@@ -158,7 +158,7 @@ impl Waiting {
     }
 
     /// Kills it, as an operating system does that needs memory.
-    pub(super) fn is_killed(mut self) {
+    pub(super) fn dies(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

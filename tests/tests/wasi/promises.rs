@@ -3,7 +3,7 @@
 use super::probe::{INSIDE, Probe, said};
 
 #[test]
-fn a_name_that_is_taken_is_not_linked_over() {
+fn a_name_that_is_taken_is_refused_and_named() {
     let Some(probe) = Probe::new("a link over a name") else {
         return;
     };

@@ -1,13 +1,38 @@
-//! Several processes at the same names.
+//! Several processes at the same names, a native one among them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Stdio;
+
+use sidx_host::ErrorKind;
+use sidx_host::storage::{DirectoryStorage, Storage as _};
 
 use super::probe::{INSIDE, Probe};
 
 /// So many names are wanted by everybody.
 const NAMES: usize = 150;
 const PROCESSES: usize = 3;
+/// The one that is native.
+const NATIVE: &str = "native";
+
+/// Wants all names, in the same order as the others, and returns those that it got.
+fn native(place: &Path) -> Vec<String> {
+    let place = DirectoryStorage::new(place);
+    let mut won = Vec::new();
+    let mut tell = |what: &str, number: usize, result: sidx_host::Result<()>| match result {
+        Ok(()) => won.push(format!("{what} {number}")),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Conflict, "{error}"),
+    };
+    for number in 0..NAMES {
+        let put = place.put_if_absent(&format!("{number:08}.snapshot"), NATIVE.as_bytes());
+        tell("object", number, put.map(drop));
+        let made = place.put_file(&format!("log/{number:08}"), NATIVE.as_bytes());
+        tell("file", number, made);
+        // The others need a while to begin.
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    won
+}
 
 #[test]
 fn of_processes_that_want_one_name_one_gets_it() {
@@ -27,6 +52,9 @@ fn of_processes_that_want_one_name_one_gets_it() {
         })
         .collect();
     let mut winners: BTreeMap<String, &str> = BTreeMap::new();
+    for won in native(&directory.path().join("a")) {
+        winners.insert(won, NATIVE);
+    }
     for (who, child) in names.iter().zip(children) {
         let output = child.wait_with_output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();

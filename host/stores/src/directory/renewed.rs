@@ -36,8 +36,8 @@ struct Seen {
 }
 
 impl Watch {
-    /// Notes how a pin was found, by a look that began at a time, and returns for how many milliseconds it has
-    /// been so at least; none when it was not so before.
+    /// Notes how a pin was found, by a look that began at a time, and returns for how many milliseconds it
+    /// has been so at least; none when it was not so before.
     fn see(&self, fs: &dyn FileSystem, name: &str, found: FileMetadata, asked: u64) -> Option<u64> {
         let mut seen = self.seen.lock();
         match seen.get(name) {
