@@ -2,8 +2,8 @@
 //!
 //! Pinned are first, in the place of the other and in those of which that one shares parts itself, the epochs
 //! that name the files; then it is looked whether the pinned epoch is the newest still, and not about to be
-//! dropped; the log behind it is copied; and `branch.json`, a first snapshot, `index.json` and, last, the name
-//! are put. From the pins on nothing is removed that it shares, and a drop finds them.
+//! dropped; the log behind it is copied; and `branch.json`, a first snapshot, `index.json` and, last, the
+//! name are put. From the pins on nothing is removed that it shares, and a drop finds them.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -91,8 +91,8 @@ fn make(store: &Rc<str>, source: &str, target: &str) -> Result<BranchReport> {
     Err(last)
 }
 
-/// A name that is free. What copies left there that did not come to their end is cleared away where locks tell
-/// that they are not at work.
+/// A name that is free. What copies left there that did not come to their end is cleared away where locks
+/// tell that they are not at work.
 fn free_name(store: &Rc<str>, name: &str) -> Result<Name> {
     let taken = |what: &str| conflict(format!("there is {what} `{name}` already; {ADVICE}"));
     let mut looked = Name::look(store, name, true)?;

@@ -48,8 +48,8 @@ const INPUTS: [(&str, &str); 5] = [
 ];
 
 /// A line is a command line, maybe with `<` and the name of what is at its stdin; `put` makes a file of that,
-/// `folder` makes a folder, `spoil` changes a byte in the middle of the first file whose path ends so, `tear` adds
-/// some at its end.
+/// `folder` makes a folder, `spoil` changes a byte in the middle of the first file whose path ends so, `tear`
+/// adds some at its end.
 const LIFE: &str = "
     indexes s
     ingest s - --index i --format ndjson < rows
