@@ -7,7 +7,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a failed expectation here is a failed test"
+    clippy::print_stderr,
+    reason = "a failed expectation here is a failed test, and a skipped one is told"
 )]
 
 #[path = "storage"]

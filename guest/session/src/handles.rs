@@ -48,7 +48,8 @@ pub(crate) struct PageHandle<S: Storage> {
 }
 
 impl<S: Storage> PageHandle<S> {
-    /// The page, if it is in memory as it was opened for this purpose before, unless the cache should be asked.
+    /// The page, if it is in memory as it was opened for this purpose before, unless the cache should be
+    /// asked.
     pub(crate) fn kept(&self, purpose: Purpose) -> Option<Arc<OpenPage>> {
         if self.purpose.get() != purpose {
             return None;

@@ -7,8 +7,8 @@
 //! The native host has its own form of this for many threads, and the same words in errors.
 //!
 //! - [`storage`]: what is asked of the store. `place` is one place of it.
-//! - `source`, `handles`, `cached_page`, `step`: files and pages to read. [`codec`] is a page as it is stored,
-//!   [`chunks`] where a section of a file lies in it, `cache` what stays in memory.
+//! - `source`, `handles`, `cached_page`, `step`: files and pages to read. [`codec`] is a page as it is
+//!   stored, [`chunks`] where a section of a file lies in it, `cache` what stays in memory.
 //! - `new_file`: files to write; `memory` those that are never in the store.
 //! - `segments`, `log`, [`RawLog`]: the log.
 //! - `disk`, `medium`: budgets. `pins`, `lenders`, `settling`: what others read, and what is kept for them.

@@ -63,8 +63,8 @@ impl<S: Storage> Pins<S> {
         }
     }
 
-    /// Pins an epoch; those before stay pinned until [`forget_older`](Self::forget_older). That nothing can be
-    /// written must not keep anybody from reading.
+    /// Pins an epoch; those before stay pinned until [`forget_older`](Self::forget_older). That nothing can
+    /// be written must not keep anybody from reading.
     pub(crate) fn pin(&self, epoch: u64) -> Result<()> {
         let now_ms = self.place.storage().now_ms();
         self.renew(now_ms);

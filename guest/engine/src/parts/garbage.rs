@@ -207,8 +207,8 @@ impl Garbage {
         self.parts.extend(taken);
     }
 
-    /// Removes what lies in memory and nobody can need; the rest is the writer's. `held` is the oldest version
-    /// that this instance reads itself.
+    /// Removes what lies in memory and nobody can need; the rest is the writer's. `held` is the oldest
+    /// version that this instance reads itself.
     pub(crate) fn remove_memory<H: Host>(&mut self, host: &H, held: u64) {
         let Ok(Readers { version, .. }) = host.find_readers() else {
             return;
@@ -221,8 +221,8 @@ impl Garbage {
     }
 
     /// Removes the parts that nobody can need. Those that cannot be removed are tried again next time. Files
-    /// that are borrowed stay where they are, and are forgotten. `held` is the oldest version that this instance
-    /// reads itself. Returns who reads, if that had to be asked.
+    /// that are borrowed stay where they are, and are forgotten. `held` is the oldest version that this
+    /// instance reads itself. Returns who reads, if that had to be asked.
     pub(crate) fn remove<H: Host>(
         &mut self,
         host: &H,
