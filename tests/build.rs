@@ -1,8 +1,8 @@
 //! Builds what the tests run inside WebAssembly: the component that misbehaves on demand, for
 //! `tests/isolation.rs`, the one with a further facet, for `tests/facets.rs`, the checks of the kernels and
 //! the executors, for `tests/kernels.rs` and `tests/executor.rs`, the conformance component of
-//! `wit/storage`, for `tests/storage.rs`, that composed with a command and with `guest/filesystem`, for
-//! `tests/wasi.rs`, and adapter and engine, for `tests/adapter.rs`.
+//! `wit/storage`, for `tests/storage.rs`, and that composed with a command and with `guest/filesystem`, for
+//! `tests/wasi.rs`; adapter and engine, for `tests/adapter.rs`.
 
 #[path = "../host/runtime/build/component.rs"]
 mod component;

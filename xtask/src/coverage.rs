@@ -85,7 +85,7 @@ const CRATES: [Crate; 10] = [
 
 /// Packages of guest and host that have no floor.
 const UNMEASURED: [&str; 4] = [
-    // Run in WebAssembly only, where nothing counts lines.
+    // They run in WebAssembly only, where nothing counts lines.
     "guest/component",
     "guest/filesystem",
     "guest/adapter",

@@ -21,7 +21,9 @@ use crate::opened::{Opened, parse_report};
 use crate::place::Place;
 use crate::rows::Rows;
 use crate::write::Batch;
-use crate::{garbage, health, incarnation, location, query, removal, repair, retention, warning};
+use crate::{
+    branch, garbage, health, incarnation, location, query, removal, repair, retention, warning,
+};
 
 /// How often an index is made again that others drop meanwhile.
 const ATTEMPTS: usize = 16;
@@ -137,8 +139,8 @@ impl database::Store for Store {
         removal::run(self.reach(false)?, index, wait)
     }
 
-    fn branch(&self, _index: &str, _name: &str) -> Result<BranchReport> {
-        Err(unable("makes no branches", "branch"))
+    fn branch(&self, index: &str, name: &str) -> Result<BranchReport> {
+        branch::run(self.reach(false)?, index, name)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::place::{Place, nonce};
 /// How often a name is looked at again because others make and drop an index under it.
 const ATTEMPTS: usize = 16;
 /// Object in the place of a copy until that has a name.
-const UNFINISHED_COPY: &str = "copy.unfinished";
+pub(crate) const UNFINISHED_COPY: &str = "copy.unfinished";
 /// Directories of an index that has rows.
 const ROWS: [&str; 2] = ["parts", "log"];
 
@@ -109,6 +109,18 @@ impl Name {
     fn next_number(&self) -> Result<u32> {
         let next = self.number.checked_add(1);
         next.ok_or_else(|| corrupt("the last of all numbers of incarnations was used"))
+    }
+
+    /// A place that nobody has, for what is to come next under this name, and what that is called below it.
+    pub(crate) fn new_place(&self) -> Result<(String, Place)> {
+        let below = Incarnation::place(self.next_number()?, nonce());
+        let place = self.place_of(&below);
+        Ok((below, place))
+    }
+
+    /// Makes what is in a new place the index of this name; `conflict` when another one was faster.
+    pub(crate) fn publish(&self, below: &str) -> Result<()> {
+        self.check_first(self.put_next(&Incarnation::Below(below.to_owned()))?)
     }
 
     fn check_first(&self, is_first: bool) -> Result<()> {
@@ -226,8 +238,7 @@ pub(crate) fn to_create(store: &Rc<str>, name: &str) -> Result<Place> {
             }
             continue;
         }
-        let below = Incarnation::place(looked.next_number()?, nonce());
-        let place = looked.place_of(&below);
+        let (below, place) = looked.new_place()?;
         place.make()?;
         if looked.put_next(&Incarnation::Below(below))? {
             return Ok(place);
@@ -255,6 +266,20 @@ fn check_whole(place: &Place) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether neither an index nor anything of one is in a place.
+pub(crate) fn holds_nothing(place: &Place) -> Result<bool> {
+    let mut is_bare = place.objects()?.is_empty();
+    for directory in ROWS {
+        is_bare &= place.list(directory)?.is_empty();
+    }
+    Ok(is_bare)
+}
+
+/// Whether a name was made, and nothing else.
+pub(crate) fn is_bare(root: &Place) -> Result<bool> {
+    Ok(holds_nothing(root)? && root.below()?.is_empty())
 }
 
 fn last_number(root: &Place) -> Result<u32> {

@@ -18,8 +18,18 @@ const ATTEMPTS: usize = 16;
 const READER_PIN: &str = ".pin";
 
 /// The pins of branches in a place.
-fn pins(place: &Place) -> Result<Vec<BranchPin>> {
+pub(crate) fn pins(place: &Place) -> Result<Vec<BranchPin>> {
     Ok(BranchPin::among(&place.objects()?))
+}
+
+/// Removes the pins that a branch has in a place.
+pub(crate) fn unpin(place: &Place, branch: &str) -> Result<()> {
+    for pin in pins(place)? {
+        if pin.place == branch {
+            place.remove_object(&pin.name())?;
+        }
+    }
+    Ok(())
 }
 
 /// The epochs that readers and branches have pinned in a place, ascending and each once.
@@ -61,13 +71,7 @@ fn release_from(store: &Rc<str>, place: &Place, lender: &str) -> Result<()> {
                 swapped => swapped?,
             }
         }
-        let lender = Place::new(store, lender);
-        for pin in pins(&lender)? {
-            if pin.place == branch.place {
-                lender.remove_object(&pin.name())?;
-            }
-        }
-        return Ok(());
+        return unpin(&Place::new(store, lender), &branch.place);
     }
     let text = format!(
         "{}: {BRANCH_OBJECT} changes again and again; try again",
@@ -76,7 +80,8 @@ fn release_from(store: &Rc<str>, place: &Place, lender: &str) -> Result<()> {
     Err(conflict(text))
 }
 
-fn read(place: &Place, bytes: &[u8]) -> Result<Branch> {
+/// What `branch.json` in a place says.
+pub(crate) fn read(place: &Place, bytes: &[u8]) -> Result<Branch> {
     Branch::read(bytes).map_err(|error| at(&error.into(), place.location()))
 }
 

@@ -10,10 +10,12 @@
 //! * `location`, `place`, `incarnation`: where an index is. `served`: which one adapter and engine work on.
 //! * `damages`, `labels`, `pause`, `opened`: an open index; `jobs`, `retention`, `write`, what changes it;
 //!   `rows`, `query`, `cursor`, what reads it; `health`.
-//! * `lenders`, `removal`, `garbage`, `repair`: what is done to an index that nobody has open.
+//! * `lenders`, `removal`, `garbage`, `repair`: what is done to an index that nobody has open; `branch`.
 //! * `database`: all of that as the command line wants it; `input`, how a load runs.
 
 // What `wit-bindgen` generates below is unsafe; nothing that is written here may be.
+#[forbid(unsafe_code)]
+mod branch;
 #[forbid(unsafe_code)]
 mod cursor;
 #[forbid(unsafe_code)]

@@ -48,8 +48,8 @@ const INPUTS: [(&str, &str); 5] = [
 ];
 
 /// A line is a command line, maybe with `<` and the name of what is at its stdin; `put` makes a file of that,
-/// `folder` makes a folder, `spoil` changes a byte in the middle of the first file whose path ends so, `tear` adds
-/// some at its end.
+/// `folder` makes a folder, `spoil` changes a byte in the middle of the first file whose path ends so, `tear`
+/// adds some at its end.
 const LIFE: &str = "
     indexes s
     ingest s - --index i --format ndjson < rows
@@ -174,6 +174,34 @@ const DAMAGE: &str = "
     drop s --index i --yes
 ";
 
+/// `d` and `e` are branches: of the index, and of a branch.
+const BRANCHES: &str = "
+    branch s --index i --to d
+    ingest s - --index i --format ndjson < rows
+    branch s --index i --to d
+    branch s --index i --to d
+    branch s --index d --to e
+    branch s --index none --to x
+    query s --index e
+    ingest s - --index d --format ndjson < more
+    query s --index d
+    query s --index i
+    indexes s
+    drop s --index i --yes
+    gc s --index i
+    merge s --index d --all
+    query s --index e
+    verify s --index e
+    drop s --index e --yes
+    drop s --index d --yes
+    drop s --index i --yes
+    branch s --index i --to d
+    ingest s - --index d --format ndjson < more
+    branch s --index d --to i
+    query s --index i
+    indexes s
+";
+
 /// The log ends in the middle of a write.
 const TORN: &str = "
     ingest s - --index i --format ndjson < rows
@@ -184,6 +212,11 @@ const TORN: &str = "
     verify s --index i
     query s --index i
 ";
+
+#[test]
+fn branches_are_made_and_dropped_alike() {
+    tell(BRANCHES);
+}
 
 #[test]
 fn a_torn_write_is_left_out_and_told_alike() {

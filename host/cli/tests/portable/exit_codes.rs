@@ -36,7 +36,6 @@ fn what_only_the_native_program_does_is_told() {
     assert_eq!(run(&ingest, row).code, 0);
     for words in [
         ["backup", "s", "--index", "i", "t"].as_slice(),
-        &["branch", "s", "--index", "i", "--to", "j"],
         &["copy", "s", "t", "--index", "i"],
         &["query", "s3://bucket/prefix", "--index", "i"],
     ] {
