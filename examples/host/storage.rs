@@ -1,5 +1,5 @@
-//! A store for components that ask for `wit/storage`: here in memory, and with nothing of sidx but that interface.
-//! Whatever keeps bytes under names can take the place of [`Tree`].
+//! A store for components that ask for `wit/storage`: here in memory, and with nothing of sidx but that
+//! interface. Whatever keeps bytes under names can take the place of [`Tree`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};

@@ -2,8 +2,8 @@
 //! do the same to the same directories, and say the same.
 //!
 //! `SIDX_WASMTIME` names the command `wasmtime` (`.ci/wasmtime` installs it), `SIDX_WASM` the composed
-//! component (`cargo xtask compose` makes it), and `SIDX_JCO` the folder where jco is (`.ci/jco` installs it).
-//! Without them the tests are skipped; where `SIDX_TEST_REQUIRED=1` is set, that is an error.
+//! component (`cargo xtask compose` makes it), and `SIDX_JCO` the folder where jco is (`.ci/jco` installs
+//! it). Without them the tests are skipped; where `SIDX_TEST_REQUIRED=1` is set, that is an error.
 
 #![allow(
     clippy::expect_used,

@@ -38,8 +38,8 @@ const HOSTCALL_BYTES: usize = 512 << 20;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct MachineCode {
-    /// As `wasmtime::component::Component::deserialize` of the same version takes it, with the settings of this
-    /// library.
+    /// As `wasmtime::component::Component::deserialize` of the same version takes it, with the settings of
+    /// this library.
     pub bytes: Vec<u8>,
     /// Where it is kept for the starts of programs to come; none where it cannot be.
     pub kept: Option<PathBuf>,

@@ -1,5 +1,5 @@
-//! What the components of a package are made of: their imports and exports, the memory that they may take, and
-//! their size. Whatever changes one of these changes what hosts must have, so it is to be seen here.
+//! What the components of a package are made of: their imports and exports, the memory that they may take,
+//! and their size. Whatever changes one of these changes what hosts must have, so it is to be seen here.
 
 use std::env;
 use std::fs;
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use wit_component::DecodedWasm;
 
-/// The snapshot: for each file what it imports and exports, and for each of its memories the pages that it begins
-/// with, rounded up to 64, and those that it may have at most.
+/// The snapshot: for each file what it imports and exports, and for each of its memories the pages that it
+/// begins with, rounded up to 64, and those that it may have at most.
 const KNOWN: &str = include_str!("artefacts.txt");
 /// The most bytes of each, some room included: what grows beyond is to be looked into, and then stated here.
 const SIZES_MAX: [(&str, u64); 5] = [
