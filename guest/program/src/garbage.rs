@@ -26,6 +26,9 @@ pub(crate) struct Report {
     dropped: Vec<String>,
     /// Epochs that readers and branches have pinned, which keep parts where they are.
     pinned_epochs: Vec<u64>,
+    /// After a removal: how many such things are still there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<usize>,
 }
 
 /// What the engine says of it.
@@ -36,6 +39,10 @@ struct Leftovers {
 }
 
 impl Report {
+    fn count(&self) -> usize {
+        self.parts.len() + self.snapshots.len() + self.copies.len() + self.dropped.len()
+    }
+
     /// What was here, and is not there.
     fn without(&self, left: &Self) -> Self {
         let rest = |all: &[String], left: &[String]| {
@@ -48,6 +55,7 @@ impl Report {
             copies: rest(&self.copies, &left.copies),
             dropped: rest(&self.dropped, &left.dropped),
             pinned_epochs: left.pinned_epochs.clone(),
+            remaining: Some(left.count()),
         }
     }
 
