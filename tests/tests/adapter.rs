@@ -21,6 +21,7 @@ mod storage {
 
 mod adapter {
     mod composed;
+    mod lent;
     mod lives;
     mod property;
     mod subject;

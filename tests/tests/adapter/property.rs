@@ -5,7 +5,7 @@
 //! filter as text, and the seed.
 
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
@@ -19,7 +19,10 @@ use super::composed;
 use super::composed::bindings::exports::sidx::engine::index::{
     Choice, Durability, Mode, Retention,
 };
-use super::subject::{NAME, Subject};
+use super::lent::{Lent, Tree};
+use super::subject::{Lends, NAME, Subject};
+use crate::storage::imports::State;
+use crate::storage::imports::bindings::sidx::storage::places;
 
 /// Cases in a normal run.
 const SMALL_CASES: u32 = 48;
@@ -66,21 +69,37 @@ fn failed(what: impl Debug) -> impl FnOnce(super::subject::WitError) -> TestCase
     move |error| TestCaseError::fail(format!("{what:?}: {error:?}"))
 }
 
+/// Lives a case over stores of ours, of which there are three, or over that of the example.
 fn live(case: &Case) -> Result<(), TestCaseError> {
     let directory = tempfile::tempdir().unwrap();
-    let (store, form): (Arc<dyn Store>, LogForm) = match (case.on_disk, case.series % 2) {
+    let (store, form): (Arc<dyn Store>, LogForm) = match (case.on_disk, case.series % 3) {
         (true, _) => (
             Arc::new(DirectoryStore::new(directory.path())),
             LogForm::Growing,
         ),
         (false, 0) => (Arc::new(MemoryStore::new()), LogForm::Growing),
-        (false, _) => {
+        (false, 1) => {
             let memory = Arc::new(MemoryStore::new());
             (Arc::new(UngrowingStore(memory)), LogForm::Whole)
         }
+        (false, _) => {
+            let tree = Arc::new(Mutex::new(Tree::default()));
+            return live_over(case, &|is_spare| match is_spare {
+                true => Lent::new(&Arc::default()),
+                false => Lent::new(&tree),
+            });
+        }
     };
-    store.open_index(NAME, true).unwrap();
-    let mut subject = Subject::over(Arc::clone(&store), form);
+    live_over(case, &|is_spare| match is_spare {
+        true => State::new(Arc::new(MemoryStore::new()), form, None),
+        false => State::new(Arc::clone(&store), form, None),
+    })
+}
+
+/// The same over what lends a store, or an empty one that is not used, to an instance.
+fn live_over<H: Lends>(case: &Case, lend: &dyn Fn(bool) -> H) -> Result<(), TestCaseError> {
+    places::Host::make(&mut lend(false), NAME.to_owned()).unwrap();
+    let mut subject = Subject::lent(lend(false));
     subject.open(NAME, Mode::Create).unwrap();
     let mut model = Model::default();
     for (at, phase) in case.phases.iter().enumerate() {
@@ -94,7 +113,7 @@ fn live(case: &Case) -> Result<(), TestCaseError> {
             prop_assert!(first >= model.rows().len() as u64);
             model.write(&batch);
         }
-        act(&mut subject, &mut model, &phase.action, (&store, form))?;
+        act(&mut subject, &mut model, &phase.action, lend)?;
         let place = format!("phase {at}, after {:?}", phase.action);
         ask(&model, &mut subject, phase, &place)?;
     }
@@ -107,11 +126,11 @@ fn live(case: &Case) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn act(
-    subject: &mut Subject,
+fn act<H: Lends>(
+    subject: &mut Subject<H>,
     model: &mut Model,
     action: &Action,
-    (store, form): (&Arc<dyn Store>, LogForm),
+    lend: &dyn Fn(bool) -> H,
 ) -> Result<(), TestCaseError> {
     let done = match action {
         Action::Nothing => Ok(()),
@@ -122,8 +141,8 @@ fn act(
         }
         // Another one, as after the end of the process.
         Action::SwapEngines => {
-            *subject = Subject::over(Arc::new(MemoryStore::new()), form);
-            *subject = Subject::over(Arc::clone(store), form);
+            *subject = Subject::lent(lend(true));
+            *subject = Subject::lent(lend(false));
             subject.open(NAME, Mode::Write)
         }
         Action::Flush => subject.flush(),
@@ -144,9 +163,9 @@ fn act(
     done.map_err(failed(action))
 }
 
-fn ask(
+fn ask<H: Lends>(
     model: &Model,
-    subject: &mut Subject,
+    subject: &mut Subject<H>,
     phase: &Phase,
     place: &str,
 ) -> Result<(), TestCaseError> {

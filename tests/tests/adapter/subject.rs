@@ -17,6 +17,9 @@ use super::composed::bindings::exports::sidx::adapter::session;
 pub(super) use super::composed::bindings::exports::sidx::engine::types::Error as WitError;
 use super::composed::bindings::exports::sidx::engine::{files, index, scan};
 use crate::storage::imports::State;
+use crate::storage::imports::bindings::sidx::storage::{
+    environment, files as files_of, objects, places, types,
+};
 
 /// The place of the index.
 pub(super) const NAME: &str = "subject";
@@ -36,28 +39,52 @@ pub(super) fn settings() -> session::Settings {
     }
 }
 
+/// What lends a store to an instance.
+pub(super) trait Lends:
+    types::Host + environment::Host + places::Host + files_of::Host + objects::Host + Send + 'static
+{
+}
+
+impl<H> Lends for H where
+    H: types::Host
+        + environment::Host
+        + places::Host
+        + files_of::Host
+        + objects::Host
+        + Send
+        + 'static
+{
+}
+
 /// An instance of the component, and what it serves.
-pub(super) struct Subject {
-    pub(super) store: Store<State>,
+pub(super) struct Subject<H: 'static = State> {
+    pub(super) store: Store<H>,
     pub(super) world: Served,
 }
 
 impl Subject {
     /// An instance over a store, which serves nothing yet.
     pub(super) fn over(backend: Arc<dyn NativeStore>, form: LogForm) -> Self {
+        Self::lent(State::new(backend, form, None))
+    }
+}
+
+impl<H: Lends> Subject<H> {
+    /// An instance over what it is lent, which serves nothing yet.
+    pub(super) fn lent(lender: H) -> Self {
         let engine = COMPOSED.engine();
-        let mut linker = Linker::<State>::new(engine);
-        Served::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state).unwrap();
-        let mut store = Store::new(engine, State::new(backend, form, None));
+        let mut linker = Linker::<H>::new(engine);
+        Served::add_to_linker::<_, HasSelf<_>>(&mut linker, |lender| lender).unwrap();
+        let mut store = Store::new(engine, lender);
         let world = Served::instantiate(&mut store, &COMPOSED, &linker).unwrap();
         Self { store, world }
     }
 
-    fn session(&mut self) -> (&session::Guest, &mut Store<State>) {
+    fn session(&mut self) -> (&session::Guest, &mut Store<H>) {
         (self.world.sidx_adapter_session(), &mut self.store)
     }
 
-    pub(super) fn index(&mut self) -> (&index::Guest, &mut Store<State>) {
+    pub(super) fn index(&mut self) -> (&index::Guest, &mut Store<H>) {
         (self.world.sidx_engine_index(), &mut self.store)
     }
 
@@ -368,7 +395,11 @@ impl Subject {
 }
 
 /// All columns that the adapter holds under a handle, which is given back.
-fn read_columns(scan: &scan::Guest, store: &mut Store<State>, held: ResourceAny) -> Vec<Column> {
+fn read_columns<H: Lends>(
+    scan: &scan::Guest,
+    store: &mut Store<H>,
+    held: ResourceAny,
+) -> Vec<Column> {
     let facts = scan.columns().call_facts(&mut *store, held).unwrap();
     let columns = (0..facts.kinds.len() as u32)
         .map(|at| from_wit(scan.columns().call_read(&mut *store, held, at).unwrap()))
