@@ -3,20 +3,12 @@
 use std::env;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use super::programs::{Program, Run, runtime};
 
 /// Of `examples/node`: what maps a directory and passes words on.
 const SCRIPT: &str = include_str!("../../../../examples/node/sidx.mjs");
-
-fn output_of(command: &mut Command) -> Output {
-    let output = command.output().expect("it starts");
-    if !output.status.success() {
-        println!("{}", String::from_utf8_lossy(&output.stderr));
-    }
-    output
-}
 
 /// Transpiles the component into a folder from which Node finds what jco needs.
 fn transpile(jco: &Path, into: &Path) {
@@ -24,7 +16,9 @@ fn transpile(jco: &Path, into: &Path) {
     let mut command = Command::new(jco.join("node_modules/.bin/jco"));
     command.arg("transpile").arg(component);
     command.args(["--name", "sidx", "--quiet", "-o"]).arg(into);
-    assert!(output_of(&mut command).status.success());
+    let output = command.output().expect("jco starts");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
     fs::write(into.join("sidx.mjs"), SCRIPT).expect("written");
 }
 
