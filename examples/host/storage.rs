@@ -268,7 +268,10 @@ impl files::Host for Lent {
     fn append(&mut self, file: u32, bytes: Vec<u8>) -> Answer<()> {
         match self.handles.get_mut(&file) {
             _ if bytes.len() as u64 > CALL_BYTES_MAX => invalid("too many bytes for one call"),
-            Some(Handle::New(_, file)) => Ok(file.extend(bytes)),
+            Some(Handle::New(_, file)) => {
+                file.extend(bytes);
+                Ok(())
+            }
             _ => invalid(format!("{file} is no file under construction")),
         }
     }
@@ -337,7 +340,7 @@ impl files::Host for Lent {
             let Some(Handle::Open(file, size_bytes)) = self.handles.get(handle) else {
                 return invalid(format!("{handle} is no file that is open to be read"));
             };
-            let end = offset.saturating_add(u64::from(length)).min(u64::MAX);
+            let end = offset.saturating_add(u64::from(length));
             let file = lock(file);
             match file.get(offset as usize..end as usize) {
                 Some(range) if end <= *size_bytes => bytes.extend_from_slice(range),
@@ -369,7 +372,8 @@ impl files::Host for Lent {
     }
 
     fn move_(&mut self, from: String, to: String) -> Answer<()> {
-        (check_path(&from)?, check_path(&to)?);
+        check_path(&from)?;
+        check_path(&to)?;
         if split(&from)?.0 != split(&to)?.0 || is_in(&to, &from) {
             return invalid(format!("{from} cannot be moved to {to}"));
         }

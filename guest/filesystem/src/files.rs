@@ -50,17 +50,30 @@ impl State {
         let (place, below) = split(path)?;
         let file = self.place(place)?.append_file(below)?;
         let size_bytes = file.size();
-        let is_torn = false;
-        let handle = self.hold(Handle::Growing(Growing { file, is_torn }));
+        let handle = self.hold(Handle::Growing(Growing {
+            file,
+            is_torn: false,
+            is_fresh: true,
+        }));
         Ok(Opened { handle, size_bytes })
     }
 
     fn write(&mut self, handle: u32, offset: u64, bytes: &[u8], sync: bool) -> Result<()> {
         check_moved(bytes.len() as u64)?;
-        let Some(Handle::Growing(Growing { file, is_torn })) = self.handle(handle) else {
+        let Some(Handle::Growing(growing)) = self.handle(handle) else {
             return Err(unknown(handle, "a growing file"));
         };
+        let Growing {
+            file,
+            is_torn,
+            is_fresh,
+        } = growing;
         let size = file.size();
+        if *is_fresh && sync && bytes.is_empty() && offset == size {
+            // What a sync before may have left behind, in whatever process.
+            return file.resync(size);
+        }
+        *is_fresh = false;
         if offset > size {
             return Err(Error::invalid(format!(
                 "a write at offset {offset} would leave a gap behind the {size} bytes of the file"

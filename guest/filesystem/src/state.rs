@@ -26,6 +26,8 @@ pub(crate) struct Growing {
     pub(crate) file: Box<dyn AppendFile>,
     /// A write failed: what lies behind the size is undefined.
     pub(crate) is_torn: bool,
+    /// Nothing was written through it yet.
+    pub(crate) is_fresh: bool,
 }
 
 /// What the instance has.

@@ -142,15 +142,15 @@ impl<S: Storage> Pins<S> {
             let bytes = content(pin.renewals + 1);
             match self.place.compare_and_swap(&pin.name, &pin.version, &bytes) {
                 Ok(version) => {
-                    // Somebody may have taken it for given up before.
-                    pin.is_lost = now_ms.saturating_sub(pin.renewed_ms) >= self.lease_ms;
+                    // Somebody may have taken it for given up before it was answered.
+                    pin.is_lost = self.is_late(pin);
                     pin.version = version;
                     pin.renewals += 1;
                     pin.renewed_ms = now_ms;
                     due_ms = due_ms.min(now_ms.saturating_add(third));
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {
-                    pin.is_lost = !self.find_again(pin, &bytes, now_ms);
+                    pin.is_lost = !self.find_again(pin, &bytes);
                     if !pin.is_lost {
                         due_ms = due_ms.min(now_ms.saturating_add(third));
                     }
@@ -161,12 +161,18 @@ impl<S: Storage> Pins<S> {
         self.due_ms.set(due_ms);
     }
 
+    /// Whether the lease is over by now, since the last renewal that is known.
+    fn is_late(&self, pin: &Pin) -> bool {
+        let now_ms = self.place.storage().now_ms();
+        now_ms.saturating_sub(pin.renewed_ms) >= self.lease_ms
+    }
+
     /// Whether a pin was renewed by a swap whose answer got lost: nobody else writes it.
-    fn find_again(&self, pin: &mut Pin, bytes: &[u8], now_ms: u64) -> bool {
+    fn find_again(&self, pin: &mut Pin, bytes: &[u8]) -> bool {
         let Ok(Some((found, version))) = self.place.get(&pin.name) else {
             return false;
         };
-        if found != bytes || now_ms.saturating_sub(pin.renewed_ms) >= self.lease_ms {
+        if found != bytes || self.is_late(pin) {
             return false;
         }
         // When exactly is not known, so that it is due again soon.
@@ -243,14 +249,21 @@ impl Watch {
                 continue;
             };
             let asked_ms = place.storage().now_ms();
-            let Some((_, version)) = place.get(name)? else {
-                continue;
+            let version = match place.get(name) {
+                Ok(Some((_, version))) => version,
+                Ok(None) => continue,
+                // One that this process is not allowed to look at counts.
+                Err(_) => {
+                    epochs.insert(epoch);
+                    continue;
+                }
             };
             let answered_ms = place.storage().now_ms();
             match seen.get(name) {
                 Some((known, since_ms)) if *known == version => {
                     if asked_ms.saturating_sub(*since_ms) >= lease_ms {
-                        place.remove_object(name)?;
+                        // Nobody relies on it any more, whether it can be removed or not.
+                        let _ = place.remove_object(name);
                         continue;
                     }
                 }

@@ -257,9 +257,8 @@ impl<S: Storage> Tail for OpenTail<S> {
         Ok(self.file.write(self.size, &[], true)?)
     }
 
-    /// Nothing is written again: a write cuts off what is behind it, and a crash between the two would take
-    /// what was durable. So this relies on the host that a sync which succeeds after one that failed is not
-    /// one that has forgotten bytes.
+    /// The host writes again what was there when the file was opened, as nothing was written through this
+    /// handle yet: `files.write` says so.
     fn resync(&mut self, _size: u64) -> Result<(), StoreError> {
         self.sync()
     }

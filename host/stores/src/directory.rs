@@ -424,6 +424,8 @@ impl Storage for DirectoryStorage {
             // Nobody is kept out; what it does beyond that is done all the same.
             sync_directory(self.fs.as_ref(), &self.root)?;
             disk::remove_abandoned(&self.fs, &self.root)?;
+            // Pins that are a day old go with that look; what cannot be looked at stays.
+            let _ = renewed::held(&self.fs, &self.root, &self.watch);
             return Ok(Box::new(()));
         }
         let lock = lock::take(self.fs.as_ref(), &self.root.join(LOCK_NAME))?;

@@ -40,6 +40,8 @@ struct Growing {
     file: Box<dyn AppendFile>,
     /// A write failed: what lies behind the size is undefined.
     torn: bool,
+    /// Nothing was written through it yet.
+    fresh: bool,
 }
 
 /// A store, and what one instance has open in it.

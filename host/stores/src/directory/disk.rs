@@ -271,7 +271,10 @@ pub(super) fn remove_abandoned(fs: &Fs, place: &Path) -> Result<()> {
         let changed = metadata.map(|metadata| metadata.modified.0);
         changed.is_ok_and(|changed| now.saturating_sub(changed) >= ABANDONED_AFTER_SECONDS)
     });
-    remove_leftovers(fs.as_ref(), place, &found)
+    for path in &found {
+        let _ = remove_leftovers(fs.as_ref(), place, std::slice::from_ref(path));
+    }
+    Ok(())
 }
 
 /// The time by the clock that the files of a medium get theirs from: that of a file which is made for it.

@@ -71,17 +71,26 @@ impl State {
             file.truncate(0)?;
         }
         let size_bytes = file.size();
-        let handle = self.hold(Handle::Growing(Growing { file, torn: false }));
+        let handle = self.hold(Handle::Growing(Growing {
+            file,
+            torn: false,
+            fresh: true,
+        }));
         Ok(files::Opened { handle, size_bytes })
     }
 
     fn write(&mut self, handle: u32, offset: u64, bytes: &[u8], sync: bool) -> Result<()> {
         check_moved(bytes.len() as u64)?;
         let appends = self.has(Flaw::WriteAppends);
-        let Some(Handle::Growing(Growing { file, torn })) = self.handles.get_mut(&handle) else {
+        let Some(Handle::Growing(Growing { file, torn, fresh })) = self.handles.get_mut(&handle)
+        else {
             return Err(unknown(handle, "a growing file"));
         };
         let size = file.size();
+        if *fresh && sync && bytes.is_empty() && offset == size {
+            return file.resync(size);
+        }
+        *fresh = false;
         if offset > size {
             return Err(Error::invalid(format!(
                 "a write at offset {offset} would leave a gap behind the {size} bytes of the file"
