@@ -34,6 +34,7 @@ mod merge;
 mod ordered;
 mod part;
 mod parts;
+mod reader_pin;
 mod seal;
 mod term;
 mod timestamp;
@@ -62,6 +63,7 @@ pub use part::layout::{
 pub use parts::copied::SnapshotToCopy;
 pub use parts::pressure::Levels;
 pub use parts::snapshot::{INDEX_OBJECT, epoch_of_object, unborn};
+pub use reader_pin::ReaderPin;
 pub use seal::FORMAT_VERSION;
 pub use timestamp::{TimestampError, format_timestamp, parse_timestamp};
 pub use types::*;

@@ -31,9 +31,66 @@ pub struct Name {
 }
 
 impl Name {
+    /// Of the file that has a segment, where segments are files:
+    ///
+    /// ```text
+    /// <first position, 16 hex digits>-<term, 48 hex digits>.log   where they grow
+    /// <first position, 16 hex digits>.log                         the same of format version 1, only read
+    /// <number of the commit, 16 hex digits>                       where they do not
+    /// ```
+    #[must_use]
+    pub fn file(self, form: Form) -> String {
+        self.stem() + suffix(form)
+    }
+
+    /// The segment that has a file name; none when it is not that of one.
+    #[must_use]
+    pub fn of_file(form: Form, file: &str) -> Option<Self> {
+        let stem = file.strip_suffix(suffix(form))?;
+        let (number, term) = match (form, stem.split_once('-')) {
+            (_, None) => (stem, None),
+            (Form::Growing, Some((number, term))) => (number, Some(Term::parse(term)?)),
+            (Form::Whole, Some(_)) => return None,
+        };
+        let number = u64::from_str_radix(number, 16).ok()?;
+        let name = Self { number, term };
+        // One of no term would have no term in its name.
+        (name.stem() == stem && term != Some(Term::NONE)).then_some(name)
+    }
+
+    /// Of the file once it was set aside, as none of those that lie there already is called.
+    #[must_use]
+    pub fn file_aside(self, form: Form, known: &[String]) -> String {
+        let (stem, suffix) = (self.stem(), suffix(form));
+        let file = |number: &str| format!("log-{stem}{number}{suffix}");
+        let taken = |file: &String| known.iter().any(|name| file.ends_with(name.as_str()));
+        let (mut aside, mut number) = (file(""), 1);
+        while taken(&aside) {
+            aside = file(&format!(".{number}"));
+            number += 1;
+        }
+        aside
+    }
+
+    /// The name of its file, without the suffix.
+    fn stem(self) -> String {
+        match self.term {
+            Some(term) => format!("{:016x}-{term}", self.number),
+            None => format!("{:016x}", self.number),
+        }
+    }
+
     /// What of two names of segments that grow comes later: the term first.
     pub(crate) fn rank(self) -> (Term, u64) {
         (self.term.unwrap_or(Term::NONE), self.number)
+    }
+}
+
+/// Behind the digits of a file name.
+fn suffix(form: Form) -> &'static str {
+    match form {
+        Form::Growing => ".log",
+        Form::Whole => "",
     }
 }
 

@@ -5,17 +5,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
-use sidx_engine::{ErrorKind, Result};
+use sidx_engine::{ErrorKind, ReaderPin, Result};
 
 use crate::place::Place;
 use crate::storage::Storage;
 
-/// What the names of pins end with.
-const EXTENSION: &str = ".pin";
-/// No pin is waited for longer than this, whatever its name says.
-const LEASE_MS_MAX: u64 = 3_600_000;
 const LEASE_MS_MIN: u64 = 1_000;
-const NONCE_DIGITS: usize = 32;
 
 /// Whether what a reader needs stays in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +51,7 @@ impl<S: Storage> Pins<S> {
     pub(crate) fn new(place: Place<S>, lease_ms: u64) -> Self {
         Self {
             place,
-            lease_ms: lease_ms.clamp(LEASE_MS_MIN, LEASE_MS_MAX),
+            lease_ms: lease_ms.clamp(LEASE_MS_MIN, ReaderPin::LEASE_MS_MAX),
             pins: RefCell::default(),
             is_impossible: Cell::new(false),
             due_ms: Cell::new(u64::MAX),
@@ -75,8 +70,12 @@ impl<S: Storage> Pins<S> {
         {
             return Ok(());
         }
-        let nonce = self.place.storage().random();
-        let name = format!("{epoch:016x}-{}-{nonce:032x}{EXTENSION}", self.lease_ms);
+        let name = ReaderPin {
+            epoch,
+            lease_ms: self.lease_ms,
+            nonce: self.place.storage().random(),
+        };
+        let name = name.to_string();
         match self.place.put_if_absent(&name, &content(0)) {
             Ok(version) => {
                 self.is_impossible.set(false);
@@ -207,25 +206,6 @@ fn content(renewals: u64) -> Vec<u8> {
     format!("{{\"renewals\":{renewals}}}\n").into_bytes()
 }
 
-/// The epoch and the lease in the name of a pin.
-fn parse(name: &str) -> Option<(u64, u64)> {
-    let mut pieces = name.strip_suffix(EXTENSION)?.split('-');
-    let (epoch, lease, nonce) = (pieces.next()?, pieces.next()?, pieces.next()?);
-    let is_hex = |text: &str| {
-        text.bytes()
-            .all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    if pieces.next().is_some() || nonce.len() != NONCE_DIGITS || !is_hex(nonce) {
-        return None;
-    }
-    if epoch.len() != 16 || !is_hex(epoch) {
-        return None;
-    }
-    let lease_ms: u64 = lease.parse().ok()?;
-    let epoch = u64::from_str_radix(epoch, 16).ok()?;
-    Some((epoch, lease_ms.min(LEASE_MS_MAX)))
-}
-
 /// What a writer saw of the pins of others.
 #[derive(Default)]
 pub(crate) struct Watch {
@@ -245,7 +225,10 @@ impl Watch {
         seen.retain(|name, _| objects.contains(name));
         let mut epochs = BTreeSet::new();
         for name in objects {
-            let Some((epoch, lease_ms)) = parse(name) else {
+            let Some(ReaderPin {
+                epoch, lease_ms, ..
+            }) = ReaderPin::parse(name)
+            else {
                 continue;
             };
             let asked_ms = place.storage().now_ms();
@@ -273,24 +256,5 @@ impl Watch {
             epochs.insert(epoch);
         }
         Ok(epochs.into_iter().collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_pins_are_told_from_others() {
-        let nonce = "0".repeat(32);
-        let name = format!("000000000000000a-10000-{nonce}");
-        assert_eq!(parse(&format!("{name}.pin")), Some((10, 10_000)));
-        let long = format!("000000000000000a-99999999999-{nonce}.pin");
-        assert_eq!(parse(&long), Some((10, LEASE_MS_MAX)));
-        let short = format!("a-1-{nonce}.pin");
-        let further = format!("{name}-x.pin");
-        for strange in ["", ".pin", "0a-1-.pin", &name, &short, &further] {
-            assert_eq!(parse(strange), None, "{strange}");
-        }
     }
 }

@@ -11,15 +11,12 @@ use std::io;
 use std::path::Path;
 
 use parking_lot::Mutex;
+use sidx_engine::ReaderPin;
 
 use super::file_system::{FileMetadata, FileSystem, Fs};
 use super::{disk, objects};
 use crate::error::{Error, Result};
 
-/// What the names of pins end with.
-const EXTENSION: &str = ".pin";
-/// No reader is waited for longer than this, whatever its pin says.
-const LEASE_MS_MAX: u64 = 3_600_000;
 /// Seconds after which one is given up at once.
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
@@ -58,11 +55,14 @@ impl Watch {
 pub(super) fn held(fs: &Fs, root: &Path, watch: &Watch) -> Result<BTreeSet<u64>> {
     let asked = fs.now_ms();
     let mut names = objects::list(fs.as_ref(), root, "")?;
-    names.retain(|name| parse(name).is_some());
+    names.retain(|name| ReaderPin::parse(name).is_some());
     watch.seen.lock().retain(|name, _| names.contains(name));
     let mut epochs = BTreeSet::new();
     for name in names {
-        let Some((epoch, lease_ms)) = parse(&name) else {
+        let Some(ReaderPin {
+            epoch, lease_ms, ..
+        }) = ReaderPin::parse(&name)
+        else {
             continue;
         };
         let path = root.join(&name);
@@ -91,28 +91,6 @@ pub(super) fn held(fs: &Fs, root: &Path, watch: &Watch) -> Result<BTreeSet<u64>>
 fn is_old(fs: &Fs, root: &Path, found: FileMetadata) -> bool {
     let now = disk::seconds_now(fs, root);
     now.is_ok_and(|now| now.saturating_sub(found.modified.0) >= DAY_SECONDS)
-}
-
-/// The epoch and the lease in the name of a pin.
-fn parse(name: &str) -> Option<(u64, u64)> {
-    let mut pieces = name.strip_suffix(EXTENSION)?.split('-');
-    let (epoch, lease, nonce) = (pieces.next()?, pieces.next()?, pieces.next()?);
-    let is_hex = |text: &str| {
-        text.bytes()
-            .all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let is_number = !lease.is_empty() && lease.bytes().all(|it| it.is_ascii_digit());
-    if pieces.next().is_some()
-        || (epoch.len(), nonce.len()) != (16, 32)
-        || !is_hex(epoch)
-        || !is_hex(nonce)
-        || !is_number
-    {
-        return None;
-    }
-    // More digits than a number has are more than the most.
-    let lease_ms = lease.parse().unwrap_or(LEASE_MS_MAX).min(LEASE_MS_MAX);
-    Some((u64::from_str_radix(epoch, 16).ok()?, lease_ms))
 }
 
 #[cfg(test)]
@@ -207,7 +185,13 @@ mod tests {
     }
 
     fn name(epoch: u64, lease_ms: u64) -> String {
-        format!("{epoch:016x}-{lease_ms}-{:032x}{EXTENSION}", 7)
+        let nonce = 7;
+        let pin = ReaderPin {
+            epoch,
+            lease_ms,
+            nonce,
+        };
+        pin.to_string()
     }
 
     #[test]
@@ -287,27 +271,5 @@ mod tests {
             .remove_object(&name(2, 1_000))
             .expect("removed");
         assert_eq!(setting.pinned(), [4]);
-    }
-
-    #[test]
-    fn names_of_pins_are_told_from_others() {
-        assert_eq!(parse(&name(10, 10_000)), Some((10, 10_000)));
-        assert_eq!(
-            parse(&name(u64::MAX, u64::MAX)),
-            Some((u64::MAX, LEASE_MS_MAX))
-        );
-        let nonce = "0".repeat(32);
-        for strange in [
-            String::new(),
-            ".pin".to_owned(),
-            format!("000000000000000a-1-{nonce}"),
-            format!("000000000000000A-1-{nonce}.pin"),
-            format!("000000000000000a--{nonce}.pin"),
-            format!("000000000000000a-+1-{nonce}.pin"),
-            format!("a-1-{nonce}.pin"),
-            format!("000000000000000a-1-{nonce}-x.pin"),
-        ] {
-            assert_eq!(parse(&strange), None, "{strange}");
-        }
     }
 }

@@ -1,14 +1,10 @@
 //! The segments of a log as files of a storage, in either form.
 //!
-//! ```text
-//! log/<first position, 16 hex digits>-<term, 48 hex digits>.log   where files grow
-//! log/<first position, 16 hex digits>.log                         the same of format version 1, only read
-//! log/<number of the commit, 16 hex digits>                       where nothing does
-//! ```
+//! They lie in `log/`, called as [`Name::file`] has it.
 
 use std::sync::Arc;
 
-use sidx_log::{Form, Name, Segments, Tail, Term};
+use sidx_log::{Form, Name, Segments, Tail};
 
 use super::{DIRECTORY, OpenSegment, OpenTail, StorageError};
 use crate::error::Error;
@@ -26,38 +22,8 @@ impl Files {
         Self { storage, form }
     }
 
-    /// Behind the digits of a name.
-    fn suffix(&self) -> &'static str {
-        match self.form {
-            Form::Growing => ".log",
-            Form::Whole => "",
-        }
-    }
-
-    /// The name of a file, without the suffix.
-    fn stem(name: Name) -> String {
-        match name.term {
-            Some(term) => format!("{:016x}-{term}", name.number),
-            None => format!("{:016x}", name.number),
-        }
-    }
-
     fn path(&self, name: Name) -> String {
-        format!("{DIRECTORY}/{}{}", Self::stem(name), self.suffix())
-    }
-
-    /// The segment that has a file name; none when it is not that of one.
-    fn parse(&self, file: &str) -> Option<Name> {
-        let stem = file.strip_suffix(self.suffix())?;
-        let (number, term) = match (self.form, stem.split_once('-')) {
-            (_, None) => (stem, None),
-            (Form::Growing, Some((number, term))) => (number, Some(Term::parse(term)?)),
-            (Form::Whole, Some(_)) => return None,
-        };
-        let number = u64::from_str_radix(number, 16).ok()?;
-        let name = Name { number, term };
-        // One of no term would have no term in its name.
-        (Self::stem(name) == stem && term != Some(Term::NONE)).then_some(name)
+        format!("{DIRECTORY}/{}", name.file(self.form))
     }
 
     fn append(&self, name: Name) -> Result<OpenTail, StorageError> {
@@ -86,7 +52,9 @@ impl Segments for Files {
     /// Other names than those of segments are not the log's business.
     fn list(&self) -> Result<Vec<Name>, StorageError> {
         let names = self.storage.list(DIRECTORY)?;
-        let names = names.iter().filter_map(|file| self.parse(file));
+        let names = names
+            .iter()
+            .filter_map(|file| Name::of_file(self.form, file));
         let mut names: Vec<Name> = names.collect();
         names.sort_unstable();
         Ok(names)
@@ -134,15 +102,8 @@ impl Segments for Files {
 
     /// Moves a segment to the quarantine, under a name that is free there.
     fn set_aside(&self, name: Name) -> Result<(), StorageError> {
-        let (stem, suffix) = (Self::stem(name), self.suffix());
-        let path = |number: &str| format!("quarantine/log-{stem}{number}{suffix}");
         let known = self.storage.list("quarantine")?;
-        let taken = |path: &String| known.iter().any(|name| path.ends_with(name.as_str()));
-        let (mut to, mut number) = (path(""), 1);
-        while taken(&to) {
-            to = path(&format!(".{number}"));
-            number += 1;
-        }
+        let to = format!("quarantine/{}", name.file_aside(self.form, &known));
         Ok(self.storage.rename(&self.path(name), &to)?)
     }
 
